@@ -1,0 +1,1 @@
+"""The conversation between operator and worker: messages, sealing, queues."""

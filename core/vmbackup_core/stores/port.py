@@ -1,0 +1,64 @@
+"""What a repository needs of the place where its objects lie.
+
+The contract, kept by one conformance suite (tests/contract/test_stores.py) over every adapter:
+an object is there whole or not at all; a put is visible to every later read and list; nothing is
+ever overwritten by `put_new`. Calls may come from several threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, Union
+
+from vmbackup_core.errors import PermanentError
+
+#: What a store takes to write (``collections.abc.Buffer`` came with Python 3.12).
+Buffer = Union[bytes, bytearray, memoryview]  # noqa: UP007 - evaluated at run time on 3.10
+
+
+class AlreadyStored(PermanentError):
+    """An object of that name is there; what it holds is for the caller to look at."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is already stored", reason="AlreadyStored")
+        self.name = name
+
+
+class NotStored(PermanentError):
+    """No object of that name is there."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not stored", reason="NotStored")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One line of a listing."""
+
+    name: str
+    size_bytes: int
+
+
+class Store(Protocol):
+    """Named runs of bytes; names are relative, with ``/`` between their parts."""
+
+    def put_new(self, name: str, data: Buffer) -> None:
+        """Store *data* under *name*; raise AlreadyStored, and change nothing, where it is taken.
+
+        A put whose answer was lost may be sent again by the adapter: it then compares, and the
+        caller sees success where its own bytes are what is there.
+        """
+
+    def get(self, name: str) -> bytes:
+        """Return the whole object; raise NotStored."""
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        """Return *length* bytes from *offset*, fewer at the object's end; raise NotStored."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose names begin with *prefix*, in order of name."""
+
+    def delete(self, name: str) -> None:
+        """Remove the object; one that is not there is no error."""

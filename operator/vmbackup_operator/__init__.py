@@ -1,0 +1,1 @@
+"""The control plane of vmbackup: reconciles its custom resources and drives Azure."""

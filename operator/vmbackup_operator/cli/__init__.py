@@ -1,0 +1,1 @@
+"""The command line, vmbackup and kubectl vmbackup."""

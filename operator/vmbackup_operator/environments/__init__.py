@@ -1,0 +1,1 @@
+"""RegionEnvironments: what a region needs before a worker runs there."""

@@ -1,0 +1,1 @@
+"""What kopf calls: each handler unpacks and passes on."""

@@ -1,0 +1,1 @@
+"""Typed custom resources: parsed once from what Kubernetes holds, rendered back to it."""

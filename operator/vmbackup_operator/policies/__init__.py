@@ -1,0 +1,1 @@
+"""BackupPolicies: which sessions are due."""

@@ -1,0 +1,1 @@
+"""BackupRepositories: found, claimed and kept in view."""

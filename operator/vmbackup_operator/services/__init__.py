@@ -1,0 +1,1 @@
+"""Azure, behind the ports that the domain declares."""

@@ -1,0 +1,1 @@
+"""BackupSessions: the steps of one backup of one VM."""

@@ -1,0 +1,1 @@
+"""The agent: what runs in the worker VM and moves the data."""
