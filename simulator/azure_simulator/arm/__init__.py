@@ -1,0 +1,1 @@
+"""Azure Resource Manager: routing, long-running operations, one module for each resource type."""
