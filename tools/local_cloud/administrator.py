@@ -1,0 +1,66 @@
+"""The simulated Azure's administrator: puts what a user already has there, by ordinary ARM calls.
+
+What no Azure interface offers (disks' content, other identities, the journal, holds) goes through the
+simulator's administration interface; see docs/simulator.md.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from azure.identity import ClientSecretCredential
+from azure.mgmt.resource.resources import ResourceManagementClient
+
+#: A JSON object.
+Json = dict[str, Any]
+
+
+class Administrator:
+    """Speaks to the simulator that wrote *ready*, as the Owner of its subscriptions."""
+
+    def __init__(self, ready: Json) -> None:
+        self._admin = ready["admin"]
+        self._http = urllib3.PoolManager(retries=False)
+        self._transport: Json = {
+            "proxies": {"https": ready["proxies"]["internet"]},
+            "connection_verify": ready["ca"],
+        }
+        self._credential = ClientSecretCredential(
+            ready["tenantId"],
+            ready["administrator"]["clientId"],
+            ready["administrator"]["clientSecret"],
+            **self._transport,
+        )
+
+    def arm(self, arm_id: str, api_version: str, body: Json) -> None:
+        """Put one resource and wait until Azure is done with it."""
+        with ResourceManagementClient(
+            self._credential, arm_id.split("/")[2], polling_interval=1, **self._transport
+        ) as client:
+            client.resources.begin_create_or_update_by_id(
+                arm_id, body, api_version=api_version
+            ).result()
+
+    def call(self, method: str, path: str, body: Json | None = None) -> Any:
+        """Send one call to the administration interface and return its JSON answer."""
+        answer = self._http.request(
+            method,
+            self._admin + path,
+            body=None if body is None else json.dumps(body),
+            headers={"Content-Type": "application/json"},
+        )
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {answer.data.decode()}")
+        return json.loads(answer.data) if answer.data else None
+
+    def fill_disk(self, disk_id: str, path: Path) -> None:
+        """Give a managed disk the content of a file of its exact size."""
+        self.call("PUT", "/disks/content", {"diskId": disk_id, "path": str(path)})
+
+    def journal(self, since: int = 0) -> list[Json]:
+        """Return the journal's entries behind number *since*."""
+        entries: list[Json] = self.call("GET", f"/journal?since={since}")
+        return entries

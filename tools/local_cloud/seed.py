@@ -1,0 +1,222 @@
+"""What a user of vmbackup already has in Azure before installing it.
+
+In the home region: the appliance's resource group and VNet (where the cluster would be), the
+repository's storage account with public access off and its container, and the operator's identity
+with one custom role. In another region: a VM with an OS disk, a data disk of more than 64 GiB and an
+empty disk.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.local_cloud import disk_images
+from tools.local_cloud.administrator import Administrator
+from tools.local_cloud.disk_images import GIB, MIB
+
+HOME_REGION = "westeurope"
+VM_REGION = "northeurope"
+SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
+OPERATOR_CLIENT_ID = "0f1e2d3c-4b5a-4978-8697-a5b4c3d2e1f0"
+OPERATOR_CLIENT_SECRET = "only-good-for-the-simulator"  # noqa: S105 - nothing outside takes it
+OPERATOR_OBJECT_ID = "7a6b5c4d-3e2f-4101-9234-56789abcdef0"
+
+_APPLIANCE_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-backup"
+_PRODUCTION_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-production"
+APPLIANCE_NETWORK_ID = (
+    f"{_APPLIANCE_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-cluster"
+)
+REPOSITORY_ACCOUNT_ID = (
+    f"{_APPLIANCE_GROUP}/providers/Microsoft.Storage/storageAccounts/contosobackups01"
+)
+REPOSITORY_CONTAINER = "vm-backups"
+VM_ID = f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/virtualMachines/web-01"
+
+_COMPUTE = "2024-03-01"
+_DISKS = "2023-10-02"
+_NETWORK = "2024-01-01"
+_STORAGE = "2023-05-01"
+_GROUPS = "2022-09-01"
+_ROLES = "2022-04-01"
+
+
+@dataclass(frozen=True, slots=True)
+class SeededDisk:
+    """A managed disk of the VM and the file that it was filled from; *lun* is None for the OS disk."""
+
+    name: str
+    id: str
+    lun: int | None
+    path: Path
+    size_bytes: int
+
+
+def plan_disks(folder: Path) -> list[SeededDisk]:
+    """Return the VM's three disks, with their content to be under *folder*."""
+
+    def disk(name: str, lun: int | None, size_bytes: int) -> SeededDisk:
+        arm_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/disks/{name}"
+        return SeededDisk(name, arm_id, lun, folder / f"{name}.img", size_bytes)
+
+    return [
+        disk("web-01-os", None, 30 * GIB),
+        disk("web-01-data", 0, 100 * GIB),
+        disk("web-01-empty", 1, 32 * GIB),
+    ]
+
+
+def make_disks(disks: list[SeededDisk]) -> None:
+    """Write the content of the VM's disks: a file system, random bytes and text, nothing."""
+    system, data, empty = disks
+    system.path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = system.path.parent / "scratch"
+    disk_images.make_file_system(system.path, system.size_bytes, scratch)
+    disk_images.make_data_disk(data.path, data.size_bytes, content_bytes=256 * MIB)
+    disk_images.make_empty_disk(empty.path, empty.size_bytes)
+
+
+def seed(azure: Administrator, disks: list[SeededDisk], role: Path) -> None:
+    """Put all of it into the simulated Azure; *role* is the operator's role definition."""
+    azure.call("PUT", f"/subscriptions/{SUBSCRIPTION}")
+    _seed_appliance(azure)
+    _seed_repository(azure)
+    _seed_identity(azure, role)
+    _seed_vm(azure, disks)
+
+
+def _seed_appliance(azure: Administrator) -> None:
+    azure.arm(_APPLIANCE_GROUP, _GROUPS, {"location": HOME_REGION})
+    azure.arm(
+        APPLIANCE_NETWORK_ID, _NETWORK, _network(HOME_REGION, "10.240.0.0/16", "10.240.0.0/20")
+    )
+    azure.call("PUT", "/appliance", {"virtualNetworkId": APPLIANCE_NETWORK_ID})
+
+
+def _seed_repository(azure: Administrator) -> None:
+    azure.arm(
+        REPOSITORY_ACCOUNT_ID,
+        _STORAGE,
+        {
+            "location": HOME_REGION,
+            "kind": "StorageV2",
+            "sku": {"name": "Standard_ZRS"},
+            "properties": {
+                "publicNetworkAccess": "Disabled",
+                "allowBlobPublicAccess": False,
+                "allowSharedKeyAccess": False,
+                "minimumTlsVersion": "TLS1_2",
+                "supportsHttpsTrafficOnly": True,
+            },
+        },
+    )
+    azure.arm(
+        f"{REPOSITORY_ACCOUNT_ID}/blobServices/default/containers/{REPOSITORY_CONTAINER}",
+        _STORAGE,
+        {"properties": {"publicAccess": "None"}},
+    )
+
+
+def _seed_identity(azure: Administrator, role: Path) -> None:
+    azure.call(
+        "PUT",
+        f"/identities/{OPERATOR_CLIENT_ID}",
+        {"clientSecret": OPERATOR_CLIENT_SECRET, "objectId": OPERATOR_OBJECT_ID},
+    )
+    scope = f"/subscriptions/{SUBSCRIPTION}"
+    definition = json.loads(role.read_text())
+    definition_id = (
+        f"{scope}/providers/Microsoft.Authorization/roleDefinitions/"
+        f"{uuid.uuid5(uuid.NAMESPACE_URL, scope + definition['properties']['roleName'])}"
+    )
+    definition["properties"]["assignableScopes"] = [scope]
+    azure.arm(definition_id, _ROLES, definition)
+    assignment = uuid.uuid5(uuid.NAMESPACE_URL, definition_id + OPERATOR_OBJECT_ID)
+    azure.arm(
+        f"{scope}/providers/Microsoft.Authorization/roleAssignments/{assignment}",
+        _ROLES,
+        {
+            "properties": {
+                "roleDefinitionId": definition_id,
+                "principalId": OPERATOR_OBJECT_ID,
+                "principalType": "ServicePrincipal",
+            }
+        },
+    )
+
+
+def _seed_vm(azure: Administrator, disks: list[SeededDisk]) -> None:
+    azure.arm(_PRODUCTION_GROUP, _GROUPS, {"location": VM_REGION})
+    network_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-production"
+    azure.arm(network_id, _NETWORK, _network(VM_REGION, "10.10.0.0/16", "10.10.1.0/24"))
+    nic_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/networkInterfaces/web-01-nic"
+    azure.arm(
+        nic_id,
+        _NETWORK,
+        {
+            "location": VM_REGION,
+            "properties": {
+                "ipConfigurations": [
+                    {
+                        "name": "primary",
+                        "properties": {"subnet": {"id": f"{network_id}/subnets/machines"}},
+                    }
+                ]
+            },
+        },
+    )
+    for disk in disks:
+        azure.arm(disk.id, _DISKS, _managed_disk(disk))
+        azure.fill_disk(disk.id, disk.path)
+    azure.arm(VM_ID, _COMPUTE, _machine(disks, nic_id))
+
+
+def _network(region: str, prefix: str, subnet: str) -> dict[str, object]:
+    return {
+        "location": region,
+        "properties": {
+            "addressSpace": {"addressPrefixes": [prefix]},
+            "subnets": [{"name": "machines", "properties": {"addressPrefix": subnet}}],
+        },
+    }
+
+
+def _managed_disk(disk: SeededDisk) -> dict[str, object]:
+    properties: dict[str, object] = {
+        "creationData": {"createOption": "Empty"},
+        "diskSizeGB": disk.size_bytes // GIB,
+    }
+    if disk.lun is None:
+        properties["osType"] = "Linux"
+    return {"location": VM_REGION, "sku": {"name": "Premium_LRS"}, "properties": properties}
+
+
+def _machine(disks: list[SeededDisk], nic_id: str) -> dict[str, object]:
+    system, *others = disks
+    return {
+        "location": VM_REGION,
+        "tags": {"team": "web"},
+        "properties": {
+            "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
+            "storageProfile": {
+                "osDisk": {
+                    "osType": "Linux",
+                    "createOption": "Attach",
+                    "name": system.name,
+                    "managedDisk": {"id": system.id},
+                },
+                "dataDisks": [
+                    {
+                        "lun": disk.lun,
+                        "createOption": "Attach",
+                        "name": disk.name,
+                        "managedDisk": {"id": disk.id},
+                    }
+                    for disk in others
+                ],
+            },
+            "networkProfile": {"networkInterfaces": [{"id": nic_id}]},
+        },
+    }
