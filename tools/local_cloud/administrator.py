@@ -1,12 +1,13 @@
 """The simulated Azure's administrator: puts what a user already has there, by ordinary ARM calls.
 
-What no Azure interface offers (disks' content, other identities, the journal, holds) goes through the
-simulator's administration interface; see docs/simulator.md.
+What no Azure interface offers (disks' content, other identities, the journal, holds) goes through
+the simulator's administration interface; see docs/simulator.md.
 """
 
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Administrator:
             body=None if body is None else json.dumps(body),
             headers={"Content-Type": "application/json"},
         )
-        if answer.status >= 300:
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.data.decode()}")
         return json.loads(answer.data) if answer.data else None
 

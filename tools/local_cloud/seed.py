@@ -2,8 +2,8 @@
 
 In the home region: the appliance's resource group and VNet (where the cluster would be), the
 repository's storage account with public access off and its container, and the operator's identity
-with one custom role. In another region: a VM with an OS disk, a data disk of more than 64 GiB and an
-empty disk.
+with one custom role. In another region: a VM with an OS disk, a data disk of more than 64 GiB and
+an empty disk.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _ROLES = "2022-04-01"
 
 @dataclass(frozen=True, slots=True)
 class SeededDisk:
-    """A managed disk of the VM and the file that it was filled from; *lun* is None for the OS disk."""
+    """A managed disk of the VM and the file it was filled from; *lun* is None for the OS disk."""
 
     name: str
     id: str
