@@ -1,0 +1,78 @@
+"""Conditions: what an object says about itself, one entry per type, in the order first said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+#: The schema's bounds; a longer text is cut here so that a long error never makes a write fail.
+MAX_MESSAGE = 1024
+MAX_REASON = 64
+
+
+class Condition(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One statement about an object, as in metav1.Condition."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str
+    last_transition_time: datetime
+    observed_generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is to be said: a condition without the moments that writing it adds."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+
+
+def find_condition(conditions: Sequence[Condition], type_: str) -> Condition | None:
+    """Return the condition called *type_*, or None where nothing was said about it."""
+    return next((condition for condition in conditions if condition.type == type_), None)
+
+
+def is_true(conditions: Sequence[Condition], type_: str) -> bool:
+    """Return whether the condition called *type_* is there and holds."""
+    found = find_condition(conditions, type_)
+    return found is not None and found.status == "True"
+
+
+def with_condition(
+    conditions: Sequence[Condition], said: Statement, *, now: datetime, generation: int
+) -> tuple[Condition, ...]:
+    """Return *conditions* with *said* among them, in its old place where it had one.
+
+    The time of the last transition moves only where the status differs, so saying the same again
+    gives an equal value and nothing needs to be written.
+    """
+    before = find_condition(conditions, said.type)
+    since = now.replace(microsecond=0)  # as Kubernetes writes times
+    if before is not None and before.status == said.status:
+        since = before.last_transition_time
+    stated = Condition(
+        type=said.type,
+        status=said.status,
+        reason=said.reason[:MAX_REASON],
+        message=cut(said.message, MAX_MESSAGE),
+        last_transition_time=since,
+        observed_generation=generation,
+    )
+    if before is None:
+        return (*conditions, stated)
+    return tuple(stated if condition.type == said.type else condition for condition in conditions)
+
+
+def cut(text: str, length: int) -> str:
+    """Return *text*, its end replaced by an ellipsis where it is longer than *length*."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,56 @@
+"""What kubectl's columns show of a session: amounts and times in words, computed from the rest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from vmbackup_operator.model.backup_session import BackupSessionStatus
+from vmbackup_operator.model.phase import session_phase
+from vmbackup_operator.model.progress import Display
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def amount(size_bytes: int) -> str:
+    """Return *size_bytes* as a person would say it: three digits at most, in powers of 1024."""
+    value, unit = float(size_bytes), 0
+    while value >= 999.5 and unit < len(UNITS) - 1:  # noqa: PLR2004 - what would print as 1000
+        value /= 1024
+        unit += 1
+    digits = 1 if unit and value < 99.95 else 0  # noqa: PLR2004 - what would print as 100.0
+    return f"{value:.{digits}f} {UNITS[unit]}"
+
+
+def span(length: timedelta) -> str:
+    """Return *length* in its two biggest units, as kubectl writes ages: ``3m12s``, ``2h5m``."""
+    seconds = max(0, int(length.total_seconds()))
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s")]
+    first = next((index for index, (count, _) in enumerate(parts) if count), 3)
+    return "".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count) or "0s"
+
+
+def with_display(status: BackupSessionStatus) -> BackupSessionStatus:
+    """Return *status* with its phase and columns as the rest of it has them.
+
+    The duration is there once the session has ended: one that counts along would make every look
+    at the session a write.
+    """
+    progress, duration = status.progress, ""
+    if status.start_time is not None and status.completion_time is not None:
+        duration = span(status.completion_time - status.start_time)
+    shown = Display(
+        progress="" if progress is None else f"{progress.percent}%",
+        read="" if progress is None else amount(progress.bytes_read),
+        stored="" if progress is None else amount(progress.bytes_stored),
+        duration=duration,
+    )
+    return msgspec.structs.replace(
+        status,
+        phase=session_phase(status.conditions),
+        display=None if shown == Display() else shown,
+    )

@@ -1,0 +1,58 @@
+"""What every object has whatever its kind: its metadata, its key, and our group's words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from typing_extensions import override
+
+GROUP: Final = "vmbackup.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+#: On a policy, written by a user: any change of its value asks for one session per VM, now.
+TRIGGER_ANNOTATION: Final = "vmbackup.dev/trigger"
+
+#: On objects for which something outside of Kubernetes must be undone before they go.
+FINALIZER: Final = "vmbackup.dev/undo"
+
+#: On sessions and recovery points: the policy that asked for them (there are no ownerReferences).
+POLICY_LABEL: Final = "vmbackup.dev/policy"
+
+#: On everything the operator creates: which appliance it was.
+APPLIANCE_LABEL: Final = "vmbackup.dev/appliance"
+
+#: On everything the operator creates: a cluster backup must not bring these back as they were.
+EXCLUDE_FROM_CLUSTER_BACKUP: Final = {"velero.io/exclude-from-backup": "true"}
+
+
+class ObjectKey(msgspec.Struct, frozen=True, order=True):
+    """Where an object lies: all that is needed to read it again."""
+
+    namespace: str
+    name: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The part of an object's metadata that we look at; the rest stays with the API server."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.namespace, self.name)

@@ -1,0 +1,37 @@
+"""A session's phase: one word for people, computed from its conditions and read by no code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vmbackup_operator.model.conditions import Condition, find_condition, is_true
+
+#: What a session is doing while the condition beside it does not hold yet, in the steps' order.
+PHASES = (
+    ("Accepted", "Pending"),
+    ("SnapshotsReady", "Snapshotting"),
+    ("EnvironmentReady", "PreparingRegion"),
+    ("WorkerReady", "LaunchingWorker"),
+    ("ExportGranted", "GrantingExport"),
+    ("DataTransferred", "Transferring"),
+    ("RecoveryPointStored", "Recording"),
+    ("AccessRevoked", "RevokingAccess"),
+)
+
+#: The reasons of a failure that have a word of their own.
+ENDINGS = {"Cancelled": ("Cancelling", "Cancelled"), "Skipped": ("Skipping", "Skipped")}
+
+
+def session_phase(conditions: Sequence[Condition]) -> str:
+    """Return what a session with these conditions is doing, or how it ended.
+
+    As in a Job, FailureTarget says that the session will fail while its last steps still run, and
+    Failed that they have ended; both carry the reason.
+    """
+    if is_true(conditions, "Complete"):
+        return "Complete"
+    for type_, word in (("Failed", 1), ("FailureTarget", 0)):
+        failure = find_condition(conditions, type_)
+        if failure is not None and failure.status == "True":
+            return ENDINGS.get(failure.reason, ("Failing", "Failed"))[word]
+    return next((phase for type_, phase in PHASES if not is_true(conditions, type_)), "Completing")

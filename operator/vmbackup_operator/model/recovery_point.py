@@ -1,0 +1,59 @@
+"""RecoveryPoint: one restorable state of one VM, a mirror of what its repository holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+from vmbackup_core.ids import CommitSlot, RunId
+from vmbackup_operator.model.backup_session import SessionType
+from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.metadata import Metadata
+from vmbackup_operator.model.references import ObjectReference
+
+
+class RecoveryPointDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One disk of the recovery point; *lun* is None for the OS disk."""
+
+    name: str
+    size_bytes: int
+    slot: CommitSlot
+    lun: int | None = None
+
+
+class RecoveryPointSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the repository's manifest says."""
+
+    repository_ref: ObjectReference
+    run_id: RunId
+    virtual_machine_id: str
+    virtual_machine_name: str
+    created_at: datetime
+    type: SessionType
+    disks: tuple[RecoveryPointDisk, ...]
+    size_bytes: int
+    stored_bytes: int
+    expires_at: datetime | None = None
+
+
+class RecoveryPointStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Whether it can be restored, as far as is known."""
+
+    observed_generation: int = 0
+    appliance_id: str | None = None
+    size: str = ""
+    stored: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class RecoveryPoint(msgspec.Struct, frozen=True, rename="camel"):
+    """One restorable state of one VM."""
+
+    kind: ClassVar[str] = "RecoveryPoint"
+    plural: ClassVar[str] = "recoverypoints"
+
+    metadata: Metadata
+    spec: RecoveryPointSpec
+    status: RecoveryPointStatus = RecoveryPointStatus()

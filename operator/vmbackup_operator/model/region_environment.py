@@ -1,0 +1,73 @@
+"""RegionEnvironment: what one region of one subscription needs before a worker runs there."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.metadata import Metadata
+
+
+class EnvironmentNetwork(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The user's own network by id, or the range of the one that is made; else from settings."""
+
+    virtual_network_id: str | None = None
+    worker_subnet_id: str | None = None
+    endpoint_subnet_id: str | None = None
+    address_prefix: str | None = None
+
+
+class EnvironmentWorker(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What workers are made of; what is absent comes from the appliance's settings."""
+
+    vm_size: str | None = None
+    image: str | None = None
+    max_count: int | None = None
+
+
+class RegionEnvironmentSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the administrator wants, or the operator from its settings."""
+
+    subscription_id: str
+    region: str
+    private_network: bool = True
+    network: EnvironmentNetwork = EnvironmentNetwork()
+    network_security_group_id: str | None = None
+    worker: EnvironmentWorker = EnvironmentWorker()
+    dns_mode: Literal["Managed"] = "Managed"
+    cross_subscription_export: Literal["Refuse"] = "Refuse"
+    deletion_policy: Literal["Retain"] = "Retain"
+
+
+class EnvironmentResource(msgspec.Struct, frozen=True, rename="camel"):
+    """One Azure resource that belongs to the environment."""
+
+    kind: str
+    id: str
+
+
+class RegionEnvironmentStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What there is, and what is still missing."""
+
+    observed_generation: int = 0
+    appliance_id: str | None = None
+    conditions: tuple[Condition, ...] = ()
+    resource_group: str | None = None
+    storage_account_id: str | None = None
+    virtual_network_id: str | None = None
+    worker_subnet_id: str | None = None
+    endpoint_subnet_id: str | None = None
+    resources: tuple[EnvironmentResource, ...] = ()
+
+
+class RegionEnvironment(msgspec.Struct, frozen=True, rename="camel"):
+    """What one region of one subscription needs before a worker runs there."""
+
+    kind: ClassVar[str] = "RegionEnvironment"
+    plural: ClassVar[str] = "regionenvironments"
+
+    metadata: Metadata
+    spec: RegionEnvironmentSpec
+    status: RegionEnvironmentStatus = RegionEnvironmentStatus()

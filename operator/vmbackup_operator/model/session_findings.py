@@ -1,0 +1,105 @@
+"""What a backup session finds once and later steps read: VM, disks, places, worker, results."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from vmbackup_core.ids import CommitSlot, DiskUniqueId, RepositoryId, WorkerId
+
+
+class ResolvedVirtualMachine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The VM as Azure described it when the session began."""
+
+    id: str
+    name: str
+    region: str
+    unique_id: str
+    description_digest: str | None = None
+
+
+class ResolvedDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A managed disk that the session backs up; *lun* is None for the OS disk."""
+
+    id: str
+    name: str
+    unique_id: DiskUniqueId
+    size_bytes: int
+    sku: str
+    lun: int | None = None
+
+    @property
+    def position(self) -> str:
+        """Where the disk sits in its VM, in one word: ``os`` or its LUN."""
+        return "os" if self.lun is None else str(self.lun)
+
+
+class ResolvedRepository(msgspec.Struct, frozen=True, rename="camel"):
+    """The repository that was meant when the session began."""
+
+    id: RepositoryId
+    account_id: str
+    container: str
+    region: str
+    url: str
+
+
+class ResolvedEnvironment(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The region environment in which the session's worker runs."""
+
+    subscription_id: str
+    region: str
+    resource_group: str
+    storage_account_id: str
+    worker_subnet_id: str
+    endpoint_subnet_id: str
+    virtual_network_id: str | None = None
+    home_storage_account_id: str | None = None
+
+
+class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What later steps read instead of looking again; each part is written once."""
+
+    policy_generation: int = 0
+    virtual_machine: ResolvedVirtualMachine | None = None
+    disks: tuple[ResolvedDisk, ...] = ()
+    repository: ResolvedRepository | None = None
+    environment: ResolvedEnvironment | None = None
+
+
+class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
+    """One snapshot of the session's snapshot set; *disk* is the disk's position."""
+
+    disk: str
+    snapshot_id: str
+
+
+class SessionWorker(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The worker that serves the session and where their conversation stands."""
+
+    id: WorkerId
+    vm_id: str
+    jobs_queue: str
+    job_sequence: int = 0
+    last_event_sequence: int = 0
+    launched_at: datetime | None = None
+    last_heartbeat_time: datetime | None = None
+    attempt: int = 0
+
+
+class Export(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A snapshot to which read access was granted, and the disk access it goes through."""
+
+    snapshot_id: str
+    disk_access_id: str | None = None
+
+
+class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What was stored of one disk; *disk* is the disk's position."""
+
+    disk: str
+    slot: CommitSlot
+    commit_digest: str
+    read_bytes: int = 0
+    stored_bytes: int = 0

@@ -1,0 +1,114 @@
+"""What people see of a session follows from its conditions and numbers alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from vmbackup_operator.model.backup_session import BackupSessionStatus
+from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.display import amount, span, with_display
+from vmbackup_operator.model.phase import PHASES, session_phase
+from vmbackup_operator.model.progress import Progress
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def true(type_: str, reason: str = "Done") -> Condition:
+    return Condition(type_, "True", reason, "", NOON)
+
+
+def test_a_session_that_nobody_looked_at_is_pending() -> None:
+    assert session_phase(()) == "Pending"
+
+
+@pytest.mark.parametrize("done", range(len(PHASES)))
+def test_the_phase_is_the_first_step_that_is_not_done(done: int) -> None:
+    conditions = [true(type_) for type_, _ in PHASES[:done]]
+    waiting = Condition(PHASES[done][0], "False", "Waiting", "", NOON)
+
+    assert session_phase(conditions) == PHASES[done][1]
+    assert session_phase([*conditions, waiting]) == PHASES[done][1]
+
+
+def test_all_steps_done_without_an_outcome_is_completing() -> None:
+    assert session_phase([true(type_) for type_, _ in PHASES]) == "Completing"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "phase"),
+    [
+        ([true("Complete")], "Complete"),
+        ([true("FailureTarget", "DiskGone")], "Failing"),
+        ([true("FailureTarget", "Cancelled")], "Cancelling"),
+        ([true("FailureTarget", "DiskGone"), true("Failed", "DiskGone")], "Failed"),
+        ([true("FailureTarget", "Cancelled"), true("Failed", "Cancelled")], "Cancelled"),
+        ([true("Failed", "Skipped")], "Skipped"),
+    ],
+)
+def test_an_ending_has_its_own_word(conditions: list[Condition], phase: str) -> None:
+    assert session_phase(conditions) == phase
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 KiB"),
+        (1024, "1.0 KiB"),
+        (1_310_720, "1.2 MiB"),
+        (104_857_600, "100 MiB"),
+        (1023 * 1024**2, "1.0 GiB"),
+        (68_719_476_736, "64.0 GiB"),
+        (32 * 1024**4, "32.0 TiB"),
+        (5000 * 1024**5, "5000 PiB"),
+    ],
+)
+def test_amounts_have_three_digits_at_most_and_their_unit(size_bytes: int, text: str) -> None:
+    assert amount(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (timedelta(seconds=-3), "0s"),
+        (timedelta(seconds=0.4), "0s"),
+        (timedelta(seconds=59), "59s"),
+        (timedelta(minutes=3, seconds=12), "3m12s"),
+        (timedelta(hours=2), "2h"),
+        (timedelta(hours=2, minutes=5, seconds=9), "2h5m"),
+        (timedelta(days=1, minutes=1), "1d"),
+    ],
+)
+def test_spans_have_their_two_biggest_units(length: timedelta, text: str) -> None:
+    assert span(length) == text
+
+
+def test_columns_follow_the_numbers() -> None:
+    status = with_display(
+        BackupSessionStatus(
+            conditions=(true("Complete"),),
+            progress=Progress(100, 1024**3, 1024**3, 314_572_800),
+            start_time=NOON,
+            completion_time=NOON + timedelta(seconds=192),
+        )
+    )
+
+    assert status.phase == "Complete"
+    assert status.display is not None
+    assert status.display.progress == "100%"
+    assert status.display.read == "1.0 GiB"
+    assert status.display.stored == "300 MiB"
+    assert status.display.duration == "3m12s"
+
+
+def test_looking_at_a_running_session_again_changes_nothing() -> None:
+    status = with_display(BackupSessionStatus(start_time=NOON, progress=Progress(3, 100, 3, 1)))
+
+    assert with_display(status) == status
+
+
+def test_a_session_without_numbers_has_no_columns() -> None:
+    assert with_display(BackupSessionStatus()).display is None
