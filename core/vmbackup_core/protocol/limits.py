@@ -1,0 +1,35 @@
+"""The conversation's numbers, each with where it comes from; docs/worker-protocol.md names them."""
+
+from __future__ import annotations
+
+#: The envelope's version; readers refuse every other one by name.
+PROTOCOL_VERSION = 1
+
+#: Azure Queue Storage's largest message, as text ("Scalability and performance targets for Queue
+#: Storage").
+MESSAGE_BYTES = 64 * 1024
+
+#: An Azure VM has one OS disk and at most 64 data disks (the largest VM sizes).
+DISKS = 65
+
+#: Longer messages of `Failed` are cut: it goes into a status field.
+FAILURE_CHARS = 1_000
+
+#: How often the agent says that it lives.
+HEARTBEAT_S = 15.0
+
+#: The agent's own limit; the operator writes a status at most every 10 s.
+PROGRESS_S = 2.0
+
+#: A job's visibility timeout, and when it is extended: two extensions may fail before it ends.
+LEASE_S = 60
+LEASE_EXTENSION_S = 20.0
+
+#: A job that was received more often than this is failed: it kills its agent.
+DEQUEUES = 5
+
+#: While the agent has nothing to do; a poll costs one request, and a queue takes 2,000 a second.
+POLL_S = 2.0
+
+#: How long a transfer that is refused (403) waits for fresh credentials before it fails.
+RENEWAL_S = 60.0

@@ -1,0 +1,206 @@
+"""Sealed messages: AES-256-GCM under the worker's key; docs/worker-protocol.md section 2."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import JobId, WorkerId
+from vmbackup_core.protocol.limits import MESSAGE_BYTES, PROTOCOL_VERSION
+
+Direction = Literal["job", "event"]
+#: Where a sealed text lies: it authenticates only there.
+Place = Literal["queue", "blob"]
+Why = Literal[
+    "Malformed", "UnknownVersion", "WrongDirection", "ForeignWorker", "ForeignKey", "Altered"
+]
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_ID = re.compile(r"[A-Za-z0-9._-]{0,128}")
+#: The job id of what concerns the worker itself: hello and heartbeat.
+NO_JOB = JobId("")
+
+
+class RefusedMessage(PermanentError):
+    """A message that is not taken: foreign, altered or of another version; *why* counts them."""
+
+    def __init__(self, why: Why, detail: str) -> None:
+        super().__init__(f"message refused: {detail}", reason="RefusedMessage")
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerKey:
+    """The key under which one worker's messages are sealed."""
+
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != _KEY_BYTES:
+            raise ValueError(f"worker key of {len(self.secret)} bytes, not {_KEY_BYTES}")
+
+    @property
+    def key_id(self) -> str:
+        """The name of this key in what it sealed."""
+        return hashlib.sha256(b"vmbackup key id\0" + self.secret).hexdigest()[:16]
+
+    def to_text(self) -> str:
+        """Return the key in base64, for the Run Command's protected parameters."""
+        return base64.b64encode(self.secret).decode("ascii")
+
+    @staticmethod
+    def from_text(text: str) -> WorkerKey:
+        """Return the key that *text* holds; raise ValueError, without the text."""
+        try:
+            return WorkerKey(base64.b64decode(text, validate=True))
+        except binascii.Error:
+            raise ValueError("worker key that is not base64") from None
+
+
+def worker_key(appliance_key: bytes, worker_id: WorkerId) -> WorkerKey:
+    """Return the key of *worker_id*, always the same for the same appliance key."""
+    if len(appliance_key) < _KEY_BYTES:
+        raise ValueError(f"appliance key of {len(appliance_key)} bytes, fewer than {_KEY_BYTES}")
+    info = b"vmbackup worker key 1\0" + worker_id.encode("ascii")
+    return WorkerKey(HKDF(SHA256(), _KEY_BYTES, None, info).derive(appliance_key))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a message says in the open, authenticated with it."""
+
+    direction: Direction
+    worker_id: WorkerId
+    job_id: JobId
+    sequence: int
+
+
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The message's line of JSON."""
+
+    v: int
+    key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+    dir: Direction
+    worker: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,128}$")]
+    job: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{0,128}$")]
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    nonce: Annotated[str, msgspec.Meta(min_length=16, max_length=16)]
+    sealed: str
+
+
+class _VersionOnly(msgspec.Struct):
+    """What is looked at first, so that another version is refused by its name."""
+
+    v: int
+
+
+def _associated(header: Header, key_id: str, place: Place) -> bytes:
+    lines = [
+        "vmbackup",
+        str(PROTOCOL_VERSION),
+        key_id,
+        header.direction,
+        header.worker_id,
+        header.job_id,
+        str(header.sequence),
+    ]
+    if place == "blob":
+        lines.append("blob")
+    return "\n".join(lines).encode("ascii")
+
+
+def seal(
+    key: WorkerKey,
+    header: Header,
+    payload: bytes,
+    *,
+    place: Place = "queue",
+    nonce: bytes | None = None,
+) -> str:
+    """Return *payload* sealed for *place*; a *nonce* is given only by the golden files' tests."""
+    if not (_ID.fullmatch(header.worker_id) and _ID.fullmatch(header.job_id)):
+        raise ValueError(f"ids that no message may carry: {header!r}")
+    nonce = os.urandom(_NONCE_BYTES) if nonce is None else nonce
+    sealed = AESGCM(key.secret).encrypt(nonce, payload, _associated(header, key.key_id, place))
+    envelope = _Envelope(
+        PROTOCOL_VERSION,
+        key.key_id,
+        header.direction,
+        header.worker_id,
+        header.job_id,
+        header.sequence,
+        base64.b64encode(nonce).decode("ascii"),
+        base64.b64encode(sealed).decode("ascii"),
+    )
+    return msgspec.json.encode(envelope).decode("ascii")
+
+
+def fits(text: str) -> bool:
+    """Tell whether a sealed *text* may be a queue message; if not, it goes to a blob."""
+    return len(text.encode()) <= MESSAGE_BYTES
+
+
+def _envelope(text: str) -> _Envelope:
+    try:
+        version = msgspec.json.decode(text, type=_VersionOnly).v
+        if version != PROTOCOL_VERSION:
+            detail = f"version {version}, this reader knows {PROTOCOL_VERSION}"
+            raise RefusedMessage("UnknownVersion", detail)
+        return msgspec.json.decode(text, type=_Envelope)
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        raise RefusedMessage("Malformed", "it is not an envelope of this protocol") from None
+
+
+def _header(envelope: _Envelope) -> Header:
+    return Header(envelope.dir, WorkerId(envelope.worker), JobId(envelope.job), envelope.seq)
+
+
+def peek(text: str) -> Header:
+    """Return what *text* claims to be, NOT authenticated: only to find the key for it."""
+    return _header(_envelope(text))
+
+
+def unseal(
+    keys: WorkerKey | Iterable[WorkerKey],
+    text: str,
+    *,
+    direction: Direction,
+    worker_id: WorkerId,
+    place: Place = "queue",
+) -> tuple[Header, bytes]:
+    """Return header and payload of a message of *worker_id*; raise RefusedMessage.
+
+    Of several *keys* (the worker's under each key of the ring) the one it names opens it.
+    """
+    envelope = _envelope(text)
+    header = _header(envelope)
+    if header.direction != direction:
+        raise RefusedMessage("WrongDirection", f"direction {header.direction}, not {direction}")
+    if header.worker_id != worker_id:
+        raise RefusedMessage("ForeignWorker", f"worker {header.worker_id}, not {worker_id}")
+    candidates = (keys,) if isinstance(keys, WorkerKey) else keys
+    key = next((key for key in candidates if key.key_id == envelope.key), None)
+    if key is None:
+        raise RefusedMessage("ForeignKey", f"sealed with key {envelope.key}, which is not known")
+    try:
+        nonce = base64.b64decode(envelope.nonce, validate=True)
+        sealed = base64.b64decode(envelope.sealed, validate=True)
+        associated = _associated(header, key.key_id, place)
+        return header, AESGCM(key.secret).decrypt(nonce, sealed, associated)
+    except (binascii.Error, ValueError, InvalidTag):
+        detail = f"message {header.sequence} of job {header.job_id!r} does not authenticate"
+        raise RefusedMessage("Altered", detail) from None

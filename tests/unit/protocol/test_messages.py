@@ -1,0 +1,211 @@
+"""Payloads: written and read, refused where they are unknown, silent about secrets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, JobId, RunId, WorkerId
+from vmbackup_core.protocol import (
+    BackupJob,
+    DiskDone,
+    DiskToBackUp,
+    Done,
+    Event,
+    Failed,
+    Header,
+    Heartbeat,
+    Hello,
+    Job,
+    Overflow,
+    Predecessor,
+    Progress,
+    RefusedMessage,
+    RepositoryAccess,
+    Shutdown,
+    UnknownKind,
+    failure,
+    fits,
+    opened,
+    read_event,
+    read_job,
+    seal,
+    sealed_job,
+    sealed_pointer,
+    unseal,
+    worker_key,
+    write_message,
+)
+
+JOB = JobId("0123abcd-backup")
+WORKER = WorkerId("w-0123abcd-1")
+STARTED = datetime(2026, 11, 22, 21, 0, tzinfo=UTC)
+KEY = worker_key(bytes(32), WORKER)
+HEADER = Header("job", WORKER, JOB, 3)
+
+
+def disk(number: int, previous: Predecessor | None = None) -> DiskToBackUp:
+    scope = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/workloads"
+    return DiskToBackUp(
+        disk_id=f"{scope}/providers/Microsoft.Compute/disks/data-{number}",
+        name=f"data-{number}",
+        lun=number,
+        size_bytes=64 * 2**30,
+        unique_id=DiskUniqueId("66666666-7777-8888-9999-000000000000"),
+        snapshot_id=f"{scope}/providers/Microsoft.Compute/snapshots/vmb-{number}",
+        snapshot_url="https://md-abc.z1.blob.storage.azure.net/x/abcd?sv=2018&sig=" + "s" * 200,
+        chain_id=ChainId("c" * 32),
+        chain_keys="k" * 200,
+        block_bytes=262_144,
+        previous=previous,
+    )
+
+
+def job(disks: int) -> BackupJob:
+    before = Predecessor(
+        CommitSlot(4), "https://md-abd.z1.blob.storage.azure.net/x/ab?sig=" + "t" * 200
+    )
+    container = "https://repository.blob.core.windows.net/backups?sv=2026&sig=uuu"
+    return BackupJob(
+        JOB,
+        RunId("0123abcd" * 4),
+        [disk(number, before if number else None) for number in range(disks)],
+        RepositoryAccess(container),
+    )
+
+
+def done(disks: int) -> Done:
+    return Done(
+        JOB,
+        [
+            DiskDone(
+                disk_id=disk(n).disk_id,
+                slot=CommitSlot(5),
+                commit_digest="d" * 64,
+                kind="full",
+                read_bytes=2**40,
+                stored_bytes=2**39,
+                blocks_new=2**22,
+                blocks_reused=2**22,
+                blocks_zero=2**22,
+                allocated_bytes=2**40,
+                seconds=12345.678,
+            )
+            for n in range(disks)
+        ],
+    )
+
+
+@pytest.mark.parametrize("message", [job(2), Shutdown(JOB)], ids=["backup", "shutdown"])
+def test_a_job_reads_as_it_was_written(message: Job) -> None:
+    assert read_job(write_message(message)) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hello(WORKER, "0.1.0", "0" * 16, "3.10.12", STARTED),
+        Heartbeat(WORKER, "0.1.0", "0" * 16, "3.10.12", STARTED, JOB),
+        Progress(JOB, 10, 5, 2, "disk"),
+        done(2),
+        Failed(JOB, "ExportRefused", "no", transient=True, disk_id=None),
+    ],
+    ids=["hello", "heartbeat", "progress", "done", "failed"],
+)
+def test_an_event_reads_as_it_was_written(message: Event) -> None:
+    assert read_event(write_message(message)) == message
+
+
+def test_a_kind_that_is_not_known_is_named() -> None:
+    with pytest.raises(UnknownKind, match="'archive'"):
+        read_job(b'{"kind":"archive","whatever":1}')
+
+
+def test_an_event_is_no_job() -> None:
+    with pytest.raises(UnknownKind, match="'hello'"):
+        read_job(write_message(Hello(WORKER, "0.1.0", "0", "3.10.12", STARTED)))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"[]",
+        b'{"kind":7}',
+        b'{"kind":"shutdown"}',
+        b'{"kind":"shutdown","jobId":"a","more":1}',
+        b'{"kind":"backup","jobId":"a","runId":"b","disks":[],"repository":{"containerUrl":"c"}}',
+    ],
+)
+def test_a_payload_that_is_no_message_is_a_bad_message(payload: bytes) -> None:
+    with pytest.raises(PermanentError) as bad:
+        read_job(payload)
+    assert bad.value.reason == "BadMessage"
+
+
+def test_no_secret_of_a_job_is_in_its_repr() -> None:
+    text = repr(job(2)) + repr(job(2).disks[1].previous)
+
+    assert "sig=" not in text
+    assert "kkkk" not in text
+
+
+def test_a_failure_is_bounded_and_has_no_secret() -> None:
+    url = "https://md-1.blob.storage.azure.net/x/y?sv=2018&sig=AbC%3D"
+    told = failure(JOB, ValueError(f"GET {url} said {'no ' * 900}"), "Refused", transient=False)
+
+    assert len(told.message) == 1_000
+    assert "AbC" not in told.message
+    assert "https://md-1.blob.storage.azure.net/x/y" in told.message
+
+
+def test_the_largest_done_and_failed_fit_a_queue_message() -> None:
+    # 260: ARM ids are bounded by names of 80 or 90 characters; this is longer than any.
+    header = Header("event", WORKER, JOB, 2**62)
+    failed = Failed(JOB, "R" * 64, "ü" * 1_000, transient=True, disk_id="d" * 1_000)
+
+    assert fits(seal(KEY, header, write_message(done(65))))
+    assert fits(seal(KEY, header, write_message(failed)))
+
+
+def test_a_small_job_goes_to_the_queue() -> None:
+    sealed = sealed_job(KEY, HEADER, job(2))
+
+    assert sealed.blob is None
+    assert sealed.text is not None
+    header, payload = unseal(KEY, sealed.text, direction="job", worker_id=WORKER)
+    assert (header, read_job(payload)) == (HEADER, job(2))
+
+
+def test_a_job_of_65_disks_goes_to_a_blob_that_a_sealed_message_points_to() -> None:
+    sealed = sealed_job(KEY, HEADER, job(65))
+    assert sealed.blob is not None
+    text = sealed_pointer(
+        KEY, HEADER, "https://home.blob.core.windows.net/jobs/1?sig=x", sealed.blob
+    )
+
+    assert sealed.text is None
+    assert fits(text)
+    header, payload = unseal(KEY, text, direction="job", worker_id=WORKER)
+    pointer = read_job(payload)
+    assert isinstance(pointer, Overflow)
+    assert opened(KEY, header, pointer, sealed.blob) == job(65)
+
+
+def test_a_blob_that_was_changed_or_belongs_to_another_message_is_refused() -> None:
+    blob = sealed_job(KEY, HEADER, job(65)).blob
+    other = sealed_job(KEY, Header("job", WORKER, JOB, 4), job(65)).blob
+    assert blob is not None
+    assert other is not None
+    payload = unseal(
+        KEY, sealed_pointer(KEY, HEADER, "https://x/y", blob), direction="job", worker_id=WORKER
+    )[1]
+    pointer = read_job(payload)
+    assert isinstance(pointer, Overflow)
+
+    with pytest.raises(RefusedMessage, match="blob"):
+        opened(KEY, HEADER, pointer, blob[:-1])
+    with pytest.raises(RefusedMessage):
+        opened(KEY, HEADER, pointer, other)
