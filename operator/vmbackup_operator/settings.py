@@ -1,0 +1,282 @@
+"""The appliance's settings: one file, read and checked once, every problem named at once.
+
+The file is YAML or JSON; its keys are this module's fields in camelCase, and later the chart's
+values. Nothing here is secret: the key ring is named, never written down.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from vmbackup_core.errors import PermanentError
+
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+#: Azure's rule for a resource group's name: it may hold dots but not end in one.
+_GROUP = r"[-\w.()]{0,89}[-\w()]"
+_SCOPE = (
+    f"/subscriptions/{_UUID}(/resource[gG]roups/{_GROUP}"
+    r"(/providers/[\w.]+(/\w+/[-\w.]*\w)+)?)?"
+)
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+
+Uuid = Annotated[str, Meta(pattern=f"^{_UUID}$", description="a UUID")]
+Region = Annotated[
+    str, Meta(pattern="^[a-z][a-z0-9]{2,39}$", description="a region's name as in westeurope")
+]
+Namespace = Annotated[str, Meta(pattern=f"^{_LABEL}$", description="a namespace's name")]
+ApplianceId = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$",
+        description="1 to 40 lowercase letters, digits and hyphens",
+    ),
+]
+ResourceGroup = Annotated[
+    str, Meta(pattern=f"^{_GROUP}$", description="a resource group's name, not its id")
+]
+VirtualNetworkId = Annotated[
+    str,
+    Meta(
+        pattern=rf"(?i)^/subscriptions/{_UUID}/resourceGroups/{_GROUP}"
+        r"/providers/Microsoft\.Network/virtualNetworks/[-\w.]+$",
+        description="a virtual network's ARM id",
+    ),
+]
+Scope = Annotated[
+    str,
+    Meta(
+        pattern=f"^{_SCOPE}$",
+        description="the ARM id of a subscription, a resource group or a resource, without a "
+        "slash at its end",
+    ),
+]
+RepositoryName = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{_LABEL}/([a-z0-9]([-.a-z0-9]{{0,251}}[a-z0-9])?|\*)$",
+        description="namespace/name of a BackupRepository, or namespace/* for all in it",
+    ),
+]
+ObjectName = Annotated[
+    str,
+    Meta(pattern="^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$", description="an object's name"),
+]
+VmSize = Annotated[
+    str, Meta(pattern=r"^\w{3,64}$", description="a VM size's name as in Standard_D4s_v5")
+]
+Image = Annotated[
+    str,
+    Meta(
+        pattern=r"^[-\w.]+(:[-\w.]+){3}$|^/subscriptions/[-\w./]+$",
+        description="publisher:offer:sku:version, or an image's ARM id",
+    ),
+]
+AddressRange = Annotated[
+    str, Meta(pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$", description="an IPv4 range as in a CIDR")
+]
+Seconds = Annotated[int, Meta(ge=60, le=7 * 86400, description="60 to 604800 seconds")]
+
+
+class SecretName(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a Secret lies."""
+
+    namespace: Namespace
+    name: ObjectName
+
+
+class KeyRing(msgspec.Struct, frozen=True, rename="camel"):
+    """The Secret with the appliance's keys."""
+
+    secret_ref: SecretName
+
+
+class Appliance(msgspec.Struct, frozen=True, rename="camel"):
+    """Who this installation is, and where; id and key ring survive a reinstall."""
+
+    id: ApplianceId
+    tenant_id: Uuid
+    subscription_id: Uuid
+    region: Region
+    resource_group: ResourceGroup
+    virtual_network_id: VirtualNetworkId
+    key_ring: KeyRing
+
+
+class Tenant(msgspec.Struct, frozen=True, rename="camel"):
+    """What one namespace may name: Azure scopes to back up, repositories, scopes to restore to."""
+
+    namespace: Namespace
+    backup_scopes: tuple[Scope, ...] = ()
+    repositories: tuple[RepositoryName, ...] = ()
+    restore_scopes: tuple[Scope, ...] = ()
+
+
+class RegionEnvironments(msgspec.Struct, frozen=True, rename="camel"):
+    """Defaults of the environments that the operator makes."""
+
+    worker_vm_size: VmSize = "Standard_D4s_v5"
+    worker_image: Image = "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest"
+    address_pool: AddressRange = "10.213.0.0/16"
+    dns_mode: Literal["Managed"] = "Managed"
+    cross_subscription_export: Literal["Refuse"] = "Refuse"
+
+
+class Workers(msgspec.Struct, frozen=True, rename="camel"):
+    """What is put on workers, and how long they are waited for and kept."""
+
+    bundle: Annotated[str, Meta(min_length=1, description="the folder that `make bundle` made")]
+    timeout_seconds: Seconds = 300
+    idle_ttl_seconds: Seconds = 3600
+
+    @property
+    def bundle_path(self) -> Path:
+        return Path(self.bundle)
+
+
+class Settings(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything the operator is told at its start."""
+
+    appliance: Appliance
+    namespace: Namespace
+    workers: Workers
+    tenancy: tuple[Tenant, ...] = ()
+    region_environments: RegionEnvironments = RegionEnvironments()
+
+    def may_back_up(self, namespace: str, arm_id: str) -> bool:
+        """Return whether objects in *namespace* may name *arm_id* as what is backed up."""
+        tenant = self._tenant(namespace)
+        return tenant is not None and _within(arm_id, tenant.backup_scopes)
+
+    def may_restore_into(self, namespace: str, arm_id: str) -> bool:
+        """Return whether objects in *namespace* may name *arm_id* as a restore's target."""
+        tenant = self._tenant(namespace)
+        return tenant is not None and _within(arm_id, tenant.restore_scopes)
+
+    def may_use_repository(self, namespace: str, repository_namespace: str, name: str) -> bool:
+        """Return whether objects in *namespace* may name that BackupRepository."""
+        tenant = self._tenant(namespace)
+        wanted = {f"{repository_namespace}/{name}", f"{repository_namespace}/*"}
+        return tenant is not None and not wanted.isdisjoint(tenant.repositories)
+
+    @property
+    def served_namespaces(self) -> tuple[str, ...]:
+        """The namespaces whose Secrets may be asked for: the operator's and the tenants'."""
+        tenants = (tenant.namespace for tenant in self.tenancy)
+        return tuple(dict.fromkeys((self.namespace, *tenants)))
+
+    def _tenant(self, namespace: str) -> Tenant | None:
+        return next((tenant for tenant in self.tenancy if tenant.namespace == namespace), None)
+
+
+class WrongSettings(PermanentError):
+    """The settings cannot be used; the message has one line per problem, naming its key."""
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"settings in {source}:{lines}", reason="WrongSettings")
+        self.problems = problems
+
+
+def load(path: Path) -> Settings:
+    """Return the settings that the file *path* holds; raise WrongSettings naming every problem."""
+    try:
+        document = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise WrongSettings(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except yaml.YAMLError as error:
+        raise WrongSettings(str(path), [f"neither YAML nor JSON: {error}"]) from error
+    problems: list[str] = []
+    _look(document, Settings, "", problems)
+    if problems:
+        raise WrongSettings(str(path), problems)
+    settings = msgspec.convert(document, Settings)
+    problems = _contradictions(settings)
+    if problems:
+        raise WrongSettings(str(path), problems)
+    return settings if settings.tenancy else _with_own_namespace(settings)
+
+
+def _with_own_namespace(settings: Settings) -> Settings:
+    """Return *settings* where nobody but the operator's own namespace may name anything."""
+    scope = f"/subscriptions/{settings.appliance.subscription_id}"
+    own = Tenant(settings.namespace, (scope,), (f"{settings.namespace}/*",), (scope,))
+    return msgspec.structs.replace(settings, tenancy=(own,))
+
+
+def _look(value: object, wanted: type[msgspec.Struct], path: str, problems: list[str]) -> None:
+    """Add to *problems* what is wrong with *value* as a *wanted*, field by field."""
+    if not isinstance(value, dict):
+        problems.append(f"{path or 'the file'}: must be a mapping")
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    problems += [f"{path}{key}: is no setting" for key in value if key not in fields]
+    for name, field in fields.items():
+        if name in value:
+            _look_at_field(value[name], field.type, f"{path}{name}", problems)
+        elif field.required:
+            problems.append(f"{path}{name}: is missing")
+
+
+def _look_at_field(value: object, wanted: object, path: str, problems: list[str]) -> None:
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+        _look(value, wanted, f"{path}." if isinstance(value, dict) else path, problems)
+        return
+    if get_origin(wanted) is tuple and isinstance(value, list):
+        for index, item in enumerate(value):
+            _look_at_field(item, get_args(wanted)[0], f"{path}[{index}]", problems)
+        return
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        must = next(
+            (f"must be {meta.description}" for meta in getattr(wanted, "__metadata__", ())),
+            str(error),
+        )
+        problems.append(f"{path}: {must}; found {value!r}")
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Return what is wrong with values that are each right alone."""
+    seen: set[str] = set()
+    problems = []
+    for index, tenant in enumerate(settings.tenancy):
+        if tenant.namespace in seen:
+            problems.append(f"tenancy[{index}].namespace: {tenant.namespace} is there already")
+        seen.add(tenant.namespace)
+    ring = settings.appliance.key_ring.secret_ref.namespace
+    if ring != settings.namespace:
+        problems.append(
+            f"appliance.keyRing.secretRef.namespace: must be the operator's own namespace "
+            f"{settings.namespace}; found {ring}"
+        )
+    pool = settings.region_environments.address_pool
+    if not _is_pool(pool):
+        problems.append(
+            f"regionEnvironments.addressPool: must be a network of /8 to /20 with no bit set "
+            f"behind its prefix; found {pool}"
+        )
+    return problems
+
+
+def _is_pool(text: str) -> bool:
+    """Return whether *text* is a network that holds many networks of the size of a /24."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        return False
+    return 8 <= network.prefixlen <= 20  # noqa: PLR2004 - IPv4's biggest; a few regions' worth
+
+
+def _within(arm_id: str, scopes: tuple[str, ...]) -> bool:
+    """Return whether *arm_id* is one of *scopes* or lies below one; ARM ids ignore case."""
+    if not re.fullmatch(_SCOPE, arm_id, re.IGNORECASE):
+        return False
+    asked = f"{arm_id.lower()}/"
+    return any(asked.startswith(f"{scope.lower()}/") for scope in scopes)

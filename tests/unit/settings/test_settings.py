@@ -1,0 +1,175 @@
+"""Settings are read whole or refused whole, with every problem named by its key."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from vmbackup_operator.settings import Settings, WrongSettings, load
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "examples" / "settings.yaml"
+SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
+PRODUCTION = f"{SUBSCRIPTION}/resourceGroups/rg-production"
+A_SCOPE = "the ARM id of a subscription, a resource group or a resource, without a slash at its end"
+VM = "providers/Microsoft.Compute/virtualMachines/web-01"
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def document() -> Document:
+    parsed: Document = yaml.safe_load(EXAMPLE.read_text())
+    return copy.deepcopy(parsed)
+
+
+def written(folder: Path, document: object) -> Path:
+    path = folder / "settings.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def problems_of(folder: Path, document: object) -> list[str]:
+    with pytest.raises(WrongSettings) as caught:
+        load(written(folder, document))
+    return caught.value.problems
+
+
+def test_the_example_is_right() -> None:
+    settings = load(EXAMPLE)
+
+    assert settings.appliance.id == "contoso-backup"
+    assert settings.workers.bundle_path == Path("/usr/share/vmbackup/bundle")
+    assert settings.served_namespaces == ("vmbackup-system", "web-team")
+
+
+def test_the_example_names_every_setting() -> None:
+    def keys(value: object) -> set[str]:
+        if isinstance(value, list | tuple):
+            return set().union(*map(keys, value))
+        if isinstance(value, dict):
+            return set(value) | set().union(*map(keys, value.values()))
+        return set()
+
+    assert keys(yaml.safe_load(EXAMPLE.read_text())) == keys(msgspec.to_builtins(load(EXAMPLE)))
+
+
+def test_json_serves_as_well(tmp_path: Path, document: Document) -> None:
+    assert load(written(tmp_path, document)) == load(EXAMPLE)
+
+
+def test_every_problem_is_named_at_once(tmp_path: Path, document: Document) -> None:
+    del document["appliance"]["id"]
+    document["appliance"]["tenantId"] = "contoso"
+    document["appliance"]["keyRing"] = "vmbackup-key-ring"
+    document["tenancy"][0]["backupScopes"].append(f"{PRODUCTION}/")
+    document["workers"]["timeoutSeconds"] = "5m"
+    document["workres"] = {}
+
+    assert problems_of(tmp_path, document) == [
+        "workres: is no setting",
+        "appliance.id: is missing",
+        "appliance.tenantId: must be a UUID; found 'contoso'",
+        "appliance.keyRing: must be a mapping",
+        "workers.timeoutSeconds: must be 60 to 604800 seconds; found '5m'",
+        f"tenancy[0].backupScopes[1]: must be {A_SCOPE}; found '{PRODUCTION}/'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "problem"),
+    [
+        (("appliance", "region"), "West Europe", "appliance.region: must be a region's name"),
+        (("appliance", "resourceGroup"), PRODUCTION, "appliance.resourceGroup: must be a resource"),
+        (
+            ("appliance", "virtualNetworkId"),
+            "vnet",
+            "appliance.virtualNetworkId: must be a virtual",
+        ),
+        (("regionEnvironments", "dnsMode"), "Magic", "regionEnvironments.dnsMode: Invalid enum"),
+        (("regionEnvironments", "addressPool"), "10.213.1.0/16", "regionEnvironments.addressPool"),
+        (("regionEnvironments", "addressPool"), "10.213.0.0/24", "regionEnvironments.addressPool"),
+        (("regionEnvironments", "addressPool"), "10.300.0.0/16", "regionEnvironments.addressPool"),
+        (("namespace",), "other", "appliance.keyRing.secretRef.namespace: must be the operator's"),
+        (("workers", "idleTtlSeconds"), 1, "workers.idleTtlSeconds: must be 60"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_wrong_value_is_refused_by_its_key(
+    tmp_path: Path, document: Document, keys: tuple[str, ...], value: object, problem: str
+) -> None:
+    *folders, last = keys
+    place = document
+    for folder in folders:
+        place = place[folder]
+    place[last] = value
+
+    (found,) = problems_of(tmp_path, document)
+    assert found.startswith(problem)
+
+
+def test_a_namespace_is_named_once(tmp_path: Path, document: Document) -> None:
+    document["tenancy"].append({"namespace": "web-team"})
+
+    assert problems_of(tmp_path, document) == ["tenancy[1].namespace: web-team is there already"]
+
+
+def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WrongSettings, match=r"absent\.yaml.*\n  cannot be read: No such file"):
+        load(tmp_path / "absent.yaml")
+    (tmp_path / "broken.yaml").write_text("appliance: [")
+    with pytest.raises(WrongSettings, match="neither YAML nor JSON"):
+        load(tmp_path / "broken.yaml")
+    assert problems_of(tmp_path, []) == ["the file: must be a mapping"]
+
+
+@pytest.mark.parametrize(
+    ("arm_id", "allowed"),
+    [
+        (f"{PRODUCTION}/{VM}", True),
+        (f"{PRODUCTION}/{VM}".upper().replace("/SUBSCRIPTIONS", "/subscriptions"), True),
+        (PRODUCTION, True),
+        (f"{PRODUCTION}-2/{VM}", False),
+        (f"{SUBSCRIPTION}/resourceGroups/rg-secret/{VM}", False),
+        (f"{PRODUCTION}/../rg-secret/{VM}", False),
+        (f"{PRODUCTION}/{VM}/../../x", False),
+        (f"{PRODUCTION}/{VM}?x=/", False),
+        (SUBSCRIPTION, False),
+        ("", False),
+    ],
+)
+def test_a_namespace_may_name_what_lies_in_its_scopes(arm_id: str, allowed: bool) -> None:  # noqa: FBT001 - a table
+    settings = load(EXAMPLE)
+
+    assert settings.may_back_up("web-team", arm_id) is allowed
+    assert settings.may_restore_into("web-team", arm_id) is allowed
+    assert not settings.may_back_up("vmbackup-system", arm_id)
+
+
+def test_a_namespace_may_use_its_repositories(tmp_path: Path, document: Document) -> None:
+    document["tenancy"].append({"namespace": "db-team", "repositories": ["web-team/*"]})
+    settings = load(written(tmp_path, document))
+
+    assert settings.may_use_repository("web-team", "web-team", "west-europe")
+    assert not settings.may_use_repository("web-team", "web-team", "other")
+    assert settings.may_use_repository("db-team", "web-team", "other")
+    assert not settings.may_use_repository("db-team", "db-team", "other")
+    assert not settings.may_use_repository("unknown", "web-team", "west-europe")
+
+
+def test_without_tenancy_only_the_own_namespace_may_name_anything(
+    tmp_path: Path, document: Document
+) -> None:
+    del document["tenancy"]
+    settings: Settings = load(written(tmp_path, document))
+
+    assert settings.may_back_up("vmbackup-system", f"{PRODUCTION}/{VM}")
+    assert settings.may_use_repository("vmbackup-system", "vmbackup-system", "any")
+    assert not settings.may_back_up("web-team", f"{PRODUCTION}/{VM}")
+    assert settings.served_namespaces == ("vmbackup-system",)
