@@ -1,0 +1,209 @@
+"""Names and identities, computed so that they are the same after any crash or reinstall.
+
+Nothing here looks anything up. A run id names one BackupSession wherever it leaves a trace; what a
+session makes in Azure is called by it, what a region keeps is called by (appliance, subscription,
+region). Uids of policies and environments are never used: GitOps and cluster restores change them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import NewType
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import JobId, RunId, WorkerId
+from vmbackup_operator.model.metadata import ObjectKey
+
+#: The id of an Azure resource, as its path; compared without case.
+ArmId = NewType("ArmId", str)
+
+APPLIANCE_TAG = "vmbackup-appliance-id"
+RUN_TAG = "vmbackup-run-id"
+WORKER_TAG = "vmbackup-worker-id"
+
+# 20 of a run id's 32 digits: 80 bits, and room for a worker's number in a queue's 63 characters.
+_RUN_DIGITS = 20
+# 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
+_POLICY_CHARACTERS = 36
+
+
+def digest(*parts: str) -> bytes:
+    """Return the SHA-256 of *parts*, each preceded by its length: none runs into the next."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        hashed.update(len(encoded).to_bytes(4, "big"))
+        hashed.update(encoded)
+    return hashed.digest()
+
+
+def _letters(count: int, *parts: str) -> str:
+    """Return *count* characters of a-z and 2-7 that stand for *parts*; five bits each."""
+    return base64.b32encode(digest(*parts)).decode().lower()[:count]
+
+
+# ARM ids
+
+
+def arm_id(subscription_id: str, resource_group: str, resource_type: str, name: str) -> ArmId:
+    """Return the id of a resource of *resource_type*, as in ``Microsoft.Compute/snapshots``."""
+    return ArmId(
+        f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+        f"/providers/{resource_type}/{name}"
+    )
+
+
+def _segment_behind(identity: str, key: str) -> str:
+    segments = identity.split("/")
+    for segment, following in pairwise(segments):
+        if segment.lower() == key and following:
+            return following
+    raise PermanentError(f"{identity} is no ARM id: it names no {key}", reason="InvalidArmId")
+
+
+def subscription_of(identity: ArmId) -> str:
+    """Return the subscription that *identity* lies in, lower case."""
+    return _segment_behind(identity, "subscriptions").lower()
+
+
+def resource_group_of(identity: ArmId) -> str:
+    """Return the resource group's name as it is written in *identity*."""
+    return _segment_behind(identity, "resourcegroups")
+
+
+def name_of(identity: ArmId) -> str:
+    """Return the last segment of *identity*."""
+    return identity.rstrip("/").rsplit("/", 1)[-1]
+
+
+def same_id(one: str, other: str) -> bool:
+    """Tell whether both are one resource; Azure writes ids in whatever case it likes."""
+    return one.rstrip("/").lower() == other.rstrip("/").lower()
+
+
+def lies_within(identity: str, scope: str) -> bool:
+    """Tell whether *identity* is *scope* or lies below it."""
+    inner, outer = identity.rstrip("/").lower(), scope.rstrip("/").lower()
+    return inner == outer or inner.startswith(outer + "/")
+
+
+# runs and sessions
+
+
+def run_id_of_slot(appliance_id: str, policy: ObjectKey, vm_id: ArmId, slot: datetime) -> RunId:
+    """Return the run id of *policy*'s session for the VM at *slot*."""
+    return _run_id(appliance_id, policy, vm_id, slot_text(slot))
+
+
+def run_id_of_trigger(appliance_id: str, policy: ObjectKey, vm_id: ArmId, token: str) -> RunId:
+    """Return the run id of the session that the annotation's *token* asked for."""
+    return _run_id(appliance_id, policy, vm_id, f"trigger:{token}")
+
+
+def run_id_of_uid(uid: str) -> RunId:
+    """Return the run id of a session that a user wrote."""
+    digits = uid.replace("-", "").lower()
+    if len(digits) == 32 and set(digits) <= set("0123456789abcdef"):  # noqa: PLR2004 - a UUID's
+        return RunId(digits)
+    return RunId(digest("uid", uid).hex()[:32])
+
+
+def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -> RunId:
+    parts = (appliance_id, policy.namespace, policy.name, vm_id.lower(), occasion)
+    return RunId(digest(*parts).hex()[:32])
+
+
+def slot_text(slot: datetime) -> str:
+    """Return *slot* as it is written in a spec and hashed, ``2026-11-22T02:00:00Z``."""
+    return slot.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def session_name_of_slot(policy: str, vm_id: ArmId, slot: datetime) -> str:
+    """Return what the session of *policy* for the VM at *slot* is called."""
+    moment = slot.astimezone(UTC).strftime("%Y%m%d%H%M")
+    return f"{_session_stem(policy, vm_id)}-{moment}"
+
+
+def session_name_of_trigger(policy: str, vm_id: ArmId, token: str) -> str:
+    """Return what the session that the annotation's *token* asked for is called."""
+    return f"{_session_stem(policy, vm_id)}-t{_letters(8, 'trigger', token)}"
+
+
+def _session_stem(policy: str, vm_id: ArmId) -> str:
+    # The policy is hashed too: two that agree in their first characters are two.
+    return f"{policy[:_POLICY_CHARACTERS].rstrip('-.')}-{_letters(6, policy, vm_id.lower())}"
+
+
+def job_id(run_id: RunId, asked: str) -> JobId:
+    """Return what the job *asked* of a worker for this run is called."""
+    return JobId(f"{run_id}-{asked}")
+
+
+# what a session makes in Azure
+
+
+def snapshot_name(run_id: RunId, lun: int | None) -> str:
+    """Return what this run's snapshot of the data disk at *lun* is called; None: the OS disk."""
+    return f"vmb-{run_id[:_RUN_DIGITS]}-{'os' if lun is None else lun}"
+
+
+def snapshot_id(subscription_id: str, resource_group: str, run_id: RunId, lun: int | None) -> ArmId:
+    """Return the ARM id that this run's snapshot will have; known before it exists."""
+    name = snapshot_name(run_id, lun)
+    return arm_id(subscription_id, resource_group, "Microsoft.Compute/snapshots", name)
+
+
+def worker_id(run_id: RunId, attempt: int) -> WorkerId:
+    """Return the id of the worker that this run launches at its *attempt*."""
+    return WorkerId(f"{run_id[:_RUN_DIGITS]}-{attempt}")
+
+
+def worker_vm_name(worker: WorkerId) -> str:
+    """Return what the worker's VM is called; its NIC and OS disk are called alike."""
+    return f"vmb-w-{worker}"
+
+
+def jobs_queue(worker: WorkerId) -> str:
+    """Return the name of the queue that *worker* takes its jobs from."""
+    return f"vmb-jobs-{worker}"
+
+
+def events_queue(appliance_id: str) -> str:
+    """Return the name of the queue that all workers of the appliance answer into."""
+    return f"vmb-events-{_letters(12, 'events', appliance_id)}"
+
+
+# what a region keeps
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentNames:
+    """What the appliance's resources of one region are called."""
+
+    key: str
+    resource_group: str
+    virtual_network: str
+    network_security_group: str
+    storage_account: str
+
+    def disk_access(self, number: int) -> str:
+        """Return the name of the region's disk access *number*, counted from 0."""
+        return f"vmb-da-{self.key}-{number}"
+
+
+def environment_names(appliance_id: str, subscription_id: str, region: str) -> EnvironmentNames:
+    """Return the names for one region of one worker subscription."""
+    parts = (appliance_id, subscription_id.lower(), region.lower())
+    key = _letters(10, "environment", *parts)
+    return EnvironmentNames(
+        key=key,
+        resource_group=f"vmb-{region.lower()}-{key}",
+        virtual_network=f"vmb-vnet-{key}",
+        network_security_group=f"vmb-nsg-{key}",
+        # 24 characters of a-z0-9, and unique in the world: the hash fills what the prefix leaves.
+        storage_account=f"vmb{_letters(21, 'account', *parts)}",
+    )

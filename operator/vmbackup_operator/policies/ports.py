@@ -1,0 +1,67 @@
+"""What policies need of Kubernetes and Azure: their sessions, and whether what they name is there.
+
+Every method may be called twice; asking twice is asking once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import ArmId
+
+
+class Policies(Protocol):
+    """BackupPolicy objects."""
+
+    async def find(self, key: ObjectKey) -> BackupPolicy | None:
+        """Return the policy as stored, or None."""
+
+    async def write_status(self, policy: BackupPolicy) -> BackupPolicy:
+        """Replace the status and return what is stored; raise Conflict where it was stale."""
+
+
+class PolicySessions(Protocol):
+    """The BackupSessions of policies."""
+
+    async def find(self, key: ObjectKey) -> BackupSession | None:
+        """Return the session as stored, or None."""
+
+    async def of_policy(self, policy: ObjectKey) -> Sequence[BackupSession]:
+        """Return every session with the policy's label in its namespace, ended ones too."""
+
+    async def unfinished(self) -> Sequence[BackupSession]:
+        """Return every session without an outcome, read from the API server."""
+
+    async def create(self, session: BackupSession) -> BackupSession:
+        """Create the session; where one of that name is there, return that one unchanged."""
+
+    async def delete(self, session: BackupSession) -> None:
+        """Delete the object if it is still the one with this uid; gone already is no error."""
+
+
+class Repositories(Protocol):
+    """BackupRepository objects."""
+
+    async def find(self, key: ObjectKey) -> BackupRepository | None:
+        """Return the repository as stored, or None."""
+
+
+class VirtualMachinePresence(Protocol):
+    """Whether VMs exist."""
+
+    async def exists(self, vm_id: ArmId) -> bool:
+        """Tell whether there is such a VM; no rights to look is a PermanentError that says so."""
+
+
+class EventLog(Protocol):
+    """Kubernetes Events: what a person reads under ``kubectl describe``."""
+
+    async def tell(
+        self, about: BackupPolicy, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Record that something happened to *about*; losing one is no failure."""

@@ -1,0 +1,247 @@
+"""What the session's steps need of Azure, of Kubernetes and of repositories.
+
+The contract of all of them: every method may be called twice, or again after a crash, and asking
+twice is asking once. Not-ready is a value (None, False or `Waiting`: "still at it, ask again"), and
+no method waits for Azure longer than about two seconds. What is gone already counts as removed.
+Foreign errors come out as TransientError or PermanentError, with messages that name the thing and
+hold no SAS, key or token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.seen import (
+    BundleStored,
+    ChainGrant,
+    CommandSeen,
+    CommandWanted,
+    DiskAccessSeen,
+    PointSeen,
+    PointWanted,
+    Received,
+    RegionSeen,
+    SecretUrl,
+    SnapshotSeen,
+    SnapshotWanted,
+    VirtualMachineSeen,
+    WorkerSeen,
+    WorkerWanted,
+)
+
+
+class VirtualMachines(Protocol):
+    """The VMs that are backed up."""
+
+    async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:
+        """Return the VM with all its managed disks, or None where there is none.
+
+        A VM whose disks can't be snapshotted (ephemeral, unmanaged) is a PermanentError with reason
+        ``DiskNotSupported`` that names the disk.
+        """
+
+
+class Snapshots(Protocol):
+    """Incremental snapshots of managed disks."""
+
+    async def find(self, snapshot_id: ArmId) -> SnapshotSeen | None:
+        """Return the snapshot, or None where there is none."""
+
+    async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[SnapshotSeen]:
+        """Return every snapshot of the group that carries the appliance's tag."""
+
+    async def request(self, wanted: SnapshotWanted) -> None:
+        """Ask for the snapshot; one that is there is left as it is."""
+
+    async def associate(self, snapshot_id: ArmId, disk_access_id: ArmId) -> bool:
+        """Have it exported through the disk access only (``AllowPrivate``); True once it is so."""
+
+    async def grant(self, snapshot_id: ArmId, duration_s: int) -> SecretUrl | None:
+        """Return a SAS that reads the snapshot for *duration_s*, or None while Azure makes one.
+
+        A SAS that is valid already may be returned again; the caller looks at ``expires_at``.
+        """
+
+    async def revoke(self, snapshot_id: ArmId) -> bool:
+        """End every access to the snapshot; True once no SAS on it works."""
+
+    async def delete(self, snapshot_id: ArmId) -> bool:
+        """Delete the snapshot if it carries the appliance's tag; True once it is gone."""
+
+
+class DiskAccesses(Protocol):
+    """Disk access resources: the private way to a snapshot's data, five exports at once on each."""
+
+    async def of_region(self, region: RegionSeen) -> Sequence[DiskAccessSeen]:
+        """Return ours in the region, in order of name."""
+
+    async def ensure(self, region: RegionSeen, number: int) -> DiskAccessSeen:
+        """Have the region's disk access *number* made, with its private endpoint (``disks``).
+
+        Its name is `EnvironmentNames.disk_access`; `ready` is False until all of it stands.
+        """
+
+
+class Workers(Protocol):
+    """Worker VMs."""
+
+    async def of_region(self, region: RegionSeen) -> Sequence[WorkerSeen]:
+        """Return every worker VM of the appliance in the region, in order of id."""
+
+    async def find(self, vm_id: ArmId) -> WorkerSeen | None:
+        """Return the worker, or None where there is no such VM."""
+
+    async def ensure(self, wanted: WorkerWanted) -> WorkerSeen:
+        """Have NIC and VM made; state ``creating`` until the VM runs."""
+
+    async def start(self, vm_id: ArmId) -> bool:
+        """Start a deallocated worker; True once it runs."""
+
+    async def deallocate(self, vm_id: ArmId) -> bool:
+        """Stop the worker and give its cores back; True once it is deallocated or gone."""
+
+    async def delete(self, vm_id: ArmId) -> bool:
+        """Delete VM, NIC and OS disk if they carry the appliance's tag; True once they are gone."""
+
+
+class Commands(Protocol):
+    """Managed Run Commands on worker VMs."""
+
+    async def find(self, vm_id: ArmId, name: str) -> CommandSeen | None:
+        """Return how the command went, or None where it was never sent."""
+
+    async def run(self, wanted: CommandWanted) -> None:
+        """Send the command; asynchronous execution, its success is known otherwise."""
+
+
+class Bundles(Protocol):
+    """The agent's bundle, in the account of the region where it is to run."""
+
+    async def ensure(self, region: RegionSeen) -> BundleStored | None:
+        """Upload what is missing through a short-lived SAS and prove every file; None meanwhile.
+
+        Each file's MD5 travels with its upload and is compared with what Azure stored; its SHA-256
+        is compared before. A file of the bundle on our own disk that differs from the bundle's list
+        is a PermanentError with reason ``BundleDamaged`` that names the file.
+        """
+
+
+class Signatures(Protocol):
+    """SAS by user delegation, never by account key; *until* is at most seven days away."""
+
+    async def container(
+        self,
+        account_id: ArmId,
+        container: str,
+        access: Literal["read", "write_new"],
+        until: datetime,
+    ) -> SecretUrl:
+        """Return the container's URL, signed to list and read, or beside that to create blobs.
+
+        ``write_new`` never permits to delete or to overwrite.
+        """
+
+    async def queue(
+        self, account_id: ArmId, queue: str, access: Literal["take", "send"], until: datetime
+    ) -> SecretUrl:
+        """Return the queue's URL, signed to take messages (read, update, remove) or to add."""
+
+
+class Queues(Protocol):
+    """Queues of the home region's account, with the operator's own rights."""
+
+    async def ensure(self, home: RegionSeen, queue: str) -> None:
+        """Make the queue unless it is there."""
+
+    async def delete(self, home: RegionSeen, queue: str) -> None:
+        """Delete the queue with whatever it holds."""
+
+    async def put(self, home: RegionSeen, queue: str, text: str, lifetime_s: int) -> None:
+        """Append a message; it is not deduplicated, the reader's sequence numbers do that."""
+
+    async def take(self, home: RegionSeen, queue: str, lease_s: int) -> Sequence[Received]:
+        """Return up to 32 messages and hide them from others for *lease_s*."""
+
+    async def remove(self, home: RegionSeen, queue: str, received: Received) -> None:
+        """Remove a message that was taken; one whose lease has passed is left to come again."""
+
+    async def spill(self, home: RegionSeen, name: str, sealed: bytes, until: datetime) -> SecretUrl:
+        """Store what is too large for a queue as the blob *name* and return a SAS that reads it."""
+
+
+class Regions(Protocol):
+    """Region environments, made where they are missing."""
+
+    async def ensure(
+        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+    ) -> RegionSeen | Waiting:
+        """Look at Azure, take the next step towards readiness, and return the region once it is.
+
+        Ready means: its own resources, its workers' ways to the home queue and to
+        *repository_accounts*, and the appliance's ways to its account. For the home region the
+        appliance's ways to *repository_accounts* too. It never waits for disk accesses. The two
+        storage account tags of one appliance in a region are a PermanentError that names both.
+        """
+
+
+class RecoveryPoints(Protocol):
+    """Repositories, opened with the keys of their Secrets."""
+
+    async def find(self, repository: BackupRepository, run_id: RunId) -> PointSeen | None:
+        """Return the recovery point of that run, or None."""
+
+    async def open_chains(
+        self, repository: BackupRepository, disks: Sequence[DiskUniqueId]
+    ) -> Mapping[DiskUniqueId, ChainGrant]:
+        """Return each disk's chain and the keys that writing it takes; nothing is written."""
+
+    async def record(self, repository: BackupRepository, point: PointWanted) -> None:
+        """Write the manifest that makes the recovery point exist; the same again is no error."""
+
+
+class Sessions(Protocol):
+    """BackupSession objects."""
+
+    async def find(self, key: ObjectKey) -> BackupSession | None:
+        """Return the session as stored, or None."""
+
+    async def unfinished(self) -> Sequence[BackupSession]:
+        """Return every session without an outcome, read from the API server."""
+
+    async def write_status(self, session: BackupSession) -> BackupSession:
+        """Replace the status and return what is stored; raise Conflict where it was stale."""
+
+    async def write_finalizers(self, session: BackupSession) -> BackupSession:
+        """Replace ``metadata.finalizers`` alone and return what is stored; raise Conflict."""
+
+
+class Repositories(Protocol):
+    """BackupRepository objects."""
+
+    async def find(self, key: ObjectKey) -> BackupRepository | None:
+        """Return the repository as stored, or None."""
+
+
+class RecoveryPointObjects(Protocol):
+    """RecoveryPoint objects: mirrors of what repositories hold."""
+
+    async def ensure(self, point: RecoveryPoint) -> None:
+        """Create the object unless it is there."""
+
+
+class EventLog(Protocol):
+    """Kubernetes Events: what a person reads under ``kubectl describe``."""
+
+    async def tell(
+        self, about: BackupSession, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Record that something happened to *about*; losing one is no failure."""

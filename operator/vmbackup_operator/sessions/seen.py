@@ -1,0 +1,243 @@
+"""What the session's steps see of Azure and of repositories, and what they ask for: values.
+
+They are made by the adapters from Azure's answers and by the steps from what they recorded; nothing
+here calls anybody. A URL that carries a SAS is a `SecretUrl`, which prints itself without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from typing_extensions import override
+
+from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId, WorkerId
+from vmbackup_operator.naming import ArmId
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUrl:
+    """A URL whose query opens something; it may enter a sealed message, never a log or a status."""
+
+    value: str = field(repr=False)
+    expires_at: datetime | None = None
+
+    @override
+    def __str__(self) -> str:
+        return self.value.split("?", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSeen:
+    """One managed disk of a VM; *lun* is None for the OS disk."""
+
+    id: ArmId
+    name: str
+    unique_id: DiskUniqueId
+    lun: int | None
+    size_bytes: int
+    sku: str
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualMachineSeen:
+    """A VM as it is now.
+
+    *unique_id* is Azure's ``vmId``. *description* is a JSON object with what a restore needs and
+    Azure would forget with the VM (its own body, its disks', its network interfaces'), no secrets.
+    """
+
+    id: ArmId
+    name: str
+    region: str
+    unique_id: str
+    disks: tuple[DiskSeen, ...]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSeen:
+    """A region environment that is ready: what a session needs of it, read from Azure."""
+
+    name: str
+    subscription_id: str
+    region: str
+    resource_group: str
+    virtual_network_id: ArmId
+    worker_subnet_id: ArmId
+    endpoint_subnet_id: ArmId
+    blob_zone_id: ArmId
+    storage_account_id: ArmId
+    blob_url: str
+    queue_url: str
+    worker_size: str
+    max_workers: int = 1
+
+
+NetworkAccess = Literal["AllowAll", "AllowPrivate", "DenyAll"]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSeen:
+    """A snapshot as Azure holds it.
+
+    *ready*: provisioned, and its data complete (``completionPercent`` 100).
+    *failure*: why Azure gave up on it, else None. *exported*: a SAS on it is valid.
+    """
+
+    id: ArmId
+    source_disk_id: ArmId
+    source_unique_id: DiskUniqueId
+    size_bytes: int
+    created_at: datetime
+    tags: Mapping[str, str]
+    ready: bool
+    failure: str | None
+    network_access: NetworkAccess
+    public_access: bool
+    disk_access_id: ArmId | None
+    exported: bool
+    incremental: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWanted:
+    """An incremental snapshot: ``DenyAll``, public access off, *tags* in the creating PUT."""
+
+    id: ArmId
+    region: str
+    disk_id: ArmId
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DiskAccessSeen:
+    """A disk access of ours; *ready* once its private endpoint is approved and in the zone."""
+
+    id: ArmId
+    ready: bool
+
+
+WorkerState = Literal["creating", "running", "starting", "deallocating", "deallocated", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A worker VM of ours, by its tags; *changed_at* is when Azure last finished a change to it."""
+
+    vm_id: ArmId
+    id: WorkerId
+    state: WorkerState
+    changed_at: datetime | None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerWanted:
+    """A worker to launch: Ubuntu 22.04 LTS, one NIC without a public address in the worker subnet.
+
+    VM, NIC and OS disk carry *tags* and are called after the VM; *run_id* is whose need it is.
+    """
+
+    vm_id: ArmId
+    id: WorkerId
+    run_id: RunId
+    region: RegionSeen
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWanted:
+    """A managed Run Command; *protected* are its protected parameters, hidden wherever printed."""
+
+    vm_id: ArmId
+    name: str
+    region: str
+    script: str
+    protected: Mapping[str, str] = field(repr=False)
+    timeout_s: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSeen:
+    """How a Run Command went; *output* is the tail of both streams, for a person to read.
+
+    A VM without a way to the internet may never tell Azure: ``unknown`` proves nothing.
+    """
+
+    state: Literal["running", "succeeded", "failed", "unknown"]
+    exit_code: int | None = None
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleStored:
+    """The agent's bundle as it lies in a region's account, every file's MD5 and SHA-256 proved.
+
+    *folder* is the prefix of its blobs in *container*, named by the bundle's id; *list_sha256* is
+    the digest of its list, which the launch script compares.
+    """
+
+    container: str
+    folder: str
+    list_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message taken from a queue; it comes again unless it is removed by its receipt."""
+
+    text: str
+    message_id: str
+    receipt: str
+    dequeue_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainGrant:
+    """A disk's chain in a repository, and the keys that writing it takes: nothing else opens."""
+
+    chain_id: ChainId
+    keys: str = field(repr=False)
+    block_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointDisk:
+    """One disk of a recovery point: which commit of its chain holds it."""
+
+    name: str
+    unique_id: DiskUniqueId
+    lun: int | None
+    size_bytes: int
+    slot: CommitSlot
+    commit_digest: str
+    read_bytes: int
+    stored_bytes: int
+    snapshot_id: ArmId
+
+
+@dataclass(frozen=True, slots=True)
+class PointWanted:
+    """A recovery point to record; *retention* and *policy* are stamped into its manifest."""
+
+    run_id: RunId
+    created_at: datetime
+    virtual_machine_id: ArmId
+    virtual_machine_name: str
+    description: str
+    policy: str
+    retention: Mapping[str, int]
+    disks: Sequence[PointDisk]
+
+
+@dataclass(frozen=True, slots=True)
+class PointSeen:
+    """A recovery point that exists in a repository."""
+
+    run_id: RunId
+    created_at: datetime
+    virtual_machine_id: ArmId
+    disks: tuple[PointDisk, ...]
