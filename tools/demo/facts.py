@@ -1,0 +1,236 @@
+"""What the journal of a backup must show; each function yields complaints, none when it holds.
+
+They are pure, so that tests can show each of them failing on a journal that breaks its rule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tools.demo.journal import Entry, first, last
+
+SNAPSHOTS = "Microsoft.Compute/snapshots"
+MACHINES = "Microsoft.Compute/virtualMachines"
+RUN_COMMANDS = "Microsoft.Compute/virtualMachines/runCommands"
+DISK_ACCESSES = "Microsoft.Compute/diskAccesses"
+ACCOUNTS = "Microsoft.Storage/storageAccounts"
+
+#: Everything that belongs to a region's environment and must not be written by a second session.
+ENVIRONMENT_TYPES = (
+    "Microsoft.Resources/resourceGroups",
+    "Microsoft.Network/virtualNetworks",
+    "Microsoft.Network/virtualNetworks/subnets",
+    "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
+    "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Network/privateEndpoints",
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
+    "Microsoft.Network/privateDnsZones",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks",
+    ACCOUNTS,
+    "Microsoft.Storage/storageAccounts/blobServices/containers",
+    DISK_ACCESSES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the facts need to know beside the journal."""
+
+    region_account_id: str
+    home_account_name: str
+    repository_host: str
+    snapshot_extents: Mapping[str, Sequence[tuple[int, int]]]
+    bundle_md5: Mapping[str, str]
+    disks: int
+
+
+def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain unless each step's first request comes after that of the step before it."""
+    steps: list[tuple[str, Callable[[Entry], bool]]] = [
+        ("snapshots requested", lambda e: e.is_write(SNAPSHOTS)),
+        (
+            "region's account requested",
+            lambda e: e.is_write(ACCOUNTS) and _same(e.path, scene.region_account_id),
+        ),
+        ("worker VM requested", lambda e: e.is_write(MACHINES)),
+        ("run command requested", lambda e: e.is_write(RUN_COMMANDS)),
+        ("disk access requested", lambda e: e.is_write(DISK_ACCESSES)),
+        (
+            "snapshot associated",
+            lambda e: e.is_write(SNAPSHOTS) and "diskAccessId" in str(e.request),
+        ),
+        ("access granted", lambda e: e.is_action(SNAPSHOTS, "beginGetAccess")),
+        ("export read", lambda e: e.service == "export" and e.succeeded),
+        ("pack stored", lambda e: _is_put(e, scene.repository_host, "/p/")),
+        ("commit stored", lambda e: _is_put(e, scene.repository_host, "/k/")),
+        ("access ended", lambda e: e.is_action(SNAPSHOTS, "endGetAccess")),
+        ("worker deallocated", lambda e: e.is_action(MACHINES, "deallocate")),
+    ]
+    before, before_at = "the start", 0
+    for name, matches in steps:
+        at = first(entries, matches)
+        if at is None:
+            yield f"never seen: {name}"
+        elif at < before_at:
+            yield f"{name} (entry {at}) came before {before} (entry {before_at})"
+        else:
+            before, before_at = name, at
+
+
+def snapshots_tagged_when_created(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain unless the PUT that creates a snapshot carries sealed tags and closes it."""
+    created = [e for e in entries if e.is_write(SNAPSHOTS) and e.method == "PUT"]
+    if len({e.path.lower() for e in created}) != scene.disks:
+        yield f"{len(created)} snapshots were created for {scene.disks} disks"
+    for entry in created:
+        tags = entry.request.get("tags", {})
+        properties = entry.request["properties"]
+        if not any(name.startswith("vmbackup-set") for name in tags):
+            yield f"{entry.path} was created without sealed tags: {sorted(tags)}"
+        if properties.get("networkAccessPolicy") != "DenyAll" or not properties.get("incremental"):
+            yield f"{entry.path} was created open or not incremental"
+
+
+def bundle_checked(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain unless every file of the bundle was stored under its MD5 and read by a worker."""
+    for name, md5 in scene.bundle_md5.items():
+        puts = [e for e in entries if e.service == "blob" and e.method == "PUT" and _ends(e, name)]
+        if not any(e.succeeded and e.detail.get("content_md5") == md5 for e in puts):
+            yield f"bundle file {name} was not stored with its MD5"
+        if not any(
+            e.service == "blob" and e.method == "GET" and e.caller != "appliance" and _ends(e, name)
+            for e in entries
+        ):
+            yield f"bundle file {name} was not read by a worker"
+
+
+def queues_at_home(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain unless each worker has one jobs queue, beside one events queue, all at home."""
+    created = {
+        (e.host, e.path.strip("/"))
+        for e in entries
+        if e.service == "queue" and e.method == "PUT" and e.succeeded and "/messages" not in e.path
+    }
+    workers = {e.path.lower() for e in entries if e.is_write(MACHINES)}
+    kinds = Counter(path.split("-")[1] for _, path in created if "-" in path)
+    if kinds["events"] != 1 or kinds["jobs"] != len(workers):
+        yield f"{dict(kinds)} queues for {len(workers)} workers"
+    for host, path in created:
+        if host.split(".")[0] != scene.home_account_name:
+            yield f"queue {path} is on {host}, not in the home region"
+
+
+def access_only_when_private(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain unless a disk access is associated before access is granted, and access ended."""
+    for snapshot in scene.snapshot_extents:
+        patched = first(entries, _associates(snapshot))
+        granted = first(entries, _on(snapshot, "beginGetAccess"))
+        ended = last(entries, _on(snapshot, "endGetAccess"))
+        if granted is None or patched is None or patched > granted:
+            yield f"{snapshot}: associated at {patched}, access granted at {granted}"
+        if ended is None or ended < (last(entries, _on(snapshot, "beginGetAccess")) or 0):
+            yield f"{snapshot}: access was not ended"
+
+
+def reads_are_the_allocated_extents(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain unless each allocated byte was read from its export once, and no other byte."""
+    for snapshot, extents in scene.snapshot_extents.items():
+        read = sorted(
+            (e.detail["offset"], e.detail["length"])
+            for e in entries
+            if e.service == "export"
+            and e.succeeded
+            and e.detail.get("operation") == "read"
+            and _same(str(e.detail.get("source")), snapshot)
+        )
+        if _joined(read) != _joined(sorted(extents)):
+            got, owed = sum(n for _, n in read), sum(n for _, n in extents)
+            yield f"{snapshot}: {got} bytes read where {owed} are allocated"
+
+
+def worker_released(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain unless every worker was deallocated and not started again."""
+    del scene
+    for worker in {e.path.lower() for e in entries if e.is_write(MACHINES)}:
+        stopped = last(entries, _on(worker, "deallocate"))
+        started = last(entries, _on(worker, "start")) or 0
+        if stopped is None or stopped < started:
+            yield f"{worker} was not deallocated"
+
+
+#: What must hold after a first backup.
+FIRST_BACKUP = (
+    steps_in_order,
+    snapshots_tagged_when_created,
+    bundle_checked,
+    queues_at_home,
+    access_only_when_private,
+    reads_are_the_allocated_extents,
+    worker_released,
+)
+
+
+def nothing_built_again(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain of every write to a resource of the environment."""
+    del scene
+    for entry in entries:
+        if any(entry.is_write(kind) for kind in ENVIRONMENT_TYPES):
+            yield f"{entry.method} {entry.path}"
+
+
+def nothing_stored_again(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain of every pack that was stored."""
+    yield from (f"stored {e.path}" for e in entries if _is_put(e, scene.repository_host, "/p/"))
+
+
+#: What must hold after a second backup of the same, unchanged VM.
+SECOND_BACKUP = (
+    nothing_built_again,
+    nothing_stored_again,
+    snapshots_tagged_when_created,
+    access_only_when_private,
+    reads_are_the_allocated_extents,
+    worker_released,
+)
+
+
+def nothing_refused(audit: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """Complain of every request of the operator's that the API server refused."""
+    for line in audit:
+        status = line.get("responseStatus")
+        if isinstance(status, dict) and status.get("code") in {401, 403}:
+            yield f"{line.get('verb')} {line.get('requestURI')}: {status.get('code')}"
+
+
+def _same(left: str, right: str) -> bool:
+    return left.lower() == right.lower()
+
+
+def _ends(entry: Entry, name: str) -> bool:
+    return entry.path.endswith(f"/{name}")
+
+
+def _on(snapshot: str, action: str) -> Callable[[Entry], bool]:
+    return lambda e: _same(e.path, f"{snapshot}/{action}") and e.method == "POST" and e.succeeded
+
+
+def _associates(snapshot: str) -> Callable[[Entry], bool]:
+    return lambda e: (
+        e.is_write(SNAPSHOTS) and _same(e.path, snapshot) and "diskAccessId" in str(e.request)
+    )
+
+
+def _is_put(entry: Entry, host: str, part: str) -> bool:
+    return entry.host == host and entry.method == "PUT" and entry.succeeded and part in entry.path
+
+
+def _joined(extents: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for offset, length in extents:
+        if joined and joined[-1][0] + joined[-1][1] == offset:
+            joined[-1] = (joined[-1][0], joined[-1][1] + length)
+        else:
+            joined.append((offset, length))
+    return joined
