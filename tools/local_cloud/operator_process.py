@@ -1,0 +1,137 @@
+"""The operator as a process of its own, with the identity and the way to Azure that it has."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from tools.local_cloud import seed
+
+#: How long a start may take: imports, six CRDs looked at, the first lists.
+START_S = 60
+STOP_S = 30
+
+
+def azure_environment(ready: Mapping[str, Any]) -> dict[str, str]:
+    """Return what points an Azure client of the appliance's VNet at the simulated Azure.
+
+    *ready* is what the simulator wrote when it was up. A proxy, a private CA and an identity: the
+    same variables as behind any enterprise's proxy, nothing that knows of a simulator.
+    """
+    return {
+        "HTTPS_PROXY": ready["proxies"]["appliance"],
+        "NO_PROXY": "127.0.0.1,localhost",
+        "SSL_CERT_FILE": ready["ca"],
+        "REQUESTS_CA_BUNDLE": ready["ca"],
+        "AZURE_TENANT_ID": ready["tenantId"],
+        "AZURE_CLIENT_ID": seed.OPERATOR_CLIENT_ID,
+        "AZURE_CLIENT_SECRET": seed.OPERATOR_CLIENT_SECRET,
+    }
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what would point elsewhere."""
+    foreign = ("AZURE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "KUBECONFIG")
+    return {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)
+    }
+
+
+class OperatorProcess:
+    """A running operator; its lines go to *log*."""
+
+    def __init__(
+        self, settings: Path, kubeconfig: Path, ready: Mapping[str, Any], log: Path
+    ) -> None:
+        self._arguments = [
+            sys.executable,
+            "-m",
+            "vmbackup_operator",
+            "--config",
+            str(settings),
+            "--health-port-file",
+            str(log.with_suffix(".health")),
+        ]
+        self._environment = clean_environment() | azure_environment(ready)
+        self._environment["KUBECONFIG"] = str(kubeconfig)
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's id; raise where it is not running."""
+        if self._process is None:
+            raise RuntimeError("the operator is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, and return once it says that it is ready."""
+        port_file = self._log.with_suffix(".health")
+        port_file.unlink(missing_ok=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._arguments, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + START_S
+        while not self._is_ready(port_file):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"the operator did not get ready: see {self._log}")
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End it by SIGKILL: it gets to do nothing more."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute."""
+        self._end(signal.SIGTERM)
+
+    def resident_bytes(self) -> int:
+        """Return how much memory it holds."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("the kernel does not say how much memory the operator holds")
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _is_ready(self, port_file: Path) -> bool:
+        if not port_file.exists() or not (port := port_file.read_text().strip()):
+            return False
+        try:
+            answer = urllib3.request(
+                "GET", f"http://127.0.0.1:{port}/readyz", timeout=2, retries=False
+            )
+        except urllib3.exceptions.HTTPError:
+            return False
+        return answer.status == 200  # noqa: PLR2004 - OK
+
+
+@contextmanager
+def running(operator: OperatorProcess) -> Iterator[OperatorProcess]:
+    """Start *operator*, and have it ended whatever happens."""
+    try:
+        operator.start()
+        yield operator
+    finally:
+        operator.stop()
