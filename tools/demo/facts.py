@@ -142,8 +142,8 @@ def reads_are_the_allocated_extents(entries: Sequence[Entry], scene: Scene) -> I
             for e in entries
             if e.service == "export"
             and e.succeeded
-            and e.detail.get("operation") == "read"
-            and _same(str(e.detail.get("source")), snapshot)
+            and e.detail.get("operation") == "GetBlob"
+            and _same(str(e.detail.get("disk")), snapshot)
         )
         if _joined(read) != _joined(sorted(extents)):
             got, owed = sum(n for _, n in read), sum(n for _, n in extents)
