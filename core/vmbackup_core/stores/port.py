@@ -7,6 +7,7 @@ ever overwritten by `put_new`. Calls may come from several threads at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, Union
@@ -15,6 +16,16 @@ from vmbackup_core.errors import PermanentError
 
 #: What a store takes to write (``collections.abc.Buffer`` came with Python 3.12).
 Buffer = Union[bytes, bytearray, memoryview]  # noqa: UP007 - evaluated at run time on 3.10
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+def checked_name(name: str) -> str:
+    """Return *name* where every store can hold it; no part begins with a dot or is empty."""
+    if len(name) > 512 or _NAME.fullmatch(name) is None:  # noqa: PLR2004 - Azure takes 1,024
+        raise ValueError(f"{name!r} is no name of an object")
+    return name
 
 
 class AlreadyStored(PermanentError):
@@ -42,7 +53,11 @@ class StoredObject:
 
 
 class Store(Protocol):
-    """Named runs of bytes; names are relative, with ``/`` between their parts."""
+    """Named runs of bytes.
+
+    Names are relative, with ``/`` between their parts; no name is the beginning of another's parts
+    (``a`` and ``a/b``), since a directory could not hold both.
+    """
 
     def put_new(self, name: str, data: Buffer) -> None:
         """Store *data* under *name*; raise AlreadyStored, and change nothing, where it is taken.
@@ -58,7 +73,10 @@ class Store(Protocol):
         """Return *length* bytes from *offset*, fewer at the object's end; raise NotStored."""
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the objects whose names begin with *prefix*, in order of name."""
+        """Yield the objects whose names begin with *prefix*, in order of name.
+
+        *prefix* may end within a name, or be empty for everything.
+        """
 
     def delete(self, name: str) -> None:
         """Remove the object; one that is not there is no error."""

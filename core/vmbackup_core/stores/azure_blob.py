@@ -1,0 +1,180 @@
+"""Objects as block blobs of one Azure container.
+
+One object is one Put Blob with ``If-None-Match: *``, so it is there whole or not at all. Retries
+are done here, not in the SDK: who sends a put again must know that "already there" may be its own.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError
+from azure.storage.blob import ContainerClient
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.stores.azure_errors import code_of, status_of, translated
+from vmbackup_core.stores.patience import Patience
+from vmbackup_core.stores.port import (
+    AlreadyStored,
+    Buffer,
+    NotStored,
+    Store,
+    StoredObject,
+    checked_name,
+)
+
+#: The storage service's version that every client of ours asks for, blob and queue alike.
+SERVICE_VERSION = "2026-06-06"
+
+#: Above any object of ours: a put never becomes blocks and a block list.
+ONE_REQUEST_BYTES = 256 * 1024 * 1024
+
+_GONE = frozenset({"BlobNotFound", "ResourceNotFound"})
+
+T = TypeVar("T")
+
+
+def container_client(
+    url: str, credential: TokenCredential | str | None = None, *, ca_file: str | None = None
+) -> ContainerClient:
+    """Return a client for the container at *url*: a SAS URL, or a plain one and a *credential*.
+
+    *ca_file* is the CA bundle to trust in place of the client's own list. Proxies come from the
+    environment.
+    """
+    return ContainerClient.from_container_url(
+        url,
+        credential=credential,
+        api_version=SERVICE_VERSION,
+        max_single_put_size=ONE_REQUEST_BYTES,
+        max_single_get_size=ONE_REQUEST_BYTES,
+        retry_total=0,
+        connection_timeout=20,
+        read_timeout=120,
+        connection_verify=ca_file or True,
+    )
+
+
+class AzureBlobStore(Store):
+    """The blobs of one container; *client* comes from `container_client`."""
+
+    def __init__(
+        self,
+        client: ContainerClient,
+        *,
+        patience: Patience | None = None,
+        page_size: int = 5000,  # the most that Azure lists at once
+    ) -> None:
+        self._client = client
+        self._page_size = page_size
+        self._patience = patience or Patience()
+        self._where = f"{client.account_name}/{client.container_name}"
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        checked_name(name)
+        content = bytes(data)
+
+        def put(attempt: int) -> None:
+            try:
+                self._put_once(name, content)
+            except AlreadyStored:
+                # An attempt before this one may have been stored and only its answer lost.
+                if attempt == 0 or self.get(name) != content:
+                    raise
+
+        self._patience.ask(put)
+
+    @override
+    def get(self, name: str) -> bytes:
+        checked_name(name)
+        return self._asked(
+            f"reading {name}",
+            lambda: self._client.download_blob(name).readall(),
+            missing=NotStored(name),
+        )
+
+    @override
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        checked_name(name)
+        try:
+            return self._asked(
+                f"reading {name}",
+                lambda: self._client.download_blob(name, offset=offset, length=length).readall(),
+                missing=NotStored(name),
+            )
+        except PermanentError as error:
+            if error.reason == "InvalidRange":  # behind the object's end
+                return b""
+            raise
+
+    @override
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        marker: str | None = None
+        while True:
+            page, marker = self._page(prefix, marker)
+            yield from page
+            if not marker:
+                return
+
+    @override
+    def delete(self, name: str) -> None:
+        checked_name(name)
+        try:
+            self._asked(
+                f"deleting {name}",
+                lambda: self._client.delete_blob(name),
+                missing=NotStored(name),
+            )
+        except NotStored:
+            return
+
+    def _page(
+        self, prefix: str, marker: str | None
+    ) -> tuple[builtins.list[StoredObject], str | None]:
+        """Return one page of the listing and the marker of the next; asked for again as a whole."""
+
+        def ask() -> tuple[builtins.list[StoredObject], str | None]:
+            pages = self._client.list_blobs(
+                name_starts_with=prefix or None, results_per_page=self._page_size
+            ).by_page(marker)
+            found = [StoredObject(blob.name, blob.size) for blob in next(pages, ())]
+            following: str | None = getattr(pages, "continuation_token", None)
+            return found, following
+
+        return self._asked(f"listing {prefix or 'everything'}", ask)
+
+    def _put_once(self, name: str, content: bytes) -> None:
+        try:
+            self._client.upload_blob(name, content, length=len(content), overwrite=False)
+        except AzureError as error:
+            # A SAS that may only create gets 403, not 409, where the name is taken.
+            taken = code_of(error) == "BlobAlreadyExists" or (
+                status_of(error) == 403 and self._is_there(name)  # noqa: PLR2004
+            )
+            if taken:
+                raise AlreadyStored(name) from None
+            raise translated(f"storing {name} in {self._where}", error) from error
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            return bool(self._client.get_blob_client(name).exists())
+        except AzureError:
+            return False  # then the refusal itself is what the caller has to hear
+
+    def _asked(self, doing: str, ask: Callable[[], T], *, missing: NotStored | None = None) -> T:
+        """Return what *ask* returns, asking again while its failure may pass."""
+
+        def once(_attempt: int) -> T:
+            try:
+                return ask()
+            except AzureError as error:
+                if missing is not None and code_of(error) in _GONE:
+                    raise missing from None
+                raise translated(f"{doing} in {self._where}", error) from error
+
+        return self._patience.ask(once)

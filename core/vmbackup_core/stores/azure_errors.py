@@ -1,0 +1,58 @@
+"""What the storage SDK raises, as our errors; its own texts are left out: they may hold a URL."""
+
+from __future__ import annotations
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from vmbackup_core.errors import PermanentError, TransientError
+
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+_NETWORK = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
+
+
+def translated(doing: str, error: AzureError) -> TransientError | PermanentError:
+    """Return what to raise where *error* met us *doing* something; Azure's code is the reason."""
+    status, code = status_of(error), code_of(error)
+    if isinstance(error, _NETWORK):
+        return TransientError(f"{doing}: {_network_failure(error)}")
+    if status is None:
+        if isinstance(error, ClientAuthenticationError):
+            return PermanentError(f"{doing}: no token was given", reason="AuthenticationFailed")
+        return PermanentError(f"{doing}: {type(error).__name__}", reason="StoreRefused")
+    said = f"status {status} {code}".rstrip()
+    if status in _PASSING:
+        return TransientError(f"{doing}: {said}", retry_after_s=_retry_after_s(error))
+    return PermanentError(f"{doing}: {said}", reason=code or "StoreRefused")
+
+
+def status_of(error: AzureError) -> int | None:
+    """Return the HTTP status, or None where no answer came."""
+    return error.status_code if isinstance(error, HttpResponseError) else None
+
+
+def code_of(error: AzureError) -> str:
+    """Return Azure's word for what is wrong; an answer to HEAD has it in a header only."""
+    said = _header(error, "x-ms-error-code") or getattr(error, "error_code", None)
+    return str(getattr(said, "value", said or ""))
+
+
+def _retry_after_s(error: AzureError) -> float | None:
+    said = _header(error, "Retry-After")
+    return float(said) if said.isdigit() else None
+
+
+def _header(error: AzureError, name: str) -> str:
+    response = getattr(error, "response", None)
+    return str(response.headers.get(name) or "") if response is not None else ""
+
+
+def _network_failure(error: AzureError) -> str:
+    inner = error.inner_exception
+    return type(inner if inner is not None else error).__name__
