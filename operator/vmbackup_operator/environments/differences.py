@@ -1,0 +1,91 @@
+"""Whether what exists is what is wanted, and what to send where it is not.
+
+Azure adds properties, writes ids, enumerations and regions in cases of its own, and reorders lists;
+none of that is a difference. What is not wanted by name is left as it is: a PUT replaces, so it
+carries what exists along.
+"""
+
+from __future__ import annotations
+
+from vmbackup_operator.environments.bodies import Body, Json, named, text_at
+
+# What Azure writes and nobody may: sent back it is noise, or refused as outdated (etag).
+_READ_ONLY = frozenset({"id", "name", "type", "etag", "systemData", "provisioningState"})
+
+
+def differing(desired: Body, existing: Body) -> Body | None:
+    """Return the body to send so that *existing* becomes *desired*, or None where it is so."""
+    if _covers(existing, desired, key=""):
+        return None
+    merged = _merged(existing, desired)
+    kept: Body = {key: value for key, value in merged.items() if key not in _READ_ONLY}
+    properties = kept.get("properties")
+    if isinstance(properties, dict):
+        kept["properties"] = {k: v for k, v in properties.items() if k not in _READ_ONLY}
+    return kept
+
+
+def same_text(one: str, other: str) -> bool:
+    """Tell whether both mean one thing to Azure: case, and blanks as in "West Europe", aside."""
+    return one.replace(" ", "").lower() == other.replace(" ", "").lower()
+
+
+def _covers(existing: Json, desired: Json, key: str) -> bool:
+    if isinstance(desired, dict):
+        if not isinstance(existing, dict):
+            return not desired
+        if key == "tags":
+            return all(existing.get(name) == value for name, value in desired.items())
+        return all(_covers(existing.get(name), value, name) for name, value in desired.items())
+    if isinstance(desired, list):
+        return _covers_list(existing if isinstance(existing, list) else [], desired)
+    if isinstance(desired, str) and isinstance(existing, str):
+        return same_text(desired, existing)
+    return existing == desired
+
+
+def _covers_list(existing: list[Json], desired: list[Json]) -> bool:
+    if desired and all(isinstance(item, dict) and "name" in item for item in desired):
+        return all(_has_named(existing, item) for item in desired if isinstance(item, dict))
+    if len(existing) != len(desired):
+        return False
+    remaining = list(existing)
+    for item in desired:
+        match = next((other for other in remaining if _covers(other, item, key="")), None)
+        if match is None:
+            return False
+        remaining.remove(match)
+    return True
+
+
+def _has_named(existing: list[Json], wanted: Body) -> bool:
+    found = named([item for item in existing if isinstance(item, dict)], text_at(wanted, "name"))
+    return found is not None and _covers(found, wanted, key="")
+
+
+def _merged(existing: Body, desired: Body) -> Body:
+    merged = dict(existing)
+    for key, value in desired.items():
+        current = existing.get(key)
+        if isinstance(value, dict) and isinstance(current, dict):
+            merged[key] = _merged(current, value)
+        elif isinstance(value, list) and isinstance(current, list):
+            merged[key] = _merged_list(current, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _merged_list(existing: list[Json], desired: list[Json]) -> list[Json]:
+    wanted = [item for item in desired if isinstance(item, dict) and "name" in item]
+    if len(wanted) != len(desired):
+        return desired
+    others: list[Json] = []
+    current: dict[str, Body] = {}
+    for item in existing:
+        if isinstance(item, dict) and named(wanted, text_at(item, "name")) is not None:
+            current[text_at(item, "name").lower()] = item
+        else:
+            others.append(item)
+    ours: list[Json] = [_merged(current.get(text_at(w, "name").lower(), {}), w) for w in wanted]
+    return others + ours

@@ -1,0 +1,47 @@
+"""The home network's peering with the appliance's: how operator and command line get in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.environments.plan import Plan
+from vmbackup_operator.environments.service import LOOK_AGAIN_S, Desired, Service, provisioned
+from vmbackup_operator.naming import ArmId, same_id
+from vmbackup_operator.reconciling.outcome import Failed, Outcome, Waiting
+
+
+def desired(plan: Plan) -> Iterator[Desired]:
+    """Yield both directions; Azure connects them when each is there."""
+    home, appliance = plan.home.network.virtual_network_id, plan.appliance_network_id
+    if not plan.private or not plan.is_home or same_id(home, appliance):
+        return
+    key = plan.home.names.key
+    yield Desired(_peering_id(home, f"vmb-to-appliance-{key}"), _body(appliance), needs=(home,))
+    yield Desired(_peering_id(appliance, f"vmb-to-home-{key}"), _body(home), needs=(home,))
+
+
+def _peering_id(network: ArmId, name: str) -> ArmId:
+    return ArmId(f"{network}/virtualNetworkPeerings/{name}")
+
+
+def _body(remote: ArmId) -> Body:
+    return {
+        "properties": {"remoteVirtualNetwork": {"id": remote}, "allowVirtualNetworkAccess": True}
+    }
+
+
+def judge(body: Body) -> Outcome:
+    """Say whether the peering is connected."""
+    name, state = text_at(body, "name"), text_at(body, "properties", "peeringState")
+    match state.lower():
+        case "connected":
+            return provisioned(body)
+        case "disconnected":
+            # Azure connects it again only after both halves were deleted, one of them not by us.
+            return Failed("PeeringDisconnected", f"peering {name}: delete both halves of it")
+        case _:
+            return Waiting(LOOK_AGAIN_S, f"peering {name} is {state or 'not known yet'}")
+
+
+SERVICE = Service("Peering", "PeeringReady", desired, judge=judge)

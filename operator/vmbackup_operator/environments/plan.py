@@ -1,0 +1,143 @@
+"""What one environment is made of: every id, computed from settings, object and what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vmbackup_operator.environments.addresses import Ranges
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    ArmId,
+    EnvironmentNames,
+    arm_id,
+    digest,
+    same_id,
+)
+
+#: What an endpoint leads to: Azure calls it a group id.
+Group = Literal["blob", "queue", "disks"]
+
+BLOB_ZONE = "privatelink.blob.core.windows.net"
+QUEUE_ZONE = "privatelink.queue.core.windows.net"
+#: Disk accesses answer under names of the blob zone.
+ZONE_OF_GROUP: dict[Group, str] = {"blob": BLOB_ZONE, "queue": QUEUE_ZONE, "disks": BLOB_ZONE}
+
+WORKER_SUBNET = "workers"
+ENDPOINT_SUBNET = "endpoints"
+
+#: The containers of a region's account: the worker's bundle, and messages too long for a queue.
+CONTAINERS = ("bundle", "messages")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Where workers and endpoints stand; *ranges* is None for the user's own network."""
+
+    virtual_network_id: ArmId
+    worker_subnet_id: ArmId
+    endpoint_subnet_id: ArmId
+    network_security_group_id: ArmId
+    ranges: Ranges | None
+    owns_network_security_group: bool = True
+
+    @property
+    def owned(self) -> bool:
+        """Whether the network is ours to write."""
+        return self.ranges is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One environment's ids."""
+
+    subscription_id: str
+    region: str
+    names: EnvironmentNames
+    network: Network
+    account_id: ArmId
+
+    @property
+    def resource_group_id(self) -> ArmId:
+        return group_id(self.subscription_id, self.names.resource_group)
+
+    def zone_id(self, zone: str) -> ArmId:
+        """Return the id of the environment's own zone called *zone*."""
+        return self._id("Microsoft.Network/privateDnsZones", zone)
+
+    def endpoint_id(self, target: ArmId, group: Group) -> ArmId:
+        """Return the id of the environment's endpoint to *target*; the name tells nothing of it."""
+        label = digest("endpoint", target.lower(), group).hex()[:12]
+        return self._id("Microsoft.Network/privateEndpoints", f"vmb-pe-{label}-{group}")
+
+    def disk_access_id(self, number: int) -> ArmId:
+        """Return the id of the region's disk access *number*, from 0."""
+        return self._id("Microsoft.Compute/diskAccesses", self.names.disk_access(number))
+
+    def _id(self, resource_type: str, name: str) -> ArmId:
+        return arm_id(self.subscription_id, self.names.resource_group, resource_type, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An endpoint in *owner*'s network that leads to *group* of *target*."""
+
+    owner: Place
+    target: ArmId
+    group: Group
+
+    @property
+    def endpoint_id(self) -> ArmId:
+        return self.owner.endpoint_id(self.target, self.group)
+
+    @property
+    def zone_id(self) -> ArmId:
+        return self.owner.zone_id(ZONE_OF_GROUP[self.group])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One environment, its neighbours, and the repositories' accounts that its workers use."""
+
+    appliance_id: str
+    appliance_network_id: ArmId
+    place: Place
+    home: Place
+    private: bool = True
+    accounts: tuple[ArmId, ...] = ()
+    disk_access: ArmId | None = None
+    #: Endpoints whose owner has to approve them by hand, since our identity may not.
+    by_hand: frozenset[ArmId] = frozenset()
+
+    @property
+    def is_home(self) -> bool:
+        """Whether the environment is that of the appliance's home region."""
+        return same_id(self.place.resource_group_id, self.home.resource_group_id)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What says that a resource is this appliance's."""
+        return {APPLIANCE_TAG: self.appliance_id}
+
+    def ways(self) -> tuple[Way, ...]:
+        """Return every endpoint that is owed, each once.
+
+        Peering is not transitive and each network has its own zones, so whoever uses an account
+        has an endpoint to it: the workers here, operator and command line in the home network.
+        """
+        if not self.private:
+            return ()
+        owed = [Way(self.place, self.place.account_id, group) for group in _BLOB_AND_QUEUE]
+        owed.append(Way(self.place, self.home.account_id, "queue"))
+        owed.append(Way(self.home, self.place.account_id, "blob"))
+        for account in self.accounts:
+            owed += [Way(self.place, account, "blob"), Way(self.home, account, "blob")]
+        return tuple({way.endpoint_id.lower(): way for way in owed}.values())
+
+
+_BLOB_AND_QUEUE: tuple[Group, ...] = ("blob", "queue")
+
+
+def group_id(subscription_id: str, name: str) -> ArmId:
+    """Return the id of a resource group."""
+    return ArmId(f"/subscriptions/{subscription_id}/resourceGroups/{name}")

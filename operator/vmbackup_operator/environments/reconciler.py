@@ -1,0 +1,152 @@
+"""Reconciles RegionEnvironments: one pass, and what it saw in the object's status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from vmbackup_core.clock import Clock
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.environments.environment import Report
+from vmbackup_operator.environments.objects import speaking_for
+from vmbackup_operator.environments.ports import RegionEnvironments
+from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.environments.table import TABLE
+from vmbackup_operator.environments.walk import conditions_of
+from vmbackup_operator.model.conditions import Statement, with_condition
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.region_environment import (
+    EnvironmentResource,
+    RegionEnvironment,
+    RegionEnvironmentStatus,
+)
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done, Failed, Outcome, Waiting
+from vmbackup_operator.settings import Settings
+
+# The schema's bound: a home has a few resources for each region and repository.
+_RESOURCES = 128
+
+
+class EnvironmentReconciler:
+    """Looks at one RegionEnvironment at a time, and writes its status where that differs."""
+
+    def __init__(
+        self, settings: Settings, objects: RegionEnvironments, regions: Regions, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._objects = objects
+        self._regions = regions
+        self._clock = clock
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Take one step towards the environment; Done where it is ready or the object is gone."""
+        environment = await self._objects.find(key.namespace, key.name)
+        if environment is None or environment.metadata.deletion_timestamp is not None:
+            return Done()
+        claimed_by = environment.status.appliance_id
+        if claimed_by not in {None, self._settings.appliance.id}:
+            return Done()
+        report, trouble = await self._look(environment)
+        await self._write(environment, report)
+        if trouble is not None:
+            raise trouble
+        return report.outcome
+
+    async def _look(self, environment: RegionEnvironment) -> tuple[Report, TransientError | None]:
+        refusal = await self._refusal(environment)
+        if refusal is not None:
+            return Report(refusal, ()), None
+        accounts = self._regions.accounts_in_use(environment)
+        try:
+            return await self._regions.ensure_object(environment, accounts), None
+        except PermanentError as error:
+            return Report(Failed(error.reason, str(error)), ()), None
+        except TransientError as error:
+            waiting = Waiting(error.retry_after_s or 0, str(error), "AzureUnavailable")
+            return Report(waiting, ()), error
+
+    async def _refusal(self, environment: RegionEnvironment) -> Failed | None:
+        """Return why the object speaks for no region, or None."""
+        metadata, spec = environment.metadata, environment.spec
+        if metadata.namespace != self._settings.namespace:
+            return Failed(
+                "NotHonoured",
+                f"region environments are honoured in namespace {self._settings.namespace} only",
+            )
+        first = speaking_for(await self._objects.list(), spec.subscription_id, spec.region)
+        if first is not None and first.metadata.name != metadata.name:
+            return Failed(
+                "AlreadyDescribed",
+                f"{spec.region} of subscription {spec.subscription_id} is described by"
+                f" {first.metadata.name}",
+            )
+        return None
+
+    async def _write(self, environment: RegionEnvironment, report: Report) -> None:
+        status = self._status(environment, report)
+        if status != environment.status:
+            await self._objects.write_status(msgspec.structs.replace(environment, status=status))
+
+    def _status(self, environment: RegionEnvironment, report: Report) -> RegionEnvironmentStatus:
+        before, generation = environment.status, environment.metadata.generation
+        conditions, now = before.conditions, self._clock.now()
+        for statement in (*_summary(report.outcome), *_parts(conditions_of(report.lines))):
+            conditions = with_condition(conditions, statement, now=now, generation=generation)
+        status = msgspec.structs.replace(
+            before,
+            observed_generation=generation,
+            appliance_id=self._settings.appliance.id,
+            conditions=conditions,
+        )
+        ready = report.environment
+        if ready is None:
+            return status
+        return msgspec.structs.replace(
+            status,
+            resource_group=ready.resource_group,
+            storage_account_id=ready.storage_account_id,
+            virtual_network_id=ready.virtual_network_id,
+            worker_subnet_id=ready.worker_subnet_id,
+            endpoint_subnet_id=ready.endpoint_subnet_id,
+            resources=tuple(
+                EnvironmentResource(kind=line.kind, id=ArmId(line.id)) for line in report.lines
+            )[:_RESOURCES],
+        )
+
+
+def _summary(outcome: Outcome) -> tuple[Statement, ...]:
+    """Return Ready, Reconciling and Stalled, as kstatus reads them."""
+    match outcome:
+        case Done():
+            return (
+                Statement("Ready", "True", "Ready", "workers can run here"),
+                Statement("Reconciling", "False", "Ready"),
+                Statement("Stalled", "False", "Ready"),
+            )
+        case Waiting(message=message, reason=reason):
+            return (
+                Statement("Ready", "False", reason, message),
+                Statement("Reconciling", "True", reason, message),
+                Statement("Stalled", "False", reason),
+            )
+        case Failed(reason=reason, message=message):
+            return (
+                Statement("Ready", "False", reason, message),
+                Statement("Reconciling", "False", reason),
+                Statement("Stalled", "True", reason, message),
+            )
+
+
+def _parts(outcomes: Mapping[str, Outcome]) -> Iterator[Statement]:
+    for condition in dict.fromkeys(service.condition for service in TABLE):
+        match outcomes.get(condition):
+            case Done():
+                yield Statement(condition, "True", "Ready")
+            case Waiting(message=message, reason=reason):
+                yield Statement(condition, "False", reason, message)
+            case Failed(reason=reason, message=message):
+                yield Statement(condition, "False", reason, message)
+            case None:
+                continue

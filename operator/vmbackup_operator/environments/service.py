@@ -1,0 +1,53 @@
+"""What every kind of an environment's resources says about itself to the walk over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.environments.differences import differing
+from vmbackup_operator.environments.plan import Plan
+from vmbackup_operator.environments.ports import Kind
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
+
+#: Azure's words for an end that is none: asked for again, it usually succeeds.
+FAILED_STATES = frozenset({"failed", "canceled"})
+
+#: How long until a resource that is under way is looked at again.
+LOOK_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One resource as it should be, behind those that it needs.
+
+    One without *body* is never written, only looked at; where it is absent that is a failure, or,
+    where somebody else of ours makes it, waited for.
+    """
+
+    id: ArmId
+    body: Body | None
+    needs: tuple[ArmId, ...] = ()
+    absent: Literal["fail", "wait"] = "fail"
+
+
+def provisioned(body: Body) -> Outcome:
+    """Say whether Azure has finished with the resource; a missing state means that it has."""
+    state = text_at(body, "properties", "provisioningState")
+    if state.lower() in {"", "succeeded"}:
+        return Done()
+    return Waiting(LOOK_AGAIN_S, f"{text_at(body, 'name')} is {state}")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One kind of resource: what is owed of it, what to send, and when one is good."""
+
+    kind: Kind
+    condition: str
+    desired: Callable[[Plan], Iterable[Desired]]
+    compare: Callable[[Body, Body], Body | None] = differing
+    judge: Callable[[Body], Outcome] = provisioned

@@ -1,0 +1,176 @@
+"""Makes what is desired be there: looks at everything and asks for what differs, needs first.
+
+One walk is one pass of a reconcile: it waits a moment for what it asked for, so that what Azure
+makes at once is used at once, and tells how everything stands. Walking again is harmless; a second
+walk over what is there sends nothing but GETs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.environments.plan import Plan
+from vmbackup_operator.environments.ports import Kind, ResourceManager
+from vmbackup_operator.environments.service import (
+    FAILED_STATES,
+    LOOK_AGAIN_S,
+    Desired,
+    Service,
+)
+from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.reconciling.outcome import Done, Failed, Outcome, Waiting
+
+# Nothing is asked for later than this after a walk's beginning; what was asked for is waited for a
+# moment more (`ResourceManager.put`).
+_BEGIN_WITHIN_S = 1.5
+
+# Azure's bad minute, where it did not say how long.
+_RETRY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one resource stands; *error* is what failed, with the cause that it has."""
+
+    kind: Kind
+    id: ArmId
+    condition: str
+    outcome: Outcome
+    written: bool
+    error: PermanentError | TransientError | None = None
+
+
+class Walk:
+    """One pass over *table* for *plan*.
+
+    *confirmed* holds what an earlier pass of the same building saw ready, and gains what this one
+    sees: a region comes up in several passes, and what stands is looked at in the first of them.
+    *looked_at* is what the caller has just read, not judged yet.
+    """
+
+    def __init__(
+        self,
+        manager: ResourceManager,
+        plan: Plan,
+        table: Iterable[Service],
+        confirmed: MutableMapping[ArmId, Body],
+        looked_at: Mapping[ArmId, Body],
+    ) -> None:
+        self._manager = manager
+        self._confirmed = confirmed
+        self._looked_at = looked_at
+        self._wanted = {
+            desired.id: (service, desired) for service in table for desired in service.desired(plan)
+        }
+        self._tasks: dict[ArmId, asyncio.Task[Line]] = {}
+        self._written: set[ArmId] = set()
+
+    async def run(self) -> list[Line]:
+        """Return how every resource stands, in the table's order."""
+        end = asyncio.get_running_loop().time() + _BEGIN_WITHIN_S
+        async with asyncio.TaskGroup() as group:
+            for service, desired in self._wanted.values():
+                self._tasks[desired.id] = group.create_task(self._line(service, desired, end))
+        return [task.result() for task in self._tasks.values()]
+
+    async def _line(self, service: Service, desired: Desired, end: float) -> Line:
+        error: PermanentError | TransientError | None = None
+        try:
+            outcome = await self._settle(service, desired, end)
+        except PermanentError as permanent:
+            outcome, error = Failed(permanent.reason, str(permanent)), permanent
+        except TransientError as transient:
+            seconds = transient.retry_after_s or _RETRY_S
+            outcome, error = Waiting(seconds, str(transient), "AzureUnavailable"), transient
+        return Line(
+            kind=service.kind,
+            id=desired.id,
+            condition=service.condition,
+            outcome=outcome,
+            written=desired.id in self._written,
+            error=error,
+        )
+
+    async def _settle(self, service: Service, desired: Desired, end: float) -> Outcome:
+        for need in desired.needs:
+            task = self._tasks.get(need)
+            if task is not None and not isinstance((await task).outcome, Done):
+                return Waiting(LOOK_AGAIN_S, f"{name_of(desired.id)} waits for {name_of(need)}")
+        body = self._confirmed.get(desired.id) or await self._look(service, desired, end)
+        if body is None:
+            return Waiting(LOOK_AGAIN_S, f"{name_of(desired.id)} is not there yet")
+        outcome = service.judge(body)
+        if isinstance(outcome, Done):
+            self._confirmed[desired.id] = body
+        return outcome
+
+    async def _look(self, service: Service, desired: Desired, end: float) -> Body | None:
+        """Return the resource as it should be, or None where it is still on its way there."""
+        if self._manager.under_way(desired.id) and desired.body is not None:
+            return await self._put(service, desired, desired.body)
+        found = self._looked_at.get(desired.id)
+        found = found or await self._manager.find(service.kind, desired.id)
+        if desired.body is None:
+            return found if desired.absent == "wait" else _there(service.kind, desired.id, found)
+        owed = desired.body if found is None else _owed(service, desired.body, found)
+        if owed is None:
+            return found
+        if asyncio.get_running_loop().time() > end:
+            return None
+        return await self._put(service, desired, owed)
+
+    async def _put(self, service: Service, desired: Desired, body: Body) -> Body | None:
+        self._written.add(desired.id)
+        return await self._manager.put(service.kind, desired.id, body)
+
+
+def _there(kind: Kind, resource_id: ArmId, found: Body | None) -> Body:
+    if found is None:
+        raise PermanentError(f"{resource_id} does not exist", reason=f"{kind}NotFound")
+    return found
+
+
+def _owed(service: Service, desired: Body, found: Body) -> Body | None:
+    """Return what to send, nothing while Azure is still at it: a second PUT would be refused."""
+    state = text_at(found, "properties", "provisioningState").lower()
+    differing = service.compare(desired, found)
+    if state in FAILED_STATES:
+        return differing or desired
+    return differing if state in {"", "succeeded"} else None
+
+
+def conditions_of(lines: Iterable[Line]) -> Mapping[str, Outcome]:
+    """Return the worst that was said under each condition: failed, then waiting, then done."""
+    worst: dict[str, Outcome] = {}
+    for line in lines:
+        held = worst.get(line.condition)
+        if held is None or _weight(line.outcome) > _weight(held):
+            worst[line.condition] = line.outcome
+    return worst
+
+
+def _weight(outcome: Outcome) -> tuple[int, int]:
+    if isinstance(outcome, Failed):
+        return (3, 0)
+    if isinstance(outcome, Waiting):
+        # What says why something takes long tells more than what merely waits for it.
+        return (2, outcome.reason != "InProgress")
+    return (1, 0)
+
+
+def whole(lines: Iterable[Line]) -> Outcome:
+    """Return how it all stands: the first failure, else the soonest wait, else done."""
+    outcomes = [line.outcome for line in lines]
+    failed = next((outcome for outcome in outcomes if isinstance(outcome, Failed)), None)
+    if failed is not None:
+        return failed
+    waits = [outcome for outcome in outcomes if isinstance(outcome, Waiting)]
+    if not waits:
+        return Done()
+    telling = max(waits, key=_weight)
+    seconds = min(wait.seconds for wait in waits if _weight(wait) == _weight(telling))
+    return Waiting(seconds, telling.message, telling.reason)
