@@ -1,0 +1,178 @@
+"""The work queue: which key is looked at next, by whom, and when again.
+
+A key is worked on by one worker at a time; added meanwhile, it is looked at once more afterwards.
+What a reconciler answers decides when the key comes back. An error brings it back later each time,
+by a random part of a doubling delay, so that many keys that failed together come apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from vmbackup_core.errors import TransientError, VmbackupError
+from vmbackup_operator.reconciling.outcome import Outcome, Waiting
+
+log = logging.getLogger(__name__)
+
+#: How often in a row "at once" is granted; a conflict that never ends must not spin.
+AT_ONCE = 5
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast keys come back: after errors from *base_s*, doubled up to *cap_s*.
+
+    *limit_s* ends a look that hangs: everything that a reconciler awaits is quick, or broken.
+    """
+
+    base_s: float = 1.0
+    cap_s: float = 300.0
+    limit_s: float = 120.0
+
+    def delay_s(self, failures: int, retry_after_s: float | None, part: float) -> float:
+        """Return how long to wait after *failures* in a row; *part* is random, from 0 to 1."""
+        if retry_after_s is not None and (retry_after_s > 0 or failures < AT_ONCE):
+            # The other side named a time: never earlier, and not all of us at that very moment.
+            return retry_after_s + part * min(self.base_s, retry_after_s)
+        return part * min(self.cap_s, self.base_s * 2 ** min(failures, 30))
+
+
+class WorkQueue(Generic[Key]):
+    """Keys to be looked at, and the workers that do; lives in one event loop."""
+
+    def __init__(
+        self,
+        reconcile: Callable[[Key], Awaitable[Outcome]],
+        *,
+        workers: int = 16,
+        pace: Pace | None = None,
+        part: Callable[[], float] = random.random,
+    ) -> None:
+        self._reconcile = reconcile
+        self._workers = workers
+        self._pace = pace or Pace()
+        self._part = part
+        self._order = itertools.count()
+        self._ready: list[tuple[int, int, Key]] = []
+        self._wanted: dict[Key, int] = {}
+        self._working: set[Key] = set()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._failures: dict[Key, int] = {}
+        self._arrived = asyncio.Condition()
+        self._wakers: set[asyncio.Task[None]] = set()
+
+    def add(self, key: Key, *, priority: int = 10) -> None:
+        """Have *key* looked at as soon as a worker is free; lower priorities first.
+
+        A key that waits for its time is woken, one that is worked on is looked at again after.
+        """
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        before = self._wanted.get(key)
+        if before is not None and before <= priority:
+            return
+        self._wanted[key] = priority
+        if key not in self._working:
+            self._offer(key, priority)
+
+    def add_after(self, key: Key, seconds: float, *, priority: int = 10) -> None:
+        """Have *key* looked at in *seconds*, or earlier where it is added meanwhile."""
+        if key in self._wanted:
+            return
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[key] = loop.call_later(seconds, lambda: self.add(key, priority=priority))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is worked on or ready; keys that wait for their time aside."""
+        return not self._wanted and not self._working
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Have the workers work for as long as the context lasts, and end them with it."""
+        tasks = [
+            asyncio.create_task(self._work(), name=f"worker-{number}")
+            for number in range(self._workers)
+        ]
+        try:
+            yield
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _offer(self, key: Key, priority: int) -> None:
+        heapq.heappush(self._ready, (priority, next(self._order), key))
+        waker = asyncio.ensure_future(self._wake_one())
+        self._wakers.add(waker)
+        waker.add_done_callback(self._wakers.discard)
+
+    async def _wake_one(self) -> None:
+        async with self._arrived:
+            self._arrived.notify()
+
+    async def _next(self) -> tuple[Key, int]:
+        """Return the most urgent key that is wanted and not worked on, once there is one."""
+        while True:
+            while self._ready:
+                priority, _, key = heapq.heappop(self._ready)
+                # Added again with more urgency, or taken already: this entry is a leftover.
+                if self._wanted.get(key) == priority and key not in self._working:
+                    del self._wanted[key]
+                    self._working.add(key)
+                    return key, priority
+            async with self._arrived:
+                if not self._ready:
+                    await self._arrived.wait()
+
+    async def _work(self) -> None:
+        while True:
+            key, priority = await self._next()
+            try:
+                await self._look(key, priority)
+            finally:
+                self._working.discard(key)
+                if key in self._wanted:
+                    self._offer(key, self._wanted[key])
+
+    async def _look(self, key: Key, priority: int) -> None:
+        try:
+            async with asyncio.timeout(self._pace.limit_s):
+                outcome = await self._reconcile(key)
+        except TransientError as error:
+            self._come_back(key, priority, error, error.retry_after_s)
+        except (VmbackupError, TimeoutError) as error:
+            self._come_back(key, priority, error, None)
+        except Exception as error:  # a bug that one key meets must not end the others
+            log.exception("%s: unexpected %s", key, type(error).__name__)
+            self._come_back(key, priority, error, None)
+        else:
+            self._failures.pop(key, None)
+            if isinstance(outcome, Waiting):
+                self.add_after(key, outcome.seconds, priority=priority)
+
+    def _come_back(
+        self, key: Key, priority: int, error: Exception, retry_after_s: float | None
+    ) -> None:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay_s = self._pace.delay_s(failures, retry_after_s, self._part())
+        log.info("%s: again in %.1f s: %s", key, delay_s, str(error) or type(error).__name__)
+        self.add_after(key, delay_s, priority=priority)
