@@ -11,6 +11,7 @@ import asyncio
 import heapq
 import itertools
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
@@ -44,7 +45,7 @@ class Pace:
         if retry_after_s is not None and (retry_after_s > 0 or failures < AT_ONCE):
             # The other side named a time: never earlier, and not all of us at that very moment.
             return retry_after_s + part * min(self.base_s, retry_after_s)
-        return part * min(self.cap_s, self.base_s * 2 ** min(failures, 30))
+        return part * min(self.cap_s, math.ldexp(self.base_s, min(failures, 30)))
 
 
 class WorkQueue(Generic[Key]):
