@@ -1,1 +1,6 @@
-"""The agent: what runs in the worker VM and moves the data."""
+"""The agent: what ships into a worker VM and moves the data there."""
+
+from __future__ import annotations
+
+#: The agent's version, in its hello; a test compares it with the distribution's.
+VERSION = "0.1.0"

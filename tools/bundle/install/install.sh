@@ -1,0 +1,94 @@
+#!/bin/bash
+# Installs the agent from the bundle beside this file and starts it. Needs python3, no network, no pip,
+# no apt. The settings come in the environment (docs/worker-protocol.md section 6); they are optional only
+# for an image that is prepared in advance: then nothing is started.
+# Exit codes: 4 a file is not what the list says, 5 another Python version.
+set -eu
+umask 022
+folder=$(cd "$(dirname "$0")" && pwd)
+
+# -I -S: only the interpreter's own library.
+VMBACKUP_FOLDER="$folder" python3 -I -S - <<'PYTHON'
+import base64, hashlib, json, os, shutil, sys, zipfile
+
+FOLDER = os.environ["VMBACKUP_FOLDER"]
+OPT, ETC, STATE = "/opt/vmbackup", "/etc/vmbackup", "/var/lib/vmbackup"
+UNIT = "/etc/systemd/system/vmbackup-agent.service"
+SETTINGS = {
+    "workerId": "VMBACKUP_WORKER_ID",
+    "workerKey": "VMBACKUP_WORKER_KEY",
+    "jobsUrl": "VMBACKUP_JOBS_URL",
+    "eventsUrl": "VMBACKUP_EVENTS_URL",
+}
+
+
+def end(code, text):
+    print("vmbackup install: " + text, file=sys.stderr)
+    sys.exit(code)
+
+
+def write(path, text, mode):
+    """Writes a file at once and never with more rights than *mode*."""
+    aside = path + ".new"
+    if os.path.exists(aside):
+        os.unlink(aside)
+    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(aside, path)
+
+
+with open(os.path.join(FOLDER, "bundle.json"), "rb") as file:
+    bundle = json.load(file)
+
+here = "%d.%d" % sys.version_info[:2]
+if here != bundle["python"]:
+    end(5, "this machine has Python %s, the bundle is for %s" % (here, bundle["python"]))
+
+for file in bundle["files"]:
+    path = os.path.join(FOLDER, file["name"])
+    try:
+        with open(path, "rb") as opened:
+            data = opened.read()
+    except FileNotFoundError:
+        end(4, "%s: not there" % file["name"])
+    md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    found = (len(data), md5, hashlib.sha256(data).hexdigest())
+    if found != (file["sizeBytes"], file["md5"], file["sha256"]):
+        end(4, "%s: not the file that the bundle lists" % file["name"])
+
+place = os.path.join(OPT, bundle["id"])
+if not os.path.isdir(place):
+    aside = os.path.join(OPT, ".%s.unfinished" % bundle["id"])
+    shutil.rmtree(aside, ignore_errors=True)
+    os.makedirs(os.path.join(aside, "site"))
+    for file in bundle["files"]:
+        path = os.path.join(FOLDER, file["name"])
+        if file["name"].endswith((".whl", ".zip")):
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(os.path.join(aside, "site"))
+        elif file["name"] == "start.py":
+            shutil.copyfile(path, os.path.join(aside, "start.py"))
+    os.rename(aside, place)
+
+os.makedirs(STATE, mode=0o700, exist_ok=True)
+os.makedirs(ETC, mode=0o700, exist_ok=True)
+os.makedirs(os.path.dirname(UNIT), exist_ok=True)
+with open(os.path.join(FOLDER, "vmbackup-agent.service")) as file:
+    unit = file.read().replace("@PYTHON@", sys.executable).replace("@ID@", bundle["id"])
+write(UNIT, unit, 0o644)
+given = {field: os.environ[name] for field, name in SETTINGS.items() if os.environ.get(name)}
+if given:
+    missing = sorted(set(SETTINGS) - set(given))
+    if missing:
+        end(1, "no %s in the environment" % ", ".join(SETTINGS[field] for field in missing))
+    settings = json.dumps({**given, "bundleId": bundle["id"]}, indent=1)
+    write(os.path.join(ETC, "agent.json"), settings, 0o600)
+PYTHON
+
+systemctl daemon-reload
+systemctl enable vmbackup-agent.service
+if [ -n "${VMBACKUP_WORKER_ID:-}" ]; then
+    systemctl restart vmbackup-agent.service  # restart: it may run with the settings of the launch before
+fi

@@ -1,0 +1,228 @@
+"""The agent's outermost loop: takes jobs from its queue, has them worked on, tells how they end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.ids import JobId
+from vmbackup_core.protocol import BackupJob, Event, Shutdown, failure
+from vmbackup_worker.conversation import Lease, LeaseLost, Received
+from vmbackup_worker.meter import Reading
+from vmbackup_worker.orders import Known, Outcome, order_for
+from vmbackup_worker.running import MakeWork, Running
+from vmbackup_worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: How long a stopped job gets for its last block before the agent ends without it; below systemd's
+#: own 90 s.
+STOP_S = 30.0
+#: Outcomes kept for redelivered jobs; a worker is given few, and what is forgotten is done again
+#: and found done.
+OUTCOMES = 64
+
+
+class Jobs(Protocol):
+    """Where jobs come from."""
+
+    def receive(self) -> list[Received]:
+        """Return new messages, leased; raise TransientError."""
+
+    def extend(self, lease: Lease) -> None:
+        """Keep a message; raise LeaseLost or TransientError."""
+
+    def give_back(self, lease: Lease) -> None:
+        """Let a message be received again; raise LeaseLost or TransientError."""
+
+    def delete(self, lease: Lease) -> None:
+        """Remove a message; raise LeaseLost or TransientError."""
+
+
+class Events(Protocol):
+    """Where events go."""
+
+    def send(self, event: Event, job_id: JobId = ...) -> None:
+        """Send *event*; raise TransientError."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A job that was taken up: its newest message and the hold on it."""
+
+    job: BackupJob
+    sequence: int
+    lease: Lease
+
+
+class Agent:
+    """One worker's agent; `run` is called once, `stop` from a signal handler or another thread."""
+
+    def __init__(self, settings: Settings, jobs: Jobs, events: Events, make: MakeWork) -> None:
+        self._rhythm = settings.rhythm
+        self._jobs = jobs
+        self._events = events
+        self._make = make
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._held: dict[JobId, Held] = {}  # in the order in which they were taken up
+        self._known: dict[JobId, Known] = {}
+        self._running: Running | None = None
+        self._extend_at = 0.0
+
+    def stop(self) -> None:
+        """Have `run` give back what it holds and return."""
+        self._stopping.set()
+        self._wake.set()
+
+    def pulse(self) -> tuple[JobId, Reading] | None:
+        """Return the running job and how far it is."""
+        running = self._running
+        return (running.job_id, running.reading()) if running is not None else None
+
+    def run(self) -> None:
+        """Work until stopped."""
+        while not self._stopping.is_set():
+            try:
+                self._turn()
+            except TransientError as error:
+                log.warning("%s", error)
+            self._wake.wait(self._rhythm.poll_s)
+            self._wake.clear()
+        self._leave()
+
+    def _turn(self) -> None:
+        self._end_running()
+        self._extend_leases()
+        for received in self._jobs.receive():
+            self._take(received)
+        if self._running is None and self._held and not self._stopping.is_set():
+            job = next(iter(self._held.values())).job
+            self._running = Running(job, self._make, self._wake.set)
+
+    def _take(self, received: Received) -> None:
+        job = received.job
+        match job:
+            case BackupJob() if job.job_id == received.header.job_id:
+                self._take_backup(job, received)
+            case Shutdown():
+                self._shut_down(received)
+            case PermanentError():
+                self._refuse(received, job)
+            case _:
+                wrong = PermanentError("job under another id than its own", reason="BadMessage")
+                self._refuse(received, wrong)
+
+    def _take_backup(self, job: BackupJob, received: Received) -> None:
+        header, lease = received.header, received.lease
+        order = order_for(header, lease.dequeues, self._known)
+        log.info("job %s, message %s: %s", header.job_id, header.sequence, order)
+        match order:
+            case "Begin":
+                self._held[job.job_id] = Held(job, header.sequence, lease)
+                self._known[job.job_id] = Known(header.sequence)
+            case "Renew":
+                self._renew(job, received)
+            case "Resend":
+                outcome = self._known[job.job_id].outcome
+                if outcome is not None:
+                    self._events.send(outcome, job.job_id)
+                self._delete(lease)
+            case "Drop":
+                self._delete(lease)
+            case "GiveUp":
+                detail = f"received {lease.dequeues} times and never ended"
+                self._refuse(received, PermanentError(detail, reason="JobSeenTooOften"))
+
+    def _renew(self, job: BackupJob, received: Received) -> None:
+        held = self._held[job.job_id]
+        older, held.lease = held.lease, received.lease
+        held.job, held.sequence = job, received.header.sequence
+        self._known[job.job_id] = Known(held.sequence)
+        if self._running is not None and self._running.job_id == job.job_id:
+            self._running.renew(job)
+        if older.message_id != held.lease.message_id:
+            self._delete(older)
+
+    def _refuse(self, received: Received, error: PermanentError) -> None:
+        job_id, sequence = received.header.job_id, received.header.sequence
+        failed = failure(job_id, error, error.reason, transient=False)
+        log.error("job %s: %s: %s", job_id, failed.reason, failed.message)
+        self._events.send(failed, job_id)
+        self._delete(received.lease)
+        self._remember(job_id, Known(sequence, failed))
+
+    def _end_running(self) -> None:
+        """Tell how the running job ended, once it has; the message goes only after that."""
+        running = self._running
+        if running is None or running.alive:
+            return
+        held, outcome = self._held[running.job_id], running.outcome
+        if outcome is not None:
+            self._events.send(outcome, running.job_id)
+            self._remember(running.job_id, Known(held.sequence, outcome))
+            self._delete(held.lease)
+        del self._held[running.job_id]
+        self._running = None
+
+    def _remember(self, job_id: JobId, known: Known) -> None:
+        self._known.pop(job_id, None)
+        self._known[job_id] = known
+        ended = [known_id for known_id, one in self._known.items() if one.outcome is not None]
+        for forgotten in ended[:-OUTCOMES]:
+            del self._known[forgotten]
+
+    def _extend_leases(self) -> None:
+        if time.monotonic() < self._extend_at:
+            return
+        self._extend_at = time.monotonic() + self._rhythm.lease_extension_s
+        for held in self._held.values():
+            self._extend(held.lease)
+
+    def _extend(self, lease: Lease) -> None:
+        try:
+            self._jobs.extend(lease)
+        except LeaseLost as error:  # it comes again, and that delivery is then held
+            log.warning("%s", error)
+
+    def _delete(self, lease: Lease) -> None:
+        try:
+            self._jobs.delete(lease)
+        except LeaseLost as error:  # it comes again and is answered from what is known
+            log.warning("%s", error)
+
+    def _shut_down(self, received: Received) -> None:
+        """Give up everything for good; unlike a signal, which leaves the jobs to the next start."""
+        log.info("told to shut down")
+        if self._running is not None:
+            self._running.stop(STOP_S)
+        for job_id, held in list(self._held.items()):
+            ended = self._running.outcome if self._running_is(job_id) and self._running else None
+            told: Outcome = ended or failure(
+                job_id, TransientError("shut down"), "ShutDown", transient=True
+            )
+            self._events.send(told, job_id)
+            self._delete(held.lease)
+            del self._held[job_id]
+        self._running = None
+        self._delete(received.lease)
+        self._stopping.set()
+
+    def _running_is(self, job_id: JobId) -> bool:
+        return self._running is not None and self._running.job_id == job_id
+
+    def _leave(self) -> None:
+        """Give everything back: the next agent goes on from what is stored."""
+        if self._running is not None:
+            self._running.stop(STOP_S)
+        try:
+            if self._running is not None and self._running.outcome is not None:
+                self._end_running()
+            for held in self._held.values():
+                self._jobs.give_back(held.lease)
+        except TransientError as error:  # then the leases end by themselves
+            log.warning("%s", error)

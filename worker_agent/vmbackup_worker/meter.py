@@ -1,0 +1,67 @@
+"""How far a job is: counted by its threads, read by who reports it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The totals of a job at one moment."""
+
+    bytes_to_read: int = 0
+    bytes_read: int = 0
+    bytes_stored: int = 0
+    disk: str | None = None
+
+
+class Meter:
+    """The totals of one job; every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._to_read: dict[str, int] = {}
+        self._read: dict[str, int] = {}
+        self._stored: dict[str, int] = {}
+        self._current: list[str] = []
+
+    def expect(self, disk: str, to_read: int) -> None:
+        """Say that *to_read* bytes of *disk* are to be read in all."""
+        with self._lock:
+            self._to_read[disk] = to_read
+
+    def begin(self, disk: str) -> None:
+        """Say that *disk* is being read."""
+        with self._lock:
+            self._current.append(disk)
+
+    def end(self, disk: str) -> None:
+        """Say that *disk* is no longer being read."""
+        with self._lock:
+            self._current.remove(disk)
+
+    def count_read(self, disk: str, read: int) -> None:
+        """Add *read* bytes that came from the export of *disk*."""
+        with self._lock:
+            self._read[disk] = self._read.get(disk, 0) + read
+
+    def set_stored(self, disk: str, stored: int) -> None:
+        """Say that *stored* bytes of *disk* are in the repository by now."""
+        with self._lock:
+            self._stored[disk] = stored
+
+    def reading(self) -> Reading:
+        """Return the totals."""
+        with self._lock:
+            return Reading(
+                sum(self._to_read.values()),
+                sum(self._read.values()),
+                sum(self._stored.values()),
+                self._current[0] if self._current else None,
+            )
+
+    def of(self, disk: str) -> tuple[int, int]:
+        """Return the bytes read and stored of *disk*."""
+        with self._lock:
+            return self._read.get(disk, 0), self._stored.get(disk, 0)

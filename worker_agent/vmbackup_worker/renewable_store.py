@@ -1,0 +1,72 @@
+"""The repository's store as a running job sees it: its credential may be renewed under it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.stores.port import Buffer, Store, StoredObject
+from vmbackup_worker.access import AccessRefused, Renewable, Stopped
+
+T = TypeVar("T")
+
+#: What Azure calls a SAS that has expired, was revoked or lacks the right.
+_REFUSALS = frozenset(
+    {
+        "AuthenticationFailed",
+        "AuthorizationFailure",
+        "AuthorizationPermissionMismatch",
+        "NoAuthenticationInformation",
+        "InvalidAuthenticationInfo",
+    }
+)
+
+
+class RenewableStore(Store):
+    """Hands each call to the store that is current; a refused one waits for its successor."""
+
+    def __init__(
+        self, current: Renewable[Store], stop: threading.Event, *, renewal_s: float
+    ) -> None:
+        self._current = current
+        self._stop = stop
+        self._renewal_s = renewal_s
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        self._asked(lambda store: store.put_new(name, data))
+
+    @override
+    def get(self, name: str) -> bytes:
+        return self._asked(lambda store: store.get(name))
+
+    @override
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        return self._asked(lambda store: store.get_range(name, offset, length))
+
+    @override
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        # Whole, since a listing that was refused midway has to begin again.
+        yield from self._asked(lambda store: tuple(store.list(prefix)))
+
+    @override
+    def delete(self, name: str) -> None:
+        self._asked(lambda store: store.delete(name))
+
+    def _asked(self, ask: Callable[[Store], T]) -> T:
+        while True:
+            if self._stop.is_set():
+                raise Stopped("told to stop")
+            generation, store = self._current.current()
+            try:
+                return ask(store)
+            except PermanentError as error:
+                if error.reason not in _REFUSALS:
+                    raise
+                if not self._current.wait_for_newer(generation, self._renewal_s, self._stop):
+                    detail = f"repository refused the worker: {error}, no fresh SAS came"
+                    raise AccessRefused(detail) from None
