@@ -38,6 +38,8 @@ class BackupSessionSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaul
     retention: Retention = Retention()
     snapshots_to_keep: int = 1
     retry_limit: int = 3
+    retry_backoff_seconds: int = 300
+    start_before: datetime | None = None
     cancel: bool = False
 
 
@@ -50,6 +52,7 @@ class BackupSessionStatus(msgspec.Struct, frozen=True, rename="camel", omit_defa
     outcome: Outcome | None = None
     phase: str | None = None
     attempt: int = 0
+    retry_time: datetime | None = None
     start_time: datetime | None = None
     completion_time: datetime | None = None
     message: str = ""

@@ -75,17 +75,34 @@ class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
     snapshot_id: str
 
 
+class JobFailure(msgspec.Struct, frozen=True, rename="camel"):
+    """What the worker said of a job that ended without its result."""
+
+    reason: str
+    message: str
+    transient: bool
+
+
 class SessionWorker(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The worker that serves the session and where their conversation stands."""
+    """The worker that serves the session and where their conversation stands.
+
+    *attempt* is the session's that gave it the worker; an *abandoned* one is deleted, and another
+    takes its place. *credentials_expire_at* is when the SAS of the job that was sent last end.
+    """
 
     id: WorkerId
     vm_id: str
     jobs_queue: str
     job_sequence: int = 0
     last_event_sequence: int = 0
+    last_worker_sequence: int = 0
+    key_id: str = ""
     launched_at: datetime | None = None
     last_heartbeat_time: datetime | None = None
+    credentials_expire_at: datetime | None = None
     attempt: int = 0
+    abandoned: bool = False
+    failure: JobFailure | None = None
 
 
 class Export(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

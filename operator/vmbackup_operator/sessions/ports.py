@@ -21,6 +21,7 @@ from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.seen import (
+    Account,
     BundleStored,
     ChainGrant,
     CommandSeen,
@@ -62,8 +63,11 @@ class Snapshots(Protocol):
     async def request(self, wanted: SnapshotWanted) -> None:
         """Ask for the snapshot; one that is there is left as it is."""
 
-    async def associate(self, snapshot_id: ArmId, disk_access_id: ArmId) -> bool:
-        """Have it exported through the disk access only (``AllowPrivate``); True once it is so."""
+    async def associate(self, snapshot_id: ArmId, disk_access_id: ArmId | None) -> bool:
+        """Have it exported through the disk access only (``AllowPrivate``); True once it is so.
+
+        None, in a region that is not private, has it exported over public addresses (``AllowAll``).
+        """
 
     async def grant(self, snapshot_id: ArmId, duration_s: int) -> SecretUrl | None:
         """Return a SAS that reads the snapshot for *duration_s*, or None while Azure makes one.
@@ -122,6 +126,9 @@ class Commands(Protocol):
     async def run(self, wanted: CommandWanted) -> None:
         """Send the command; asynchronous execution, its success is known otherwise."""
 
+    async def delete(self, vm_id: ArmId, name: str) -> None:
+        """Forget the command, its parameters included; Azure keeps at most 25 for a VM."""
+
 
 class Bundles(Protocol):
     """The agent's bundle, in the account of the region where it is to run."""
@@ -140,7 +147,7 @@ class Signatures(Protocol):
 
     async def container(
         self,
-        account_id: ArmId,
+        account: Account,
         container: str,
         access: Literal["read", "write_new"],
         until: datetime,
@@ -151,7 +158,7 @@ class Signatures(Protocol):
         """
 
     async def queue(
-        self, account_id: ArmId, queue: str, access: Literal["take", "send"], until: datetime
+        self, account: Account, queue: str, access: Literal["take", "send"], until: datetime
     ) -> SecretUrl:
         """Return the queue's URL, signed to take messages (read, update, remove) or to add."""
 
@@ -159,23 +166,29 @@ class Signatures(Protocol):
 class Queues(Protocol):
     """Queues of the home region's account, with the operator's own rights."""
 
-    async def ensure(self, home: RegionSeen, queue: str) -> None:
-        """Make the queue unless it is there."""
+    async def ensure(self, account: Account, queue: str) -> bool:
+        """Make the queue unless it is there; True once it is (deleting one takes Azure a while)."""
 
-    async def delete(self, home: RegionSeen, queue: str) -> None:
+    async def clear(self, account: Account, queue: str) -> None:
+        """Remove every message, those that somebody has taken included."""
+
+    async def delete(self, account: Account, queue: str) -> None:
         """Delete the queue with whatever it holds."""
 
-    async def put(self, home: RegionSeen, queue: str, text: str, lifetime_s: int) -> None:
+    async def put(self, account: Account, queue: str, text: str, lifetime_s: int) -> None:
         """Append a message; it is not deduplicated, the reader's sequence numbers do that."""
 
-    async def take(self, home: RegionSeen, queue: str, lease_s: int) -> Sequence[Received]:
+    async def take(self, account: Account, queue: str, lease_s: int) -> Sequence[Received]:
         """Return up to 32 messages and hide them from others for *lease_s*."""
 
-    async def remove(self, home: RegionSeen, queue: str, received: Received) -> None:
+    async def remove(self, account: Account, queue: str, received: Received) -> None:
         """Remove a message that was taken; one whose lease has passed is left to come again."""
 
-    async def spill(self, home: RegionSeen, name: str, sealed: bytes, until: datetime) -> SecretUrl:
-        """Store what is too large for a queue as the blob *name* and return a SAS that reads it."""
+    async def spill(self, account: Account, name: str, sealed: bytes, until: datetime) -> SecretUrl:
+        """Store what is too large for a queue as the blob *name* and return a SAS that reads it.
+
+        It lies in the account's container ``messages``; stored again, it is replaced.
+        """
 
 
 class Regions(Protocol):

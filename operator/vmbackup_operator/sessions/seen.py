@@ -6,7 +6,7 @@ here calls anybody. A URL that carries a SAS is a `SecretUrl`, which prints itse
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -14,7 +14,10 @@ from typing import Literal
 from typing_extensions import override
 
 from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId, WorkerId
-from vmbackup_operator.naming import ArmId
+from vmbackup_core.protocol import CommitKind
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.naming import ArmId, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,25 @@ class VirtualMachineSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A storage account, and the URLs of its services without a slash at their ends."""
+
+    id: ArmId
+    blob_url: str
+    queue_url: str
+
+
+def account_of(account_id: ArmId) -> Account:
+    """Return the account as Azure's public cloud addresses it."""
+    name = name_of(account_id).lower()
+    return Account(
+        account_id,
+        f"https://{name}.blob.core.windows.net",
+        f"https://{name}.queue.core.windows.net",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RegionSeen:
     """A region environment that is ready: what a session needs of it, read from Azure."""
 
@@ -69,11 +91,11 @@ class RegionSeen:
     worker_subnet_id: ArmId
     endpoint_subnet_id: ArmId
     blob_zone_id: ArmId
-    storage_account_id: ArmId
-    blob_url: str
-    queue_url: str
+    account: Account
     worker_size: str
+    worker_image: str
     max_workers: int = 1
+    private: bool = True
 
 
 NetworkAccess = Literal["AllowAll", "AllowPrivate", "DenyAll"]
@@ -208,10 +230,12 @@ class ChainGrant:
 class PointDisk:
     """One disk of a recovery point: which commit of its chain holds it."""
 
+    disk_id: ArmId
     name: str
     unique_id: DiskUniqueId
     lun: int | None
     size_bytes: int
+    chain_id: ChainId
     slot: CommitSlot
     commit_digest: str
     read_bytes: int
@@ -221,16 +245,22 @@ class PointDisk:
 
 @dataclass(frozen=True, slots=True)
 class PointWanted:
-    """A recovery point to record; *retention* and *policy* are stamped into its manifest."""
+    """A recovery point to record: all that its manifest says.
+
+    *created_at* is when its snapshots were taken, *description* the VM's, *policy* None for a
+    session that a user wrote, *kind* ``full`` where no disk went on from a predecessor.
+    """
 
     run_id: RunId
     created_at: datetime
     virtual_machine_id: ArmId
     virtual_machine_name: str
+    virtual_machine_region: str
     description: str
-    policy: str
-    retention: Mapping[str, int]
-    disks: Sequence[PointDisk]
+    policy: ObjectKey | None
+    retention: Retention
+    kind: CommitKind
+    disks: tuple[PointDisk, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,4 +270,5 @@ class PointSeen:
     run_id: RunId
     created_at: datetime
     virtual_machine_id: ArmId
+    virtual_machine_name: str
     disks: tuple[PointDisk, ...]
