@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import msgspec
+from msgspec.structs import replace
 
-from vmbackup_operator.model.backup_session import BackupSessionStatus
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.phase import session_phase
 from vmbackup_operator.model.progress import Display
 
@@ -34,23 +34,22 @@ def span(length: timedelta) -> str:
     return "".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count) or "0s"
 
 
-def with_display(status: BackupSessionStatus) -> BackupSessionStatus:
-    """Return *status* with its phase and columns as the rest of it has them.
+def with_display(session: BackupSession) -> BackupSession:
+    """Return *session* with its status' phase and columns as the rest of it has them.
 
     The duration is there once the session has ended: one that counts along would make every look
     at the session a write.
     """
+    status = session.status
     progress, duration = status.progress, ""
     if status.start_time is not None and status.completion_time is not None:
         duration = span(status.completion_time - status.start_time)
     shown = Display(
+        virtual_machine=session.spec.virtual_machine_id.rsplit("/", 1)[-1],
         progress="" if progress is None else f"{progress.percent}%",
         read="" if progress is None else amount(progress.bytes_read),
         stored="" if progress is None else amount(progress.bytes_stored),
         duration=duration,
     )
-    return msgspec.structs.replace(
-        status,
-        phase=session_phase(status.conditions),
-        display=None if shown == Display() else shown,
-    )
+    status = replace(status, phase=session_phase(status.conditions), display=shown)
+    return replace(session, status=status)

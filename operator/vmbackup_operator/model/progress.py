@@ -17,6 +17,7 @@ class Progress(msgspec.Struct, frozen=True, rename="camel"):
 class Display(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The same for kubectl's columns, which print a field as it is; nothing reads it back."""
 
+    virtual_machine: str = ""
     progress: str = ""
     read: str = ""
     stored: str = ""

@@ -6,11 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vmbackup_operator.model.backup_session import BackupSessionStatus
+from vmbackup_operator.model.backup_session import (
+    BackupSession,
+    BackupSessionSpec,
+    BackupSessionStatus,
+)
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.display import amount, span, with_display
+from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.phase import PHASES, session_phase
-from vmbackup_operator.model.progress import Progress
+from vmbackup_operator.model.progress import Display, Progress
+from vmbackup_operator.model.references import ObjectReference
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -86,29 +92,34 @@ def test_spans_have_their_two_biggest_units(length: timedelta, text: str) -> Non
     assert span(length) == text
 
 
-def test_columns_follow_the_numbers() -> None:
-    status = with_display(
-        BackupSessionStatus(
-            conditions=(true("Complete"),),
-            progress=Progress(100, 1024**3, 1024**3, 314_572_800),
-            start_time=NOON,
-            completion_time=NOON + timedelta(seconds=192),
-        )
-    )
+def session(status: BackupSessionStatus) -> BackupSession:
+    spec = BackupSessionSpec("/subscriptions/1/virtualMachines/web-01", ObjectReference("west"))
+    return BackupSession(Metadata("s", "n"), spec, status)
 
-    assert status.phase == "Complete"
-    assert status.display is not None
-    assert status.display.progress == "100%"
-    assert status.display.read == "1.0 GiB"
-    assert status.display.stored == "300 MiB"
-    assert status.display.duration == "3m12s"
+
+def test_columns_follow_the_numbers() -> None:
+    shown = with_display(
+        session(
+            BackupSessionStatus(
+                conditions=(true("Complete"),),
+                progress=Progress(100, 1024**3, 1024**3, 314_572_800),
+                start_time=NOON,
+                completion_time=NOON + timedelta(seconds=192),
+            )
+        )
+    ).status
+
+    assert shown.phase == "Complete"
+    assert shown.display == Display("web-01", "100%", "1.0 GiB", "300 MiB", "3m12s")
 
 
 def test_looking_at_a_running_session_again_changes_nothing() -> None:
-    status = with_display(BackupSessionStatus(start_time=NOON, progress=Progress(3, 100, 3, 1)))
+    shown = with_display(
+        session(BackupSessionStatus(start_time=NOON, progress=Progress(3, 100, 3, 1)))
+    )
 
-    assert with_display(status) == status
+    assert with_display(shown) == shown
 
 
-def test_a_session_without_numbers_has_no_columns() -> None:
-    assert with_display(BackupSessionStatus()).display is None
+def test_a_session_without_numbers_shows_its_vm() -> None:
+    assert with_display(session(BackupSessionStatus())).status.display == Display("web-01")
