@@ -160,8 +160,11 @@ def worker_released(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
             yield f"{worker} was not deallocated"
 
 
+#: Facts in the order in which they are asserted.
+Rules = Sequence[Callable[[Sequence[Entry], Scene], Iterator[str]]]
+
 #: What must hold after a first backup.
-FIRST_BACKUP = (
+FIRST_BACKUP: Rules = (
     steps_in_order,
     snapshots_tagged_when_created,
     bundle_checked,
@@ -186,7 +189,7 @@ def nothing_stored_again(entries: Sequence[Entry], scene: Scene) -> Iterator[str
 
 
 #: What must hold after a second backup of the same, unchanged VM.
-SECOND_BACKUP = (
+SECOND_BACKUP: Rules = (
     nothing_built_again,
     nothing_stored_again,
     snapshots_tagged_when_created,

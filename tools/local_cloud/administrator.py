@@ -13,7 +13,11 @@ from typing import Any
 
 import urllib3
 from azure.identity import ClientSecretCredential
+from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.resource.resources import ResourceManagementClient
+
+#: The subscription that the demo and the tests have.
+SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 
 #: A JSON object.
 Json = dict[str, Any]
@@ -65,3 +69,31 @@ class Administrator:
         """Return the journal's entries behind number *since*."""
         entries: list[Json] = self.call("GET", f"/journal?since={since}")
         return entries
+
+    def last_entry(self) -> int:
+        """Return the number of the journal's last entry."""
+        entries = self.journal()
+        return int(entries[-1]["sequence"]) if entries else 0
+
+    def granted_url(self, snapshot_id: str) -> str:
+        """Return the SAS that a snapshot was granted, as Azure gives it while it is good."""
+        with ComputeManagementClient(
+            self._credential, snapshot_id.split("/")[2], polling_interval=1, **self._transport
+        ) as client:
+            segments = snapshot_id.split("/")
+            granted = client.snapshots.begin_grant_access(
+                segments[4], segments[8], {"access": "Read", "durationInSeconds": 3600}
+            ).result()
+        return str(granted.access_sas)
+
+    def try_export(self, url: str) -> int:
+        """Return what an export host answers to a SAS, from a network that has a way to it."""
+        return int(self.call("POST", "/exports/try", {"url": url})["status"])
+
+    def accounts(self, region: str) -> list[str]:
+        """Return the names of the storage accounts in *region*."""
+        with ResourceManagementClient(self._credential, SUBSCRIPTION, **self._transport) as client:
+            found = client.resources.list(
+                filter="resourceType eq 'Microsoft.Storage/storageAccounts'"
+            )
+            return [str(account.name) for account in found if account.location == region]

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.local_cloud import disk_images
-from tools.local_cloud.administrator import Administrator
+from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from tools.local_cloud.disk_images import GIB, MIB
 
 HOME_REGION = "westeurope"
 VM_REGION = "northeurope"
-SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 OPERATOR_CLIENT_ID = "0f1e2d3c-4b5a-4978-8697-a5b4c3d2e1f0"
 OPERATOR_CLIENT_SECRET = "only-good-for-the-simulator"  # noqa: S105 - nothing outside takes it
 OPERATOR_OBJECT_ID = "7a6b5c4d-3e2f-4101-9234-56789abcdef0"

@@ -1,0 +1,197 @@
+"""The demo's parts in their order, each with what it promises."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tools.bundle import build
+from tools.demo import disks, facts, figures, sessions
+from tools.demo.evidence import Evidence
+from tools.demo.narration import FactBroken, Narrator
+from tools.local_cloud import azurite, disk_images, seed
+from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
+from tools.local_cloud.azure import SPEED, simulated_azure
+from tools.local_cloud.control_plane import ControlPlane, control_plane
+from tools.local_cloud.installation import (
+    EXAMPLES,
+    USER_NAMESPACE,
+    Installation,
+    example,
+    install,
+)
+from tools.local_cloud.kubernetes_programs import kubernetes_program
+from tools.local_cloud.operator_process import azure_environment
+from tools.local_cloud.toolchains import ROOT, kubectl
+from tools.local_cloud.worker_python import WANTED, worker_python
+
+#: A session of the demo takes a minute or two; this is when it has hung.
+SESSION_LIMIT_S = 900
+ROLE = ROOT / "docs" / "azure-role.json"
+
+
+class Play:
+    """What runs is entered into *running*, so that it ends however the demo ends."""
+
+    def __init__(self, narrator: Narrator, folder: Path, running: ExitStack) -> None:
+        self._narrator = narrator
+        self._folder = folder
+        self._running = running
+        self._disks = seed.plan_disks(folder / "disks")
+        self._figures: list[figures.SessionFigures] = []
+        self._known: set[str] = set()
+
+    def run(self) -> None:
+        """Play every part; raise FactBroken where a promise does not hold."""
+        bundle = self._set_up()
+        self._start_control_plane()
+        self._start_azure()
+        self._start_operator(bundle)
+        self._first_backup(bundle)
+        self._second_backup()
+        self._without_operator()
+        self._narrator.part("Figures")
+        self._narrator.say(figures.figures_table(self._figures))
+
+    def leave_running(self) -> None:
+        """Start again what was stopped, say how to use it, and wait for Ctrl-C."""
+        self._start_control_plane()
+        variables = azure_environment(self._ready)
+        print("\nLeft running until Ctrl-C. The simulated Azure, for any Azure client:")
+        for name, value in variables.items():
+            print(f"  export {name}={value}")
+        print(f"  subscription {SUBSCRIPTION}, VM {seed.VM_ID}")
+        print(f"kubectl:\n  export KUBECONFIG={self._plane.administrator.kubeconfig}")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print()
+
+    def _set_up(self) -> Path:
+        say = self._narrator
+        say.part("1  What the demo needs")
+        with say.step("kube-apiserver, kube-controller-manager, etcd (built once, ~5 minutes)"):
+            for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
+                kubernetes_program(name)
+        with say.step("kubectl, Node and Azurite"):
+            kubectl()
+            azurite.installed()
+        python = worker_python()
+        with say.step(f"the worker's bundle, for Python {python.version}"):
+            bundle = self._folder / "bundle"
+            build(python.version, bundle)
+        if python.version != WANTED:
+            say.say(f"no Python {WANTED} found: the workers' image has {python.version}")
+        with say.step("the VM's disks: ext4, random bytes and text, nothing"):
+            seed.make_disks(self._disks)
+        return bundle
+
+    def _start_control_plane(self) -> None:
+        self._narrator.part("2  Kubernetes")
+        with self._narrator.step("etcd, API server and controller manager"):
+            self._plane: ControlPlane = self._running.enter_context(
+                control_plane(self._folder / f"kubernetes-{time.monotonic_ns()}")
+            )
+
+    def _start_azure(self) -> None:
+        self._narrator.part("3  Azure, simulated")
+        with self._narrator.step(f"its services, {SPEED} times as fast as the real ones"):
+            self._ready: dict[str, Any] = self._running.enter_context(
+                simulated_azure(self._folder / "azure")
+            )
+            self._azure = Administrator(self._ready)
+        with self._narrator.step("what a user already has: networks, a VM, an account, a role"):
+            seed.seed(self._azure, self._disks, ROLE)
+
+    def _start_operator(self, bundle: Path) -> None:
+        self._narrator.part("4  vmbackup")
+        with self._narrator.step("CRDs, rights, keys and settings"):
+            self._installed: Installation = install(
+                self._plane, self._ready, bundle, self._folder / "operator"
+            )
+        with self._narrator.step("the operator, with a ServiceAccount's token"):
+            self._running.callback(self._installed.operator.stop)
+            self._installed.operator.start()
+
+    def _first_backup(self, bundle: Path) -> None:
+        self._narrator.part("5  First backup: kubectl apply -f examples/")
+        self._plane.administrator.apply(EXAMPLES / "repository.yaml", EXAMPLES / "policy.yaml")
+        evidence = Evidence(self._azure, self._plane, bundle, self._disks)
+        session = self._back_up(evidence)
+        self._check(facts.FIRST_BACKUP, evidence, session)
+        self._narrator.holds("an old SAS is refused", evidence.old_sas_complaints())
+
+    def _second_backup(self) -> None:
+        self._narrator.part("6  Second backup, of the unchanged VM")
+        evidence = Evidence(self._azure, self._plane, None, self._disks)
+        policy = example("policy.yaml")["metadata"]["name"]
+        self._plane.administrator.kubectl(
+            "annotate",
+            "backuppolicy",
+            policy,
+            f"--namespace={USER_NAMESPACE}",
+            "vmbackup.dev/trigger=again",
+            "--overwrite",
+        )
+        session = self._back_up(evidence)
+        self._check(facts.SECOND_BACKUP, evidence, session)
+
+    def _back_up(self, evidence: Evidence) -> Any:
+        """Follow the next session to its end and return it."""
+        user, began = self._plane.administrator, time.monotonic()
+        name = sessions.wait_for_session(user, USER_NAMESPACE, self._known, 60)
+        self._known.add(name)
+        session = sessions.watch(
+            user,
+            USER_NAMESPACE,
+            name,
+            self._narrator.say,
+            limit_s=SESSION_LIMIT_S,
+            during=evidence.look,
+        )
+        if session["status"]["outcome"] != "Succeeded":
+            described = user.kubectl("describe", "bses", name, f"--namespace={USER_NAMESPACE}")
+            raise FactBroken(f"{name} did not succeed:\n{described}")
+        seconds = time.monotonic() - began
+        self._figures.append(figures.session_figures(session, evidence, self._disks, seconds))
+        return session
+
+    def _check(self, rules: facts.Rules, evidence: Evidence, session: Any) -> None:
+        entries, scene = evidence.entries(), evidence.scene(session)
+        for rule in rules:
+            title = rule.__name__.replace("_", " ")
+            self._narrator.holds(title, list(rule(entries, scene)))
+        audit = self._plane.audited()
+        self._narrator.holds(
+            "the API server refused the operator nothing", list(facts.nothing_refused(audit))
+        )
+
+    def _without_operator(self) -> None:
+        self._narrator.part("7  Without operator and cluster")
+        with self._narrator.step("operator and control plane stopped"):
+            self._installed.operator.stop()
+            self._plane.stop()
+        repository = (
+            f"https://{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
+            f"/{seed.REPOSITORY_CONTAINER}"
+        )
+        line = disks.CommandLine(repository, self._installed.repository_key, self._ready)
+        self._narrator.say(line.run("list"))
+        with self._narrator.step("vmbackup repository check --read-data"):
+            self._narrator.say(line.run("check", "--read-data"))
+        for point in line.points():
+            self._restore(line, point["runId"])
+
+    def _restore(self, line: disks.CommandLine, run_id: str) -> None:
+        folder = self._folder / "restored" / run_id
+        with self._narrator.step(f"vmbackup repository restore --point {run_id} --all"):
+            line.run("restore", "--point", run_id, "--all", "--to", str(folder))
+        self._narrator.holds(
+            "every byte of every disk is what it was at the snapshot",
+            list(disks.differences(self._disks, folder)),
+        )
+        system = disks.restored_file(self._disks[0], folder)
+        self._narrator.say(f"e2fsck -fn: {disk_images.check_file_system(system)}")

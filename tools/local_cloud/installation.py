@@ -1,0 +1,81 @@
+"""vmbackup installed in a local control plane, for the simulated Azure: a user's way by hand.
+
+CRDs, the operator's rights, its namespaces, the two Secrets with freshly made keys, and the
+settings: those of examples/settings.yaml with the tenant and the bundle that are really there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.local_cloud.control_plane import ControlPlane
+from tools.local_cloud.operator_process import OperatorProcess
+from tools.local_cloud.toolchains import ROOT
+
+EXAMPLES = ROOT / "examples"
+OPERATOR_NAMESPACE = "vmbackup-system"
+OPERATOR_ACCOUNT = "vmbackup-operator"
+USER_NAMESPACE = "web-team"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An operator that can be started, and the key that reads what it stores."""
+
+    operator: OperatorProcess
+    repository_key: Path
+
+
+def install(
+    plane: ControlPlane, ready: Mapping[str, Any], bundle: Path, folder: Path
+) -> Installation:
+    """Install vmbackup with files of its own in *folder*; the operator is not started yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plane.install_crds(ROOT / "crds")
+    for namespace in (OPERATOR_NAMESPACE, USER_NAMESPACE):
+        plane.administrator.create(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        )
+    plane.administrator.apply(ROOT / "charts" / "vmbackup" / "rbac")
+    ring = secrets.token_hex(32)
+    _make_secret(plane, OPERATOR_NAMESPACE, "vmbackup-key-ring", {"2026-11": ring})
+    key = folder / "repository.key"
+    key.touch(mode=0o600)
+    key.write_text(secrets.token_hex(32))
+    reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
+    _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
+    user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
+    settings = write_settings(folder / "settings.yaml", ready, bundle)
+    log = folder / "operator.log"
+    return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
+
+
+def write_settings(path: Path, ready: Mapping[str, Any], bundle: Path) -> Path:
+    """Write the example's settings with the tenant and the bundle that are really there."""
+    settings = example("settings.yaml")
+    settings["appliance"]["tenantId"] = ready["tenantId"]
+    settings["workers"]["bundle"] = str(bundle)
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def example(name: str) -> Any:
+    """Return the one document of an example, parsed."""
+    return yaml.safe_load((EXAMPLES / name).read_text())
+
+
+def _make_secret(plane: ControlPlane, namespace: str, name: str, values: dict[str, str]) -> None:
+    plane.administrator.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace},
+            "stringData": values,
+        }
+    )
