@@ -87,7 +87,7 @@ def snapshots_tagged_when_created(entries: Sequence[Entry], scene: Scene) -> Ite
     for entry in created:
         tags = entry.request.get("tags", {})
         properties = entry.request["properties"]
-        if not any(name.startswith("vmbackup-set") for name in tags):
+        if not any(name.startswith("vmbackup-sealed") for name in tags):
             yield f"{entry.path} was created without sealed tags: {sorted(tags)}"
         if properties.get("networkAccessPolicy") != "DenyAll" or not properties.get("incremental"):
             yield f"{entry.path} was created open or not incremental"
