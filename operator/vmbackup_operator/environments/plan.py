@@ -27,7 +27,9 @@ WORKER_SUBNET = "workers"
 ENDPOINT_SUBNET = "endpoints"
 
 #: The containers of a region's account: the worker's bundle, and messages too long for a queue.
-CONTAINERS = ("bundle", "messages")
+BUNDLE_CONTAINER = "bundle"
+MESSAGES_CONTAINER = "messages"
+CONTAINERS = (BUNDLE_CONTAINER, MESSAGES_CONTAINER)
 
 
 @dataclass(frozen=True, slots=True)

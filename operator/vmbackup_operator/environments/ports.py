@@ -13,7 +13,6 @@ Kind = Literal[
     "ResourceGroup",
     "NetworkSecurityGroup",
     "VirtualNetwork",
-    "Subnet",
     "Peering",
     "StorageAccount",
     "BlobContainer",

@@ -1,0 +1,101 @@
+"""The SDK's clients, one of each kind per subscription, over one pool of connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import aiohttp
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.mgmt.compute.aio import ComputeManagementClient
+from azure.mgmt.network.aio import NetworkManagementClient
+from azure.mgmt.privatedns.aio import PrivateDnsManagementClient
+from azure.mgmt.resource.resources.aio import ResourceManagementClient
+from azure.mgmt.storage.aio import StorageManagementClient
+
+from vmbackup_operator.services.correlation import CorrelationPolicy
+
+Client = TypeVar("Client")
+
+# Operations are polled as Retry-After says; this is for answers that do not say.
+_POLLING_S = 2
+
+
+def session() -> aiohttp.ClientSession:
+    """Return a pool of connections that honours the environment's proxy, NO_PROXY and CA file.
+
+    Cookies are not kept, and bodies stay as they came: both are the SDK's business.
+    """
+    return aiohttp.ClientSession(
+        trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+    )
+
+
+class Clients:
+    """Azure Resource Manager's clients, made when they are first needed."""
+
+    def __init__(self, credential: AsyncTokenCredential) -> None:
+        self.credential = credential
+        self._session: aiohttp.ClientSession | None = None
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def compute(self, subscription_id: str) -> ComputeManagementClient:
+        """Return the client for VMs, disks, snapshots and disk accesses."""
+        return self._client(ComputeManagementClient, subscription_id)
+
+    def network(self, subscription_id: str) -> NetworkManagementClient:
+        """Return the client for networks, their parts, and private endpoints."""
+        return self._client(NetworkManagementClient, subscription_id)
+
+    def private_dns(self, subscription_id: str) -> PrivateDnsManagementClient:
+        """Return the client for private zones and their links."""
+        return self._client(PrivateDnsManagementClient, subscription_id)
+
+    def storage(self, subscription_id: str) -> StorageManagementClient:
+        """Return the client for storage accounts and their containers."""
+        return self._client(StorageManagementClient, subscription_id)
+
+    def resources(self, subscription_id: str) -> ResourceManagementClient:
+        """Return the client for resource groups."""
+        return self._client(ResourceManagementClient, subscription_id)
+
+    def options(self) -> dict[str, Any]:
+        """Return what every client of ours is made with, those of the data plane too.
+
+        Statuses are not retried inside the SDK: it would sleep as long as Retry-After says, while
+        the work queue has better things to do. Connections are.
+        """
+        if self._session is None:
+            self._session = session()
+        return {
+            "transport": AioHttpTransport(session=self._session, session_owner=False),
+            "retry_total": 2,
+            "retry_status": 0,
+            "retry_backoff_factor": 0.2,
+            "connection_timeout": 10,
+            "read_timeout": 60,
+            "user_agent": "vmbackup",
+            "per_call_policies": [CorrelationPolicy()],
+        }
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _client(self, kind: Callable[..., Client], subscription_id: str) -> Client:
+        key = (getattr(kind, "__name__", ""), subscription_id.lower())
+        if key not in self._clients:
+            self._clients[key] = kind(
+                self.credential,
+                subscription_id,
+                polling_interval=_POLLING_S,
+                **self.options(),
+            )
+        client: Client = self._clients[key]
+        return client

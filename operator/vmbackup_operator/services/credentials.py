@@ -1,0 +1,50 @@
+"""Who we are to Azure: a workload's federated token, or the environment's client and secret.
+
+Asynchronous for Resource Manager and queues, synchronous for repositories, which are read in
+threads. Both find proxies and private CAs in the environment, as every SDK client here does.
+"""
+
+from __future__ import annotations
+
+import os
+
+from azure.core.credentials import TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.identity import EnvironmentCredential, WorkloadIdentityCredential
+from azure.identity.aio import EnvironmentCredential as AsyncEnvironmentCredential
+from azure.identity.aio import WorkloadIdentityCredential as AsyncWorkloadIdentityCredential
+
+from vmbackup_core.errors import PermanentError
+
+_SECRET = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
+_FEDERATED = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE")
+
+
+def _has(names: tuple[str, ...]) -> bool:
+    return all(os.environ.get(name) for name in names)
+
+
+def _missing() -> PermanentError:
+    return PermanentError(
+        "no Azure identity: set AZURE_TENANT_ID and AZURE_CLIENT_ID, and either"
+        " AZURE_FEDERATED_TOKEN_FILE (workload identity) or AZURE_CLIENT_SECRET",
+        reason="NoIdentity",
+    )
+
+
+def asynchronous_credential() -> AsyncTokenCredential:
+    """Return the credential that the environment describes."""
+    if _has(_FEDERATED):
+        return AsyncWorkloadIdentityCredential()
+    if _has(_SECRET):
+        return AsyncEnvironmentCredential()
+    raise _missing()
+
+
+def synchronous_credential() -> TokenCredential:
+    """Return the same identity for use in threads."""
+    if _has(_FEDERATED):
+        return WorkloadIdentityCredential()
+    if _has(_SECRET):
+        return EnvironmentCredential()
+    raise _missing()

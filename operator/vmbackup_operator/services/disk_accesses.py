@@ -1,0 +1,54 @@
+"""Disk accesses as sessions see them: the region's, with their private endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.environments.bodies import Body, bodies_at, text_at
+from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
+from vmbackup_operator.reconciling.outcome import Done, Failed
+from vmbackup_operator.services.disk_access_resources import DiskAccessResources
+from vmbackup_operator.sessions.ports import DiskAccesses as DiskAccessesPort
+from vmbackup_operator.sessions.seen import DiskAccessSeen, RegionSeen
+
+_TAG = ("tags", APPLIANCE_TAG)
+
+
+class DiskAccesses(DiskAccessesPort):
+    """The appliance's disk accesses."""
+
+    def __init__(self, resources: DiskAccessResources, regions: Regions, appliance_id: str) -> None:
+        self._resources = resources
+        self._regions = regions
+        self._appliance_id = appliance_id
+
+    @override
+    async def of_region(self, region: RegionSeen) -> Sequence[DiskAccessSeen]:
+        found = await self._resources.of_group(region.subscription_id, region.resource_group)
+        ours = [
+            body for body in found if text_at(body, "tags", APPLIANCE_TAG) == self._appliance_id
+        ]
+        ours.sort(key=lambda body: text_at(body, "name"))
+        return [DiskAccessSeen(ArmId(text_at(body, "id")), _approved(body)) for body in ours]
+
+    @override
+    async def ensure(self, region: RegionSeen, number: int) -> DiskAccessSeen:
+        identity, report = await self._regions.ensure_disk_access(
+            region.subscription_id, region.region, number
+        )
+        if isinstance(report.outcome, Failed):
+            raise PermanentError(report.outcome.message, reason=report.outcome.reason)
+        return DiskAccessSeen(identity, isinstance(report.outcome, Done))
+
+
+def _approved(body: Body) -> bool:
+    """Tell whether an endpoint leads to the disk access and may; its record came with it."""
+    path = ("properties", "privateLinkServiceConnectionState", "status")
+    return text_at(body, "properties", "provisioningState").lower() in {"", "succeeded"} and any(
+        text_at(connection, *path).lower() == "approved"
+        for connection in bodies_at(body, "properties", "privateEndpointConnections")
+    )

@@ -1,0 +1,98 @@
+"""Queues of the home region's account, and blobs for messages that are too long for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from typing_extensions import override
+
+from vmbackup_operator.environments.plan import MESSAGES_CONTAINER
+from vmbackup_operator.services.data_plane import DataPlane
+from vmbackup_operator.services.failures import code_and_message, translated
+from vmbackup_operator.services.signatures import Signatures
+from vmbackup_operator.sessions.ports import Queues as QueuesPort
+from vmbackup_operator.sessions.seen import Account, Received, SecretUrl
+
+# The most that Azure hands out at once.
+_AT_ONCE = 32
+
+# Taken by somebody else meanwhile, or gone: neither is ours to remove any more.
+_NO_LONGER_OURS = frozenset({"popreceiptmismatch", "messagenotfound", "queuenotfound"})
+
+
+class Queues(QueuesPort):
+    """Azure Queue Storage."""
+
+    def __init__(self, data_plane: DataPlane, signatures: Signatures) -> None:
+        self._data_plane = data_plane
+        self._signatures = signatures
+
+    @override
+    async def ensure(self, account: Account, queue: str) -> bool:
+        with translated(f"making queue {queue}"):
+            try:
+                await self._data_plane.queues(account).get_queue_client(queue).create_queue()
+            except ResourceExistsError as error:
+                match code_and_message(error)[0].lower():
+                    case "queuealreadyexists":
+                        return True
+                    case "queuebeingdeleted":
+                        return False
+                    case _:
+                        raise
+        return True
+
+    @override
+    async def clear(self, account: Account, queue: str) -> None:
+        with translated(f"clearing queue {queue}"):
+            await self._data_plane.queues(account).get_queue_client(queue).clear_messages()
+
+    @override
+    async def delete(self, account: Account, queue: str) -> None:
+        with translated(f"deleting queue {queue}"):
+            try:
+                await self._data_plane.queues(account).get_queue_client(queue).delete_queue()
+            except ResourceNotFoundError:
+                return
+
+    @override
+    async def put(self, account: Account, queue: str, text: str, lifetime_s: int) -> None:
+        with translated(f"sending to queue {queue}"):
+            client = self._data_plane.queues(account).get_queue_client(queue)
+            await client.send_message(text, time_to_live=lifetime_s)
+
+    @override
+    async def take(self, account: Account, queue: str, lease_s: int) -> Sequence[Received]:
+        with translated(f"taking from queue {queue}"):
+            client = self._data_plane.queues(account).get_queue_client(queue)
+            messages = client.receive_messages(
+                messages_per_page=_AT_ONCE, visibility_timeout=lease_s, max_messages=_AT_ONCE
+            )
+            return [
+                Received(
+                    text=message.content,
+                    message_id=message.id,
+                    receipt=message.pop_receipt or "",
+                    dequeue_count=message.dequeue_count or 1,
+                )
+                async for message in messages
+            ]
+
+    @override
+    async def remove(self, account: Account, queue: str, received: Received) -> None:
+        with translated(f"removing from queue {queue}"):
+            client = self._data_plane.queues(account).get_queue_client(queue)
+            try:
+                await client.delete_message(received.message_id, received.receipt)
+            except HttpResponseError as error:
+                if code_and_message(error)[0].lower() not in _NO_LONGER_OURS:
+                    raise
+
+    @override
+    async def spill(self, account: Account, name: str, sealed: bytes, until: datetime) -> SecretUrl:
+        with translated(f"storing message {name}"):
+            client = self._data_plane.blobs(account).get_blob_client(MESSAGES_CONTAINER, name)
+            await client.upload_blob(sealed, overwrite=True)
+        return await self._signatures.blob(account, MESSAGES_CONTAINER, name, until)

@@ -1,0 +1,75 @@
+"""Environments as sessions and repositories ask for them: ready, or still waiting for something."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.environments.environment import Environment
+from vmbackup_operator.environments.regions import Regions as Environments
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Failed, Waiting
+from vmbackup_operator.repositories.ports import Ways as WaysPort
+from vmbackup_operator.sessions.ports import Regions as RegionsPort
+from vmbackup_operator.sessions.seen import Account, RegionSeen
+from vmbackup_operator.settings import Appliance
+
+
+class Regions(RegionsPort):
+    """Regions for sessions."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+
+    @override
+    async def ensure(
+        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+    ) -> RegionSeen | Waiting:
+        report = await self._environments.ensure(subscription_id, region, repository_accounts)
+        if isinstance(report.outcome, Failed):
+            raise PermanentError(report.outcome.message, reason=report.outcome.reason)
+        if isinstance(report.outcome, Waiting):
+            return report.outcome
+        if report.environment is None:
+            raise AssertionError("an environment that is done is described")
+        return seen(report.environment)
+
+
+class Ways(WaysPort):
+    """The appliance's ways to repositories' accounts: endpoints of the home environment."""
+
+    def __init__(self, environments: Environments, appliance: Appliance) -> None:
+        self._environments = environments
+        self._appliance = appliance
+
+    @override
+    async def ensure(self, storage_account_id: ArmId) -> Waiting | None:
+        report = await self._environments.ensure(
+            self._appliance.subscription_id, self._appliance.region, (storage_account_id,)
+        )
+        if isinstance(report.outcome, Failed):
+            raise PermanentError(report.outcome.message, reason=report.outcome.reason)
+        return report.outcome if isinstance(report.outcome, Waiting) else None
+
+
+def seen(environment: Environment) -> RegionSeen:
+    """Return the environment in the sessions' words."""
+    return RegionSeen(
+        name=environment.name,
+        subscription_id=environment.subscription_id,
+        region=environment.region,
+        resource_group=environment.resource_group,
+        virtual_network_id=environment.virtual_network_id,
+        worker_subnet_id=environment.worker_subnet_id,
+        endpoint_subnet_id=environment.endpoint_subnet_id,
+        blob_zone_id=environment.blob_zone_id,
+        account=Account(
+            environment.storage_account_id, environment.blob_url, environment.queue_url
+        ),
+        worker_size=environment.worker_size,
+        worker_image=environment.worker_image,
+        max_workers=environment.max_workers,
+        private=environment.private,
+    )

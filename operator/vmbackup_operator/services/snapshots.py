@@ -1,0 +1,260 @@
+"""Incremental snapshots: asked for, tied to a disk access, exported, closed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from typing_extensions import override
+
+from vmbackup_core.clock import Clock
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, same_id
+from vmbackup_operator.services.arm import address, encoded, ended, find, reading
+from vmbackup_operator.services.clients import Clients
+from vmbackup_operator.services.failures import translated
+from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.removal import gone
+from vmbackup_operator.sessions.ports import Snapshots as SnapshotsPort
+from vmbackup_operator.sessions.seen import (
+    NetworkAccess,
+    SecretUrl,
+    SnapshotSeen,
+    SnapshotWanted,
+)
+
+_COMPLETE_PERCENT = 100.0
+
+
+class _CreationData(msgspec.Struct, rename="camel", frozen=True):
+    source_resource_id: str = ""
+    source_unique_id: str = ""
+
+
+class _Properties(msgspec.Struct, rename="camel", frozen=True):
+    creation_data: _CreationData = _CreationData()
+    provisioning_state: str = ""
+    disk_size_bytes: int = 0
+    disk_size_gb: int = msgspec.field(name="diskSizeGB", default=0)
+    completion_percent: float | None = None
+    time_created: datetime | None = None
+    network_access_policy: str = "AllowAll"
+    public_network_access: str = "Enabled"
+    disk_access_id: str | None = None
+    disk_state: str = ""
+    incremental: bool = False
+
+
+class _Snapshot(msgspec.Struct, rename="camel", frozen=True):
+    id: str
+    properties: _Properties = _Properties()
+    tags: dict[str, str] = {}
+
+
+class Snapshots(SnapshotsPort):
+    """Azure's snapshots; only what carries the appliance's tag is ever deleted."""
+
+    def __init__(
+        self, clients: Clients, operations: Operations, clock: Clock, appliance_id: str
+    ) -> None:
+        self._clients = clients
+        self._operations = operations
+        self._clock = clock
+        self._appliance_id = appliance_id
+
+    @override
+    async def find(self, snapshot_id: ArmId) -> SnapshotSeen | None:
+        at = address(snapshot_id)
+        snapshots = self._clients.compute(at.subscription_id).snapshots
+        body = await find(reading(snapshot_id), snapshots.get(at.group, at.name))
+        return None if body is None else _seen(body)
+
+    @override
+    async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[SnapshotSeen]:
+        snapshots = self._clients.compute(subscription_id).snapshots
+        with translated(f"listing snapshots in {resource_group}"):
+            found = [
+                _seen(snapshot.as_dict())
+                async for snapshot in snapshots.list_by_resource_group(resource_group)
+            ]
+        return [snapshot for snapshot in found if self._ours(snapshot.tags)]
+
+    @override
+    async def request(self, wanted: SnapshotWanted) -> None:
+        if await self.find(wanted.id) is not None:
+            return
+        at = address(wanted.id)
+        snapshots = self._clients.compute(at.subscription_id).snapshots
+
+        async def begin() -> Body:
+            call = snapshots.begin_create_or_update(at.group, at.name, encoded(body(wanted)))
+            return await ended(f"taking snapshot {at.name}", call)
+
+        await self._operations.advance(_key("take", wanted.id), begin)
+
+    @override
+    async def associate(self, snapshot_id: ArmId, disk_access_id: ArmId | None) -> bool:
+        at = address(snapshot_id)
+        snapshots = self._clients.compute(at.subscription_id).snapshots
+        key = _key("associate", snapshot_id)
+        if not self._operations.under_way(key):
+            seen = await self.find(snapshot_id)
+            if seen is None:
+                raise _missing(snapshot_id)
+            if not seen.ready:
+                return False
+            if _associated(seen, disk_access_id):
+                return True
+        change = export_rules(disk_access_id)
+
+        async def begin() -> Body:
+            call = snapshots.begin_update(at.group, at.name, encoded(change))
+            return await ended(f"tying snapshot {at.name} to its disk access", call)
+
+        return await self._operations.advance(key, begin) is not None
+
+    @override
+    async def grant(self, snapshot_id: ArmId, duration_s: int) -> SecretUrl | None:
+        at = address(snapshot_id)
+        snapshots = self._clients.compute(at.subscription_id).snapshots
+        wanted: Body = {"access": "Read", "durationInSeconds": duration_s}
+
+        async def begin() -> SecretUrl:
+            asked_at = self._clock.now()
+            call = snapshots.begin_grant_access(at.group, at.name, encoded(wanted))
+            answer = await ended(f"exporting snapshot {at.name}", call)
+            url = answer.get("accessSAS") or answer.get("accessSas")
+            if not isinstance(url, str):
+                raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
+            return SecretUrl(url, _expiry(url) or asked_at + timedelta(seconds=duration_s))
+
+        return await self._operations.advance(_key("grant", snapshot_id), begin)
+
+    @override
+    async def revoke(self, snapshot_id: ArmId) -> bool:
+        # Always asked for, whatever the state says: a SAS that outlives its session must not be.
+        at = address(snapshot_id)
+        snapshots = self._clients.compute(at.subscription_id).snapshots
+        return (
+            await self._operations.advance(
+                _key("revoke", snapshot_id),
+                lambda: gone(
+                    f"ending access to snapshot {at.name}",
+                    snapshots.begin_revoke_access(at.group, at.name),
+                ),
+            )
+            or False
+        )
+
+    @override
+    async def delete(self, snapshot_id: ArmId) -> bool:
+        key = _key("delete", snapshot_id)
+        if not self._operations.under_way(key):
+            seen = await self.find(snapshot_id)
+            if seen is None:
+                return True
+            if not self._ours(seen.tags):
+                raise PermanentError(
+                    f"snapshot {snapshot_id} lacks the tag {APPLIANCE_TAG}={self._appliance_id}:"
+                    " it is left alone",
+                    reason="NotOurs",
+                )
+        at = address(snapshot_id)
+        snapshots = self._clients.compute(at.subscription_id).snapshots
+        return (
+            await self._operations.advance(
+                key,
+                lambda: gone(
+                    f"deleting snapshot {at.name}", snapshots.begin_delete(at.group, at.name)
+                ),
+            )
+            or False
+        )
+
+    def _ours(self, tags: Mapping[str, str]) -> bool:
+        return tags.get(APPLIANCE_TAG) == self._appliance_id
+
+
+def body(wanted: SnapshotWanted) -> Body:
+    """Return the snapshot as it is asked for: closed, since there is no disk access yet."""
+    return {
+        "location": wanted.region,
+        "tags": dict(wanted.tags),
+        "properties": {
+            "incremental": True,
+            "creationData": {"createOption": "Copy", "sourceResourceId": wanted.disk_id},
+            "networkAccessPolicy": "DenyAll",
+            "publicNetworkAccess": "Disabled",
+        },
+    }
+
+
+def export_rules(disk_access_id: ArmId | None) -> Body:
+    """Return the change that opens a snapshot: to a disk access only, or to public addresses."""
+    properties: Body = {"networkAccessPolicy": "AllowAll", "publicNetworkAccess": "Enabled"}
+    if disk_access_id is not None:
+        properties = {
+            "networkAccessPolicy": "AllowPrivate",
+            "diskAccessId": disk_access_id,
+            "publicNetworkAccess": "Disabled",
+        }
+    return {"properties": properties}
+
+
+def _associated(seen: SnapshotSeen, disk_access_id: ArmId | None) -> bool:
+    if disk_access_id is None:
+        return seen.network_access == "AllowAll" and seen.public_access
+    private = seen.network_access == "AllowPrivate" and not seen.public_access
+    return private and same_id(seen.disk_access_id or "", disk_access_id)
+
+
+def _seen(answer: Body) -> SnapshotSeen:
+    snapshot = msgspec.convert(answer, _Snapshot)
+    held = snapshot.properties
+    state = held.provisioning_state.lower()
+    complete = held.completion_percent is None or held.completion_percent >= _COMPLETE_PERCENT
+    return SnapshotSeen(
+        id=ArmId(snapshot.id),
+        source_disk_id=ArmId(held.creation_data.source_resource_id),
+        source_unique_id=DiskUniqueId(held.creation_data.source_unique_id),
+        size_bytes=held.disk_size_bytes or held.disk_size_gb << 30,
+        created_at=held.time_created or datetime.fromtimestamp(0, UTC),
+        tags=snapshot.tags,
+        ready=state in {"", "succeeded"} and complete,
+        failure=f"Azure ended it as {held.provisioning_state}"
+        if state in {"failed", "canceled"}
+        else None,
+        network_access=_network_access(held.network_access_policy),
+        public_access=held.public_network_access.lower() != "disabled",
+        disk_access_id=ArmId(held.disk_access_id) if held.disk_access_id else None,
+        exported=held.disk_state.lower().startswith("activesas"),
+        incremental=held.incremental,
+    )
+
+
+def _network_access(said: str) -> NetworkAccess:
+    policies: tuple[Literal["AllowAll", "AllowPrivate", "DenyAll"], ...]
+    policies = ("AllowAll", "AllowPrivate", "DenyAll")
+    return next((policy for policy in policies if policy.lower() == said.lower()), "AllowAll")
+
+
+def _expiry(url: str) -> datetime | None:
+    """Return when the SAS ends, as the SAS itself says."""
+    said = parse_qs(urlsplit(url).query).get("se", [""])[0]
+    try:
+        return datetime.fromisoformat(said).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _missing(snapshot_id: ArmId) -> PermanentError:
+    return PermanentError(f"snapshot {snapshot_id} does not exist", reason="SnapshotNotFound")
+
+
+def _key(verb: str, snapshot_id: ArmId) -> str:
+    return f"{verb} {snapshot_id.lower()}"

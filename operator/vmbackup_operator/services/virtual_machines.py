@@ -1,0 +1,161 @@
+"""The VMs that are backed up, with their disks and interfaces: read, never written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.policies.ports import VirtualMachinePresence
+from vmbackup_operator.services.arm import address, find, reading
+from vmbackup_operator.services.clients import Clients
+from vmbackup_operator.sessions.ports import VirtualMachines as VirtualMachinesPort
+from vmbackup_operator.sessions.seen import DiskSeen, VirtualMachineSeen
+
+
+class _Managed(msgspec.Struct, rename="camel", frozen=True):
+    id: str
+
+
+class _OsDisk(msgspec.Struct, rename="camel", frozen=True):
+    name: str = ""
+    managed_disk: _Managed | None = None
+    diff_disk_settings: msgspec.Raw | None = None
+
+
+class _DataDisk(msgspec.Struct, rename="camel", frozen=True):
+    lun: int
+    name: str = ""
+    managed_disk: _Managed | None = None
+
+
+class _StorageProfile(msgspec.Struct, rename="camel", frozen=True):
+    os_disk: _OsDisk
+    data_disks: tuple[_DataDisk, ...] = ()
+
+
+class _NetworkProfile(msgspec.Struct, rename="camel", frozen=True):
+    network_interfaces: tuple[_Managed, ...] = ()
+
+
+class _VmProperties(msgspec.Struct, rename="camel", frozen=True):
+    storage_profile: _StorageProfile
+    vm_id: str = ""
+    network_profile: _NetworkProfile = _NetworkProfile()
+
+
+class _Vm(msgspec.Struct, rename="camel", frozen=True):
+    id: str
+    name: str
+    location: str
+    properties: _VmProperties
+
+
+class _Sku(msgspec.Struct, rename="camel", frozen=True):
+    name: str = ""
+
+
+class _DiskProperties(msgspec.Struct, rename="camel", frozen=True):
+    unique_id: str
+    disk_size_bytes: int = 0
+    disk_size_gb: int = msgspec.field(name="diskSizeGB", default=0)
+
+
+class _Disk(msgspec.Struct, rename="camel", frozen=True):
+    id: str
+    name: str
+    properties: _DiskProperties
+    sku: _Sku = _Sku()
+
+
+class VirtualMachines(VirtualMachinesPort, VirtualMachinePresence):
+    """Looks at VMs."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @override
+    async def exists(self, vm_id: ArmId) -> bool:
+        return await self._find_vm(vm_id) is not None
+
+    @override
+    async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:
+        body = await self._find_vm(vm_id)
+        if body is None:
+            return None
+        vm = msgspec.convert(body, _Vm)
+        attached = _attached(vm)
+        bodies = await asyncio.gather(*(self._disk(disk_id) for _, disk_id in attached))
+        listed = vm.properties.network_profile.network_interfaces
+        interfaces = await asyncio.gather(*(self._interface(ArmId(nic.id)) for nic in listed))
+        return VirtualMachineSeen(
+            id=vm_id,
+            name=vm.name,
+            region=vm.location.replace(" ", "").lower(),
+            unique_id=vm.properties.vm_id,
+            disks=tuple(_seen(lun, disk) for (lun, _), disk in zip(attached, bodies, strict=True)),
+            description=_description(body, bodies, interfaces),
+        )
+
+    async def _find_vm(self, vm_id: ArmId) -> Body | None:
+        at = address(vm_id)
+        machines = self._clients.compute(at.subscription_id).virtual_machines
+        return await find(reading(vm_id), machines.get(at.group, at.name))
+
+    async def _disk(self, disk_id: ArmId) -> Body:
+        at = address(disk_id)
+        disks = self._clients.compute(at.subscription_id).disks
+        found = await find(reading(disk_id), disks.get(at.group, at.name))
+        if found is None:
+            raise PermanentError(f"disk {disk_id} does not exist", reason="DiskNotFound")
+        return found
+
+    async def _interface(self, interface_id: ArmId) -> Body | None:
+        at = address(interface_id)
+        interfaces = self._clients.network(at.subscription_id).network_interfaces
+        return await find(reading(interface_id), interfaces.get(at.group, at.name))
+
+
+def _attached(vm: _Vm) -> list[tuple[int | None, ArmId]]:
+    """Return LUN and id of every disk, the OS disk's LUN being None."""
+    profile = vm.properties.storage_profile
+    if profile.os_disk.diff_disk_settings is not None:
+        raise _unsupported(vm, profile.os_disk.name, "is ephemeral")
+    disks: list[tuple[int | None, _OsDisk | _DataDisk]] = [(None, profile.os_disk)]
+    disks += [(disk.lun, disk) for disk in profile.data_disks]
+    attached: list[tuple[int | None, ArmId]] = []
+    for lun, disk in disks:
+        if disk.managed_disk is None:
+            raise _unsupported(vm, disk.name, "is not a managed disk")
+        attached.append((lun, ArmId(disk.managed_disk.id)))
+    return attached
+
+
+def _unsupported(vm: _Vm, disk: str, why: str) -> PermanentError:
+    return PermanentError(f"disk {disk} of {vm.name} {why}", reason="DiskNotSupported")
+
+
+def _seen(lun: int | None, body: Body) -> DiskSeen:
+    disk = msgspec.convert(body, _Disk)
+    size = disk.properties.disk_size_bytes or disk.properties.disk_size_gb << 30
+    return DiskSeen(
+        id=ArmId(disk.id),
+        name=disk.name,
+        unique_id=DiskUniqueId(disk.properties.unique_id),
+        lun=lun,
+        size_bytes=size,
+        sku=disk.sku.name,
+    )
+
+
+def _description(vm: Body, disks: Sequence[Body], interfaces: Sequence[Body | None]) -> str:
+    """Return what a restore needs and Azure forgets with the VM; Azure shows no secrets here."""
+    listed = [interface for interface in interfaces if interface is not None]
+    document = {"virtualMachine": vm, "disks": list(disks), "networkInterfaces": listed}
+    return msgspec.json.encode(document, order="sorted").decode()
