@@ -1,0 +1,1 @@
+"""The private network's enforcement: names, reachability, certificates and the ways in."""
