@@ -1,0 +1,107 @@
+"""Checking a repository: the header, every recovery point, every chain."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from vmbackup_core.ids import ChainId, CommitSlot, RunId
+from vmbackup_core.repository.chain import CHAIN_HEADER, Chain
+from vmbackup_core.repository.chain_check import ChainCheck
+from vmbackup_core.repository.names import (
+    CHAINS,
+    HEADER,
+    chain_prefix,
+    checked_id,
+    commit_name,
+    point_name,
+)
+from vmbackup_core.repository.points import RecoveryPoint, runs_with_point
+from vmbackup_core.repository.report import CheckReport, Observations
+from vmbackup_core.repository.transfer import Tally
+from vmbackup_core.stores.port import Store
+
+
+class RepositoryCheck:
+    """One look at everything; *read_point* and *find_chain* open what is sealed."""
+
+    def __init__(
+        self,
+        store: Store,
+        read_point: Callable[[RunId], RecoveryPoint | None],
+        find_chain: Callable[[ChainId], Chain | None],
+        tally: Tally,
+    ) -> None:
+        self._store = store
+        self._read_point = read_point
+        self._find_chain = find_chain
+        self._tally = tally
+        self._seen = Observations()
+        self._chains: dict[ChainId, Chain | None] = {}
+        self._needed: defaultdict[ChainId, set[CommitSlot]] = defaultdict(set)
+
+    def header(self, read: Callable[[], object]) -> None:
+        """Look at the header, which *read* opens."""
+        with self._seen.noting(HEADER):
+            read()
+
+    def run(self, *, read_data: bool) -> CheckReport:
+        """Look at everything; with *read_data* at every byte."""
+        for run in runs_with_point(self._store):
+            name = f"r/{run}"
+            with self._seen.noting(name):
+                self._point(name, run)
+        for chain_id in self._chain_ids():
+            chain = self._chain(chain_id)
+            if chain is not None:
+                self._seen.chains += 1
+                needed = self._needed[chain_id]
+                look = ChainCheck(chain, needed, self._seen, self._tally, read_data=read_data)
+                look.run()
+        return self._seen.report()
+
+    def _chain_ids(self) -> list[ChainId]:
+        found: dict[ChainId, None] = {}
+        for each in self._store.list(CHAINS):
+            part = each.name.split("/")[1]
+            try:
+                found[ChainId(checked_id(part, "chain id"))] = None
+            except ValueError:
+                self._seen.fault(each.name, "is no name of an object of a chain")
+        return list(found)
+
+    def _chain(self, chain_id: ChainId) -> Chain | None:
+        if chain_id not in self._chains:
+            self._chains[chain_id] = None
+            name = chain_prefix(chain_id) + CHAIN_HEADER
+            with self._seen.noting(name):
+                chain = self._find_chain(chain_id)
+                if chain is None:
+                    self._seen.fault(name, "is missing")
+                self._chains[chain_id] = chain
+        return self._chains[chain_id]
+
+    def _point(self, name: str, run: RunId) -> None:
+        try:
+            checked_id(run, "run id")
+        except ValueError:
+            self._seen.fault(name, "is no name of a recovery point")
+            return
+        point = self._read_point(run)
+        if point is None:  # expired since it was listed
+            return
+        self._seen.points += 1
+        for disk in point.disks:
+            self._needed[disk.chain_id].add(disk.slot)
+            chain = self._chain(disk.chain_id)
+            if chain is None:
+                continue  # that was said of the chain
+            commit = chain.full_name(commit_name(disk.slot))
+            with self._seen.noting(commit):
+                found = chain.find_commit(disk.slot)
+                if found is None:
+                    self._seen.fault(commit, f"is missing; {point_name(run)} names it")
+                elif found[1] != disk.commit_digest:
+                    self._seen.fault(
+                        commit, f"digest {found[1]}; {point_name(run)} has {disk.commit_digest}"
+                    )

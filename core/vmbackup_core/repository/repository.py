@@ -1,0 +1,168 @@
+"""A repository, opened with its key: what the operator and the command line do with it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+from vmbackup_core.clock import Clock
+from vmbackup_core.errors import CorruptRepository, PermanentError
+from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId
+from vmbackup_core.repository.chain import CHAIN_HEADER, Chain, find_chain
+from vmbackup_core.repository.check import RepositoryCheck
+from vmbackup_core.repository.failures import NotInitialised
+from vmbackup_core.repository.header import Header, decode_header, encode_header
+from vmbackup_core.repository.keys import FIRST_EPOCH, ChainKeys, RepositoryKey
+from vmbackup_core.repository.names import HEADER, chain_prefix, commit_name, point_name
+from vmbackup_core.repository.points import (
+    RecoveryPoint,
+    RecoveryPointDisk,
+    find_point,
+    runs_with_point,
+    seal_point,
+)
+from vmbackup_core.repository.records import Manifest
+from vmbackup_core.repository.report import CheckReport
+from vmbackup_core.repository.restore import restore_commit
+from vmbackup_core.repository.transfer import DiskSink, OnProgress, Progress, Tally
+from vmbackup_core.stores.port import AlreadyStored, NotStored, Store
+
+
+def _silent(_progress: Progress) -> None:
+    return
+
+
+class Repository:
+    """Recovery points and the chains that hold their disks."""
+
+    def __init__(self, store: Store, key: RepositoryKey, header: Header) -> None:
+        self._store = store
+        self._key = key
+        self._header = header
+
+    @property
+    def repository_id(self) -> RepositoryId:
+        """The id that the repository was given when it was initialised."""
+        return self._header.repository_id
+
+    @property
+    def appliance_id(self) -> str:
+        """The appliance that may write; to any other the repository is read-only."""
+        return self._header.appliance_id
+
+    def chain_id(self, disk: DiskUniqueId) -> ChainId:
+        """Return which chain is *disk*'s; the same for everybody who backs it up."""
+        return self._key.chain_id(self.repository_id, disk)
+
+    def chain_keys(self, chain: ChainId) -> ChainKeys:
+        """Return what a worker needs to write into *chain*, and nothing more."""
+        return self._key.chain_keys(self.repository_id, chain)
+
+    def find_point(self, run_id: RunId) -> RecoveryPoint | None:
+        """Return the recovery point that *run_id* made, or None."""
+        return find_point(self._store, run_id, secret=self._key.secret, epoch=FIRST_EPOCH)
+
+    def points(self) -> Iterator[RecoveryPoint]:
+        """Yield every recovery point, in order of run ids."""
+        for run in runs_with_point(self._store):
+            point = self.find_point(run)
+            if point is not None:  # else it has expired since it was listed
+                yield point
+
+    def record_point(self, point: RecoveryPoint) -> None:
+        """Make *point* exist, all of whose commits are there.
+
+        The same content again is success; other content under the same run is an error.
+        """
+        for disk in point.disks:
+            self._manifest(point.run_id, disk)
+        sealed = seal_point(point, secret=self._key.secret, epoch=FIRST_EPOCH)
+        try:
+            self._store.put_new(point_name(point.run_id), sealed)
+        except AlreadyStored:
+            if self.find_point(point.run_id) != point:
+                raise PermanentError(
+                    f"{point_name(point.run_id)}: a recovery point of this run is there, and "
+                    "it is another one",
+                    reason="RecoveryPointDiffers",
+                ) from None
+
+    def check(self, *, read_data: bool, progress: OnProgress = _silent) -> CheckReport:
+        """Return what is not as it was written; with *read_data* every stored byte is looked at."""
+        decode_header(_read_header(self._store), self._key)
+        check = RepositoryCheck(self._store, self.find_point, self._find_chain, Tally(0, progress))
+        return check.run(read_data=read_data)
+
+    def restore_disk(
+        self,
+        point: RecoveryPoint,
+        disk: RecoveryPointDisk,
+        sink: DiskSink,
+        progress: OnProgress = _silent,
+        *,
+        threads: int = 4,
+    ) -> None:
+        """Write *disk* as it was at *point* into *sink*: its blocks that are not zero, verified."""
+        chain, manifest = self._manifest(point.run_id, disk)
+        restore_commit(chain, manifest, sink, progress=progress, threads=threads)
+
+    def _find_chain(self, chain_id: ChainId) -> Chain | None:
+        return find_chain(self._store, chain_id, self.chain_keys(chain_id))
+
+    def _manifest(self, run: RunId, disk: RecoveryPointDisk) -> tuple[Chain, Manifest]:
+        """Return the chain and the manifest of *disk*, which are what its point says."""
+        chain = self._find_chain(disk.chain_id)
+        if chain is None:
+            raise NotStored(chain_prefix(disk.chain_id) + CHAIN_HEADER)
+        name = chain.full_name(commit_name(disk.slot))
+        found = chain.find_commit(disk.slot)
+        if found is None:
+            raise NotStored(name)
+        commit, digest = found
+        if digest != disk.commit_digest:
+            raise CorruptRepository(
+                f"{name}: digest {digest}; the recovery point of run {run} has {disk.commit_digest}"
+            )
+        manifest = chain.manifest_of(commit)
+        if manifest is None or manifest.disk_bytes != disk.size_bytes:
+            size = "no" if manifest is None else str(manifest.disk_bytes)
+            raise CorruptRepository(
+                f"{name}: commits a disk of {size} bytes; the recovery point of run {run} has "
+                f"{disk.size_bytes}"
+            )
+        return chain, manifest
+
+
+def initialise(store: Store, key: RepositoryKey, *, appliance_id: str, clock: Clock) -> Repository:
+    """Return the repository in *store*, made for *appliance_id* where there is none.
+
+    Where there is one it is opened, whoever made it: see `Repository.appliance_id`.
+    """
+    header = Header(
+        repository_id=RepositoryId(secrets.token_hex(16)),
+        appliance_id=appliance_id,
+        key_fingerprint=key.fingerprint,
+        key_epoch=FIRST_EPOCH,
+        created_at=clock.now(),
+    )
+    try:
+        return open_repository(store, key)
+    except NotInitialised:
+        pass
+    try:
+        store.put_new(HEADER, encode_header(header, key))
+    except AlreadyStored:  # by another, a moment ago
+        return open_repository(store, key)
+    return Repository(store, key, header)
+
+
+def open_repository(store: Store, key: RepositoryKey) -> Repository:
+    """Return the repository in *store*; raise NotInitialised, KeyMismatch or UnsupportedFormat."""
+    return Repository(store, key, decode_header(_read_header(store), key))
+
+
+def _read_header(store: Store) -> bytes:
+    try:
+        return store.get(HEADER)
+    except NotStored:
+        raise NotInitialised from None
