@@ -1,0 +1,1 @@
+"""Content of managed disks and snapshots, and the hosts that export it."""

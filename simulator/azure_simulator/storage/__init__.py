@@ -1,0 +1,1 @@
+"""Blob and queue services: Azure's rules in front, one Azurite process for each account behind."""
