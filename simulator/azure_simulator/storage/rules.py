@@ -1,0 +1,95 @@
+"""What an account's ARM body says about requests, and what of a request is not simulated."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+
+from azure_simulator.resources import Resource, Resources
+from azure_simulator.storage.wire import StorageError, not_simulated
+
+_ACCOUNTS = "Microsoft.Storage/storageAccounts"
+_TLS = {"TLS1_0": "TLSv1", "TLS1_1": "TLSv1.1", "TLS1_2": "TLSv1.2", "TLS1_3": "TLSv1.3"}
+
+# Azurite takes these and does nothing about them, or does it without Azure's checks.
+_HEADERS = (
+    "x-ms-immutability-policy-until-date",
+    "x-ms-immutability-policy-mode",
+    "x-ms-legal-hold",
+    "x-ms-copy-source",
+    "x-ms-encryption-scope",
+    "x-ms-encryption-key",
+    "x-ms-content-crc64",
+    "x-ms-range-get-content-crc64",
+    "x-ms-structured-body",
+    "x-ms-rehydrate-priority",
+)
+_PARAMETERS = ("versionid", "startfrom", "prevsnapshot", "deletetype")
+_UNKNOWN_INCLUDES = frozenset(
+    ("versions", "deleted", "deletedwithversions", "immutabilitypolicy", "legalhold", "permissions")
+)
+
+
+def account_resource(resources: Resources, name: str) -> Resource:
+    """Return the ARM resource of the account called *name*; raise where there is none."""
+    for resource in resources.of_type(_ACCOUNTS):
+        if resource.name.lower() == name:
+            return resource
+    raise no_such_account()
+
+
+def no_such_account() -> StorageError:
+    """Return the answer of a host whose account has no data plane."""
+    return StorageError(404, "ResourceNotFound", "The specified resource does not exist.")
+
+
+def keys_allowed(account: Resource) -> bool:
+    """Tell whether the account takes its key; where nothing is said, it does."""
+    return account.properties.get("allowSharedKeyAccess") is not False
+
+
+def check_transport(account: Resource, connection: ssl.SSLObject | ssl.SSLSocket | None) -> None:
+    """Raise where the connection is not as safe as the account asks for."""
+    if connection is None:
+        if account.properties.get("supportsHttpsTrafficOnly", True):
+            raise StorageError(
+                400,
+                "AccountRequiresHttps",
+                "The account being accessed does not support http.",
+            )
+        return
+    wanted = _TLS[account.properties.get("minimumTlsVersion", "TLS1_0")]
+    if (connection.version() or "") < wanted:
+        raise StorageError(
+            400,
+            "TlsVersionNotPermitted",
+            "The TLS version of the connection is not permitted on this storage account.",
+        )
+
+
+def check_public_access(account: Resource, headers: Mapping[str, str]) -> None:
+    """Raise where a container is to be public and the account, or the simulator, knows none."""
+    if "x-ms-blob-public-access" not in headers:
+        return
+    if account.properties.get("allowBlobPublicAccess") is not True:
+        raise StorageError(
+            409,
+            "PublicAccessNotPermitted",
+            "Public access is not permitted on this storage account.",
+        )
+    raise not_simulated("public access to containers")
+
+
+def check_simulated(fields: Mapping[str, str], headers: Mapping[str, str]) -> None:
+    """Raise where Azurite would ignore what the request asks for."""
+    for name in _HEADERS:
+        if name in headers:
+            raise not_simulated(f"the header {name}")
+    for name in _PARAMETERS:
+        if name in fields:
+            raise not_simulated(f"the parameter {name}")
+    unknown = _UNKNOWN_INCLUDES & set(fields.get("include", "").lower().split(","))
+    if unknown:
+        raise not_simulated(f"include={','.join(sorted(unknown))}")
+    if fields.get("comp") == "pagelist" and {"maxresults", "marker"} & set(fields):
+        raise not_simulated("paging of a page blob's ranges")
