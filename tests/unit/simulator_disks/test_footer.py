@@ -6,13 +6,14 @@ import struct
 import uuid
 
 import pytest
+
 from azure_simulator.disks.footer import FOOTER_BYTES, checksum, vhd_footer
 
 GIB = 1024**3
 DISK = uuid.UUID("12345678-1234-5678-1234-567812345678")
 
 
-def test_fields_are_where_the_specification_has_them():
+def test_fields_are_where_the_specification_has_them() -> None:
     footer = vhd_footer(30 * GIB, DISK, 800_000_000)
 
     assert len(footer) == FOOTER_BYTES
@@ -26,7 +27,7 @@ def test_fields_are_where_the_specification_has_them():
     assert not any(footer[84:])
 
 
-def test_the_checksum_is_of_all_other_bytes():
+def test_the_checksum_is_of_all_other_bytes() -> None:
     footer = vhd_footer(30 * GIB, DISK, 800_000_000)
     stored = struct.unpack_from(">I", footer, 64)[0]
     blank = footer[:64] + bytes(4) + footer[68:]
@@ -44,7 +45,7 @@ def test_the_checksum_is_of_all_other_bytes():
         pytest.param(4096 * GIB, 65535, 16, 255, id="more than geometry can say"),
     ],
 )
-def test_geometry(size, cylinders, heads, sectors):
+def test_geometry(size: int, cylinders: int, heads: int, sectors: int) -> None:
     footer = vhd_footer(size, DISK, 0)
 
     found = struct.unpack_from(">HBB", footer, 56)
