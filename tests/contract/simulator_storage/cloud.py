@@ -7,7 +7,7 @@ import ssl
 import uuid
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import urllib3
 from azure.core.credentials import AccessToken
@@ -74,7 +74,7 @@ class AsyncPrincipal:
     async def close(self) -> None:
         pass
 
-    async def __aenter__(self) -> AsyncPrincipal:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_raised: object) -> None:
