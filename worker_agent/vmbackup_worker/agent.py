@@ -96,8 +96,8 @@ class Agent:
         self._leave()
 
     def _turn(self) -> None:
-        self._end_running()
         self._extend_leases()
+        self._end_running()
         for received in self._jobs.receive():
             self._take(received)
         if self._running is None and self._held and not self._stopping.is_set():
@@ -166,6 +166,8 @@ class Agent:
             self._events.send(outcome, running.job_id)
             self._remember(running.job_id, Known(held.sequence, outcome))
             self._delete(held.lease)
+        else:
+            del self._known[running.job_id]
         del self._held[running.job_id]
         self._running = None
 
@@ -186,7 +188,7 @@ class Agent:
     def _extend(self, lease: Lease) -> None:
         try:
             self._jobs.extend(lease)
-        except LeaseLost as error:  # it comes again, and that delivery is then held
+        except TransientError as error:  # a lost one comes again, and that delivery is then held
             log.warning("%s", error)
 
     def _delete(self, lease: Lease) -> None:

@@ -1,0 +1,42 @@
+"""A backup job and an agent's settings, as tests give them."""
+
+from __future__ import annotations
+
+from vmbackup_core.ids import ChainId, DiskUniqueId, JobId, RunId, WorkerId
+from vmbackup_core.protocol import BackupJob, DiskToBackUp, RepositoryAccess, worker_key
+from vmbackup_worker.settings import Rhythm, Settings
+
+WORKER = WorkerId("w-1")
+KEY = worker_key(bytes(32), WORKER)
+
+
+def settings() -> Settings:
+    """Return those of an agent in a hurry."""
+    rhythm = Rhythm(
+        heartbeat_s=0.1,
+        progress_s=0.02,
+        poll_s=0.01,
+        lease_s=5,
+        lease_extension_s=0.02,
+        renewal_s=0.1,
+    )
+    nowhere = "http://127.0.0.1:1/nowhere?sig=x"
+    return Settings(WORKER, KEY.to_text(), nowhere, nowhere, "0" * 16, rhythm)
+
+
+def job(job_id: str = "r-backup", sas: str = "first") -> BackupJob:
+    """Return a job of one disk."""
+    disk = DiskToBackUp(
+        disk_id="disk-1",
+        name="os",
+        lun=None,
+        size_bytes=2**20,
+        unique_id=DiskUniqueId("u"),
+        snapshot_id="snapshot-1",
+        snapshot_url=f"https://md-1.blob.storage.azure.net/x/y?sig={sas}",
+        chain_id=ChainId("c" * 32),
+        chain_keys="k",
+        block_bytes=262_144,
+    )
+    container = f"https://repository.blob.core.windows.net/backups?sig={sas}"
+    return BackupJob(JobId(job_id), RunId("a" * 32), [disk], RepositoryAccess(container))

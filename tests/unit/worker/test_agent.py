@@ -1,0 +1,339 @@
+"""The agent's loop over queues in memory: jobs are begun, renewed, answered again, given back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from typing_extensions import override
+
+from tests.unit.worker.sample_jobs import WORKER, job, settings
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.ids import JobId
+from vmbackup_core.protocol import (
+    NO_JOB,
+    BackupJob,
+    Done,
+    Event,
+    Failed,
+    Header,
+    Job,
+    Shutdown,
+    UnknownKind,
+)
+from vmbackup_worker.access import AccessRefused, Stopped
+from vmbackup_worker.agent import Agent, Events, Jobs
+from vmbackup_worker.conversation import Lease, LeaseLost, Received
+from vmbackup_worker.meter import Meter
+from vmbackup_worker.running import DiskFailure, Work
+
+JOB = JobId("r-backup")
+
+
+@dataclass
+class MemoryJobs(Jobs):
+    """A jobs queue of messages that are put by hand."""
+
+    waiting: deque[Received] = field(default_factory=deque)
+    extended: set[str] = field(default_factory=set)
+    deleted: list[str] = field(default_factory=list)
+    given_back: list[str] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
+
+    def put(
+        self, message: str, job: Job | PermanentError, sequence: int, dequeues: int = 1
+    ) -> None:
+        job_id = JOB if isinstance(job, PermanentError) else job.job_id
+        header = Header("job", WORKER, job_id, sequence)
+        self.waiting.append(Received(header, job, Lease(message, "receipt", dequeues)))
+
+    @override
+    def receive(self) -> list[Received]:
+        return [self.waiting.popleft() for _ in range(len(self.waiting))]
+
+    @override
+    def extend(self, lease: Lease) -> None:
+        self._check(lease)
+        self.extended.add(lease.message_id)
+
+    @override
+    def give_back(self, lease: Lease) -> None:
+        self._check(lease)
+        self.given_back.append(lease.message_id)
+
+    @override
+    def delete(self, lease: Lease) -> None:
+        self._check(lease)
+        self.deleted.append(lease.message_id)
+
+    def _check(self, lease: Lease) -> None:
+        if lease.message_id in self.lost:
+            raise LeaseLost("lost")
+
+
+@dataclass
+class MemoryEvents(Events):
+    """An events queue; *broken* sends fail."""
+
+    sent: list[tuple[JobId, Event]] = field(default_factory=list)
+    broken: int = 0
+
+    @override
+    def send(self, event: Event, job_id: JobId = NO_JOB) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise TransientError("no way")
+        self.sent.append((job_id, event))
+
+    def all(self) -> list[Event]:
+        return [event for _, event in self.sent]
+
+
+@dataclass
+class Desk:
+    """Hands out work whose end the test decides."""
+
+    begun: list[ManualWork] = field(default_factory=list)
+
+    def make(self, job: BackupJob, _meter: Meter, stop: threading.Event) -> Work:
+        work = ManualWork(job, stop)
+        self.begun.append(work)
+        return work
+
+
+class ManualWork(Work):
+    """Works until it is told how it ends."""
+
+    def __init__(self, job: BackupJob, stop: threading.Event) -> None:
+        self.job = job
+        self.renewed: list[BackupJob] = []
+        self._stop = stop
+        self._finish = threading.Event()
+        self._error: Exception | None = None
+
+    def end(self, error: Exception | None = None) -> None:
+        self._error = error
+        self._finish.set()
+
+    @override
+    def renew(self, job: BackupJob) -> None:
+        self.renewed.append(job)
+
+    @override
+    def run(self) -> Done:
+        while not self._finish.wait(0.005):
+            if self._stop.is_set():
+                raise Stopped("told to stop")
+        if self._error is not None:
+            raise self._error
+        return Done(self.job.job_id, [])
+
+
+class Bench:
+    """An agent at work on a thread."""
+
+    def __init__(self) -> None:
+        self.jobs, self.events, self.desk = MemoryJobs(), MemoryEvents(), Desk()
+        self.agent = Agent(settings(), self.jobs, self.events, self.desk.make)
+        self.thread = threading.Thread(target=self.agent.run)
+
+    def until(self, holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 10
+        while not holds():
+            assert time.monotonic() < deadline, (self.jobs, self.events)
+            time.sleep(0.005)
+
+    def leave(self) -> None:
+        self.agent.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    made.thread.start()
+    yield made
+    made.leave()
+
+
+def test_a_job_is_done_told_and_only_then_deleted(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    assert (bench.jobs.deleted, bench.events.all()) == ([], [])
+
+    bench.desk.begun[0].end()
+    bench.until(lambda: bench.jobs.deleted)
+    assert bench.events.sent == [(JOB, Done(JOB, []))]
+    assert bench.jobs.deleted == ["m1"]
+
+
+def test_an_end_that_cannot_be_told_keeps_the_message_until_it_can(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.events.broken = 3
+    bench.desk.begun[0].end()
+
+    bench.until(lambda: bench.events.broken == 0 and bench.jobs.deleted)
+    assert bench.events.all() == [Done(JOB, [])]
+
+
+def test_the_lease_is_extended_while_the_job_runs(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+
+    bench.until(lambda: "m1" in bench.jobs.extended)
+    bench.desk.begun[0].end()
+
+
+def test_a_redelivered_done_job_is_answered_and_not_done_again(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.desk.begun[0].end()
+    bench.until(lambda: bench.jobs.deleted)
+    bench.jobs.put("m1", job(), 1, dequeues=2)
+
+    bench.until(lambda: len(bench.jobs.deleted) > 1)
+    assert bench.events.all() == [Done(JOB, []), Done(JOB, [])]
+    assert len(bench.desk.begun) == 1
+
+
+def test_fresh_credentials_reach_the_running_job_and_their_message_takes_over(
+    bench: Bench,
+) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.jobs.put("m2", job(sas="fresh"), 2)
+    bench.until(lambda: bench.jobs.deleted == ["m1"])
+
+    assert bench.desk.begun[0].renewed == [job(sas="fresh")]
+    bench.desk.begun[0].end()
+    bench.until(lambda: bench.jobs.deleted == ["m1", "m2"])
+
+
+def test_an_older_message_of_a_running_job_is_dropped(bench: Bench) -> None:
+    bench.jobs.put("m2", job(sas="fresh"), 2)
+    bench.until(lambda: bench.desk.begun)
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.jobs.deleted == ["m1"])
+
+    assert bench.desk.begun[0].renewed == []
+    bench.desk.begun[0].end()
+
+
+def test_a_job_whose_lease_was_lost_goes_on_and_takes_the_new_delivery(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.jobs.lost.add("m1")
+    bench.jobs.put("m1-again", job(), 1, dequeues=2)
+    bench.until(lambda: "m1-again" in bench.jobs.extended)
+
+    bench.desk.begun[0].end()
+    bench.until(lambda: "m1-again" in bench.jobs.deleted)
+    assert len(bench.desk.begun) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "transient", "disk"),
+    [
+        pytest.param(TransientError("net"), "TransferInterrupted", True, None, id="transient"),
+        pytest.param(
+            PermanentError("no", reason="KeyMismatch"), "KeyMismatch", False, None, id="permanent"
+        ),
+        pytest.param(
+            DiskFailure("disk-1", AccessRefused("no SAS")),
+            "AccessRefused",
+            True,
+            "disk-1",
+            id="sas",
+        ),
+        pytest.param(
+            KeyError("https://x/y?sig=secret"), "AgentError", False, None, id="a fault of ours"
+        ),
+    ],
+)
+def test_a_failure_is_told_with_its_reason_and_without_secrets(
+    bench: Bench,
+    error: Exception,
+    reason: str,
+    transient: bool,
+    disk: str | None,  # noqa: FBT001 - a table's column
+) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.desk.begun[0].end(error)
+    bench.until(lambda: bench.jobs.deleted)
+
+    (failed,) = bench.events.all()
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.transient, failed.disk_id) == (reason, transient, disk)
+    assert "secret" not in failed.message
+
+
+def test_a_failed_job_begins_again_when_it_is_asked_for_again(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.desk.begun[0].end(TransientError("net"))
+    bench.until(lambda: bench.jobs.deleted)
+    bench.jobs.put("m2", job(), 2)
+
+    bench.until(lambda: len(bench.desk.begun) > 1)
+    bench.desk.begun[1].end()
+    bench.until(lambda: Done(JOB, []) in bench.events.all())
+
+
+def test_a_job_that_was_seen_too_often_fails_and_is_not_begun(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1, dequeues=6)
+    bench.until(lambda: bench.jobs.deleted)
+
+    (failed,) = bench.events.all()
+    assert isinstance(failed, Failed)
+    assert failed.reason == "JobSeenTooOften"
+    assert bench.desk.begun == []
+
+
+def test_a_job_of_an_unknown_kind_is_answered_by_its_name(bench: Bench) -> None:
+    bench.jobs.put("m1", UnknownKind("archive"), 1)
+    bench.until(lambda: bench.jobs.deleted)
+
+    (failed,) = bench.events.all()
+    assert isinstance(failed, Failed)
+    assert failed.reason == "UnknownKind"
+    assert "archive" in failed.message
+
+
+def test_another_job_waits_for_its_turn_with_its_lease_extended(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.jobs.put("m2", job("other"), 1)
+    bench.until(lambda: bench.jobs.extended >= {"m1", "m2"})
+    assert len(bench.desk.begun) == 1
+
+    bench.desk.begun[0].end()
+    bench.until(lambda: len(bench.desk.begun) > 1)
+    assert bench.desk.begun[1].job.job_id == "other"
+    bench.desk.begun[1].end()
+
+
+def test_a_signal_gives_the_job_back_and_tells_nothing(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+
+    bench.leave()
+    assert bench.jobs.given_back == ["m1"]
+    assert (bench.jobs.deleted, bench.events.all()) == ([], [])
+
+
+def test_shutdown_tells_of_what_it_gave_up_and_ends_the_agent(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.jobs.put("m2", Shutdown(JobId("r-shutdown")), 1)
+    bench.thread.join(10)
+
+    (failed,) = bench.events.all()
+    assert isinstance(failed, Failed)
+    assert (failed.job_id, failed.reason, failed.transient) == (JOB, "ShutDown", True)
+    assert bench.jobs.deleted == ["m1", "m2"]
+    assert not bench.thread.is_alive()
