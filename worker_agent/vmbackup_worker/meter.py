@@ -61,7 +61,7 @@ class Meter:
                 self._current[0] if self._current else None,
             )
 
-    def of(self, disk: str) -> tuple[int, int]:
-        """Return the bytes read and stored of *disk*."""
+    def bytes_read_of(self, disk: str) -> int:
+        """Return the bytes of *disk* that were read."""
         with self._lock:
-            return self._read.get(disk, 0), self._stored.get(disk, 0)
+            return self._read.get(disk, 0)

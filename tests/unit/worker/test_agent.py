@@ -259,8 +259,8 @@ def test_a_failure_is_told_with_its_reason_and_without_secrets(
     bench: Bench,
     error: Exception,
     reason: str,
-    transient: bool,
-    disk: str | None,  # noqa: FBT001 - a table's column
+    transient: bool,  # noqa: FBT001 - a column of the table
+    disk: str | None,
 ) -> None:
     bench.jobs.put("m1", job(), 1)
     bench.until(lambda: bench.desk.begun)

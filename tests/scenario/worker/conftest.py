@@ -1,0 +1,41 @@
+"""What the worker's scenarios share: one Azurite, one built bundle, a cloud for each test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.worker.cloud import Cloud
+from tests.scenario.worker.machine import Machine, image_python, machine, python_version
+from tools.bundle import build
+from tools.local_cloud.azurite import Azurite, azurite, new_account_key
+
+ACCOUNT = "workers"
+
+
+@pytest.fixture(scope="session")
+def workers_azurite() -> Iterator[Azurite]:
+    with azurite({ACCOUNT: new_account_key()}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The agent's bundle for the Python of the worker's image."""
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    build(python_version(image_python()), folder)
+    return folder
+
+
+@pytest.fixture
+def cloud(workers_azurite: Azurite) -> Cloud:
+    return Cloud(workers_azurite, ACCOUNT, uuid.uuid4().hex[:12])
+
+
+@pytest.fixture
+def worker_machine(tmp_path: Path) -> Iterator[Machine]:
+    with machine(tmp_path) as running:
+        yield running

@@ -1,0 +1,188 @@
+"""The launch script and the installer on a machine of their own, with the bundle in Azurite."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.worker.cloud import Cloud, until
+from tests.scenario.worker.machine import Machine, image_python, python_version
+from vmbackup_core.protocol import (
+    BUNDLE_LIST,
+    Hello,
+    Launch,
+    bundle_list,
+    launch_parameters,
+    launch_script,
+    read_bundle,
+)
+
+pytestmark = [pytest.mark.azurite, pytest.mark.machines]
+
+
+def upload(cloud: Cloud, folder: Path) -> Launch:
+    """Put the bundle where the operator puts it, and return what the worker is told."""
+    listed = read_bundle(folder)
+    container = cloud.blobs.create_container(f"bundle-{cloud.name}")
+    for path in folder.iterdir():
+        container.upload_blob(f"{listed.id}/{path.name}", path.read_bytes())
+    base, _, sas = cloud.container_url(container.container_name, "r").partition("?")
+    return Launch(
+        worker_id=cloud.worker_id,
+        worker_key=cloud.key,
+        bundle_url=f"{base}/{listed.id}?{sas}",
+        bundle_sha256=listed.sha256,
+        jobs_url=cloud.jobs_url,
+        events_url=cloud.events_url,
+    )
+
+
+def spoil(cloud: Cloud, folder: Path, name: str) -> None:
+    """Change one byte of the uploaded file."""
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    container = cloud.blobs.get_container_client(f"bundle-{cloud.name}")
+    container.upload_blob(f"{read_bundle(folder).id}/{name}", bytes(data), overwrite=True)
+
+
+def test_a_launched_agent_says_hello_on_the_images_python(
+    cloud: Cloud, bundle: Path, worker_machine: Machine
+) -> None:
+    cloud.make_queues()
+    launch = upload(cloud, bundle)
+    ran = worker_machine.run(launch_script(), launch_parameters(launch))
+    assert ran.returncode == 0, ran.stderr
+
+    hello = cloud.wait_for(Hello)
+    assert hello.worker_id == cloud.worker_id
+    assert hello.bundle_id == read_bundle(bundle).id
+    assert hello.python.rpartition(".")[0] == python_version(image_python())
+
+
+def test_secrets_are_in_roots_file_and_nowhere_else(
+    cloud: Cloud, bundle: Path, worker_machine: Machine
+) -> None:
+    cloud.make_queues()
+    launch = upload(cloud, bundle)
+    ran = worker_machine.run(launch_script(), launch_parameters(launch))
+    cloud.wait_for(Hello)
+
+    settings = worker_machine.path("/etc/vmbackup/agent.json")
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    assert json.loads(settings.read_text())["workerKey"] == cloud.key.to_text()
+    trees = [worker_machine.path(name) for name in ("etc", "opt", "var", "run")]
+    files = [path for tree in trees for path in tree.rglob("*") if path.is_file()]
+    written = [path.read_bytes().decode("latin-1") for path in files if path != settings]
+    for text in [ran.stdout, ran.stderr, *written]:
+        assert cloud.key.to_text() not in text
+        assert launch.jobs_url.partition("?")[2] not in text
+
+
+def test_launching_again_renews_the_settings_and_restarts(
+    cloud: Cloud, bundle: Path, worker_machine: Machine
+) -> None:
+    cloud.make_queues()
+    launch = upload(cloud, bundle)
+    first = {**launch_parameters(launch), "VMBACKUP_EVENTS_URL": "http://127.0.0.1:1/nowhere?sig=x"}
+    assert worker_machine.run(launch_script(), first).returncode == 0
+    ran = worker_machine.run(launch_script(), launch_parameters(launch))
+    assert ran.returncode == 0, ran.stderr
+
+    cloud.wait_for(Hello)
+    commands = worker_machine.path("/run/systemctl.log").read_text().splitlines()
+    assert (
+        commands
+        == [
+            "daemon-reload",
+            "enable vmbackup-agent.service",
+            "restart vmbackup-agent.service",
+        ]
+        * 2
+    )
+    assert len(list(worker_machine.path("/opt/vmbackup").iterdir())) == 1
+
+
+@pytest.mark.parametrize("file", [BUNDLE_LIST, "install.sh", "vmbackup_core.zip", "zstandard"])
+def test_one_wrong_byte_is_refused_by_the_launch_with_the_files_name(
+    cloud: Cloud, bundle: Path, worker_machine: Machine, file: str
+) -> None:
+    launch = upload(cloud, bundle)
+    name = next(path.name for path in bundle.iterdir() if path.name.startswith(file))
+    spoil(cloud, bundle, name)
+    ran = worker_machine.run(launch_script(), launch_parameters(launch))
+
+    assert ran.returncode == 4
+    assert name in ran.stderr
+    assert "sig=" not in ran.stderr
+    assert list(worker_machine.path("/opt").iterdir()) == []
+    assert not worker_machine.path("/etc/vmbackup").exists()
+
+
+def test_a_missing_file_is_named(cloud: Cloud, bundle: Path, worker_machine: Machine) -> None:
+    launch = upload(cloud, bundle)
+    container = cloud.blobs.get_container_client(f"bundle-{cloud.name}")
+    container.delete_blob(f"{read_bundle(bundle).id}/vmbackup_worker.zip")
+    ran = worker_machine.run(launch_script(), launch_parameters(launch))
+
+    assert ran.returncode == 3
+    assert "vmbackup_worker.zip" in ran.stderr
+    assert "sig=" not in ran.stderr
+
+
+def test_one_wrong_byte_is_refused_by_the_installer_with_the_files_name(
+    bundle: Path, worker_machine: Machine
+) -> None:
+    folder = worker_machine.path("/var/bundle")
+    shutil.copytree(bundle, folder)
+    name = next(path.name for path in folder.iterdir() if path.name.startswith("urllib3"))
+    data = bytearray((folder / name).read_bytes())
+    data[100] ^= 1
+    (folder / name).write_bytes(data)
+    ran = worker_machine.run("bash /var/bundle/install.sh")
+
+    assert ran.returncode == 4
+    assert name in ran.stderr
+    assert list(worker_machine.path("/opt").iterdir()) == []
+
+
+def test_another_python_is_refused_with_both_versions_named(
+    bundle: Path, worker_machine: Machine
+) -> None:
+    folder = worker_machine.path("/var/bundle")
+    shutil.copytree(bundle, folder)
+    listed = read_bundle(folder)
+    other = bundle_list("3.9", listed.platform, listed.files)
+    (folder / BUNDLE_LIST).write_bytes(other.encoded())
+    ran = worker_machine.run("bash /var/bundle/install.sh")
+
+    assert ran.returncode == 5
+    assert "3.9" in ran.stderr
+    assert python_version(image_python()) in ran.stderr
+    assert list(worker_machine.path("/opt").iterdir()) == []
+
+
+def test_an_image_prepared_without_settings_starts_nothing(
+    bundle: Path, worker_machine: Machine
+) -> None:
+    shutil.copytree(bundle, worker_machine.path("/var/bundle"))
+    ran = worker_machine.run("bash /var/bundle/install.sh")
+
+    assert ran.returncode == 0, ran.stderr
+    assert worker_machine.path(f"/opt/vmbackup/{read_bundle(bundle).id}/start.py").is_file()
+    assert "restart" not in worker_machine.path("/run/systemctl.log").read_text()
+
+
+def test_the_agent_ends_by_itself_where_its_settings_are_wrong(
+    cloud: Cloud, bundle: Path, worker_machine: Machine
+) -> None:
+    launch = upload(cloud, bundle)
+    parameters = {**launch_parameters(launch), "VMBACKUP_WORKER_KEY": "c2hvcnQ="}
+    assert worker_machine.run(launch_script(), parameters).returncode == 0
+
+    log = worker_machine.path("/var/log/agent.log")
+    until(lambda: log.exists() and "worker key" in log.read_text())
+    assert "c2hvcnQ" not in log.read_text()

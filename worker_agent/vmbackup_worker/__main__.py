@@ -1,0 +1,71 @@
+"""The agent as a program: `python -m vmbackup_worker SETTINGS STATE`; the bundle starts it so."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from vmbackup_core.clock import SystemClock
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.protocol import BackupJob
+from vmbackup_worker import VERSION
+from vmbackup_worker.agent import Agent
+from vmbackup_worker.backup import Backup
+from vmbackup_worker.conversation import Inbox, Outbox
+from vmbackup_worker.heart import Heart
+from vmbackup_worker.meter import Meter
+from vmbackup_worker.numbers import Numbers
+from vmbackup_worker.running import Work
+from vmbackup_worker.settings import Settings, read_settings
+
+log = logging.getLogger("vmbackup_worker")
+
+#: The settings are wrong: another start changes nothing, and the unit makes none.
+BAD_SETTINGS = 2
+
+
+def main(arguments: list[str]) -> int:
+    """Run the agent of the settings file and state folder that *arguments* name."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("azure").setLevel(logging.WARNING)  # it logs every request's address
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    settings_path, state = (Path(argument) for argument in arguments)
+    try:
+        settings = read_settings(settings_path)
+    except PermanentError as error:
+        log.error("%s", error)  # noqa: TRY400 - the message says it all
+        return BAD_SETTINGS
+    _run(settings, state)
+    return 0
+
+
+def _run(settings: Settings, state: Path) -> None:
+    """Work until a signal or a shutdown job ends it."""
+
+    def make(job: BackupJob, meter: Meter, stop: threading.Event) -> Work:
+        return Backup(job, meter, stop, renewal_s=settings.rhythm.renewal_s)
+
+    clock = SystemClock()
+    outbox = Outbox(settings, Numbers(state / "numbers", clock))
+    agent = Agent(settings, Inbox(settings), outbox, make)
+    heart = Heart(settings, outbox, clock.now(), agent.pulse)
+    log.info("agent %s of bundle %s for %s", VERSION, settings.bundle_id, settings.worker_id)
+    _end_on(signal.SIGTERM, agent.stop)
+    _end_on(signal.SIGINT, agent.stop)
+    heart.start()
+    try:
+        agent.run()
+    finally:
+        heart.stop()
+
+
+def _end_on(number: signal.Signals, stop: Callable[[], None]) -> None:
+    signal.signal(number, lambda _number, _frame: stop())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
