@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-import urllib3
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.scenario.worker.cloud import Cloud
-from tests.scenario.worker.machine import Machine, image_python, machine, python_version
+from tests.scenario.worker.machine import Machine, machine
 from tools.bundle import build
 from tools.local_cloud.azurite import Azurite, azurite, new_account_key
+from tools.local_cloud.worker_python import worker_python
 
 ACCOUNT = "workers"
 
@@ -26,7 +27,7 @@ def workers_azurite() -> Iterator[Azurite]:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent's bundle for the Python of the worker's image."""
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    build(python_version(image_python()), folder)
+    build(worker_python().version, folder)
     return folder
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools.local_cloud.worker_python import worker_python
 
 PRIVATE = ("etc", "opt", "var", "run")
 
@@ -30,24 +31,6 @@ restart | start)
 stop) stop ;;
 esac
 """
-
-
-def image_python() -> str:
-    """Return the Python 3.10 of the worker's image where there is one, else this Python."""
-    found = shutil.which("python3.10")
-    if found is None:
-        installed = sorted(Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10"))
-        found = str(installed[-1]) if installed else sys.executable
-    return found
-
-
-def python_version(program: str) -> str:
-    """Return the minor version of *program*, as "3.10"."""
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    told = subprocess.run(  # noqa: S603 - a Python that was found on this machine
-        [program, "-I", "-c", code], capture_output=True, text=True, check=True
-    )
-    return told.stdout.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +75,7 @@ def machine(folder: Path) -> Iterator[Machine]:
     (folder / "var/log").mkdir()
     programs = folder / "bin"
     programs.mkdir()
-    (programs / "python3").symlink_to(image_python())
+    (programs / "python3").symlink_to(worker_python().executable)
     (programs / "systemctl").write_text(SYSTEMCTL)
     (programs / "systemctl").chmod(0o755)
     binds = "; ".join(f"mount --bind {folder / name} /{name}" for name in PRIVATE)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.scenario.worker.cloud import Cloud, until
-from tests.scenario.worker.machine import Machine, image_python, python_version
+from tests.scenario.worker.machine import Machine
+from tools.local_cloud.worker_python import worker_python
 from vmbackup_core.protocol import (
     BUNDLE_LIST,
     Hello,
@@ -60,7 +61,7 @@ def test_a_launched_agent_says_hello_on_the_images_python(
     hello = cloud.wait_for(Hello)
     assert hello.worker_id == cloud.worker_id
     assert hello.bundle_id == read_bundle(bundle).id
-    assert hello.python.rpartition(".")[0] == python_version(image_python())
+    assert hello.python.rpartition(".")[0] == worker_python().version
 
 
 def test_secrets_are_in_roots_file_and_nowhere_else(
@@ -161,7 +162,7 @@ def test_another_python_is_refused_with_both_versions_named(
 
     assert ran.returncode == 5
     assert "3.9" in ran.stderr
-    assert python_version(image_python()) in ran.stderr
+    assert worker_python().version in ran.stderr
     assert list(worker_machine.path("/opt").iterdir()) == []
 
 
