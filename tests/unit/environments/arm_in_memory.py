@@ -1,0 +1,98 @@
+"""Resource Manager in memory: puts are there at once, or when the test says."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from vmbackup_core.errors import VmbackupError
+from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.environments.ports import Kind
+from vmbackup_operator.naming import ArmId, name_of
+
+
+class ArmInMemory:
+    """Keeps bodies by id, counts what was asked, and completes them as Azure does."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, dict[str, Any]] = {}
+        self.puts: list[tuple[Kind, str]] = []
+        self.finds: list[str] = []
+        self.slow: set[Kind] = set()
+        self._refusals: list[tuple[tuple[str, ...], VmbackupError]] = []
+        self.approval = "Approved"
+        self._under_way: dict[str, tuple[Kind, ArmId, Body]] = {}
+
+    async def find(self, kind: Kind, resource_id: ArmId) -> Body | None:
+        del kind
+        self.finds.append(resource_id)
+        body = self.bodies.get(resource_id.lower())
+        return copy.deepcopy(body)
+
+    async def put(self, kind: Kind, resource_id: ArmId, body: Body) -> Body | None:
+        if resource_id.lower() in self._under_way:
+            return None
+        for parts, error in self._refusals:
+            if all(part in f"{resource_id} {body}" for part in parts):
+                raise error
+        self.puts.append((kind, resource_id))
+        if kind in self.slow:
+            self._under_way[resource_id.lower()] = (kind, resource_id, body)
+            return None
+        return self._store(kind, resource_id, body)
+
+    def under_way(self, resource_id: ArmId) -> bool:
+        return resource_id.lower() in self._under_way
+
+    def refuse(self, *parts: str, error: VmbackupError) -> None:
+        """Raise *error* for every put whose id and body hold all of *parts*."""
+        self._refusals.append((parts, error))
+
+    def finish(self) -> None:
+        """Let everything that is under way end."""
+        for kind, resource_id, body in list(self._under_way.values()):
+            self._store(kind, resource_id, body)
+        self._under_way.clear()
+
+    async def storage_accounts(self, subscription_id: str) -> Sequence[Body]:
+        wanted = f"/subscriptions/{subscription_id}/".lower()
+        return [
+            copy.deepcopy(body)
+            for identity, body in self.bodies.items()
+            if identity.startswith(wanted) and identity.split("/")[-2] == "storageaccounts"
+        ]
+
+    def add(self, kind: Kind, resource_id: str, body: Body) -> None:
+        """Put something there that somebody else made."""
+        self._store(kind, ArmId(resource_id), body)
+
+    def _store(self, kind: Kind, resource_id: ArmId, body: Body) -> Body:
+        stored: dict[str, Any] = {
+            **copy.deepcopy(body),
+            "id": resource_id,
+            "name": name_of(resource_id),
+        }
+        properties = stored.setdefault("properties", {})
+        properties["provisioningState"] = "Succeeded"
+        if kind == "Peering":
+            properties["peeringState"] = "Connected"
+        if kind == "PrivateEndpoint":
+            self._connect(properties)
+        if kind == "StorageAccount":
+            name = name_of(resource_id)
+            properties["primaryEndpoints"] = {
+                service: f"https://{name}.{service}.core.windows.net/"
+                for service in ("blob", "queue")
+            }
+        self.bodies[resource_id.lower()] = stored
+        return copy.deepcopy(stored)
+
+    def _connect(self, properties: dict[str, Any]) -> None:
+        for key, status in (
+            ("privateLinkServiceConnections", "Approved"),
+            ("manualPrivateLinkServiceConnections", self.approval),
+        ):
+            for connection in properties.get(key, []):
+                state = {"privateLinkServiceConnectionState": {"status": status}}
+                connection["properties"].update(state)

@@ -1,0 +1,111 @@
+"""An appliance, an Azure in memory and the objects that describe regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from tests.unit.environments.arm_in_memory import ArmInMemory
+from vmbackup_core.clock import SystemClock
+from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.environments.environment import Environment
+from vmbackup_operator.environments.reconciler import EnvironmentReconciler
+from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.region_environment import RegionEnvironment
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.settings import Settings
+
+SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
+APPLIANCE_NETWORK = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network"
+    "/virtualNetworks/cluster"
+)
+REPOSITORY = ArmId(
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage"
+    "/storageAccounts/repository01"
+)
+
+
+class Objects:
+    """RegionEnvironments in memory."""
+
+    def __init__(self) -> None:
+        self.stored: dict[ObjectKey, RegionEnvironment] = {}
+        self.status_writes = 0
+
+    async def find(self, namespace: str, name: str) -> RegionEnvironment | None:
+        return self.stored.get(ObjectKey(namespace, name))
+
+    async def list(self) -> Sequence[RegionEnvironment]:
+        return [e for e in self.stored.values() if e.metadata.namespace == "vmbackup"]
+
+    async def create(self, environment: RegionEnvironment) -> None:
+        created = msgspec.structs.replace(
+            environment.metadata, creation_timestamp=datetime(2026, 1, 1, tzinfo=UTC), generation=1
+        )
+        key = environment.metadata.key
+        self.stored.setdefault(key, msgspec.structs.replace(environment, metadata=created))
+
+    async def write_status(self, environment: RegionEnvironment) -> None:
+        self.status_writes += 1
+        self.stored[environment.metadata.key] = environment
+
+
+@dataclass
+class Appliance:
+    """All of it together."""
+
+    settings: Settings
+    arm: ArmInMemory
+    objects: Objects
+    woken: list[ObjectKey] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.regions = Regions(
+            self.settings, self.arm, self.objects, SystemClock(), self.woken.append
+        )
+        self.reconciler = EnvironmentReconciler(
+            self.settings, self.objects, self.regions, SystemClock()
+        )
+
+    async def ready(self, region: str, *accounts: ArmId) -> Environment:
+        """Ensure home and *region* to their ends."""
+        for name in dict.fromkeys(("westeurope", region)):
+            report = await self.regions.ensure(SUBSCRIPTION, name, accounts)
+            assert report.environment is not None, report.outcome
+            environment = report.environment
+        return environment
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return msgspec.convert(
+        {
+            "namespace": "vmbackup",
+            "appliance": {
+                "id": "contoso",
+                "tenantId": SUBSCRIPTION,
+                "subscriptionId": SUBSCRIPTION,
+                "region": "westeurope",
+                "resourceGroup": "rg",
+                "virtualNetworkId": APPLIANCE_NETWORK,
+                "keyRing": {"secretRef": {"namespace": "vmbackup", "name": "keys"}},
+            },
+            "workers": {"bundle": "/opt/bundle"},
+        },
+        Settings,
+    )
+
+
+@pytest.fixture
+def appliance(settings: Settings) -> Appliance:
+    arm = ArmInMemory()
+    space: Body = {"addressSpace": {"addressPrefixes": ["10.240.0.0/16"]}}
+    arm.add("VirtualNetwork", APPLIANCE_NETWORK, {"location": "westeurope", "properties": space})
+    arm.add("StorageAccount", REPOSITORY, {"location": "westeurope"})
+    return Appliance(settings, arm, Objects())

@@ -1,0 +1,124 @@
+"""What a RegionEnvironment's status says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from tests.unit.environments.conftest import SUBSCRIPTION, Appliance
+from vmbackup_operator.model.conditions import Condition, find_condition, is_true
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+
+KEY = ObjectKey("vmbackup", "westeurope")
+
+
+def condition_of(appliance: Appliance, key: ObjectKey, name: str) -> Condition:
+    found = find_condition(appliance.objects.stored[key].status.conditions, name)
+    assert found is not None
+    return found
+
+
+async def test_the_operator_writes_the_object_of_a_region_that_nobody_described(
+    appliance: Appliance,
+) -> None:
+    home = await appliance.regions.ensure_home_object()
+
+    assert home.metadata.key == KEY
+    assert home.spec.region == "westeurope"
+    assert appliance.objects.stored[KEY].metadata.labels["velero.io/exclude-from-backup"] == "true"
+
+
+async def test_a_ready_region_says_so_in_every_condition(appliance: Appliance) -> None:
+    await appliance.regions.ensure_home_object()
+
+    outcome = await appliance.reconciler.reconcile(KEY)
+
+    status = appliance.objects.stored[KEY].status
+    assert isinstance(outcome, Done)
+    for condition in (
+        "Ready", "ResourceGroupReady", "NetworkReady", "PeeringReady", "StorageAccountReady",
+        "PrivateEndpointsReady", "PrivateDnsReady",
+    ):  # fmt: skip
+        assert is_true(status.conditions, condition), condition
+    assert condition_of(appliance, KEY, "Reconciling").status == "False"
+    assert status.storage_account_id is not None
+    assert {resource.kind for resource in status.resources} >= {"StorageAccount", "PrivateEndpoint"}
+
+
+async def test_looking_again_writes_neither_to_azure_nor_to_kubernetes(
+    appliance: Appliance,
+) -> None:
+    await appliance.regions.ensure_home_object()
+    await appliance.reconciler.reconcile(KEY)
+    appliance.arm.puts.clear()
+    appliance.objects.status_writes = 0
+
+    await appliance.reconciler.reconcile(KEY)
+
+    assert appliance.arm.puts == []
+    assert appliance.objects.status_writes == 0
+
+
+async def test_a_region_under_way_is_reconciling_and_says_what_is_missing(
+    appliance: Appliance,
+) -> None:
+    appliance.arm.slow = {"StorageAccount"}
+    await appliance.regions.ensure_home_object()
+
+    outcome = await appliance.reconciler.reconcile(KEY)
+
+    conditions = appliance.objects.stored[KEY].status.conditions
+    assert isinstance(outcome, Waiting)
+    assert is_true(conditions, "Reconciling")
+    assert is_true(conditions, "ResourceGroupReady")
+    assert condition_of(appliance, KEY, "StorageAccountReady").status == "False"
+
+
+async def test_a_second_object_for_a_region_is_stalled(appliance: Appliance) -> None:
+    first = await appliance.regions.ensure_home_object()
+    younger = msgspec.structs.replace(
+        first.metadata, name="again", creation_timestamp=datetime(2026, 2, 1, tzinfo=UTC)
+    )
+    second = msgspec.structs.replace(first, metadata=younger)
+    appliance.objects.stored[younger.key] = second
+
+    outcome = await appliance.reconciler.reconcile(younger.key)
+
+    stalled = condition_of(appliance, younger.key, "Stalled")
+    assert isinstance(outcome, Failed)
+    assert (stalled.status, stalled.reason) == ("True", "AlreadyDescribed")
+    assert appliance.arm.puts == []
+
+
+async def test_an_object_outside_of_the_operators_namespace_is_not_honoured(
+    appliance: Appliance,
+) -> None:
+    first = await appliance.regions.ensure_home_object()
+    metadata = msgspec.structs.replace(first.metadata, namespace="tenant")
+    appliance.objects.stored[metadata.key] = msgspec.structs.replace(first, metadata=metadata)
+
+    await appliance.reconciler.reconcile(metadata.key)
+
+    stalled = condition_of(appliance, metadata.key, "Stalled")
+    assert stalled.reason == "NotHonoured"
+
+
+async def test_another_appliances_object_is_left_alone(appliance: Appliance) -> None:
+    home = await appliance.regions.ensure_home_object()
+    status = msgspec.structs.replace(home.status, appliance_id="fabrikam")
+    appliance.objects.stored[KEY] = msgspec.structs.replace(home, status=status)
+
+    await appliance.reconciler.reconcile(KEY)
+
+    assert appliance.objects.status_writes == 0
+    assert appliance.arm.puts == []
+
+
+async def test_the_object_is_woken_while_sessions_wait_for_its_region(appliance: Appliance) -> None:
+    appliance.arm.slow = {"StorageAccount"}
+
+    await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
+
+    assert appliance.woken == [KEY]

@@ -1,0 +1,92 @@
+"""Long-running operations, begun once and asked for often."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.services.operations import Operations
+
+
+class Slow:
+    """Something that takes as long as the test says."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.may_end = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> str:
+        self.begun += 1
+        await self.may_end.wait()
+        if self.error is not None:
+            raise self.error
+        return "done"
+
+
+async def settled(slow: Slow) -> None:
+    slow.may_end.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_ends_at_once_is_returned_at_once() -> None:
+    slow = Slow()
+    slow.may_end.set()
+
+    assert await Operations().advance("k", slow) == "done"
+
+
+async def test_an_operation_is_begun_once_however_often_it_is_asked_for() -> None:
+    operations, slow = Operations(patience_s=0.01), Slow()
+
+    answers = [await operations.advance("k", slow) for _ in range(3)]
+    await settled(slow)
+
+    assert answers == [None, None, None]
+    assert await operations.advance("k", slow) == "done"
+    assert slow.begun == 1
+
+
+async def test_what_was_handed_out_is_begun_anew() -> None:
+    operations, slow = Operations(), Slow()
+    slow.may_end.set()
+    await operations.advance("k", slow)
+
+    await operations.advance("k", slow)
+
+    assert slow.begun == 2
+
+
+async def test_an_error_is_raised_to_whoever_asks_next_and_then_forgotten() -> None:
+    operations, slow = Operations(patience_s=0.01), Slow()
+    await operations.advance("k", slow)
+    slow.error = PermanentError("no", reason="No")
+    await settled(slow)
+
+    with pytest.raises(PermanentError):
+        await operations.advance("k", slow)
+
+    assert not operations.under_way("k")
+
+
+async def test_keys_do_not_wait_for_each_other() -> None:
+    operations, slow, quick = Operations(patience_s=0.01), Slow(), Slow()
+    quick.may_end.set()
+
+    assert await operations.advance("slow", slow) is None
+    assert await operations.advance("quick", quick) == "done"
+    assert operations.under_way("slow")
+    await operations.close()
+
+
+async def test_closing_stops_waiting() -> None:
+    operations, slow = Operations(patience_s=0.01), Slow()
+    await operations.advance("k", slow)
+
+    await operations.close()
+
+    assert not operations.under_way("k")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
