@@ -75,18 +75,21 @@ class Authorizer:
         self._keys = keys
         self._now = now
 
-    def grant(self, asked: Asked, account_key: str, *, keys_allowed: bool) -> Granted:
-        """Return what the request may do; raise Azure's refusal otherwise."""
+    def grant(self, asked: Asked, account_keys: Sequence[str]) -> Granted:
+        """Return what the request may do; raise Azure's refusal otherwise.
+
+        Without *account_keys* the account takes neither keys nor what is signed with them.
+        """
         header = asked.headers.get("Authorization", "")
         scheme = header.partition(" ")[0].lower()
         if "sig" in asked.fields:
-            return self._by_sas(asked, account_key, keys_allowed=keys_allowed)
+            return self._by_sas(asked, account_keys)
         if scheme == "bearer":
             identity = self.identity(asked)
             new_only = self._new_only(identity.object_id, asked)
             return Granted("token", identity.object_id, new_only)
         if scheme == "sharedkey":
-            return self._by_key(asked, account_key, keys_allowed=keys_allowed)
+            return self._by_key(asked, account_keys)
         if header:
             raise authentication_failed("The authentication scheme is not supported.")
         raise self._challenge(
@@ -137,8 +140,8 @@ class Authorizer:
     def _may(self, object_id: str, need: Need, scope: str) -> bool:
         return self._identities.allowed(object_id, need.action, scope, data=need.data)
 
-    def _by_key(self, asked: Asked, account_key: str, *, keys_allowed: bool) -> Granted:
-        if not keys_allowed:
+    def _by_key(self, asked: Asked, account_keys: Sequence[str]) -> Granted:
+        if not account_keys:
             raise key_not_permitted()
         _, _, credentials = asked.headers["Authorization"].partition(" ")
         account, _, sent = credentials.partition(":")
@@ -155,7 +158,11 @@ class Authorizer:
             )
             for order in (signing.without_hyphens, signing.plain, signing.collated)
         )
-        if not any(signing.same(signing.signature(account_key, text), sent) for text in texts):
+        if not any(
+            signing.same(signing.signature(key, text), sent)
+            for text in texts
+            for key in account_keys
+        ):
             raise authentication_failed("The MAC signature found in the HTTP request is not right.")
         return Granted("shared key")
 
@@ -167,15 +174,15 @@ class Authorizer:
         if abs(self._now() - at) > _CLOCK_SKEW:
             raise authentication_failed("Request date header too old or in the future.")
 
-    def _by_sas(self, asked: Asked, account_key: str, *, keys_allowed: bool) -> Granted:
+    def _by_sas(self, asked: Asked, account_keys: Sequence[str]) -> Granted:
         signed = sas.Signed(asked.service, asked.account, asked.target, asked.fields, asked.headers)
         delegated = signed.kind == "delegation sas"
-        if not delegated and not keys_allowed:
+        if not delegated and not account_keys:
             raise key_not_permitted()
         bound_to = asked.fields.get("sduoid", "")
         if "Authorization" in asked.headers and not bound_to:
             raise authentication_failed("A request has either a SAS or an Authorization header.")
-        sas.check(signed, account_key, self._keys, self._now())
+        sas.check(signed, account_keys, self._keys, self._now())
         operation = asked.target.operation
         letters = set(asked.fields.get("sp", ""))
         new_only = operation.overwrites_by is not None and operation.overwrites_by[0] not in letters

@@ -112,9 +112,8 @@ class DataPlane:
         _check_length(received)
         asked = self._asked(received, resource.id)
         received.target = asked.target
-        received.granted = self._authorizer.grant(
-            asked, account.key, keys_allowed=rules.keys_allowed(resource)
-        )
+        account_keys = rules.accepted_keys(resource, account.key)
+        received.granted = self._authorizer.grant(asked, account_keys)
         rules.check_public_access(resource, received.headers)
         rules.check_simulated(asked.fields, received.headers)
         if asked.target.operation.name == "GetUserDelegationKey":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from azure_simulator.resources import Resource, Resources
 from azure_simulator.storage.wire import StorageError, not_simulated
@@ -43,9 +43,11 @@ def no_such_account() -> StorageError:
     return StorageError(404, "ResourceNotFound", "The specified resource does not exist.")
 
 
-def keys_allowed(account: Resource) -> bool:
-    """Tell whether the account takes its key; where nothing is said, it does."""
-    return account.properties.get("allowSharedKeyAccess") is not False
+def accepted_keys(account: Resource, own: str) -> Sequence[str]:
+    """Return the keys that the account takes: ARM's, else its *own*; none where it allows none."""
+    if account.properties.get("allowSharedKeyAccess") is False:
+        return ()
+    return tuple(account.hidden.get("keys", {}).values()) or (own,)
 
 
 def check_transport(account: Resource, connection: ssl.SSLObject | ssl.SSLSocket | None) -> None:

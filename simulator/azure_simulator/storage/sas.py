@@ -6,7 +6,7 @@ and nothing here can (a caller's address, stored policies) is refused instead of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -84,15 +84,14 @@ class Signed:
         return f"{whole}/{self.target.item}" if self.fields.get("sr") == "b" else whole
 
 
-def check(signed: Signed, account_key: str, keys: DelegationKeys, now: datetime) -> None:
+def check(signed: Signed, account_keys: Sequence[str], keys: DelegationKeys, now: datetime) -> None:
     """Raise Azure's refusal unless the SAS lets do what the request does."""
     fields = signed.fields
     _check_fields(signed)
-    key = account_key
     if signed.kind == "delegation sas":
-        key = keys.value(signed.account, fields)
-    text = _text(signed)
-    if not signing.same(signing.signature(key, text), fields.get("sig", "")):
+        account_keys = [keys.value(signed.account, fields)]
+    text, sent = _text(signed), fields.get("sig", "")
+    if not any(signing.same(signing.signature(key, text), sent) for key in account_keys):
         raise authentication_failed(f"Signature did not match. String to sign used was {text}")
     _check_times(fields, now)
     if "sip" in fields:  # a caller here has no address that Azure would have seen

@@ -219,6 +219,26 @@ def test_the_accounts_key_works_where_the_account_takes_it(cloud: Cloud) -> None
         assert [each.name for each in service.list_containers(name_starts_with="da")] == ["data"]
 
 
+def test_both_keys_that_arm_keeps_work_and_a_former_one_does_not(cloud: Cloud) -> None:
+    account = cloud.resources.find(ACCOUNT_ID)
+    assert account is not None
+    second = base64.b64encode(bytes(64)).decode()
+
+    account.hidden["keys"] = {"key1": base64.b64encode(b"new").decode(), "key2": second}
+    try:
+        with ContainerClient(URL, "data", second, **cloud.options) as client:
+            client.upload_blob(new_name(), b"x")
+        with (
+            ContainerClient(URL, "data", cloud.keys[ACCOUNT], **cloud.options) as client,
+            pytest.raises(HttpResponseError) as refused,
+        ):
+            client.upload_blob(new_name(), b"x")
+    finally:
+        del account.hidden["keys"]
+
+    assert reason_of(refused.value) == "AuthenticationFailed"
+
+
 def test_a_wrong_key_is_refused(cloud: Cloud) -> None:
     with (
         ContainerClient(URL, "data", cloud.keys[KEYLESS], **cloud.options) as client,

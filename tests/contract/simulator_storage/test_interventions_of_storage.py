@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -19,6 +19,7 @@ from tests.contract.simulator_storage.cloud import ACCOUNT, ACCOUNT_ID, Cloud
 
 pytestmark = pytest.mark.azurite
 
+MIB = 1024 * 1024
 URL = f"https://{ACCOUNT}.blob.core.windows.net"
 
 
@@ -69,27 +70,53 @@ def test_a_held_write_is_applied_or_not(
     assert container.get_blob_client(name).exists()
 
 
-def test_a_write_whose_sender_died_while_it_was_held_before_is_never_applied(
-    cloud: Cloud, container: ContainerClient
+def cut_short(
+    cloud: Cloud,
+    name: str,
+    token: str,
+    length: int,
+    body: bytes,
+    before_the_end: Callable[[], None],
 ) -> None:
-    name = str(uuid.uuid4())
-    hold_id = cloud.run(hold(cloud, name, "before"))
-    token = cloud.principal(("Storage Blob Data Contributor", ACCOUNT_ID)).get_token().token
+    """Begin to put a blob of *length* bytes, send *body* of it, and hang up."""
     host = f"{ACCOUNT}.blob.core.windows.net"
     head = (
-        f"PUT /data/{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n"
+        f"PUT /data/{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n"
         f"x-ms-version: 2026-06-06\r\nx-ms-blob-type: BlockBlob\r\n"
-        f"Authorization: Bearer {token}\r\n\r\nx"
+        f"Authorization: Bearer {token}\r\n\r\n"
     )
-
     proxy_host, _, proxy_port = cloud.proxy.removeprefix("http://").partition(":")
     with socket.create_connection((proxy_host, int(proxy_port))) as plain:
         plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\n\r\n".encode())
         assert plain.recv(4096).startswith(b"HTTP/1.1 200")
         context = ssl.create_default_context(cafile=cloud.ca)
         with context.wrap_socket(plain, server_hostname=host) as secure:
-            secure.sendall(head.encode())
-            wait_until_caught(cloud, hold_id)
+            secure.sendall(head.encode() + body)
+            before_the_end()
+
+
+def test_a_write_that_is_cut_short_is_never_applied(
+    cloud: Cloud, container: ContainerClient
+) -> None:
+    name = str(uuid.uuid4())
+    token = cloud.principal(("Storage Blob Data Contributor", ACCOUNT_ID)).get_token().token
+
+    cut_short(cloud, name, token, 8 * MIB, bytes(MIB), lambda: time.sleep(0.3))
+
+    deadline = time.monotonic() + 10
+    while not cloud.entries(path=f"/data/{name}", method="PUT"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not container.get_blob_client(name).exists()
+
+
+def test_a_write_whose_sender_died_while_it_was_held_before_is_never_applied(
+    cloud: Cloud, container: ContainerClient
+) -> None:
+    name = str(uuid.uuid4())
+    hold_id = cloud.run(hold(cloud, name, "before"))
+    token = cloud.principal(("Storage Blob Data Contributor", ACCOUNT_ID)).get_token().token
+    cut_short(cloud, name, token, 1, b"x", lambda: wait_until_caught(cloud, hold_id))
     deadline = time.monotonic() + 10
     time.sleep(0.2)  # what tells the front that its client has gone
     cloud.run(release(cloud, hold_id))
