@@ -1,0 +1,65 @@
+"""What a VM's instance view says: provisioning, power, the agent, its disks."""
+
+from __future__ import annotations
+
+from azure_simulator.arm.exchange import Cloud
+from azure_simulator.resources import Body, Resource
+
+_PROVISIONING = {
+    "Succeeded": ("ProvisioningState/succeeded", "Provisioning succeeded"),
+    "Creating": ("ProvisioningState/creating", "Creating"),
+    "Updating": ("ProvisioningState/updating", "Updating"),
+    "Deleting": ("ProvisioningState/deleting", "Deleting"),
+    "Failed": ("ProvisioningState/failed", "Provisioning failed"),
+}
+
+
+def view(cloud: Cloud, machine: Resource) -> Body:
+    """Return the instance view."""
+    now = cloud.now()
+    code, display = _PROVISIONING[machine.provisioning_state]
+    statuses = [{"code": code, "level": "Info", "displayStatus": display, "time": now}]
+    power = machine.hidden.get("power")
+    if power is not None:
+        statuses.append(
+            {"code": f"PowerState/{power}", "level": "Info", "displayStatus": f"VM {power}"}
+        )
+    shown: Body = {
+        "disks": [_disk(d["name"], now) for d in _disks(machine) if "name" in d],
+        "hyperVGeneration": "V2",
+        "statuses": statuses,
+    }
+    if power == "running" and machine.hidden.get("machine"):
+        shown |= {
+            "computerName": machine.properties["osProfile"]["computerName"],
+            "osName": "ubuntu",
+            "osVersion": "22.04",
+            "vmAgent": _agent(now),
+        }
+    return shown
+
+
+def _disks(machine: Resource) -> list[Body]:
+    storage = machine.properties["storageProfile"]
+    return [storage["osDisk"], *storage["dataDisks"]]
+
+
+def _disk(name: str, now: str) -> Body:
+    status = {
+        "code": "ProvisioningState/succeeded",
+        "level": "Info",
+        "displayStatus": "Provisioning succeeded",
+        "time": now,
+    }
+    return {"name": name, "statuses": [status]}
+
+
+def _agent(now: str) -> Body:
+    status = {
+        "code": "ProvisioningState/succeeded",
+        "level": "Info",
+        "displayStatus": "Ready",
+        "message": "Guest Agent is running",
+        "time": now,
+    }
+    return {"vmAgentVersion": "2.13.1.1", "statuses": [status], "extensionHandlers": []}
