@@ -31,7 +31,6 @@ ACCOUNT = "vmbackuptest"
 ACCOUNT_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
 KEYLESS = "keylesstest"
 KEYLESS_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{KEYLESS}"
-EXPORT_HOST = "md-abc.z1.blob.storage.azure.net"
 API_VERSION = "2026-06-06"
 
 

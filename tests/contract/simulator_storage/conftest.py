@@ -9,7 +9,6 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import trustme
@@ -127,9 +126,3 @@ def cloud(bare_cloud: Cloud) -> Cloud:
         bare_cloud.run(bare_cloud.accounts.create(name, key))
         bare_cloud.run(bare_cloud.accounts.create_container(name, "data"))
     return bare_cloud
-
-
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for files."""
-    return tmp_path_factory.mktemp("scratch")
