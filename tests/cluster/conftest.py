@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tools.local_cloud.control_plane import ControlPlane, control_plane
+from tools.local_cloud.kubernetes_user import KubernetesUser
+from vmbackup_operator.cluster.connection import Connection, connected
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +26,28 @@ def served(plane: ControlPlane) -> ControlPlane:
     """The control plane with our CRDs."""
     plane.install_crds(ROOT / "crds")
     return plane
+
+
+@pytest.fixture(scope="session")
+def installed(served: ControlPlane) -> ControlPlane:
+    """The control plane with CRDs, the examples' namespaces, and rights."""
+    for name in ("vmbackup-system", "web-team"):
+        served.administrator.kubectl("create", "namespace", name)
+    served.administrator.apply(ROOT / "charts" / "vmbackup" / "rbac")
+    return served
+
+
+@pytest.fixture(scope="session")
+def operator(installed: ControlPlane) -> KubernetesUser:
+    """Who the operator is to the API server."""
+    return installed.service_account("vmbackup-system", "vmbackup-operator")
+
+
+@pytest.fixture
+async def connection(operator: KubernetesUser) -> AsyncIterator[Connection]:
+    """The operator's own connection, with the operator's rights."""
+    async with connected(str(operator.kubeconfig)) as made:
+        yield made
 
 
 @pytest.fixture

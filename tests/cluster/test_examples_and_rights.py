@@ -16,22 +16,8 @@ pytestmark = pytest.mark.control_plane
 
 ROOT = Path(__file__).resolve().parents[2]
 RBAC = ROOT / "charts" / "vmbackup" / "rbac"
-SYSTEM, TEAM = "vmbackup-system", "web-team"
+SYSTEM, TEAM = "vmbackup-system", "web-team"  # as in examples/ and in the manifests
 EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if path.stem != "settings"]
-
-
-@pytest.fixture(scope="module")
-def installed(served: ControlPlane) -> ControlPlane:
-    """The control plane with CRDs, namespaces and rights."""
-    for name in (SYSTEM, TEAM):
-        served.administrator.kubectl("create", "namespace", name)
-    served.administrator.apply(RBAC)
-    return served
-
-
-@pytest.fixture(scope="module")
-def operator(installed: ControlPlane) -> KubernetesUser:
-    return installed.service_account(SYSTEM, "vmbackup-operator")
 
 
 def may(user: KubernetesUser, verb: str, resource: str, *words: str) -> bool:
