@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -136,6 +137,18 @@ def session_name_of_trigger(policy: str, vm_id: ArmId, token: str) -> str:
 def _session_stem(policy: str, vm_id: ArmId) -> str:
     # The policy is hashed too: two that agree in their first characters are two.
     return f"{policy[:_POLICY_CHARACTERS].rstrip('-.')}-{_letters(6, policy, vm_id.lower())}"
+
+
+def recovery_point_name(vm_name: str, created_at: datetime, run_id: RunId) -> str:
+    """Return what the object that mirrors a recovery point is called."""
+    moment = created_at.astimezone(UTC).strftime("%Y%m%d%H%M")
+    letters = re.sub(r"[^a-z0-9]+", "-", vm_name.lower()).strip("-")[:_POLICY_CHARACTERS]
+    return f"{letters.rstrip('-') or 'vm'}-{moment}-{run_id[:6]}"
+
+
+def launch_command(run_id: RunId, attempt: int) -> str:
+    """Return the name of the Run Command that starts the agent for this run's attempt."""
+    return f"vmb-launch-{run_id[:_RUN_DIGITS]}-{attempt}"
 
 
 def job_id(run_id: RunId, asked: str) -> JobId:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, RepositoryId, WorkerId
+from vmbackup_core.protocol import CommitKind
 
 
 class ResolvedVirtualMachine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -118,5 +119,6 @@ class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     disk: str
     slot: CommitSlot
     commit_digest: str
+    kind: CommitKind = "full"
     read_bytes: int = 0
     stored_bytes: int = 0

@@ -1,0 +1,177 @@
+"""Accepted: whether the session may and can be run, and what it is about; nothing is made yet."""
+
+from __future__ import annotations
+
+import hashlib
+
+from msgspec.structs import replace
+
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.conditions import find_condition, is_true
+from vmbackup_operator.model.session_findings import (
+    DiskResult,
+    Resolved,
+    ResolvedDisk,
+    ResolvedRepository,
+    ResolvedVirtualMachine,
+)
+from vmbackup_operator.naming import ArmId, subscription_of
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.sessions.findings import run_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.mirror import mirror_of
+from vmbackup_operator.sessions.seen import (
+    DiskSeen,
+    PointDisk,
+    PointSeen,
+    VirtualMachineSeen,
+    account_of,
+)
+from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
+
+#: What is said of a session whose recovery point was found in the repository when it began.
+ADOPTED = "the recovery point of this run exists already"
+
+
+async def accept(ground: Ground, session: BackupSession) -> Taken:
+    """Check the session, have the home region made ready, and record what was found."""
+    refused = _refusal(ground, session)
+    if refused is not None:
+        return Taken(session.status, refused)
+    repository = await _repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return Taken(session.status, repository)
+    account = ArmId(repository.spec.storage_account_id)
+    home = await ground.places.ensure_home({account})
+    if isinstance(home, Waiting):
+        return Taken(session.status, home)
+    point = await ground.points.find(repository, run_of(session))
+    if point is not None:
+        await ground.point_objects.ensure(
+            mirror_of(point, repository, ground.settings.appliance.id)
+        )
+        return Taken(_adopted(session.status, point), Done(ADOPTED))
+    vm_id = ArmId(session.spec.virtual_machine_id)
+    machine = await ground.virtual_machines.find(vm_id)
+    if machine is None:
+        message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
+        return Taken(session.status, Failed("VirtualMachineNotFound", message))
+    return _resolved(session, repository, machine)
+
+
+def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
+    """Return why the session is not for us to run, by what it says alone."""
+    spec, namespace = session.spec, session.metadata.namespace
+    vm_id = ArmId(spec.virtual_machine_id)
+    repository = spec.repository_ref.key_from(namespace)
+    settings = ground.settings
+    if spec.start_before is not None and ground.clock.now() > spec.start_before:
+        return Failed("Skipped", f"it had to start before {spec.start_before:%Y-%m-%d %H:%M:%SZ}")
+    if spec.type != "Backup":
+        return Failed("NotSupported", f"sessions of type {spec.type} are not supported yet")
+    if not settings.may_back_up(namespace, vm_id):
+        return Failed(
+            "ScopeNotAllowed",
+            f"namespace {namespace} may not back up {vm_id}: the operator's settings name no "
+            "backupScopes for it that hold this VM",
+        )
+    if not settings.may_use_repository(namespace, repository.namespace, repository.name):
+        return Failed(
+            "ScopeNotAllowed",
+            f"namespace {namespace} may not use repository {repository}: the operator's settings "
+            "do not list it among the namespace's repositories",
+        )
+    own = settings.appliance.subscription_id.lower()
+    if subscription_of(vm_id) != own:
+        return Failed(
+            "CrossSubscriptionRefused",
+            f"{vm_id} is not in the appliance's subscription {own}: its data could not be exported "
+            "over a private endpoint of ours (crossSubscriptionExport: Refuse)",
+        )
+    return None
+
+
+async def _repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:
+    key = session.spec.repository_ref.key_from(session.metadata.namespace)
+    repository = await ground.repositories.find(key)
+    if repository is None:
+        return TryAgain("RepositoryNotFound", f"there is no BackupRepository {key}: create it")
+    conditions = repository.status.conditions
+    claimed_by = repository.status.appliance_id
+    if claimed_by not in {None, ground.settings.appliance.id}:
+        message = f"BackupRepository {key} is claimed by appliance {claimed_by}"
+        return Failed("ClaimedByOtherAppliance", message)
+    if is_true(conditions, "Ready") and repository.status.repository_id is not None:
+        return repository
+    stalled = find_condition(conditions, "Stalled")
+    if stalled is not None and stalled.status == "True":
+        return TryAgain(stalled.reason, f"BackupRepository {key}: {stalled.message}")
+    return Waiting(15, f"BackupRepository {key} is not ready yet", "RepositoryNotReady")
+
+
+def _resolved(
+    session: BackupSession, repository: BackupRepository, machine: VirtualMachineSeen
+) -> Taken:
+    """Record what later steps read instead of looking again."""
+    excluded = set(session.spec.exclude_data_disk_luns)
+    disks = tuple(_disk(disk) for disk in machine.disks if disk.lun not in excluded)
+    if not disks:
+        message = f"{machine.id} has no managed disk that is not excluded"
+        return Taken(session.status, Failed("NothingToBackUp", message))
+    repository_id = repository.status.repository_id
+    if repository_id is None:
+        raise AssertionError("a repository that is ready has its id")
+    spec = repository.spec
+    account = account_of(ArmId(spec.storage_account_id))
+    resolved = Resolved(
+        virtual_machine=ResolvedVirtualMachine(
+            id=machine.id,
+            name=machine.name,
+            region=machine.region,
+            unique_id=machine.unique_id,
+            description_digest=hashlib.sha256(machine.description.encode()).hexdigest(),
+        ),
+        disks=disks,
+        repository=ResolvedRepository(
+            id=repository_id,
+            account_id=spec.storage_account_id,
+            container=spec.container,
+            region=spec.region,
+            url=f"{account.blob_url}/{spec.container}",
+        ),
+    )
+    message = f"{machine.name} in {machine.region}, {len(disks)} disks"
+    return Taken(replace(session.status, resolved=resolved), Done(message))
+
+
+def _disk(disk: DiskSeen) -> ResolvedDisk:
+    return ResolvedDisk(
+        id=disk.id,
+        name=disk.name,
+        unique_id=disk.unique_id,
+        size_bytes=disk.size_bytes,
+        sku=disk.sku,
+        lun=disk.lun,
+    )
+
+
+def _adopted(status: BackupSessionStatus, point: PointSeen) -> BackupSessionStatus:
+    return replace(
+        status,
+        recovery_point=point.run_id,
+        disks=tuple(
+            DiskResult(
+                disk=_position(disk),
+                slot=disk.slot,
+                commit_digest=disk.commit_digest,
+                read_bytes=disk.read_bytes,
+                stored_bytes=disk.stored_bytes,
+            )
+            for disk in point.disks
+        ),
+    )
+
+
+def _position(disk: PointDisk) -> str:
+    return "os" if disk.lun is None else str(disk.lun)

@@ -1,0 +1,80 @@
+"""What a session has recorded, for the steps behind the one that recorded it."""
+
+from __future__ import annotations
+
+from vmbackup_core.ids import RunId
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session_findings import (
+    Resolved,
+    ResolvedDisk,
+    ResolvedEnvironment,
+    ResolvedRepository,
+    ResolvedVirtualMachine,
+    SessionWorker,
+)
+from vmbackup_operator.naming import ArmId, snapshot_id, subscription_of
+from vmbackup_operator.settings import Appliance
+
+
+def run_of(session: BackupSession) -> RunId:
+    """Return the session's run id, which it has before its first step."""
+    if session.status.run_id is None:
+        raise AssertionError(f"{session.metadata.key} has no run id")
+    return session.status.run_id
+
+
+def resolved_of(session: BackupSession) -> Resolved:
+    """Return what the session found when it was accepted."""
+    if session.status.resolved is None:
+        raise AssertionError(f"{session.metadata.key} was not accepted")
+    return session.status.resolved
+
+
+def machine_of(session: BackupSession) -> ResolvedVirtualMachine:
+    """Return the VM as it was when the session was accepted."""
+    machine = resolved_of(session).virtual_machine
+    if machine is None:
+        raise AssertionError(f"{session.metadata.key} has resolved no virtual machine")
+    return machine
+
+
+def repository_of(session: BackupSession) -> ResolvedRepository:
+    """Return the repository as it was when the session was accepted."""
+    repository = resolved_of(session).repository
+    if repository is None:
+        raise AssertionError(f"{session.metadata.key} has resolved no repository")
+    return repository
+
+
+def environment_of(session: BackupSession) -> ResolvedEnvironment:
+    """Return where the session's worker runs."""
+    environment = resolved_of(session).environment
+    if environment is None:
+        raise AssertionError(f"{session.metadata.key} has no environment yet")
+    return environment
+
+
+def worker_of(session: BackupSession) -> SessionWorker:
+    """Return the worker that serves the session."""
+    if session.status.worker is None:
+        raise AssertionError(f"{session.metadata.key} has no worker")
+    return session.status.worker
+
+
+def snapshot_ids(appliance: Appliance, session: BackupSession) -> dict[ArmId, ResolvedDisk]:
+    """Return the ids that the session's snapshots have, or will have, each with its disk.
+
+    Empty where the session was never accepted: then there are none.
+    """
+    resolved = session.status.resolved
+    if resolved is None or session.status.run_id is None:
+        return {}
+    return {
+        snapshot_id(
+            subscription_of(ArmId(disk.id)),
+            appliance.resource_group,
+            session.status.run_id,
+            disk.lun,
+        ): disk
+        for disk in resolved.disks
+    }

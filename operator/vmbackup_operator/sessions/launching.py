@@ -1,0 +1,220 @@
+"""WorkerReady: a worker VM of the region runs our agent, and the agent has said so itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from vmbackup_core.protocol import Launch, launch_parameters, launch_script, worker_key
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    RUN_TAG,
+    WORKER_TAG,
+    ArmId,
+    arm_id,
+    events_queue,
+    jobs_queue,
+    launch_command,
+    worker_id,
+    worker_vm_name,
+)
+from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.sessions.findings import machine_of, run_of, worker_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.seen import (
+    BundleStored,
+    CommandWanted,
+    RegionSeen,
+    WorkerSeen,
+    WorkerWanted,
+)
+from vmbackup_operator.sessions.sharing import choose_worker
+from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
+
+
+async def launch_worker(ground: Ground, session: BackupSession) -> Taken:
+    """Have a worker run for this session; Done once its agent has spoken."""
+    region = await ground.places.recall(machine_of(session).region)
+    if isinstance(region, Waiting):
+        return Taken(session.status, region)
+    if session.status.worker is None:
+        return await _assigned(ground, session, region)
+    if session.status.worker.abandoned:
+        return await _abandoned(ground, session)
+    if session.status.worker.launched_at is not None:
+        return await _heard(ground, session)
+    return await _launched(ground, session, region)
+
+
+def is_unassigned(status: BackupSessionStatus) -> bool:
+    """Tell whether the next look decides which worker the session gets."""
+    return status.worker is None
+
+
+async def _assigned(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+    """Give the session a worker that is idle, or the id of one to be made; nothing is asked yet."""
+    existing = await ground.workers.of_region(region)
+    unfinished = await ground.sessions.unfinished()
+    own = worker_id(run_of(session), session.status.attempt)
+    chosen = choose_worker(existing, unfinished, session, region, own)
+    if isinstance(chosen, Waiting):
+        return Taken(session.status, chosen)
+    vm_id = arm_id(
+        region.subscription_id,
+        region.resource_group,
+        "Microsoft.Compute/virtualMachines",
+        worker_vm_name(chosen),
+    )
+    worker = SessionWorker(
+        id=chosen,
+        vm_id=vm_id,
+        jobs_queue=jobs_queue(chosen),
+        attempt=session.status.attempt,
+        key_id=ground.ring.active.id,
+    )
+    return Taken(replace(session.status, worker=worker), Waiting(0, f"worker {chosen}"))
+
+
+async def _abandoned(ground: Ground, session: BackupSession) -> Taken:
+    """Have a worker that is not trusted any more deleted before another one gets its job."""
+    worker = worker_of(session)
+    home = await ground.places.recall_home()
+    if isinstance(home, Waiting):
+        return Taken(session.status, home)
+    if not await ground.workers.delete(ArmId(worker.vm_id)):
+        message = f"worker {worker.id} is being deleted"
+        return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
+    await ground.queues.delete(home.account, worker.jobs_queue)
+    message = f"worker {worker.id} has been deleted; another one is launched"
+    return Taken(replace(session.status, worker=None), Waiting(0, message))
+
+
+async def _launched(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+    """Take the VM, and what it needs, to where the Run Command can be sent; then send it."""
+    worker, status = worker_of(session), session.status
+    seen = await _running(ground, session, region)
+    bundle = await ground.bundles.ensure(region)
+    if not isinstance(seen, WorkerSeen):
+        return Taken(status, seen)
+    if bundle is None:
+        message = "the agent's bundle is being uploaded"
+        return Taken(status, Waiting(1, message))
+    home = await ground.places.recall_home()
+    if isinstance(home, Waiting):
+        return Taken(status, home)
+    for queue in (events_queue(ground.settings.appliance.id), worker.jobs_queue):
+        if not await ground.queues.ensure(home.account, queue):
+            return Taken(status, Waiting(ground.pacing.look_again_s, f"queue {queue} is not there"))
+    await _sent(ground, session, region, home, bundle)
+    launched = replace(worker, launched_at=ground.clock.now())
+    ground.listen()
+    return Taken(replace(status, worker=launched), Waiting(5, "the agent is being installed"))
+
+
+async def _running(
+    ground: Ground, session: BackupSession, region: RegionSeen
+) -> WorkerSeen | Answer:
+    """Return the session's VM once it runs; have it made, or started where it is stopped."""
+    worker, run_id = worker_of(session), run_of(session)
+    vm_id = ArmId(worker.vm_id)
+    seen = await ground.workers.find(vm_id)
+    if seen is None or seen.state == "creating":
+        tags = {
+            APPLIANCE_TAG: ground.settings.appliance.id,
+            RUN_TAG: run_id,
+            WORKER_TAG: worker.id,
+        }
+        seen = await ground.workers.ensure(WorkerWanted(vm_id, worker.id, run_id, region, tags))
+    if seen.state == "deallocated" and await ground.workers.start(vm_id):
+        seen = await ground.workers.find(vm_id) or seen
+    match seen.state:
+        case "running":
+            return seen
+        case "failed":
+            message = f"worker VM {vm_id}: {seen.failure or 'Azure could not provision it'}"
+            return TryAgain("WorkerFailed", message, abandons_worker=True)
+        case state:
+            message = f"worker VM {worker.id} is {state}"
+            return Waiting(ground.pacing.look_again_s, message)
+
+
+async def _sent(
+    ground: Ground,
+    session: BackupSession,
+    region: RegionSeen,
+    home: RegionSeen,
+    bundle: BundleStored,
+) -> None:
+    """Send the Run Command, unless a crash fell behind its sending."""
+    worker = worker_of(session)
+    name = launch_command(run_of(session), worker.attempt)
+    vm_id = ArmId(worker.vm_id)
+    command = await ground.commands.find(vm_id, name)
+    if command is not None and command.state in {"running", "succeeded"}:
+        return
+    # Jobs that an earlier session left there are not this worker's any more.
+    await ground.queues.clear(home.account, worker.jobs_queue)
+    until = ground.credentials_until()
+    events = events_queue(ground.settings.appliance.id)
+    container = await ground.signatures.container(region.account, bundle.container, "read", until)
+    jobs = await ground.signatures.queue(home.account, worker.jobs_queue, "take", until)
+    answers = await ground.signatures.queue(home.account, events, "send", until)
+    key = ground.ring.find(worker.key_id) or ground.ring.active
+    launch = Launch(
+        worker_id=worker.id,
+        worker_key=worker_key(key.secret, worker.id),
+        bundle_url=_folder_url(container.value, bundle.folder),
+        bundle_sha256=bundle.list_sha256,
+        jobs_url=jobs.value,
+        events_url=answers.value,
+    )
+    await ground.commands.run(
+        CommandWanted(
+            vm_id=vm_id,
+            name=name,
+            region=region.region,
+            script=launch_script(),
+            protected=launch_parameters(launch),
+        )
+    )
+
+
+def _folder_url(container_url: str, folder: str) -> str:
+    base, _, query = container_url.partition("?")
+    return f"{base}/{folder}?{query}"
+
+
+async def _heard(ground: Ground, session: BackupSession) -> Taken:
+    """Tell whether the agent has spoken since it was launched: that alone proves that it runs."""
+    worker, status = worker_of(session), session.status
+    launched, heard = worker.launched_at, worker.last_heartbeat_time
+    if launched is None:
+        raise AssertionError("only a worker that was launched can be heard")
+    if heard is not None and heard >= launched:
+        return Taken(status, Done(f"worker {worker.id} runs"))
+    ground.listen()
+    name = launch_command(run_of(session), worker.attempt)
+    command = await ground.commands.find(ArmId(worker.vm_id), name)
+    if command is not None and command.state == "failed":
+        message = f"the agent could not be started on {worker.id}: {command.output.strip()[-500:]}"
+        return Taken(status, TryAgain("LaunchFailed", message, abandons_worker=True))
+    silent = ground.clock.now() - launched
+    if silent > timedelta(seconds=ground.pacing.launch_timeout_s):
+        output = "" if command is None else command.output.strip()[-500:]
+        message = (
+            f"worker {worker.id} has not spoken for {silent.total_seconds():.0f} s since its "
+            f"launch: check its way to the queue of {status_home(session)}. {output}"
+        )
+        return Taken(status, TryAgain("WorkerSilent", message.strip(), abandons_worker=True))
+    return Taken(status, Waiting(ground.pacing.look_again_s, f"worker {worker.id} has not spoken"))
+
+
+def status_home(session: BackupSession) -> str:
+    """Return the account of the home region's queues, for messages."""
+    resolved = session.status.resolved
+    environment = None if resolved is None else resolved.environment
+    home = None if environment is None else environment.home_storage_account_id
+    return home or "the home region's account"

@@ -1,0 +1,53 @@
+"""Regions as last seen: looked at afresh when a session begins there, remembered for its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from vmbackup_core.clock import Clock
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.ports import Regions
+from vmbackup_operator.sessions.seen import RegionSeen
+from vmbackup_operator.settings import Appliance
+
+#: For as long as this, steps behind EnvironmentReady take a region for what it was.
+REMEMBERED_S = 300.0
+
+
+class Places:
+    """The regions of the appliance's own subscription, which is where its workers run."""
+
+    def __init__(self, appliance: Appliance, regions: Regions, clock: Clock) -> None:
+        self._appliance = appliance
+        self._regions = regions
+        self._clock = clock
+        self._seen: dict[str, tuple[float, RegionSeen]] = {}
+
+    async def ensure(
+        self, region: str, repository_accounts: Collection[ArmId]
+    ) -> RegionSeen | Waiting:
+        """Look at the region in Azure and take it a step towards readiness."""
+        found = await self._regions.ensure(
+            self._appliance.subscription_id, region, repository_accounts
+        )
+        if isinstance(found, RegionSeen):
+            self._seen[region.lower()] = (self._clock.monotonic_s(), found)
+        else:
+            self._seen.pop(region.lower(), None)
+        return found
+
+    async def recall(self, region: str) -> RegionSeen | Waiting:
+        """Return the region as it was seen lately, else look."""
+        at, seen = self._seen.get(region.lower(), (0.0, None))
+        if seen is not None and self._clock.monotonic_s() - at < REMEMBERED_S:
+            return seen
+        return await self.ensure(region, ())
+
+    async def ensure_home(self, repository_accounts: Collection[ArmId]) -> RegionSeen | Waiting:
+        """Look at the home region, where the queues are."""
+        return await self.ensure(self._appliance.region, repository_accounts)
+
+    async def recall_home(self) -> RegionSeen | Waiting:
+        """Return the home region as it was seen lately, else look."""
+        return await self.recall(self._appliance.region)

@@ -1,0 +1,92 @@
+"""SnapshotsPruned: snapshot sets beyond the wanted number are deleted; after failure its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vmbackup_core.ids import RunId
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.naming import RUN_TAG, ArmId, same_id
+from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.keys import KeyRing
+from vmbackup_operator.sessions.seen import SnapshotSeen
+from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.tags import TagsNotGenuine, verified_set
+
+
+@dataclass(frozen=True, slots=True)
+class SetSeen:
+    """One run's snapshots of the session's VM; *fault* says why they are no snapshot set."""
+
+    run_id: RunId
+    snapshots: tuple[SnapshotSeen, ...]
+    fault: str | None = None
+
+
+async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
+    """Delete what is not kept; what does not verify is reported and left to its finder."""
+    if session.status.resolved is None:
+        return Taken(session.status, Done("no snapshot was taken"))
+    if session.status.recovery_point is None:
+        return await _own_dropped(ground, session)
+    appliance = ground.settings.appliance
+    seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+    # Sets that are being taken or dropped are whole or not from one moment to the next.
+    growing = {other.status.run_id for other in await ground.sessions.unfinished()}
+    ended = [each for each in seen if each.tags.get(RUN_TAG) not in growing]
+    sets = sets_of_machine(ground.ring, ended, ArmId(machine_of(session).id))
+    surplus = surplus_sets(sets, session.spec.snapshots_to_keep, session.status.run_id)
+    gone = await _deleted(ground, [snapshot.id for each in surplus for snapshot in each.snapshots])
+    if not gone:
+        return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
+    for each in sets:
+        if each.fault is not None:
+            await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
+    return Taken(session.status, Done(f"{len(sets) - len(surplus)} snapshot sets are kept"))
+
+
+async def _own_dropped(ground: Ground, session: BackupSession) -> Taken:
+    """Delete the session's own set: no recovery point stands for it, no incremental needs it."""
+    own = list(snapshot_ids(ground.settings.appliance, session))
+    if not await _deleted(ground, own):
+        return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
+    return Taken(session.status, Done("its unfinished snapshot set is deleted"))
+
+
+async def _deleted(ground: Ground, ids: Sequence[ArmId]) -> bool:
+    # Azure deletes no snapshot that a SAS still reads.
+    revoked = await asyncio.gather(*map(ground.snapshots.revoke, ids))
+    if not all(revoked):
+        return False
+    return all(await asyncio.gather(*map(ground.snapshots.delete, ids)))
+
+
+def sets_of_machine(ring: KeyRing, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
+    """Return the sets of the VM by their sealed tags, newest first; the rest of it as faults.
+
+    Which VM an altered set is of can't be known: it is reported by every VM's session.
+    """
+    by_run: dict[str, list[SnapshotSeen]] = defaultdict(list)
+    for snapshot in seen:
+        by_run[snapshot.tags.get(RUN_TAG, "")].append(snapshot)
+    sets = []
+    for run, snapshots in by_run.items():
+        try:
+            found = verified_set(ring, snapshots)
+        except TagsNotGenuine as error:
+            sets.append(SetSeen(RunId(run), tuple(snapshots), str(error)))
+            continue
+        if same_id(found.virtual_machine_id, machine):
+            sets.append(SetSeen(found.run_id, tuple(snapshots)))
+    return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
+
+
+def surplus_sets(sets: Sequence[SetSeen], keep: int, own: RunId | None) -> list[SetSeen]:
+    """Return the sets, of those newest first, that go: beyond *keep*, genuine, and not *own*."""
+    genuine = [each for each in sets if each.fault is None]
+    return [each for each in genuine[max(1, keep) :] if each.run_id != own]

@@ -1,0 +1,118 @@
+"""RecoveryPointStored: the manifest that makes the recovery point exist, and its object."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done
+from vmbackup_operator.sessions.findings import (
+    machine_of,
+    resolved_of,
+    run_of,
+    snapshot_ids,
+)
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.mirror import mirror_of
+from vmbackup_operator.sessions.seen import ChainGrant, PointDisk, PointSeen, PointWanted
+from vmbackup_operator.sessions.step import Taken, TryAgain
+
+
+async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken:
+    """Write the manifest, last of all that is stored, and mirror it by a RecoveryPoint."""
+    key = session.spec.repository_ref.key_from(session.metadata.namespace)
+    repository = await ground.repositories.find(key)
+    if repository is None:
+        message = f"BackupRepository {key} has gone: create it again, its data is untouched"
+        return Taken(session.status, TryAgain("RepositoryNotFound", message))
+    run_id = run_of(session)
+    point = await ground.points.find(repository, run_id)
+    if point is None:
+        point = await _recorded(ground, session, repository)
+    mirror = mirror_of(point, repository, ground.settings.appliance.id)
+    await ground.point_objects.ensure(mirror)
+    status = replace(session.status, recovery_point=run_id)
+    return Taken(status, Done(f"recovery point {mirror.metadata.key}"))
+
+
+async def _recorded(
+    ground: Ground, session: BackupSession, repository: BackupRepository
+) -> PointSeen:
+    unique_ids = [disk.unique_id for disk in resolved_of(session).disks]
+    chains = await ground.points.open_chains(repository, unique_ids)
+    wanted = await _wanted(ground, session, chains)
+    await ground.points.record(repository, wanted)
+    return PointSeen(
+        run_id=wanted.run_id,
+        created_at=wanted.created_at,
+        virtual_machine_id=wanted.virtual_machine_id,
+        virtual_machine_name=wanted.virtual_machine_name,
+        disks=wanted.disks,
+    )
+
+
+async def _wanted(
+    ground: Ground, session: BackupSession, chains: Mapping[DiskUniqueId, ChainGrant]
+) -> PointWanted:
+    machine, policy = machine_of(session), session.spec.policy_ref
+    namespace = session.metadata.namespace
+    kinds = {result.kind for result in session.status.disks}
+    return PointWanted(
+        run_id=run_of(session),
+        created_at=await _moment(ground, session),
+        virtual_machine_id=ArmId(machine.id),
+        virtual_machine_name=machine.name,
+        virtual_machine_region=machine.region,
+        description=await _description(ground, session),
+        policy=None if policy is None else ObjectKey(namespace, policy.name),
+        retention=session.spec.retention,
+        kind="full" if "full" in kinds else "incremental",
+        disks=tuple(_disks(ground, session, chains)),
+    )
+
+
+def _disks(
+    ground: Ground, session: BackupSession, chains: Mapping[DiskUniqueId, ChainGrant]
+) -> Iterator[PointDisk]:
+    results = {result.disk: result for result in session.status.disks}
+    for snapshot, disk in snapshot_ids(ground.settings.appliance, session).items():
+        result = results[disk.position]
+        yield PointDisk(
+            disk_id=ArmId(disk.id),
+            name=disk.name,
+            unique_id=disk.unique_id,
+            lun=disk.lun,
+            size_bytes=disk.size_bytes,
+            chain_id=chains[disk.unique_id].chain_id,
+            slot=result.slot,
+            commit_digest=result.commit_digest,
+            read_bytes=result.read_bytes,
+            stored_bytes=result.stored_bytes,
+            snapshot_id=snapshot,
+        )
+
+
+async def _moment(ground: Ground, session: BackupSession) -> datetime:
+    """Return when the set was complete; when the session began where its snapshots have gone."""
+    ids = snapshot_ids(ground.settings.appliance, session)
+    found = await asyncio.gather(*map(ground.snapshots.find, ids))
+    moments = [seen.created_at for seen in found if seen is not None]
+    return max(moments, default=session.status.start_time or ground.clock.now())
+
+
+async def _description(ground: Ground, session: BackupSession) -> str:
+    """Return the VM as Azure describes it; one that has gone meanwhile, as it was resolved."""
+    machine = machine_of(session)
+    seen = await ground.virtual_machines.find(ArmId(machine.id))
+    if seen is not None:
+        return seen.description
+    return msgspec.json.encode({"resolved": resolved_of(session)}).decode()

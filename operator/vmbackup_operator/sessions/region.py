@@ -1,0 +1,37 @@
+"""EnvironmentReady: what the VM's region needs before a worker runs there is there."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session_findings import ResolvedEnvironment
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.sessions.findings import machine_of, repository_of, resolved_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.step import Taken
+
+
+async def prepare_region(ground: Ground, session: BackupSession) -> Taken:
+    """Look at the region in Azure, whatever an earlier session saw there; Done once it is ready."""
+    account = ArmId(repository_of(session).account_id)
+    region = await ground.places.ensure(machine_of(session).region, {account})
+    if isinstance(region, Waiting):
+        return Taken(session.status, region)
+    home = await ground.places.recall_home()
+    if isinstance(home, Waiting):
+        return Taken(session.status, home)
+    environment = ResolvedEnvironment(
+        subscription_id=region.subscription_id,
+        region=region.region,
+        resource_group=region.resource_group,
+        storage_account_id=region.account.id,
+        worker_subnet_id=region.worker_subnet_id,
+        endpoint_subnet_id=region.endpoint_subnet_id,
+        virtual_network_id=region.virtual_network_id,
+        home_storage_account_id=home.account.id,
+    )
+    resolved = replace(resolved_of(session), environment=environment)
+    message = f"region environment {region.name} is ready"
+    return Taken(replace(session.status, resolved=resolved), Done(message))

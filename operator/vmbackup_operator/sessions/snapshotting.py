@@ -1,0 +1,105 @@
+"""SnapshotsReady: an incremental snapshot of every disk, asked for together: the snapshot set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from vmbackup_core.ids import RunId
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session_findings import ResolvedDisk, SnapshotMember
+from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
+from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.sessions.findings import machine_of, run_of, snapshot_ids
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.seen import SnapshotSeen, SnapshotWanted
+from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
+from vmbackup_operator.sessions.tags import MemberFacts, TagsNotGenuine, seal_tags, verified_set
+
+#: How far apart the members of one set may be: a crash may fall between two of its requests.
+SAME_MOMENT_S = 120
+
+
+async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
+    """Have the set made; Done once every member is whole and its tags verify."""
+    disks = snapshot_ids(ground.settings.appliance, session)
+    found = dict(zip(disks, await asyncio.gather(*map(ground.snapshots.find, disks)), strict=True))
+    seen = [each for each in found.values() if each is not None]
+    missing = [snapshot for snapshot, each in found.items() if each is None]
+    if missing:
+        if _is_late(ground, seen):
+            await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen))
+            message = "part of the set was taken too long ago: all of it is taken again"
+            return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
+        # One moment for all: none is asked for after another has been waited for.
+        wanted = _wanted(ground, session, disks)
+        await asyncio.gather(*(ground.snapshots.request(wanted[each]) for each in missing))
+        return Taken(session.status, Waiting(1, f"{len(disks)} snapshots were asked for"))
+    answer = await _judged(ground, seen)
+    if not isinstance(answer, Done):
+        return Taken(session.status, answer)
+    members = tuple(SnapshotMember(disk.position, each) for each, disk in disks.items())
+    return Taken(replace(session.status, snapshot_set=members), answer)
+
+
+def _is_late(ground: Ground, seen: Sequence[SnapshotSeen]) -> bool:
+    """Tell whether what is there is too old for the rest to be of the same moment."""
+    limit = timedelta(seconds=SAME_MOMENT_S)
+    return any(ground.clock.now() - each.created_at > limit for each in seen)
+
+
+async def _judged(ground: Ground, seen: Sequence[SnapshotSeen]) -> Answer:
+    broken = [each for each in seen if each.failure is not None]
+    if broken:
+        # All of them: a set is of one moment, and its other members are of an earlier one by now.
+        await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen))
+        return TryAgain("SnapshotFailed", f"{broken[0].id}: {broken[0].failure}")
+    growing = [each for each in seen if not each.ready]
+    if growing:
+        message = f"{len(growing)} of {len(seen)} snapshots are not complete yet"
+        return Waiting(ground.pacing.look_again_s, message)
+    try:
+        verified_set(ground.ring, seen)
+    except TagsNotGenuine as error:
+        # Somebody altered the tags of a set that nobody has used: it is taken anew.
+        await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen))
+        return TryAgain(error.reason, f"{error}; the snapshot set is taken again")
+    return Done(f"{len(seen)} snapshots")
+
+
+def _wanted(
+    ground: Ground, session: BackupSession, disks: Mapping[ArmId, ResolvedDisk]
+) -> dict[ArmId, SnapshotWanted]:
+    machine, run_id = machine_of(session), run_of(session)
+    return {
+        snapshot: SnapshotWanted(
+            id=snapshot,
+            region=machine.region,
+            disk_id=ArmId(disk.id),
+            tags={
+                **_open_tags(ground, run_id),
+                **seal_tags(
+                    ground.ring.active,
+                    snapshot,
+                    MemberFacts(
+                        run_id=run_id,
+                        virtual_machine_id=ArmId(machine.id),
+                        disk_id=ArmId(disk.id),
+                        disk_unique_id=disk.unique_id,
+                        lun=disk.lun,
+                        position=position,
+                        members=len(disks),
+                    ),
+                ),
+            },
+        )
+        for position, (snapshot, disk) in enumerate(disks.items())
+    }
+
+
+def _open_tags(ground: Ground, run_id: RunId) -> dict[str, str]:
+    """Return the tags by which our resources are found again; they prove nothing."""
+    return {APPLIANCE_TAG: ground.settings.appliance.id, RUN_TAG: run_id}

@@ -1,0 +1,47 @@
+"""What a step of a session is, and what it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.sessions.ground import Ground
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """This attempt has failed and another may succeed, while the session's retries last.
+
+    *abandons_worker*: the worker is no longer trusted; it is deleted and another one launched.
+    """
+
+    reason: str
+    message: str
+    abandons_worker: bool = False
+
+
+Answer = Done | Waiting | Failed | TryAgain
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one look at a step came to: the status it leaves, and its answer."""
+
+    status: BackupSessionStatus
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the pipeline: taken until it is Done, and then its *condition* is True.
+
+    It looks before it acts and may be run again at any moment. *alone* tells whether this look has
+    to be by itself, up to the write of what it decided: it shares out what sessions compete for.
+    """
+
+    condition: str
+    take: Callable[[Ground, BackupSession], Awaitable[Taken]]
+    even_after_failure: bool = False
+    alone: Callable[[BackupSessionStatus], bool] = lambda _status: False

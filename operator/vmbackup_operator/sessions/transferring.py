@@ -1,0 +1,160 @@
+"""DataTransferred: the worker reads, compresses and stores; its answers come through the intake."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from vmbackup_core.protocol import (
+    BackupJob,
+    DiskToBackUp,
+    Header,
+    RepositoryAccess,
+    WorkerKey,
+    sealed_job,
+    sealed_pointer,
+    worker_key,
+)
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.naming import ArmId, job_id
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.sessions.exporting import grants_of
+from vmbackup_operator.sessions.findings import (
+    repository_of,
+    resolved_of,
+    run_of,
+    snapshot_ids,
+    worker_of,
+)
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.seen import RegionSeen, account_of
+from vmbackup_operator.sessions.step import Taken, TryAgain
+
+
+async def transfer(ground: Ground, session: BackupSession) -> Taken:
+    """Give the worker its job and wait for its result; replace it where it has fallen silent."""
+    status = session.status
+    done = {result.disk for result in status.disks}
+    if done >= {disk.position for disk in resolved_of(session).disks}:
+        return Taken(status, Done(f"{len(done)} disks are stored"))
+    worker = status.worker
+    if worker is None or worker.abandoned:
+        return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
+    if worker.failure is not None:
+        return _job_failed(session, worker)
+    ground.listen()
+    if worker.job_sequence == 0 or ground.is_worn(worker.credentials_expire_at):
+        return await _given(ground, session, worker)
+    return await _watched(ground, session, worker)
+
+
+def _job_failed(session: BackupSession, worker: SessionWorker) -> Taken:
+    failure = worker.failure
+    if failure is None:
+        raise AssertionError("only a failure is judged")
+    message = f"worker {worker.id}: {failure.message}"
+    if not failure.transient:
+        return Taken(session.status, Failed(failure.reason, message))
+    # The job is given again, with fresh credentials, to the same worker: it goes on from there.
+    again = replace(worker, failure=None, credentials_expire_at=worker.launched_at)
+    status = replace(session.status, worker=again)
+    return Taken(status, TryAgain(failure.reason, message))
+
+
+async def _watched(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
+    """Tell whether the worker still speaks; one that does not is looked at and replaced."""
+    limit = timedelta(seconds=ground.pacing.worker_timeout_s)
+    heard = worker.last_heartbeat_time or worker.launched_at
+    silent = timedelta(0) if heard is None else ground.clock.now() - heard
+    if silent <= limit:
+        left = (limit - silent).total_seconds()
+        return Taken(session.status, Waiting(min(30.0, left + 1), _moving(session)))
+    seen = await ground.workers.find(ArmId(worker.vm_id))
+    state = "gone" if seen is None else seen.state
+    message = (
+        f"worker {worker.id} has been silent for {silent.total_seconds():.0f} s; its VM is {state}."
+        " Another one goes on from what is stored"
+    )
+    return Taken(session.status, TryAgain("WorkerLost", message, abandons_worker=True))
+
+
+def _moving(session: BackupSession) -> str:
+    worker = worker_of(session)
+    return f"worker {worker.id} moves {len(resolved_of(session).disks)} disks"
+
+
+async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
+    """Seal the job with credentials that are good for a while, and put it in the worker's queue."""
+    status = session.status
+    home = await ground.places.recall_home()
+    if isinstance(home, Waiting):
+        return Taken(status, home)
+    urls = await grants_of(ground, session)
+    if urls is None:
+        return Taken(status, Waiting(1, "access to the snapshots is being granted"))
+    key = session.spec.repository_ref.key_from(session.metadata.namespace)
+    repository = await ground.repositories.find(key)
+    if repository is None:
+        return Taken(status, TryAgain("RepositoryNotFound", f"BackupRepository {key} has gone"))
+    job = await _job(ground, session, repository, urls)
+    sequence = worker.job_sequence + 1
+    await _put(ground, home, worker, job, sequence)
+    given = replace(worker, job_sequence=sequence, credentials_expire_at=ground.credentials_until())
+    return Taken(replace(status, worker=given), Waiting(5, _moving(session)))
+
+
+async def _job(
+    ground: Ground, session: BackupSession, repository: BackupRepository, urls: dict[str, str]
+) -> BackupJob:
+    run_id, found = run_of(session), repository_of(session)
+    disks = snapshot_ids(ground.settings.appliance, session)
+    unique_ids = [disk.unique_id for disk in disks.values()]
+    chains = await ground.points.open_chains(repository, unique_ids)
+    account = account_of(ArmId(found.account_id))
+    until = ground.credentials_until()
+    container = await ground.signatures.container(account, found.container, "write_new", until)
+    return BackupJob(
+        job_id=job_id(run_id, "backup"),
+        run_id=run_id,
+        disks=[
+            DiskToBackUp(
+                disk_id=disk.id,
+                name=disk.name,
+                lun=disk.lun,
+                size_bytes=disk.size_bytes,
+                unique_id=disk.unique_id,
+                snapshot_id=snapshot,
+                snapshot_url=urls[snapshot],
+                chain_id=chains[disk.unique_id].chain_id,
+                chain_keys=chains[disk.unique_id].keys,
+                block_bytes=chains[disk.unique_id].block_bytes,
+            )
+            for snapshot, disk in disks.items()
+        ],
+        repository=RepositoryAccess(container_url=container.value),
+    )
+
+
+async def _put(
+    ground: Ground, home: RegionSeen, worker: SessionWorker, job: BackupJob, sequence: int
+) -> None:
+    key = _key_of(ground, worker)
+    header = Header("job", worker.id, job.job_id, sequence)
+    sealed = sealed_job(key, header, job)
+    text = sealed.text
+    if text is None:
+        if sealed.blob is None:
+            raise AssertionError("a sealed job is a text or a blob")
+        name = f"{worker.id}/{job.job_id}-{sequence}"
+        until = ground.credentials_until()
+        url = await ground.queues.spill(home.account, name, sealed.blob, until)
+        text = sealed_pointer(key, header, url.value, sealed.blob)
+    await ground.queues.put(home.account, worker.jobs_queue, text, ground.pacing.credentials_s)
+
+
+def _key_of(ground: Ground, worker: SessionWorker) -> WorkerKey:
+    appliance_key = ground.ring.find(worker.key_id) or ground.ring.active
+    return worker_key(appliance_key.secret, worker.id)
