@@ -1,0 +1,133 @@
+"""What a worker's events make of its session's status; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from vmbackup_core.ids import JobId
+from vmbackup_core.protocol import (
+    Applied,
+    Done,
+    Event,
+    Failed,
+    Header,
+    Heartbeat,
+    Hello,
+    Progress,
+    after,
+    decide,
+)
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
+from vmbackup_operator.model.progress import Progress as ProgressShown
+from vmbackup_operator.model.session_findings import DiskResult, JobFailure, SessionWorker
+from vmbackup_operator.naming import job_id, same_id
+
+#: A heartbeat is written when the last one written is this old: it comes every 15 s.
+HEARTBEAT_WRITTEN = timedelta(seconds=30)
+
+
+def heard(
+    session: BackupSession, events: Iterable[tuple[Header, Event]], now: datetime
+) -> BackupSessionStatus:
+    """Return the session's status with *events*, which authenticated, applied in their order.
+
+    Equal to the status that is stored where nothing of them needs to be: repeated ones, those of
+    an earlier job, heartbeats that say nothing new.
+    """
+    status = session.status
+    if status.worker is None or status.run_id is None:
+        return status
+    job = job_id(status.run_id, "backup")
+    now = now.replace(microsecond=0)
+    for header, event in sorted(events, key=lambda each: each[0].sequence):
+        status = _with(session, status, header, event, job, now)
+    return status
+
+
+def _with(
+    session: BackupSession,
+    status: BackupSessionStatus,
+    header: Header,
+    event: Event,
+    job: JobId,
+    now: datetime,
+) -> BackupSessionStatus:
+    worker = status.worker
+    if worker is None:
+        return status
+    applied = Applied(worker.id, job, worker.last_event_sequence, worker.last_worker_sequence)
+    if decide(header, applied) != "Apply" or worker.launched_at is None:
+        return status
+    then = after(header, applied)
+    counted = replace(
+        worker,
+        last_event_sequence=then.last_of_job,
+        last_worker_sequence=then.last_of_worker,
+        last_heartbeat_time=now,
+    )
+    match event:
+        case Hello() | Heartbeat():
+            return _alive(status, worker, counted, now)
+        case Progress():
+            return replace(status, worker=counted, progress=_progress(event))
+        case Done():
+            return _done(session, replace(status, worker=counted), event)
+        case Failed():
+            message = cut(event.message, MAX_MESSAGE)
+            failure = JobFailure(event.reason, message, event.transient)
+            return replace(status, worker=replace(counted, failure=failure))
+
+
+def _alive(
+    status: BackupSessionStatus, worker: SessionWorker, counted: SessionWorker, now: datetime
+) -> BackupSessionStatus:
+    """Return the status of a worker that lives; the one before where that is known well enough."""
+    last, launched = worker.last_heartbeat_time, worker.launched_at
+    first = last is None or (launched is not None and last < launched)
+    if not first and last is not None and now - last < HEARTBEAT_WRITTEN:
+        return status
+    return replace(status, worker=counted)
+
+
+def _progress(event: Progress) -> ProgressShown:
+    percent = 100 * event.bytes_read // event.bytes_to_read if event.bytes_to_read else 100
+    return ProgressShown(
+        percent=min(100, percent),
+        bytes_to_read=event.bytes_to_read,
+        bytes_read=event.bytes_read,
+        bytes_stored=event.bytes_stored,
+    )
+
+
+def _done(session: BackupSession, status: BackupSessionStatus, event: Done) -> BackupSessionStatus:
+    resolved = session.status.resolved
+    known = () if resolved is None else resolved.disks
+    results = []
+    for done in event.disks:
+        disk = next((disk for disk in known if same_id(disk.id, done.disk_id)), None)
+        if disk is not None:
+            results.append(
+                DiskResult(
+                    disk=disk.position,
+                    slot=done.slot,
+                    commit_digest=done.commit_digest,
+                    kind=done.kind,
+                    read_bytes=done.read_bytes,
+                    stored_bytes=done.stored_bytes,
+                )
+            )
+    read_bytes = sum(result.read_bytes for result in results)
+    return replace(
+        status,
+        disks=tuple(results),
+        progress=ProgressShown(
+            percent=100,
+            bytes_to_read=read_bytes,
+            bytes_read=read_bytes,
+            bytes_stored=sum(result.stored_bytes for result in results),
+        ),
+    )
