@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenario.worker.agent_process import AgentProcess, unpacked
+from tests.scenario.worker.backup_case import BackupCase, backup_case
 from tests.scenario.worker.cloud import Cloud
 from tests.scenario.worker.machine import Machine, machine
 from tools.bundle import build
@@ -40,3 +42,24 @@ def cloud(workers_azurite: Azurite) -> Cloud:
 def worker_machine(tmp_path: Path) -> Iterator[Machine]:
     with machine(tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def installed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked(bundle, tmp_path_factory.mktemp("installed") / "agent")
+
+
+@pytest.fixture
+def agent(cloud: Cloud, installed: Path, bundle: Path, tmp_path: Path) -> Iterator[AgentProcess]:
+    """An agent that has not been started yet."""
+    process = AgentProcess(cloud, installed, bundle, tmp_path)
+    try:
+        yield process
+    finally:
+        process.clean_up()
+
+
+@pytest.fixture
+def backup(cloud: Cloud) -> Iterator[BackupCase]:
+    with backup_case(cloud) as case:
+        yield case

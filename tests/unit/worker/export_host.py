@@ -28,6 +28,9 @@ class ExportHost:
     read: list[tuple[int, int]] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    hold_from: int | None = None  # reads from this offset on wait for `gate`
+    gate: threading.Event = field(default_factory=threading.Event)
+    held: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -72,6 +75,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, fault: str | None) -> None:
         start, end = self._range("Range")
+        if self.host.hold_from is not None and start >= self.host.hold_from:
+            self.host.held.set()
+            self.host.gate.wait(60)
+            if self.host.sas not in self.path:  # revoked meanwhile
+                self._answer(403, b"", {"x-ms-error-code": "AuthenticationFailed"})
+                return
         data = (self.host.disk + FOOTER)[start : end + 1]
         said = f"bytes {start}-{end}/{len(self.host.disk) + len(FOOTER)}"
         if fault == "wrong range":
@@ -114,6 +123,7 @@ def export_host(disk: bytes, ranges: list[tuple[int, int]]) -> Iterator[ExportHo
     try:
         yield host
     finally:
+        host.gate.set()
         server.shutdown()
         thread.join()
         server.server_close()
