@@ -73,28 +73,34 @@ def back_up_disk(  # noqa: PLR0913 - the disk, the run, and how it is to be done
         raise ValueError(f"a disk of {disk_bytes} bytes")
     given = list(merged(extents))
     for _ in range(MOST_RACES):
+        # First the slot, then the run: a session of this run that commits in between takes that
+        # slot. The other way round it would go unseen, and the run commit twice.
+        slot = chain.newest_slot()
         done = chain.find_commit_of(run_id)
         if done is not None:
             return _told(chain, *done)
-        newest = _newest(chain)
-        asked = _asked(chain, source, disk_bytes, given, _base(chain, base, newest))
-        tally = Tally(total_bytes(asked.extents), progress)
-        written = Written(CommitSlot(newest.slot + 1), run_id, new_writing_session())
-        writer = DiskWriter(
-            chain,
-            written,
-            asked,
-            newest.manifest,
-            packs_left(chain, written.slot),
-            pack_bytes=pack_bytes,
-            threads=threads,
-            tally=tally,
-        )
-        manifest = _manifest(chain, written, asked, writer)
         try:
-            return _commit(chain, written, manifest, newest.digest)
-        except AlreadyStored:
-            continue  # somebody took the slot: this run's other session, or another run
+            newest = _newest(chain, slot)
+            asked = _asked(chain, source, disk_bytes, given, _base(chain, base, newest))
+            tally = Tally(total_bytes(asked.extents), progress)
+            written = Written(CommitSlot(slot + 1), run_id, new_writing_session())
+            left = packs_left(chain, written.slot)
+            writer = DiskWriter(
+                chain,
+                written,
+                asked,
+                newest.manifest,
+                left,
+                pack_bytes=pack_bytes,
+                threads=threads,
+                tally=tally,
+            )
+            return _commit(chain, _manifest(chain, written, asked, writer), newest.digest)
+        except (AlreadyStored, NotStored):
+            # The slot was taken, by this run's other session or by another run; then what was the
+            # newest commit may also expire, and its objects go, while they are being read.
+            if chain.newest_slot() == slot:
+                raise
     raise TransientError(
         f"chain {chain.chain_id}: others took the next slot {MOST_RACES} times in a row"
     )
@@ -115,17 +121,17 @@ def _asked(
     return DiskToWrite(source, disk_bytes, whole, base)
 
 
-def _newest(chain: Chain) -> _Newest:
-    slots = chain.slots()
-    if not slots:
-        return _Newest(CommitSlot(0), None, None)
-    found = chain.find_commit(slots[-1])
+def _newest(chain: Chain, slot: CommitSlot) -> _Newest:
+    """Return the commit in *slot*, which is the newest one; 0 stands for none."""
+    if slot == 0:
+        return _Newest(slot, None, None)
+    found = chain.find_commit(slot)
     if found is None:
         raise CorruptRepository(
-            f"{chain.full_name(commit_name(slots[-1]))}: listed, and not there when read"
+            f"{chain.full_name(commit_name(slot))}: listed, and not there when read"
         )
     commit, digest = found
-    return _Newest(slots[-1], digest, chain.manifest_of(commit))
+    return _Newest(slot, digest, chain.manifest_of(commit))
 
 
 def _base(chain: Chain, base: CommitSlot | None, newest: _Newest) -> Manifest | None:
@@ -164,10 +170,9 @@ def _manifest(chain: Chain, written: Written, asked: DiskToWrite, writer: DiskWr
     )
 
 
-def _commit(
-    chain: Chain, written: Written, manifest: Manifest, previous: str | None
-) -> CommittedDisk:
-    """Store *manifest* and take the slot; raise AlreadyStored where it is taken."""
+def _commit(chain: Chain, manifest: Manifest, previous: str | None) -> CommittedDisk:
+    """Store *manifest* and take its slot; raise AlreadyStored where that is taken."""
+    written = Written(manifest.slot, manifest.run_id, manifest.session)
     sha256 = chain.put("MANI", written.manifest(), msgspec.json.encode(manifest))
     commit = Commit(
         slot=written.slot,

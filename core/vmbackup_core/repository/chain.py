@@ -73,6 +73,10 @@ class Chain:
             if (slot := slot_of_commit(self.short_name(each.name))) is not None
         ]
 
+    def newest_slot(self) -> CommitSlot:
+        """Return the newest slot that is taken, or 0."""
+        return max(self.slots(), default=CommitSlot(0))
+
     def short_name(self, full: str) -> str:
         """Return the name in the chain of what the store calls *full*."""
         return full[len(chain_prefix(self.chain_id)) :]

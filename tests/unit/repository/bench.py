@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from vmbackup_core.repository import (
     Repository,
     RepositoryKey,
     back_up_disk,
+    initialise,
     open_chain,
 )
 from vmbackup_core.stores.memory import MemoryStore
@@ -154,12 +154,24 @@ class Bench:
         return [each.name for each in self.store.list(prefix)]
 
 
+class StandingClock:
+    """A clock that shows one moment."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+    def monotonic_s(self) -> float:
+        return 0.0
+
+
+def new_bench() -> Bench:
+    """Return one with a repository that nothing is in yet."""
+    store, key = MemoryStore(), RepositoryKey(bytes(range(32)))
+    return Bench(store, key, initialise(store, key, appliance_id="home", clock=StandingClock()))
+
+
 def copy_of(store: Store) -> MemoryStore:
     copied = MemoryStore()
     for each in store.list(""):
         copied.put_new(each.name, store.get(each.name))
     return copied
-
-
-def digest_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -12,23 +12,17 @@ from tests.unit.repository.bench import (
     Bench,
     MemoryDisk,
     MemorySink,
+    new_bench,
     noise,
     run_id,
     whole,
 )
-from tests.unit.repository.conftest import StandingClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.extents import Extent, aligned
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository import Progress, RepositoryKey, back_up_disk, initialise
-from vmbackup_core.stores.memory import MemoryStore
+from vmbackup_core.repository import Progress, back_up_disk
 
 TEXT = b"".join(b"line %d of a log that compresses well\n" % n for n in range(4000))
-
-
-def new_bench() -> Bench:
-    store, key = MemoryStore(), RepositoryKey(bytes(range(32)))
-    return Bench(store, key, initialise(store, key, appliance_id="home", clock=StandingClock()))
 
 
 @st.composite
