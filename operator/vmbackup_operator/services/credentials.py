@@ -24,6 +24,15 @@ def _has(names: tuple[str, ...]) -> bool:
     return all(os.environ.get(name) for name in names)
 
 
+def ca_file() -> str | None:
+    """Return the file of CAs that the environment names, or None for the SDK's own list.
+
+    Asynchronous clients find it by themselves; `requests`, under the synchronous ones, brings its
+    own list along.
+    """
+    return os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or None
+
+
 def _missing() -> PermanentError:
     return PermanentError(
         "no Azure identity: set AZURE_TENANT_ID and AZURE_CLIENT_ID, and either"
@@ -44,7 +53,7 @@ def asynchronous_credential() -> AsyncTokenCredential:
 def synchronous_credential() -> TokenCredential:
     """Return the same identity for use in threads."""
     if _has(_FEDERATED):
-        return WorkloadIdentityCredential()
+        return WorkloadIdentityCredential(connection_verify=ca_file() or True)
     if _has(_SECRET):
-        return EnvironmentCredential()
+        return EnvironmentCredential(connection_verify=ca_file() or True)
     raise _missing()
