@@ -30,6 +30,9 @@ OUTCOMES = 64
 class Jobs(Protocol):
     """Where jobs come from."""
 
+    def renew(self, url: str) -> None:
+        """Go on by the SAS of *url*."""
+
     def receive(self) -> list[Received]:
         """Return new messages, leased; raise TransientError."""
 
@@ -45,6 +48,9 @@ class Jobs(Protocol):
 
 class Events(Protocol):
     """Where events go."""
+
+    def renew(self, url: str) -> None:
+        """Go on by the SAS of *url*."""
 
     def send(self, event: Event, job_id: JobId = ...) -> None:
         """Send *event*; raise TransientError."""
@@ -121,6 +127,9 @@ class Agent:
         header, lease = received.header, received.lease
         order = order_for(header, lease.dequeues, self._known)
         log.info("job %s, message %s: %s", header.job_id, header.sequence, order)
+        if job.conversation is not None and order in {"Begin", "Renew"}:
+            self._jobs.renew(job.conversation.jobs_url)
+            self._events.renew(job.conversation.events_url)
         match order:
             case "Begin":
                 self._held[job.job_id] = Held(job, header.sequence, lease)

@@ -65,9 +65,15 @@ class Inbox:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._queue = queue_client(settings.jobs_url)
+        self._url = settings.jobs_url
+        self._queue = queue_client(self._url)
         self._blobs = OverflowBlobs()
         self._refused = 0
+
+    def renew(self, url: str) -> None:
+        """Ask the queue by the SAS of *url* from here on."""
+        if url != self._url:
+            self._url, self._queue = url, queue_client(url)
 
     def receive(self) -> list[Received]:
         """Return what is new, leased; foreign and altered messages are counted and deleted."""
@@ -144,7 +150,13 @@ class Outbox:
         self._settings = settings
         self._key = settings.key
         self._numbers = numbers
-        self._queue = queue_client(settings.events_url)
+        self._url = settings.events_url
+        self._queue = queue_client(self._url)
+
+    def renew(self, url: str) -> None:
+        """Write to the queue by the SAS of *url* from here on."""
+        if url != self._url:
+            self._url, self._queue = url, queue_client(url)
 
     def send(self, event: Event, job_id: JobId = NO_JOB) -> None:
         """Send *event*; raise TransientError, and it may have arrived all the same."""

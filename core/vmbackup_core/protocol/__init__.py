@@ -19,6 +19,7 @@ from vmbackup_core.protocol.limits import PROTOCOL_VERSION
 from vmbackup_core.protocol.messages import (
     BackupJob,
     CommitKind,
+    ConversationAccess,
     DiskDone,
     DiskToBackUp,
     Done,
@@ -64,6 +65,7 @@ __all__ = [
     "BundleFile",
     "BundleList",
     "CommitKind",
+    "ConversationAccess",
     "Decision",
     "Direction",
     "DiskDone",

@@ -72,6 +72,18 @@ class RepositoryAccess(_Value, frozen=True):
         return f"RepositoryAccess({self.container_url.split('?', 1)[0]})"
 
 
+class ConversationAccess(_Value, frozen=True):
+    """Fresh ways to the worker's two queues, since a job may outlive the ones of its launch."""
+
+    jobs_url: Url
+    events_url: Url
+
+    @override
+    def __repr__(self) -> str:
+        """Leave out the SAS."""
+        return "ConversationAccess()"
+
+
 class BackupJob(_Message, frozen=True, tag="backup"):
     """Back up *disks*; the same job again, with a higher sequence number, brings fresh SAS."""
 
@@ -80,6 +92,7 @@ class BackupJob(_Message, frozen=True, tag="backup"):
     disks: Annotated[list[DiskToBackUp], msgspec.Meta(min_length=1, max_length=DISKS)]
     repository: RepositoryAccess
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
+    conversation: ConversationAccess | None = None
 
 
 class Shutdown(_Message, frozen=True, tag="shutdown"):

@@ -41,6 +41,7 @@ class Cloud:
     name: str
     seen: list[tuple[Header, Event]] = field(default_factory=list)
     _sequence: int = 0
+    _rotations: int = 0
 
     @property
     def worker_id(self) -> WorkerId:
@@ -64,13 +65,19 @@ class Cloud:
         self.queues.create_queue(self.jobs_queue)
         self.queues.create_queue(self.events_queue)
 
+    def rotate_events_queue(self) -> None:
+        """Take the events queue away and make another: the SAS of the old one is of no use."""
+        self.queues.delete_queue(self.events_queue)
+        self._rotations += 1
+        self.queues.create_queue(self.events_queue)
+
     @property
     def jobs_queue(self) -> str:
         return f"jobs-{self.name}"
 
     @property
     def events_queue(self) -> str:
-        return f"events-{self.name}"
+        return f"events-{self.name}-{self._rotations}"
 
     @property
     def jobs_url(self) -> str:

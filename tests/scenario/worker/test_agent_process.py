@@ -14,6 +14,7 @@ from tests.scenario.worker.backup_case import MIB, BackupCase
 from tests.scenario.worker.cloud import Cloud, job_id, until
 from vmbackup_core.ids import CommitSlot, JobId, WorkerId
 from vmbackup_core.protocol import (
+    ConversationAccess,
     Done,
     Failed,
     Header,
@@ -170,6 +171,25 @@ def test_a_revoked_export_goes_on_with_the_sas_of_a_newer_message(
     assert backup.restored(done) == [host.disk for host in backup.hosts]
     assert backup.bytes_read() == backup.bytes_allocated()
     until(lambda: cloud.jobs_left() == 0)
+
+
+def test_a_job_that_outlives_the_queues_sas_is_told_by_fresh_ones(
+    cloud: Cloud, agent: AgentProcess, backup: BackupCase
+) -> None:
+    cloud.make_queues()
+    host = backup.hosts[0]
+    host.hold_from = 20 * MIB
+    events_url = cloud.events_url
+    agent.start()
+    cloud.send(backup.job())
+    assert host.held.wait(60)
+    cloud.rotate_events_queue()
+    fresh = ConversationAccess(cloud.jobs_url, cloud.events_url)
+    assert fresh.events_url != events_url
+    cloud.send(msgspec.structs.replace(backup.job(), conversation=fresh))
+    host.gate.set()
+
+    cloud.wait_for(Done)
 
 
 def test_a_revoked_export_without_a_newer_message_fails_and_may_be_asked_again(

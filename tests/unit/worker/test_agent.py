@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from typing_extensions import override
 
@@ -17,6 +18,7 @@ from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
+    ConversationAccess,
     Done,
     Event,
     Failed,
@@ -43,6 +45,11 @@ class MemoryJobs(Jobs):
     deleted: list[str] = field(default_factory=list)
     given_back: list[str] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
+    urls: list[str] = field(default_factory=list)
+
+    @override
+    def renew(self, url: str) -> None:
+        self.urls.append(url)
 
     def put(
         self, message: str, job: Job | PermanentError, sequence: int, dequeues: int = 1
@@ -81,6 +88,11 @@ class MemoryEvents(Events):
 
     sent: list[tuple[JobId, Event]] = field(default_factory=list)
     broken: int = 0
+    urls: list[str] = field(default_factory=list)
+
+    @override
+    def renew(self, url: str) -> None:
+        self.urls.append(url)
 
     @override
     def send(self, event: Event, job_id: JobId = NO_JOB) -> None:
@@ -212,6 +224,18 @@ def test_fresh_credentials_reach_the_running_job_and_their_message_takes_over(
     assert bench.desk.begun[0].renewed == [job(sas="fresh")]
     bench.desk.begun[0].end()
     bench.until(lambda: bench.jobs.deleted == ["m1", "m2"])
+
+
+def test_fresh_ways_to_the_queues_are_taken_from_the_newest_message_only(bench: Bench) -> None:
+    fresh = ConversationAccess("https://home/jobs?sig=2", "https://home/events?sig=2")
+    stale = ConversationAccess("https://home/jobs?sig=1", "https://home/events?sig=1")
+    bench.jobs.put("m2", msgspec.structs.replace(job(), conversation=fresh), 2)
+    bench.until(lambda: bench.desk.begun)
+    bench.jobs.put("m1", msgspec.structs.replace(job(), conversation=stale), 1)
+    bench.until(lambda: bench.jobs.deleted)
+
+    assert (bench.jobs.urls, bench.events.urls) == ([fresh.jobs_url], [fresh.events_url])
+    bench.desk.begun[0].end()
 
 
 def test_an_older_message_of_a_running_job_is_dropped(bench: Bench) -> None:
