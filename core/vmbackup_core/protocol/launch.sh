@@ -35,8 +35,11 @@ def download(name):
             seen = "HTTP %d" % error.code
             if error.code in (400, 401, 404, 416):
                 break
-        except OSError as error:  # no name, no way, a cut connection; its text holds no URL
-            seen = type(getattr(error, "reason", error)).__name__
+        except OSError as error:  # no name, no way, a cut connection
+            cause = getattr(error, "reason", error)
+            seen = type(cause).__name__  # its text could hold the URL
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                break
         if attempt < ATTEMPTS - 1:
             time.sleep(min(30, 2**attempt))
     end(3, "%s: download failed: %s" % (name, seen))

@@ -39,6 +39,7 @@ class Cloud:
     azurite: Azurite
     account: str
     name: str
+    ca: str | None = None
     seen: list[tuple[Header, Event]] = field(default_factory=list)
     _sequence: int = 0
     _rotations: int = 0
@@ -54,12 +55,16 @@ class Cloud:
     @property
     def blobs(self) -> BlobServiceClient:
         url, key = self.azurite.blob_url(self.account), self.azurite.accounts[self.account]
-        return BlobServiceClient(url, credential=key, api_version=SERVICE_VERSION)
+        return BlobServiceClient(
+            url, credential=key, api_version=SERVICE_VERSION, connection_verify=self.ca or True
+        )
 
     @property
     def queues(self) -> QueueServiceClient:
         url, key = self.azurite.queue_url(self.account), self.azurite.accounts[self.account]
-        return QueueServiceClient(url, credential=key, api_version=SERVICE_VERSION)
+        return QueueServiceClient(
+            url, credential=key, api_version=SERVICE_VERSION, connection_verify=self.ca or True
+        )
 
     def make_queues(self) -> None:
         self.queues.create_queue(self.jobs_queue)
