@@ -17,8 +17,11 @@ def desired(plan: Plan) -> Iterator[Desired]:
     if not plan.private or not plan.is_home or same_id(home, appliance):
         return
     key = plan.home.names.key
-    yield Desired(_peering_id(home, f"vmb-to-appliance-{key}"), _body(appliance), needs=(home,))
-    yield Desired(_peering_id(appliance, f"vmb-to-home-{key}"), _body(home), needs=(home,))
+    there = _peering_id(home, f"vmb-to-appliance-{key}")
+    back = _peering_id(appliance, f"vmb-to-home-{key}")
+    yield Desired(there, _body(appliance), needs=(home,))
+    # While Azure is at one half, it refuses the other.
+    yield Desired(back, _body(home), needs=(home,), after=(there,))
 
 
 def _peering_id(network: ArmId, name: str) -> ArmId:

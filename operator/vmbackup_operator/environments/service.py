@@ -16,14 +16,18 @@ from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 #: Azure's words for an end that is none: asked for again, it usually succeeds.
 FAILED_STATES = frozenset({"failed", "canceled"})
 
-#: How long until a resource that is under way is looked at again.
+#: How long until a resource that Azure is busy with is looked at again.
 LOOK_AGAIN_S = 1.0
+
+#: And one that we asked for ourselves: asking for it again waits for its end.
+ASK_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
     """One resource as it should be, behind those that it needs.
 
+    Those in *needs* must be good, those in *after* only be finished with, whatever they wait for.
     One without *body* is never written, only looked at; where it is absent that is a failure, or,
     where somebody else of ours makes it, waited for.
     """
@@ -31,6 +35,7 @@ class Desired:
     id: ArmId
     body: Body | None
     needs: tuple[ArmId, ...] = ()
+    after: tuple[ArmId, ...] = ()
     absent: Literal["fail", "wait"] = "fail"
 
 

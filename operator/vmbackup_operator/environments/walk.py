@@ -16,10 +16,12 @@ from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.environments.plan import Plan
 from vmbackup_operator.environments.ports import Kind, ResourceManager
 from vmbackup_operator.environments.service import (
+    ASK_AGAIN_S,
     FAILED_STATES,
     LOOK_AGAIN_S,
     Desired,
     Service,
+    provisioned,
 )
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Outcome, Waiting
@@ -30,6 +32,7 @@ _BEGIN_WITHIN_S = 1.5
 
 # Azure's bad minute, where it did not say how long.
 _RETRY_S = 5.0
+_UNAVAILABLE = "AzureUnavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Line:
     id: ArmId
     condition: str
     outcome: Outcome
+    finished: bool
     written: bool
     error: PermanentError | TransientError | None = None
 
@@ -68,6 +72,7 @@ class Walk:
         }
         self._tasks: dict[ArmId, asyncio.Task[Line]] = {}
         self._written: set[ArmId] = set()
+        self._finished: set[ArmId] = set()
 
     async def run(self) -> list[Line]:
         """Return how every resource stands, in the table's order."""
@@ -85,28 +90,43 @@ class Walk:
             outcome, error = Failed(permanent.reason, str(permanent)), permanent
         except TransientError as transient:
             seconds = transient.retry_after_s or _RETRY_S
-            outcome, error = Waiting(seconds, str(transient), "AzureUnavailable"), transient
+            outcome, error = Waiting(seconds, str(transient), _UNAVAILABLE), transient
         return Line(
             kind=service.kind,
             id=desired.id,
             condition=service.condition,
             outcome=outcome,
+            finished=desired.id in self._finished,
             written=desired.id in self._written,
             error=error,
         )
 
     async def _settle(self, service: Service, desired: Desired, end: float) -> Outcome:
-        for need in desired.needs:
-            task = self._tasks.get(need)
-            if task is not None and not isinstance((await task).outcome, Done):
-                return Waiting(LOOK_AGAIN_S, f"{name_of(desired.id)} waits for {name_of(need)}")
+        missing = await self._missing(desired)
+        if missing is not None:
+            return Waiting(LOOK_AGAIN_S, f"{name_of(desired.id)} waits for {name_of(missing)}")
         body = self._confirmed.get(desired.id) or await self._look(service, desired, end)
         if body is None:
-            return Waiting(LOOK_AGAIN_S, f"{name_of(desired.id)} is not there yet")
+            ours = self._manager.under_way(desired.id)
+            seconds = ASK_AGAIN_S if ours else LOOK_AGAIN_S
+            return Waiting(seconds, f"{name_of(desired.id)} is not there yet")
+        if isinstance(provisioned(body), Done):
+            self._finished.add(desired.id)
         outcome = service.judge(body)
         if isinstance(outcome, Done):
             self._confirmed[desired.id] = body
         return outcome
+
+    async def _missing(self, desired: Desired) -> ArmId | None:
+        """Return a resource that has to be there before the desired one can be, or None."""
+        for need in (*desired.needs, *desired.after):
+            task = self._tasks.get(need)
+            line = None if task is None else await task
+            if line is None or isinstance(line.outcome, Done):
+                continue
+            if need in desired.needs or not line.finished:
+                return need
+        return None
 
     async def _look(self, service: Service, desired: Desired, end: float) -> Body | None:
         """Return the resource as it should be, or None where it is still on its way there."""
@@ -163,7 +183,11 @@ def _weight(outcome: Outcome) -> tuple[int, int]:
 
 
 def whole(lines: Iterable[Line]) -> Outcome:
-    """Return how it all stands: the first failure, else the soonest wait, else done."""
+    """Return how it all stands: the first failure, else the wait, else done.
+
+    Where Azure asked for patience it is obeyed, else what is soonest decides; the message is that
+    of what tells most.
+    """
     outcomes = [line.outcome for line in lines]
     failed = next((outcome for outcome in outcomes if isinstance(outcome, Failed)), None)
     if failed is not None:
@@ -172,5 +196,6 @@ def whole(lines: Iterable[Line]) -> Outcome:
     if not waits:
         return Done()
     telling = max(waits, key=_weight)
-    seconds = min(wait.seconds for wait in waits if _weight(wait) == _weight(telling))
+    asked = [wait.seconds for wait in waits if wait.reason == _UNAVAILABLE]
+    seconds = max(asked) if asked else min(wait.seconds for wait in waits)
     return Waiting(seconds, telling.message, telling.reason)
