@@ -67,13 +67,13 @@ def plan_disks(folder: Path) -> list[SeededDisk]:
     ]
 
 
-def make_disks(disks: list[SeededDisk]) -> None:
-    """Write the content of the VM's disks: a file system, random bytes and text, nothing."""
+def make_disks(disks: list[SeededDisk], data_bytes: int = 256 * MIB) -> None:
+    """Write the VM's disks: a file system, *data_bytes* of random bytes and text, nothing."""
     system, data, empty = disks
     system.path.parent.mkdir(parents=True, exist_ok=True)
     scratch = system.path.parent / "scratch"
     disk_images.make_file_system(system.path, system.size_bytes, scratch)
-    disk_images.make_data_disk(data.path, data.size_bytes, content_bytes=256 * MIB)
+    disk_images.make_data_disk(data.path, data.size_bytes, content_bytes=data_bytes)
     disk_images.make_empty_disk(empty.path, empty.size_bytes)
 
 

@@ -1,0 +1,105 @@
+"""The whole product on one stage: a real control plane, the simulated Azure, the operator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tools.bundle import build
+from tools.local_cloud import seed
+from tools.local_cloud.administrator import Administrator
+from tools.local_cloud.azure import simulated_azure
+from tools.local_cloud.control_plane import ControlPlane, control_plane
+from tools.local_cloud.disk_images import MIB
+from tools.local_cloud.installation import EXAMPLES, USER_NAMESPACE, Installation, install
+from tools.local_cloud.operator_process import OperatorProcess
+from tools.local_cloud.seed import SeededDisk
+from tools.local_cloud.toolchains import ROOT
+from tools.local_cloud.worker_python import worker_python
+
+#: How long one backup may take here before it counts as hung.
+SESSION_LIMIT_S = 400
+LOOK_S = 0.3
+
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a scenario plays on; the repository of the examples is applied."""
+
+    folder: Path
+    ready: dict[str, Any]
+    azure: Administrator
+    plane: ControlPlane
+    installation: Installation
+    disks: list[SeededDisk]
+
+    @property
+    def operator(self) -> OperatorProcess:
+        """The operator's process."""
+        return self.installation.operator
+
+    def get(self, *words: str) -> Any:
+        """Return what ``kubectl get`` finds in the user's namespace."""
+        return self.plane.administrator.get(*words, "--namespace", USER_NAMESPACE)
+
+    def create(self, kind: str, name: str, spec: dict[str, Any]) -> None:
+        """Create an object of ours in the user's namespace."""
+        self.plane.administrator.create(
+            {
+                "apiVersion": "vmbackup.dev/v1alpha1",
+                "kind": kind,
+                "metadata": {"name": name, "namespace": USER_NAMESPACE},
+                "spec": spec,
+            }
+        )
+
+    def condition(self, kind: str, name: str, type_: str) -> dict[str, Any]:
+        """Return what an object says under a condition's type, empty where it says nothing."""
+        said = self.get(kind, name).get("status", {}).get("conditions", [])
+        return next((entry for entry in said if entry["type"] == type_), {})
+
+    def outcome(self, session: str) -> dict[str, Any]:
+        """Return a session's status once it has an outcome."""
+        found: dict[str, Any] = eventually(
+            lambda: self.get("backupsession", session).get("status") or {},
+            lambda status: "outcome" in status,
+            f"{session} has an outcome",
+            SESSION_LIMIT_S,
+        )
+        return found
+
+
+def eventually(
+    look: Callable[[], Seen], is_so: Callable[[Seen], bool], what: str, limit_s: float = 60
+) -> Seen:
+    """Look until it is so, and return what was seen; fail with the last look after *limit_s*."""
+    deadline = time.monotonic() + limit_s
+    while not is_so(seen := look()):
+        assert time.monotonic() < deadline, f"never so: {what}; last seen {seen}"
+        time.sleep(LOOK_S)
+    return seen
+
+
+@contextmanager
+def a_stage(folder: Path) -> Iterator[Stage]:
+    """Run everything, seeded with a VM, with the examples' repository applied."""
+    bundle = folder / "bundle"
+    build(worker_python().version, bundle)
+    disks = seed.plan_disks(folder / "disks")
+    seed.make_disks(disks, data_bytes=32 * MIB)
+    with simulated_azure(folder / "azure", speed=60) as ready, control_plane() as plane:
+        azure = Administrator(ready)
+        seed.seed(azure, disks, ROOT / "docs" / "azure-role.json")
+        installation = install(plane, ready, bundle, folder / "operator")
+        try:
+            installation.operator.start()
+            plane.administrator.apply(EXAMPLES / "repository.yaml")
+            yield Stage(folder, ready, azure, plane, installation, disks)
+        finally:
+            installation.operator.stop()
