@@ -1,0 +1,303 @@
+"""What each rule of the CRDs forbids, a real API server refuses, and says why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import yaml
+
+from tests.cluster.crd_objects import (
+    ABSENT,
+    GROUP,
+    NETWORK,
+    RIGHT,
+    ROOT,
+    SUBSCRIPTION,
+    VM,
+    Writer,
+    changed,
+)
+from tools.local_cloud.control_plane import ControlPlane
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.cluster.connection import connected
+
+pytestmark = pytest.mark.control_plane
+
+OTHER = "22222222-2222-4333-8444-555555555555"
+ZONE = "must be the name of an IANA time zone, as in Europe/Berlin"
+CRON = "must be five cron fields"
+A_VM = "must be the ARM id of a virtual machine"
+ADDRESSES = "must be an IPv4 range of /8 to /27"
+TOGETHER = "virtualNetworkId, workerSubnetId and endpointSubnetId are given together"
+SESSION = "a session cannot be changed, only cancelled; make another one"
+OWN_NETWORK = {
+    "virtualNetworkId": NETWORK,
+    "workerSubnetId": f"{NETWORK}/subnets/workers",
+    "endpointSubnetId": f"{NETWORK}/subnets/endpoints",
+}
+
+#: Kind, field, the value that makes a right object wrong, and what is said then.
+WRONG: list[tuple[str, str, object, str]] = [
+    # what is owed
+    *[(kind, "spec", ABSENT, "spec: Required value") for kind in RIGHT],
+    ("backuppolicies", "spec.repositoryRef", ABSENT, "spec.repositoryRef: Required value"),
+    ("backuppolicies", "spec.retention", ABSENT, "spec.retention: Required value"),
+    ("backuppolicies", "spec.unknown", 1, 'unknown field "spec.unknown"'),
+    # which VMs a policy names
+    ("backuppolicies", "metadata.name", "a" * 64, "a policy's name has 63 characters at most"),
+    ("backuppolicies", "spec.virtualMachines.ids", [], "should have at least 1 items"),
+    ("backuppolicies", "spec.virtualMachines.ids", [VM] * 2, "Duplicate value"),
+    (
+        "backuppolicies",
+        "spec.virtualMachines.ids",
+        [VM, VM.replace("web-01", "WEB-01")],
+        "each virtual machine can be named only once",
+    ),
+    ("backuppolicies", "spec.virtualMachines.ids", [f"{VM}-{n}" for n in range(101)], "Too many"),
+    ("backuppolicies", "spec.virtualMachines.ids", ["web-01"], A_VM),
+    ("backuppolicies", "spec.virtualMachines.ids", [f"{VM}/extensions/x"], A_VM),
+    ("backuppolicies", "spec.virtualMachines.ids", [f"{GROUP}/../rg-other{VM}"], A_VM),
+    ("backuppolicies", "spec.excludeDataDiskLuns", [64], "less than or equal to 63"),
+    ("backuppolicies", "spec.excludeDataDiskLuns", [1, 1], "Duplicate value"),
+    # when it does
+    *[
+        ("backuppolicies", "spec.schedule.cron", cron, CRON)
+        for cron in (
+            "30 1 * *",
+            "30 1 * * * *",
+            "60 1 * * *",
+            "30 24 * * *",
+            "30 1 32 * *",
+            "30 1 0 * *",
+            "30 1 * 13 *",
+            "30 1 * * 8",
+            "*/0 1 * * *",
+            "30 1 * FOO *",
+            "every day please",
+        )
+    ],
+    *[
+        ("backuppolicies", "spec.schedule.timeZone", zone, ZONE)
+        for zone in ("Europe/Atlantis", "Local")
+    ],
+    ("backuppolicies", "spec.schedule.timeZone", "+05:30", "spec.schedule.timeZone"),
+    ("backuppolicies", "spec.schedule.timeZone", "", "spec.schedule.timeZone"),
+    ("backuppolicies", "spec.schedule.timeZone", "../../etc/passwd", "spec.schedule.timeZone"),
+    ("backuppolicies", "spec.schedule.jitterSeconds", 3601, "less than or equal to 3600"),
+    ("backuppolicies", "spec.concurrencyPolicy", "Allow", 'supported values: "Forbid"'),
+    ("backuppolicies", "spec.maxConcurrentSessions", 0, "greater than or equal to 1"),
+    # how much it keeps
+    ("backuppolicies", "spec.retention.last", 0, "greater than or equal to 1"),
+    ("backuppolicies", "spec.snapshotsToKeep", 0, "greater than or equal to 1"),
+    ("backuppolicies", "spec.retry.limit", 11, "less than or equal to 10"),
+    # sessions
+    ("backupsessions", "spec.virtualMachineId", f"{GROUP}/providers/x", A_VM),
+    ("backupsessions", "spec.type", "Restore", 'supported values: "Backup", "Archive"'),
+    ("backupsessions", "spec.slot", "2026-11-22T01:30:00Z", "policyRef must name it"),
+    ("backupsessions", "spec.trigger", "now", "policyRef must name it"),
+    ("backupsessions", "spec.retention.last", 0, "greater than or equal to 1"),
+    # repositories
+    ("backuprepositories", "spec.storageAccountId", VM, "must be the ARM id of a storage account"),
+    ("backuprepositories", "spec.subscriptionId", OTHER, "storageAccountId must lie in"),
+    ("backuprepositories", "spec.container", "vm--backups", "should match"),
+    ("backuprepositories", "spec.container", "x", "should be at least 3 chars long"),
+    ("backuprepositories", "spec.region", "West Europe", "should match"),
+    ("backuprepositories", "spec.tier", "Archive", 'supported values: "Hot", "Cool", "Cold"'),
+    ("backuprepositories", "spec.encryptionKey.secretRef.name", "", "at least 1 chars long"),
+    # environments
+    ("regionenvironments", "spec.subscriptionId", "mine", "should match"),
+    *[
+        ("regionenvironments", "spec.network.addressPrefix", prefix, ADDRESSES)
+        for prefix in ("10.0.0.1/22", "10.0.0.0/28", "10.0.0.300/22", "fd00::/22")
+    ],
+    (
+        "regionenvironments",
+        "spec.network",
+        {**OWN_NETWORK, "addressPrefix": "10.0.0.0/22"},
+        "addressPrefix is for a network that is made",
+    ),
+    ("regionenvironments", "spec.network", {"virtualNetworkId": NETWORK}, TOGETHER),
+    (
+        "regionenvironments",
+        "spec.network",
+        {**OWN_NETWORK, "workerSubnetId": f"{NETWORK}2/subnets/workers"},
+        "must be subnets of virtualNetworkId",
+    ),
+    ("regionenvironments", "spec.dnsMode", "External", 'supported values: "Managed"'),
+    ("regionenvironments", "spec.deletionPolicy", "Delete", 'supported values: "Retain"'),
+    ("regionenvironments", "spec.crossSubscriptionExport", "Public", 'supported values: "Refuse"'),
+    ("regionenvironments", "spec.networkSecurityGroupId", VM, "a network security group"),
+    # recovery points
+    ("recoverypoints", "spec.runId", "latest", "should match"),
+    ("recoverypoints", "spec.disks", [], "should have at least 1 items"),
+    # restores
+    ("restoresessions", "spec.mode", "Disks", "are for mode VirtualMachine"),
+    ("restoresessions", "spec.target.subscriptionId", OTHER, "subnetId must lie in subscriptionId"),
+    ("restoresessions", "spec.target.resourceGroup", "a/../b", "should match"),
+    ("restoresessions", "spec.target.zone", "one", "should match"),
+]
+
+REPOSITORY = "where a repository lies cannot be changed"
+ENVIRONMENT = "subscriptionId and region cannot be changed"
+POINT = "a recovery point cannot be changed"
+
+#: Kind, field, what an existing object's field cannot become, and what is said then.
+FIXED: list[tuple[str, str, object, str]] = [
+    *[
+        ("backuppolicies", "spec.repositoryRef", reference, "repositoryRef cannot be changed")
+        for reference in ({"name": "other"}, {"namespace": "other"})
+    ],
+    ("backuppolicies", "spec.repositoryRef", ABSENT, "spec.repositoryRef: Required value"),
+    *[
+        ("backupsessions", f"spec.{field}", value, SESSION)
+        for field, value in (
+            ("type", "Archive"),
+            ("virtualMachineId", f"{VM}2"),
+            ("repositoryRef", {"name": "other"}),
+            ("retention", {"last": 3}),
+            ("snapshotsToKeep", 3),
+            ("retryLimit", 1),
+            ("retryBackoffSeconds", 1),
+            ("policyRef", {"name": "nightly"}),
+            ("startBefore", "2026-11-22T01:30:00Z"),
+            ("excludeDataDiskLuns", [1]),
+        )
+    ],
+    *[
+        ("backuprepositories", f"spec.{field}", value, REPOSITORY)
+        for field, value in (
+            (
+                "storageAccountId",
+                f"{GROUP}/providers/Microsoft.Storage/storageAccounts/other",
+            ),
+            ("container", "other"),
+            ("region", "uksouth"),
+        )
+    ],
+    ("regionenvironments", "spec.region", "uksouth", ENVIRONMENT),
+    ("regionenvironments", "spec.subscriptionId", OTHER, ENVIRONMENT),
+    ("recoverypoints", "spec.runId", "f" * 32, POINT),
+    ("recoverypoints", "spec.storedBytes", 1, POINT),
+    ("restoresessions", "spec.overwrite", True, SESSION),
+    ("restoresessions", "spec.target.region", "uksouth", SESSION),
+    *[(kind, "spec", ABSENT, "spec: Required value") for kind in RIGHT],
+]
+
+
+#: Messages that have a test of their own below.
+ELSEWHERE = ("cancel cannot be taken back", "an outcome is final", "not by both")
+
+
+def messages_in(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (rule["message"] for rule in value.get("x-kubernetes-validations", ()))
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from messages_in(inner)
+
+
+def test_every_rule_is_tried() -> None:
+    tried = [*(row[3] for row in (*WRONG, *FIXED)), *ELSEWHERE]
+    messages = {
+        message
+        for path in (ROOT / "crds").glob("*.yaml")
+        for message in messages_in(yaml.safe_load(path.read_text()))
+    }
+
+    assert not [one for one in messages if not any(said in one for said in tried)]
+
+
+@pytest.fixture
+async def writer(served: ControlPlane, namespace: str) -> AsyncIterator[Writer]:
+    async with connected(str(served.administrator.kubeconfig)) as connection:
+        yield Writer(connection, namespace)
+
+
+def numbered(rows: list[tuple[str, str, object, str]]) -> list[str]:
+    return [f"{number}-{kind}-{field}" for number, (kind, field, *_) in enumerate(rows)]
+
+
+@pytest.mark.parametrize(("kind", "field", "value", "said"), WRONG, ids=numbered(WRONG))
+async def test_a_wrong_object_is_refused_and_told_why(
+    writer: Writer, kind: str, field: str, value: object, said: str
+) -> None:
+    await writer.create(kind, RIGHT[kind], dry=True)  # so it is this field that is refused
+    with pytest.raises(PermanentError, match=re.escape(said)):
+        await writer.create(kind, changed(RIGHT[kind], field, value), dry=True)
+
+
+@pytest.mark.parametrize(("kind", "field", "value", "said"), FIXED, ids=numbered(FIXED))
+async def test_what_is_fixed_cannot_be_changed(
+    writer: Writer, kind: str, field: str, value: object, said: str
+) -> None:
+    await writer.create(kind, RIGHT[kind])
+    with pytest.raises(PermanentError, match=re.escape(said)):
+        await writer.merge(kind, field, value)
+
+
+async def test_a_slot_that_was_set_cannot_be_taken_away(writer: Writer) -> None:
+    of_slot = changed(RIGHT["backupsessions"], "spec.policyRef", {"name": "nightly"})
+    of_slot = changed(of_slot, "spec.slot", "2026-11-22T01:30:00Z")
+    await writer.create("backupsessions", of_slot)
+    for field in ("slot", "policyRef"):
+        with pytest.raises(PermanentError, match=SESSION):
+            await writer.merge("backupsessions", f"spec.{field}", ABSENT)
+    with pytest.raises(PermanentError, match="by a slot or by a trigger, not by both"):
+        await writer.create("backupsessions", changed(of_slot, "spec.trigger", "x"), dry=True)
+
+
+@pytest.mark.parametrize("kind", ["backupsessions", "restoresessions"])
+async def test_cancelling_is_one_way(writer: Writer, kind: str) -> None:
+    await writer.create(kind, RIGHT[kind])
+    await writer.merge(kind, "spec.cancel", value=True)
+    for value in (False, ABSENT):
+        with pytest.raises(PermanentError, match="cancel cannot be taken back"):
+            await writer.merge(kind, "spec.cancel", value)
+
+
+@pytest.mark.parametrize("kind", ["backupsessions", "restoresessions"])
+async def test_an_outcome_is_final(writer: Writer, kind: str) -> None:
+    await writer.create(kind, RIGHT[kind])
+    await writer.merge(kind, "status.outcome", "Failed", part="/status")
+    for value in ("Succeeded", ABSENT):
+        with pytest.raises(PermanentError, match="an outcome is final"):
+            await writer.merge(kind, "status.outcome", value, part="/status")
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone"),
+    [
+        ("*/15 * * * *", "Etc/UTC"),
+        ("0 22 * * MON-FRI", "America/Argentina/Buenos_Aires"),
+        ("0,30 1-5/2 1,15 jan-jun 0-7", "Etc/GMT+5"),
+        ("5  4 * * sun", "UTC"),
+    ],
+)
+async def test_ordinary_schedules_are_accepted(writer: Writer, cron: str, zone: str) -> None:
+    schedule = {"cron": cron, "timeZone": zone}
+    policy = changed(RIGHT["backuppolicies"], "spec.schedule", schedule)
+
+    await writer.create("backuppolicies", policy, dry=True)
+
+
+@pytest.mark.parametrize(
+    "vm_id",
+    [
+        VM.upper().replace(SUBSCRIPTION.upper(), SUBSCRIPTION),
+        VM.replace("rg-production", "Grüppe_(1).x"),
+        VM.replace("resourceGroups", "resourcegroups"),
+    ],
+)
+async def test_arm_ids_are_accepted_as_azure_writes_them(writer: Writer, vm_id: str) -> None:
+    policy = changed(RIGHT["backuppolicies"], "spec.virtualMachines.ids", [vm_id])
+
+    await writer.create("backuppolicies", policy, dry=True)
+
+
+async def test_a_network_of_ones_own_is_accepted(writer: Writer) -> None:
+    own = changed(RIGHT["regionenvironments"], "spec.network", OWN_NETWORK)
+
+    await writer.create("regionenvironments", own, dry=True)

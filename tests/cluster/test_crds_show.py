@@ -1,0 +1,156 @@
+"""What people see of our objects by kubectl."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from tests.cluster.crd_objects import RIGHT, RUN
+from tools.local_cloud.control_plane import ControlPlane
+from tools.local_cloud.kubernetes_user import KubectlRefused
+from vmbackup_core.ids import RunId, WorkerId
+from vmbackup_operator.cluster.backup_sessions import StoredSessions
+from vmbackup_operator.cluster.connection import Connection
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.kinds import KINDS
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.progress import Progress
+from vmbackup_operator.model.session_findings import SessionWorker
+
+pytestmark = pytest.mark.control_plane
+
+BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+#: The columns of each kind, and those that -o wide adds.
+COLUMNS = {
+    "backuppolicies": (
+        "SCHEDULE ZONE SUSPENDED LAST SUCCESS READY REASON AGE",
+        "REPOSITORY NEXT LAST SESSION MESSAGE",
+    ),
+    "backupsessions": (
+        "VM TYPE PHASE PROGRESS READ STORED AGE",
+        "POLICY WORKER DURATION MESSAGE",
+    ),
+    "regionenvironments": ("REGION READY REASON AGE", "SUBSCRIPTION ACCOUNT MESSAGE"),
+    "backuprepositories": (
+        "CONTAINER REGION TIER POINTS READY REASON AGE",
+        "ACCOUNT KEY MESSAGE",
+    ),
+    "recoverypoints": ("VM TYPE CREATED SIZE STORED REPOSITORY", "EXPIRES RUN"),
+    "restoresessions": (
+        "RECOVERY POINT MODE PHASE PROGRESS AGE",
+        "RESOURCE GROUP DURATION MESSAGE",
+    ),
+}
+
+SHORT_NAMES = {
+    "bpol": "BackupPolicy",
+    "bses": "BackupSession",
+    "renv": "RegionEnvironment",
+    "brepo": "BackupRepository",
+    "rp": "RecoveryPoint",
+    "rses": "RestoreSession",
+}
+
+
+@pytest.fixture
+def filled(installed: ControlPlane, namespace: str) -> ControlPlane:
+    """The control plane with one object of each kind in the test's namespace."""
+    for manifest in RIGHT.values():
+        document = json.dumps(manifest)
+        installed.administrator.kubectl("create", "-n", namespace, "-f", "-", given=document)
+    return installed
+
+
+async def complete(stored: StoredSessions, namespace: str) -> BackupSession:
+    session = await stored.find(ObjectKey(namespace, "right"))
+    assert session is not None
+    return await stored.write_status(
+        replace(
+            session,
+            status=BackupSessionStatus(
+                run_id=RunId(RUN),
+                outcome="Succeeded",
+                start_time=BEGAN,
+                completion_time=BEGAN + timedelta(seconds=192),
+                message="stored",
+                conditions=(Condition("Complete", "True", "Stored", "", BEGAN),),
+                progress=Progress(100, 1_288_490_189, 1_288_490_189, 325_058_560),
+                worker=SessionWorker(WorkerId("w-0123"), "vm", "jobs"),
+            ),
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_the_columns_of_a_kind(filled: ControlPlane, namespace: str, kind: str) -> None:
+    narrow = filled.administrator.kubectl("get", kind, "-n", namespace).splitlines()[0]
+    wide = filled.administrator.kubectl("get", kind, "-n", namespace, "-o", "wide").splitlines()[0]
+
+    assert narrow.split() == ["NAME", *COLUMNS[kind][0].split()]
+    assert wide.split() == [*narrow.split(), *COLUMNS[kind][1].split()]
+
+
+async def test_a_session_that_ended_reads_well(
+    filled: ControlPlane, connection: Connection, namespace: str
+) -> None:
+    await complete(StoredSessions(connection), namespace)
+    words = ("get", "bses", "-n", namespace, "--no-headers", "-o", "wide")
+
+    line = " ".join(filled.administrator.kubectl(*words).split())
+    assert line.startswith("right web-01 Backup Complete 100% 1.2 GiB 310 MiB ")
+    assert line.endswith(" w-0123 3m12s stored")
+
+
+async def test_sessions_are_selected_by_outcome(
+    filled: ControlPlane, connection: Connection, namespace: str
+) -> None:
+    def names(selector: str) -> str:
+        words = ("get", "bses", "-n", namespace, "-o", "name", f"--field-selector={selector}")
+        return filled.administrator.kubectl(*words).strip()
+
+    assert names("status.outcome=") == "backupsession.vmbackup.dev/right"
+    assert names("status.outcome=Succeeded") == ""
+    await complete(StoredSessions(connection), namespace)
+
+    assert names("status.outcome=") == ""
+    assert names("status.outcome=Succeeded") == "backupsession.vmbackup.dev/right"
+
+
+async def test_waiting_for_complete_ends_with_success_only(
+    filled: ControlPlane, connection: Connection, namespace: str
+) -> None:
+    def wait(condition: str) -> str:
+        words = ("wait", f"--for=condition={condition}", "bses/right", "-n", namespace)
+        return filled.administrator.kubectl(*words, "--timeout=1s")
+
+    with pytest.raises(KubectlRefused, match="timed out"):
+        wait("Complete")
+    await complete(StoredSessions(connection), namespace)
+
+    assert "condition met" in wait("Complete")
+    with pytest.raises(KubectlRefused, match="timed out"):
+        wait("Failed")
+
+
+def test_short_names_and_the_category_find_every_kind(filled: ControlPlane, namespace: str) -> None:
+    # asks the API server again, whatever kubectl remembers of it
+    filled.administrator.kubectl("api-resources", "--cached=false")
+    for short, kind in SHORT_NAMES.items():
+        (found,) = filled.administrator.get(short, "-n", namespace)["items"]
+        assert found["kind"] == kind
+
+    everything = filled.administrator.get("vmbackup", "-n", namespace)["items"]
+    assert sorted(one["kind"] for one in everything) == sorted(kind.kind for kind in KINDS)
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_kubectl_explains_every_kind(served: ControlPlane, kind: str) -> None:
+    explained = served.administrator.kubectl("explain", f"{kind}.spec")
+
+    assert "DESCRIPTION" in explained
+    assert "<empty>" not in explained

@@ -1,0 +1,130 @@
+"""Which folder may know which library, and how the source is laid out."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE_ROOTS = ("core", "operator", "simulator", "worker_agent")
+OURS = {"azure_simulator", "vmbackup_core", "vmbackup_operator", "vmbackup_worker"}
+OPERATOR = "operator/vmbackup_operator"
+
+#: How values are written down, anywhere.
+VALUES = {"msgspec", "typing_extensions"}
+SEALING = {"cryptography"}
+
+#: What each folder may import beside the standard library and us; import-linter holds who of us may
+#: import whom, but it cannot tell azure.mgmt from azure.storage.
+MAY_IMPORT = {
+    "core/vmbackup_core/protocol": VALUES | SEALING,
+    "core/vmbackup_core/repository": VALUES | SEALING | {"blake3", "zstandard"},
+    "core/vmbackup_core/stores": VALUES | {"azure.core", "azure.storage.blob"},
+    f"{OPERATOR}/model": VALUES,
+    f"{OPERATOR}/reconciling": VALUES,
+    f"{OPERATOR}/sessions": VALUES | SEALING,
+    f"{OPERATOR}/environments": VALUES,
+    f"{OPERATOR}/policies": VALUES | {"cronsim"},
+    f"{OPERATOR}/repositories": VALUES,
+    f"{OPERATOR}/services": VALUES
+    | SEALING
+    | {"aiohttp", "azure.core", "azure.identity", "azure.mgmt", "azure.storage"},
+    f"{OPERATOR}/cluster": VALUES | {"aiohttp", "kubernetes.aio"},
+    f"{OPERATOR}/handlers": VALUES | {"aiohttp", "kopf"},
+    "worker_agent/vmbackup_worker": VALUES
+    | {"azure.core", "azure.storage.blob", "azure.storage.queue", "urllib3"},
+    "simulator/azure_simulator": VALUES | SEALING | {"aiohttp", "trustme", "yarl"},
+}
+
+MAX_LINES = 400
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_a_folder_imports_only_what_it_may(folder: str) -> None:
+    allowed = MAY_IMPORT[folder]
+    strays = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules(folder)
+        for name in imports_of(path)
+        if name.split(".")[0] not in OURS | set(sys.stdlib_module_names)
+        and not any(f"{name}.".startswith(f"{prefix}.") for prefix in allowed)
+    }
+
+    assert not strays
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_what_is_ruled_about_is_there(folder: str) -> None:
+    assert list(modules(folder))
+
+
+@pytest.mark.parametrize("root", SOURCE_ROOTS)
+def test_a_source_root_holds_one_package_and_is_none(root: str) -> None:
+    """`operator/__init__.py` would hide the standard library's module: Python would not start."""
+    assert not (ROOT / root / "__init__.py").exists()
+    assert len(list((ROOT / root).glob("*/__init__.py"))) == 1
+
+
+@pytest.mark.parametrize("name", ["azure", "kubernetes", "queue", "types"])
+def test_no_folder_hides_a_library(name: str) -> None:
+    assert not [
+        str(path)
+        for root in (*SOURCE_ROOTS, "tests", "tools")
+        for path in (ROOT / root).rglob(name)
+        if path.is_dir() and any(path.glob("*.py"))
+    ]
+
+
+@pytest.mark.parametrize("name", ["utils", "util", "helpers", "common", "base", "manager", "misc"])
+def test_no_module_is_a_drawer(name: str) -> None:
+    everywhere = (*SOURCE_ROOTS, "tests", "tools")
+    assert not [str(path) for path in modules(*everywhere) if name in (path.stem, path.parent.name)]
+
+
+def test_no_module_is_long() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in modules(*SOURCE_ROOTS, "tests", "tools")
+        if (lines := len(path.read_text().splitlines())) > MAX_LINES
+    }
+
+    assert not long
+
+
+def test_every_module_begins_with_what_it_is_for() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in modules(*SOURCE_ROOTS, "tests", "tools")
+        if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+
+    assert not silent
+
+
+def test_nothing_is_patched_in_tests() -> None:
+    patched = "mock"
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path in modules("tests")
+        for name in imports_of(path)
+        if patched in name.split(".")
+    ]
+
+    assert not offenders

@@ -1,0 +1,85 @@
+"""What the documents name is there, and nothing is left half done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = (
+    "charts",
+    "core",
+    "crds",
+    "docs",
+    "examples",
+    "operator",
+    "simulator",
+    "tests",
+    "tools",
+    "worker_agent",
+)
+WRITTEN = {".md", ".py", ".sh", ".yaml", ".json"}
+
+#: Words that say "later"; written apart here, so that this module does not say them.
+UNFINISHED = re.compile("|".join((r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bXX" + r"X\b")))
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+EXAMPLE = re.compile(r"\bexamples/[\w./-]*\w")
+TARGET = re.compile(r"\bmake ([a-z]+)\b")
+
+
+def texts() -> Iterator[Path]:
+    yield from sorted(ROOT.glob("*.md"))
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*")):
+            inside = path.relative_to(ROOT).parts
+            if path.suffix in WRITTEN and not {"node_modules", "build"} & set(inside):
+                yield path
+
+
+DOCUMENTS = [path for path in texts() if path.suffix == ".md"]
+documents = pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS]
+)
+
+
+def test_nothing_is_left_for_later() -> None:
+    left = [str(path.relative_to(ROOT)) for path in texts() if UNFINISHED.search(path.read_text())]
+
+    assert not left
+
+
+@documents
+def test_links_lead_somewhere(path: Path) -> None:
+    broken = [
+        link for link in LINK.findall(path.read_text()) if not (path.parent / link.strip()).exists()
+    ]
+
+    assert not broken
+
+
+@documents
+def test_examples_that_are_named_are_there(path: Path) -> None:
+    missing = {name for name in EXAMPLE.findall(path.read_text()) if not (ROOT / name).exists()}
+
+    assert not missing
+
+
+@documents
+def test_commands_that_are_named_are_there(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    code = " ".join(re.findall(r"`[^`]+`|^```.*?^```", path.read_text(), re.MULTILINE | re.DOTALL))
+
+    assert set(TARGET.findall(code)) <= targets
+
+
+def test_every_example_is_explained() -> None:
+    silent = [
+        path.name
+        for path in (ROOT / "examples").glob("*.yaml")
+        if not path.read_text().startswith("# ")
+    ]
+
+    assert not silent
