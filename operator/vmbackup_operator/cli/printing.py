@@ -1,0 +1,65 @@
+"""Answers as people and programs read them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from vmbackup_core.repository import Progress
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write columns as wide as their widest cell."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        write_line("   ".join(cells).rstrip())
+
+
+def write_json(value: object) -> None:
+    """Write *value* as indented JSON."""
+    write_line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def write_line(text: str) -> None:
+    """Write one line to standard output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the largest unit of which there is at least one."""
+    amount, unit = float(count), 0
+    while amount >= 1024 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - by definition
+        amount /= 1024
+        unit += 1
+    return f"{count} B" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
+
+
+class ProgressLine:
+    """Shows on a terminal how far a transfer has come; elsewhere it is silent."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = 0.0
+        self._on = sys.stderr.isatty()
+
+    def show(self, progress: Progress) -> None:
+        """Replace what was shown, at most a few times a second."""
+        now = time.monotonic()
+        if not self._on or now - self._shown < 0.2:  # noqa: PLR2004 - as often as eyes follow
+            return
+        self._shown = now
+        done, total = size(progress.done_bytes), size(progress.total_bytes)
+        sys.stderr.write(f"\r{self._what}: {done} of {total}\x1b[K")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Leave nothing behind."""
+        if self._on and self._shown:
+            sys.stderr.write("\r\x1b[K")

@@ -1,0 +1,269 @@
+"""`vmbackup repository` on a directory: what it prints, what it writes, and how it fails."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.format.repository.golden import GoldenPoint, expected, repository_folder
+from vmbackup_core.repository import RepositoryKey
+from vmbackup_operator.cli import main
+
+GOLDEN = expected("1.0")
+FULL, INCREMENTAL = GOLDEN.points
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_text(f"{GOLDEN.key}\n")
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    copied = tmp_path / "repository"
+    shutil.copytree(repository_folder("1.0"), copied)
+    return copied
+
+
+class CommandLine:
+    """The program with what every command needs."""
+
+    def __init__(
+        self, repository: Path, key_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.repository, self.key_file, self._capsys = repository, key_file, capsys
+        self.address = str(repository)
+
+    def run(self, verb: str, *more: str) -> tuple[int, str, str]:
+        common = ["--repository", self.address, "--key-file", str(self.key_file)]
+        code = main(["repository", verb, *common, *more])
+        said = self._capsys.readouterr()
+        return code, said.out, said.err
+
+
+@pytest.fixture
+def line(repository: Path, key_file: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(repository, key_file, capsys)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_list_shows_a_line_for_each_point(line: CommandLine) -> None:
+    code, out, err = line.run("list")
+
+    head, *rows = out.splitlines()
+    assert (code, err) == (0, "")
+    assert head.split() == ["RUN", "VM", "CREATED", "KIND", "DISKS", "SIZE", "STORED"]
+    assert [row.split()[0] for row in rows] == [FULL.run_id, INCREMENTAL.run_id]
+    assert "2026-11-22T12:00:00Z" in rows[0]
+
+
+def test_list_as_json_has_everything_of_a_point(line: CommandLine) -> None:
+    _, out, _ = line.run("list", "--output", "json")
+
+    points = json.loads(out)
+    assert [point["runId"] for point in points] == [FULL.run_id, INCREMENTAL.run_id]
+    assert points[0]["disks"][0]["sizeBytes"] == FULL.size_bytes
+    assert points[0]["retention"] == '{"daily":7}'
+
+
+@pytest.mark.parametrize("how", [[], ["--read-data"]], ids=["structure", "data"])
+def test_check_of_a_good_repository_finds_nothing(line: CommandLine, how: list[str]) -> None:
+    code, out, _ = line.run("check", *how)
+
+    assert code == 0
+    assert out.splitlines()[0].startswith("2 recovery points, 1 disks, 2 commits")
+    assert out.splitlines()[-1] == "nothing found"
+
+
+def test_check_names_what_is_damaged_and_exits_with_3(line: CommandLine) -> None:
+    pack = next(name for name in GOLDEN.files if "/p/" in name)
+    path = line.repository / pack
+    content = bytearray(path.read_bytes())
+    content[100] ^= 4
+    path.write_bytes(content)
+
+    code, out, _ = line.run("check", "--read-data")
+    assert code == 3
+    assert f"DAMAGED {pack}: record 0 does not verify" in out
+
+    code, out, _ = line.run("check", "--read-data", "--output", "json")
+    assert code == 3
+    assert [each["object"] for each in json.loads(out)["findings"]] == [pack]
+
+
+def test_restoring_damage_exits_with_3_and_leaves_no_file(
+    line: CommandLine, tmp_path: Path
+) -> None:
+    pack = line.repository / next(name for name in GOLDEN.files if "/p/" in name)
+    pack.write_bytes(bytes(len(pack.read_bytes())))
+    to = tmp_path / "restored" / "os.img"
+
+    code, _, err = line.run("restore", "--point", FULL.run_id, "--disk", "os", "--to", str(to))
+
+    assert code == 3
+    assert pack.name in err
+    assert list(to.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("point", [FULL, INCREMENTAL], ids=["full", "incremental"])
+def test_restore_of_all_disks_writes_a_file_for_each(
+    line: CommandLine, tmp_path: Path, point: GoldenPoint
+) -> None:
+    to = tmp_path / "a" / "folder"
+
+    code, out, _ = line.run("restore", "--point", point.run_id, "--all", "--to", str(to))
+
+    assert code == 0
+    assert str(to / "os.img") in out
+    assert [path.name for path in to.iterdir()] == ["os.img"]
+    assert sha256(to / "os.img") == point.sha256
+
+
+def test_restored_files_are_sparse(line: CommandLine, tmp_path: Path) -> None:
+    to = tmp_path / "os.img"
+
+    line.run("restore", "--point", FULL.run_id, "--disk", "os", "--to", str(to))
+
+    used = to.stat().st_blocks * 512
+    assert to.stat().st_size == FULL.size_bytes
+    assert used < FULL.size_bytes / 2
+
+
+def test_restore_as_json_says_where_the_disks_are(line: CommandLine, tmp_path: Path) -> None:
+    _, out, _ = line.run(
+        "restore", "--point", FULL.run_id, "--all", "--to", str(tmp_path), "--output", "json"
+    )
+
+    assert json.loads(out) == [
+        {"disk": "os", "sizeBytes": FULL.size_bytes, "path": str(tmp_path / "os.img")}
+    ]
+
+
+def test_restore_never_replaces_a_file_unless_forced(line: CommandLine, tmp_path: Path) -> None:
+    to = tmp_path / "os.img"
+    to.write_text("precious")
+    arguments = ["restore", "--point", FULL.run_id, "--disk", "os", "--to", str(to)]
+
+    code, _, err = line.run(*arguments)
+    assert (code, err) == (1, f"vmbackup: {to} exists; --force replaces it\n")
+    assert to.read_text() == "precious"
+
+    code, _, _ = line.run(*arguments, "--force")
+    assert code == 0
+    assert sha256(to) == FULL.sha256
+
+
+def test_an_unknown_point_or_disk_is_named(line: CommandLine, tmp_path: Path) -> None:
+    nobody = "9" * 32
+    code, _, err = line.run("restore", "--point", nobody, "--all", "--to", str(tmp_path / "x"))
+    assert (code, err) == (1, f"vmbackup: the repository has no recovery point {nobody}\n")
+
+    code, _, err = line.run("restore", "--point", FULL.run_id, "--disk", "d", "--to", "x")
+    assert code == 1
+    assert "has 0 disks called d; it has os" in err
+
+
+def test_a_wrong_key_is_told(line: CommandLine) -> None:
+    line.key_file.write_text(RepositoryKey.generate().text)
+
+    code, _, err = line.run("list")
+
+    assert code == 1
+    assert err.startswith("vmbackup: the repository was made with the key")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"secret nonsense", "neither 64 hexadecimal digits nor base64", id="text"),
+        pytest.param(b"\xff\xfe" * 9, "neither 32 bytes nor text", id="bytes"),
+        pytest.param(None, "No such file", id="missing"),
+    ],
+)
+def test_what_is_no_key_file_is_told_but_not_shown(
+    line: CommandLine, content: bytes | None, said: str
+) -> None:
+    if content is None:
+        line.key_file.unlink()
+    else:
+        line.key_file.write_bytes(content)
+
+    code, _, err = line.run("list")
+
+    assert code == 1
+    assert said in err
+    assert "nonsense" not in err
+
+
+def test_a_key_file_may_hold_the_32_bytes_themselves(line: CommandLine) -> None:
+    line.key_file.write_bytes(RepositoryKey.parse(GOLDEN.key).secret)
+
+    assert line.run("list")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        pytest.param("/nowhere/at/all", "is no directory", id="no directory"),
+        pytest.param("https://a.blob.core.windows.net/", "no address of a", id="no container"),
+        pytest.param("ftp://host/c?sig=secret", "no address of a container", id="another scheme"),
+    ],
+)
+def test_an_address_that_makes_no_sense_is_told(line: CommandLine, address: str, said: str) -> None:
+    line.address = address
+
+    code, _, err = line.run("list")
+
+    assert code == 1
+    assert said in err
+    assert "secret" not in err
+
+
+def test_a_directory_without_a_repository_is_told(line: CommandLine, tmp_path: Path) -> None:
+    line.address = str(tmp_path)
+
+    code, _, err = line.run("list")
+
+    assert (code, err) == (1, "vmbackup: there is no repository here: no object named header\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param(["repository"], id="no verb"),
+        pytest.param(["repository", "list"], id="no repository"),
+        pytest.param(["repository", "delete"], id="unknown verb"),
+        pytest.param(
+            [
+                "repository",
+                "restore",
+                "--repository",
+                ".",
+                "--key-file",
+                "k",
+                "--to",
+                "x",
+                "--all",
+                "--point",
+                "../etc",
+            ],
+            id="no run id",
+        ),
+    ],
+)
+def test_what_is_not_understood_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
