@@ -64,8 +64,10 @@ class Exchange:
 
     @property
     def existing(self) -> Resource | None:
-        """The resource that the path names, where it is there."""
-        return self.cloud.resources.find(self.target.path)
+        """The resource that the path names, or whose action it names, where it is there."""
+        target = self.target
+        is_action = self.method == "POST" and not target.is_item
+        return self.cloud.resources.find(target.parent_path if is_action else target.path)
 
     def may(self, action: str, scope: str) -> bool:
         """Tell whether the caller may also do *action* at *scope*."""
