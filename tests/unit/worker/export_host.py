@@ -90,10 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(206, data, headers, send=len(data) // 2)
             self.close_connection = True
             return
-        self._answer(206, data, headers)
         if fault is None:
-            with self.host.lock:
+            with self.host.lock:  # before the answer: who has it may look at once
                 self.host.read.append((start, end + 1 - start))
+        self._answer(206, data, headers)
 
     def _range(self, header: str) -> tuple[int, int]:
         start, _, end = self.headers[header].removeprefix("bytes=").partition("-")
