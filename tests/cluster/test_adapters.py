@@ -73,7 +73,7 @@ def stored(connection: Connection) -> StoredSessions:
 def writes(plane: ControlPlane, namespace: str) -> int:
     """Return how many requests of the operator tried to write in *namespace*."""
     return sum(
-        entry["user"]["username"] == "system:serviceaccount:vmbackup-system:vmbackup-operator"
+        entry["user"].get("username") == "system:serviceaccount:vmbackup-system:vmbackup-operator"
         and entry["objectRef"].get("namespace") == namespace
         and entry["verb"] not in ("get", "list", "watch")
         for entry in plane.audited()

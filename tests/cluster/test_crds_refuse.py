@@ -125,6 +125,13 @@ WRONG: list[tuple[str, str, object, str]] = [
         {**OWN_NETWORK, "workerSubnetId": f"{NETWORK}2/subnets/workers"},
         "must be subnets of virtualNetworkId",
     ),
+    ("regionenvironments", "spec.network.virtualNetworkId", "vnet", "ARM id of a virtual network"),
+    (
+        "regionenvironments",
+        "spec.network.workerSubnetId",
+        "workers",
+        "must be the ARM id of a subnet",
+    ),
     ("regionenvironments", "spec.dnsMode", "External", 'supported values: "Managed"'),
     ("regionenvironments", "spec.deletionPolicy", "Delete", 'supported values: "Retain"'),
     ("regionenvironments", "spec.crossSubscriptionExport", "Public", 'supported values: "Refuse"'),
