@@ -25,6 +25,9 @@ from tools.local_cloud.worker_python import worker_python
 SESSION_LIMIT_S = 400
 LOOK_S = 0.3
 
+#: A subscription that the settings let the user name and that is not the appliance's.
+FOREIGN = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
+
 Seen = TypeVar("Seen")
 
 
@@ -96,7 +99,9 @@ def a_stage(folder: Path) -> Iterator[Stage]:
     with simulated_azure(folder / "azure", speed=60) as ready, control_plane() as plane:
         azure = Administrator(ready)
         seed.seed(azure, disks, ROOT / "docs" / "azure-role.json")
-        installation = install(plane, ready, bundle, folder / "operator")
+        installation = install(
+            plane, ready, bundle, folder / "operator", scopes=[f"/subscriptions/{FOREIGN}"]
+        )
         try:
             installation.operator.start()
             plane.administrator.apply(EXAMPLES / "repository.yaml")

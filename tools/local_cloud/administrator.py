@@ -97,3 +97,16 @@ class Administrator:
                 filter="resourceType eq 'Microsoft.Storage/storageAccounts'"
             )
             return [str(account.name) for account in found if account.location == region]
+
+    def hold(self, when: str, **match: str) -> str:
+        """Hold the next matching request *when* ``before`` or ``after`` it is applied."""
+        asked = {"match": match, "when": when, "times": 1}
+        return str(self.call("POST", "/holds", asked)["id"])
+
+    def caught(self, hold: str) -> int:
+        """Return how many requests a hold has caught."""
+        return int(self.call("GET", f"/holds/{hold}")["caught"])
+
+    def let_go(self, hold: str) -> None:
+        """Let what a hold has caught go on, and forget the hold."""
+        self.call("DELETE", f"/holds/{hold}")

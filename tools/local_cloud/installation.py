@@ -7,7 +7,7 @@ settings: those of examples/settings.yaml with the tenant and the bundle that ar
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,16 @@ class Installation:
 
 
 def install(
-    plane: ControlPlane, ready: Mapping[str, Any], bundle: Path, folder: Path
+    plane: ControlPlane,
+    ready: Mapping[str, Any],
+    bundle: Path,
+    folder: Path,
+    scopes: Sequence[str] = (),
 ) -> Installation:
-    """Install vmbackup with files of its own in *folder*; the operator is not started yet."""
+    """Install vmbackup with files of its own in *folder*; the operator is not started yet.
+
+    *scopes* may be backed up from the user's namespace beside those of the examples.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     plane.install_crds(ROOT / "crds")
     for namespace in (OPERATOR_NAMESPACE, USER_NAMESPACE):
@@ -51,16 +58,20 @@ def install(
     reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
     _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
     user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
-    settings = write_settings(folder / "settings.yaml", ready, bundle)
+    settings = write_settings(folder / "settings.yaml", ready, bundle, scopes)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
 
 
-def write_settings(path: Path, ready: Mapping[str, Any], bundle: Path) -> Path:
+def write_settings(
+    path: Path, ready: Mapping[str, Any], bundle: Path, scopes: Sequence[str]
+) -> Path:
     """Write the example's settings with the tenant and the bundle that are really there."""
     settings = example("settings.yaml")
     settings["appliance"]["tenantId"] = ready["tenantId"]
     settings["workers"]["bundle"] = str(bundle)
+    settings["tenancy"][0]["backupScopes"] += scopes
+    settings["tenancy"][0]["repositories"] = [f"{USER_NAMESPACE}/*"]
     path.write_text(yaml.safe_dump(settings))
     return path
 
