@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -90,6 +91,23 @@ class ControlPlane:
         self.administrator.apply(folder)
         established = ("--for=condition=Established", "--timeout=60s")
         self.administrator.kubectl("wait", *established, "-f", str(folder))
+        for path in sorted(folder.glob("*.yaml")):
+            self._wait_for_storage(yaml.safe_load(path.read_text())["spec"])
+
+    def _wait_for_storage(self, definition: dict[str, Any]) -> None:
+        """Wait until the objects of a CRD are listed: Established comes a moment before that."""
+        group, names = definition["group"], definition["names"]
+        path = f"/apis/{group}/{definition['versions'][0]['name']}/{names['plural']}?limit=1"
+        deadline = time.monotonic() + START_DEADLINE_S
+        while True:
+            try:
+                self.administrator.kubectl("get", "--raw", path)
+            except KubectlRefused:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def audited(self) -> list[dict[str, Any]]:
         """Return every request that was answered so far: who asked for what, what came back."""
