@@ -30,6 +30,10 @@ class StoredSessions:
             policy.namespace, selectors={"labelSelector": f"{POLICY_LABEL}={policy.name}"}
         )
 
+    async def all(self) -> Sequence[BackupSession]:
+        """Return every session, ended ones too."""
+        return await self._objects.listed()
+
     async def unfinished(self) -> Sequence[BackupSession]:
         """Return every session without an outcome, read from the API server."""
         return await self._objects.listed(selectors={"fieldSelector": "status.outcome="})

@@ -69,14 +69,19 @@ class WorkQueue(Generic[Key]):
         self._working: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
+        self._held: set[Key] = set()
+        self._tasks: list[asyncio.Task[None]] = []
         self._arrived = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
 
     def add(self, key: Key, *, priority: int = 10) -> None:
         """Have *key* looked at as soon as a worker is free; lower priorities first.
 
-        A key that waits for its time is woken, one that is worked on is looked at again after.
+        A key that waits for its time is woken, one that is worked on is looked at again after. Only
+        where the other side named a time (Retry-After) nobody is woken before it.
         """
+        if key in self._held:
+            return
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -95,7 +100,11 @@ class WorkQueue(Generic[Key]):
         if timer is not None:
             timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(seconds, lambda: self.add(key, priority=priority))
+        self._timers[key] = loop.call_later(seconds, self._due, key, priority)
+
+    def _due(self, key: Key, priority: int) -> None:
+        self._held.discard(key)
+        self.add(key, priority=priority)
 
     @property
     def idle(self) -> bool:
@@ -105,19 +114,24 @@ class WorkQueue(Generic[Key]):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Have the workers work for as long as the context lasts, and end them with it."""
-        tasks = [
+        self._tasks = [
             asyncio.create_task(self._work(), name=f"worker-{number}")
             for number in range(self._workers)
         ]
         try:
             yield
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
-            self._timers.clear()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End the workers in the middle of whatever they are at; may be called twice."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _offer(self, key: Key, priority: int) -> None:
         heapq.heappush(self._ready, (priority, next(self._order), key))
@@ -176,4 +190,7 @@ class WorkQueue(Generic[Key]):
         self._failures[key] = failures + 1
         delay_s = self._pace.delay_s(failures, retry_after_s, self._part())
         log.info("%s: again in %.1f s: %s", key, delay_s, str(error) or type(error).__name__)
+        if retry_after_s:
+            self._wanted.pop(key, None)
+            self._held.add(key)
         self.add_after(key, delay_s, priority=priority)

@@ -24,7 +24,7 @@ from vmbackup_operator.services.failures import translated
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.removal import gone
 from vmbackup_operator.sessions.ports import Workers as WorkersPort
-from vmbackup_operator.sessions.seen import RegionSeen, WorkerSeen, WorkerState, WorkerWanted
+from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState, WorkerWanted
 
 _ADMINISTRATOR = "vmbackup"
 _POWER = "powerstate/"
@@ -78,10 +78,10 @@ class Workers(WorkersPort):
         self._appliance_id = appliance_id
 
     @override
-    async def of_region(self, region: RegionSeen) -> Sequence[WorkerSeen]:
-        machines = self._clients.compute(region.subscription_id).virtual_machines
-        with translated(f"listing VMs in {region.resource_group}"):
-            listed = machines.list(region.resource_group, expand="instanceView")
+    async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
+        machines = self._clients.compute(subscription_id).virtual_machines
+        with translated(f"listing VMs in {resource_group}"):
+            listed = machines.list(resource_group, expand="instanceView")
             found = [msgspec.convert(vm.as_dict(), _Vm) async for vm in listed]
         ours = [vm for vm in found if self._ours(vm.tags) and WORKER_TAG in vm.tags]
         return sorted((_seen(vm) for vm in ours), key=lambda worker: worker.id)

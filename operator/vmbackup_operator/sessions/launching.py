@@ -6,7 +6,13 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from vmbackup_core.protocol import Launch, launch_parameters, launch_script, worker_key
+from vmbackup_core.protocol import (
+    ConversationAccess,
+    Launch,
+    launch_parameters,
+    launch_script,
+    worker_key,
+)
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import (
@@ -56,7 +62,7 @@ def is_unassigned(status: BackupSessionStatus) -> bool:
 
 async def _assigned(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
     """Give the session a worker that is idle, or the id of one to be made; nothing is asked yet."""
-    existing = await ground.workers.of_region(region)
+    existing = await ground.workers.of_group(region.subscription_id, region.resource_group)
     unfinished = await ground.sessions.unfinished()
     own = worker_id(run_of(session), session.status.attempt)
     chosen = choose_worker(existing, unfinished, session, region, own)
@@ -158,18 +164,16 @@ async def _sent(
     # Jobs that an earlier session left there are not this worker's any more.
     await ground.queues.clear(home.account, worker.jobs_queue)
     until = ground.credentials_until()
-    events = events_queue(ground.settings.appliance.id)
     container = await ground.signatures.container(region.account, bundle.container, "read", until)
-    jobs = await ground.signatures.queue(home.account, worker.jobs_queue, "take", until)
-    answers = await ground.signatures.queue(home.account, events, "send", until)
+    queues = await conversation(ground, home, worker)
     key = ground.ring.find(worker.key_id) or ground.ring.active
     launch = Launch(
         worker_id=worker.id,
         worker_key=worker_key(key.secret, worker.id),
         bundle_url=_folder_url(container.value, bundle.folder),
         bundle_sha256=bundle.list_sha256,
-        jobs_url=jobs.value,
-        events_url=answers.value,
+        jobs_url=queues.jobs_url,
+        events_url=queues.events_url,
     )
     await ground.commands.run(
         CommandWanted(
@@ -180,6 +184,17 @@ async def _sent(
             protected=launch_parameters(launch),
         )
     )
+
+
+async def conversation(
+    ground: Ground, home: RegionSeen, worker: SessionWorker
+) -> ConversationAccess:
+    """Return ways to the worker's two queues that are good for a while."""
+    until = ground.credentials_until()
+    events = events_queue(ground.settings.appliance.id)
+    jobs = await ground.signatures.queue(home.account, worker.jobs_queue, "take", until)
+    answers = await ground.signatures.queue(home.account, events, "send", until)
+    return ConversationAccess(jobs_url=jobs.value, events_url=answers.value)
 
 
 def _folder_url(container_url: str, folder: str) -> str:

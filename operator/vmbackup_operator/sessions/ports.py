@@ -98,8 +98,8 @@ class DiskAccesses(Protocol):
 class Workers(Protocol):
     """Worker VMs."""
 
-    async def of_region(self, region: RegionSeen) -> Sequence[WorkerSeen]:
-        """Return every worker VM of the appliance in the region, in order of id."""
+    async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
+        """Return every worker VM of the appliance in a region's group, in order of id."""
 
     async def find(self, vm_id: ArmId) -> WorkerSeen | None:
         """Return the worker, or None where there is no such VM."""

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from vmbackup_core.protocol import (
     BackupJob,
+    ConversationAccess,
     DiskToBackUp,
     Header,
     RepositoryAccess,
@@ -30,6 +31,7 @@ from vmbackup_operator.sessions.findings import (
     worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.launching import conversation
 from vmbackup_operator.sessions.seen import RegionSeen, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
 
@@ -99,7 +101,8 @@ async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) 
     repository = await ground.repositories.find(key)
     if repository is None:
         return Taken(status, TryAgain("RepositoryNotFound", f"BackupRepository {key} has gone"))
-    job = await _job(ground, session, repository, urls)
+    queues = await conversation(ground, home, worker)
+    job = await _job(ground, session, repository, urls, queues)
     sequence = worker.job_sequence + 1
     await _put(ground, home, worker, job, sequence)
     given = replace(worker, job_sequence=sequence, credentials_expire_at=ground.credentials_until())
@@ -107,7 +110,11 @@ async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) 
 
 
 async def _job(
-    ground: Ground, session: BackupSession, repository: BackupRepository, urls: dict[str, str]
+    ground: Ground,
+    session: BackupSession,
+    repository: BackupRepository,
+    urls: dict[str, str],
+    queues: ConversationAccess,
 ) -> BackupJob:
     run_id, found = run_of(session), repository_of(session)
     disks = snapshot_ids(ground.settings.appliance, session)
@@ -135,6 +142,7 @@ async def _job(
             for snapshot, disk in disks.items()
         ],
         repository=RepositoryAccess(container_url=container.value),
+        conversation=queues,
     )
 
 

@@ -266,3 +266,22 @@ async def test_ending_the_queue_ends_its_workers_and_timers() -> None:
 )
 def test_delays(failures: int, retry_after_s: float | None, part: float, delay_s: float) -> None:
     assert Pace().delay_s(failures, retry_after_s, part) == delay_s
+
+
+async def test_nobody_is_woken_before_the_time_that_the_other_side_named() -> None:
+    async def throttled(_key: str, count: int) -> Outcome:
+        if count == 1:
+            raise TransientError("429", retry_after_s=40)
+        return Done()
+
+    looks = Looks(throttled)
+    queue = WorkQueue(looks, part=lambda: 0.0)
+    async with queue.running():
+        queue.add("a")
+        await asyncio.sleep(5)
+        queue.add("a")
+        await asyncio.sleep(100)
+        queue.add("a")
+        await asyncio.sleep(100)
+
+    assert looks.times("a") == [0, 40, 105]

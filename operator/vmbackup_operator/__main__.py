@@ -1,0 +1,91 @@
+"""Starts the operator: python -m vmbackup_operator --config FILE."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.cluster.connection import connected
+from vmbackup_operator.handlers.health import served
+from vmbackup_operator.handlers.logs import log_to_stderr
+from vmbackup_operator.handlers.serving import watch
+from vmbackup_operator.settings import Settings, WrongSettings, load
+from vmbackup_operator.wiring import established, key_ring, running
+
+log = logging.getLogger(__name__)
+
+#: The exit code of a start that only somebody's hand can make succeed.
+WRONG_SETTINGS = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM; return the exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        settings = load(asked.config)
+    except WrongSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG_SETTINGS
+    log_to_stderr(asked.log_format, verbose=asked.verbose)
+    give_memory_back()
+    try:
+        asyncio.run(_run(settings, asked))
+    except PermanentError as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG_SETTINGS
+    return 0
+
+
+async def _run(settings: Settings, asked: argparse.Namespace) -> None:
+    """Wait until everything is there that is needed, then serve."""
+    instance = f"{socket.gethostname()}-{os.getpid()}"
+    host, _, port = asked.health.rpartition(":")
+    log.info("appliance %s in %s: starting", settings.appliance.id, settings.appliance.region)
+    async with (
+        served(host, int(port), asked.health_port_file) as health,
+        connected() as connection,
+    ):
+        await established(connection)
+        ring = await key_ring(settings, connection)
+        async with running(settings, ring, connection, instance) as operator:
+            await watch(operator, health.ready)
+    log.info("appliance %s: ended", settings.appliance.id)
+
+
+def give_memory_back() -> None:
+    """Have the C library return what importing the SDKs needed for a moment only: half of it."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        log.debug("this C library keeps the memory that imports needed")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vmbackup-operator", description="Backs up Azure VMs in private networks."
+    )
+    parser.add_argument("--config", type=Path, required=True, help="the settings, YAML or JSON")
+    parser.add_argument(
+        "--health",
+        default="127.0.0.1:0",
+        metavar="HOST:PORT",
+        help="where /livez and /readyz are served; port 0 takes a free one (default %(default)s)",
+    )
+    parser.add_argument(
+        "--health-port-file", type=Path, help="where the port of the health endpoint is written"
+    )
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.add_argument("--verbose", action="store_true", help="log for who looks for a fault")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""How log lines look: for people, or one JSON object each."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import Literal
+
+from typing_extensions import override
+
+LogFormat = Literal["text", "json"]
+
+#: They tell each request; what matters of it is told by us.
+_TALKATIVE = ("azure", "aiohttp", "urllib3", "kubernetes", "asyncio")
+
+
+def moment(record: logging.LogRecord) -> str:
+    """Return when the line was logged, in UTC to the millisecond."""
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{seconds}.{int(record.msecs):03d}Z"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object for each line."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "ts": moment(record),
+            "level": record.levelname.lower(),
+            "logger": record.name.removeprefix("vmbackup_operator."),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class TextLines(logging.Formatter):
+    """Time, level and message; UTC."""
+
+    converter = time.gmtime
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S"
+        )
+
+
+def log_to_stderr(form: LogFormat, *, verbose: bool) -> None:
+    """Write lines in *form* to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
+    )
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,71 @@
+"""What kopf calls when an object of ours was written: each handler has it looked at, no more.
+
+What to do is decided from what is stored, never from the event. Nothing here adds a finalizer or an
+annotation, and kopf keeps nothing: all handlers are of the plain event kind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+
+from vmbackup_operator.model.metadata import GROUP, POLICY_LABEL, VERSION, ObjectKey
+
+GONE = "DELETED"
+
+
+def key_of(namespace: str | None, name: str) -> ObjectKey:
+    """Return the object's key; all of ours are namespaced."""
+    if namespace is None:
+        raise AssertionError(f"{name} lies in no namespace")
+    return ObjectKey(namespace, name)
+
+
+@kopf.on.event(GROUP, VERSION, "backuppolicies")
+async def policy_seen(
+    type: str,  # noqa: A002 - kopf's own word
+    namespace: str | None,
+    name: str,
+    memo: kopf.Memo,
+    **_: Any,
+) -> None:
+    """Have the policy looked at."""
+    memo.operator.seen("BackupPolicy", key_of(namespace, name), gone=type == GONE)
+
+
+@kopf.on.event(GROUP, VERSION, "backupsessions")
+async def session_seen(
+    type: str,  # noqa: A002 - kopf's own word
+    namespace: str | None,
+    name: str,
+    labels: kopf.Labels,
+    memo: kopf.Memo,
+    **_: Any,
+) -> None:
+    """Have the session looked at; and its policy, which may have waited for it to end.
+
+    A session that has its outcome leaves what is watched, which is seen as its deletion.
+    """
+    memo.operator.seen("BackupSession", key_of(namespace, name))
+    policy = labels.get(POLICY_LABEL)
+    if type == GONE and policy is not None:
+        memo.operator.seen("BackupPolicy", key_of(namespace, policy))
+
+
+@kopf.on.event(GROUP, VERSION, "backuprepositories")
+async def repository_seen(namespace: str | None, name: str, memo: kopf.Memo, **_: Any) -> None:
+    """Have the repository looked at, and the policies that rest on it."""
+    memo.operator.seen("BackupRepository", key_of(namespace, name))
+
+
+@kopf.on.event(GROUP, VERSION, "regionenvironments")
+async def environment_seen(namespace: str | None, name: str, memo: kopf.Memo, **_: Any) -> None:
+    """Have the environment looked at."""
+    memo.operator.seen("RegionEnvironment", key_of(namespace, name))
+
+
+@kopf.on.event(GROUP, VERSION, "restoresessions")
+async def restore_seen(namespace: str | None, name: str, memo: kopf.Memo, **_: Any) -> None:
+    """Have the restore looked at."""
+    memo.operator.seen("RestoreSession", key_of(namespace, name))

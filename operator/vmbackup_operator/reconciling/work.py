@@ -1,0 +1,45 @@
+"""What the operator's work queue holds: an object that is to be looked at, by kind and name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from typing_extensions import override
+
+from vmbackup_operator.model.metadata import ObjectKey
+
+WorkKind = Literal[
+    "BackupPolicy",
+    "BackupSession",
+    "BackupRepository",
+    "RegionEnvironment",
+    "RestoreSession",
+    #: No object: the workers that no session needs any more.
+    "IdleWorkers",
+]
+
+#: Somebody waits for a restore; a policy is late by a second at worst.
+PRIORITIES: dict[WorkKind, int] = {
+    "RestoreSession": 0,
+    "BackupRepository": 5,
+    "BackupSession": 10,
+    "BackupPolicy": 10,
+    "RegionEnvironment": 20,
+    "IdleWorkers": 30,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Work:
+    """One object to be looked at."""
+
+    kind: WorkKind
+    key: ObjectKey
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+IDLE_WORKERS = Work("IdleWorkers", ObjectKey("", "all"))

@@ -1,0 +1,95 @@
+"""Workers that no session needs: stopped where they still run, deleted after their idle time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.naming import jobs_queue
+from vmbackup_operator.reconciling.outcome import Outcome, Waiting
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.seen import RegionSeen, WorkerSeen
+
+log = logging.getLogger(__name__)
+
+#: How often idle workers are looked for.
+LOOK_S = 300.0
+#: A worker may run without a session for this long: one session hands it to the next.
+HANDOVER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerGroup:
+    """Where workers of a region are."""
+
+    subscription_id: str
+    resource_group: str
+
+
+class IdleWorkers:
+    """Looks after the workers of every region."""
+
+    def __init__(
+        self, ground: Ground, groups: Callable[[], Awaitable[Sequence[WorkerGroup]]]
+    ) -> None:
+        self._ground = ground
+        self._groups = groups
+
+    async def reconcile(self) -> Outcome:
+        """Have what is idle stopped or deleted; one pass over all regions."""
+        for group in await self._groups():
+            await self._look(group)
+        return Waiting(LOOK_S, "idle workers are looked for again")
+
+    async def _look(self, group: WorkerGroup) -> None:
+        # No session is given a worker meanwhile that is about to go.
+        async with self._ground.sharing:
+            workers = await self._ground.workers.of_group(
+                group.subscription_id, group.resource_group
+            )
+            if not workers:
+                return
+            unfinished = await self._ground.sessions.unfinished()
+            idle_for = timedelta(seconds=self._ground.settings.workers.idle_ttl_seconds)
+            now = self._ground.clock.now()
+            for worker in workers:
+                match fate(worker, unfinished, now, idle_for):
+                    case "stop":
+                        await self._ground.workers.deallocate(worker.vm_id)
+                    case "delete":
+                        await self._delete(worker)
+                    case "keep":
+                        continue
+
+    async def _delete(self, worker: WorkerSeen) -> None:
+        home = await self._ground.places.recall_home()
+        if not isinstance(home, RegionSeen):
+            return
+        # Its queue first: a worker that has gone would not lead to it any more.
+        await self._ground.queues.delete(home.account, jobs_queue(worker.id))
+        if await self._ground.workers.delete(worker.vm_id):
+            log.info("worker %s: deleted, nobody needed it", worker.id)
+
+
+def fate(
+    worker: WorkerSeen, unfinished: Iterable[BackupSession], now: datetime, idle_for: timedelta
+) -> Literal["keep", "stop", "delete"]:
+    """Return what is to become of *worker*."""
+    held = any(
+        session.status.worker is not None and session.status.worker.id == worker.id
+        for session in unfinished
+    )
+    if held:
+        return "keep"
+    if worker.state == "failed":
+        return "delete"
+    if worker.changed_at is None:
+        return "keep"
+    idle = now - worker.changed_at
+    if worker.state == "deallocated" and idle > idle_for:
+        return "delete"
+    return "stop" if worker.state == "running" and idle > HANDOVER else "keep"

@@ -1,0 +1,314 @@
+"""Puts the operator together: every adapter behind its port, every reconciler behind the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vmbackup_core.clock import Clock, SystemClock
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.cluster.backup_sessions import StoredSessions
+from vmbackup_operator.cluster.connection import Connection
+from vmbackup_operator.cluster.definitions import missing_definitions
+from vmbackup_operator.cluster.events import ToldEvents
+from vmbackup_operator.cluster.objects import Objects
+from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
+from vmbackup_operator.cluster.region_environments import StoredEnvironments
+from vmbackup_operator.cluster.secrets_by_name import NamedSecrets
+from vmbackup_operator.environments.reconciler import EnvironmentReconciler
+from vmbackup_operator.environments.regions import Regions as Environments
+from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.policies.reconciler import PolicyReconciler
+from vmbackup_operator.policies.standing import Surveyor
+from vmbackup_operator.reconciling.outcome import Outcome
+from vmbackup_operator.reconciling.queue import WorkQueue
+from vmbackup_operator.reconciling.work import IDLE_WORKERS, PRIORITIES, Work, WorkKind
+from vmbackup_operator.repositories.reconciler import RepositoryReconciler
+from vmbackup_operator.services.bundles import Bundles
+from vmbackup_operator.services.clients import Clients
+from vmbackup_operator.services.commands import Commands
+from vmbackup_operator.services.correlation import correlated
+from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
+from vmbackup_operator.services.data_plane import DataPlane
+from vmbackup_operator.services.disk_access_resources import DiskAccessResources
+from vmbackup_operator.services.disk_accesses import DiskAccesses
+from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.queues import Queues
+from vmbackup_operator.services.regions import Regions, Ways
+from vmbackup_operator.services.repositories import OpenRepositories, RecoveryPoints
+from vmbackup_operator.services.repository_stores import RepositoryStores
+from vmbackup_operator.services.resource_manager import ResourceManager
+from vmbackup_operator.services.signatures import Signatures
+from vmbackup_operator.services.snapshots import Snapshots
+from vmbackup_operator.services.virtual_machines import VirtualMachines
+from vmbackup_operator.services.workers import Workers
+from vmbackup_operator.sessions.ground import Ground, Pacing
+from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+from vmbackup_operator.sessions.intake import Intake, Surroundings
+from vmbackup_operator.sessions.keys import KeyRing, read_key_ring
+from vmbackup_operator.sessions.places import Places
+from vmbackup_operator.sessions.reconciler import SessionReconciler
+from vmbackup_operator.sessions.restores import RestoreReconciler
+from vmbackup_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Reconcile = Callable[[ObjectKey], Awaitable[Outcome]]
+
+#: How soon the API server, or a CRD that is not there yet, is asked again at the start.
+START_AGAIN_S = 2.0
+
+
+class Operator:
+    """The running operator, as the handlers and the health endpoint see it."""
+
+    def __init__(self) -> None:
+        self.queue: WorkQueue[Work] = WorkQueue(self._reconcile)
+        self._reconcilers: Mapping[WorkKind, Reconcile] = {}
+        self._policies: set[ObjectKey] = set()
+        self._ends: list[Callable[[], Awaitable[None]]] = []
+
+    async def end(self) -> None:
+        """End what runs in the background; asking twice is asking once."""
+        await self.queue.stop()
+        for end in self._ends:
+            await end()
+
+    def ends_with(self, end: Callable[[], Awaitable[None]]) -> None:
+        """Have *end* awaited when the operator ends."""
+        self._ends.append(end)
+
+    def serve(self, reconcilers: Mapping[WorkKind, Reconcile]) -> None:
+        """Have each kind's objects looked at by its reconciler."""
+        self._reconcilers = reconcilers
+
+    def seen(self, kind: WorkKind, key: ObjectKey, *, gone: bool = False) -> None:
+        """Have the object looked at: something happened to it, or to what it rests on."""
+        self.queue.add(Work(kind, key), priority=PRIORITIES[kind])
+        if kind == "BackupPolicy":
+            if gone:
+                self._policies.discard(key)
+            else:
+                self._policies.add(key)
+        if kind == "BackupRepository":
+            for policy in self._policies:
+                self.queue.add(Work("BackupPolicy", policy))
+
+    async def _reconcile(self, work: Work) -> Outcome:
+        with correlated() as correlation_id:
+            log.debug("%s: correlation id %s", work, correlation_id)
+            return await self._reconcilers[work.kind](work.key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Azure:
+    """What every adapter for Azure is made of."""
+
+    clients: Clients
+    operations: Operations
+    data_plane: DataPlane
+    stores: RepositoryStores
+
+
+@contextlib.asynccontextmanager
+async def _azure() -> AsyncIterator[_Azure]:
+    clients = Clients(asynchronous_credential())
+    azure = _Azure(
+        clients, Operations(), DataPlane(clients), RepositoryStores(synchronous_credential())
+    )
+    try:
+        yield azure
+    finally:
+        await azure.operations.close()
+        azure.stores.close()
+        await azure.data_plane.close()
+        await clients.close()
+
+
+async def established(connection: Connection) -> None:
+    """Return once the API server serves all six kinds; say what is missing meanwhile."""
+    said: Sequence[str] = ()
+    while True:
+        try:
+            missing = await missing_definitions(connection)
+        except TransientError as error:
+            log.warning("the API server does not answer: %s", error)
+            missing = ("?",)
+        if not missing:
+            return
+        if missing != said:
+            log.info("waiting for the CRDs %s", ", ".join(missing))
+            said = missing
+        await asyncio.sleep(START_AGAIN_S)
+
+
+async def key_ring(settings: Settings, connection: Connection) -> KeyRing:
+    """Return the appliance's key ring; raise PermanentError where its Secret holds none."""
+    reference = settings.appliance.key_ring.secret_ref
+    where = ObjectKey(reference.namespace, reference.name)
+    while True:
+        try:
+            values = await NamedSecrets(connection).find(where)
+        except TransientError as error:
+            log.warning("Secret %s: %s", where, error)
+            await asyncio.sleep(START_AGAIN_S)
+            continue
+        if values is None:
+            raise PermanentError(
+                f"appliance.keyRing.secretRef: there is no Secret {where}", reason="WrongSettings"
+            )
+        return read_key_ring(values, f"Secret {where}")
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, ring: KeyRing, connection: Connection, instance: str
+) -> AsyncIterator[Operator]:
+    """Build the operator and have it work for as long as the context lasts."""
+    clock = SystemClock()
+    async with _azure() as azure:
+        operator = Operator()
+        operator.ends_with(azure.operations.close)
+        parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
+        operator.serve(parts.reconcilers())
+        intake = asyncio.create_task(parts.intake.run(), name="events intake")
+        try:
+            async with operator.queue.running():
+                await _resync(operator, parts.sessions)
+                yield operator
+        finally:
+            intake.cancel()
+            await asyncio.gather(intake, return_exceptions=True)
+
+
+async def _resync(operator: Operator, sessions: StoredSessions) -> None:
+    """Have looked at what no watch will bring: ended sessions that still have something to undo."""
+    for session in await sessions.all():
+        if session.status.outcome is not None and FINALIZER in session.metadata.finalizers:
+            operator.seen("BackupSession", session.metadata.key)
+    operator.queue.add(IDLE_WORKERS, priority=PRIORITIES["IdleWorkers"])
+
+
+class _Parts:
+    """The operator's parts, each made once."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that the parts have in common
+        self,
+        settings: Settings,
+        ring: KeyRing,
+        clock: Clock,
+        connection: Connection,
+        azure: _Azure,
+        operator: Operator,
+        instance: str,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._operator = operator
+        self._azure = azure
+        appliance = settings.appliance
+        self.sessions = StoredSessions(connection)
+        self.policies = Objects(connection, BackupPolicy)
+        self.repositories = Objects(connection, BackupRepository)
+        self.restores = Objects(connection, RestoreSession)
+        self.environment_objects = StoredEnvironments(connection, settings.namespace)
+        self.secrets = NamedSecrets(connection)
+        self.events = ToldEvents(connection, clock, instance)
+        self.environments = Environments(
+            settings,
+            ResourceManager(azure.clients, azure.operations),
+            self.environment_objects,
+            clock,
+            lambda key: operator.seen("RegionEnvironment", key),
+        )
+        self.virtual_machines = VirtualMachines(azure.clients)
+        places = Places(appliance, Regions(self.environments), clock)
+        signatures = Signatures(azure.data_plane, clock)
+        queues = Queues(azure.data_plane, signatures)
+        wake = self._wake_session
+        self.intake = Intake(
+            appliance.id, ring, clock, Surroundings(queues, self.sessions, places, wake)
+        )
+        self.ground = Ground(
+            settings=settings,
+            ring=ring,
+            clock=clock,
+            pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
+            places=places,
+            virtual_machines=self.virtual_machines,
+            snapshots=Snapshots(azure.clients, azure.operations, clock, appliance.id),
+            disk_accesses=DiskAccesses(
+                DiskAccessResources(azure.clients), self.environments, appliance.id
+            ),
+            workers=Workers(azure.clients, azure.operations, appliance.id),
+            commands=Commands(azure.clients, azure.operations),
+            bundles=Bundles(
+                azure.data_plane,
+                signatures,
+                azure.operations,
+                clock,
+                settings.workers.bundle_path,
+            ),
+            signatures=signatures,
+            queues=queues,
+            points=RecoveryPoints(azure.stores, self.secrets, appliance.id),
+            sessions=self.sessions,
+            repositories=self.repositories,
+            point_objects=StoredRecoveryPoints(connection),
+            events=self.events,
+            wake=wake,
+            listen=self.intake.listen,
+        )
+
+    def reconcilers(self) -> Mapping[WorkKind, Reconcile]:
+        """Return who looks at each kind."""
+        settings, clock = self._settings, self._clock
+        idle = IdleWorkers(self.ground, self._worker_groups)
+
+        async def idle_workers(_key: ObjectKey) -> Outcome:
+            return await idle.reconcile()
+
+        return {
+            "BackupPolicy": PolicyReconciler(
+                settings,
+                clock,
+                self.policies,
+                self.sessions,
+                Surveyor(settings, clock, self.repositories, self.virtual_machines),
+                self.events,
+            ).reconcile,
+            "BackupSession": SessionReconciler(self.ground).reconcile,
+            "BackupRepository": RepositoryReconciler(
+                settings,
+                clock,
+                self.repositories,
+                self.secrets,
+                Ways(self.environments, settings.appliance),
+                OpenRepositories(self._azure.stores, settings.appliance.id, clock),
+            ).reconcile,
+            "RegionEnvironment": EnvironmentReconciler(
+                settings, self.environment_objects, self.environments, clock
+            ).reconcile,
+            "RestoreSession": RestoreReconciler(
+                settings.appliance.id, clock, self.restores
+            ).reconcile,
+            "IdleWorkers": idle_workers,
+        }
+
+    def _wake_session(self, key: ObjectKey) -> None:
+        self._operator.seen("BackupSession", key)
+
+    async def _worker_groups(self) -> Sequence[WorkerGroup]:
+        """Return where workers may be: the groups of the regions that were ever ready."""
+        environments = await self.environment_objects.list()
+        return [
+            WorkerGroup(environment.spec.subscription_id, environment.status.resource_group)
+            for environment in environments
+            if environment.status.resource_group is not None
+        ]
