@@ -41,12 +41,12 @@ class JsonLines(logging.Formatter):
 class TextLines(logging.Formatter):
     """Time, level and message; UTC."""
 
-    converter = time.gmtime
-
     def __init__(self) -> None:
-        super().__init__(
-            "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S"
-        )
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+
+    @override
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return moment(record)
 
 
 def log_to_stderr(form: LogFormat, *, verbose: bool) -> None:
