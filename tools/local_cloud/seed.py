@@ -79,14 +79,19 @@ def make_disks(disks: list[SeededDisk], data_bytes: int = 256 * MIB) -> None:
 
 def seed(azure: Administrator, disks: list[SeededDisk], role: Path) -> None:
     """Put all of it into the simulated Azure; *role* is the operator's role definition."""
-    azure.call("PUT", f"/subscriptions/{SUBSCRIPTION}")
-    _seed_appliance(azure)
-    _seed_repository(azure)
-    _seed_identity(azure, role)
+    seed_appliance(azure, role)
     _seed_vm(azure, disks)
 
 
-def _seed_appliance(azure: Administrator) -> None:
+def seed_appliance(azure: Administrator, role: Path) -> None:
+    """Put there what the appliance itself needs: its network, its identity, a repository."""
+    azure.call("PUT", f"/subscriptions/{SUBSCRIPTION}")
+    _seed_network(azure)
+    _seed_repository(azure)
+    _seed_identity(azure, role)
+
+
+def _seed_network(azure: Administrator) -> None:
     azure.arm(_APPLIANCE_GROUP, _GROUPS, {"location": HOME_REGION})
     azure.arm(
         APPLIANCE_NETWORK_ID, _NETWORK, _network(HOME_REGION, "10.240.0.0/16", "10.240.0.0/20")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,8 +28,13 @@ def session() -> aiohttp.ClientSession:
 
     Cookies are not kept, and bodies stay as they came: both are the SDK's business.
     """
+    # aiohttp's own context is made when it is imported, before anybody could name a CA file.
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
     return aiohttp.ClientSession(
-        trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        connector=connector,
+        trust_env=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
     )
 
 

@@ -1,7 +1,8 @@
 """Who we are to Azure: a workload's federated token, or the environment's client and secret.
 
 Asynchronous for Resource Manager and queues, synchronous for repositories, which are read in
-threads. Both find proxies and private CAs in the environment, as every SDK client here does.
+threads. Proxies are found in the environment by the SDK, a private CA by us: each of the SDK's two
+HTTP libraries has a list of its own.
 """
 
 from __future__ import annotations
@@ -25,11 +26,7 @@ def _has(names: tuple[str, ...]) -> bool:
 
 
 def ca_file() -> str | None:
-    """Return the file of CAs that the environment names, or None for the SDK's own list.
-
-    Asynchronous clients find it by themselves; `requests`, under the synchronous ones, brings its
-    own list along.
-    """
+    """Return the file of CAs that the environment names, or None for the SDK's own list."""
     return os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or None
 
 
@@ -44,9 +41,9 @@ def _missing() -> PermanentError:
 def asynchronous_credential() -> AsyncTokenCredential:
     """Return the credential that the environment describes."""
     if _has(_FEDERATED):
-        return AsyncWorkloadIdentityCredential()
+        return AsyncWorkloadIdentityCredential(connection_verify=ca_file() or True)
     if _has(_SECRET):
-        return AsyncEnvironmentCredential()
+        return AsyncEnvironmentCredential(connection_verify=ca_file() or True)
     raise _missing()
 
 

@@ -1,0 +1,175 @@
+"""The operator's Azure adapters against the simulated Azure, as one appliance has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tools.local_cloud import seed
+from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
+from vmbackup_core.clock import SystemClock
+from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.model.region_environment import RegionEnvironment
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.services.bundles import Bundles
+from vmbackup_operator.services.clients import Clients
+from vmbackup_operator.services.commands import Commands
+from vmbackup_operator.services.credentials import asynchronous_credential
+from vmbackup_operator.services.data_plane import DataPlane
+from vmbackup_operator.services.disk_access_resources import DiskAccessResources
+from vmbackup_operator.services.disk_accesses import DiskAccesses
+from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.queues import Queues
+from vmbackup_operator.services.regions import Regions as RegionsOfSessions
+from vmbackup_operator.services.resource_manager import ResourceManager
+from vmbackup_operator.services.signatures import Signatures
+from vmbackup_operator.services.snapshots import Snapshots
+from vmbackup_operator.services.virtual_machines import VirtualMachines
+from vmbackup_operator.services.workers import Workers
+from vmbackup_operator.sessions.seen import RegionSeen
+from vmbackup_operator.settings import Settings
+
+APPLIANCE = "contract"
+#: Longer than anything takes at the speed of the tests.
+PATIENCE_S = 120.0
+
+
+class Objects:
+    """RegionEnvironments in memory."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, RegionEnvironment] = {}
+
+    async def find(self, namespace: str, name: str) -> RegionEnvironment | None:
+        del namespace
+        return self._stored.get(name)
+
+    async def list(self) -> Sequence[RegionEnvironment]:
+        return list(self._stored.values())
+
+    async def create(self, environment: RegionEnvironment) -> None:
+        self._stored.setdefault(environment.metadata.name, environment)
+
+    async def write_status(self, environment: RegionEnvironment) -> None:
+        self._stored[environment.metadata.name] = environment
+
+
+@dataclass
+class Adapters:
+    """Everything that sessions use of Azure."""
+
+    regions: RegionsOfSessions
+    environments: Regions
+    virtual_machines: VirtualMachines
+    snapshots: Snapshots
+    disk_accesses: DiskAccesses
+    workers: Workers
+    commands: Commands
+    signatures: Signatures
+    queues: Queues
+    data_plane: DataPlane
+    bundles: Bundles
+
+    async def ready(
+        self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
+    ) -> RegionSeen:
+        """Ask for the region until it is ready."""
+        wanted = [ArmId(account) for account in accounts]
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                seen = await self.regions.ensure(subscription, region, wanted)
+                if not isinstance(seen, Waiting):
+                    return seen
+                await asyncio.sleep(min(seen.seconds, 1))
+
+
+async def until(ask: Any) -> Any:
+    """Ask until the answer is neither None nor False, as a step does."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            answer = await ask()
+            if answer:
+                return answer
+            await asyncio.sleep(0.2)
+
+
+def settings_for(appliance_id: str, bundle: Path) -> Settings:
+    """Return the settings of the appliance in the seeded network."""
+    return msgspec.convert(
+        {
+            "namespace": "vmbackup",
+            "appliance": {
+                "id": appliance_id,
+                "tenantId": SUBSCRIPTION,
+                "subscriptionId": SUBSCRIPTION,
+                "region": seed.HOME_REGION,
+                "resourceGroup": "rg-backup",
+                "virtualNetworkId": seed.APPLIANCE_NETWORK_ID,
+                "keyRing": {"secretRef": {"namespace": "vmbackup", "name": "keys"}},
+            },
+            "workers": {"bundle": str(bundle)},
+        },
+        Settings,
+    )
+
+
+@asynccontextmanager
+async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
+    """Yield the adapters, wired as the operator has them, with the environment's identity."""
+    credential = asynchronous_credential()
+    clients, operations, clock = Clients(credential), Operations(), SystemClock()
+    environments = Regions(
+        settings, ResourceManager(clients, operations), Objects(), clock, lambda _: None
+    )
+    data_plane = DataPlane(clients)
+    signatures = Signatures(data_plane, clock)
+    appliance = settings.appliance.id
+    try:
+        yield Adapters(
+            regions=RegionsOfSessions(environments),
+            environments=environments,
+            virtual_machines=VirtualMachines(clients),
+            snapshots=Snapshots(clients, operations, clock, appliance),
+            disk_accesses=DiskAccesses(DiskAccessResources(clients), environments, appliance),
+            workers=Workers(clients, operations, appliance),
+            commands=Commands(clients, operations),
+            signatures=signatures,
+            queues=Queues(data_plane, signatures),
+            data_plane=data_plane,
+            bundles=Bundles(
+                data_plane, signatures, operations, clock, settings.workers.bundle_path
+            ),
+        )
+    finally:
+        await operations.close()
+        await data_plane.close()
+        await clients.close()
+        await credential.close()
+
+
+def writes(entries: list[dict[str, Any]]) -> list[str]:
+    """Return what the journal holds of requests to Resource Manager that were no looks."""
+    return [
+        f"{entry['method']} {entry['path']}"
+        for entry in entries
+        if entry["service"] == "arm" and entry["method"] != "GET"
+    ]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The running simulator with its administrator, and the regions that all tests share."""
+
+    azure: Administrator
+    ready: dict[str, Any]
+    bundle: Path
+    home: RegionSeen
+    region: RegionSeen
+    built: list[dict[str, Any]]

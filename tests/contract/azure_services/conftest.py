@@ -1,0 +1,69 @@
+"""One simulated Azure for the suite, with an appliance whose two regions have come up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.azure_services.cloud import (
+    APPLIANCE,
+    Adapters,
+    Cloud,
+    adapters,
+    settings_for,
+)
+from tools.local_cloud import seed
+from tools.local_cloud.administrator import Administrator
+from tools.local_cloud.azure import simulated_azure
+from tools.local_cloud.operator_process import azure_environment
+from vmbackup_core.protocol.bundle import BUNDLE_LIST, bundle_file, bundle_list
+from vmbackup_operator.sessions.seen import RegionSeen
+
+ROLE = Path(__file__).parents[3] / "docs" / "azure-role.json"
+
+
+def _make_bundle(folder: Path) -> Path:
+    """Return a bundle of two small files, listed as `make bundle` lists them."""
+    folder.mkdir()
+    for name in ("agent.whl", "install.sh"):
+        (folder / name).write_bytes(name.encode() * 1000)
+    lines = [bundle_file(path) for path in sorted(folder.iterdir())]
+    listed = bundle_list("3.10", "manylinux_2_35_x86_64", lines)
+    (folder / BUNDLE_LIST).write_bytes(listed.encoded())
+    return folder
+
+
+async def _come_up(bundle: Path) -> tuple[RegionSeen, RegionSeen]:
+    accounts = (seed.REPOSITORY_ACCOUNT_ID,)
+    async with adapters(settings_for(APPLIANCE, bundle)) as ours:
+        home = await ours.ready(seed.HOME_REGION, accounts)
+        return home, await ours.ready(seed.VM_REGION, accounts)
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The simulated Azure as a process, seeded, with a home region and another one ready."""
+    folder = tmp_path_factory.mktemp("azure-services")
+    bundle = _make_bundle(folder / "bundle")
+    with (
+        simulated_azure(folder / "azure", speed=60) as ready,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        azure = Administrator(ready)
+        seed.seed_appliance(azure, ROLE)
+        for name, value in azure_environment(ready).items():
+            patch.setenv(name, value)
+        before = azure.last_entry()
+        home, region = asyncio.run(_come_up(bundle))
+        built = azure.journal(before)
+        yield Cloud(azure, ready, bundle, home, region, built)
+
+
+@pytest.fixture
+async def ours(cloud: Cloud) -> AsyncIterator[Adapters]:
+    """The appliance's adapters, as after a restart: they remember nothing."""
+    async with adapters(settings_for(APPLIANCE, cloud.bundle)) as made:
+        yield made

@@ -1,0 +1,168 @@
+"""What each SAS lets its holder do, and nothing more."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob.aio import ContainerClient
+from azure.storage.queue.aio import QueueClient
+
+from tests.contract.azure_services.cloud import Adapters, Cloud
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.stores.azure_blob import SERVICE_VERSION
+from vmbackup_operator.sessions.seen import Received, SecretUrl
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
+def options() -> dict[str, Any]:
+    """Return what somebody else's client is made with, who has nothing but the SAS."""
+    ca = os.environ["SSL_CERT_FILE"]
+    return {"api_version": SERVICE_VERSION, "retry_total": 0, "connection_verify": ca}
+
+
+def container(url: SecretUrl) -> ContainerClient:
+    return ContainerClient.from_container_url(url.value, **options())
+
+
+def queue(url: SecretUrl) -> QueueClient:
+    return QueueClient.from_queue_url(url.value, **options())
+
+
+async def test_write_new_creates_lists_and_reads_but_neither_overwrites_nor_deletes(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    name = uuid.uuid4().hex
+    url = await ours.signatures.container(cloud.region.account, "messages", "write_new", soon())
+
+    async with container(url) as client:
+        blob = client.get_blob_client(name)
+        await blob.upload_blob(b"once")
+        assert await (await blob.download_blob()).readall() == b"once"
+        assert name in [b.name async for b in client.list_blobs()]
+        with pytest.raises(HttpResponseError) as overwritten:
+            await blob.upload_blob(b"twice", overwrite=True)
+        with pytest.raises(HttpResponseError) as deleted:
+            await blob.delete_blob()
+    assert (overwritten.value.status_code, deleted.value.status_code) == (403, 403)
+
+
+async def test_read_reads_and_does_not_write(cloud: Cloud, ours: Adapters) -> None:
+    url = await ours.signatures.container(cloud.region.account, "messages", "read", soon())
+
+    async with container(url) as client:
+        _ = [b.name async for b in client.list_blobs()]
+        with pytest.raises(HttpResponseError) as refused:
+            await client.get_blob_client("new").upload_blob(b"x")
+    assert refused.value.status_code == 403
+
+
+async def test_a_container_sas_opens_no_other_container(cloud: Cloud, ours: Adapters) -> None:
+    url = await ours.signatures.container(cloud.region.account, "messages", "read", soon())
+    other = SecretUrl(url.value.replace("/messages?", "/bundle?"))
+
+    async with container(other) as client:
+        with pytest.raises(HttpResponseError) as refused:
+            _ = [b.name async for b in client.list_blobs()]
+    assert refused.value.status_code == 403
+
+
+async def test_a_worker_takes_its_jobs_and_cannot_add_any(cloud: Cloud, ours: Adapters) -> None:
+    name = f"vmb-jobs-{uuid.uuid4().hex[:12]}"
+    await ours.queues.ensure(cloud.home.account, name)
+    await ours.queues.put(cloud.home.account, name, "<job/> & more", 600)
+    url = await ours.signatures.queue(cloud.home.account, name, "take", soon())
+
+    async with queue(url) as client:
+        message = await client.receive_message(visibility_timeout=30)
+        assert message is not None
+        assert message.content == "<job/> & more"
+        message = await client.update_message(message, visibility_timeout=60)
+        await client.delete_message(message)
+        with pytest.raises(HttpResponseError) as refused:
+            await client.send_message("mine")
+    assert refused.value.status_code == 403
+
+
+async def test_a_worker_sends_events_and_cannot_read_others(cloud: Cloud, ours: Adapters) -> None:
+    name = f"vmb-events-{uuid.uuid4().hex[:12]}"
+    await ours.queues.ensure(cloud.home.account, name)
+    url = await ours.signatures.queue(cloud.home.account, name, "send", soon())
+
+    async with queue(url) as client:
+        await client.send_message("hello")
+        with pytest.raises(HttpResponseError) as refused:
+            await client.receive_message()
+    assert refused.value.status_code == 403
+    (received,) = await ours.queues.take(cloud.home.account, name, 30)
+    assert received.text == "hello"
+
+
+async def test_a_sas_longer_than_azure_gives_keys_for_is_refused(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    with pytest.raises(PermanentError) as refused:
+        await ours.signatures.container(
+            cloud.region.account, "messages", "read", datetime.now(UTC) + timedelta(days=8)
+        )
+
+    assert refused.value.reason == "SignatureTooLong"
+
+
+async def test_a_delegation_key_serves_for_many_signatures(cloud: Cloud, ours: Adapters) -> None:
+    before = cloud.azure.last_entry()
+
+    for _ in range(3):
+        await ours.signatures.container(cloud.region.account, "messages", "read", soon())
+
+    asked = [e for e in cloud.azure.journal(before) if "userdelegationkey" in e["query"].lower()]
+    assert len(asked) == 1
+
+
+async def test_queues_are_made_once_cleared_and_deleted(cloud: Cloud, ours: Adapters) -> None:
+    account, name = cloud.home.account, f"vmb-jobs-{uuid.uuid4().hex[:12]}"
+
+    assert await ours.queues.ensure(account, name) is True
+    assert await ours.queues.ensure(account, name) is True
+    await ours.queues.put(account, name, "one", 600)
+    await ours.queues.clear(account, name)
+    assert await ours.queues.take(account, name, 30) == []
+    await ours.queues.delete(account, name)
+    await ours.queues.delete(account, name)
+
+
+async def test_a_message_taken_by_another_meanwhile_is_left_alone(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    account, name = cloud.home.account, f"vmb-jobs-{uuid.uuid4().hex[:12]}"
+    await ours.queues.ensure(account, name)
+    await ours.queues.put(account, name, "one", 600)
+    (first,) = await ours.queues.take(account, name, 600)
+    stale = Received(first.text, first.message_id, "AgAAAAMAAAAAAAAAAAAAAAAAAAAA", 1)
+
+    await ours.queues.remove(account, name, stale)
+    await ours.queues.remove(account, name, first)
+    await ours.queues.remove(account, name, first)
+
+
+async def test_what_is_too_large_for_a_queue_is_read_by_its_own_sas_only(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    name = uuid.uuid4().hex
+    await ours.queues.spill(cloud.home.account, name, b"first", soon())
+
+    url = await ours.queues.spill(cloud.home.account, name, b"sealed", soon())
+
+    path, _, query = url.value.partition("?")
+    beside = SecretUrl(f"{path.rsplit('/', 1)[0]}?{query}")
+    async with container(beside) as client:
+        assert await (await client.get_blob_client(name).download_blob()).readall() == b"sealed"
+        with pytest.raises(HttpResponseError):
+            _ = [b.name async for b in client.list_blobs()]

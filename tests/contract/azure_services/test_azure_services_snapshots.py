@@ -1,0 +1,152 @@
+"""Snapshots and disk accesses from their creation to their end."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.contract.azure_services.cloud import APPLIANCE, Adapters, Cloud, until
+from tools.local_cloud import seed
+from tools.local_cloud.administrator import SUBSCRIPTION
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, arm_id
+from vmbackup_operator.sessions.seen import SnapshotWanted
+
+GROUP = "rg-backup"
+
+
+@pytest.fixture(scope="module")
+def disk_id(cloud: Cloud) -> ArmId:
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-disks"
+    cloud.azure.arm(group, "2022-09-01", {"location": seed.VM_REGION})
+    disk = arm_id(SUBSCRIPTION, "rg-disks", "Microsoft.Compute/disks", "data")
+    properties = {"creationData": {"createOption": "Empty"}, "diskSizeGB": 4}
+    body = {
+        "location": seed.VM_REGION,
+        "sku": {"name": "Premium_LRS"},
+        "properties": properties,
+    }
+    cloud.azure.arm(disk, "2023-10-02", body)
+    return disk
+
+
+@pytest.fixture
+def wanted(disk_id: ArmId) -> SnapshotWanted:
+    """A snapshot under a name that nobody used."""
+    run = uuid.uuid4().hex
+    name = f"vmb-{run[:20]}-0"
+    snapshot = arm_id(SUBSCRIPTION, GROUP, "Microsoft.Compute/snapshots", name)
+    tags = {APPLIANCE_TAG: APPLIANCE, RUN_TAG: run}
+    return SnapshotWanted(snapshot, seed.VM_REGION, disk_id, tags)
+
+
+async def taken(ours: Adapters, wanted: SnapshotWanted) -> None:
+    async def ready() -> bool:
+        await ours.snapshots.request(wanted)
+        seen = await ours.snapshots.find(wanted.id)
+        return seen is not None and seen.ready
+
+    await until(ready)
+
+
+async def test_a_snapshot_begins_closed_with_its_tags(
+    ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    await taken(ours, wanted)
+
+    seen = await ours.snapshots.find(wanted.id)
+
+    assert seen is not None
+    assert (seen.network_access, seen.public_access, seen.exported) == ("DenyAll", False, False)
+    assert (seen.incremental, seen.size_bytes) == (True, 4 << 30)
+    assert seen.tags == wanted.tags
+    assert seen.source_disk_id.lower() == wanted.disk_id.lower()
+    assert seen.source_unique_id
+
+
+async def test_asking_twice_is_asking_once(
+    cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    before = cloud.azure.last_entry()
+    await taken(ours, wanted)
+    await taken(ours, wanted)
+
+    puts = [
+        e for e in cloud.azure.journal(before) if e["service"] == "arm" and e["method"] == "PUT"
+    ]
+
+    assert len(puts) == 1
+
+
+async def test_a_snapshot_is_exported_through_its_disk_access_and_closed_again(
+    cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    await taken(ours, wanted)
+
+    async def standing() -> ArmId | None:
+        access = await ours.disk_accesses.ensure(cloud.region, 0)
+        return access.id if access.ready else None
+
+    access_id = await until(standing)
+    await until(lambda: ours.snapshots.associate(wanted.id, access_id))
+    url = await until(lambda: ours.snapshots.grant(wanted.id, 3600))
+    exported = await ours.snapshots.find(wanted.id)
+    await until(lambda: ours.snapshots.revoke(wanted.id))
+    closed = await ours.snapshots.find(wanted.id)
+    await until(lambda: ours.snapshots.delete(wanted.id))
+
+    assert exported is not None
+    assert closed is not None
+    assert exported.network_access == "AllowPrivate"
+    assert (exported.disk_access_id or "").lower() == access_id.lower()
+    assert (exported.exported, closed.exported) == (True, False)
+    assert "md-impexp-" in url.value
+    assert "sig=" not in str(url)
+    assert url.expires_at is not None
+    assert await ours.snapshots.find(wanted.id) is None
+
+
+async def test_a_disk_access_that_stands_is_not_written_again(cloud: Cloud, ours: Adapters) -> None:
+    async def standing() -> bool:
+        return (await ours.disk_accesses.ensure(cloud.region, 1)).ready
+
+    await until(standing)
+    before = cloud.azure.last_entry()
+
+    await until(standing)
+
+    entries = cloud.azure.journal(before)
+    assert [e["path"] for e in entries if e["service"] == "arm" and e["method"] == "PUT"] == []
+    listed = await ours.disk_accesses.of_region(cloud.region)
+    assert [access.id.rsplit("-", 1)[1] for access in listed if access.ready][-1] == "1"
+
+
+async def test_what_is_gone_counts_as_revoked_and_deleted(
+    ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    assert await until(lambda: ours.snapshots.revoke(wanted.id)) is True
+    assert await until(lambda: ours.snapshots.delete(wanted.id)) is True
+
+
+async def test_somebody_elses_snapshot_is_neither_listed_nor_deleted(
+    cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    foreign = SnapshotWanted(wanted.id, wanted.region, wanted.disk_id, {"team": "web"})
+    await taken(ours, foreign)
+
+    listed = await ours.snapshots.of_group(SUBSCRIPTION, GROUP)
+
+    assert wanted.id.lower() not in {snapshot.id.lower() for snapshot in listed}
+    with pytest.raises(PermanentError, match=APPLIANCE_TAG):
+        await ours.snapshots.delete(wanted.id)
+    assert cloud.home.name
+
+
+async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused(
+    ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    nowhere = SnapshotWanted(wanted.id, wanted.region, ArmId(f"{wanted.disk_id}-x"), wanted.tags)
+
+    with pytest.raises(PermanentError):
+        await taken(ours, nowhere)

@@ -1,0 +1,107 @@
+"""Worker VMs and their Run Commands."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.contract.azure_services.cloud import APPLIANCE, Adapters, Cloud, until
+from tools.local_cloud.administrator import SUBSCRIPTION
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import RunId, WorkerId
+from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, arm_id, worker_vm_name
+from vmbackup_operator.sessions.seen import CommandWanted, WorkerSeen, WorkerWanted
+
+
+@pytest.fixture
+def wanted(cloud: Cloud) -> WorkerWanted:
+    worker = WorkerId(f"{uuid.uuid4().hex[:20]}-1")
+    vm_id = arm_id(
+        SUBSCRIPTION,
+        cloud.region.resource_group,
+        "Microsoft.Compute/virtualMachines",
+        worker_vm_name(worker),
+    )
+    tags = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: worker}
+    return WorkerWanted(vm_id, worker, RunId(uuid.uuid4().hex), cloud.region, tags)
+
+
+async def launched(ours: Adapters, wanted: WorkerWanted) -> WorkerSeen:
+    async def running() -> WorkerSeen | None:
+        seen = await ours.workers.ensure(wanted)
+        return seen if seen.state == "running" else None
+
+    seen: WorkerSeen = await until(running)
+    return seen
+
+
+async def test_a_worker_from_its_launch_to_its_end(
+    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+) -> None:
+    before = cloud.azure.last_entry()
+
+    seen = await launched(ours, wanted)
+    assert (seen.id, seen.failure) == (wanted.id, None)
+    listed = await ours.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
+    assert wanted.id in {worker.id for worker in listed}
+
+    await until(lambda: ours.workers.deallocate(wanted.vm_id))
+    found = await ours.workers.find(wanted.vm_id)
+    assert found is not None
+    assert found.state == "deallocated"
+    await until(lambda: ours.workers.deallocate(wanted.vm_id))
+
+    await until(lambda: ours.workers.start(wanted.vm_id))
+    assert (await launched(ours, wanted)).state == "running"
+
+    await until(lambda: ours.workers.delete(wanted.vm_id))
+    assert await ours.workers.find(wanted.vm_id) is None
+    await until(lambda: ours.workers.delete(wanted.vm_id))
+    puts = [
+        entry["path"].rsplit("/", 2)[1].lower()
+        for entry in cloud.azure.journal(before)
+        if entry["service"] == "arm" and entry["method"] == "PUT"
+    ]
+    assert puts == ["networkinterfaces", "virtualmachines"]
+
+
+async def test_a_command_runs_and_its_secrets_are_not_shown(
+    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+) -> None:
+    await launched(ours, wanted)
+    secret = uuid.uuid4().hex
+    command = CommandWanted(
+        vm_id=wanted.vm_id,
+        name="launch",
+        region=cloud.region.region,
+        script='test -n "$WORD" && echo the word has ${#WORD} letters',
+        protected={"WORD": secret},
+    )
+    assert await ours.commands.find(wanted.vm_id, "launch") is None
+
+    async def ended() -> bool:
+        await ours.commands.run(command)
+        seen = await ours.commands.find(wanted.vm_id, "launch")
+        return seen is not None and seen.state != "running"
+
+    await until(ended)
+
+    seen = await ours.commands.find(wanted.vm_id, "launch")
+    assert seen is not None
+    assert seen.state == "succeeded"
+    assert secret not in str(cloud.azure.journal())
+    await ours.commands.delete(wanted.vm_id, "launch")
+    await until(lambda: ours.workers.delete(wanted.vm_id))
+
+
+async def test_somebody_elses_vm_is_not_deleted(ours: Adapters, wanted: WorkerWanted) -> None:
+    foreign = WorkerWanted(
+        wanted.vm_id, wanted.id, wanted.run_id, wanted.region, {APPLIANCE_TAG: "fabrikam"}
+    )
+    await launched(ours, foreign)
+
+    with pytest.raises(PermanentError) as refused:
+        await ours.workers.delete(wanted.vm_id)
+
+    assert refused.value.reason == "NotOurs"
