@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.local_cloud import control_plane
 from tools.local_cloud.control_plane import ControlPlane
 from tools.local_cloud.kubernetes_user import KubectlRefused
+from tools.local_cloud.processes import free_port
 
 pytestmark = pytest.mark.control_plane
 
@@ -67,6 +70,27 @@ def test_a_deleted_namespace_goes(plane: ControlPlane, namespace: str) -> None:
 
     with pytest.raises(KubectlRefused, match="not found"):
         plane.administrator.get("namespace", namespace)
+
+
+def test_a_port_that_somebody_took_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = [free_port() for _ in range(6)]
+        ports[0] = taken.getsockname()[1]  # etcd's, at the first attempt
+        ports[4] = taken.getsockname()[1]  # the API server's, at the second
+        monkeypatch.setattr(control_plane, "free_port", lambda: ports.pop(0))
+        ports.append(free_port())
+        ports.append(free_port())
+        started = control_plane.start(tmp_path)
+        try:
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3"]
+            assert started.administrator.get("namespace", "default")["metadata"]["uid"]
+        finally:
+            started.stop()
+            started.stop()  # again is no error
 
 
 def test_nothing_outlives_the_program_that_started_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,7 +64,7 @@ def with_condition(
     stated = Condition(
         type=said.type,
         status=said.status,
-        reason=said.reason[:MAX_REASON],
+        reason=one_word(said.reason),
         message=cut(said.message, MAX_MESSAGE),
         last_transition_time=since,
         observed_generation=generation,
@@ -71,6 +72,15 @@ def with_condition(
     if before is None:
         return (*conditions, stated)
     return tuple(stated if condition.type == said.type else condition for condition in conditions)
+
+
+def one_word(reason: str) -> str:
+    """Return *reason*, or ``Unnamed`` where it is no CamelCase word, as Azure's may be.
+
+    The schema takes nothing else, and a condition that it refuses would be a lost status.
+    """
+    fits = re.fullmatch(f"[A-Za-z][A-Za-z0-9]{{0,{MAX_REASON - 1}}}", reason)
+    return reason if fits else "Unnamed"
 
 
 def cut(text: str, length: int) -> str:

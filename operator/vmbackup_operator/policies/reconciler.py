@@ -15,7 +15,7 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.model.backup_policy import BackupPolicy, BackupPolicyStatus
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import Condition, Statement, with_condition
-from vmbackup_operator.model.metadata import FINALIZER, TRIGGER_ANNOTATION, ObjectKey
+from vmbackup_operator.model.metadata import FINALIZER, MAX_TRIGGER, TRIGGER_ANNOTATION, ObjectKey
 from vmbackup_operator.naming import ArmId, same_id
 from vmbackup_operator.policies.ports import EventLog, Policies, PolicySessions
 from vmbackup_operator.policies.schedule import Due, due
@@ -86,7 +86,7 @@ class PolicyReconciler:
         self, policy: BackupPolicy, standing: Standing, schedule: Due, now: datetime
     ) -> Outcome:
         status = policy.status
-        token = policy.metadata.annotations.get(TRIGGER_ANNOTATION)
+        token = policy.metadata.annotations.get(TRIGGER_ANNOTATION, "")[:MAX_TRIGGER]
         refused: list[Finding] = []
         pending: list[ArmId] = []
         if token and token != status.last_handled_trigger:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from vmbackup_operator.model.conditions import (
     MAX_MESSAGE,
     Condition,
@@ -65,6 +67,11 @@ def test_a_message_longer_than_the_schema_allows_is_cut() -> None:
 
     assert len(condition.message) == MAX_MESSAGE
     assert condition.message.endswith("x…")
+
+
+@pytest.mark.parametrize("reason", ["", "two words", "Ünique", "x" * 65, "403"])
+def test_a_reason_that_the_schema_refuses_is_unnamed(reason: str) -> None:
+    assert said(Statement("Ready", "False", reason))[0].reason == "Unnamed"
 
 
 def test_what_was_never_said_is_neither_found_nor_true() -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from vmbackup_operator.model.conditions import MAX_MESSAGE, MAX_REASON
 from vmbackup_operator.model.kinds import KINDS, Resource
-from vmbackup_operator.model.metadata import GROUP, VERSION
+from vmbackup_operator.model.metadata import GROUP, MAX_TRIGGER, VERSION
 from vmbackup_operator.model.progress import MAX_ERRORS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -166,3 +166,14 @@ def test_what_is_cut_here_fits_the_schema(kind: type[Resource]) -> None:
     assert status["conditions"]["x-kubernetes-list-map-keys"] == ["type"]
     if "errors" in status:
         assert status["errors"]["maxItems"] == MAX_ERRORS
+
+
+def test_as_much_of_a_trigger_counts_as_the_schemas_take() -> None:
+    policy, session = (
+        {kind.kind: schema_of(kind)["properties"] for kind in KINDS}[name]
+        for name in ("BackupPolicy", "BackupSession")
+    )
+
+    handled = policy["status"]["properties"]["lastHandledTrigger"]["maxLength"]
+    asked = session["spec"]["properties"]["trigger"]["maxLength"]
+    assert handled == asked == MAX_TRIGGER
