@@ -13,7 +13,7 @@ from vmbackup_core.ids import CommitSlot, RunId
 from vmbackup_core.repository.adoption import packs_left
 from vmbackup_core.repository.chain import Chain
 from vmbackup_core.repository.disk_writer import DiskToWrite, DiskWriter
-from vmbackup_core.repository.names import Written, commit_name, new_writing_session
+from vmbackup_core.repository.names import Written, checked_id, commit_name, new_writing_session
 from vmbackup_core.repository.pack_writer import PACK_BYTES
 from vmbackup_core.repository.records import Commit, Manifest, PointKind
 from vmbackup_core.repository.transfer import DiskSource, OnProgress, Progress, Tally
@@ -71,6 +71,7 @@ def back_up_disk(  # noqa: PLR0913 - the disk, the run, and how it is to be done
     """
     if disk_bytes <= 0:
         raise ValueError(f"a disk of {disk_bytes} bytes")
+    checked_id(run_id, "run id")  # else no listing would find what this run has committed
     given = list(merged(extents))
     for _ in range(MOST_RACES):
         # First the slot, then the run: a session of this run that commits in between takes that

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
 
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.chain import Chain
-from vmbackup_core.repository.index import HASH_BYTES, ShardIndex
+from vmbackup_core.repository.index import ShardIndex
 from vmbackup_core.repository.names import PackId, commit_name, pack_of
 from vmbackup_core.repository.pack import PackFooter
 from vmbackup_core.repository.pack_reader import footer_of, read_footer, verify_records
 from vmbackup_core.repository.records import Commit, Manifest, ShardReference
 from vmbackup_core.repository.report import Observations
 from vmbackup_core.repository.transfer import Tally
+from vmbackup_core.stores.port import NotStored
 
 #: Indexes name packs nearly in order, so few decoded footers serve for many entries.
 FOOTERS_AT_HAND = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """A pack's footer, and where each of the records begins that it describes."""
+
+    footer: PackFooter
+    offsets: list[int]
+
+    def described(self, number: int) -> tuple[int, int, int, bytes, int] | None:
+        """Return what the footer says of a record: offset, length, codec, hash, block's length."""
+        footer = self.footer
+        if number >= len(footer):
+            return None
+        kind = footer.kind_of(number)
+        offset, length = self.offsets[number], footer.lengths[number]
+        return offset, length, kind.codec, kind.block_hash, kind.block_bytes
 
 
 class ChainCheck:
@@ -40,11 +60,13 @@ class ChainCheck:
         self._named: set[PackId] = set()
         self._indexes: set[str] = set()
         self._read: set[PackId] = set()
-        self._footers: OrderedDict[PackId, PackFooter | None] = OrderedDict()
+        self._footers: OrderedDict[PackId, _Records | None] = OrderedDict()
 
     def run(self) -> None:
         """Look at everything."""
-        # Packs first: what is listed after commits could be newer than all of them.
+        # Slots before packs: what is committed while we look is left to the next check, since its
+        # packs may be newer than our listing of them.
+        slots = self._chain.slots()
         for each in self._chain.store.list(self._chain.full_name("p/")):
             pack = pack_of(self._chain.short_name(each.name))
             if pack is not None:
@@ -52,14 +74,13 @@ class ChainCheck:
         if self._read_data:
             self._tally.add(total=sum(self._sizes.values()))
         self._seen.packs += len(self._sizes)
-        self._commits()
+        self._commits(slots)
         if self._read_data:
-            for pack in self._sizes:
-                self._footer(pack)
+            for pack in self._sizes.keys() - self._read:
+                self._unreferenced(pack)
         self._seen.unreferenced_packs += len(self._sizes.keys() - self._named)
 
-    def _commits(self) -> None:
-        slots = self._chain.slots()
+    def _commits(self, slots: list[CommitSlot]) -> None:
         previous: str | None = None
         newest = max(slots, default=0)
         for slot in range(1, newest + 1):
@@ -129,34 +150,35 @@ class ChainCheck:
         first = index.shard * (manifest.shard_bytes // manifest.block_bytes)
         for entry, at in enumerate(index.used()):
             place = index.place_at(entry)
-            footer = self._footer(index.packs[place.row].holder)
-            if footer is None:
+            records = self._footer(index.packs[place.row].holder)
+            if records is None:
                 continue  # that was said of the pack
             offset = (first + at) * manifest.block_bytes
             length = min(manifest.block_bytes, manifest.disk_bytes - offset)
-            described = (place.length, place.codec, index.hash_at(entry), length)
-            if place.number >= len(footer) or described != (
-                footer.lengths[place.number],
-                footer.codecs[place.number],
-                footer.hashes[place.number * HASH_BYTES : (place.number + 1) * HASH_BYTES],
-                footer.block_bytes[place.number],
-            ):
+            described = (place.offset, place.length, place.codec, index.hash_at(entry), length)
+            if described != records.described(place.number):
                 pack = index.packs[place.row].holder
                 self._seen.fault(name, f"block {first + at}: not record {place.number} of {pack}")
 
-    def _footer(self, pack: PackId) -> PackFooter | None:
+    def _unreferenced(self, pack: PackId) -> None:
+        """Read a pack that no entry of an index led to; it may be pruned meanwhile."""
+        with self._seen.noting(self._chain.full_name(str(pack))), suppress(NotStored):
+            self._look_at(pack)
+
+    def _footer(self, pack: PackId) -> _Records | None:
         """Return the pack's footer; the first time, with *read_data*, all its records are read."""
         if pack in self._footers:
             self._footers.move_to_end(pack)
             return self._footers[pack]
-        footer: PackFooter | None = None
+        records: _Records | None = None
         if pack in self._sizes:
             with self._seen.noting(self._chain.full_name(str(pack))):
                 footer = self._look_at(pack)
-        self._footers[pack] = footer
+                records = _Records(footer, footer.offsets())
+        self._footers[pack] = records
         if len(self._footers) > FOOTERS_AT_HAND:
             self._footers.popitem(last=False)
-        return footer
+        return records
 
     def _look_at(self, pack: PackId) -> PackFooter:
         if pack in self._read:

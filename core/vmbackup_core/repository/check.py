@@ -12,8 +12,8 @@ from vmbackup_core.repository.names import (
     CHAINS,
     HEADER,
     chain_prefix,
-    checked_id,
     commit_name,
+    is_id,
     point_name,
 )
 from vmbackup_core.repository.points import RecoveryPoint, runs_with_point
@@ -50,7 +50,7 @@ class RepositoryCheck:
         for run in runs_with_point(self._store):
             name = f"r/{run}"
             with self._seen.noting(name):
-                self._point(name, run)
+                self._point(run)
         for chain_id in self._chain_ids():
             chain = self._chain(chain_id)
             if chain is not None:
@@ -64,10 +64,8 @@ class RepositoryCheck:
         found: dict[ChainId, None] = {}
         for each in self._store.list(CHAINS):
             part = each.name.split("/")[1]
-            try:
-                found[ChainId(checked_id(part, "chain id"))] = None
-            except ValueError:
-                self._seen.fault(each.name, "is no name of an object of a chain")
+            if is_id(part):  # objects with other names are left alone
+                found[ChainId(part)] = None
         return list(found)
 
     def _chain(self, chain_id: ChainId) -> Chain | None:
@@ -81,12 +79,7 @@ class RepositoryCheck:
                 self._chains[chain_id] = chain
         return self._chains[chain_id]
 
-    def _point(self, name: str, run: RunId) -> None:
-        try:
-            checked_id(run, "run id")
-        except ValueError:
-            self._seen.fault(name, "is no name of a recovery point")
-            return
+    def _point(self, run: RunId) -> None:
         point = self._read_point(run)
         if point is None:  # expired since it was listed
             return

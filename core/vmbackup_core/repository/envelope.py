@@ -106,6 +106,9 @@ def _unpacked(name: str, body: bytes, codec: int, plain_bytes: int) -> bytes:
 def unzstd(name: str, body: bytes, plain_bytes: int) -> bytes:
     """Return *body* decompressed to at most *plain_bytes*."""
     try:
+        # The decompressor takes a size that the frame itself names over the bound it is given.
+        if zstandard.frame_content_size(body) > plain_bytes:
+            raise CorruptRepository(f"{name}: decompresses to more than {plain_bytes} bytes")
         return zstandard.ZstdDecompressor().decompress(body, max_output_size=plain_bytes)
     except zstandard.ZstdError as error:
         raise CorruptRepository(f"{name}: does not decompress") from error

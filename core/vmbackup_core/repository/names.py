@@ -33,9 +33,14 @@ def new_writing_session() -> WritingSession:
     return WritingSession(secrets.token_hex(16))
 
 
+def is_id(text: str) -> bool:
+    """Tell whether *text* is 32 lowercase hex digits."""
+    return _ID.fullmatch(text) is not None
+
+
 def checked_id(text: str, what: str) -> str:
     """Return *text* where it is 32 lowercase hex digits."""
-    if _ID.fullmatch(text) is None:
+    if not is_id(text):
         raise ValueError(f"{text!r} is no {what}: 32 lowercase hexadecimal digits are")
     return text
 

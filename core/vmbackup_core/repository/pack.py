@@ -6,6 +6,7 @@ import struct
 import sys
 from array import array
 from dataclasses import dataclass
+from itertools import accumulate
 
 import zstandard
 from cryptography.exceptions import InvalidTag
@@ -62,6 +63,10 @@ class PackFooter:
         """Return what the record's tag covers."""
         block_hash = self.hashes[number * HASH_BYTES : (number + 1) * HASH_BYTES]
         return RecordKind(self.codecs[number], self.block_bytes[number], block_hash)
+
+    def offsets(self) -> list[int]:
+        """Return where each record begins, and behind them where the last one ends."""
+        return list(accumulate(self.lengths, initial=FIRST_RECORD_AT))
 
     def end(self) -> int:
         """Return the offset behind the last record."""

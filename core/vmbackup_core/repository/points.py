@@ -10,7 +10,7 @@ import msgspec
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId
 from vmbackup_core.repository.envelope import seal, unseal
-from vmbackup_core.repository.names import POINTS, point_name
+from vmbackup_core.repository.names import POINTS, is_id, point_name
 from vmbackup_core.repository.records import PointKind, parsed
 from vmbackup_core.stores.port import NotStored, Store
 
@@ -82,6 +82,8 @@ def find_point(store: Store, run: RunId, *, secret: bytes, epoch: int) -> Recove
 
 
 def runs_with_point(store: Store) -> Iterator[RunId]:
-    """Yield the runs that have a recovery point."""
+    """Yield the runs that have a recovery point; objects with other names are left alone."""
     for each in store.list(POINTS):
-        yield RunId(each.name[len(POINTS) :])
+        run = each.name[len(POINTS) :]
+        if is_id(run):
+            yield RunId(run)

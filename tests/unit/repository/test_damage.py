@@ -162,13 +162,6 @@ def test_a_check_says_how_much_it_looked_at() -> None:
     assert report.read_bytes == sum(each.size_bytes for each in packs)
 
 
-def test_a_point_whose_run_is_not_an_id_is_named() -> None:
-    broken = copy_of(FILLED.store)
-    broken.put_new("r/notes.txt", b"hello")
-
-    assert "r/notes.txt" in faults(Bench(broken, FILLED.key, FILLED.repository), read_data=False)
-
-
 def test_restoring_a_point_whose_commit_is_missing_names_it() -> None:
     chain = FILLED.chain()
     broken = damaged(chain.full_name("k/00000002"), None)
