@@ -73,6 +73,10 @@ class CommandResult:
     stderr: str
 
 
+class MachineNotRunning(Exception):
+    """A Run Command was for a machine that is down, or that went down meanwhile."""
+
+
 class Machines(Protocol):
     """VMs as process trees in networks of their own."""
 
@@ -91,7 +95,11 @@ class Machines(Protocol):
     async def run(
         self, vm_id: str, script: str, environment: Mapping[str, str], timeout_s: float
     ) -> CommandResult:
-        """Run *script* by ``bash -c`` as root of the machine, to its end; not idempotent."""
+        """Run *script* by ``bash -c`` as root of the machine, to its end; not idempotent.
+
+        A script that takes longer than *timeout_s* is killed and its exit code is 124; cancelling
+        kills it, too. Raises `MachineNotRunning`.
+        """
 
     def running(self, vm_id: str) -> bool:
         """Tell whether the machine is up."""

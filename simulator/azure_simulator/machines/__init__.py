@@ -1,0 +1,1 @@
+"""VMs as process trees with networks and file trees of their own."""

@@ -1,0 +1,119 @@
+"""The VM's root: folders of its own, and of the host only ``/usr``, which can't be written to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from azure_simulator.machines.guest import mounts
+from azure_simulator.machines.guest.plan import Plan
+
+#: Where the VM's own things are; all else of the root can't be written to.
+OWN_FOLDERS = ("etc", "home", "mnt", "opt", "root", "run", "srv", "tmp", "var")
+
+#: The simulator's part of the root, outside of what a script would look into.
+_MACHINE = ".machine"
+SOURCES = f"/{_MACHINE}/python"
+
+_SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+_DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
+_DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+
+#: The host's programs that would not be the VM's: its Pythons and its service manager.
+_NOT_OURS = re.compile(r"(python|pip|idle|pydoc|2to3|systemctl|journalctl)[-0-9.]*(-config)?")
+
+#: Links to the host's programs take no more.
+_LINKS_SIZE = "16m"
+_SHARED_MEMORY_SIZE = "1g"
+
+
+def enter(plan: Plan) -> None:
+    """Build the root that *plan* describes and change into it."""
+    root = Path(plan.root)
+    mounts.make_private()
+    mounts.mount_tmpfs(root, size=_LINKS_SIZE)
+    _system(root, Path(plan.sources))
+    for name in OWN_FOLDERS:
+        mounts.bind(Path(plan.tree) / name, _folder(root / name))
+    if plan.python_prefix not in ("/", "/usr"):
+        prefix = Path(plan.python_prefix)
+        mounts.bind_read_only(prefix, _folder(root / prefix.relative_to("/")))
+    _programs(root, Path(plan.python))
+    _devices(_folder(root / "dev"))
+    proc = _folder(root / "proc")
+    mounts.mount_proc(proc)
+    for kernels_own in (proc / "sys", proc / "sysrq-trigger"):
+        if kernels_own.exists():
+            mounts.bind_read_only(kernels_own, kernels_own)
+    _folder(root / "sys")
+    for read_only in (root / "usr/bin", root / "usr/local", root):
+        mounts.make_read_only(read_only)
+    mounts.change_root(root)
+
+
+def _system(root: Path, sources: Path) -> None:
+    mounts.bind_read_only(Path("/usr"), _folder(root / "usr"))
+    for name in _SYSTEM_FOLDERS:
+        path = Path("/", name)
+        if path.is_symlink():
+            (root / name).symlink_to(path.readlink())
+        elif path.is_dir():
+            mounts.bind_read_only(path, _folder(root / name))
+    # What an administrator of the host installed by hand is no part of Ubuntu.
+    mounts.mount_tmpfs(root / "usr/local", size=_LINKS_SIZE)
+    _folder(root / "usr/local/bin")
+    guest = root / SOURCES[1:] / "azure_simulator/machines/guest"
+    mounts.bind_read_only(sources, _folder(guest))
+
+
+def _programs(root: Path, python: Path) -> None:
+    """Fill ``/usr/bin``: links to the host's programs, the image's Python, our ``systemctl``."""
+    host_programs = _folder(root / _MACHINE / "bin")
+    mounts.bind_read_only(Path("/usr/bin"), host_programs)
+    names = [each.name for each in host_programs.iterdir() if not _NOT_OURS.fullmatch(each.name)]
+    folder = root / "usr/bin"
+    mounts.mount_tmpfs(folder, size=_LINKS_SIZE)
+    for name in names:
+        (folder / name).symlink_to(f"/{_MACHINE}/bin/{name}")
+    if python.parent == Path("/usr/bin"):
+        # A link would have it look for its library beside the link's target.
+        (folder / python.name).touch()
+        mounts.bind_read_only(host_programs / python.name, folder / python.name)
+    else:
+        (folder / python.name).symlink_to(python)
+    if python.name != "python3":
+        (folder / "python3").symlink_to(python.name)
+    _write_systemctl(folder / "systemctl")
+
+
+def _write_systemctl(path: Path) -> None:
+    path.write_text(
+        "#!/usr/bin/python3 -ISB\n"
+        "import sys\n"
+        f"sys.path.insert(0, {SOURCES!r})\n"
+        "from azure_simulator.machines.guest.systemctl import main\n"
+        "sys.exit(main(sys.argv[1:]))\n",
+        encoding="utf-8",
+    )
+    path.chmod(0o755)
+
+
+def _devices(folder: Path) -> None:
+    for name in _DEVICES:
+        if Path("/dev", name).is_char_device():
+            (folder / name).touch()
+            mounts.bind(Path("/dev", name), folder / name)
+    for name, target in _DEVICE_LINKS.items():
+        (folder / name).symlink_to(target)
+    mounts.mount_tmpfs(_folder(folder / "shm"), size=_SHARED_MEMORY_SIZE)
+
+
+def _folder(path: Path) -> Path:
+    """Return *path*, made where missing."""
+    path.mkdir(parents=True, exist_ok=True)
+    return path
