@@ -81,7 +81,7 @@ def test_two_sessions_of_one_run_answer_with_one_commit(choices: list[int]) -> N
 
 
 @given(Choices)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_prune_and_expire_take_nothing_that_writers_or_points_need(choices: list[int]) -> None:
     bench = new_bench()
     bench.record(1, bench.back_up(1, OLD), len(OLD))
