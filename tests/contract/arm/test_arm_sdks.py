@@ -1,0 +1,429 @@
+"""The real SDKs against Resource Manager: what a backup does, from networks to exports."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.identity import ClientSecretCredential
+from azure.identity.aio import ClientSecretCredential as AsyncCredential
+from azure.mgmt.compute import ComputeManagementClient as SyncCompute
+from azure.mgmt.compute.aio import ComputeManagementClient
+from azure.mgmt.network.aio import NetworkManagementClient
+from azure.mgmt.privatedns.aio import PrivateDnsManagementClient
+from azure.mgmt.resource.resources.aio import ResourceManagementClient
+from azure.mgmt.storage.aio import StorageManagementClient
+
+from tests.contract.arm.conftest import CLIENT, SECRET, Simulated
+from tests.contract.arm.recording import findings, unknown
+from tests.contract.arm.specs import Specs
+from tests.unit.simulator_arm.conftest import SUBSCRIPTION, TENANT
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GROUP = "rg-sdk"
+BASE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
+NETWORK = f"{BASE}/Microsoft.Network"
+COMPUTE = f"{BASE}/Microsoft.Compute"
+ACCOUNT = f"{BASE}/Microsoft.Storage/storageAccounts/sdkaccount1"
+ZONE = "privatelink.blob.core.windows.net"
+REGION = "westeurope"
+
+
+class Clients:
+    """One client of each kind, asynchronous; untyped, for bodies are sent as plain JSON."""
+
+    def __init__(self, simulated: Simulated) -> None:
+        options: dict[str, Any] = simulated.options
+        self.credential = AsyncCredential(TENANT, CLIENT, SECRET, **options)
+        arguments: dict[str, Any] = {"polling_interval": 1, "retry_total": 0, **options}
+        self.compute: Any = ComputeManagementClient(self.credential, SUBSCRIPTION, **arguments)
+        self.network: Any = NetworkManagementClient(self.credential, SUBSCRIPTION, **arguments)
+        self.dns: Any = PrivateDnsManagementClient(self.credential, SUBSCRIPTION, **arguments)
+        self.storage: Any = StorageManagementClient(self.credential, SUBSCRIPTION, **arguments)
+        self.resource: Any = ResourceManagementClient(self.credential, SUBSCRIPTION, **arguments)
+
+    async def close(self) -> None:
+        for client in (self.compute, self.network, self.dns, self.storage, self.resource):
+            await client.close()
+        await self.credential.close()
+
+
+async def done(starting: Any) -> Any:
+    """Wait for an operation and return what it made."""
+    return await (await starting).result()
+
+
+async def make_region(use: Clients) -> None:
+    """Group, networks, peering, account, zone, endpoint: what a region needs."""
+    await use.resource.resource_groups.create_or_update(
+        GROUP, {"location": REGION, "tags": {"a": "b"}}
+    )
+    network, space = use.network, {"addressPrefixes": ["10.1.0.0/16"]}
+    subnets = [{"name": "workers", "properties": {"addressPrefix": "10.1.0.0/24"}}]
+    account = {
+        "location": REGION,
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS"},
+        "tags": {"vmbackup-appliance-id": "test"},
+        "properties": {
+            "publicNetworkAccess": "Disabled",
+            "minimumTlsVersion": "TLS1_2",
+            "allowBlobPublicAccess": False,
+            "supportsHttpsTrafficOnly": True,
+        },
+    }
+    await asyncio.gather(
+        done(
+            network.virtual_networks.begin_create_or_update(
+                GROUP,
+                "one",
+                {"location": REGION, "properties": {"addressSpace": space, "subnets": subnets}},
+            )
+        ),
+        done(
+            network.virtual_networks.begin_create_or_update(
+                GROUP,
+                "two",
+                {
+                    "location": REGION,
+                    "properties": {"addressSpace": {"addressPrefixes": ["10.2.0.0/16"]}},
+                },
+            )
+        ),
+        done(
+            network.network_security_groups.begin_create_or_update(
+                GROUP, "nsg", {"location": REGION, "properties": {"securityRules": [RULE]}}
+            )
+        ),
+        done(use.storage.storage_accounts.begin_create(GROUP, "sdkaccount1", account)),
+        done(use.dns.private_zones.begin_create_or_update(GROUP, ZONE, {"location": "global"})),
+        done(
+            use.compute.disk_accesses.begin_create_or_update(GROUP, "access", {"location": REGION})
+        ),
+    )
+
+
+RULE = {
+    "name": "deny-internet",
+    "properties": {
+        "protocol": "*",
+        "access": "Deny",
+        "direction": "Outbound",
+        "priority": 4000,
+        "sourceAddressPrefix": "*",
+        "sourcePortRange": "*",
+        "destinationAddressPrefix": "Internet",
+        "destinationPortRange": "*",
+    },
+}
+
+
+async def connect_region(use: Clients) -> None:
+    """Peerings, endpoints with their zone group, link and record."""
+    network = use.network
+    await done(
+        network.subnets.begin_create_or_update(
+            GROUP,
+            "one",
+            "endpoints",
+            {
+                "properties": {
+                    "addressPrefix": "10.1.1.0/24",
+                    "privateEndpointNetworkPolicies": "Disabled",
+                    "networkSecurityGroup": {"id": f"{NETWORK}/networkSecurityGroups/nsg"},
+                }
+            },
+        )
+    )
+    one, two = (f"{NETWORK}/virtualNetworks/{name}" for name in ("one", "two"))
+    link = {
+        "location": "global",
+        "properties": {"virtualNetwork": {"id": one}, "registrationEnabled": False},
+    }
+    await asyncio.gather(
+        peer(use, "one", two),
+        done(use.dns.virtual_network_links.begin_create_or_update(GROUP, ZONE, "link", link)),
+    )
+    await asyncio.gather(
+        peer(use, "two", one),
+        make_endpoint(use, "blob", ACCOUNT),
+        make_endpoint(use, "disks", f"{COMPUTE}/diskAccesses/access"),
+    )
+    record = {"properties": {"ttl": 60, "aRecords": [{"ipv4Address": "10.9.9.9"}]}}
+    await use.dns.record_sets.create_or_update(GROUP, ZONE, "A", "byhand", record)
+
+
+async def peer(use: Clients, name: str, remote: str) -> None:
+    properties = {"remoteVirtualNetwork": {"id": remote}, "allowVirtualNetworkAccess": True}
+    await done(
+        use.network.virtual_network_peerings.begin_create_or_update(
+            GROUP, name, "peering", {"properties": properties}
+        )
+    )
+
+
+async def make_endpoint(use: Clients, group: str, target: str) -> None:
+    connection = {
+        "name": group,
+        "properties": {"privateLinkServiceId": target, "groupIds": [group]},
+    }
+    body = {
+        "location": REGION,
+        "properties": {
+            "subnet": {"id": f"{NETWORK}/virtualNetworks/one/subnets/endpoints"},
+            "privateLinkServiceConnections": [connection],
+        },
+    }
+    name = f"pe-{group}"
+    await done(use.network.private_endpoints.begin_create_or_update(GROUP, name, body))
+    config = {
+        "name": "blob",
+        "properties": {"privateDnsZoneId": f"{NETWORK}/privateDnsZones/{ZONE}"},
+    }
+    await done(
+        use.network.private_dns_zone_groups.begin_create_or_update(
+            GROUP, name, "default", {"properties": {"privateDnsZoneConfigs": [config]}}
+        )
+    )
+
+
+async def launch_worker(use: Clients) -> None:
+    """Interface, VM, Run Command."""
+    subnet = {"id": f"{NETWORK}/virtualNetworks/one/subnets/workers"}
+    interface = {"ipConfigurations": [{"name": "ip", "properties": {"subnet": subnet}}]}
+    await done(
+        use.network.network_interfaces.begin_create_or_update(
+            GROUP, "nic", {"location": REGION, "properties": interface}
+        )
+    )
+    key = {"path": "/home/worker/.ssh/authorized_keys", "keyData": "ssh-ed25519 AAAA"}
+    properties = {
+        "hardwareProfile": {"vmSize": "Standard_F2s_v2"},
+        "storageProfile": {
+            "imageReference": {
+                "publisher": "Canonical",
+                "offer": "0001-com-ubuntu-server-jammy",
+                "sku": "22_04-lts-gen2",
+                "version": "latest",
+            },
+            "osDisk": {
+                "createOption": "FromImage",
+                "deleteOption": "Delete",
+                "managedDisk": {"storageAccountType": "Premium_LRS"},
+            },
+        },
+        "osProfile": {
+            "computerName": "worker",
+            "adminUsername": "worker",
+            "linuxConfiguration": {
+                "disablePasswordAuthentication": True,
+                "ssh": {"publicKeys": [key]},
+            },
+        },
+        "networkProfile": {
+            "networkInterfaces": [
+                {
+                    "id": f"{NETWORK}/networkInterfaces/nic",
+                    "properties": {"primary": True, "deleteOption": "Delete"},
+                }
+            ]
+        },
+    }
+    await done(
+        use.compute.virtual_machines.begin_create_or_update(
+            GROUP, "worker", {"location": REGION, "tags": {"x": "y"}, "properties": properties}
+        )
+    )
+    command = {
+        "source": {"script": "true"},
+        "protectedParameters": [{"name": "KEY", "value": "hidden"}],
+        "asyncExecution": True,
+        "timeoutInSeconds": 600,
+    }
+    await done(
+        use.compute.virtual_machine_run_commands.begin_create_or_update(
+            GROUP, "worker", "install", {"location": REGION, "properties": command}
+        )
+    )
+
+
+async def export_snapshot(use: Clients) -> str:
+    """Disk, snapshot without export, association with the disk access, access."""
+    creation = {"createOption": "Empty"}
+    await done(
+        use.compute.disks.begin_create_or_update(
+            GROUP,
+            "disk",
+            {
+                "location": REGION,
+                "sku": {"name": "Premium_LRS"},
+                "properties": {"creationData": creation, "diskSizeGB": 64},
+            },
+        )
+    )
+    copy = {"createOption": "Copy", "sourceResourceId": f"{COMPUTE}/disks/disk"}
+    body = {
+        "location": REGION,
+        "tags": {"vmbackup-0": "sealed"},
+        "properties": {
+            "creationData": copy,
+            "incremental": True,
+            "networkAccessPolicy": "DenyAll",
+            "publicNetworkAccess": "Disabled",
+        },
+    }
+    await done(use.compute.snapshots.begin_create_or_update(GROUP, "snapshot", body))
+    private = {
+        "networkAccessPolicy": "AllowPrivate",
+        "diskAccessId": f"{COMPUTE}/diskAccesses/access",
+    }
+    await done(use.compute.snapshots.begin_update(GROUP, "snapshot", {"properties": private}))
+    asked = {"access": "Read", "durationInSeconds": 3600}
+    granted = await done(use.compute.snapshots.begin_grant_access(GROUP, "snapshot", asked))
+    return str(granted.access_sas)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def story(simulated: Simulated) -> dict[str, Any]:
+    """All of it done once; what the SDKs read at its end."""
+    use = Clients(simulated)
+    try:
+        await make_region(use)
+        await connect_region(use)
+        url, _ = await asyncio.gather(export_snapshot(use), launch_worker(use))
+        told: dict[str, Any] = {
+            "url": url,
+            "vm": await use.compute.virtual_machines.get(GROUP, "worker", expand="instanceView"),
+            "command": await use.compute.virtual_machine_run_commands.get_by_virtual_machine(
+                GROUP, "worker", "install", expand="instanceView"
+            ),
+            "snapshot": await use.compute.snapshots.get(GROUP, "snapshot"),
+            "endpoint": await use.network.private_endpoints.get(GROUP, "pe-blob"),
+            "networks": [n async for n in use.network.virtual_networks.list(GROUP)],
+            "peering": await use.network.virtual_network_peerings.get(GROUP, "one", "peering"),
+            "links": [v async for v in use.dns.virtual_network_links.list(GROUP, ZONE)],
+            "records": [r async for r in use.dns.record_sets.list(GROUP, ZONE)],
+            "account": await use.storage.storage_accounts.get_properties(GROUP, "sdkaccount1"),
+            "keys": await use.storage.storage_accounts.list_keys(GROUP, "sdkaccount1"),
+            "skus": [
+                s async for s in use.compute.resource_skus.list(filter=f"location eq '{REGION}'")
+            ],
+            "resources": [r async for r in use.resource.resources.list_by_resource_group(GROUP)],
+            "disk access": await use.compute.disk_accesses.get(GROUP, "access"),
+            "links of access": await use.compute.disk_accesses.get_private_link_resources(
+                GROUP, "access"
+            ),
+            "snapshots": [s async for s in use.compute.snapshots.list_by_resource_group(GROUP)],
+        }
+        await asyncio.gather(
+            done(use.compute.snapshots.begin_revoke_access(GROUP, "snapshot")),
+            done(use.compute.virtual_machines.begin_deallocate(GROUP, "worker")),
+        )
+        told["view"] = await use.compute.virtual_machines.instance_view(GROUP, "worker")
+        await asyncio.gather(
+            done(use.compute.snapshots.begin_delete(GROUP, "snapshot")),
+            done(use.compute.virtual_machines.begin_delete(GROUP, "worker")),
+            done(use.network.private_endpoints.begin_delete(GROUP, "pe-disks")),
+        )
+        return told
+    finally:
+        await use.close()
+
+
+async def test_a_snapshot_is_exported_over_its_disk_access(story: dict[str, Any]) -> None:
+    assert story["url"].startswith("https://md-impexp-")
+    assert story["snapshot"].properties.disk_state == "ActiveSAS"
+    assert story["snapshot"].properties.completion_percent == 100
+    assert story["snapshot"].tags == {"vmbackup-0": "sealed"}
+    assert [s.name for s in story["snapshots"]] == ["snapshot"]
+
+
+async def test_a_worker_runs_and_is_deallocated(story: dict[str, Any]) -> None:
+    codes = [status.code for status in story["vm"].properties.instance_view.statuses]
+    assert codes == ["ProvisioningState/succeeded", "PowerState/running"]
+    assert story["view"].statuses[1].code == "PowerState/deallocated"
+    assert story["command"].properties.instance_view.execution_state == "Succeeded"
+    assert story["command"].properties.protected_parameters is None
+
+
+async def test_the_region_is_connected(story: dict[str, Any]) -> None:
+    assert story["peering"].properties.peering_state == "Connected"
+    assert [network.name for network in story["networks"]] == ["one", "two"]
+    configs = story["endpoint"].properties.custom_dns_configs
+    assert configs[0].fqdn == "sdkaccount1.blob.core.windows.net"
+    assert {"sdkaccount1", "byhand"} < {record.name for record in story["records"]}
+    assert len(story["links"]) == 1
+    assert len(story["account"].properties.private_endpoint_connections) == 1
+    assert len(story["disk access"].properties.private_endpoint_connections) == 1
+    assert story["links of access"].value[0].properties.group_id == "disks"
+    assert len(story["keys"]["keys"]) == 2
+    assert any(sku.name == "Standard_F2s_v2" for sku in story["skus"])
+    assert "Microsoft.Compute/virtualMachines" in {r.type for r in story["resources"]}
+
+
+async def test_every_request_and_answer_is_as_microsofts_files_say(
+    story: dict[str, Any], simulated: Simulated, specs: Specs
+) -> None:
+    exchanges = simulated.recorder.exchanges
+    assert story
+    assert len(exchanges) > 60
+
+    assert not list(findings(specs, exchanges))
+    polls = ("perations/", "perationStatuses/", "perationResults/", "perationresults/")
+    assert {u for u in unknown(specs, exchanges) if not any(p in u for p in polls)} == set()
+
+
+async def test_the_synchronous_sdk_polls_to_the_end(simulated: Simulated) -> None:
+    def work() -> str:
+        with (
+            ClientSecretCredential(TENANT, CLIENT, SECRET, **simulated.options) as credential,
+            SyncCompute(
+                credential, SUBSCRIPTION, polling_interval=1, **simulated.options
+            ) as compute,
+        ):
+            group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
+            assert simulated.resources.find(group) is not None
+            body: Any = {
+                "location": REGION,
+                "properties": {"creationData": {"createOption": "Empty"}, "diskSizeGB": 4},
+            }
+            disk = compute.disks.begin_create_or_update(GROUP, "by-sync", body).result()
+            return str(disk["properties"]["provisioningState"])
+
+    assert await asyncio.to_thread(work) == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("client", "secret", "tenant", "number"),
+    [
+        (CLIENT, "wrong", TENANT, "AADSTS7000215"),
+        ("dddddddd-1111-4111-8111-111111111111", SECRET, TENANT, "AADSTS700016"),
+        (CLIENT, SECRET, "dddddddd-2222-4111-8111-111111111111", "AADSTS90002"),
+    ],
+    ids=["wrong secret", "unknown client", "unknown tenant"],
+)
+async def test_entra_refuses_strangers(
+    simulated: Simulated, client: str, secret: str, tenant: str, number: str
+) -> None:
+    async with AsyncCredential(tenant, client, secret, **simulated.options) as credential:
+        with pytest.raises(ClientAuthenticationError, match=number):
+            await credential.get_token("https://management.azure.com/.default")
+
+
+async def test_the_sdk_sees_a_refusal_as_azures(simulated: Simulated) -> None:
+    stranger = "eeeeeeee-1111-4111-8111-111111111111"
+    simulated.identities.add(stranger, "ffffffff-1111-4111-8111-111111111111", "s")
+    credential = AsyncCredential(TENANT, stranger, "s", **simulated.options)
+    async with (
+        credential,
+        ComputeManagementClient(credential, SUBSCRIPTION, **simulated.options) as compute,
+    ):
+        with pytest.raises(HttpResponseError) as refused:
+            await compute.snapshots.get(GROUP, "snapshot")
+
+    assert refused.value.error is not None
+    assert (refused.value.status_code, refused.value.error.code) == (403, "AuthorizationFailed")
