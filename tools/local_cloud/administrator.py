@@ -29,21 +29,21 @@ class Administrator:
     def __init__(self, ready: Json) -> None:
         self._admin = ready["admin"]
         self._http = urllib3.PoolManager(retries=False)
-        self._transport: Json = {
+        self.transport: Json = {
             "proxies": {"https": ready["proxies"]["internet"]},
             "connection_verify": ready["ca"],
         }
-        self._credential = ClientSecretCredential(
+        self.credential = ClientSecretCredential(
             ready["tenantId"],
             ready["administrator"]["clientId"],
             ready["administrator"]["clientSecret"],
-            **self._transport,
+            **self.transport,
         )
 
     def arm(self, arm_id: str, api_version: str, body: Json) -> None:
         """Put one resource and wait until Azure is done with it."""
         with ResourceManagementClient(
-            self._credential, arm_id.split("/")[2], polling_interval=1, **self._transport
+            self.credential, arm_id.split("/")[2], polling_interval=1, **self.transport
         ) as client:
             client.resources.begin_create_or_update_by_id(
                 arm_id, body, api_version=api_version
@@ -78,7 +78,7 @@ class Administrator:
     def granted_url(self, snapshot_id: str) -> str:
         """Return the SAS that a snapshot was granted, as Azure gives it while it is good."""
         with ComputeManagementClient(
-            self._credential, snapshot_id.split("/")[2], polling_interval=1, **self._transport
+            self.credential, snapshot_id.split("/")[2], polling_interval=1, **self.transport
         ) as client:
             segments = snapshot_id.split("/")
             granted = client.snapshots.begin_grant_access(
@@ -92,7 +92,7 @@ class Administrator:
 
     def accounts(self, region: str) -> list[str]:
         """Return the names of the storage accounts in *region*."""
-        with ResourceManagementClient(self._credential, SUBSCRIPTION, **self._transport) as client:
+        with ResourceManagementClient(self.credential, SUBSCRIPTION, **self.transport) as client:
             found = client.resources.list(
                 filter="resourceType eq 'Microsoft.Storage/storageAccounts'"
             )

@@ -86,13 +86,14 @@ class Clients:
         }
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, the credential's too."""
         for client in self._clients.values():
             await client.close()
         self._clients.clear()
         if self._session is not None:
             await self._session.close()
             self._session = None
+        await self.credential.close()
 
     def _client(self, kind: Callable[..., Client], subscription_id: str) -> Client:
         key = (getattr(kind, "__name__", ""), subscription_id.lower())

@@ -123,8 +123,7 @@ def settings_for(appliance_id: str, bundle: Path) -> Settings:
 @asynccontextmanager
 async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
     """Yield the adapters, wired as the operator has them, with the environment's identity."""
-    credential = asynchronous_credential()
-    clients, operations, clock = Clients(credential), Operations(), SystemClock()
+    clients, operations, clock = Clients(asynchronous_credential()), Operations(), SystemClock()
     environments = Regions(
         settings, ResourceManager(clients, operations), Objects(), clock, lambda _: None
     )
@@ -151,7 +150,6 @@ async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
         await operations.close()
         await data_plane.close()
         await clients.close()
-        await credential.close()
 
 
 def writes(entries: list[dict[str, Any]]) -> list[str]:

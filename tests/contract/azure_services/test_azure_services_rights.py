@@ -1,0 +1,149 @@
+"""What the operator's role does not permit, and how that is said."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.mgmt.storage import StorageManagementClient
+
+from tests.contract.azure_services.cloud import Adapters, Cloud
+from tools.local_cloud import seed
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Waiting
+
+#: A subscription of somebody else's, where the operator may use an account but not approve.
+OTHERS = "22222222-3333-4444-8555-666666666666"
+STORAGE_VERSION = "2023-05-01"
+ROLES_VERSION = "2022-04-01"
+ROLE = Path(__file__).parents[3] / "docs" / "azure-role.json"
+
+
+def give_role_without_approval(cloud: Cloud) -> None:
+    scope = f"/subscriptions/{OTHERS}"
+    definition: dict[str, Any] = json.loads(ROLE.read_text())
+    (permission,) = definition["properties"]["permissions"]
+    permission["actions"] = [
+        action for action in permission["actions"] if "ConnectionsApproval" not in action
+    ]
+    definition["properties"]["assignableScopes"] = [scope]
+    definition["properties"]["roleName"] = "vmbackup operator, without approvals"
+    kind = f"{scope}/providers/Microsoft.Authorization"
+    role = f"{kind}/roleDefinitions/{uuid.uuid4()}"
+    cloud.azure.arm(role, ROLES_VERSION, definition)
+    cloud.azure.arm(
+        f"{kind}/roleAssignments/{uuid.uuid4()}",
+        ROLES_VERSION,
+        {
+            "properties": {
+                "roleDefinitionId": role,
+                "principalId": seed.OPERATOR_OBJECT_ID,
+                "principalType": "ServicePrincipal",
+            }
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def foreign_account(cloud: Cloud) -> ArmId:
+    cloud.azure.call("PUT", f"/subscriptions/{OTHERS}")
+    group = f"/subscriptions/{OTHERS}/resourceGroups/rg-archive"
+    cloud.azure.arm(group, "2022-09-01", {"location": seed.HOME_REGION})
+    account = f"{group}/providers/Microsoft.Storage/storageAccounts/foreignbackups"
+    body = {
+        "location": seed.HOME_REGION,
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS"},
+        "properties": {"publicNetworkAccess": "Disabled", "allowSharedKeyAccess": False},
+    }
+    cloud.azure.arm(account, STORAGE_VERSION, body)
+    give_role_without_approval(cloud)
+    return ArmId(account)
+
+
+def approve_everything(cloud: Cloud, account: ArmId) -> None:
+    """Let every endpoint in that waits, as the account's owner."""
+    with StorageManagementClient(
+        cloud.azure.credential, account.split("/")[2], **cloud.azure.transport
+    ) as client:
+        group, name = account.split("/")[4], account.split("/")[-1]
+        for connection in client.private_endpoint_connections.list(group, name):
+            client.private_endpoint_connections.put(
+                group,
+                name,
+                str(connection.name),
+                {
+                    "properties": {
+                        "privateLinkServiceConnectionState": {
+                            "status": "Approved",
+                            "description": "let in",
+                        }
+                    }
+                },
+            )
+
+
+async def test_an_endpoint_that_we_may_not_approve_waits_for_its_owner_by_name(
+    cloud: Cloud, ours: Adapters, foreign_account: ArmId
+) -> None:
+    waiting: Waiting | None = None
+    for _ in range(40):
+        seen = await ours.regions.ensure(
+            cloud.home.subscription_id, seed.HOME_REGION, (foreign_account,)
+        )
+        assert isinstance(seen, Waiting)
+        waiting = seen
+        if "waits for approval" in seen.message:
+            break
+
+    assert waiting is not None
+    assert waiting.reason == "ApprovalPending"
+    assert "foreignbackups" in waiting.message
+
+    approve_everything(cloud, foreign_account)
+
+    assert await ours.ready(seed.HOME_REGION, (foreign_account,)) == cloud.home
+
+
+async def test_what_the_role_does_not_hold_is_refused_by_name(cloud: Cloud, ours: Adapters) -> None:
+    nowhere = "33333333-3333-4444-8555-666666666666"
+    cloud.azure.call("PUT", f"/subscriptions/{nowhere}")
+    vm = ArmId(
+        f"/subscriptions/{nowhere}/resourceGroups/rg/providers/Microsoft.Compute"
+        "/virtualMachines/secret-01"
+    )
+
+    with pytest.raises(PermanentError, match="secret-01") as refused:
+        await ours.virtual_machines.find(vm)
+
+    assert refused.value.reason == "NotAuthorized"
+
+
+async def test_a_throttle_is_transient_and_its_time_is_kept(cloud: Cloud, ours: Adapters) -> None:
+    body = {"code": "OperationNotAllowed", "message": "too many requests"}
+    fault = cloud.azure.call(
+        "POST",
+        "/faults",
+        {
+            "match": {"service": "arm", "method": "GET", "path": "throttled-01"},
+            "status": 429,
+            "headers": {"Retry-After": "77"},
+            "body": body,
+            "times": 1,
+        },
+    )
+    vm = ArmId(
+        f"/subscriptions/{cloud.home.subscription_id}/resourceGroups/rg-backup"
+        "/providers/Microsoft.Compute/virtualMachines/throttled-01"
+    )
+
+    with pytest.raises(TransientError) as throttled:
+        await ours.virtual_machines.find(vm)
+
+    cloud.azure.call("DELETE", f"/faults/{fault['id']}")
+    assert throttled.value.retry_after_s == 77
+    assert await ours.virtual_machines.find(vm) is None
