@@ -97,8 +97,8 @@ class Machines(Protocol):
     ) -> CommandResult:
         """Run *script* by ``bash -c`` as root of the machine, to its end; not idempotent.
 
-        A script that takes longer than *timeout_s* is killed and its exit code is 124; cancelling
-        kills it, too. Raises `MachineNotRunning`.
+        A script that takes longer than *timeout_s* is killed, and that raises TimeoutError;
+        cancelling kills it, too. Raises `MachineNotRunning`.
         """
 
     def running(self, vm_id: str) -> bool:

@@ -79,7 +79,7 @@ class RunningMachine:
     async def run(
         self, script: str, environment: Mapping[str, str], timeout_s: float
     ) -> CommandResult:
-        """Run *script* to its end; cancelling kills it."""
+        """Run *script* to its end; cancelling kills it, and so does its timeout, with an error."""
         if not self.up:
             raise MachineNotRunning("the machine is down")
         number = next(self._numbers)
@@ -119,7 +119,11 @@ class RunningMachine:
     async def _listen(self) -> None:
         while (message := await self._wire.receive()) is not None:
             waiting = self._waiting.get(message["id"])
-            if waiting is not None and not waiting.done():
+            if waiting is None or waiting.done():
+                continue
+            if message["exitCode"] is None:
+                waiting.set_exception(TimeoutError("the script's time was over; it was killed"))
+            else:
                 waiting.set_result(
                     CommandResult(message["exitCode"], message["stdout"], message["stderr"])
                 )

@@ -105,7 +105,7 @@ class LocalMachines:
     ) -> CommandResult:
         """Run *script* by ``bash -c`` as root of the machine, to its end; not idempotent.
 
-        After *timeout_s* the script is killed and its exit code is 124. Cancelling kills it, too.
+        After *timeout_s* the script is killed, which raises TimeoutError. Cancelling kills it, too.
         """
         slot = self._slots.get(vm_id.lower())
         if slot is None or slot.machine is None or not slot.up:
@@ -113,6 +113,9 @@ class LocalMachines:
         began = time.monotonic()
         try:
             result = await slot.machine.run(script, environment, timeout_s)
+        except TimeoutError:
+            self._record(slot, environment, 408, began, None)
+            raise
         except MachineNotRunning:
             self._record(slot, environment, 409, began, None)
             raise

@@ -48,9 +48,9 @@ async def test_a_script_that_takes_too_long_is_killed_with_all_it_started(world:
     await world.boot()
     began = time.monotonic()
 
-    result = await world.run("echo begun; sleep 1000 & sleep 1000", timeout_s=0.5)
+    with pytest.raises(TimeoutError):
+        await world.run("echo begun; sleep 1000 & sleep 1000", timeout_s=0.5)
 
-    assert (result.exit_code, result.stdout) == (124, "begun\n")
     assert time.monotonic() - began < 20
     assert (await world.run("pgrep -x sleep")).exit_code != 0
 

@@ -19,8 +19,6 @@ ENVIRONMENT = {
 #: Azure's own limit on what an instance view shows of each stream.
 KEPT_BYTES = 4096
 
-#: As timeout(1) has it.
-TIMED_OUT = 124
 _CANNOT_RUN = 126
 
 _FOLDER = Path("/var/lib/waagent/run-command/download")
@@ -28,9 +26,9 @@ _FOLDER = Path("/var/lib/waagent/run-command/download")
 
 @dataclass(frozen=True)
 class Result:
-    """How a script ended."""
+    """How a script ended; *exit_code* is None where its time was over."""
 
-    exit_code: int
+    exit_code: int | None
     stdout: str
     stderr: str
 
@@ -64,7 +62,7 @@ async def run_command(
     return Result(exit_code, _end_of(paths[0]), _end_of(paths[1]))
 
 
-async def _wait(process: asyncio.subprocess.Process, timeout_s: float) -> int:
+async def _wait(process: asyncio.subprocess.Process, timeout_s: float) -> int | None:
     ending = asyncio.create_task(process.wait())
     try:
         # wait() and not wait_for(): the error of the latter has another class before Python 3.11.
@@ -74,7 +72,9 @@ async def _wait(process: asyncio.subprocess.Process, timeout_s: float) -> int:
         if timed_out:
             _kill(process.pid)
     code = await ending
-    return TIMED_OUT if timed_out else code if code >= 0 else 128 - code
+    if timed_out:
+        return None
+    return code if code >= 0 else 128 - code
 
 
 def _kill(pid: int) -> None:

@@ -9,7 +9,7 @@ import socket
 from typing import Any
 
 from azure_simulator.machines.guest.commands import run_command
-from azure_simulator.machines.guest.manager import ServiceManager
+from azure_simulator.machines.guest.systemd import ServiceManager
 
 #: A line holds a whole script and its parameters.
 _LONGEST_LINE = 64 * 1024 * 1024
