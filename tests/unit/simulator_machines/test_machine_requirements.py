@@ -10,6 +10,9 @@ import pytest
 from azure_simulator.machines.interpreter import UnfitPython, find_interpreter
 from azure_simulator.machines.namespaces import NamespacesForbidden, check_namespaces
 
+#: Where the Python that runs the tests is installed.
+HOME = Path(sys.base_prefix).resolve()
+
 
 async def test_namespaces_that_the_kernel_forbids_are_told_with_what_to_enable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -38,7 +41,7 @@ async def test_a_machine_without_unshare_is_told_so(
 async def test_the_images_python_is_the_one_below_a_virtual_environment() -> None:
     found = await find_interpreter(Path(sys.executable))
 
-    assert found.prefix == Path(sys.base_prefix).resolve()
+    assert found.prefix == HOME
     assert found.executable.is_relative_to(found.prefix)
     assert found.version == ".".join(str(part) for part in sys.version_info[:3])
 
