@@ -1,0 +1,521 @@
+"""Azure in memory, as strict as the ports' contracts: what Azure refuses is refused here.
+
+Everything that takes Azure time takes a few looks. Each write is noted in `Azure.asked`, and
+`Azure.meets` is called before and after it, which is where the tests kill the operator.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from typing_extensions import override
+
+from tests.unit.sessions.turned_clock import TurnedClock
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    WORKER_TAG,
+    ArmId,
+    EnvironmentNames,
+    arm_id,
+    environment_names,
+    resource_group_of,
+)
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions import ports, seen
+
+SUBSCRIPTION = "11111111-1111-4111-8111-111111111111"
+APPLIANCE = "test-appliance"
+HOME = "westeurope"
+AWAY = "northeurope"
+#: How many looks something takes that Azure takes its time for.
+LOOKS = 2
+
+
+class Refused(PermanentError):
+    """What Azure would answer with an error; no test expects one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="Refused")
+
+
+def account(region: str) -> seen.Account:
+    names = environment_names(APPLIANCE, SUBSCRIPTION, region)
+    group = names.resource_group
+    resource_type = "Microsoft.Storage/storageAccounts"
+    return seen.account_of(arm_id(SUBSCRIPTION, group, resource_type, names.storage_account))
+
+
+@dataclass
+class Azure:
+    """The state, and what is done to it."""
+
+    clock: TurnedClock
+    machines: dict[str, seen.VirtualMachineSeen] = field(default_factory=dict)
+    snapshots: dict[str, seen.SnapshotSeen] = field(default_factory=dict)
+    disk_accesses: dict[str, int] = field(default_factory=dict)
+    workers: dict[str, seen.WorkerSeen] = field(default_factory=dict)
+    commands: dict[tuple[str, str], seen.CommandWanted] = field(default_factory=dict)
+    command_states: dict[tuple[str, str], seen.CommandSeen] = field(default_factory=dict)
+    queues: dict[tuple[str, str], list[seen.Received]] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    bundles: dict[str, int] = field(default_factory=dict)
+    regions: dict[str, int] = field(default_factory=dict)
+    sas: dict[str, str] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    order: list[str] = field(default_factory=list)
+    meets: Callable[[str], None] = lambda _what: None
+    max_workers: int = 1
+    private: bool = True
+    broken_snapshots: set[str] = field(default_factory=set)
+    broken_workers: set[str] = field(default_factory=set)
+    _looks: Counter[str] = field(default_factory=Counter)
+    _numbers: int = 0
+
+    def write(self, what: str, apply: Callable[[], None]) -> None:
+        """Do *apply*, noted as *what*; the operator may be killed on either side of it."""
+        self.meets(f"before {what}")
+        apply()
+        self.asked[what] += 1
+        self.order.append(what)
+        self.meets(f"after {what}")
+
+    def settled(self, what: str) -> bool:
+        """Tell whether *what* has been looked at often enough to be done."""
+        self._looks[what] += 1
+        return self._looks[what] > LOOKS
+
+    def number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+
+class MemoryMachines(ports.VirtualMachines):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def find(self, vm_id: ArmId) -> seen.VirtualMachineSeen | None:
+        return self.azure.machines.get(vm_id.lower())
+
+    async def exists(self, vm_id: ArmId) -> bool:
+        return vm_id.lower() in self.azure.machines
+
+
+class MemorySnapshots(ports.Snapshots):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def find(self, snapshot_id: ArmId) -> seen.SnapshotSeen | None:
+        found = self.azure.snapshots.get(snapshot_id.lower())
+        if found is not None and not found.ready and self.azure.settled(f"copy {found.id}"):
+            broken = found.id in self.azure.broken_snapshots
+            self.azure.broken_snapshots.discard(found.id)
+            failure = "DiskFailed: the disk could not be read" if broken else None
+            found = replace(found, ready=not broken, failure=failure)
+            self.azure.snapshots[snapshot_id.lower()] = found
+        return found
+
+    @override
+    async def of_group(
+        self, subscription_id: str, resource_group: str
+    ) -> Sequence[seen.SnapshotSeen]:
+        return [
+            each
+            for each in self.azure.snapshots.values()
+            if resource_group_of(each.id) == resource_group and APPLIANCE_TAG in each.tags
+        ]
+
+    @override
+    async def request(self, wanted: seen.SnapshotWanted) -> None:
+        key = wanted.id.lower()
+        if key in self.azure.snapshots:
+            return
+        disk = next(
+            disk
+            for machine in self.azure.machines.values()
+            for disk in machine.disks
+            if disk.id == wanted.disk_id
+        )
+        made = seen.SnapshotSeen(
+            id=wanted.id,
+            source_disk_id=disk.id,
+            source_unique_id=disk.unique_id,
+            size_bytes=disk.size_bytes,
+            created_at=self.azure.clock.now(),
+            tags=dict(wanted.tags),
+            ready=False,
+            failure=None,
+            network_access="DenyAll",
+            public_access=False,
+            disk_access_id=None,
+            exported=False,
+        )
+        self.azure.write(f"snapshot {wanted.id}", lambda: self._put(made))
+
+    @override
+    async def associate(self, snapshot_id: ArmId, disk_access_id: ArmId | None) -> bool:
+        found = self._get(snapshot_id)
+        access: seen.NetworkAccess = "AllowAll" if disk_access_id is None else "AllowPrivate"
+        if disk_access_id is not None and disk_access_id.lower() not in self.azure.disk_accesses:
+            raise Refused(f"{disk_access_id} does not exist")
+        if (found.network_access, found.disk_access_id) != (access, disk_access_id):
+            changed = replace(found, network_access=access, disk_access_id=disk_access_id)
+            self.azure.write(f"associate {snapshot_id}", lambda: self._put(changed))
+            return False
+        return True
+
+    @override
+    async def grant(self, snapshot_id: ArmId, duration_s: int) -> seen.SecretUrl | None:
+        found = self._get(snapshot_id)
+        if found.network_access == "DenyAll" or not found.ready:
+            raise Refused(f"{snapshot_id} can't be exported")
+        if found.disk_access_id is not None:
+            if self.azure.disk_accesses[found.disk_access_id.lower()] <= LOOKS:
+                raise Refused(f"{found.disk_access_id} has no way in yet")
+            others = [
+                each
+                for each in self.azure.snapshots.values()
+                if each.exported and each.disk_access_id == found.disk_access_id
+            ]
+            if not found.exported and len(others) >= 5:
+                raise Refused(f"{found.disk_access_id} exports five snapshots already")
+        if not found.exported:
+            number = self.azure.number()
+
+            def granted() -> None:
+                self._put(replace(found, exported=True))
+                self.azure.sas[snapshot_id.lower()] = f"https://export/{found.id}?sig={number}"
+
+            self.azure.write(f"grant {snapshot_id}", granted)
+            return None
+        until = self.azure.clock.now() + timedelta(seconds=duration_s)
+        return seen.SecretUrl(self.azure.sas[snapshot_id.lower()], until)
+
+    @override
+    async def revoke(self, snapshot_id: ArmId) -> bool:
+        found = self.azure.snapshots.get(snapshot_id.lower())
+        if found is None or not found.exported:
+            return True
+
+        def revoked() -> None:
+            self._put(replace(found, exported=False))
+            del self.azure.sas[snapshot_id.lower()]
+
+        self.azure.write(f"revoke {snapshot_id}", revoked)
+        return False
+
+    @override
+    async def delete(self, snapshot_id: ArmId) -> bool:
+        found = self.azure.snapshots.get(snapshot_id.lower())
+        if found is None:
+            return True
+        if found.exported:
+            raise Refused(f"{snapshot_id} is exported")
+
+        def deleted() -> None:
+            del self.azure.snapshots[snapshot_id.lower()]
+
+        self.azure.write(f"delete {snapshot_id}", deleted)
+        return False
+
+    def _get(self, snapshot_id: ArmId) -> seen.SnapshotSeen:
+        found = self.azure.snapshots.get(snapshot_id.lower())
+        if found is None:
+            raise Refused(f"{snapshot_id} does not exist")
+        return found
+
+    def _put(self, snapshot: seen.SnapshotSeen) -> None:
+        self.azure.snapshots[snapshot.id.lower()] = snapshot
+
+
+class MemoryDiskAccesses(ports.DiskAccesses):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def of_region(self, region: seen.RegionSeen) -> Sequence[seen.DiskAccessSeen]:
+        names = _names(region)
+        return [
+            seen.DiskAccessSeen(_disk_access(names, number), ready=True)
+            for number in range(30)
+            if _disk_access(names, number).lower() in self.azure.disk_accesses
+        ]
+
+    @override
+    async def ensure(self, region: seen.RegionSeen, number: int) -> seen.DiskAccessSeen:
+        identity = _disk_access(_names(region), number)
+        key = identity.lower()
+        if key not in self.azure.disk_accesses:
+            self.azure.write(
+                f"disk access {identity}", lambda: self.azure.disk_accesses.update({key: 0})
+            )
+        self.azure.disk_accesses[key] += 1
+        return seen.DiskAccessSeen(identity, ready=self.azure.disk_accesses[key] > LOOKS)
+
+
+def _names(region: seen.RegionSeen) -> EnvironmentNames:
+    return environment_names(APPLIANCE, region.subscription_id, region.region)
+
+
+def _disk_access(names: EnvironmentNames, number: int) -> ArmId:
+    group, name = names.resource_group, names.disk_access(number)
+    return arm_id(SUBSCRIPTION, group, "Microsoft.Compute/diskAccesses", name)
+
+
+class MemoryWorkers(ports.Workers):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def of_group(
+        self, subscription_id: str, resource_group: str
+    ) -> Sequence[seen.WorkerSeen]:
+        found = [
+            worker
+            for worker in self.azure.workers.values()
+            if resource_group_of(worker.vm_id) == resource_group
+        ]
+        return sorted(found, key=lambda worker: worker.id)
+
+    @override
+    async def find(self, vm_id: ArmId) -> seen.WorkerSeen | None:
+        return self.azure.workers.get(vm_id.lower())
+
+    @override
+    async def ensure(self, wanted: seen.WorkerWanted) -> seen.WorkerSeen:
+        key = wanted.vm_id.lower()
+        if wanted.tags[WORKER_TAG] != wanted.id or wanted.tags[APPLIANCE_TAG] != APPLIANCE:
+            raise Refused("tags of somebody else")
+        if key not in self.azure.workers:
+            made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
+            self.azure.write(f"worker {wanted.vm_id}", lambda: self._put(made))
+        worker = self.azure.workers[key]
+        if worker.state == "creating" and self.azure.settled(f"create {key}"):
+            broken = key in self.azure.broken_workers
+            self.azure.broken_workers.discard(key)
+            self._put(replace(worker, state="failed" if broken else "running"))
+        return self.azure.workers[key]
+
+    @override
+    async def start(self, vm_id: ArmId) -> bool:
+        worker = self._get(vm_id)
+        if worker.state == "deallocated":
+            self.azure.write(f"start {vm_id}", lambda: self._put(replace(worker, state="running")))
+        return self._get(vm_id).state == "running"
+
+    @override
+    async def deallocate(self, vm_id: ArmId) -> bool:
+        worker = self.azure.workers.get(vm_id.lower())
+        if worker is None or worker.state == "deallocated":
+            return True
+        stopped = replace(worker, state="deallocated", changed_at=self.azure.clock.now())
+        self.azure.write(f"deallocate {vm_id}", lambda: self._put(stopped))
+        return False
+
+    @override
+    async def delete(self, vm_id: ArmId) -> bool:
+        key = vm_id.lower()
+        if key not in self.azure.workers:
+            return True
+
+        def deleted() -> None:
+            del self.azure.workers[key]
+            for command in [name for name in self.azure.commands if name[0] == key]:
+                del self.azure.commands[command]
+                self.azure.command_states.pop(command, None)
+
+        self.azure.write(f"delete {vm_id}", deleted)
+        return False
+
+    def _get(self, vm_id: ArmId) -> seen.WorkerSeen:
+        if vm_id.lower() not in self.azure.workers:
+            raise Refused(f"{vm_id} does not exist")
+        return self.azure.workers[vm_id.lower()]
+
+    def _put(self, worker: seen.WorkerSeen) -> None:
+        self.azure.workers[worker.vm_id.lower()] = worker
+
+
+class MemoryCommands(ports.Commands):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def find(self, vm_id: ArmId, name: str) -> seen.CommandSeen | None:
+        return self.azure.command_states.get((vm_id.lower(), name))
+
+    @override
+    async def run(self, wanted: seen.CommandWanted) -> None:
+        worker = self.azure.workers.get(wanted.vm_id.lower())
+        if worker is None or worker.state != "running":
+            raise Refused(f"{wanted.vm_id} does not run")
+        key = (wanted.vm_id.lower(), wanted.name)
+
+        def sent() -> None:
+            self.azure.commands[key] = wanted
+            self.azure.command_states[key] = seen.CommandSeen("running")
+
+        self.azure.write(f"command {wanted.name} on {wanted.vm_id}", sent)
+
+    @override
+    async def delete(self, vm_id: ArmId, name: str) -> None:
+        self.azure.commands.pop((vm_id.lower(), name), None)
+        self.azure.command_states.pop((vm_id.lower(), name), None)
+
+
+class MemoryBundles(ports.Bundles):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def ensure(self, region: seen.RegionSeen) -> seen.BundleStored | None:
+        if region.account.id not in self.azure.bundles:
+            self.azure.write(
+                f"bundle {region.account.id}",
+                lambda: self.azure.bundles.update({region.account.id: 0}),
+            )
+        self.azure.bundles[region.account.id] += 1
+        if self.azure.bundles[region.account.id] <= LOOKS:
+            return None
+        return seen.BundleStored("bundle", "0123456789abcdef", "f" * 64)
+
+
+class MemorySignatures(ports.Signatures):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def container(
+        self,
+        account: seen.Account,
+        container: str,
+        access: Literal["read", "write_new"],
+        until: datetime,
+    ) -> seen.SecretUrl:
+        self._check(until)
+        url = f"{account.blob_url}/{container}?sp={access}&sig=secret"
+        return seen.SecretUrl(url, until)
+
+    @override
+    async def queue(
+        self, account: seen.Account, queue: str, access: Literal["take", "send"], until: datetime
+    ) -> seen.SecretUrl:
+        self._check(until)
+        return seen.SecretUrl(f"{account.queue_url}/{queue}?sp={access}&sig=secret", until)
+
+    def _check(self, until: datetime) -> None:
+        if until - self.azure.clock.now() > timedelta(days=7):
+            raise Refused("a delegation key lives seven days")
+
+
+class MemoryQueues(ports.Queues):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+        self.taken: dict[str, datetime] = {}
+
+    @override
+    async def ensure(self, account: seen.Account, queue: str) -> bool:
+        key = (account.id, queue)
+        if key not in self.azure.queues:
+            self.azure.write(f"queue {queue}", lambda: self.azure.queues.update({key: []}))
+        return True
+
+    @override
+    async def clear(self, account: seen.Account, queue: str) -> None:
+        self._messages(account, queue).clear()
+
+    @override
+    async def delete(self, account: seen.Account, queue: str) -> None:
+        self.azure.queues.pop((account.id, queue), None)
+
+    @override
+    async def put(self, account: seen.Account, queue: str, text: str, lifetime_s: int) -> None:
+        number = str(self.azure.number())
+        message = seen.Received(text, number, number, 0)
+        messages = self._messages(account, queue)
+        self.azure.write(f"message to {queue}", lambda: messages.append(message))
+
+    @override
+    async def take(
+        self, account: seen.Account, queue: str, lease_s: int
+    ) -> Sequence[seen.Received]:
+        now = self.azure.clock.now()
+        free = [
+            message
+            for message in self._messages(account, queue)
+            if self.taken.get(message.message_id, now) <= now
+        ][:32]
+        for message in free:
+            self.taken[message.message_id] = now + timedelta(seconds=lease_s)
+        return free
+
+    @override
+    async def remove(self, account: seen.Account, queue: str, received: seen.Received) -> None:
+        messages = self._messages(account, queue)
+        kept = [each for each in messages if each.message_id != received.message_id]
+        self.azure.meets("before removing a message")
+        messages[:] = kept
+        self.azure.meets("after removing a message")
+
+    @override
+    async def spill(
+        self, account: seen.Account, name: str, sealed: bytes, until: datetime
+    ) -> seen.SecretUrl:
+        self.azure.blobs[name] = sealed
+        return seen.SecretUrl(f"{account.blob_url}/messages/{name}?sig=secret", until)
+
+    def _messages(self, account: seen.Account, queue: str) -> list[seen.Received]:
+        if (account.id, queue) not in self.azure.queues:
+            raise Refused(f"queue {queue} does not exist")
+        return self.azure.queues[account.id, queue]
+
+
+class MemoryRegions(ports.Regions):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+        self.ways: set[tuple[str, str]] = set()
+
+    @override
+    async def ensure(
+        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+    ) -> seen.RegionSeen | Waiting:
+        if subscription_id != SUBSCRIPTION:
+            raise Refused(f"subscription {subscription_id}")
+        self.ways |= {(region, each.lower()) for each in repository_accounts}
+        if region not in self.azure.regions:
+            self.azure.write(f"region {region}", lambda: self.azure.regions.update({region: 0}))
+        self.azure.regions[region] += 1
+        if self.azure.regions[region] <= LOOKS:
+            return Waiting(2, f"{region} is being made")
+        names = environment_names(APPLIANCE, subscription_id, region)
+        network = arm_id(
+            subscription_id,
+            names.resource_group,
+            "Microsoft.Network/virtualNetworks",
+            names.virtual_network,
+        )
+        return seen.RegionSeen(
+            name=region,
+            subscription_id=subscription_id,
+            region=region,
+            resource_group=names.resource_group,
+            virtual_network_id=network,
+            worker_subnet_id=ArmId(f"{network}/subnets/workers"),
+            endpoint_subnet_id=ArmId(f"{network}/subnets/endpoints"),
+            blob_zone_id=ArmId(f"{network}/zone"),
+            account=account(region),
+            worker_size="Standard_D4s_v5",
+            worker_image="a:b:c:d",
+            max_workers=self.azure.max_workers,
+            private=self.azure.private,
+        )
+
+
+def tags_of(azure: Azure, snapshot_id: ArmId) -> Mapping[str, str]:
+    return azure.snapshots[snapshot_id.lower()].tags

@@ -1,0 +1,331 @@
+"""A world for sessions: Azure, Kubernetes and a repository in memory, with agents that work.
+
+The operator in it can be killed at any write and started again: what it kept in memory is gone,
+the rest is as it was.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.unit.sessions import memory_azure as azure_in_memory
+from tests.unit.sessions import memory_cluster as cluster_in_memory
+from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION, Azure, account
+from tests.unit.sessions.turned_clock import TurnedClock
+from vmbackup_core.ids import CommitSlot, DiskUniqueId, JobId, WorkerId
+from vmbackup_core.protocol import (
+    NO_JOB,
+    BackupJob,
+    DiskDone,
+    Done,
+    Event,
+    Failed,
+    Header,
+    Hello,
+    Progress,
+    WorkerKey,
+    peek,
+    read_job,
+    seal,
+    unseal,
+    write_message,
+)
+from vmbackup_operator.model.backup_session import (
+    BackupSession,
+    BackupSessionSpec,
+    BackupSessionStatus,
+)
+from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.metadata import Metadata, ObjectKey
+from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.naming import ArmId, arm_id, events_queue
+from vmbackup_operator.reconciling.outcome import Done as Finished
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.ground import Ground, Pacing
+from vmbackup_operator.sessions.intake import Intake, Surroundings
+from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
+from vmbackup_operator.sessions.places import Places
+from vmbackup_operator.sessions.reconciler import SessionReconciler
+from vmbackup_operator.sessions.seen import DiskSeen, Received, VirtualMachineSeen
+from vmbackup_operator.settings import (
+    Appliance,
+    SecretName,
+    Settings,
+    Tenant,
+    Workers,
+)
+from vmbackup_operator.settings import (
+    KeyRing as KeyRingSettings,
+)
+
+RING = KeyRing(ApplianceKey("k1", bytes(32)), {"k1": ApplianceKey("k1", bytes(32))})
+VM = arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/virtualMachines", "web-01")
+FOREIGN_SUBSCRIPTION = "22222222-2222-4222-8222-222222222222"
+KEY = ObjectKey("team", "nightly-1")
+
+SETTINGS = Settings(
+    appliance=Appliance(
+        id=APPLIANCE,
+        tenant_id=SUBSCRIPTION,
+        subscription_id=SUBSCRIPTION,
+        region=HOME,
+        resource_group="appliance",
+        virtual_network_id=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/appliance/providers/"
+        "Microsoft.Network/virtualNetworks/cluster",
+        key_ring=KeyRingSettings(SecretName("vmbackup-system", "ring")),
+    ),
+    namespace="vmbackup-system",
+    workers=Workers(bundle=str(Path("bundle"))),
+    tenancy=(
+        Tenant(
+            "team",
+            (f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{FOREIGN_SUBSCRIPTION}"),
+            ("team/*",),
+        ),
+        Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
+    ),
+)
+
+
+class Killed(BaseException):
+    """The operator is gone, in the middle of whatever it was at."""
+
+
+def machine(disks: int = 3, vm_id: ArmId = VM, region: str = AWAY) -> VirtualMachineSeen:
+    name = vm_id.rsplit("/", 1)[1]
+    return VirtualMachineSeen(
+        id=vm_id,
+        name=name,
+        region=region,
+        unique_id=f"vm-{name}",
+        disks=tuple(
+            DiskSeen(
+                id=arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/disks", f"{name}-{number}"),
+                name=f"{name}-{number}",
+                unique_id=DiskUniqueId(f"{name}-unique-{number}"),
+                lun=None if number == 0 else number - 1,
+                size_bytes=(number + 1) * 2**30,
+                sku="Premium_LRS",
+            )
+            for number in range(disks)
+        ),
+        description='{"vm": "as it was"}',
+    )
+
+
+def session_of(
+    key: ObjectKey = KEY, vm_id: ArmId = VM, uid: str = "", **spec: object
+) -> BackupSession:
+    wanted = BackupSessionSpec(
+        virtual_machine_id=vm_id, repository_ref=ObjectReference("repo", "team")
+    )
+    fields = {name: getattr(wanted, name) for name in wanted.__struct_fields__} | spec
+    uid = uid or f"{zlib.crc32(str(key).encode()):08x}-0000-4000-8000-000000000000"
+    metadata = Metadata(name=key.name, namespace=key.namespace, uid=uid, generation=1)
+    return BackupSession(metadata=metadata, spec=BackupSessionSpec(**fields))
+
+
+@dataclass
+class Agent:
+    """The program on a worker, as its Run Command started it."""
+
+    worker: WorkerId
+    key: WorkerKey
+    sequence: int = 0
+    greeted: bool = False
+    seen_jobs: dict[int, BackupJob] = field(default_factory=dict)
+    finished: dict[JobId, list[DiskDone]] = field(default_factory=dict)
+
+
+#: What an agent does with a job: None where it works, or how it fails.
+Behaviour = Callable[[BackupJob], Failed | None]
+
+
+@dataclass
+class World:
+    """Everything, and the operator in it."""
+
+    clock: TurnedClock = field(default_factory=TurnedClock)
+    silent_workers: set[str] = field(default_factory=set)
+    behaviour: Behaviour = lambda _job: None
+    woken: list[ObjectKey] = field(default_factory=list)
+    pacing: Pacing = field(default_factory=Pacing)
+
+    def __post_init__(self) -> None:
+        self.azure = Azure(self.clock)
+        self.sessions = cluster_in_memory.MemorySessions(self.clock)
+        self.repositories = cluster_in_memory.MemoryRepositories()
+        self.points = cluster_in_memory.MemoryPoints()
+        self.point_objects = cluster_in_memory.MemoryPointObjects()
+        self.events = cluster_in_memory.MemoryEvents()
+        self.queues = azure_in_memory.MemoryQueues(self.azure)
+        self.agents: dict[str, Agent] = {}
+        self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
+        self.repositories.put(cluster_in_memory.ready_repository())
+        self.add(machine())
+        self.start()
+
+    def add(self, seen: VirtualMachineSeen) -> None:
+        self.azure.machines[seen.id.lower()] = seen
+
+    def start(self) -> None:
+        """Start the operator, with nothing in its memory."""
+        places = Places(SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock)
+        self.queues.taken.clear()
+        around = Surroundings(self.queues, self.sessions, places, self.woken.append)
+        self.intake = Intake(APPLIANCE, RING, self.clock, around)
+        self.ground = Ground(
+            settings=SETTINGS,
+            ring=RING,
+            clock=self.clock,
+            pacing=self.pacing,
+            places=places,
+            virtual_machines=azure_in_memory.MemoryMachines(self.azure),
+            snapshots=azure_in_memory.MemorySnapshots(self.azure),
+            disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
+            workers=azure_in_memory.MemoryWorkers(self.azure),
+            commands=azure_in_memory.MemoryCommands(self.azure),
+            bundles=azure_in_memory.MemoryBundles(self.azure),
+            signatures=azure_in_memory.MemorySignatures(self.azure),
+            queues=self.queues,
+            points=self.points,
+            sessions=self.sessions,
+            repositories=self.repositories,
+            point_objects=self.point_objects,
+            events=self.events,
+            wake=self.woken.append,
+            listen=self.intake.listen,
+        )
+        self.reconciler = SessionReconciler(self.ground)
+
+    def meets(self, meet: Callable[[str], None]) -> None:
+        """Have *meet* called around every write of any kind."""
+        self.azure.meets = meet
+        self.sessions.meets = meet
+        self.points.meets = meet
+
+    def status(self, key: ObjectKey = KEY) -> BackupSessionStatus:
+        return self.sessions.stored[key].status
+
+    def condition(self, kind: str, key: ObjectKey = KEY) -> Condition:
+        return next(each for each in self.status(key).conditions if each.type == kind)
+
+    async def look(self, key: ObjectKey = KEY) -> float | None:
+        """Look at the session once; return how long it waits, None where nothing is left."""
+        outcome = await self.reconciler.reconcile(key)
+        if isinstance(outcome, Finished):
+            return None
+        assert isinstance(outcome, Waiting)
+        return outcome.seconds
+
+    async def run(self, *keys: ObjectKey, limit: int = 400) -> None:
+        """Run the operator and the agents until nothing is left to do for any of the sessions."""
+        left = set(keys or {KEY})
+        for _ in range(limit):
+            for key in sorted(left):
+                if await self.look(key) is None:
+                    left.discard(key)
+            if not left:
+                return
+            self.agents_work()
+            await self.intake.round()
+            self.clock.turn(5)
+        raise AssertionError(f"{left} do not end: {[self.status(key) for key in left]}")
+
+    async def run_until(self, condition: str, key: ObjectKey = KEY, limit: int = 200) -> None:
+        """Run until the session's *condition* is True."""
+        for _ in range(limit):
+            if any(each.type == condition and each.status == "True"
+                   for each in self.status(key).conditions):  # fmt: skip
+                return
+            await self.look(key)
+            self.agents_work()
+            await self.intake.round()
+            self.clock.turn(5)
+        raise AssertionError(f"{condition} is not reached: {self.status(key)}")
+
+    def agents_work(self) -> None:
+        """Let every agent whose VM runs do what it does in a few seconds."""
+        for (vm_id, name), wanted in list(self.azure.commands.items()):
+            worker = self.azure.workers[vm_id]
+            command = f"{vm_id} {name}"
+            if worker.state == "running" and command not in self.agents:
+                before = [a for a in self.agents.values() if a.worker == worker.id]
+                key = WorkerKey.from_text(wanted.protected["VMBACKUP_WORKER_KEY"])
+                self.agents[command] = Agent(worker.id, key, sum(a.sequence for a in before))
+        newest = {agent.worker: agent for agent in self.agents.values()}
+        for worker in self.azure.workers.values():
+            agent = newest.get(worker.id)
+            if agent and worker.state == "running" and worker.vm_id not in self.silent_workers:
+                self._work(agent)
+
+    def _work(self, agent: Agent) -> None:
+        now = self.clock.now()
+        hello = Hello(agent.worker, "0.1", "0123456789abcdef", "3.10.12", now)
+        self._say(agent, NO_JOB, hello)
+        queue = self.azure.queues[account(HOME).id, f"vmb-jobs-{agent.worker}"]
+        for message in list(queue):
+            header, payload = unseal(
+                agent.key, message.text, direction="job", worker_id=agent.worker
+            )
+            job = read_job(payload)
+            assert isinstance(job, BackupJob)
+            self.jobs.append((agent.worker, header.sequence, job))
+            queue.remove(message)
+            self._do(agent, job)
+
+    def _do(self, agent: Agent, job: BackupJob) -> None:
+        for disk in job.disks:
+            current = self.azure.sas.get(disk.snapshot_id.lower())
+            if current != disk.snapshot_url:
+                self._say(
+                    agent, job.job_id, Failed(job.job_id, "ExportRefused", "403", transient=True)
+                )
+                return
+        failure = self.behaviour(job)
+        if failure is not None:
+            self._say(agent, job.job_id, failure)
+            return
+        total = sum(disk.size_bytes for disk in job.disks)
+        self._say(agent, job.job_id, Progress(job.job_id, total, total // 2, total // 4))
+        done = [self._commit(job, position) for position in range(len(job.disks))]
+        self._say(agent, job.job_id, Done(job.job_id, done))
+
+    def _commit(self, job: BackupJob, position: int) -> DiskDone:
+        disk = job.disks[position]
+        commits = self.points.commits.setdefault(disk.chain_id, [])
+        mine = [number for number, (run, _) in enumerate(commits) if run == job.run_id]
+        if not mine:
+            commits.append((job.run_id, f"digest-{len(commits)}-{job.run_id}"))
+            mine = [len(commits) - 1]
+        return DiskDone(
+            disk_id=disk.disk_id,
+            slot=CommitSlot(mine[0] + 1),
+            commit_digest=commits[mine[0]][1],
+            kind="full",
+            read_bytes=disk.size_bytes,
+            stored_bytes=disk.size_bytes // 4,
+            blocks_new=1,
+            blocks_reused=0,
+            blocks_zero=0,
+            allocated_bytes=disk.size_bytes,
+            seconds=1.0,
+        )
+
+    def _say(self, agent: Agent, job: JobId, event: Event) -> None:
+        agent.sequence += 1
+        header = Header("event", agent.worker, job, agent.sequence)
+        self.say_text(seal(agent.key, header, write_message(event)))
+
+    def say_text(self, text: str) -> None:
+        """Put *text* into the events queue."""
+        number = str(self.azure.number())
+        queue = self.azure.queues.setdefault((account(HOME).id, events_queue(APPLIANCE)), [])
+        queue.append(Received(text, number, number, 0))
+
+    def events_left(self) -> list[Header]:
+        queue = self.azure.queues.get((account(HOME).id, events_queue(APPLIANCE)), [])
+        return [peek(message.text) for message in queue]

@@ -1,0 +1,306 @@
+"""A backup session from its first look to its last, as Azure and Kubernetes see it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.unit.sessions.memory_azure import APPLIANCE, HOME, account
+from tests.unit.sessions.memory_world import (
+    KEY,
+    RING,
+    VM,
+    World,
+    machine,
+    session_of,
+)
+from vmbackup_core.ids import RunId
+from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.naming import ArmId, arm_id, events_queue
+from vmbackup_operator.sessions.steps import STEPS
+from vmbackup_operator.sessions.tags import open_tags
+
+SECOND = ObjectKey("team", "nightly-2")
+
+
+def asked(world: World, what: str) -> list[str]:
+    return [each for each in world.azure.order if each.startswith(what)]
+
+
+async def test_a_session_ends_complete_with_a_recovery_point_and_its_object(world: World) -> None:
+    await world.run()
+
+    status = world.status()
+    point = world.points.points[status.run_id or RunId("")]
+    (mirror,) = world.point_objects.stored.values()
+    assert (status.outcome, status.phase) == ("Succeeded", "Complete")
+    assert [disk.lun for disk in point.disks] == [None, 0, 1]
+    assert (mirror.spec.run_id, mirror.metadata.namespace) == (status.run_id, "team")
+    assert world.condition("Complete").status == "True"
+    assert all(world.condition(step.condition).status == "True" for step in STEPS)
+
+
+async def test_the_steps_come_in_the_seeds_order(world: World) -> None:
+    await world.run()
+
+    first = [
+        next(i for i, each in enumerate(world.azure.order) if each.startswith(kind))
+        for kind in (
+            f"region {HOME}",
+            "snapshot",
+            "region north",
+            "worker",
+            "command",
+            "disk access",
+            "associate",
+            "grant",
+            "message to vmb-jobs",
+            "revoke",
+            "deallocate",
+        )
+    ]
+    assert first == sorted(first)
+
+
+async def test_all_snapshots_are_asked_for_before_any_is_waited_for(world: World) -> None:
+    await world.run()
+
+    at = [i for i, each in enumerate(world.azure.order) if each.startswith("snapshot ")]
+    assert at == list(range(at[0], at[0] + 3))
+
+
+async def test_snapshots_carry_the_tags_of_one_set_when_they_are_made(world: World) -> None:
+    await world.run_until("SnapshotsReady")
+
+    facts = [open_tags(RING, each.id, each.tags) for each in world.azure.snapshots.values()]
+    assert {each.run_id for each in facts} == {world.status().run_id}
+    assert [(each.position, each.members) for each in facts] == [(0, 3), (1, 3), (2, 3)]
+    assert {each.virtual_machine_id for each in facts} == {VM}
+
+
+async def test_nothing_outside_is_touched_before_the_finalizer_is_there(world: World) -> None:
+    def meet(what: str) -> None:
+        if what.startswith("before") and "finalizers" not in what:
+            assert FINALIZER in world.sessions.stored[KEY].metadata.finalizers
+
+    world.meets(meet)
+
+    await world.run_until("RecoveryPointStored")
+
+
+async def test_the_finalizer_goes_when_nothing_is_left_to_undo(world: World) -> None:
+    await world.run_until("WorkerReleased")
+    assert FINALIZER in world.sessions.stored[KEY].metadata.finalizers
+
+    await world.run()
+
+    assert world.sessions.stored[KEY].metadata.finalizers == ()
+
+
+async def test_afterwards_no_access_is_left_and_the_worker_is_deallocated(world: World) -> None:
+    await world.run()
+
+    assert world.azure.sas == {}
+    assert [each.state for each in world.azure.workers.values()] == ["deallocated"]
+    assert world.status().exports == ()
+    assert world.ground.grants == {}
+
+
+async def test_the_outcome_is_absent_until_access_is_revoked(world: World) -> None:
+    await world.run_until("RecoveryPointStored")
+    assert world.status().outcome is None
+
+    await world.run_until("AccessRevoked")
+
+    assert world.status().outcome == "Succeeded"
+
+
+async def test_no_secret_enters_a_status_an_event_or_a_queue(world: World) -> None:
+    seen: list[str] = []
+
+    def meet(_what: str) -> None:
+        seen.append(msgspec.json.encode(world.sessions.stored[KEY].status).decode())
+        seen.extend(each.text for queue in world.azure.queues.values() for each in queue)
+
+    world.meets(meet)
+
+    await world.run()
+
+    told = " ".join(message for *_, message in world.events.told)
+    assert not [text for text in [*seen, told] if "sig=" in text or "keys-" in text]
+
+
+async def test_six_disks_take_two_disk_accesses_and_none_exports_more_than_five() -> None:
+    world = World()
+    world.add(machine(disks=6))
+    world.sessions.put(session_of())
+
+    await world.run()
+
+    assert world.status().outcome == "Succeeded"
+    assert len(world.azure.disk_accesses) == 2
+    assert len(asked(world, "associate")) == 6
+
+
+async def test_in_a_public_region_snapshots_are_exported_without_disk_access(world: World) -> None:
+    world.azure.private = False
+
+    await world.run()
+
+    assert world.status().outcome == "Succeeded"
+    assert world.azure.disk_accesses == {}
+
+
+async def test_excluded_disks_are_not_snapshotted() -> None:
+    world = World()
+    world.sessions.put(session_of(exclude_data_disk_luns=(0,)))
+
+    await world.run()
+
+    point = world.points.points[world.status().run_id or RunId("")]
+    assert [disk.lun for disk in point.disks] == [None, 1]
+
+
+async def test_a_second_session_makes_nothing_again_and_starts_the_same_worker(
+    world: World,
+) -> None:
+    await world.run()
+    before = dict(world.azure.asked)
+    world.sessions.put(session_of(SECOND))
+
+    await world.run(SECOND)
+
+    made = {what for what in world.azure.asked if what not in before}
+    assert world.status(SECOND).outcome == "Succeeded"
+    assert world.status(SECOND).worker == world.status(SECOND).worker
+    assert {what.split()[0] for what in made} == {
+        "snapshot", "associate", "grant", "revoke", "command", "delete", "start",
+    }  # fmt: skip
+    assert len(asked(world, "worker ")) == 1
+    assert len(asked(world, "start ")) == 1
+    assert len(asked(world, "queue vmb-jobs")) == 1
+
+
+async def test_snapshots_beyond_the_policys_number_are_deleted_the_newest_set_stays(
+    world: World,
+) -> None:
+    await world.run()
+    world.clock.turn(3600)
+    world.sessions.put(session_of(SECOND))
+
+    await world.run(SECOND)
+
+    run_id = world.status(SECOND).run_id or ""
+    assert len(world.azure.snapshots) == 3
+    assert all(run_id[:20] in each.id for each in world.azure.snapshots.values())
+
+
+async def test_as_many_sets_stay_as_the_session_says(world: World) -> None:
+    await world.run()
+    world.clock.turn(3600)
+    world.sessions.put(session_of(SECOND, snapshots_to_keep=2))
+
+    await world.run(SECOND)
+
+    assert len(world.azure.snapshots) == 6
+
+
+async def test_two_vms_share_one_worker_one_after_the_other(world: World) -> None:
+    other = arm_id("11111111-1111-4111-8111-111111111111", "prod",
+                   "Microsoft.Compute/virtualMachines", "db-01")  # fmt: skip
+    world.add(machine(vm_id=other))
+    world.sessions.put(session_of(SECOND, vm_id=other))
+
+    await world.run(KEY, SECOND)
+
+    assert [world.status(key).outcome for key in (KEY, SECOND)] == ["Succeeded", "Succeeded"]
+    assert len(world.azure.workers) == 1
+    assert len(asked(world, "deallocate")) == 1
+    assert world.woken.count(KEY) + world.woken.count(SECOND) > 0
+
+
+async def test_where_a_region_may_have_two_workers_two_sessions_have_one_each(
+    world: World,
+) -> None:
+    world.azure.max_workers = 2
+    other = arm_id("11111111-1111-4111-8111-111111111111", "prod",
+                   "Microsoft.Compute/virtualMachines", "db-01")  # fmt: skip
+    world.add(machine(vm_id=other))
+    world.sessions.put(session_of(SECOND, vm_id=other))
+
+    await world.run(KEY, SECOND)
+
+    assert len(world.azure.workers) == 2
+
+
+async def test_an_idle_look_at_an_ended_session_writes_nothing(world: World) -> None:
+    await world.run()
+    writes, azure = world.sessions.writes, dict(world.azure.asked)
+
+    for _ in range(5):
+        assert await world.look() is None
+
+    assert (world.sessions.writes, dict(world.azure.asked)) == (writes, azure)
+
+
+async def test_a_session_whose_recovery_point_exists_adopts_it_and_does_nothing(
+    world: World,
+) -> None:
+    await world.run()
+    asked_before = dict(world.azure.asked)
+    again = World(clock=world.clock)
+    again.points.points = world.points.points
+    again.azure.regions = world.azure.regions
+    again.sessions.put(session_of())
+
+    await again.run()
+
+    assert again.status().outcome == "Succeeded"
+    assert [each.disk for each in again.status().disks] == ["os", "0", "1"]
+    assert not asked(again, "snapshot") + asked(again, "worker") + asked(again, "grant")
+    assert len(again.point_objects.stored) == 1
+    assert asked_before
+
+
+async def test_another_appliances_session_is_left_alone(world: World) -> None:
+    session = world.sessions.stored[KEY]
+    status = msgspec.structs.replace(session.status, appliance_id="somebody-else")
+    world.sessions.put(msgspec.structs.replace(session, status=status))
+
+    assert await world.look() is None
+    assert world.azure.order == []
+
+
+async def test_the_job_carries_this_chains_keys_only_and_fresh_ways(world: World) -> None:
+    await world.run()
+
+    ((_, sequence, job),) = world.jobs
+    assert sequence == 1
+    assert [disk.chain_keys for disk in job.disks] == [
+        f"keys-web-01-unique-{number}" for number in range(3)
+    ]
+    assert job.conversation is not None
+    assert "sp=write_new" in job.repository.container_url
+    assert "sp=send" in job.conversation.events_url
+
+
+async def test_queues_are_in_the_home_region_only(world: World) -> None:
+    await world.run()
+
+    assert {place for place, _ in world.azure.queues} == {account(HOME).id}
+    names = {name for _, name in world.azure.queues}
+    assert events_queue(APPLIANCE) in names
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("disks", [1, 3, 12])
+async def test_status_stays_small_whatever_the_number_of_disks(disks: int) -> None:
+    world = World()
+    world.add(machine(disks=disks))
+    world.sessions.put(session_of())
+
+    await world.run()
+
+    size = len(msgspec.json.encode(world.status()))
+    assert size < 6_000 + 1_500 * disks
+    assert ArmId(world.status().snapshot_set[0].snapshot_id)
