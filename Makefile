@@ -20,7 +20,7 @@ check: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.10 core worker_agent
+	$(BIN)/mypy --python-version 3.10 core worker_agent simulator/azure_simulator/machines/guest
 	$(BIN)/lint-imports
 
 unit: $(SETUP)

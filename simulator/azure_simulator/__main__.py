@@ -18,6 +18,7 @@ from aiohttp import web
 from azure_simulator.admin import Administration
 from azure_simulator.assembly import Options, Simulator
 from azure_simulator.machines.interpreter import UnfitPython
+from azure_simulator.machines.namespaces import NamespacesForbidden, check_namespaces
 from azure_simulator.storage.azurite import AzuriteProgram
 
 
@@ -44,6 +45,7 @@ def _options(arguments: list[str]) -> Options:
 
 
 async def _serve(options: Options) -> None:
+    await check_namespaces()
     options.state.mkdir(parents=True, exist_ok=True)
     simulator = await Simulator.start(options)
     runner = web.AppRunner(Administration(simulator).application(), access_log=None)
@@ -100,6 +102,8 @@ def main() -> None:
         asyncio.run(_serve(options))
     except UnfitPython as unfit:
         sys.exit(f"--python: {unfit}")
+    except NamespacesForbidden as forbidden:
+        sys.exit(str(forbidden))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class LocalMachines:
             if slot is None:
                 slot = _Slot(vm_id, self._folder(vm_id), name_of(vm_id))
                 authority = self._with.gateway.authority.pem
-                slot.tree.mkdir(parents=True)
+                slot.tree.mkdir(parents=True, exist_ok=True)
                 await asyncio.to_thread(make_tree, slot.tree, slot.hostname, image, authority)
                 self._slots[vm_id.lower()] = slot
             await self._boot(slot)
