@@ -181,6 +181,8 @@ async def running(
         try:
             async with operator.queue.running():
                 await _resync(operator, parts.sessions)
+                # Its environment comes up while nobody waits for it yet.
+                await parts.environments.ensure_home_object()
                 yield operator
         finally:
             intake.cancel()

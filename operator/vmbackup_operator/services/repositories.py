@@ -12,6 +12,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_core.repository import (
     ChainParameters,
+    KeyMismatch,
     NotInitialised,
     RecoveryPoint,
     RecoveryPointDisk,
@@ -50,7 +51,15 @@ class OpenRepositories(OpenRepositoriesPort):
         def work(store: Store) -> RepositorySeen:
             return self._open_or_begin(store, CoreKey(key.secret), repository.spec.container)
 
-        return await self._stores.read(repository, work)
+        try:
+            return await self._stores.read(repository, work)
+        except KeyMismatch as error:
+            reference = repository.spec.encryption_key.secret_ref
+            raise PermanentError(
+                f"Secret {repository.metadata.namespace}/{reference.name} holds another key than"
+                f" container {repository.spec.container}: {error}",
+                reason=error.reason,
+            ) from error
 
     def _open_or_begin(self, store: Store, key: CoreKey, container: str) -> RepositorySeen:
         try:
