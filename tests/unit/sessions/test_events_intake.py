@@ -1,0 +1,250 @@
+"""What workers say: sorted from what others say, applied once, not written more than needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.sessions.memory_azure import APPLIANCE, HOME, account
+from tests.unit.sessions.memory_world import KEY, RING, Killed, World, session_of
+from vmbackup_core.ids import JobId, RunId, WorkerId
+from vmbackup_core.protocol import (
+    NO_JOB,
+    Event,
+    Header,
+    Heartbeat,
+    Progress,
+    WorkerKey,
+    seal,
+    worker_key,
+    write_message,
+)
+from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.naming import events_queue, job_id
+
+
+@pytest.fixture
+async def transferring() -> World:
+    """A world whose session waits for its worker, which is silent but for what tests say."""
+    world = World()
+    world.sessions.put(session_of())
+    await world.run_until("ExportGranted")
+    await world.intake.round()
+    world.silent_workers.add(worker(world).vm_id)
+    world.clock.turn(60)
+    return world
+
+
+def worker(world: World) -> SessionWorker:
+    found = world.status().worker
+    assert found is not None
+    return found
+
+
+def job(world: World) -> JobId:
+    return job_id(world.status().run_id or RunId(""), "backup")
+
+
+def say(
+    world: World,
+    event: Event,
+    sequence: int,
+    *,
+    about: JobId | None = None,
+    key: WorkerKey | None = None,
+    direction: str = "event",
+) -> None:
+    name = worker(world).id
+    header = Header(direction, name, about or job(world), sequence)  # type: ignore[arg-type]  # also wrong ones
+    sealing = key or worker_key(RING.active.secret, name)
+    world.say_text(seal(sealing, header, write_message(event)))
+
+
+def progress(world: World, read: int) -> Progress:
+    return Progress(job(world), 1000, read, read // 2)
+
+
+def queue_of(world: World) -> list[str]:
+    return [each.text for each in world.azure.queues[account(HOME).id, events_queue(APPLIANCE)]]
+
+
+async def test_progress_reaches_the_status_at_once_and_wakes_the_session(
+    transferring: World,
+) -> None:
+    world = transferring
+    world.woken.clear()
+    say(world, progress(world, 250), 100)
+
+    await world.intake.round()
+
+    shown = world.status().progress
+    assert shown is not None
+    assert (shown.percent, shown.bytes_read, shown.bytes_stored) == (25, 250, 125)
+    assert world.woken == [KEY]
+    assert queue_of(world) == []
+
+
+async def test_progress_is_written_at_most_every_ten_seconds_and_the_newest_wins(
+    transferring: World,
+) -> None:
+    world = transferring
+    say(world, progress(world, 10), 100)
+    await world.intake.round()
+    writes = world.sessions.writes
+
+    for number in range(5):
+        world.clock.turn(1.5)
+        say(world, progress(world, 20 + number), 101 + number)
+        await world.intake.round()
+    assert world.sessions.writes == writes
+    world.clock.turn(5)
+    await world.intake.round()
+
+    shown = world.status().progress
+    assert shown is not None
+    assert shown.bytes_read == 24
+    assert world.sessions.writes == writes + 1
+    assert queue_of(world) == []
+
+
+async def test_an_event_that_comes_again_changes_nothing_and_is_removed(
+    transferring: World,
+) -> None:
+    world = transferring
+    say(world, progress(world, 500), 100)
+    await world.intake.round()
+    writes = world.sessions.writes
+    world.clock.turn(60)
+    say(world, progress(world, 400), 99)
+    say(world, progress(world, 500), 100)
+
+    await world.intake.round()
+
+    shown = world.status().progress
+    assert shown is not None
+    assert (shown.bytes_read, world.sessions.writes) == (500, writes)
+    assert queue_of(world) == []
+
+
+async def test_events_are_applied_in_the_order_in_which_they_were_said(
+    transferring: World,
+) -> None:
+    world = transferring
+    say(world, progress(world, 900), 102)
+    say(world, progress(world, 100), 100)
+    say(world, progress(world, 500), 101)
+
+    await world.intake.round()
+
+    shown = world.status().progress
+    assert shown is not None
+    assert shown.bytes_read == 900
+
+
+@pytest.mark.parametrize("moment", ["after the status", "before removing a message"])
+async def test_killed_between_the_write_and_the_removal_the_event_counts_once(
+    transferring: World, moment: str
+) -> None:
+    world = transferring
+    say(world, progress(world, 500), 100)
+
+    def meet(what: str) -> None:
+        if what == moment:
+            raise Killed
+
+    world.meets(meet)
+    with pytest.raises(Killed):
+        await world.intake.round()
+    world.meets(lambda _what: None)
+    world.start()
+    writes = world.sessions.writes
+    world.azure.regions[HOME] = 99
+    await world.intake.round()
+
+    assert world.sessions.writes == writes
+    assert queue_of(world) == []
+
+
+async def test_a_foreign_key_is_refused_and_counted(transferring: World) -> None:
+    world = transferring
+    before = world.status()
+    say(world, progress(world, 999), 500, key=WorkerKey(bytes([7]) * 32))
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"ForeignKey": 1}
+    assert (world.status(), queue_of(world)) == (before, [])
+
+
+async def test_an_altered_message_is_refused_and_counted(transferring: World) -> None:
+    world = transferring
+    say(world, progress(world, 999), 500)
+    ((place, queue),) = [
+        (place, queue) for place, queue in world.azure.queues.items() if "events" in place[1]
+    ]
+    text = queue.pop().text.replace('"seq":500', '"seq":501')
+    world.say_text(text)
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"Altered": 1}
+    assert world.azure.queues[place] == []
+
+
+async def test_a_job_sent_back_is_refused(transferring: World) -> None:
+    world = transferring
+    say(world, progress(world, 1), 500, direction="job")
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"WrongDirection": 1}
+
+
+async def test_what_is_no_message_is_refused(transferring: World) -> None:
+    world = transferring
+    world.say_text("hello there")
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"Malformed": 1}
+    assert queue_of(world) == []
+
+
+async def test_a_worker_that_serves_nobody_is_heard_by_nobody(transferring: World) -> None:
+    world = transferring
+    stranger = WorkerId("0123456789abcdef0123-1")
+    beat = Heartbeat(stranger, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
+    header = Header("event", stranger, NO_JOB, 1)
+    text = seal(worker_key(RING.active.secret, stranger), header, write_message(beat))
+    world.say_text(text)
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"NoSession": 1}
+    assert queue_of(world) == []
+
+
+async def test_events_of_an_earlier_job_of_the_worker_change_nothing(
+    transferring: World,
+) -> None:
+    world = transferring
+    before = world.status()
+    other = JobId(f"{'f' * 32}-backup")
+    say(world, Progress(other, 1000, 1000, 1), 700, about=other)
+
+    await world.intake.round()
+
+    assert (world.status(), queue_of(world)) == (before, [])
+
+
+async def test_heartbeats_are_written_twice_a_minute_at_most(transferring: World) -> None:
+    world = transferring
+    writes = world.sessions.writes
+    name = worker(world).id
+    for number in range(8):
+        world.clock.turn(15)
+        beat = Heartbeat(name, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
+        say(world, beat, 500 + number, about=NO_JOB)
+        await world.intake.round()
+
+    assert 3 <= world.sessions.writes - writes <= 4
+    assert queue_of(world) == []
