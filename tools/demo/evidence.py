@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tools.demo import journal
-from tools.demo.facts import Scene
+from tools.demo.facts import OPERATOR_USER, Scene
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.control_plane import ControlPlane
 from tools.local_cloud.seed import SeededDisk
+
+REPOSITORY_HOST = f"{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
 
 
 class Evidence:
@@ -32,16 +34,18 @@ class Evidence:
         self._since = azure.last_entry()
         self._audited = len(plane.audited())
         self._plane = plane
-        self._extents: dict[str, list[tuple[int, int]]] = {}
         self._sas: list[str] = []
+        self._hold: str | None = None
+        if bundle is not None:  # the first backup, which stores packs
+            packs = {"service": "blob", "method": "PUT", "host": REPOSITORY_HOST, "path": "/p/"}
+            self._hold = azure.hold("before", **packs)
 
-    def look(self, phase: str) -> None:
-        """Keep what the snapshots hold, and one SAS while it is good."""
-        if phase == "Transferring" and not self._sas:
-            for snapshot in self._snapshots():
-                content = self._azure.call("GET", f"/disks/content?id={snapshot}")
-                self._extents[snapshot] = [(start, size) for start, size in content["allocated"]]
-                self._sas.append(self._azure.granted_url(snapshot))
+    def look(self) -> None:
+        """Keep a SAS of each snapshot while it is good: while the first pack's write is held."""
+        if self._hold is not None and self._azure.caught(self._hold):
+            self._sas = [self._azure.granted_url(snapshot) for snapshot in self._snapshots()]
+            self._azure.let_go(self._hold)
+            self._hold = None
 
     def entries(self) -> list[journal.Entry]:
         """Return what the appliance and its workers asked of Azure since the beginning."""
@@ -52,7 +56,7 @@ class Evidence:
         """Return how many objects the operator has written since the beginning."""
         writes = {"create", "update", "patch", "delete"}
         return sum(
-            line["verb"] in writes and "vmbackup-operator" in line["user"]["username"]
+            line["verb"] in writes and line["user"]["username"] == OPERATOR_USER
             for line in self._plane.audited()[self._audited :]
         )
 
@@ -62,8 +66,8 @@ class Evidence:
         return Scene(
             region_account_id=resolved["environment"]["storageAccountId"],
             home_account_name=self._home_account(),
-            repository_host=f"{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net",
-            snapshot_extents=self._extents,
+            repository_host=REPOSITORY_HOST,
+            snapshot_extents={snapshot: self._extents(snapshot) for snapshot in self._snapshots()},
             bundle_md5=dict(self._bundle_files()),
             disks=len(self._disks),
         )
@@ -74,6 +78,10 @@ class Evidence:
             return ["no SAS was seen during the session"]
         tried = [self._azure.try_export(url) for url in self._sas]
         return [f"answered {status}" for status in tried if status != HTTPStatus.FORBIDDEN]
+
+    def _extents(self, snapshot: str) -> list[tuple[int, int]]:
+        content = self._azure.call("GET", f"/disks/content?id={snapshot}")
+        return [(start, length) for start, length in content["allocated"]]
 
     def _snapshots(self) -> list[str]:
         created = [e for e in self.entries() if e.is_write("Microsoft.Compute/snapshots")]

@@ -17,6 +17,9 @@ RUN_COMMANDS = "Microsoft.Compute/virtualMachines/runCommands"
 DISK_ACCESSES = "Microsoft.Compute/diskAccesses"
 ACCOUNTS = "Microsoft.Storage/storageAccounts"
 
+#: Who the operator is to the API server.
+OPERATOR_USER = "system:serviceaccount:vmbackup-system:vmbackup-operator"
+
 #: Everything that belongs to a region's environment and must not be written by a second session.
 ENVIRONMENT_TYPES = (
     "Microsoft.Resources/resourceGroups",
@@ -64,7 +67,7 @@ def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
         ("access granted", lambda e: e.is_action(SNAPSHOTS, "beginGetAccess")),
         ("export read", lambda e: e.service == "export" and e.succeeded),
         ("pack stored", lambda e: _is_put(e, scene.repository_host, "/p/")),
-        ("commit stored", lambda e: _is_put(e, scene.repository_host, "/k/")),
+        ("recovery point stored", lambda e: _is_put(e, scene.repository_host, "/r/")),
         ("access ended", lambda e: e.is_action(SNAPSHOTS, "endGetAccess")),
         ("worker deallocated", lambda e: e.is_action(MACHINES, "deallocate")),
     ]
@@ -150,6 +153,23 @@ def reads_are_the_allocated_extents(entries: Sequence[Entry], scene: Scene) -> I
             yield f"{snapshot}: {got} bytes read where {owed} are allocated"
 
 
+def commits_after_packs(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain where a disk's commit was stored before one of its packs, or a point before it."""
+    stored = [e for e in entries if _is_put(e, scene.repository_host, "/c/")]
+    committed: set[str] = set()
+    for entry in stored:
+        chain, kind = entry.path.split("/c/")[1].split("/")[:2]
+        if kind == "k":
+            committed.add(chain)
+        elif chain in committed:
+            yield f"{entry.path} was stored after its chain's commit"
+    point = first(entries, lambda e: _is_put(e, scene.repository_host, "/r/"))
+    if len(committed) != scene.disks:
+        yield f"{len(committed)} chains were committed for {scene.disks} disks"
+    if point is not None and point < (last(stored, lambda e: "/k/" in e.path) or 0):
+        yield f"the recovery point (entry {point}) was stored before a commit"
+
+
 def worker_released(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
     """Complain unless every worker was deallocated and not started again."""
     del scene
@@ -171,6 +191,7 @@ FIRST_BACKUP: Rules = (
     queues_at_home,
     access_only_when_private,
     reads_are_the_allocated_extents,
+    commits_after_packs,
     worker_released,
 )
 
@@ -195,6 +216,7 @@ SECOND_BACKUP: Rules = (
     snapshots_tagged_when_created,
     access_only_when_private,
     reads_are_the_allocated_extents,
+    commits_after_packs,
     worker_released,
 )
 
@@ -202,8 +224,10 @@ SECOND_BACKUP: Rules = (
 def nothing_refused(audit: Sequence[Mapping[str, object]]) -> Iterator[str]:
     """Complain of every request of the operator's that the API server refused."""
     for line in audit:
-        status = line.get("responseStatus")
-        if isinstance(status, dict) and status.get("code") in {401, 403}:
+        user, status = line.get("user"), line.get("responseStatus")
+        asked_by_operator = isinstance(user, dict) and user.get("username") == OPERATOR_USER
+        refused = isinstance(status, dict) and status.get("code") in {401, 403}
+        if asked_by_operator and refused and isinstance(status, dict):
             yield f"{line.get('verb')} {line.get('requestURI')}: {status.get('code')}"
 
 

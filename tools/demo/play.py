@@ -155,7 +155,7 @@ class Play:
             name,
             self._narrator.say,
             limit_s=SESSION_LIMIT_S,
-            during=evidence.look,
+            meanwhile=evidence.look,
         )
         if session["status"]["outcome"] != "Succeeded":
             described = user.kubectl("describe", "bses", name, f"--namespace={USER_NAMESPACE}")

@@ -33,22 +33,23 @@ def watch(
     show: Callable[[str], None],
     *,
     limit_s: float,
-    during: Callable[[str], None] | None = None,
+    meanwhile: Callable[[], None],
 ) -> Any:
-    """Show the session's line whenever its phase changes; return it when all of it has ended.
+    """Show the session's line whenever it changes; return the session when all of it has ended.
 
-    *during* is called with each new phase.
+    *meanwhile* is called at each look.
     """
-    phase: str | None = None
+    shown: tuple[object, object] | None = None
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         session = user.get("backupsession", name, "--namespace", namespace)
         status = session.get("status", {})
-        if status.get("phase") != phase:
-            phase = status.get("phase")
-            show(user.kubectl("get", "backupsessions", name, "--namespace", namespace))
-            if during is not None and phase is not None:
-                during(phase)
+        seen = status.get("phase"), status.get("display", {}).get("progress")
+        if seen != shown:
+            lines = user.kubectl("get", "backupsessions", name, "--namespace", namespace)
+            show("\n".join(lines.splitlines()[0 if shown is None else 1 :]))
+            shown = seen
+        meanwhile()
         if "outcome" in status and _tidied(status):
             return session
         time.sleep(LOOK_S)

@@ -60,8 +60,7 @@ async def _put(exchange: Exchange) -> Answer:
         exchange.cloud.resources.changed()
         return resource.body
 
-    region = body["location"]
-    headers = exchange.start(STORAGE, work, region=region, seconds=_SECONDS, makes=resource)
+    headers = exchange.start(STORAGE, work, region=body["location"], seconds=_SECONDS)
     return Answer(202, None, headers)
 
 
@@ -177,8 +176,7 @@ async def _delete(exchange: Exchange) -> Answer:
     resource = exchange.existing
     if resource is None:
         return Answer(204)
-    if resource.provisioning_state != "Failed":
-        require_provisioned(resource, "StorageAccountOperationInProgress")
+    require_provisioned(resource, "StorageAccountOperationInProgress")
     await tear_down(exchange.cloud, resource)
     return Answer(200)
 

@@ -77,16 +77,14 @@ def start_write(  # noqa: PLR0913 - a write has these sides
     cloud.resources.put(resource)
 
     async def work() -> None:
-        try:
-            if finish is not None:
-                await finish()
-        finally:
-            for one in touched:
-                one.properties["provisioningState"] = "Succeeded"
-                one.body["etag"] = weak_etag()
-            cloud.resources.changed()
+        if finish is not None:
+            await finish()
+        for one in touched:
+            one.properties["provisioningState"] = "Succeeded"
+            one.body["etag"] = weak_etag()
+        cloud.resources.changed()
 
-    headers = exchange.start(NETWORK, work, region=region, seconds=seconds, makes=resource)
+    headers = exchange.start(NETWORK, work, region=region, seconds=seconds)
     for one in touched:
         one.properties["provisioningState"] = "Updating"
         one.body["etag"] = weak_etag()

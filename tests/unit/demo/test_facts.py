@@ -71,6 +71,7 @@ GOOD = [
     read(0, 8192),
     blob("PUT", REPOSITORY, "/vm-backups/c/1/p/1-1", caller=WORKER),
     blob("PUT", REPOSITORY, "/vm-backups/c/1/k/1", caller=WORKER),
+    blob("PUT", REPOSITORY, "/vm-backups/r/1"),
     arm("POST", f"{SNAPSHOT}/endGetAccess"),
     arm("POST", f"{WORKER}/deallocate"),
 ]
@@ -104,7 +105,7 @@ def test_a_good_journal_has_no_complaints(rule: Callable[..., object]) -> None:
 
 BROKEN = [
     pytest.param(facts.steps_in_order, moved(1, 6), id="account after the worker"),
-    pytest.param(facts.steps_in_order, without(16), id="never deallocated"),
+    pytest.param(facts.steps_in_order, without(17), id="never deallocated"),
     pytest.param(
         facts.snapshots_tagged_when_created,
         swapped(0, arm("PUT", SNAPSHOT, {**CREATED, "tags": {"vmbackup-run-id": "1"}})),
@@ -129,14 +130,17 @@ BROKEN = [
         id="queue elsewhere",
     ),
     pytest.param(facts.access_only_when_private, moved(9, 11), id="granted before associated"),
-    pytest.param(facts.access_only_when_private, without(15), id="access not ended"),
+    pytest.param(facts.access_only_when_private, without(16), id="access not ended"),
     pytest.param(
         facts.reads_are_the_allocated_extents, swapped(12, read(0, 4096)), id="too little read"
     ),
     pytest.param(
         facts.reads_are_the_allocated_extents, swapped(12, read(0, 16384)), id="too much read"
     ),
-    pytest.param(facts.worker_released, without(16), id="worker left running"),
+    pytest.param(facts.commits_after_packs, moved(13, 15), id="pack after its commit"),
+    pytest.param(facts.commits_after_packs, moved(15, 14), id="point before a commit"),
+    pytest.param(facts.commits_after_packs, without(14), id="no commit"),
+    pytest.param(facts.worker_released, without(17), id="worker left running"),
 ]
 
 
@@ -155,8 +159,14 @@ def test_a_second_session_that_builds_or_stores_is_named() -> None:
     assert not list(facts.nothing_stored_again(numbered(quiet), SCENE))
 
 
-def test_a_refused_request_is_named() -> None:
-    refused = {"verb": "list", "requestURI": "/api/v1/secrets", "responseStatus": {"code": 403}}
+def test_a_refused_request_of_the_operator_is_named() -> None:
+    refused = {
+        "user": {"username": facts.OPERATOR_USER},
+        "verb": "list",
+        "requestURI": "/api/v1/secrets",
+        "responseStatus": {"code": 403},
+    }
 
     assert list(facts.nothing_refused([refused])) == ["list /api/v1/secrets: 403"]
-    assert not list(facts.nothing_refused([{"responseStatus": {"code": 200}}]))
+    assert not list(facts.nothing_refused([refused | {"responseStatus": {"code": 200}}]))
+    assert not list(facts.nothing_refused([refused | {"user": {"username": "system:anonymous"}}]))
