@@ -78,12 +78,13 @@ async def test_a_simulator_that_is_killed_takes_its_machines_along(tmp_path: Pat
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         stdout=asyncio.subprocess.PIPE,
     )
-    assert simulator.stdout is not None
-    async with asyncio.timeout(60):
-        assert await simulator.stdout.readline() == b"ready\n"
-    await until(lambda: len(processes_with(mark)) == 2)
-
-    simulator.kill()
-    await simulator.wait()
+    try:
+        assert simulator.stdout is not None
+        async with asyncio.timeout(60):
+            assert await simulator.stdout.readline() == b"ready\n"
+        await until(lambda: len(processes_with(mark)) == 2)
+    finally:
+        simulator.kill()
+        await simulator.wait()
 
     await until(lambda: not processes_with(mark))
