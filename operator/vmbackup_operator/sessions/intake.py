@@ -19,13 +19,14 @@ from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, VmbackupError
-from vmbackup_core.ids import WorkerId
+from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import (
     Done,
     Event,
     Failed,
     Header,
     Hello,
+    Progress,
     RefusedMessage,
     peek,
     read_event,
@@ -71,6 +72,7 @@ class _Heard:
 
     messages: list[tuple[Header, Event, Received]] = field(default_factory=list)
     written_s: float = -PROGRESS_EVERY_S
+    moving: JobId | None = None
 
 
 class Intake:
@@ -173,6 +175,9 @@ class Intake:
                 self._wake(session.metadata.key)
         else:
             self.refused["NoSession"] += len(said.messages)
+        for header, event, _ in said.messages:
+            if isinstance(event, Progress):
+                said.moving = header.job_id
         messages, said.messages = said.messages, []
         for _, _, message in messages:
             await self._queues.remove(account, self._queue, message)
@@ -187,7 +192,12 @@ class Intake:
         return True
 
     def _is_due(self, said: _Heard) -> bool:
-        turning = any(isinstance(event, Hello | Done | Failed) for _, event, _ in said.messages)
+        turning = any(
+            isinstance(event, Hello | Done | Failed)
+            # The first progress of a job is news whenever the last heartbeat was written.
+            or (isinstance(event, Progress) and header.job_id != said.moving)
+            for header, event, _ in said.messages
+        )
         return turning or self._clock.monotonic_s() - said.written_s >= PROGRESS_EVERY_S
 
     async def _session_of(self, worker: WorkerId) -> BackupSession | None:

@@ -248,3 +248,21 @@ async def test_heartbeats_are_written_twice_a_minute_at_most(transferring: World
 
     assert 3 <= world.sessions.writes - writes <= 4
     assert queue_of(world) == []
+
+
+async def test_a_jobs_first_progress_is_shown_however_lately_a_heartbeat_was_written(
+    transferring: World,
+) -> None:
+    world = transferring
+    name = worker(world).id
+    beat = Heartbeat(name, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
+    say(world, beat, 500, about=NO_JOB)
+    await world.intake.round()
+    world.clock.turn(2)
+    say(world, progress(world, 100), 501)
+
+    await world.intake.round()
+
+    shown = world.status().progress
+    assert shown is not None
+    assert shown.bytes_read == 100

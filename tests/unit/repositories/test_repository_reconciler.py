@@ -1,0 +1,220 @@
+"""What a repository's conditions say, and when it is claimed."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from typing_extensions import override
+
+from tests.unit.sessions.memory_azure import APPLIANCE
+from tests.unit.sessions.memory_cluster import ready_repository
+from tests.unit.sessions.memory_world import SETTINGS
+from tests.unit.sessions.turned_clock import TurnedClock
+from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
+from vmbackup_core.ids import RepositoryId
+from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.repositories import ports
+from vmbackup_operator.repositories.ports import RepositoryKey, RepositorySeen
+from vmbackup_operator.repositories.reconciler import RepositoryReconciler, read_key
+
+KEY = ObjectKey("team", "repo")
+SECRET = bytes(range(32))
+SEEN = RepositorySeen(RepositoryId("1" * 32), APPLIANCE, "f" * 32, 1, 3)
+
+
+class Objects(ports.Repositories):
+    def __init__(self) -> None:
+        ready = ready_repository()
+        self.stored = replace(ready, status=BackupRepositoryStatus())
+        self.writes = 0
+
+    @override
+    async def find(self, key: ObjectKey) -> BackupRepository | None:
+        return self.stored if key == self.stored.metadata.key else None
+
+    @override
+    async def write_status(self, repository: BackupRepository) -> BackupRepository:
+        self.stored = repository
+        self.writes += 1
+        return repository
+
+
+class Secrets(ports.Secrets):
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] | None = {"key": SECRET}
+
+    @override
+    async def find(self, key: ObjectKey) -> dict[str, bytes] | None:
+        assert key == ObjectKey("team", "repo-key")
+        return self.values
+
+
+class Ways(ports.Ways):
+    def __init__(self) -> None:
+        self.waiting: Waiting | None = None
+
+    @override
+    async def ensure(self, storage_account_id: ArmId) -> Waiting | None:
+        return self.waiting
+
+
+class Opened(ports.OpenRepositories):
+    def __init__(self) -> None:
+        self.found: RepositorySeen | Exception = SEEN
+        self.keys: list[RepositoryKey] = []
+
+    @override
+    async def open_or_begin(
+        self, repository: BackupRepository, key: RepositoryKey
+    ) -> RepositorySeen:
+        self.keys.append(key)
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+class Place:
+    def __init__(self) -> None:
+        self.objects, self.secrets = Objects(), Secrets()
+        self.ways, self.opened = Ways(), Opened()
+        self.reconciler = RepositoryReconciler(
+            SETTINGS, TurnedClock(), self.objects, self.secrets, self.ways, self.opened
+        )
+
+    async def look(self) -> object:
+        return await self.reconciler.reconcile(KEY)
+
+    def said(self, kind: str = "Ready") -> tuple[str, str, str]:
+        conditions = self.objects.stored.status.conditions
+        found = next(each for each in conditions if each.type == kind)
+        return found.status, found.reason, found.message
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+async def test_a_repository_that_opens_is_ready_and_claimed(place: Place) -> None:
+    await place.look()
+
+    status = place.objects.stored.status
+    assert place.said()[:2] == ("True", "Ready")
+    assert (status.appliance_id, status.repository_id) == (APPLIANCE, SEEN.id)
+    assert (status.key_fingerprint, status.recovery_points) == ("f" * 32, 3)
+    assert place.opened.keys == [RepositoryKey(SECRET)]
+
+
+async def test_looked_at_again_nothing_is_written(place: Place) -> None:
+    await place.look()
+
+    for _ in range(3):
+        await place.look()
+
+    assert place.objects.writes == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermanentError("no container backups", reason="ContainerNotFound"), "ContainerNotFound"),
+        (PermanentError("made with key abc", reason="KeyMismatch"), "KeyMismatch"),
+        (CorruptRepository("header: 3 bytes"), "CorruptRepository"),
+    ],
+    ids=["container", "key", "damage"],
+)
+async def test_what_opening_meets_is_said_with_its_reason(
+    place: Place, error: Exception, reason: str
+) -> None:
+    place.opened.found = error
+
+    again = await place.look()
+
+    assert place.said() == ("False", reason, str(error))
+    assert place.said("Stalled")[0] == "True"
+    assert isinstance(again, Waiting)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "said"),
+    [
+        (None, "SecretNotFound", "there is no Secret team/repo-key"),
+        ({"other": b"x"}, "SecretNotFound", "no entry key; it holds other"),
+        ({"key": b"short"}, "InvalidKey", "neither 32 bytes"),
+    ],
+    ids=["no secret", "no entry", "no key"],
+)
+async def test_a_key_that_is_not_there_is_named(
+    place: Place, values: dict[str, bytes] | None, reason: str, said: str
+) -> None:
+    place.secrets.values = values
+
+    await place.look()
+
+    assert place.said()[1] == reason
+    assert said in place.said()[2]
+    assert place.opened.keys == []
+
+
+@pytest.mark.parametrize("text", [SECRET, SECRET.hex().encode(), SECRET.hex().upper().encode()])
+def test_a_key_is_read_as_bytes_or_text(text: bytes) -> None:
+    assert read_key(text, "secret") == RepositoryKey(SECRET)
+
+
+async def test_a_repository_that_another_appliance_writes_is_read_only(place: Place) -> None:
+    place.opened.found = RepositorySeen(SEEN.id, "somebody-else", "f" * 32, 1, 0)
+
+    await place.look()
+
+    assert place.said()[1] == "ClaimedByOtherAppliance"
+    assert "somebody-else" in place.said()[2]
+
+
+async def test_another_repository_in_the_same_container_is_not_taken_for_it(place: Place) -> None:
+    await place.look()
+    place.opened.found = RepositorySeen(RepositoryId("2" * 32), APPLIANCE, "f" * 32, 1, 0)
+
+    await place.look()
+
+    assert place.said()[1] == "RepositoryReplaced"
+    assert place.objects.stored.status.repository_id == SEEN.id
+
+
+async def test_the_way_to_the_account_is_waited_for(place: Place) -> None:
+    place.ways.waiting = Waiting(5, "endpoint pe-1 is Pending", "ApprovalPending")
+
+    again = await place.look()
+
+    assert place.said() == ("False", "ApprovalPending", "endpoint pe-1 is Pending")
+    assert place.said("Reconciling")[0] == "True"
+    assert again == place.ways.waiting
+    assert place.opened.keys == []
+
+
+async def test_trouble_that_may_pass_is_said_and_raised(place: Place) -> None:
+    place.opened.found = TransientError("503", retry_after_s=3)
+
+    with pytest.raises(TransientError):
+        await place.look()
+
+    assert place.said()[1] == "AzureUnavailable"
+
+
+async def test_a_repository_outside_the_tenancy_is_refused(place: Place) -> None:
+    metadata = replace(place.objects.stored.metadata, namespace="strangers")
+    place.objects.stored = replace(place.objects.stored, metadata=metadata)
+
+    await place.reconciler.reconcile(ObjectKey("strangers", "repo"))
+
+    assert place.said()[1] == "ScopeNotAllowed"
+
+
+async def test_a_repository_claimed_by_another_appliance_is_left_alone(place: Place) -> None:
+    status = replace(place.objects.stored.status, appliance_id="somebody-else")
+    place.objects.stored = replace(place.objects.stored, status=status)
+
+    assert await place.look() == Done()
+    assert place.objects.writes == 0
