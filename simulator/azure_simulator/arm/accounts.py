@@ -60,7 +60,8 @@ async def _put(exchange: Exchange) -> Answer:
         exchange.cloud.resources.changed()
         return resource.body
 
-    headers = exchange.start(STORAGE, work, region=body["location"], seconds=_SECONDS)
+    region = body["location"]
+    headers = exchange.start(STORAGE, work, region=region, seconds=_SECONDS, makes=resource)
     return Answer(202, None, headers)
 
 
@@ -176,7 +177,8 @@ async def _delete(exchange: Exchange) -> Answer:
     resource = exchange.existing
     if resource is None:
         return Answer(204)
-    require_provisioned(resource, "StorageAccountOperationInProgress")
+    if resource.provisioning_state != "Failed":
+        require_provisioned(resource, "StorageAccountOperationInProgress")
     await tear_down(exchange.cloud, resource)
     return Answer(200)
 

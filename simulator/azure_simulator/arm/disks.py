@@ -234,7 +234,8 @@ async def tear_down(cloud: Cloud, resource: Resource) -> None:
 
 def start_change(exchange: Exchange, resource: Resource, work: Work) -> dict[str, str]:
     """Begin the operation of a PUT or PATCH; return the headers of its answer."""
-    headers = exchange.start(DISK, work, region=resource.body["location"], seconds=_SECONDS)
+    region = resource.body["location"]
+    headers = exchange.start(DISK, work, region=region, seconds=_SECONDS, makes=resource)
     return headers | {"Retry-After": str(exchange.cloud.pace.retry_after(2))}
 
 

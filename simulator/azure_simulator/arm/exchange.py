@@ -85,11 +85,31 @@ class Exchange:
             who, done = self.identity, (self.action, self.target.path)
             raise linked_authorization_failed(who.client_id, who.object_id, done, (action, scope))
 
-    def start(self, style: Style, work: Work, *, region: str, seconds: float) -> dict[str, str]:
-        """Begin a long-running operation; return the answer's headers for it."""
-        return self.cloud.operations.start(
-            Asked(self.target, self.api_version), style, work, region=region, seconds=seconds
-        )
+    def start(
+        self,
+        style: Style,
+        work: Work,
+        *,
+        region: str,
+        seconds: float,
+        makes: Resource | None = None,
+    ) -> dict[str, str]:
+        """Begin a long-running operation; return the answer's headers for it.
+
+        What it *makes* or changes is left ``Failed`` where the work fails.
+        """
+
+        async def guarded() -> Body | None:
+            try:
+                return await work()
+            except Exception:
+                if makes is not None:
+                    makes.properties["provisioningState"] = "Failed"
+                    self.cloud.resources.changed()
+                raise
+
+        asked = Asked(self.target, self.api_version)
+        return self.cloud.operations.start(asked, style, guarded, region=region, seconds=seconds)
 
 
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}

@@ -7,7 +7,7 @@ from azure_simulator.arm.errors import ArmError, invalid_parameter, not_allowed
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
 from azure_simulator.arm.export_policy import check_grant, exporting
 from azure_simulator.arm.operations import DISK
-from azure_simulator.arm.reading import Missing
+from azure_simulator.arm.reading import Missing, get
 from azure_simulator.resources import Body, Resource
 
 _GRANT_S = 2.0
@@ -18,23 +18,15 @@ def grant_routes(kind: str, missing: Missing) -> tuple[Route, ...]:
     """Return the routes that give and end SAS access to one *kind*."""
 
     async def begin(exchange: Exchange) -> Answer:
-        return _begin(exchange, _acted_on(exchange, missing))
+        return _begin(exchange, get(exchange, missing))
 
     async def end(exchange: Exchange) -> Answer:
-        return _end(exchange, _acted_on(exchange, missing))
+        return _end(exchange, get(exchange, missing))
 
     return (
         Route("POST", kind, begin, "beginGetAccess"),
         Route("POST", kind, end, "endGetAccess"),
     )
-
-
-def _acted_on(exchange: Exchange, missing: Missing) -> Resource:
-    """Return the resource before the action that the path ends in, or raise its type's 404."""
-    resource = exchange.cloud.resources.find(exchange.target.parent_path)
-    if resource is None:
-        raise missing(exchange.target)
-    return resource
 
 
 def show_access(cloud: Cloud, resource: Resource) -> Body:

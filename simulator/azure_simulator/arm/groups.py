@@ -95,7 +95,9 @@ async def _list(exchange: Exchange) -> Answer:
     base = f"/subscriptions/{exchange.target.subscription}/resourceGroups/".lower()
     found = exchange.cloud.resources.of_type(GROUP)
     groups = [r for r in found if r.id.lower().startswith(base) and r.body.get("type") == GROUP]
-    return Answer(200, {"value": [group.body for group in groups]})
+    # Whoever may read some groups only is shown those.
+    right = f"{_RIGHT}/read"
+    return Answer(200, {"value": [g.body for g in groups if exchange.may(right, g.id)]})
 
 
 async def _delete(exchange: Exchange) -> Answer:
@@ -123,5 +125,5 @@ ROUTES = (
     Route("GET", GROUP, _get, right=f"{_RIGHT}/read"),
     Route("HEAD", GROUP, _head, right=f"{_RIGHT}/read"),
     Route("DELETE", GROUP, _delete, right=f"{_RIGHT}/delete"),
-    Route("GET", f"{SUBSCRIPTION}/resourceGroups", _list, "*", right=f"{_RIGHT}/read"),
+    Route("GET", f"{SUBSCRIPTION}/resourceGroups", _list, "*", right="-"),
 )

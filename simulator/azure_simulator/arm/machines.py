@@ -8,6 +8,7 @@ from azure_simulator.arm import disks, instance_views
 from azure_simulator.arm.answers import Answer
 from azure_simulator.arm.building import envelope
 from azure_simulator.arm.disks import not_busy
+from azure_simulator.arm.errors import not_allowed
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
 from azure_simulator.arm.machine_bodies import KIND, data_disks, machine_properties
 from azure_simulator.arm.network_writes import frozen
@@ -36,13 +37,15 @@ async def _put(exchange: Exchange) -> Answer:
     _hold(cloud, machine, before)
 
     async def work() -> None:
+        if cloud.resources.find(machine.id) is not machine:
+            raise not_allowed(f"VM '{machine.name}' was deleted while it was being written.")
         if existing is None:
             await _make(cloud, machine)
         machine.properties["provisioningState"] = "Succeeded"
         cloud.resources.changed()
 
     seconds = _UPDATE_S if existing else _CREATE_S
-    headers = exchange.start(MACHINE, work, region=body["location"], seconds=seconds)
+    headers = exchange.start(MACHINE, work, region=body["location"], seconds=seconds, makes=machine)
     return Answer(200 if existing else 201, frozen(body), headers)
 
 

@@ -77,14 +77,16 @@ def start_write(  # noqa: PLR0913 - a write has these sides
     cloud.resources.put(resource)
 
     async def work() -> None:
-        if finish is not None:
-            await finish()
-        for one in touched:
-            one.properties["provisioningState"] = "Succeeded"
-            one.body["etag"] = weak_etag()
-        cloud.resources.changed()
+        try:
+            if finish is not None:
+                await finish()
+        finally:
+            for one in touched:
+                one.properties["provisioningState"] = "Succeeded"
+                one.body["etag"] = weak_etag()
+            cloud.resources.changed()
 
-    headers = exchange.start(NETWORK, work, region=region, seconds=seconds)
+    headers = exchange.start(NETWORK, work, region=region, seconds=seconds, makes=resource)
     for one in touched:
         one.properties["provisioningState"] = "Updating"
         one.body["etag"] = weak_etag()

@@ -48,7 +48,7 @@ def _route(name: str, during: str, after: str, seconds: float, act: _Act) -> Rou
             cloud.resources.changed()
 
         headers = exchange.start(
-            MACHINE_ACTION, work, region=machine.body["location"], seconds=seconds
+            MACHINE_ACTION, work, region=machine.body["location"], seconds=seconds, makes=machine
         )
         return Answer(202, None, headers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from azure_simulator.arm.answers import Answer
@@ -14,7 +15,7 @@ from azure_simulator.arm.machine_bodies import KIND as MACHINE_KIND
 from azure_simulator.arm.network_writes import frozen
 from azure_simulator.arm.operations import MACHINE, MACHINE_ACTION, MACHINE_OUTPUT
 from azure_simulator.arm.reading import missing_by_gateway, reading_routes
-from azure_simulator.backing import CommandResult
+from azure_simulator.backing import CommandResult, MachineNotRunning
 from azure_simulator.resources import Body, Resource, parent_id
 
 KIND = f"{MACHINE_KIND}/runCommands"
@@ -23,6 +24,9 @@ KIND = f"{MACHINE_KIND}/runCommands"
 _OUTPUT_BYTES = 4096
 _TIMEOUT_S = 90 * 60
 _SECONDS = 5.0
+
+#: What a script that took too long ends with.
+_KILLED_LATE = 124
 
 #: Scripts under way, by the run command's id in lower case.
 _Running = dict[str, asyncio.Task[None]]
@@ -181,21 +185,22 @@ async def _run(
     view = resource.hidden["view"]
     view |= {"executionState": "Running", "startTime": cloud.now()}
     timeout = resource.properties["timeoutInSeconds"] or _TIMEOUT_S
+    began = time.monotonic()
     try:
         result = await cloud.backing.machines.run(machine.id, script, environment, timeout)
-    except TimeoutError:
-        view |= {"executionState": "TimedOut", "exitCode": -1, "endTime": cloud.now()}
-        return
-    except Exception as error:  # noqa: BLE001 - a VM that is stopped meanwhile breaks the script
+    except MachineNotRunning:
         view |= {
             "executionState": "Failed",
-            "executionMessage": f"The script was interrupted: {type(error).__name__}.",
+            "executionMessage": "The VM stopped while the script was running.",
             "exitCode": -1,
             "endTime": cloud.now(),
         }
         return
+    state = "Succeeded" if result.exit_code == 0 else "Failed"
+    if result.exit_code == _KILLED_LATE and time.monotonic() - began >= timeout:
+        state = "TimedOut"
     view |= {
-        "executionState": "Succeeded" if result.exit_code == 0 else "Failed",
+        "executionState": state,
         "exitCode": result.exit_code,
         "output": _tail(result.stdout),
         "error": _tail(result.stderr),

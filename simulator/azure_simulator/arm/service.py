@@ -22,13 +22,13 @@ from azure_simulator.arm.exchange import Cloud, Exchange, Route
 from azure_simulator.arm.masking import masked, masked_query
 from azure_simulator.arm.operations import HOST
 from azure_simulator.arm.paths import Target, parse
+from azure_simulator.arm.rate_headers import RateHeaders
 from azure_simulator.identities.tokens import ARM_AUDIENCES, Flaw, Identity, TokenRefused
 from azure_simulator.interventions import Call, CallerGone, Fault, Interventions
 from azure_simulator.journal import Journal
 from azure_simulator.resources import Body
 
 _LOG = logging.getLogger(__name__)
-_LIMITS = {"reads": 250, "writes": 200, "deletes": 200}
 
 _REFUSALS: Mapping[Flaw, tuple[str, str]] = {
     "missing": (
@@ -88,7 +88,7 @@ class ResourceManager:
         self._kinds = {kind for _, kind, _ in self._routes}
         self._journal = journal
         self._interventions = interventions
-        self._spent = dict.fromkeys(_LIMITS, 0)
+        self._rates = RateHeaders()
 
     async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer one request; the gateway's entrance."""
@@ -246,7 +246,7 @@ class ResourceManager:
             "x-ms-routing-request-id": f"SIMULATOR:{correlation}",
             "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
             "X-Content-Type-Options": "nosniff",
-            **self._remaining(request.method),
+            **self._rates.of(request.method, _target(request)),
             **answer.headers,
         }
         if answer.body is None or request.method == "HEAD":
@@ -255,17 +255,6 @@ class ResourceManager:
         return web.Response(
             status=answer.status, headers=headers, text=text, content_type="application/json"
         )
-
-    def _remaining(self, method: str) -> dict[str, str]:
-        bucket = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}.get(method, "writes")
-        # Counts for show: throttling itself is a later matter, and a fault can stand in for it.
-        self._spent[bucket] = (self._spent[bucket] + 1) % _LIMITS[bucket]
-        left = _LIMITS[bucket] - self._spent[bucket]
-        name = f"x-ms-ratelimit-remaining-subscription-{bucket}"
-        return {
-            name: str(left),
-            f"{name.replace('-subscription-', '-subscription-global-')}": str(15 * left),
-        }
 
 
 def _as_arm_error(problem: Exception) -> ArmError:
@@ -287,6 +276,11 @@ def _json(sent: bytes) -> Body:
         message = "The request content is no JSON object."
         raise ArmError(400, "InvalidRequestContent", message, gateway=True)
     return body
+
+
+def _target(request: web.BaseRequest) -> Target | None:
+    path = unquote(request.raw_path.partition("?")[0])
+    return parse(path) if "/providers/" in path else None
 
 
 def _gone(request: web.BaseRequest) -> bool:

@@ -93,7 +93,9 @@ async def _locations(exchange: Exchange) -> Answer:
 async def _resources(exchange: Exchange) -> Answer:
     conditions = _conditions(exchange.query.get("$filter", ""))
     found = exchange.cloud.resources.under(exchange.target.parent_path)
-    listed = [_summary(r) for r in found if "location" in r.body and "/providers/" in r.id]
+    shown = [r for r in found if "location" in r.body and "/providers/" in r.id]
+    # Whoever may read some resources only is shown those.
+    listed = [_summary(r) for r in shown if exchange.may(f"{r.body['type']}/read", r.id)]
     return Answer(200, {"value": [s for s in listed if _matches(s, conditions)]})
 
 
@@ -128,14 +130,12 @@ async def _poll(exchange: Exchange) -> Answer:
     return exchange.cloud.operations.poll(exchange.target.name, exchange.url)
 
 
-_GROUP_READ = "Microsoft.Resources/subscriptions/resourceGroups/read"
-
 ROUTES = (
     Route("GET", SUBSCRIPTION, _list, "*", right="-"),
     Route("GET", SUBSCRIPTION, _get),
     Route("GET", f"{SUBSCRIPTION}/locations", _locations, "*"),
-    Route("GET", f"{SUBSCRIPTION}/resources", _resources, "*", right=_GROUP_READ),
-    Route("GET", f"{GROUP}/resources", _resources, "*", right=_GROUP_READ),
+    Route("GET", f"{SUBSCRIPTION}/resources", _resources, "*", right="-"),
+    Route("GET", f"{GROUP}/resources", _resources, "*", right="-"),
     # Whoever holds an operation's signed URL may read it; no role is asked for.
     Route("GET", f"{SUBSCRIPTION}/operationresults", _poll, right="-"),
     Route("GET", "Microsoft.Compute/locations/DiskOperations", _poll, right="-"),

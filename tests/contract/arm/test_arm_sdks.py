@@ -28,7 +28,8 @@ GROUP = "rg-sdk"
 BASE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
 NETWORK = f"{BASE}/Microsoft.Network"
 COMPUTE = f"{BASE}/Microsoft.Compute"
-ACCOUNT = f"{BASE}/Microsoft.Storage/storageAccounts/sdkaccount1"
+ACCOUNT_NAME = "sdkaccount1"
+ACCOUNT = f"{BASE}/Microsoft.Storage/storageAccounts/{ACCOUNT_NAME}"
 ZONE = "privatelink.blob.core.windows.net"
 REGION = "westeurope"
 
@@ -99,7 +100,7 @@ async def make_region(use: Clients) -> None:
                 GROUP, "nsg", {"location": REGION, "properties": {"securityRules": [RULE]}}
             )
         ),
-        done(use.storage.storage_accounts.begin_create(GROUP, "sdkaccount1", account)),
+        done(use.storage.storage_accounts.begin_create(GROUP, ACCOUNT_NAME, account)),
         done(use.dns.private_zones.begin_create_or_update(GROUP, ZONE, {"location": "global"})),
         done(
             use.compute.disk_accesses.begin_create_or_update(GROUP, "access", {"location": REGION})
@@ -287,6 +288,56 @@ async def export_snapshot(use: Clients) -> str:
     return str(granted.access_sas)
 
 
+async def look_around(use: Clients) -> dict[str, Any]:
+    """The smaller calls of an environment's care: settings, containers, approvals, lists."""
+    storage, compute, network = use.storage, use.compute, use.network
+    await storage.storage_accounts.update(GROUP, ACCOUNT_NAME, {"tags": {"a": "c"}})
+    await storage.blob_containers.create(GROUP, ACCOUNT_NAME, "backups", {})
+    listed = storage.private_endpoint_connections.list(GROUP, ACCOUNT_NAME)
+    connection = await anext(aiter(listed))
+    state = {"status": "Approved", "description": "seen"}
+    await storage.private_endpoint_connections.put(
+        GROUP,
+        ACCOUNT_NAME,
+        connection.name,
+        {"properties": {"privateLinkServiceConnectionState": state}},
+    )
+    action = {"commandId": "RunShellScript", "script": ["true"]}
+    ran = await done(compute.virtual_machines.begin_run_command(GROUP, "worker", action))
+    upload = {"createOption": "Upload", "uploadSizeBytes": 1024**3 + 512}
+    await done(
+        compute.disks.begin_create_or_update(
+            GROUP, "upload", {"location": REGION, "properties": {"creationData": upload}}
+        )
+    )
+    return {
+        "ran": ran,
+        "account": await storage.storage_accounts.get_properties(GROUP, ACCOUNT_NAME),
+        "accounts": [a async for a in storage.storage_accounts.list()],
+        "container": await storage.blob_containers.get(GROUP, ACCOUNT_NAME, "backups"),
+        "containers": [c async for c in storage.blob_containers.list(GROUP, ACCOUNT_NAME)],
+        "name": await storage.storage_accounts.check_name_availability(
+            {"name": ACCOUNT_NAME, "type": "Microsoft.Storage/storageAccounts"}
+        ),
+        "subnets": [v async for v in network.subnets.list(GROUP, "one")],
+        "group": await network.network_security_groups.get(GROUP, "nsg"),
+        "interface": await network.network_interfaces.get(GROUP, "nic"),
+        "zone groups": [g async for g in network.private_dns_zone_groups.list("pe-blob", GROUP)],
+        "zones": [z async for z in use.dns.private_zones.list_by_resource_group(GROUP)],
+        "record": await use.dns.record_sets.get(GROUP, ZONE, "A", "byhand"),
+        "machines": [m async for m in compute.virtual_machines.list(GROUP)],
+        "commands": [
+            c
+            async for c in compute.virtual_machine_run_commands.list_by_virtual_machine(
+                GROUP, "worker"
+            )
+        ],
+        "upload": await compute.disks.get(GROUP, "upload"),
+        "groups": [g async for g in use.resource.resource_groups.list()],
+        "exists": await use.resource.resource_groups.check_existence("nothing-there"),
+    }
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def story(simulated: Simulated) -> dict[str, Any]:
     """All of it done once; what the SDKs read at its end."""
@@ -307,8 +358,8 @@ async def story(simulated: Simulated) -> dict[str, Any]:
             "peering": await use.network.virtual_network_peerings.get(GROUP, "one", "peering"),
             "links": [v async for v in use.dns.virtual_network_links.list(GROUP, ZONE)],
             "records": [r async for r in use.dns.record_sets.list(GROUP, ZONE)],
-            "account": await use.storage.storage_accounts.get_properties(GROUP, "sdkaccount1"),
-            "keys": await use.storage.storage_accounts.list_keys(GROUP, "sdkaccount1"),
+            "account": await use.storage.storage_accounts.get_properties(GROUP, ACCOUNT_NAME),
+            "keys": await use.storage.storage_accounts.list_keys(GROUP, ACCOUNT_NAME),
             "skus": [
                 s async for s in use.compute.resource_skus.list(filter=f"location eq '{REGION}'")
             ],
@@ -319,6 +370,7 @@ async def story(simulated: Simulated) -> dict[str, Any]:
             ),
             "snapshots": [s async for s in use.compute.snapshots.list_by_resource_group(GROUP)],
         }
+        told["around"] = await look_around(use)
         await asyncio.gather(
             done(use.compute.snapshots.begin_revoke_access(GROUP, "snapshot")),
             done(use.compute.virtual_machines.begin_deallocate(GROUP, "worker")),
@@ -363,6 +415,20 @@ async def test_the_region_is_connected(story: dict[str, Any]) -> None:
     assert len(story["keys"]["keys"]) == 2
     assert any(sku.name == "Standard_F2s_v2" for sku in story["skus"])
     assert "Microsoft.Compute/virtualMachines" in {r.type for r in story["resources"]}
+
+
+async def test_the_smaller_calls_say_what_is_there(story: dict[str, Any]) -> None:
+    around = story["around"]
+    assert around["account"].tags == {"a": "c"}
+    assert [c.name for c in around["containers"]] == ["backups"]
+    assert around["container"].etag
+    assert around["name"].name_available is False
+    assert "[stdout]\ndone" in around["ran"].value[0].message
+    assert [s.name for s in around["subnets"]] == ["endpoints", "workers"]
+    assert around["upload"].properties.disk_state == "ReadyToUpload"
+    assert around["record"].properties.a_records[0].ipv4_address == "10.9.9.9"
+    assert around["exists"] is False
+    assert [c.name for c in around["commands"]] == ["install"]
 
 
 async def test_every_request_and_answer_is_as_microsofts_files_say(

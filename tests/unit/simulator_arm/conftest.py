@@ -70,8 +70,11 @@ class MemoryAccounts:
     """Accounts and their containers, by name."""
 
     containers: dict[str, set[str]] = field(default_factory=dict)
+    refuse: bool = False
 
     async def create(self, name: str, key: str) -> None:
+        if self.refuse:
+            raise RuntimeError("the test wants it so")
         base64.b64decode(key, validate=True)
         self.containers.setdefault(name, set())
 

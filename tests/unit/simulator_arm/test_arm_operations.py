@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from tests.unit.simulator_arm.conftest import Azure
 
 REGION = {"location": "westeurope"}
 DISK = {**REGION, "properties": {"creationData": {"createOption": "Empty"}, "diskSizeGB": 8}}
-NETWORK = {**REGION, "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}}
+NETWORK: dict[str, Any] = {
+    **REGION,
+    "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}},
+}
 ACCOUNT = {**REGION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
 
 
@@ -138,3 +142,43 @@ async def test_network_etags_change_and_guard_writes(azure: Azure) -> None:
 async def test_deleting_what_is_not_there_is_204(azure: Azure) -> None:
     for kind in ("Microsoft.Compute/disks", "Microsoft.Network/virtualNetworks"):
         assert (await azure.send("DELETE", azure.id(kind, "nothing"))).status == 204
+
+
+async def test_what_fails_meanwhile_ends_as_failed(azure: Azure) -> None:
+    account = azure.id("Microsoft.Storage/storageAccounts", "acct1")
+    azure.accounts.refuse = True
+    reply = await azure.send("PUT", account, ACCOUNT)
+    last = await azure.send("GET", reply.headers["Location"])
+    while last.status == 202:
+        await asyncio.sleep(0.01)
+        last = await azure.send("GET", reply.headers["Location"])
+
+    assert (last.status, last.code) == (500, "InternalServerError")
+    assert (await azure.get(account))["properties"]["provisioningState"] == "Failed"
+    assert (await azure.send("DELETE", account)).status == 200
+
+
+async def test_a_failed_status_document_is_a_200_with_the_error(azure: Azure) -> None:
+    network = azure.id("Microsoft.Network/virtualNetworks", "v")
+    subnets = [{"name": "s", "properties": {"addressPrefix": "10.0.0.0/24"}}]
+    space = {**NETWORK["properties"], "subnets": subnets}
+    await azure.put(network, {**REGION, "properties": space})
+    disk_access = azure.id("Microsoft.Compute/diskAccesses", "a")
+    await azure.put(disk_access, REGION)
+    link = {"privateLinkServiceId": disk_access, "groupIds": ["disks"]}
+    body = {
+        "subnet": {"id": f"{network}/subnets/s"},
+        "privateLinkServiceConnections": [{"name": "c", "properties": link}],
+    }
+    endpoint = azure.id("Microsoft.Network/privateEndpoints", "pe")
+    reply = await azure.send("PUT", endpoint, {**REGION, "properties": body})
+    azure.resources.remove(disk_access)
+    url = reply.headers["Azure-AsyncOperation"]
+    last = await azure.send("GET", url)
+    while last.body["status"] == "InProgress":
+        await asyncio.sleep(0.01)
+        last = await azure.send("GET", url)
+
+    assert (last.status, last.body["status"]) == (200, "Failed")
+    assert last.body["error"]["code"] == "InvalidResourceReference"
+    assert (await azure.get(endpoint))["properties"]["provisioningState"] == "Failed"
