@@ -29,12 +29,16 @@ class Narrator:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Print *title* with how long what is inside took, or that it failed."""
+        """Print *title*, and then how long what is inside took or that it failed.
+
+        On a terminal the first line makes way for the second.
+        """
         began = time.monotonic()
+        print(f"  … {title}", end="\r" if sys.stdout.isatty() else "\n", flush=True)
         try:
             yield
         except BaseException:
-            print(f"  ✗ {title}", file=sys.stdout, flush=True)
+            print(f"  ✗ {title}", flush=True)
             raise
         print(f"  ✓ {title} ({time.monotonic() - began:.1f} s)", flush=True)
 
