@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.protocol import BackupJob
+from vmbackup_core.protocol import BackupJob, without_secrets
 from vmbackup_worker import VERSION
 from vmbackup_worker.agent import Agent
 from vmbackup_worker.backup import Backup
@@ -27,6 +29,9 @@ log = logging.getLogger("vmbackup_worker")
 #: The settings are wrong: another start changes nothing, and the unit makes none.
 BAD_SETTINGS = 2
 
+#: A fault of ours: the unit starts the agent again.
+FAULT = 1
+
 
 def main(arguments: list[str]) -> int:
     """Run the agent of the settings file and state folder that *arguments* name."""
@@ -39,7 +44,18 @@ def main(arguments: list[str]) -> int:
     except PermanentError as error:
         log.error("%s", error)  # noqa: TRY400 - the message says it all
         return BAD_SETTINGS
-    _run(settings, state)
+    ended = _run_and_tell(settings, state)
+    logging.shutdown()
+    # Not by returning: the interpreter would first wait for requests that a job's threads hang in.
+    os._exit(ended)
+
+
+def _run_and_tell(settings: Settings, state: Path) -> int:
+    try:
+        _run(settings, state)
+    except Exception as error:  # noqa: BLE001 - told without the URLs that tracebacks may hold
+        log.critical("%s", without_secrets("".join(traceback.format_exception(error))))
+        return FAULT
     return 0
 
 
@@ -54,8 +70,7 @@ def _run(settings: Settings, state: Path) -> None:
     agent = Agent(settings, Inbox(settings), outbox, make)
     heart = Heart(settings, outbox, clock.now(), agent.pulse)
     log.info("agent %s of bundle %s for %s", VERSION, settings.bundle_id, settings.worker_id)
-    _end_on(signal.SIGTERM, agent.stop)
-    _end_on(signal.SIGINT, agent.stop)
+    _end_on({signal.SIGTERM, signal.SIGINT}, agent.stop)
     heart.start()
     try:
         agent.run()
@@ -63,8 +78,18 @@ def _run(settings: Settings, state: Path) -> None:
         heart.stop()
 
 
-def _end_on(number: signal.Signals, stop: Callable[[], None]) -> None:
-    signal.signal(number, lambda _number, _frame: stop())
+def _end_on(signals: set[signal.Signals], stop: Callable[[], None]) -> None:
+    """Have a thread of its own wait for *signals*; call this before there are other threads.
+
+    A handler would run inside whatever the main thread is at, which may hold *stop*'s locks.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+
+    def wait() -> None:
+        signal.sigwait(signals)
+        stop()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from vmbackup_core.errors import PermanentError, TransientError
@@ -19,9 +21,6 @@ from vmbackup_worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: How long a stopped job gets for its last block before the agent ends without it; below systemd's
-#: own 90 s.
-STOP_S = 30.0
 #: Outcomes kept for redelivered jobs; a worker is given few, and what is forgotten is done again
 #: and found done.
 OUTCOMES = 64
@@ -103,7 +102,10 @@ class Agent:
 
     def _turn(self) -> None:
         self._extend_leases()
-        self._end_running()
+        try:
+            self._end_running()
+        except TransientError as error:  # what is received may bring a fresh way to tell it
+            log.warning("%s", error)
         for received in self._jobs.receive():
             self._take(received)
         if self._running is None and self._held and not self._stopping.is_set():
@@ -118,7 +120,7 @@ class Agent:
             case Shutdown():
                 self._shut_down(received)
             case PermanentError():
-                self._refuse(received, job)
+                self._take_unreadable(job, received)
             case _:
                 wrong = PermanentError("job under another id than its own", reason="BadMessage")
                 self._refuse(received, wrong)
@@ -137,25 +139,47 @@ class Agent:
             case "Renew":
                 self._renew(job, received)
             case "Resend":
-                outcome = self._known[job.job_id].outcome
-                if outcome is not None:
-                    self._events.send(outcome, job.job_id)
-                self._delete(lease)
+                self._resend(received)
             case "Drop":
                 self._delete(lease)
             case "GiveUp":
                 detail = f"received {lease.dequeues} times and never ended"
                 self._refuse(received, PermanentError(detail, reason="JobSeenTooOften"))
 
+    def _take_unreadable(self, error: PermanentError, received: Received) -> None:
+        """Answer a message that can't be read; it changes nothing about a job that is taken up."""
+        header, lease = received.header, received.lease
+        match order_for(header, lease.dequeues, self._known):
+            case "Begin" | "GiveUp":
+                self._refuse(received, error)
+            case "Resend":
+                self._resend(received)
+            case "Renew" if self._held[header.job_id].sequence == header.sequence:
+                self._hold_by(self._held[header.job_id], lease)
+            case _:
+                log.error("job %s, message %s: %s", header.job_id, header.sequence, error)
+                self._delete(lease)
+
+    def _resend(self, received: Received) -> None:
+        job_id = received.header.job_id
+        outcome = self._known[job_id].outcome
+        if outcome is not None:
+            self._events.send(outcome, job_id)
+        self._delete(received.lease)
+
+    def _hold_by(self, held: Held, lease: Lease) -> None:
+        """Have *lease* take the place of the one before, whose message goes."""
+        older, held.lease = held.lease, lease
+        if older.message_id != lease.message_id:
+            self._delete(older)
+
     def _renew(self, job: BackupJob, received: Received) -> None:
         held = self._held[job.job_id]
-        older, held.lease = held.lease, received.lease
         held.job, held.sequence = job, received.header.sequence
         self._known[job.job_id] = Known(held.sequence)
         if self._running is not None and self._running.job_id == job.job_id:
             self._running.renew(job)
-        if older.message_id != held.lease.message_id:
-            self._delete(older)
+        self._hold_by(held, received.lease)
 
     def _refuse(self, received: Received, error: PermanentError) -> None:
         job_id, sequence = received.header.job_id, received.header.sequence
@@ -210,7 +234,7 @@ class Agent:
         """Give up everything for good; unlike a signal, which leaves the jobs to the next start."""
         log.info("told to shut down")
         if self._running is not None:
-            self._running.stop(STOP_S)
+            self._running.stop(self._rhythm.stop_s)
         for job_id, held in list(self._held.items()):
             ended = self._running.outcome if self._running_is(job_id) and self._running else None
             told: Outcome = ended or failure(
@@ -219,7 +243,8 @@ class Agent:
             self._events.send(told, job_id)
             self._delete(held.lease)
             del self._held[job_id]
-        self._running = None
+            if self._running_is(job_id):
+                self._running = None
         self._delete(received.lease)
         self._stopping.set()
 
@@ -229,11 +254,15 @@ class Agent:
     def _leave(self) -> None:
         """Give everything back: the next agent goes on from what is stored."""
         if self._running is not None:
-            self._running.stop(STOP_S)
+            self._running.stop(self._rhythm.stop_s)
+        if self._running is not None and self._running.outcome is not None:
+            self._if_it_may_be(self._end_running)
+        for held in self._held.values():
+            self._if_it_may_be(partial(self._jobs.give_back, held.lease))
+
+    def _if_it_may_be(self, act: Callable[[], None]) -> None:
+        """Do one of the last things; where it fails, leases end by themselves."""
         try:
-            if self._running is not None and self._running.outcome is not None:
-                self._end_running()
-            for held in self._held.values():
-                self._jobs.give_back(held.lease)
-        except TransientError as error:  # then the leases end by themselves
+            act()
+        except TransientError as error:
             log.warning("%s", error)

@@ -25,6 +25,7 @@ from vmbackup_core.protocol import (
     unseal,
     write_message,
 )
+from vmbackup_core.protocol.limits import DEQUEUES
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
 from vmbackup_core.stores.azure_errors import code_of, translated
 from vmbackup_worker.numbers import Numbers
@@ -120,7 +121,7 @@ class Inbox:
             header, payload = unseal(
                 settings.key, text, direction="job", worker_id=settings.worker_id
             )
-            return Received(header, self._job(header, payload), lease)
+            return Received(header, self._job(header, payload, lease.dequeues), lease)
         except RefusedMessage as error:
             self._refused += 1
             log.warning("%s (%s so far)", error, self._refused)
@@ -129,7 +130,7 @@ class Inbox:
             log.warning("%s", error)
         return None
 
-    def _job(self, header: Header, payload: bytes) -> Job | PermanentError:
+    def _job(self, header: Header, payload: bytes, dequeues: int) -> Job | PermanentError:
         try:
             job = read_job(payload)
             if isinstance(job, Overflow):
@@ -140,6 +141,10 @@ class Inbox:
             raise
         except PermanentError as error:
             return error
+        except TransientError as error:
+            if dequeues <= DEQUEUES:
+                raise
+            return PermanentError(f"{error}, {dequeues} times", reason="JobSeenTooOften")
         return job
 
 

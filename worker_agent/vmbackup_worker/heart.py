@@ -108,4 +108,7 @@ class Heart:
         except TransientError as error:
             log.warning("%s not sent: %s", type(event).__name__, error)
             return False
+        except Exception as error:  # noqa: BLE001 - who falls silent is taken for dead and replaced
+            log.error("%s not sent: %s", type(event).__name__, type(error).__name__)  # noqa: TRY400 - tracebacks may hold URLs
+            return False
         return True

@@ -43,4 +43,9 @@ class Numbers:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # else a power cut could bring the file before back
+        finally:
+            os.close(folder)
         self._reserved = until

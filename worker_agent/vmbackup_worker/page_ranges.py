@@ -80,6 +80,8 @@ def parse_page_list(data: bytes, window: Extent) -> PageList:
     """Return what *data* lists, cut to *window*; raise TransientError where it is no page list."""
     try:
         root = ET.fromstring(data)  # noqa: S314 - Azure's answer over TLS; expat bounds expansion
+        if root.tag != "PageList":  # else any other document would pass for an empty disk
+            raise ValueError(f"a document of {root.tag[:64]!r}")
         ranges = list(_clipped(root.iter("PageRange"), window))
         cleared = list(_clipped(root.iter("ClearRange"), window))
         marker = root.findtext("NextMarker")

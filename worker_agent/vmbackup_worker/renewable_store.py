@@ -9,7 +9,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.stores.port import Buffer, Store, StoredObject
+from vmbackup_core.stores.port import AlreadyStored, Buffer, Store, StoredObject
 from vmbackup_worker.access import AccessRefused, Renewable, Stopped
 
 T = TypeVar("T")
@@ -38,7 +38,19 @@ class RenewableStore(Store):
 
     @override
     def put_new(self, name: str, data: Buffer) -> None:
-        self._asked(lambda store: store.put_new(name, data))
+        attempts = 0
+
+        def put(store: Store) -> None:
+            nonlocal attempts
+            attempts += 1
+            try:
+                store.put_new(name, data)
+            except AlreadyStored:
+                # Before its credential was refused, a put may have been stored and its answer lost.
+                if attempts == 1 or store.get(name) != bytes(data):
+                    raise
+
+        self._asked(put)
 
     @override
     def get(self, name: str) -> bytes:

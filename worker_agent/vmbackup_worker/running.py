@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from typing_extensions import override
+
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
-from vmbackup_core.protocol import BackupJob, Done, Failed, failure
+from vmbackup_core.protocol import BackupJob, Done, Failed, failure, without_secrets
 from vmbackup_worker.access import AccessRefused, Stopped
 from vmbackup_worker.meter import Meter, Reading
 from vmbackup_worker.orders import Outcome
@@ -47,7 +49,7 @@ class Running:
         self._job = job
         self._meter = Meter()
         self._stop = threading.Event()
-        self._work = make(job, self._meter, self._stop)
+        self._work = _made(make, job, self._meter, self._stop)
         self._ended = ended
         self._outcome: Outcome | None = None
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
@@ -68,8 +70,11 @@ class Running:
         return self._meter.reading()
 
     def renew(self, job: BackupJob) -> None:
-        """Go on with the credentials of *job*."""
-        self._work.renew(job)
+        """Go on with the credentials of *job*, or without them where they can't be used."""
+        try:
+            self._work.renew(job)
+        except Exception as error:  # noqa: BLE001 - a bad renewal is not the agent's end
+            log.error("job %s: not renewed: %s", self.job_id, without_secrets(str(error)))  # noqa: TRY400 - tracebacks may hold URLs
 
     def stop(self, within_s: float) -> None:
         """Have it end at its next block, and wait for that."""
@@ -92,6 +97,28 @@ class Running:
             )
         finally:
             self._ended()
+
+
+class _Unmade(Work):
+    """Work that could not even be made: it ends at once, as work that fails does."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    @override
+    def renew(self, job: BackupJob) -> None:
+        return
+
+    @override
+    def run(self) -> Done:
+        raise self._error
+
+
+def _made(make: MakeWork, job: BackupJob, meter: Meter, stop: threading.Event) -> Work:
+    try:
+        return make(job, meter, stop)
+    except Exception as error:  # noqa: BLE001 - whatever ends a job is told, not lost
+        return _Unmade(error)
 
 
 def outcome_of(job: BackupJob, error: Exception) -> Failed:

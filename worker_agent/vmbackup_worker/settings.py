@@ -18,6 +18,7 @@ from vmbackup_core.protocol.limits import (
     POLL_S,
     PROGRESS_S,
     RENEWAL_S,
+    STOP_S,
 )
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -32,6 +33,7 @@ class Rhythm(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     lease_s: Annotated[int, msgspec.Meta(gt=0)] = LEASE_S
     lease_extension_s: Seconds = LEASE_EXTENSION_S
     renewal_s: Seconds = RENEWAL_S
+    stop_s: Seconds = STOP_S
 
 
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -28,6 +28,9 @@ EXPORT_VERSION = "2020-10-02"
 #: One ranged GET at most: what Microsoft's own sample reads with.
 READ_BYTES = 4 * 1024 * 1024
 
+#: A fixed VHD's footer, behind the disk's own bytes.
+FOOTER_BYTES = 512
+
 OK, PARTIAL, UNAUTHORIZED, FORBIDDEN = 200, 206, 401, 403
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -110,6 +113,15 @@ class Export:
         if said is None or (int(said[1]), int(said[2])) != (part.offset, part.end - 1):
             detail = f"{self._name}: asked for {part}, got {answer.headers.get('Content-Range')}"
             raise TransientError(detail)
+        self._check_size(int(said[3]))
+
+    def _check_size(self, export_bytes: int) -> None:
+        """Refuse an export of another size: it would cut the disk, or is no fixed VHD."""
+        if export_bytes not in {self._disk_bytes, self._disk_bytes + FOOTER_BYTES}:
+            detail = (
+                f"{self._name}: export of {export_bytes} bytes, the disk has {self._disk_bytes}"
+            )
+            raise PermanentError(detail, reason="DiskSizeDiffers")
 
     def _page_lists(self, window: Extent, headers: Mapping[str, str]) -> Iterator[PageList]:
         """Yield the page lists of *window*, in order.
@@ -120,7 +132,8 @@ class Export:
         marker: str | None = None
         while True:
             page = self._page_list(window, headers, marker)
-            if page.may_be_cut and window.length > PAGE_LIST_RANGES:
+            # A service that has named a continuation before would have named one again.
+            if page.may_be_cut and marker is None and window.length > PAGE_LIST_RANGES:
                 half = window.length // 2 // 512 * 512
                 yield from self._page_lists(Extent(window.offset, half), headers)
                 rest = Extent(window.offset + half, window.length - half)
@@ -138,8 +151,14 @@ class Export:
         if marker:
             query += f"&marker={quote(marker, safe='')}"
         asked = {**headers, "x-ms-range": f"bytes={window.offset}-{window.end - 1}"}
-        data: bytes = self._asked(query, asked, OK, lambda answer: answer.read())
-        return parse_page_list(data, window)
+
+        def take(answer: urllib3.BaseHTTPResponse) -> bytes:
+            said = answer.headers.get("x-ms-blob-content-length", "")
+            if said.isdigit():
+                self._check_size(int(said))
+            return answer.read()
+
+        return parse_page_list(self._asked(query, asked, OK, take), window)
 
     def _asked(
         self,

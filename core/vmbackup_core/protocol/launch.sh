@@ -8,7 +8,7 @@ trap 'rm -rf "$folder"' EXIT
 
 # -I -S: only the interpreter's own library.
 VMBACKUP_FOLDER="$folder" python3 -I -S - <<'PYTHON'
-import base64, hashlib, json, os, ssl, sys, time, urllib.error, urllib.request
+import base64, hashlib, http.client, json, os, ssl, sys, time, urllib.error, urllib.request
 
 FOLDER = os.environ["VMBACKUP_FOLDER"]
 BASE, _, SAS = os.environ["VMBACKUP_BUNDLE_URL"].partition("?")
@@ -35,7 +35,7 @@ def download(name):
             seen = "HTTP %d" % error.code
             if error.code in (400, 401, 404, 416):
                 break
-        except OSError as error:  # no name, no way, a cut connection
+        except (OSError, http.client.HTTPException) as error:  # no name, no way, a cut connection
             cause = getattr(error, "reason", error)
             seen = type(cause).__name__  # its text could hold the URL
             if isinstance(cause, ssl.SSLCertVerificationError):

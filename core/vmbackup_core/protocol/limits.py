@@ -31,5 +31,9 @@ DEQUEUES = 5
 #: While the agent has nothing to do; a poll costs one request, and a queue takes 2,000 a second.
 POLL_S = 2.0
 
+#: How long a stopped job gets for its last block before the agent ends without it; below systemd's
+#: own 90 s.
+STOP_S = 30.0
+
 #: How long a transfer that is refused (403) waits for fresh credentials before it fails.
 RENEWAL_S = 60.0

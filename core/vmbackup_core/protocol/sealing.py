@@ -161,7 +161,7 @@ def _envelope(text: str) -> _Envelope:
             detail = f"version {version}, this reader knows {PROTOCOL_VERSION}"
             raise RefusedMessage("UnknownVersion", detail)
         return msgspec.json.decode(text, type=_Envelope)
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
         raise RefusedMessage("Malformed", "it is not an envelope of this protocol") from None
 
 

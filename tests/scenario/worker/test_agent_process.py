@@ -154,6 +154,21 @@ def test_a_signal_ends_the_agent_cleanly_and_its_successor_has_the_job_at_once(
     assert len(backup.commits()) == len(backup.hosts)
 
 
+def test_a_signal_ends_the_agent_in_time_though_a_request_hangs(
+    cloud: Cloud, agent: AgentProcess, backup: BackupCase
+) -> None:
+    cloud.make_queues()
+    backup.hosts[0].hold_from = 20 * MIB
+    agent.rhythm = {**agent.rhythm, "leaseS": 600, "stopS": 1.0}
+    agent.start()
+    cloud.send(backup.job())
+    assert backup.hosts[0].held.wait(60)
+
+    assert agent.end() == 0  # the request itself would last a minute
+    assert not backup.hosts[0].gate.is_set()
+    assert cloud.visible_jobs() == 1
+
+
 def test_a_revoked_export_goes_on_with_the_sas_of_a_newer_message(
     cloud: Cloud, agent: AgentProcess, backup: BackupCase
 ) -> None:
@@ -308,6 +323,25 @@ def test_a_job_in_an_overflow_blob_is_done(
 
     done = cloud.wait_for(Done)
     assert backup.restored(done) == [host.disk for host in backup.hosts]
+
+
+def test_a_job_whose_overflow_blob_stays_refused_is_failed_in_the_end(
+    cloud: Cloud, agent: AgentProcess, backup: BackupCase
+) -> None:
+    cloud.make_queues()
+    header = Header("job", cloud.worker_id, job_id(cloud), 1)
+    blob = seal(cloud.key, header, write_message(backup.job()), place="blob").encode()
+    container = cloud.blobs.create_container(f"refused-{cloud.name}")
+    container.upload_blob("job", blob)
+    url = f"{cloud.azurite.blob_url(cloud.account)}/{container.container_name}/job?sig=expired"
+    cloud.send_text(sealed_pointer(cloud.key, header, url, blob))
+    agent.rhythm = {**agent.rhythm, "leaseS": 1}
+    agent.start()
+
+    failed = cloud.wait_for(Failed)
+    assert (failed.job_id, failed.reason) == (header.job_id, "JobSeenTooOften")
+    assert "expired" not in failed.message
+    until(lambda: cloud.jobs_left() == 0)
 
 
 def test_shutdown_ends_the_agent_with_success(

@@ -177,3 +177,12 @@ def test_refusals_do_not_repeat_the_message(key: WorkerKey) -> None:
     with pytest.raises(RefusedMessage) as refused:
         unseal(key, text, direction="event", worker_id=WORKER)
     assert json.loads(text)["sealed"] not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"v":1,"x":' + "[" * 50_000, '{"v":1,"x":' + "[" * 50_000 + "]" * 50_000 + "}"]
+)
+def test_a_message_nested_without_end_is_refused_like_any_other(text: str) -> None:
+    with pytest.raises(RefusedMessage) as refused:
+        peek(text)
+    assert refused.value.why == "Malformed"

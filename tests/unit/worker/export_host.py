@@ -68,8 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif "comp=pagelist" in url.query:
             query = parse_qs(url.query)
             start, end = self._range("x-ms-range")
+            size = {"x-ms-blob-content-length": str(len(self.host.disk) + len(FOOTER))}
             marker, limit = int(query.get("marker", ["0"])[0]), int(query["maxresults"][0])
-            self._answer(200, self.host.page_list(start, end, marker, limit), {})
+            self._answer(200, self.host.page_list(start, end, marker, limit), size)
         else:
             self._serve(fault)
 

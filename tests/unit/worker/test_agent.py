@@ -88,6 +88,8 @@ class MemoryEvents(Events):
 
     sent: list[tuple[JobId, Event]] = field(default_factory=list)
     broken: int = 0
+    broken_after: int | None = None  # the send after so many fails, once
+    broke: bool = False
     urls: list[str] = field(default_factory=list)
 
     @override
@@ -99,6 +101,11 @@ class MemoryEvents(Events):
         if self.broken:
             self.broken -= 1
             raise TransientError("no way")
+        if self.broken_after == 0 and not self.broke:
+            self.broke = True
+            raise TransientError("no way")
+        if self.broken_after:
+            self.broken_after -= 1
         self.sent.append((job_id, event))
 
     def all(self) -> list[Event]:
@@ -110,8 +117,11 @@ class Desk:
     """Hands out work whose end the test decides."""
 
     begun: list[ManualWork] = field(default_factory=list)
+    refuse: Exception | None = None
 
     def make(self, job: BackupJob, _meter: Meter, stop: threading.Event) -> Work:
+        if self.refuse is not None:
+            raise self.refuse
         work = ManualWork(job, stop)
         self.begun.append(work)
         return work
@@ -123,6 +133,7 @@ class ManualWork(Work):
     def __init__(self, job: BackupJob, stop: threading.Event) -> None:
         self.job = job
         self.renewed: list[BackupJob] = []
+        self.refuse: Exception | None = None
         self._stop = stop
         self._finish = threading.Event()
         self._error: Exception | None = None
@@ -133,6 +144,8 @@ class ManualWork(Work):
 
     @override
     def renew(self, job: BackupJob) -> None:
+        if self.refuse is not None:
+            raise self.refuse
         self.renewed.append(job)
 
     @override
@@ -361,3 +374,116 @@ def test_shutdown_tells_of_what_it_gave_up_and_ends_the_agent(bench: Bench) -> N
     assert (failed.job_id, failed.reason, failed.transient) == (JOB, "ShutDown", True)
     assert bench.jobs.deleted == ["m1", "m2"]
     assert not bench.thread.is_alive()
+
+
+def test_an_end_that_cannot_be_told_does_not_keep_fresh_ways_to_the_queues_from_coming(
+    bench: Bench,
+) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.events.broken = 1_000_000  # the events queue's SAS has expired
+    bench.desk.begun[0].end()
+    bench.until(lambda: bench.events.broken < 999_999)
+    fresh = ConversationAccess("https://home/jobs?sig=2", "https://home/events?sig=2")
+    bench.jobs.put("m2", msgspec.structs.replace(job(), conversation=fresh), 2)
+    bench.until(lambda: bench.events.urls == [fresh.events_url])
+    bench.events.broken = 0
+
+    bench.until(lambda: "m2" in bench.jobs.deleted)
+    assert bench.events.all() == [Done(JOB, [])]
+
+
+def test_a_message_that_cannot_be_read_does_not_fail_the_job_that_runs(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.jobs.put("m2", PermanentError("its blob is gone", reason="JobUnreadable"), 2)
+    bench.until(lambda: "m2" in bench.jobs.deleted)
+
+    assert bench.events.all() == []
+    bench.jobs.put("m3", job(sas="fresh"), 3)
+    bench.until(lambda: bench.desk.begun[0].renewed == [job(sas="fresh")])
+    bench.desk.begun[0].end()
+    bench.until(lambda: "m3" in bench.jobs.deleted)
+    assert bench.events.all() == [Done(JOB, [])]
+
+
+def test_a_running_job_keeps_its_message_though_it_comes_again_unreadable(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.jobs.lost.add("m1")
+    gone = PermanentError("its blob is gone", reason="JobUnreadable")
+    bench.jobs.put("m1-again", gone, 1, dequeues=2)
+    bench.until(lambda: "m1-again" in bench.jobs.extended)
+
+    assert bench.events.all() == []
+    bench.desk.begun[0].end()
+    bench.until(lambda: "m1-again" in bench.jobs.deleted)
+    assert bench.events.all() == [Done(JOB, [])]
+
+
+def test_a_done_job_is_answered_with_its_end_though_its_message_comes_again_unreadable(
+    bench: Bench,
+) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.desk.begun[0].end()
+    bench.until(lambda: bench.jobs.deleted)
+    bench.jobs.put("m1-again", PermanentError("gone", reason="JobUnreadable"), 1, dequeues=2)
+
+    bench.until(lambda: "m1-again" in bench.jobs.deleted)
+    assert bench.events.all() == [Done(JOB, []), Done(JOB, [])]
+
+
+def test_a_shutdown_that_cannot_be_told_whole_is_told_the_next_time(bench: Bench) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.jobs.put("m2", job("other"), 1)
+    bench.until(lambda: bench.jobs.extended >= {"m1", "m2"})
+    bench.events.broken_after = 1
+    bench.jobs.put("s1", Shutdown(JobId("r-shutdown")), 1)
+    bench.until(lambda: bench.events.broke)
+    assert bench.thread.is_alive()
+    bench.jobs.put("s1", Shutdown(JobId("r-shutdown")), 1, dequeues=2)
+
+    bench.thread.join(10)
+    assert not bench.thread.is_alive()
+    assert {"m1", "m2", "s1"} <= set(bench.jobs.deleted)
+    assert [type(event) for event in bench.events.all()] == [Failed, Failed]
+
+
+def test_a_job_that_cannot_even_be_begun_is_told_and_not_the_agents_end(bench: Bench) -> None:
+    bench.desk.refuse = ValueError("Invalid URL: https:///c?sv=1&sig=secret")
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.jobs.deleted)
+
+    (failed,) = bench.events.all()
+    assert isinstance(failed, Failed)
+    assert failed.reason == "AgentError"
+    assert "secret" not in failed.message
+    assert bench.thread.is_alive()
+
+
+def test_credentials_that_cannot_be_taken_leave_the_job_with_the_ones_before(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.jobs.put("m1", job(), 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.desk.begun[0].refuse = ValueError("Invalid URL: https:///c?sv=1&sig=secret")
+    bench.jobs.put("m2", job(sas="fresh"), 2)
+    bench.until(lambda: "m1" in bench.jobs.deleted)
+    bench.desk.begun[0].end()
+
+    bench.until(lambda: "m2" in bench.jobs.deleted)
+    assert bench.events.all() == [Done(JOB, [])]
+    assert "secret" not in caplog.text
+
+
+def test_a_message_that_is_lost_at_the_end_keeps_no_other_from_being_given_back() -> None:
+    bench = Bench()
+    bench.thread.start()
+    bench.jobs.put("m1", job(), 1)
+    bench.jobs.put("m2", job("other"), 1)
+    bench.until(lambda: bench.jobs.extended >= {"m1", "m2"})
+    bench.jobs.lost.add("m1")
+    bench.leave()
+
+    assert bench.jobs.given_back == ["m2"]

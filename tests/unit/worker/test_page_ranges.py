@@ -92,3 +92,16 @@ def test_what_is_within_a_window_is_what_a_look_at_every_byte_finds(
 def test_extents_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="after"):
         table_of(Extent(512, 512), Extent(0, 512))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html><body>welcome to the proxy</body></html>",
+        b"<EnumerationResults><Blobs/><NextMarker/></EnumerationResults>",
+        b"<Error><Code>ServerBusy</Code></Error>",
+    ],
+)
+def test_an_answer_that_is_no_page_list_is_not_an_empty_disk(answer: bytes) -> None:
+    with pytest.raises(TransientError, match="cannot be read"):
+        parse_page_list(answer, DISK)

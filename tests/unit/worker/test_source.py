@@ -200,3 +200,30 @@ def test_nothing_is_read_after_a_stop(export_host: ExportHost, pool: urllib3.Poo
     with pytest.raises(Stopped):
         read(reader, 0, 4096)
     assert export_host.read == []
+
+
+def test_a_last_list_that_is_just_full_is_not_asked_for_again_where_there_are_markers(
+    export_host: ExportHost, pool: urllib3.PoolManager
+) -> None:
+    export_host.disk = bytes(20 * MIB)
+    ranges = [(1024 * n, 1024 * n + 511) for n in range(20_000)]
+    export_host.ranges = ranges
+
+    table = Reader(export_host, pool).export.allocated()
+    assert [(one.offset, one.end - 1) for one in table] == ranges
+
+
+@pytest.mark.parametrize("grown", [-MIB, 4 * MIB], ids=["smaller", "larger"])
+def test_an_export_of_another_size_than_the_job_says_is_refused_before_a_byte_is_taken(
+    export_host: ExportHost, pool: urllib3.PoolManager, grown: int
+) -> None:
+    reader = Reader(export_host, pool)
+    disk = export_host.disk
+    export_host.disk = (disk + bytes(4 * MIB))[: len(disk) + grown]
+
+    with pytest.raises(PermanentError, match=str(len(disk))) as told:
+        read(reader, 0, 4096)
+    assert told.value.reason == "DiskSizeDiffers"
+    with pytest.raises(PermanentError) as told:
+        reader.export.allocated()
+    assert told.value.reason == "DiskSizeDiffers"

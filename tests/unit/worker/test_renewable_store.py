@@ -1,0 +1,71 @@
+"""A store whose credential is renewed while a put is under way."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.stores.memory import MemoryStore
+from vmbackup_core.stores.port import AlreadyStored, Buffer, Store
+from vmbackup_worker.access import Renewable
+from vmbackup_worker.renewable_store import RenewableStore
+
+
+class ExpiringStore(MemoryStore):
+    """Loses the answer of its first put, and finds its SAS expired when the put is sent again."""
+
+    def __init__(self, stored: bytes | None) -> None:
+        super().__init__()
+        self._stored = stored
+        self.put = threading.Event()
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        if not self.put.is_set():
+            if self._stored is not None:
+                super().put_new(name, self._stored)
+            self.put.set()
+            raise PermanentError("status 403", reason="AuthenticationFailed")
+        super().put_new(name, data)
+
+
+class SameStore(MemoryStore):
+    """What the fresh SAS reaches: the objects of *other*."""
+
+    def __init__(self, other: MemoryStore) -> None:
+        super().__init__()
+        self._objects = other._objects  # noqa: SLF001 - one container, two credentials
+
+
+def put_through_a_renewal(stored: bytes | None) -> MemoryStore:
+    expired = ExpiringStore(stored)
+    current = Renewable[Store](expired)
+    store = RenewableStore(current, threading.Event(), renewal_s=10)
+
+    def renew() -> None:
+        assert expired.put.wait(10)
+        current.renew(SameStore(expired))
+
+    renewer = threading.Thread(target=renew)
+    renewer.start()
+    try:
+        store.put_new("p/1", b"mine")
+    finally:
+        renewer.join()
+    return expired
+
+
+def test_a_put_whose_answer_was_lost_before_the_sas_expired_is_known_as_ones_own() -> None:
+    assert put_through_a_renewal(b"mine").get("p/1") == b"mine"
+
+
+def test_a_put_that_was_never_stored_is_stored_with_the_fresh_sas() -> None:
+    assert put_through_a_renewal(None).get("p/1") == b"mine"
+
+
+def test_another_object_under_the_name_is_not_taken_for_ones_own() -> None:
+    with pytest.raises(AlreadyStored):
+        put_through_a_renewal(b"another's")
