@@ -14,6 +14,8 @@ from vmbackup_operator.handlers import watching  # noqa: F401 - importing it reg
 from vmbackup_operator.model.metadata import GROUP, VERSION
 from vmbackup_operator.wiring import Operator
 
+log = logging.getLogger(__name__)
+
 #: Kopf's own finite list ends its watchers after a minute of an API server's bad health.
 _FIRST_BACKOFFS_S = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0)
 _LAST_BACKOFF_S = 30.0
@@ -60,6 +62,12 @@ async def watch(operator: Operator, ready: asyncio.Event) -> None:
     await kopf.operator(
         clusterwide=True, settings=production_settings(), memo=memo, ready_flag=ready
     )
+
+
+@kopf.on.startup()
+async def watching_begins(**_: object) -> None:
+    """Say that objects are watched from here on."""
+    log.info("watching")
 
 
 @kopf.on.cleanup()

@@ -1,0 +1,278 @@
+"""The operator as a process against a real API server, with the rights of its role and no Azure.
+
+What it says without Azure's help, how it starts, and how it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+import yaml
+
+from tools.local_cloud.control_plane import ControlPlane, control_plane
+from tools.local_cloud.installation import (
+    OPERATOR_ACCOUNT,
+    OPERATOR_NAMESPACE,
+    USER_NAMESPACE,
+    example,
+    write_settings,
+)
+from tools.local_cloud.operator_process import OperatorProcess, running
+
+pytestmark = pytest.mark.control_plane
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Nothing listens there: every request to Azure fails as if the network were down.
+NO_AZURE = {
+    "proxies": {"appliance": "http://127.0.0.1:9"},
+    "ca": certifi.where(),
+    "tenantId": "99999999-8888-4777-8666-555555555555",
+}
+
+
+@pytest.fixture(scope="module")
+def own_plane() -> Iterator[ControlPlane]:
+    """A control plane with rights and namespaces, of this module alone; CRDs come later."""
+    with control_plane() as plane:
+        for name in (OPERATOR_NAMESPACE, USER_NAMESPACE):
+            plane.administrator.kubectl("create", "namespace", name)
+        plane.administrator.apply(ROOT / "charts" / "vmbackup" / "rbac")
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def settings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("settings")
+    return write_settings(folder / "settings.yaml", NO_AZURE, folder / "no-bundle", ())
+
+
+@pytest.fixture(scope="module")
+def operator_process(
+    own_plane: ControlPlane, settings_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    own_plane.install_crds(ROOT / "crds")
+    ring = {"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "vmbackup-key-ring", "namespace": OPERATOR_NAMESPACE},
+            "stringData": {"2026-11": secrets.token_hex(32)}}  # fmt: skip
+    own_plane.administrator.create(ring)
+    folder = tmp_path_factory.mktemp("operator")
+    user = own_plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
+    log = folder / "operator.log"
+    process = OperatorProcess(settings_file, user.kubeconfig, NO_AZURE, log)
+    with running(process) as started:
+        yield started
+
+
+def eventually(look: Callable[[], Any], limit_s: float = 30) -> Any:
+    deadline = time.monotonic() + limit_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.1)
+    return found
+
+
+def condition(plane: ControlPlane, kind: str, name: str, wanted: str) -> dict[str, str] | None:
+    stored = plane.administrator.get(kind, name, "-n", USER_NAMESPACE)
+    conditions = stored.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == wanted), None)
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "vmbackup_operator", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_wrong_settings_end_the_start_with_every_problem_named(tmp_path: Path) -> None:
+    wrong = example("settings.yaml")
+    del wrong["appliance"]["tenantId"]
+    wrong["workers"]["timeoutSeconds"] = 1
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(wrong))
+
+    ended = start("--config", str(path))
+
+    assert ended.returncode == 2
+    assert "appliance.tenantId: is missing" in ended.stderr
+    assert "workers.timeoutSeconds" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_settings_that_are_not_there_are_named(tmp_path: Path) -> None:
+    ended = start("--config", str(tmp_path / "none.yaml"))
+
+    assert ended.returncode == 2
+    assert "none.yaml" in ended.stderr
+
+
+def test_the_operator_waits_for_its_crds_and_then_for_its_key_ring(
+    own_plane: ControlPlane, settings_file: Path, tmp_path: Path
+) -> None:
+    if own_plane.administrator.get("crds")["items"]:
+        pytest.fail("this test has to be the first that needs the control plane")
+    user = own_plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "vmbackup_operator", "--config", str(settings_file)],
+            env={"KUBECONFIG": str(user.kubeconfig), "PATH": "/usr/bin:/bin"},
+            stderr=out,
+        )
+    try:
+        eventually(lambda: "waiting for the CRDs" in log.read_text())
+        assert process.poll() is None
+
+        own_plane.install_crds(ROOT / "crds")
+
+        assert process.wait(30) == 2
+        assert "there is no Secret vmbackup-system/vmbackup-key-ring" in log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_a_repository_without_its_secret_says_so(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    own_plane.administrator.apply(ROOT / "examples" / "repository.yaml")
+
+    name = example("repository.yaml")["metadata"]["name"]
+    said = eventually(lambda: condition(own_plane, "backuprepository", name, "Stalled"))
+
+    assert (said["status"], said["reason"]) == ("True", "SecretNotFound")
+    assert operator_process.pid
+
+
+def test_a_policy_without_its_repository_says_so(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    policy = example("policy.yaml")
+    policy["metadata"]["name"] = "astray"
+    policy["spec"]["repositoryRef"] = {"name": "nowhere"}
+    own_plane.administrator.create(policy)
+
+    said = eventually(lambda: condition(own_plane, "backuppolicy", "astray", "Ready"))
+
+    assert said["status"] == "False"
+    assert "web-team/nowhere" in said["message"]
+    assert operator_process.pid
+
+
+def test_a_session_out_of_scope_fails_and_lets_itself_be_deleted(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    session = example("session.yaml")
+    session["metadata"] = {"name": "astray", "namespace": USER_NAMESPACE}
+    session["spec"]["virtualMachineId"] = session["spec"]["virtualMachineId"].replace(
+        "rg-production", "rg-finance"
+    )
+    own_plane.administrator.create(session)
+
+    said = eventually(lambda: condition(own_plane, "backupsession", "astray", "Failed"))
+    stored = eventually(lambda: _without_finalizer(own_plane, "astray"))
+
+    assert said["reason"] == "ScopeNotAllowed"
+    assert "rg-finance" in said["message"]
+    assert stored["status"]["outcome"] == "Failed"
+    own_plane.administrator.kubectl(
+        "delete", "backupsession", "astray", "-n", USER_NAMESPACE, "--timeout=20s"
+    )
+    assert operator_process.pid
+
+
+def _without_finalizer(plane: ControlPlane, name: str) -> dict[str, Any] | None:
+    stored: dict[str, Any] = plane.administrator.get("backupsession", name, "-n", USER_NAMESPACE)
+    return None if stored["metadata"].get("finalizers") else stored
+
+
+def test_a_restore_session_is_told_that_it_is_not_carried_out(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    own_plane.administrator.create(
+        {
+            "apiVersion": "vmbackup.dev/v1alpha1",
+            "kind": "RestoreSession",
+            "metadata": {"name": "hopeful", "namespace": USER_NAMESPACE},
+            "spec": {
+                "recoveryPointRef": {"name": "some-point"},
+                "mode": "Disks",
+                "target": {
+                    "subscriptionId": "11111111-2222-4333-8444-555555555555",
+                    "resourceGroup": "rg-production",
+                    "region": "northeurope",
+                },
+            },
+        }
+    )
+
+    said = eventually(lambda: condition(own_plane, "restoresession", "hopeful", "Stalled"))
+
+    assert (said["status"], said["reason"]) == ("True", "NotSupported")
+    assert operator_process.pid
+
+
+def test_it_ends_quickly_and_cleanly_when_asked_to(
+    own_plane: ControlPlane, settings_file: Path, operator_process: OperatorProcess, tmp_path: Path
+) -> None:
+    assert operator_process.pid  # the Secret and the CRDs are there
+    user = own_plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
+    port_file, log = tmp_path / "port", tmp_path / "log"
+    variables = {
+        "KUBECONFIG": str(user.kubeconfig),
+        "PATH": "/usr/bin:/bin",
+        "AZURE_TENANT_ID": NO_AZURE["tenantId"],
+        "AZURE_CLIENT_ID": "client",
+        "AZURE_CLIENT_SECRET": "secret",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+    }
+    with log.open("w") as out:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "vmbackup_operator", "--config", str(settings_file),
+             "--health-port-file", str(port_file), "--log-format", "json"],
+            env={name: str(value) for name, value in variables.items()},
+            stderr=out,
+        )  # fmt: skip
+    try:
+        eventually(lambda: "watching" in log.read_text())
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(20) == 0
+        assert time.monotonic() - started < 4
+        assert port_file.read_text().isdecimal()
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert {"ts", "level", "logger", "message"} <= lines[0].keys()
+        assert not [line for line in lines if line["level"] == "error"]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_the_api_server_refused_the_operator_nothing(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    assert operator_process.pid
+    refused = [
+        f"{event['verb']} {event['requestURI']}"
+        for event in own_plane.audited()
+        if event["user"]["username"].endswith(f":{OPERATOR_ACCOUNT}")
+        and event.get("responseStatus", {}).get("code") == 403
+    ]
+    assert refused == []

@@ -1,0 +1,85 @@
+"""What kopf is told to do, and what its handlers pass on."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import kopf
+import pytest
+
+from vmbackup_operator.handlers import watching
+from vmbackup_operator.handlers.serving import EndlessBackoffs, production_settings
+from vmbackup_operator.model.metadata import POLICY_LABEL, ObjectKey
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ObjectKey, bool]] = []
+
+    def seen(self, kind: str, key: ObjectKey, *, gone: bool = False) -> None:
+        self.calls.append((kind, key, gone))
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+async def call(handler: Any, seen: Seen, **more: Any) -> None:
+    memo = kopf.Memo(operator=seen)
+    await handler(namespace="team", name="x", memo=memo, body={}, **more)
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (watching.policy_seen, "BackupPolicy"),
+        (watching.session_seen, "BackupSession"),
+        (watching.repository_seen, "BackupRepository"),
+        (watching.environment_seen, "RegionEnvironment"),
+        (watching.restore_seen, "RestoreSession"),
+    ],
+)
+async def test_each_kind_is_passed_on_by_name(handler: Any, kind: str, seen: Seen) -> None:
+    more = {"type": "MODIFIED", "labels": {}}
+
+    await call(handler, seen, **more)
+
+    assert seen.calls == [(kind, ObjectKey("team", "x"), False)]
+
+
+async def test_a_session_that_ends_has_its_policy_looked_at(seen: Seen) -> None:
+    labels = {POLICY_LABEL: "nightly"}
+
+    await call(watching.session_seen, seen, type="MODIFIED", labels=labels)
+    await call(watching.session_seen, seen, type="DELETED", labels=labels)
+
+    assert [kind for kind, *_ in seen.calls] == ["BackupSession", "BackupSession", "BackupPolicy"]
+    assert seen.calls[-1][1] == ObjectKey("team", "nightly")
+
+
+async def test_a_deleted_policy_is_said_to_be_gone(seen: Seen) -> None:
+    await call(watching.policy_seen, seen, type="DELETED")
+
+    assert seen.calls == [("BackupPolicy", ObjectKey("team", "x"), True)]
+
+
+def test_the_api_server_is_asked_again_for_ever_and_ever_later() -> None:
+    backoffs = EndlessBackoffs()
+
+    first, again = list(islice(backoffs, 200)), list(islice(backoffs, 3))
+
+    assert len(first) == 200
+    assert 0.8 <= first[0] <= 1.2
+    assert all(24 <= pause <= 36 for pause in first[10:])
+    assert again[0] < 2
+
+
+def test_kopf_writes_nothing_of_its_own_and_watches_unfinished_sessions_only() -> None:
+    settings = production_settings()
+
+    assert settings.posting.enabled is False
+    assert settings.peering.standalone is True
+    assert settings.scanning.disabled is True
+    assert list(settings.watching.field_selectors.values()) == ["status.outcome="]

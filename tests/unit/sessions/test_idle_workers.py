@@ -1,0 +1,86 @@
+"""Workers that nobody needs: stopped, and deleted after their idle time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+import pytest
+
+from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
+from tests.unit.sessions.memory_world import KEY, World, session_of
+from vmbackup_core.ids import WorkerId
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.naming import ArmId, environment_names
+from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup, fate
+from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState
+
+HOUR = timedelta(hours=1)
+
+
+async def groups() -> list[WorkerGroup]:
+    names = environment_names(APPLIANCE, SUBSCRIPTION, AWAY)
+    return [WorkerGroup(SUBSCRIPTION, names.resource_group)]
+
+
+async def test_an_idle_worker_is_deleted_with_its_queue_after_its_time(world: World) -> None:
+    await world.run()
+    idle = IdleWorkers(world.ground, groups)
+    await idle.reconcile()
+    assert len(world.azure.workers) == 1
+
+    world.clock.turn(3700)
+    await idle.reconcile()
+
+    assert world.azure.workers == {}
+    assert not [name for _, name in world.azure.queues if "jobs" in name]
+
+
+async def test_a_worker_that_serves_a_session_is_left_alone(world: World) -> None:
+    await world.run_until("WorkerReady")
+    world.clock.turn(7200)
+
+    await IdleWorkers(world.ground, groups).reconcile()
+
+    assert [each.state for each in world.azure.workers.values()] == ["running"]
+
+
+async def test_after_an_idle_workers_end_the_next_session_launches_another(world: World) -> None:
+    await world.run()
+    first = world.status().worker
+    world.clock.turn(3700)
+    await IdleWorkers(world.ground, groups).reconcile()
+    key = ObjectKey("team", "next")
+    world.sessions.put(session_of(key))
+    await world.run(key)
+
+    second = world.status(key).worker
+    assert isinstance(first, SessionWorker)
+    assert isinstance(second, SessionWorker)
+    assert first.id != second.id
+    assert world.status(key).outcome == "Succeeded"
+    assert KEY in world.sessions.stored
+
+
+@pytest.mark.parametrize(
+    ("state", "idle", "expected"),
+    [
+        ("deallocated", timedelta(minutes=59), "keep"),
+        ("deallocated", timedelta(minutes=61), "delete"),
+        ("running", timedelta(minutes=9), "keep"),
+        ("running", timedelta(minutes=11), "stop"),
+        ("failed", timedelta(0), "delete"),
+        ("starting", timedelta(days=1), "keep"),
+    ],
+)
+def test_what_becomes_of_a_worker(
+    world: World,
+    state: WorkerState,
+    idle: timedelta,
+    expected: Literal["keep", "stop", "delete"],
+) -> None:
+    now = world.clock.now()
+    worker = WorkerSeen(ArmId("/w"), WorkerId("w"), state, now - idle)
+
+    assert fate(worker, [], now, HOUR) == expected
