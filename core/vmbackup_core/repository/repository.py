@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import CorruptRepository, PermanentError
 from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId
 from vmbackup_core.repository.chain import CHAIN_HEADER, Chain, find_chain
 from vmbackup_core.repository.check import RepositoryCheck
-from vmbackup_core.repository.failures import NotInitialised
+from vmbackup_core.repository.failures import NotInitialised, UnsupportedFormat
 from vmbackup_core.repository.header import Header, decode_header, encode_header
 from vmbackup_core.repository.keys import FIRST_EPOCH, ChainKeys, RepositoryKey
 from vmbackup_core.repository.names import HEADER, chain_prefix, commit_name, point_name
@@ -62,10 +62,21 @@ class Repository:
         """Return the recovery point that *run_id* made, or None."""
         return find_point(self._store, run_id, secret=self._key.secret, epoch=FIRST_EPOCH)
 
-    def points(self) -> Iterator[RecoveryPoint]:
-        """Yield every recovery point, in order of run ids."""
+    def points(
+        self, damaged: Callable[[CorruptRepository | UnsupportedFormat], None] | None = None
+    ) -> Iterator[RecoveryPoint]:
+        """Yield every recovery point, in order of run ids.
+
+        One that can't be read is told to *damaged* and hides no other; without, it ends them all.
+        """
         for run in runs_with_point(self._store):
-            point = self.find_point(run)
+            try:
+                point = self.find_point(run)
+            except (CorruptRepository, UnsupportedFormat) as error:
+                if damaged is None:
+                    raise
+                damaged(error)
+                continue
             if point is not None:  # else it has expired since it was listed
                 yield point
 

@@ -32,6 +32,11 @@ def write_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def write_complaint(text: str) -> None:
+    """Write one line to standard error."""
+    sys.stderr.write(f"vmbackup: {text}\n")
+
+
 def size(count: int) -> str:
     """Return a number of bytes in the largest unit of which there is at least one."""
     amount, unit = float(count), 0

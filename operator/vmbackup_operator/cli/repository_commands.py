@@ -17,7 +17,14 @@ from vmbackup_core.repository import (
 )
 from vmbackup_core.repository.keys import KEY_BYTES
 from vmbackup_operator.cli.arguments import Check, ListPoints, Restore, Where
-from vmbackup_operator.cli.printing import ProgressLine, size, write_json, write_line, write_table
+from vmbackup_operator.cli.printing import (
+    ProgressLine,
+    size,
+    write_complaint,
+    write_json,
+    write_line,
+    write_table,
+)
 from vmbackup_operator.cli.restored_file import refuse_existing, restored_file
 from vmbackup_operator.services.repository_access import store_at
 
@@ -26,11 +33,20 @@ DAMAGE = 3
 
 
 def list_points(asked: ListPoints) -> int:
-    """Print every recovery point, the oldest first."""
-    points = sorted(_open(asked.where).points(), key=lambda each: (each.created_at, each.run_id))
+    """Print every recovery point, the oldest first; damaged ones are named, with exit code 3."""
+    damaged: list[str] = []
+    found = _open(asked.where).points(lambda error: damaged.append(str(error)))
+    points = sorted(found, key=lambda each: (each.created_at, each.run_id))
     if asked.where.output == "json":
         write_json(points)
-        return DONE
+    else:
+        _print_points(points)
+    for each in damaged:
+        write_complaint(each)
+    return DAMAGE if damaged else DONE
+
+
+def _print_points(points: list[RecoveryPoint]) -> None:
     rows = [
         (
             each.run_id,
@@ -44,7 +60,6 @@ def list_points(asked: ListPoints) -> int:
         for each in points
     ]
     write_table(("RUN", "VM", "CREATED", "KIND", "DISKS", "SIZE", "STORED"), rows)
-    return DONE
 
 
 def check(asked: Check) -> int:

@@ -75,6 +75,19 @@ def test_list_as_json_has_everything_of_a_point(line: CommandLine) -> None:
     assert points[0]["retention"] == '{"daily":7}'
 
 
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_damaged_point_is_named_and_hides_no_other(line: CommandLine, output: str) -> None:
+    path = line.repository / "r" / FULL.run_id
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    code, out, err = line.run("list", "--output", output)
+
+    assert code == 3
+    assert f"r/{FULL.run_id}: does not verify" in err
+    assert INCREMENTAL.run_id in out
+    assert FULL.run_id not in out
+
+
 @pytest.mark.parametrize("how", [[], ["--read-data"]], ids=["structure", "data"])
 def test_check_of_a_good_repository_finds_nothing(line: CommandLine, how: list[str]) -> None:
     code, out, _ = line.run("check", *how)
