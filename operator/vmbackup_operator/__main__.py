@@ -7,12 +7,13 @@ import asyncio
 import ctypes
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.cluster.connection import connected
 from vmbackup_operator.handlers.health import served
 from vmbackup_operator.handlers.logs import log_to_stderr
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: The exit code of a start that only somebody's hand can make succeed.
 WRONG_SETTINGS = 2
+#: The exit code of one that another start may not meet again.
+TROUBLE = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,11 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PermanentError as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_SETTINGS
+    except TransientError as error:
+        log.error("ended by trouble at the start: %s", error)  # noqa: TRY400 - its cause says no more
+        return TROUBLE
+    except asyncio.CancelledError:
+        log.info("ended before anything was watched")
     return 0
 
 
 async def _run(settings: Settings, asked: argparse.Namespace) -> None:
     """Wait until everything is there that is needed, then serve."""
+    _end_when_asked_to()
     instance = f"{socket.gethostname()}-{os.getpid()}"
     host, _, port = asked.health.rpartition(":")
     log.info("appliance %s in %s: starting", settings.appliance.id, settings.appliance.region)
@@ -58,6 +67,13 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> None:
         async with running(settings, ring, connection, instance) as operator:
             await watch(operator, health.ready)
     log.info("appliance %s: ended", settings.appliance.id)
+
+
+def _end_when_asked_to() -> None:
+    """Have SIGTERM end the start; once objects are watched kopf answers to it instead."""
+    current = asyncio.current_task()
+    if current is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
 
 
 def give_memory_back() -> None:

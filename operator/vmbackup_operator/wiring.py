@@ -174,10 +174,17 @@ async def running(
     clock = SystemClock()
     async with _azure() as azure:
         operator = Operator()
-        operator.ends_with(azure.operations.close)
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
         intake = asyncio.create_task(parts.intake.run(), name="events intake")
+
+        async def end_intake() -> None:
+            intake.cancel()
+            await asyncio.gather(intake, return_exceptions=True)
+
+        operator.ends_with(end_intake)
+        operator.ends_with(parts.environments.close)
+        operator.ends_with(azure.operations.close)
         try:
             async with operator.queue.running():
                 await _resync(operator, parts.sessions)
@@ -185,8 +192,7 @@ async def running(
                 await parts.environments.ensure_home_object()
                 yield operator
         finally:
-            intake.cancel()
-            await asyncio.gather(intake, return_exceptions=True)
+            await operator.end()
 
 
 async def _resync(operator: Operator, sessions: StoredSessions) -> None:

@@ -95,6 +95,13 @@ class Regions:
         # Whoever stops waiting does not stop the others.
         return await asyncio.shield(running)
 
+    async def close(self) -> None:
+        """Stop looking, whoever waits for it."""
+        passes = list(self._passes.values())
+        for running in passes:
+            running.cancel()
+        await asyncio.gather(*passes, return_exceptions=True)
+
     def accounts_in_use(self, environment: RegionEnvironment) -> tuple[ArmId, ...]:
         """Return the repositories' accounts that anybody asked the region for since the start."""
         return tuple(self._accounts.get(_key(environment), {}).values())

@@ -107,6 +107,8 @@ class Intake:
                 await self.round()
             except VmbackupError as error:
                 log.warning("events queue: %s", error)
+            except Exception as error:  # a bug that one message meets must not end the hearing
+                log.exception("events queue: unexpected %s", type(error).__name__)
             listening = self._clock.monotonic_s() < self._listening_until_s
             self._called.clear()
             if listening:

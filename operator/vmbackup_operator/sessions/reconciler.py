@@ -47,6 +47,7 @@ class SessionReconciler:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self._undoing: dict[ObjectKey, float] = {}
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Take one step of the session; Done where nothing is left or it is not ours."""
@@ -100,6 +101,7 @@ class SessionReconciler:
 
     async def _left(self, session: BackupSession) -> Outcome:
         """Take the finalizer off: nothing outside is left to be undone."""
+        self._undoing.pop(session.metadata.key, None)
         finalizers = session.metadata.finalizers
         if FINALIZER in finalizers:
             rest = tuple(each for each in finalizers if each != FINALIZER)
@@ -107,8 +109,15 @@ class SessionReconciler:
         return Done()
 
     def _is_overdue(self, session: BackupSession) -> bool:
-        deleted = session.metadata.deletion_timestamp
-        return deleted is not None and self._ground.clock.now() - deleted > UNDO_FOR
+        """Tell whether a deleted session has been undone for too long, by this very process.
+
+        One that was deleted while no operator ran has not been tried yet.
+        """
+        if session.metadata.deletion_timestamp is None:
+            return False
+        now_s = self._ground.clock.monotonic_s()
+        since_s = self._undoing.setdefault(session.metadata.key, now_s)
+        return now_s - since_s > UNDO_FOR.total_seconds()
 
     def _stopped(self, session: BackupSession) -> BackupSessionStatus | None:
         """Return the status of a session that was cancelled or deleted on its way, else None."""

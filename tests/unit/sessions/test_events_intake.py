@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.unit.sessions.memory_azure import APPLIANCE, HOME, account
@@ -266,3 +268,27 @@ async def test_a_jobs_first_progress_is_shown_however_lately_a_heartbeat_was_wri
     shown = world.status().progress
     assert shown is not None
     assert shown.bytes_read == 100
+
+
+async def test_a_bug_that_one_round_meets_does_not_end_the_hearing(
+    transferring: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = transferring
+    rounds = 0
+
+    async def round_with_a_bug() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise ZeroDivisionError
+        if rounds == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(world.intake, "round", round_with_a_bug)
+    monkeypatch.setattr("vmbackup_operator.sessions.intake.QUICK_S", 0)
+    monkeypatch.setattr("vmbackup_operator.sessions.intake.SLOW_S", 0)
+
+    with pytest.raises(asyncio.CancelledError):
+        await world.intake.run()
+
+    assert rounds == 3

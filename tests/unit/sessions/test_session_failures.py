@@ -286,6 +286,22 @@ async def test_a_finalizer_yields_to_the_sweeper_after_a_quarter_of_an_hour(
     assert world.events.told[-1][1] == "UndoGivenUp"
 
 
+async def test_deleted_while_no_operator_ran_it_is_still_undone(world: World) -> None:
+    await world.run_until("ExportGranted")
+    world.sessions.request_deletion(KEY)
+    world.clock.turn(3600)
+    world.start()
+
+    for _ in range(60):
+        if await world.look() is None:
+            break
+        world.clock.turn(5)
+
+    assert KEY not in world.sessions.stored
+    assert (world.azure.sas, world.azure.snapshots) == ({}, {})
+    assert [each.state for each in world.azure.workers.values()] == ["deallocated"]
+
+
 async def test_a_session_that_was_never_begun_is_deleted_untouched() -> None:
     world = World()
     world.sessions.put(session_of())
