@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.unit.sessions import memory_azure as azure_in_memory
 from tests.unit.sessions import memory_cluster as cluster_in_memory
 from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION, Azure, account
+from tests.unit.sessions.memory_workers import MemoryCommands, MemoryWorkers
 from tests.unit.sessions.turned_clock import TurnedClock
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, JobId, WorkerId
 from vmbackup_core.protocol import (
@@ -186,8 +187,8 @@ class World:
             virtual_machines=azure_in_memory.MemoryMachines(self.azure),
             snapshots=azure_in_memory.MemorySnapshots(self.azure),
             disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
-            workers=azure_in_memory.MemoryWorkers(self.azure),
-            commands=azure_in_memory.MemoryCommands(self.azure),
+            workers=MemoryWorkers(self.azure),
+            commands=MemoryCommands(self.azure),
             bundles=azure_in_memory.MemoryBundles(self.azure),
             signatures=azure_in_memory.MemorySignatures(self.azure),
             queues=self.queues,

@@ -1,0 +1,113 @@
+"""Azure's worker VMs and their Run Commands in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from typing_extensions import override
+
+from tests.unit.sessions.memory_azure import APPLIANCE, Azure, Refused
+from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
+from vmbackup_operator.sessions import ports, seen
+
+
+class MemoryWorkers(ports.Workers):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def of_group(
+        self, subscription_id: str, resource_group: str
+    ) -> Sequence[seen.WorkerSeen]:
+        found = [
+            worker
+            for worker in self.azure.workers.values()
+            if resource_group_of(worker.vm_id) == resource_group
+        ]
+        return sorted(found, key=lambda worker: worker.id)
+
+    @override
+    async def find(self, vm_id: ArmId) -> seen.WorkerSeen | None:
+        return self.azure.workers.get(vm_id.lower())
+
+    @override
+    async def ensure(self, wanted: seen.WorkerWanted) -> seen.WorkerSeen:
+        key = wanted.vm_id.lower()
+        if wanted.tags[WORKER_TAG] != wanted.id or wanted.tags[APPLIANCE_TAG] != APPLIANCE:
+            raise Refused("tags of somebody else")
+        if key not in self.azure.workers:
+            made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
+            self.azure.write(f"worker {wanted.vm_id}", lambda: self._put(made))
+        worker = self.azure.workers[key]
+        if worker.state == "creating" and self.azure.settled(f"create {key}"):
+            broken = key in self.azure.broken_workers
+            self.azure.broken_workers.discard(key)
+            self._put(replace(worker, state="failed" if broken else "running"))
+        return self.azure.workers[key]
+
+    @override
+    async def start(self, vm_id: ArmId) -> bool:
+        worker = self._get(vm_id)
+        if worker.state == "deallocated":
+            self.azure.write(f"start {vm_id}", lambda: self._put(replace(worker, state="running")))
+        return self._get(vm_id).state == "running"
+
+    @override
+    async def deallocate(self, vm_id: ArmId) -> bool:
+        worker = self.azure.workers.get(vm_id.lower())
+        if worker is None or worker.state == "deallocated":
+            return True
+        stopped = replace(worker, state="deallocated", changed_at=self.azure.clock.now())
+        self.azure.write(f"deallocate {vm_id}", lambda: self._put(stopped))
+        return False
+
+    @override
+    async def delete(self, vm_id: ArmId) -> bool:
+        key = vm_id.lower()
+        if key not in self.azure.workers:
+            return True
+
+        def deleted() -> None:
+            del self.azure.workers[key]
+            for command in [name for name in self.azure.commands if name[0] == key]:
+                del self.azure.commands[command]
+                self.azure.command_states.pop(command, None)
+
+        self.azure.write(f"delete {vm_id}", deleted)
+        return False
+
+    def _get(self, vm_id: ArmId) -> seen.WorkerSeen:
+        if vm_id.lower() not in self.azure.workers:
+            raise Refused(f"{vm_id} does not exist")
+        return self.azure.workers[vm_id.lower()]
+
+    def _put(self, worker: seen.WorkerSeen) -> None:
+        self.azure.workers[worker.vm_id.lower()] = worker
+
+
+class MemoryCommands(ports.Commands):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def find(self, vm_id: ArmId, name: str) -> seen.CommandSeen | None:
+        return self.azure.command_states.get((vm_id.lower(), name))
+
+    @override
+    async def run(self, wanted: seen.CommandWanted) -> None:
+        worker = self.azure.workers.get(wanted.vm_id.lower())
+        if worker is None or worker.state != "running":
+            raise Refused(f"{wanted.vm_id} does not run")
+        key = (wanted.vm_id.lower(), wanted.name)
+
+        def sent() -> None:
+            self.azure.commands[key] = wanted
+            self.azure.command_states[key] = seen.CommandSeen("running")
+
+        self.azure.write(f"command {wanted.name} on {wanted.vm_id}", sent)
+
+    @override
+    async def delete(self, vm_id: ArmId, name: str) -> None:
+        self.azure.commands.pop((vm_id.lower(), name), None)
+        self.azure.command_states.pop((vm_id.lower(), name), None)
