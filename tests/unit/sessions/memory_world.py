@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.unit.sessions import memory_azure as azure_in_memory
 from tests.unit.sessions import memory_cluster as cluster_in_memory
 from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION, Azure, account
+from tests.unit.sessions.memory_queues import MemoryQueues
 from tests.unit.sessions.memory_workers import MemoryCommands, MemoryWorkers
 from tests.unit.sessions.turned_clock import TurnedClock
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, JobId, WorkerId
@@ -162,7 +163,7 @@ class World:
         self.points = cluster_in_memory.MemoryPoints()
         self.point_objects = cluster_in_memory.MemoryPointObjects()
         self.events = cluster_in_memory.MemoryEvents()
-        self.queues = azure_in_memory.MemoryQueues(self.azure)
+        self.queues = MemoryQueues(self.azure)
         self.agents: dict[str, Agent] = {}
         self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
         self.repositories.put(cluster_in_memory.ready_repository())
