@@ -272,6 +272,7 @@ class _Parts:
             events=self.events,
             wake=wake,
             listen=self.intake.listen,
+            silence=self.intake.silence_of,
         )
 
     def reconcilers(self) -> Mapping[WorkKind, Reconcile]:

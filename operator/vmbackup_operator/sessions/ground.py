@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from vmbackup_core.clock import Clock
+from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.keys import KeyRing
@@ -74,6 +75,8 @@ class Ground:
     wake: Callable[[ObjectKey], None]
     #: Tells the intake that a worker is about to say something.
     listen: Callable[[], None]
+    #: Tells how long a worker has been silent that was last known to have spoken at that time.
+    silence: Callable[[WorkerId, datetime], timedelta]
     #: Held while it is decided which session gets which worker or disk access.
     sharing: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: SAS of granted exports by snapshot: never anywhere but here and in sealed jobs.

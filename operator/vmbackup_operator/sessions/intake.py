@@ -14,6 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -92,6 +93,8 @@ class Intake:
         self._served: dict[WorkerId, ObjectKey] = {}
         self._listening_until_s = 0.0
         self._called = asyncio.Event()
+        self._listened_at: datetime | None = None
+        self._spoke: dict[WorkerId, datetime] = {}
         #: How many messages were refused, by why; and how many of workers that serve nobody.
         self.refused: Counter[str] = Counter()
 
@@ -99,6 +102,16 @@ class Intake:
         """Ask the queue quickly for a while: a worker is about to say something."""
         self._listening_until_s = self._clock.monotonic_s() + LISTENING_S
         self._called.set()
+
+    def silence_of(self, worker: WorkerId, heard: datetime) -> timedelta:
+        """Return how long *worker*, who spoke at *heard* or later, was silent while we listened.
+
+        What could not be heard is not held against it: this process may have started just now, or
+        the queue may have been out of our reach.
+        """
+        if self._listened_at is None:
+            return timedelta(0)
+        return max(timedelta(0), self._listened_at - self._spoke.get(worker, heard))
 
     async def run(self) -> None:
         """Take messages for as long as the task lives; troubles of a round wait for the next."""
@@ -122,7 +135,7 @@ class Intake:
         home = await self._places.recall_home()
         if not isinstance(home, RegionSeen):
             return
-        account = home.account
+        account, began = home.account, self._clock.now()
         if not await self._queues.ensure(account, self._queue):
             return
         while received := await self._queues.take(account, self._queue, LEASE_S):
@@ -132,6 +145,7 @@ class Intake:
             await self._give(account, worker)
             if not said.messages and self._clock.monotonic_s() - said.written_s > LISTENING_S:
                 self._heard.pop(worker, None)
+        self._listened_at = began
 
     async def _sort(self, account: Account, message: Received) -> None:
         """Keep a message that authenticates; count and remove any other."""
@@ -149,6 +163,7 @@ class Intake:
         except PermanentError as error:
             await self._refuse(account, message, error.reason, str(error))
         else:
+            self._spoke[header.worker_id] = self._clock.now()
             said = self._heard.setdefault(header.worker_id, _Heard())
             said.messages = [
                 each for each in said.messages if each[2].message_id != message.message_id
@@ -212,6 +227,7 @@ class Intake:
         serving = _serving(await self._sessions.unfinished(), worker)
         if serving is None:
             self._served.pop(worker, None)
+            self._spoke.pop(worker, None)
             return None
         self._served[worker] = serving.metadata.key
         return serving

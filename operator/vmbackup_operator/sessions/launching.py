@@ -216,7 +216,7 @@ async def _heard(ground: Ground, session: BackupSession) -> Taken:
     if command is not None and command.state == "failed":
         message = f"the agent could not be started on {worker.id}: {command.output.strip()[-500:]}"
         return Taken(status, TryAgain("LaunchFailed", message, abandons_worker=True))
-    silent = ground.clock.now() - launched
+    silent = ground.silence(worker.id, launched)
     if silent > timedelta(seconds=ground.pacing.launch_timeout_s):
         output = "" if command is None else command.output.strip()[-500:]
         message = (

@@ -17,9 +17,9 @@ from vmbackup_operator.sessions.transferring import transfer
 STEPS = (
     Step("Accepted", accept),
     Step("SnapshotsReady", take_snapshots),
-    Step("EnvironmentReady", prepare_region),
+    Step("EnvironmentReady", prepare_region, each_attempt=True),
     Step("WorkerReady", launch_worker, alone=is_unassigned),
-    Step("ExportGranted", grant_export, alone=is_unallotted),
+    Step("ExportGranted", grant_export, each_attempt=True, alone=is_unallotted),
     Step("DataTransferred", transfer),
     Step("RecoveryPointStored", record_recovery_point),
     Step("AccessRevoked", revoke_access, even_after_failure=True),

@@ -70,7 +70,7 @@ async def _watched(ground: Ground, session: BackupSession, worker: SessionWorker
     """Tell whether the worker still speaks; one that does not is looked at and replaced."""
     limit = timedelta(seconds=ground.pacing.worker_timeout_s)
     heard = worker.last_heartbeat_time or worker.launched_at
-    silent = timedelta(0) if heard is None else ground.clock.now() - heard
+    silent = timedelta(0) if heard is None else ground.silence(worker.id, heard)
     if silent <= limit:
         left = (limit - silent).total_seconds()
         return Taken(session.status, Waiting(min(30.0, left + 1), _moving(session)))

@@ -141,11 +141,28 @@ def _tried_again(
         launched = "WorkerReady"
         message = f"worker {worker.id} is replaced"
         status = _said(session, status, launched, "False", "WorkerReplaced", message, now)
+    status = _owed_again(session, status, step, now)
     backoff_s = session.spec.retry_backoff_seconds * 2 ** min(status.attempt - 1, 10)
     pause = timedelta(seconds=min(backoff_s, _LONGEST_BACKOFF_S))
     return replace(
         status, attempt=status.attempt + 1, retry_time=(now + pause).replace(microsecond=0)
     )
+
+
+def _owed_again(
+    session: BackupSession, status: BackupSessionStatus, failed: Step, now: datetime
+) -> BackupSessionStatus:
+    """Return *status* with what every attempt looks at owed again, as far as *failed* rests on it.
+
+    A worker that can't store may have lost its endpoint: only a look at Azure tells, and mends it.
+    """
+    message = f"attempt {status.attempt + 1} looks at it again"
+    for step in STEPS[: STEPS.index(failed)]:
+        if step.each_attempt and is_true(status.conditions, step.condition):
+            status = _said(
+                session, status, step.condition, "Unknown", "LookedAtAgain", message, now
+            )
+    return status
 
 
 def given_up(session: BackupSession, step: Step, now: datetime) -> BackupSessionStatus:

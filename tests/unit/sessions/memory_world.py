@@ -200,6 +200,7 @@ class World:
             events=self.events,
             wake=self.woken.append,
             listen=self.intake.listen,
+            silence=self.intake.silence_of,
         )
         self.reconciler = SessionReconciler(self.ground)
 

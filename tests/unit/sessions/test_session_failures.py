@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.sessions.memory_azure import AWAY
 from tests.unit.sessions.memory_world import KEY, Behaviour, World, session_of
 from vmbackup_core.protocol import BackupJob, Failed
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
@@ -163,6 +164,37 @@ async def test_a_worker_that_falls_silent_is_replaced_and_the_job_goes_on(world:
     assert (first.id, second.id) == (f"{second.id[:-1]}1", f"{first.id[:-1]}2")
     assert world.status().attempt == 2
     assert len(world.azure.workers) == 1
+
+
+async def test_a_worker_that_spoke_while_no_operator_listened_is_not_replaced(
+    world: World,
+) -> None:
+    await world.run_until("ExportGranted")
+    worker = world.status().worker
+    assert worker is not None
+    world.clock.turn(3600)
+    world.start()
+
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert [each.id for each in world.azure.workers.values()] == [worker.id]
+
+
+async def test_what_a_transfer_rests_on_is_looked_at_again_before_its_next_attempt(
+    world: World,
+) -> None:
+    world.behaviour = fails_times(1, transient=True)
+    await world.run_until("ExportGranted")
+    world.azure.regions.clear()
+    world.azure.disk_accesses.clear()
+
+    await world.run()
+
+    assert world.status().outcome == "Succeeded"
+    assert world.status().attempt == 2
+    assert AWAY in world.azure.regions
+    assert len(world.azure.disk_accesses) == 1
 
 
 async def test_a_launch_whose_command_fails_is_told_with_its_output(world: World) -> None:
