@@ -94,9 +94,10 @@ def _alive(
 
 
 def _progress(event: Progress) -> ProgressShown:
-    percent = 100 * event.bytes_read // event.bytes_to_read if event.bytes_to_read else 100
+    # 100 is said by the job's end alone: disks whose page lists are still read count nothing yet.
+    percent = 100 * event.bytes_read // event.bytes_to_read if event.bytes_to_read else 0
     return ProgressShown(
-        percent=min(100, percent),
+        percent=min(99, percent),
         bytes_to_read=event.bytes_to_read,
         bytes_read=event.bytes_read,
         bytes_stored=event.bytes_stored,

@@ -85,6 +85,24 @@ async def test_progress_reaches_the_status_at_once_and_wakes_the_session(
     assert queue_of(world) == []
 
 
+@pytest.mark.parametrize(
+    ("to_read", "read", "percent"),
+    [(0, 0, 0), (1000, 1000, 99)],
+    ids=["nothing is known yet", "not all disks are known yet"],
+)
+async def test_a_job_that_has_not_ended_is_never_at_100_percent(
+    transferring: World, to_read: int, read: int, percent: int
+) -> None:
+    world = transferring
+    say(world, Progress(job(world), to_read, read, 0), 100)
+
+    await world.intake.round()
+
+    shown = world.status().progress
+    assert shown is not None
+    assert shown.percent == percent
+
+
 async def test_progress_is_written_at_most_every_ten_seconds_and_the_newest_wins(
     transferring: World,
 ) -> None:
