@@ -78,12 +78,10 @@ def test_a_port_that_somebody_took_is_given_up(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ports = [free_port() for _ in range(6)]
-        ports[0] = taken.getsockname()[1]  # etcd's, at the first attempt
-        ports[4] = taken.getsockname()[1]  # the API server's, at the second
+        ports = [free_port() for _ in range(9)]  # three at each attempt
+        ports[0] = taken.getsockname()[1]  # etcd's, at the first
+        ports[5] = taken.getsockname()[1]  # the API server's, at the second
         monkeypatch.setattr(control_plane, "free_port", lambda: ports.pop(0))
-        ports.append(free_port())
-        ports.append(free_port())
         started = control_plane.start(tmp_path)
         try:
             assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3"]
@@ -91,6 +89,26 @@ def test_a_port_that_somebody_took_is_given_up(
         finally:
             started.stop()
             started.stop()  # again is no error
+
+
+def test_what_was_stopped_starts_again_with_its_objects_addresses_and_tokens(
+    tmp_path: Path,
+) -> None:
+    with control_plane.control_plane(tmp_path) as plane:
+        plane.administrator.kubectl("create", "namespace", "kept")
+        kept = plane.administrator.get("namespace", "kept")["metadata"]["uid"]
+        account = plane.service_account("kept", "default")
+        plane.stop()
+        with pytest.raises(KubectlRefused):
+            plane.administrator.get("namespace", "kept")
+
+        plane.start_again()
+        plane.start_again()  # once more is no error
+
+        assert plane.administrator.get("namespace", "kept")["metadata"]["uid"] == kept
+        assert "kept:default" in account.kubectl("auth", "whoami")
+        plane.administrator.kubectl("create", "namespace", "after")
+        plane.administrator.kubectl("delete", "namespace", "after", "--timeout=60s")
 
 
 def test_nothing_outlives_the_program_that_started_it(tmp_path: Path) -> None:

@@ -56,13 +56,31 @@ class DidNotStart(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class _Addresses:
+    """Where the programs listen: they find each other, and kubeconfigs name them, by these."""
+
+    etcd: str
+    etcd_peers: str
+    api_server: str
+
+    @classmethod
+    def free(cls) -> _Addresses:
+        etcd, peers, api_server = (f"127.0.0.1:{free_port()}" for _ in range(3))
+        return cls(f"http://{etcd}", f"http://{peers}", f"https://{api_server}")
+
+
+@dataclass(frozen=True, slots=True)
 class ControlPlane:
     """A running control plane and its administrator."""
 
     folder: Path
-    url: str
     administrator: KubernetesUser
+    _addresses: _Addresses = field(repr=False)
     _programs: list[Program] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return self._addresses.api_server
 
     @property
     def ca(self) -> Path:
@@ -78,6 +96,19 @@ class ControlPlane:
         It may be called at any time, and again.
         """
         _stop(self._programs)
+
+    def start_again(self) -> None:
+        """Start what was stopped, with every object that it had, at the same addresses.
+
+        Kubeconfigs and the tokens in them go on working. Where it is running, nothing happens.
+        """
+        if self._programs:
+            return
+        try:
+            _start_programs(self.folder, self._addresses, self.administrator, self._programs)
+        except BaseException:
+            _stop(self._programs)
+            raise
 
     def service_account(self, namespace: str, name: str, *, valid_s: int = 86400) -> KubernetesUser:
         """Return somebody who acts with a token of that ServiceAccount, which must exist."""
@@ -154,12 +185,19 @@ def _start(folder: Path, programs: list[Program]) -> ControlPlane:
     folder.mkdir(parents=True)
     token = secrets.token_urlsafe(32)
     _write_secrets(folder, token)
-    etcd_url = _start_etcd(folder, programs)
-    url = _start_api_server(folder, etcd_url, programs)
-    administrator = KubernetesUser.made(folder / "admin.kubeconfig", url, folder / "ca.pem", token)
-    plane = ControlPlane(folder, url, administrator, programs)
-    _start_controllers(plane, programs)
-    return plane
+    at = _Addresses.free()
+    kubeconfig = folder / "admin.kubeconfig"
+    administrator = KubernetesUser.made(kubeconfig, at.api_server, folder / "ca.pem", token)
+    _start_programs(folder, at, administrator, programs)
+    return ControlPlane(folder, administrator, at, programs)
+
+
+def _start_programs(
+    folder: Path, at: _Addresses, administrator: KubernetesUser, programs: list[Program]
+) -> None:
+    _start_etcd(folder, at, programs)
+    _start_api_server(folder, at, programs)
+    _start_controllers(folder, administrator, programs)
 
 
 def _write_secrets(folder: Path, token: str) -> None:
@@ -181,37 +219,34 @@ def _write_secrets(folder: Path, token: str) -> None:
     (folder / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
 
 
-def _start_etcd(folder: Path, programs: list[Program]) -> str:
-    url, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+def _start_etcd(folder: Path, at: _Addresses, programs: list[Program]) -> None:
     etcd = start_program(
         [
             kubernetes_program("etcd"),
             f"--data-dir={folder / 'etcd'}",
-            f"--listen-client-urls={url}",
-            f"--advertise-client-urls={url}",
-            f"--listen-peer-urls={peers}",
-            f"--initial-advertise-peer-urls={peers}",
-            f"--initial-cluster=default={peers}",
+            f"--listen-client-urls={at.etcd}",
+            f"--advertise-client-urls={at.etcd}",
+            f"--listen-peer-urls={at.etcd_peers}",
+            f"--initial-advertise-peer-urls={at.etcd_peers}",
+            f"--initial-cluster=default={at.etcd_peers}",
             "--unsafe-no-fsync",
             "--log-level=warn",
         ],
         folder / "etcd.log",
     )
     programs.append(etcd)
-    _wait(etcd, lambda: _answers(f"{url}/health"))
-    return url
+    _wait(etcd, lambda: _answers(f"{at.etcd}/health"))
 
 
-def _start_api_server(folder: Path, etcd_url: str, programs: list[Program]) -> str:
-    port = free_port()
+def _start_api_server(folder: Path, at: _Addresses, programs: list[Program]) -> None:
     key = folder / "service-accounts.pem"
     server = start_program(
         [
             kubernetes_program("kube-apiserver"),
-            f"--etcd-servers={etcd_url}",
+            f"--etcd-servers={at.etcd}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
-            f"--secure-port={port}",
+            f"--secure-port={at.api_server.rsplit(':', 1)[1]}",
             f"--tls-cert-file={folder / 'server.pem'}",
             f"--tls-private-key-file={folder / 'server.pem'}",
             "--authorization-mode=RBAC",
@@ -227,21 +262,20 @@ def _start_api_server(folder: Path, etcd_url: str, programs: list[Program]) -> s
         folder / "kube-apiserver.log",
     )
     programs.append(server)
-    url = f"https://127.0.0.1:{port}"
     # Only our own CA is believed: whoever else took the port is no API server of ours.
     trusted = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    _wait(server, lambda: _answers(f"{url}/readyz", trusted))
-    return url
+    _wait(server, lambda: _answers(f"{at.api_server}/readyz", trusted))
 
 
-def _start_controllers(plane: ControlPlane, programs: list[Program]) -> None:
-    folder = plane.folder
+def _start_controllers(
+    folder: Path, administrator: KubernetesUser, programs: list[Program]
+) -> None:
     manager = start_program(
         [
             kubernetes_program("kube-controller-manager"),
-            f"--kubeconfig={plane.administrator.kubeconfig}",
+            f"--kubeconfig={administrator.kubeconfig}",
             f"--controllers={','.join(CONTROLLERS)}",
-            f"--root-ca-file={plane.ca}",
+            f"--root-ca-file={folder / 'ca.pem'}",
             f"--service-account-private-key-file={folder / 'service-accounts.pem'}",
             "--use-service-account-credentials=true",
             "--leader-elect=false",
@@ -250,7 +284,7 @@ def _start_controllers(plane: ControlPlane, programs: list[Program]) -> None:
         folder / "kube-controller-manager.log",
     )
     programs.append(manager)
-    _wait(manager, lambda: _has_default_account(plane.administrator))
+    _wait(manager, lambda: _has_default_account(administrator))
 
 
 def _has_default_account(administrator: KubernetesUser) -> bool:

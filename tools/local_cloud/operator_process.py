@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +13,7 @@ from typing import Any
 import urllib3
 
 from tools.local_cloud import seed
+from tools.local_cloud.processes import Program, start_program
 
 #: How long a start may take: imports, six CRDs looked at, the first lists.
 START_S = 60
@@ -64,37 +63,38 @@ class OperatorProcess:
         self._environment = clean_environment() | azure_environment(ready)
         self._environment["KUBECONFIG"] = str(kubeconfig)
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._program: Program | None = None
 
     @property
     def pid(self) -> int:
         """The process's id; raise where it is not running."""
-        if self._process is None:
+        if self._program is None:
             raise RuntimeError("the operator is not running")
-        return self._process.pid
+        return self._program.process.pid
 
     def start(self) -> None:
-        """Start it, and return once it says that it is ready."""
+        """Start it, and return once it says that it is ready; it ends with the calling thread."""
         port_file = self._log.with_suffix(".health")
         port_file.unlink(missing_ok=True)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._arguments, env=self._environment, stdout=log, stderr=subprocess.STDOUT
-            )
+        self._program = start_program(self._arguments, self._log, self._environment)
         deadline = time.monotonic() + START_S
         while not self._is_ready(port_file):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._program.has_ended or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"the operator did not get ready: see {self._log}")
             time.sleep(0.1)
 
     def kill(self) -> None:
         """End it by SIGKILL: it gets to do nothing more."""
-        self._end(signal.SIGKILL)
+        if self._program is not None:
+            self._program.process.kill()
+        self.stop()
 
     def stop(self) -> None:
         """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute."""
-        self._end(signal.SIGTERM)
+        if self._program is not None:
+            self._program.stop(STOP_S)
+        self._program = None
 
     def resident_bytes(self) -> int:
         """Return how much memory it holds."""
@@ -102,18 +102,6 @@ class OperatorProcess:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise RuntimeError("the kernel does not say how much memory the operator holds")
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            self._process.send_signal(how)
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
     def _is_ready(self, port_file: Path) -> bool:
         if not port_file.exists() or not (port := port_file.read_text().strip()):
