@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tools.bundle import build
-from tools.demo import disks, facts, figures, sessions
+from tools.demo import disks, facts, figures, handover, sessions
 from tools.demo.evidence import Evidence
 from tools.demo.narration import FactBroken, Narrator
 from tools.local_cloud import azurite, disk_images, seed
-from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
+from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.azure import SPEED, simulated_azure
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.installation import (
@@ -24,12 +23,15 @@ from tools.local_cloud.installation import (
     install,
 )
 from tools.local_cloud.kubernetes_programs import kubernetes_program
-from tools.local_cloud.operator_process import azure_environment
 from tools.local_cloud.toolchains import ROOT, kubectl
 from tools.local_cloud.worker_python import WANTED, worker_python
 
 #: A session of the demo takes a minute or two; this is when it has hung.
 SESSION_LIMIT_S = 900
+REPOSITORY = (
+    f"https://{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
+    f"/{seed.REPOSITORY_CONTAINER}"
+)
 ROLE = ROOT / "docs" / "azure-role.json"
 
 
@@ -57,18 +59,20 @@ class Play:
         self._narrator.say(figures.figures_table(self._figures))
 
     def leave_running(self) -> None:
-        """Start again what was stopped, say how to use it, and wait for Ctrl-C."""
-        self._start_control_plane()
-        variables = azure_environment(self._ready)
-        print("\nLeft running until Ctrl-C. The simulated Azure, for any Azure client:")
-        for name, value in variables.items():
-            print(f"  export {name}={value}")
-        print(f"  subscription {SUBSCRIPTION}, VM {seed.VM_ID}")
-        print(f"kubectl:\n  export KUBECONFIG={self._plane.administrator.kubeconfig}")
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            print()
+        """Start again what was stopped, with all that it held, and say how to use it."""
+        self._narrator.part("8  Left running")
+        with self._narrator.step("control plane and operator, with what they had"):
+            self._plane.start_again()
+            self._installed.operator.start()
+        path = self._folder / "environment"
+        values = handover.variables(self._ready, self._plane.administrator.kubeconfig)
+        written = handover.write_environment(path, values, handover.programs())
+        print(f"\nFor kubectl, vmbackup and any Azure client, in another terminal: . {path}\n")
+        self._narrator.say(written)
+        print("\nThen, for example:\n")
+        self._narrator.say(
+            handover.to_try(REPOSITORY, self._installed.repository_key, self._folder)
+        )
 
     def _set_up(self) -> Path:
         say = self._narrator
@@ -93,7 +97,7 @@ class Play:
         self._narrator.part("2  Kubernetes")
         with self._narrator.step("etcd, API server and controller manager"):
             self._plane: ControlPlane = self._running.enter_context(
-                control_plane(self._folder / f"kubernetes-{time.monotonic_ns()}")
+                control_plane(self._folder / "kubernetes")
             )
 
     def _start_azure(self) -> None:
@@ -179,11 +183,7 @@ class Play:
         with self._narrator.step("operator and control plane stopped"):
             self._installed.operator.stop()
             self._plane.stop()
-        repository = (
-            f"https://{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
-            f"/{seed.REPOSITORY_CONTAINER}"
-        )
-        line = disks.CommandLine(repository, self._installed.repository_key, self._ready)
+        line = disks.CommandLine(REPOSITORY, self._installed.repository_key, self._ready)
         self._narrator.say(line.run("list"))
         with self._narrator.step("vmbackup repository check --read-data"):
             self._narrator.say(line.run("check", "--read-data"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tools.demo.narration import FactBroken
@@ -11,6 +12,8 @@ from tools.local_cloud.kubernetes_user import KubernetesUser
 
 #: How often a waiting user looks.
 LOOK_S = 0.5
+#: Name, VM, type, phase, progress, read, stored, age: of single rows, kubectl aligns each anew.
+WIDTHS = (27, 9, 9, 18, 11, 10, 10, 5)
 
 
 def wait_for_session(user: KubernetesUser, namespace: str, known: set[str], limit_s: float) -> str:
@@ -39,22 +42,37 @@ def watch(
 
     *meanwhile* is called at each look.
     """
-    shown: tuple[object, object] | None = None
+    shown: list[str] = []
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         session = user.get("backupsession", name, "--namespace", namespace)
         status = session.get("status", {})
-        seen = status.get("phase"), status.get("display", {}).get("progress")
-        if seen != shown:
-            lines = user.kubectl("get", "backupsessions", name, "--namespace", namespace)
-            show("\n".join(lines.splitlines()[0 if shown is None else 1 :]))
-            shown = seen
+        rows = columns(user.kubectl("get", "backupsessions", name, "--namespace", namespace))
+        if rows[1][:-1] != shown[:-1]:  # its age alone is no news
+            for row in rows if not shown else rows[1:]:
+                show(_line(row))
+            shown = rows[1]
         meanwhile()
         if "outcome" in status and _tidied(status):
             return session
         time.sleep(LOOK_S)
     described = user.kubectl("describe", "backupsession", name, "--namespace", namespace)
     raise FactBroken(f"{name} has not ended in {limit_s:.0f} s:\n{described}")
+
+
+def columns(printed: str) -> list[list[str]]:
+    """Return the cells of a table of kubectl's, an empty one where nothing stands in a column."""
+    lines = printed.splitlines()
+    starts = [heading.start() for heading in re.finditer(r"\S+", lines[0])]
+    ends = [*starts[1:], None]
+    return [
+        [line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in lines
+    ]
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Return *cells* as one line, each as wide as its column ever is, so that lines agree."""
+    return "".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def _tidied(status: Mapping[str, Any]) -> bool:
