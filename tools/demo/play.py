@@ -10,7 +10,7 @@ from typing import Any
 from tools.bundle import build
 from tools.demo import disks, facts, figures, handover, sessions
 from tools.demo.evidence import Evidence
-from tools.demo.narration import FactBroken, Narrator
+from tools.demo.narration import FactBroken, Narrator, people_bytes
 from tools.local_cloud import azurite, disk_images, seed
 from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.azure import SPEED, simulated_azure
@@ -119,6 +119,7 @@ class Play:
         with self._narrator.step("the operator, with a ServiceAccount's token"):
             self._running.callback(self._installed.operator.stop)
             self._installed.operator.start()
+        self._say_memory("idle")
 
     def _first_backup(self, bundle: Path) -> None:
         self._narrator.part("5  First backup: kubectl apply -f examples/")
@@ -135,6 +136,11 @@ class Play:
         self._trigger("again")
         session = self._back_up(evidence)
         self._check(facts.SECOND_BACKUP, evidence, session)
+        self._say_memory("after two sessions")
+
+    def _say_memory(self, when: str) -> None:
+        held = people_bytes(self._installed.operator.resident_bytes())
+        self._narrator.say(f"the operator holds {held} of memory, {when}")
 
     def _trigger(self, token: str) -> None:
         """Ask for a backup now, as README says."""

@@ -39,8 +39,8 @@ def _built() -> Path:
 
 
 def _build(folder: Path) -> None:
-    print("building etcd, kube-apiserver and kube-controller-manager, once: about five minutes")
     for name, package in PACKAGES.items():
+        print(f"      building {name} from source, once", flush=True)
         command = [str(go()), "build", "-trimpath", "-mod=readonly", "-ldflags", _link_flags()]
         environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
         done = subprocess.run(
