@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic
 
 import msgspec
@@ -22,8 +23,16 @@ from vmbackup_operator.model.metadata import (
 )
 from vmbackup_operator.reconciling.outcome import Conflict
 
+log = logging.getLogger(__name__)
+
 #: How many objects are asked for at once, as Kubernetes' own clients do.
 PAGE = 500
+
+
+class Named(msgspec.Struct, frozen=True):
+    """As much of an object as every kind has."""
+
+    metadata: Metadata
 
 
 class PageMetadata(msgspec.Struct, frozen=True, rename={"go_on": "continue"}):
@@ -49,6 +58,7 @@ class Objects(Generic[AnyResource]):
         self._connection = connection
         self._kind = kind
         self._unchanged = Unchanged()
+        self._unreadable: set[ObjectKey] = set()
 
     async def find(self, key: ObjectKey) -> AnyResource | None:
         """Return the object as it is stored, or None where there is none."""
@@ -62,14 +72,15 @@ class Objects(Generic[AnyResource]):
     ) -> tuple[AnyResource, ...]:
         """Return all, or those of *namespace*; *selectors* are the API server's own.
 
-        That is ``{"labelSelector": "a=b"}`` or ``{"fieldSelector": "status.outcome="}``.
+        That is ``{"labelSelector": "a=b"}`` or ``{"fieldSelector": "status.outcome="}``. One that
+        can't be read is left out and said once: whoever wrote it must not stop all the others.
         """
         found: list[AnyResource] = []
         query = {**(selectors or {}), "limit": str(PAGE)}
         while True:
             answer = await self._connection.send("GET", self._folder(namespace), query=query)
             page = msgspec.json.decode(answer, type=Page)
-            found += [self._decode(item) for item in page.items]
+            found += self._readable(page.items)
             if not page.metadata.go_on:
                 return tuple(found)
             query["continue"] = page.metadata.go_on
@@ -141,6 +152,16 @@ class Objects(Generic[AnyResource]):
         stored = self._decode(answer)
         self._unchanged.remember(stored)
         return stored
+
+    def _readable(self, items: Iterable[msgspec.Raw]) -> Iterator[AnyResource]:
+        for item in items:
+            try:
+                yield self._decode(item)
+            except PermanentError as error:
+                key = msgspec.json.decode(item, type=Named).metadata.key
+                if key not in self._unreadable:
+                    self._unreadable.add(key)
+                    log.warning("%s %s is passed over: %s", self._kind.kind, key, error)
 
     def _decode(self, document: bytes | msgspec.Raw) -> AnyResource:
         try:
