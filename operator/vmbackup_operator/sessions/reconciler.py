@@ -15,12 +15,14 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.display import with_display
-from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey
 from vmbackup_operator.naming import (
     ArmId,
     run_id_of_slot,
     run_id_of_trigger,
     run_id_of_uid,
+    session_name_of_slot,
+    session_name_of_trigger,
 )
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
@@ -48,6 +50,7 @@ class SessionReconciler:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._undoing: dict[ObjectKey, float] = {}
+        self._began = ground.clock.now()
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Take one step of the session; Done where nothing is left or it is not ours."""
@@ -77,12 +80,15 @@ class SessionReconciler:
         return await self._stepped(session, step)
 
     def _is_ours(self, session: BackupSession) -> bool:
-        return session.status.appliance_id in {None, self._ground.settings.appliance.id}
+        # A policy's session is its appliance's from the beginning, whoever else looks at the cluster.
+        claimed_by = session.status.appliance_id or session.metadata.labels.get(APPLIANCE_LABEL)
+        return claimed_by in {None, self._ground.settings.appliance.id}
 
     async def _begun(self, session: BackupSession) -> Outcome:
         """Claim the session: its finalizer first, then its run id; nothing is made before both."""
         if session.metadata.deletion_timestamp is not None:
-            return Done()
+            # A crash may have fallen between the finalizer and the run id.
+            return await self._left(session)
         if FINALIZER not in session.metadata.finalizers:
             session = await self._with_finalizers(
                 session, (*session.metadata.finalizers, FINALIZER)
@@ -167,7 +173,8 @@ class SessionReconciler:
         said = find_condition(session.status.conditions, step.condition)
         if not step.even_after_failure or said is None or isinstance(taken.answer, Done):
             return False
-        tried = self._ground.clock.now() - said.last_transition_time
+        # While no operator ran nothing was tried.
+        tried = self._ground.clock.now() - max(said.last_transition_time, self._began)
         return tried > timedelta(seconds=self._ground.pacing.give_up_s)
 
     @contextlib.asynccontextmanager
@@ -237,7 +244,11 @@ class SessionReconciler:
 
 
 def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
-    """Return the session's run id: from policy, VM and occasion, or for a user's from its uid."""
+    """Return the session's run id: from policy, VM and occasion, or for a user's from its uid.
+
+    A session that names a policy's slot or trigger but is not called as the policy's own would be
+    is a user's: under one run id two sessions would take and drop each other's snapshots.
+    """
     spec, metadata = session.spec, session.metadata
     if spec.policy_ref is None:
         return run_id_of_uid(metadata.uid)
@@ -245,8 +256,11 @@ def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
         ObjectKey(metadata.namespace, spec.policy_ref.name),
         ArmId(spec.virtual_machine_id),
     )
-    if spec.slot is not None:
+    name = metadata.name
+    if spec.slot is not None and name == session_name_of_slot(policy.name, vm_id, spec.slot):
         return run_id_of_slot(appliance_id, policy, vm_id, spec.slot)
-    if spec.trigger is not None:
+    if spec.trigger is not None and name == session_name_of_trigger(
+        policy.name, vm_id, spec.trigger
+    ):
         return run_id_of_trigger(appliance_id, policy, vm_id, spec.trigger)
     return run_id_of_uid(metadata.uid)

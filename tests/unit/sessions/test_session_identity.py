@@ -1,0 +1,67 @@
+"""Whose a session is, and by which run id it goes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from msgspec.structs import replace
+
+from tests.unit.sessions.memory_azure import APPLIANCE
+from tests.unit.sessions.memory_world import KEY, VM, Killed, World, session_of
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey
+from vmbackup_operator.model.references import LocalReference
+from vmbackup_operator.naming import session_name_of_slot, session_name_of_trigger
+from vmbackup_operator.sessions.reconciler import run_id_for
+
+SLOT = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+NIGHTLY = LocalReference("nightly")
+
+
+@pytest.mark.parametrize(
+    ("name", "occasion"),
+    [
+        pytest.param(session_name_of_slot("nightly", VM, SLOT), {"slot": SLOT}, id="slot"),
+        pytest.param(session_name_of_trigger("nightly", VM, "go"), {"trigger": "go"}, id="trigger"),
+    ],
+)
+def test_only_the_session_that_the_policy_would_make_has_the_policys_run_id(
+    name: str, occasion: dict[str, object]
+) -> None:
+    own = session_of(ObjectKey("team", name), policy_ref=NIGHTLY, **occasion)
+    again = replace(own, metadata=replace(own.metadata, uid="ffffffff-0000-4000-8000-000000000000"))
+    users = session_of(ObjectKey("team", "mine"), policy_ref=NIGHTLY, **occasion)
+
+    assert run_id_for(APPLIANCE, own) == run_id_for(APPLIANCE, again)
+    assert run_id_for(APPLIANCE, users) == users.metadata.uid.replace("-", "")
+
+
+async def test_a_session_that_another_appliances_policy_made_is_left_alone() -> None:
+    world = World()
+    made = session_of()
+    labels = {APPLIANCE_LABEL: "somebody-else"}
+    world.sessions.put(replace(made, metadata=replace(made.metadata, labels=labels)))
+
+    assert await world.look() is None
+    assert world.status().appliance_id is None
+    assert world.sessions.stored[KEY].metadata.finalizers == ()
+
+
+async def test_killed_behind_its_finalizer_and_deleted_a_session_still_goes() -> None:
+    world = World()
+    world.sessions.put(session_of())
+
+    def meet(what: str) -> None:
+        if what == "after the finalizers":
+            raise Killed
+
+    world.meets(meet)
+    with pytest.raises(Killed):
+        await world.look()
+    world.meets(lambda _what: None)
+    world.start()
+    assert world.sessions.stored[KEY].metadata.finalizers == (FINALIZER,)
+    world.sessions.request_deletion(KEY)
+
+    assert await world.look() is None
+    assert KEY not in world.sessions.stored
