@@ -53,6 +53,8 @@ PROGRESS_EVERY_S = 10.0
 #: How often the queue is asked while a worker is about to speak, and otherwise.
 QUICK_S = 1.0
 SLOW_S = 20.0
+#: How many times in one round the queue is asked: who floods it must not keep others waiting.
+MOST_TAKES = 32
 #: For how long after somebody listened the queue is asked quickly: heartbeats come every 15 s.
 LISTENING_S = 60.0
 
@@ -73,6 +75,7 @@ class _Heard:
 
     messages: list[tuple[Header, Event, Received]] = field(default_factory=list)
     written_s: float = -PROGRESS_EVERY_S
+    refused_until_s: float = 0.0
     moving: JobId | None = None
 
 
@@ -94,6 +97,7 @@ class Intake:
         self._listening_until_s = 0.0
         self._called = asyncio.Event()
         self._listened_at: datetime | None = None
+        self._listens_since: datetime | None = None
         self._spoke: dict[WorkerId, datetime] = {}
         #: How many messages were refused, by why; and how many of workers that serve nobody.
         self.refused: Counter[str] = Counter()
@@ -107,11 +111,12 @@ class Intake:
         """Return how long *worker*, who spoke at *heard* or later, was silent while we listened.
 
         What could not be heard is not held against it: this process may have started just now, or
-        the queue may have been out of our reach.
+        the queue may have been out of our reach, and then out of the workers' too.
         """
-        if self._listened_at is None:
+        if self._listened_at is None or self._listens_since is None:
             return timedelta(0)
-        return max(timedelta(0), self._listened_at - self._spoke.get(worker, heard))
+        spoke = self._spoke.get(worker, heard)
+        return max(timedelta(0), self._listened_at - max(spoke, self._listens_since))
 
     async def run(self) -> None:
         """Take messages for as long as the task lives; troubles of a round wait for the next."""
@@ -132,20 +137,29 @@ class Intake:
 
     async def round(self) -> None:
         """Take what is there, and give to sessions what is due."""
+        listens_since, self._listens_since = self._listens_since, None
         home = await self._places.recall_home()
         if not isinstance(home, RegionSeen):
             return
         account, began = home.account, self._clock.now()
         if not await self._queues.ensure(account, self._queue):
             return
-        while received := await self._queues.take(account, self._queue, LEASE_S):
-            for message in received:
-                await self._sort(account, message)
+        if await self._take(account):
+            self._listened_at, self._listens_since = began, listens_since or began
         for worker, said in list(self._heard.items()):
-            await self._give(account, worker)
+            await self._give_apart(account, worker, said)
             if not said.messages and self._clock.monotonic_s() - said.written_s > LISTENING_S:
                 self._heard.pop(worker, None)
-        self._listened_at = began
+
+    async def _take(self, account: Account) -> bool:
+        """Sort what is in the queue; tell whether that is all of it."""
+        for _ in range(MOST_TAKES):
+            received = await self._queues.take(account, self._queue, LEASE_S)
+            if not received:
+                return True
+            for message in received:
+                await self._sort(account, message)
+        return False
 
     async def _sort(self, account: Account, message: Received) -> None:
         """Keep a message that authenticates; count and remove any other."""
@@ -176,11 +190,18 @@ class Intake:
         log.warning("events queue: message %s refused: %s", message.message_id, detail)
         await self._queues.remove(account, self._queue, message)
 
-    async def _give(self, account: Account, worker: WorkerId) -> None:
-        """Apply what *worker* has said to its session, and remove it; or hold progress back."""
-        said = self._heard[worker]
+    async def _give_apart(self, account: Account, worker: WorkerId, said: _Heard) -> None:
+        """Give what is due; trouble with one worker's session keeps no other from hearing."""
         if not said.messages or not self._is_due(said):
             return
+        try:
+            await self._give(account, worker, said)
+        except VmbackupError as error:
+            said.refused_until_s = self._clock.monotonic_s() + PROGRESS_EVERY_S
+            log.warning("events of worker %s: %s", worker, error)
+
+    async def _give(self, account: Account, worker: WorkerId, said: _Heard) -> None:
+        """Apply what *worker* has said to its session, and remove it."""
         session = await self._session_of(worker)
         if session is not None:
             try:
@@ -209,6 +230,8 @@ class Intake:
         return True
 
     def _is_due(self, said: _Heard) -> bool:
+        if self._clock.monotonic_s() < said.refused_until_s:
+            return False
         turning = any(
             isinstance(event, Hello | Done | Failed)
             # The first progress of a job is news whenever the last heartbeat was written.

@@ -80,7 +80,7 @@ class SessionReconciler:
         return await self._stepped(session, step)
 
     def _is_ours(self, session: BackupSession) -> bool:
-        # A policy's session is its appliance's from the beginning, whoever else looks at the cluster.
+        # A policy's session is its appliance's from the beginning, whoever looks at the cluster.
         claimed_by = session.status.appliance_id or session.metadata.labels.get(APPLIANCE_LABEL)
         return claimed_by in {None, self._ground.settings.appliance.id}
 

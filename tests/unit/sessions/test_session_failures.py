@@ -383,7 +383,7 @@ async def test_a_last_step_is_not_given_up_for_the_time_in_which_no_operator_ran
     assert world.condition("AccessRevoked").status == "False"
     world.clock.turn(3600)
     world.start()
-    slow = {snapshot: 2 for snapshot in world.azure.snapshots}
+    slow = dict.fromkeys(world.azure.snapshots, 2)
     revoke = world.ground.snapshots.revoke
 
     async def slowly(snapshot: ArmId) -> bool:
