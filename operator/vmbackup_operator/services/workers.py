@@ -278,8 +278,9 @@ def _seen(vm: _Vm) -> WorkerSeen:
 
 def _state(vm: _Vm) -> WorkerState:
     provisioning = vm.properties.provisioning_state.lower()
-    if provisioning == "failed":
-        return "failed"
+    if provisioning in {"failed", "deleting"}:
+        # What is being deleted keeps its power state until it has gone.
+        return "failed" if provisioning == "failed" else "deleting"
     return "creating" if provisioning == "creating" else _STATES.get(vm.power, "creating")
 
 

@@ -40,6 +40,9 @@ from vmbackup_operator.sessions.seen import (
 from vmbackup_operator.sessions.sharing import choose_worker
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
 
+#: What is said of a worker VM that will never run, where Azure names no reason.
+_WHY = {"failed": "Azure could not provision it", "deleting": "somebody deletes it"}
+
 
 async def launch_worker(ground: Ground, session: BackupSession) -> Taken:
     """Have a worker run for this session; Done once its agent has spoken."""
@@ -102,6 +105,9 @@ async def _launched(ground: Ground, session: BackupSession, region: RegionSeen) 
     """Take the VM, and what it needs, to where the Run Command can be sent; then send it."""
     worker, status = worker_of(session), session.status
     seen = await _running(ground, session, region)
+    if seen is None:
+        message = f"worker {worker.id}, which was idle, has gone: another one is chosen"
+        return Taken(replace(status, worker=None), Waiting(0, message))
     bundle = await ground.bundles.ensure(region)
     if not isinstance(seen, WorkerSeen):
         return Taken(status, seen)
@@ -122,11 +128,17 @@ async def _launched(ground: Ground, session: BackupSession, region: RegionSeen) 
 
 async def _running(
     ground: Ground, session: BackupSession, region: RegionSeen
-) -> WorkerSeen | Answer:
-    """Return the session's VM once it runs; have it made, or started where it is stopped."""
+) -> WorkerSeen | Answer | None:
+    """Return the session's VM once it runs; have it made, or started where it is stopped.
+
+    None where it was another session's and has gone: its id is never given to another VM.
+    """
     worker, run_id = worker_of(session), run_of(session)
     vm_id = ArmId(worker.vm_id)
     seen = await ground.workers.find(vm_id)
+    inherited = worker.id != worker_id(run_id, worker.attempt)
+    if inherited and (seen is None or seen.state == "deleting"):
+        return None
     if seen is None or seen.state == "creating":
         tags = {
             APPLIANCE_TAG: ground.settings.appliance.id,
@@ -139,8 +151,8 @@ async def _running(
     match seen.state:
         case "running":
             return seen
-        case "failed":
-            message = f"worker VM {vm_id}: {seen.failure or 'Azure could not provision it'}"
+        case "failed" | "deleting":
+            message = f"worker VM {vm_id}: {seen.failure or _WHY[seen.state]}"
             return TryAgain("WorkerFailed", message, abandons_worker=True)
         case state:
             message = f"worker VM {worker.id} is {state}"
@@ -213,12 +225,16 @@ async def _heard(ground: Ground, session: BackupSession) -> Taken:
     ground.listen()
     name = launch_command(run_of(session), worker.attempt)
     command = await ground.commands.find(ArmId(worker.vm_id), name)
-    if command is not None and command.state == "failed":
+    if command is None:
+        # Azure took it and gave it up, or it was removed: sent again, its error comes to light.
+        unsent = replace(worker, launched_at=None)
+        return Taken(replace(status, worker=unsent), Waiting(1, f"Run Command {name} is not there"))
+    if command.state == "failed":
         message = f"the agent could not be started on {worker.id}: {command.output.strip()[-500:]}"
         return Taken(status, TryAgain("LaunchFailed", message, abandons_worker=True))
     silent = ground.silence(worker.id, launched)
     if silent > timedelta(seconds=ground.pacing.launch_timeout_s):
-        output = "" if command is None else command.output.strip()[-500:]
+        output = command.output.strip()[-500:]
         message = (
             f"worker {worker.id} has not spoken for {silent.total_seconds():.0f} s since its "
             f"launch: check its way to the queue of {status_home(session)}. {output}"

@@ -142,7 +142,9 @@ class DiskAccessSeen:
     ready: bool
 
 
-WorkerState = Literal["creating", "running", "starting", "deallocating", "deallocated", "failed"]
+WorkerState = Literal[
+    "creating", "running", "starting", "deallocating", "deallocated", "deleting", "failed"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def choose_worker(
         for other in others
         if other.status.worker is not None and _in_region(other, region)
     }
-    usable = [worker for worker in existing if worker.state != "failed"]
+    usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
     free = [worker for worker in usable if worker.id not in holders]
     if free:
         # One that runs starts nothing; of the others one as good as the next.

@@ -24,7 +24,8 @@ STEPS = (
     Step("RecoveryPointStored", record_recovery_point),
     Step("AccessRevoked", revoke_access, even_after_failure=True),
     # The session's outcome is set here: what follows never turns success into failure.
-    Step("WorkerReleased", release_worker, even_after_failure=True),
+    # Alone, so that no session is given a worker that this one is about to stop.
+    Step("WorkerReleased", release_worker, even_after_failure=True, alone=lambda _status: True),
     Step("SnapshotsPruned", prune_snapshots, even_after_failure=True),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -9,13 +10,18 @@ from msgspec.structs import replace
 
 from tests.unit.sessions.memory_azure import APPLIANCE
 from tests.unit.sessions.memory_world import KEY, VM, Killed, World, session_of
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import session_name_of_slot, session_name_of_trigger
 from vmbackup_operator.sessions.reconciler import run_id_for
 
 SLOT = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
-NIGHTLY = LocalReference("nightly")
+
+
+def policys_session(name: str, occasion: Mapping[str, object]) -> BackupSession:
+    made = session_of(ObjectKey("team", name), policy_ref=LocalReference("nightly"))
+    return replace(made, spec=replace(made.spec, **occasion))
 
 
 @pytest.mark.parametrize(
@@ -26,11 +32,11 @@ NIGHTLY = LocalReference("nightly")
     ],
 )
 def test_only_the_session_that_the_policy_would_make_has_the_policys_run_id(
-    name: str, occasion: dict[str, object]
+    name: str, occasion: Mapping[str, object]
 ) -> None:
-    own = session_of(ObjectKey("team", name), policy_ref=NIGHTLY, **occasion)
+    own = policys_session(name, occasion)
     again = replace(own, metadata=replace(own.metadata, uid="ffffffff-0000-4000-8000-000000000000"))
-    users = session_of(ObjectKey("team", "mine"), policy_ref=NIGHTLY, **occasion)
+    users = policys_session("mine", occasion)
 
     assert run_id_for(APPLIANCE, own) == run_id_for(APPLIANCE, again)
     assert run_id_for(APPLIANCE, users) == users.metadata.uid.replace("-", "")

@@ -1,0 +1,100 @@
+"""A worker between two sessions: given on, or stopped, or gone in the middle of it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import msgspec
+import pytest
+
+from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
+from tests.unit.sessions.memory_world import KEY, World, session_of
+from vmbackup_core.ids import WorkerId
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.naming import ArmId, arm_id, environment_names, worker_vm_name
+from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState
+
+IDLE = WorkerId("0123456789abcdef0123-1")
+
+
+def idle_worker(world: World, state: WorkerState = "deallocated") -> ArmId:
+    group = environment_names(APPLIANCE, SUBSCRIPTION, AWAY).resource_group
+    resource_type = "Microsoft.Compute/virtualMachines"
+    vm_id = arm_id(SUBSCRIPTION, group, resource_type, worker_vm_name(IDLE))
+    world.azure.workers[vm_id.lower()] = WorkerSeen(vm_id, IDLE, state, world.clock.now())
+    return vm_id
+
+
+def worker(world: World, key: ObjectKey = KEY) -> SessionWorker:
+    found = world.status(key).worker
+    assert found is not None
+    return found
+
+
+async def assigned(world: World) -> None:
+    await world.run_until("EnvironmentReady")
+    await world.look()
+
+
+async def test_a_worker_that_is_being_deleted_is_given_to_nobody(world: World) -> None:
+    idle_worker(world, "deleting")
+
+    await assigned(world)
+
+    assert worker(world).id != IDLE
+
+
+@pytest.mark.parametrize("state", ["gone", "deleting"])
+async def test_an_inherited_worker_that_goes_is_neither_used_nor_made_again(
+    world: World, state: str
+) -> None:
+    vm_id = idle_worker(world)
+    await assigned(world)
+    assert worker(world).id == IDLE
+
+    if state == "gone":
+        del world.azure.workers[vm_id.lower()]
+    else:
+        dying = world.azure.workers[vm_id.lower()]
+        world.azure.workers[vm_id.lower()] = dataclasses.replace(dying, state="deleting")
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert worker(world).id != IDLE
+    assert world.azure.asked[f"worker {vm_id}"] == 0
+
+
+async def test_a_run_command_that_azure_gave_up_is_sent_again(world: World) -> None:
+    await world.run_until("EnvironmentReady")
+    while not world.azure.command_states:
+        await world.look()
+        world.clock.turn(5)
+    world.azure.command_states.clear()
+    world.azure.commands.clear()
+
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert sum(count for what, count in world.azure.asked.items() if "command" in what) == 2
+
+
+async def test_no_worker_is_stopped_while_workers_are_given_out(world: World) -> None:
+    await world.run_until("AccessRevoked")
+    next_key = ObjectKey("team", "next")
+    world.sessions.put(session_of(next_key))
+    await world.run_until("EnvironmentReady", next_key)
+
+    async with world.ground.sharing:
+        releasing = asyncio.create_task(world.look())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not [what for what in world.azure.order if what.startswith("deallocate")]
+        session = world.sessions.stored[next_key]
+        status = msgspec.structs.replace(session.status, worker=worker(world))
+        world.sessions.put(msgspec.structs.replace(session, status=status))
+    await releasing
+
+    assert world.condition("WorkerReleased").message.endswith(f"serves {next_key}")
+    assert not [what for what in world.azure.order if what.startswith("deallocate")]
