@@ -50,6 +50,15 @@ class Operations:
         result: T = task.result()
         return result
 
+    def forget(self, key: str) -> None:
+        """Drop the result of what has ended and was not asked for again.
+
+        For what undoes it, or is undone by it: later its result would answer another question.
+        """
+        task = self._tasks.get(key)
+        if task is not None and task.done():
+            del self._tasks[key]
+
     def under_way(self, key: str) -> bool:
         """Tell whether something of that key was begun and its end not handed out."""
         return key in self._tasks

@@ -133,11 +133,14 @@ class Snapshots(SnapshotsPort):
                 raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
             return SecretUrl(url, _expiry(url) or asked_at + timedelta(seconds=duration_s))
 
+        # An end of access that was asked for before is not the end of this one.
+        self._operations.forget(_key("revoke", snapshot_id))
         return await self._operations.advance(_key("grant", snapshot_id), begin)
 
     @override
     async def revoke(self, snapshot_id: ArmId) -> bool:
         # Always asked for, whatever the state says: a SAS that outlives its session must not be.
+        self._operations.forget(_key("grant", snapshot_id))
         at = address(snapshot_id)
         snapshots = self._clients.compute(at.subscription_id).snapshots
         return (

@@ -107,6 +107,7 @@ class Workers(WorkersPort):
     async def start(self, vm_id: ArmId) -> bool:
         at = address(vm_id)
         key = _key("start", vm_id)
+        self._operations.forget(_key("deallocate", vm_id))
         if not self._operations.under_way(key):
             vm = await self._find(vm_id)
             if vm is None:
@@ -125,6 +126,7 @@ class Workers(WorkersPort):
     async def deallocate(self, vm_id: ArmId) -> bool:
         at = address(vm_id)
         key = _key("deallocate", vm_id)
+        self._operations.forget(_key("start", vm_id))
         if not self._operations.under_way(key):
             vm = await self._find(vm_id)
             if vm is None or vm.power == "deallocated":

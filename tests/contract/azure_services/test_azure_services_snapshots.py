@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
@@ -150,3 +151,31 @@ async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused(
 
     with pytest.raises(PermanentError):
         await taken(ours, nowhere)
+
+
+async def test_an_end_of_access_that_nobody_saw_is_not_the_end_of_the_next_access(
+    cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    await taken(ours, wanted)
+
+    async def standing() -> ArmId | None:
+        access = await ours.disk_accesses.ensure(cloud.region, 0)
+        return access.id if access.ready else None
+
+    access_id = await until(standing)
+    await until(lambda: ours.snapshots.associate(wanted.id, access_id))
+    await until(lambda: ours.snapshots.grant(wanted.id, 3600))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await ours.snapshots.revoke(wanted.id)
+    await until(lambda: _is_closed(ours, wanted.id))
+
+    await until(lambda: ours.snapshots.grant(wanted.id, 3600))
+    await until(lambda: ours.snapshots.revoke(wanted.id))
+
+    assert await _is_closed(ours, wanted.id)
+
+
+async def _is_closed(ours: Adapters, snapshot: ArmId) -> bool:
+    seen = await ours.snapshots.find(snapshot)
+    return seen is not None and not seen.exported

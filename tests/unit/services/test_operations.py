@@ -90,3 +90,24 @@ async def test_closing_stops_waiting() -> None:
 
     assert not operations.under_way("k")
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_ended_unasked_is_no_answer_once_it_was_forgotten() -> None:
+    operations, slow = Operations(patience_s=0.01), Slow()
+    await operations.advance("revoke", slow)
+    await settled(slow)
+
+    operations.forget("revoke")
+    await operations.advance("revoke", slow)
+
+    assert slow.begun == 2
+
+
+async def test_what_is_under_way_is_not_forgotten() -> None:
+    operations, slow = Operations(patience_s=0.01), Slow()
+    await operations.advance("revoke", slow)
+
+    operations.forget("revoke")
+
+    assert operations.under_way("revoke")
+    await operations.close()
