@@ -52,6 +52,14 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
             mirror_of(point, repository, ground.settings.appliance.id)
         )
         return Taken(_adopted(session.status, point), Done(ADOPTED))
+    return await _begun(ground, session, repository)
+
+
+async def _begun(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
+    """Record the VM as it is, unless the session comes too late to begin with it."""
+    late = _late(session)
+    if late is not None:
+        return Taken(session.status, late)
     vm_id = ArmId(session.spec.virtual_machine_id)
     machine = await ground.virtual_machines.find(vm_id)
     if machine is None:
@@ -60,14 +68,20 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     return _resolved(session, repository, machine)
 
 
+def _late(session: BackupSession) -> Failed | None:
+    """Return that the session began too late, if it did; what it waits for since is not counted."""
+    begun, limit = session.status.start_time, session.spec.start_before
+    if begun is None or limit is None or begun <= limit:
+        return None
+    return Failed("Skipped", f"it had to start before {limit:%Y-%m-%d %H:%M:%SZ}")
+
+
 def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
     """Return why the session is not for us to run, by what it says alone."""
     spec, namespace = session.spec, session.metadata.namespace
     vm_id = ArmId(spec.virtual_machine_id)
     repository = spec.repository_ref.key_from(namespace)
     settings = ground.settings
-    if spec.start_before is not None and ground.clock.now() > spec.start_before:
-        return Failed("Skipped", f"it had to start before {spec.start_before:%Y-%m-%d %H:%M:%SZ}")
     if spec.type != "Backup":
         return Failed("NotSupported", f"sessions of type {spec.type} are not supported yet")
     if not settings.may_back_up(namespace, vm_id):

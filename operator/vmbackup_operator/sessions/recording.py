@@ -23,17 +23,16 @@ from vmbackup_operator.sessions.findings import (
 )
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.mirror import mirror_of
+from vmbackup_operator.sessions.repository import same_repository
 from vmbackup_operator.sessions.seen import ChainGrant, PointDisk, PointSeen, PointWanted
-from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.step import Taken
 
 
 async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken:
     """Write the manifest, last of all that is stored, and mirror it by a RecoveryPoint."""
-    key = session.spec.repository_ref.key_from(session.metadata.namespace)
-    repository = await ground.repositories.find(key)
-    if repository is None:
-        message = f"BackupRepository {key} has gone: create it again, its data is untouched"
-        return Taken(session.status, TryAgain("RepositoryNotFound", message))
+    repository = await same_repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return Taken(session.status, repository)
     run_id = run_of(session)
     point = await ground.points.find(repository, run_id)
     if point is None:

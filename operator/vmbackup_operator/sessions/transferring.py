@@ -32,6 +32,7 @@ from vmbackup_operator.sessions.findings import (
 )
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.launching import conversation
+from vmbackup_operator.sessions.repository import same_repository
 from vmbackup_operator.sessions.seen import RegionSeen, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
 
@@ -97,10 +98,9 @@ async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) 
     urls = await grants_of(ground, session)
     if urls is None:
         return Taken(status, Waiting(1, "access to the snapshots is being granted"))
-    key = session.spec.repository_ref.key_from(session.metadata.namespace)
-    repository = await ground.repositories.find(key)
-    if repository is None:
-        return Taken(status, TryAgain("RepositoryNotFound", f"BackupRepository {key} has gone"))
+    repository = await same_repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return Taken(status, repository)
     queues = await conversation(ground, home, worker)
     job = await _job(ground, session, repository, urls, queues)
     sequence = worker.job_sequence + 1

@@ -1,0 +1,32 @@
+"""The repository that a session was accepted with, found again by its later steps."""
+
+from __future__ import annotations
+
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.reconciling.outcome import Failed, Waiting
+from vmbackup_operator.sessions.findings import repository_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.step import Answer, TryAgain
+
+
+async def same_repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:
+    """Return the object, as long as it still stands for the repository that was resolved.
+
+    An object of the name that was made anew may stand for another one, which holds none of the
+    commits that a recovery point of this session names.
+    """
+    key = session.spec.repository_ref.key_from(session.metadata.namespace)
+    repository = await ground.repositories.find(key)
+    if repository is None:
+        message = f"BackupRepository {key} has gone: create it again, its data is untouched"
+        return TryAgain("RepositoryNotFound", message)
+    known, meant = repository.status.repository_id, repository_of(session).id
+    if known is None:
+        return Waiting(15, f"BackupRepository {key} is not ready yet", "RepositoryNotReady")
+    if known != meant:
+        return Failed(
+            "RepositoryReplaced",
+            f"BackupRepository {key} stands for repository {known}; the session began with {meant}",
+        )
+    return repository
