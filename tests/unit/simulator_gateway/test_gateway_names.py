@@ -92,7 +92,7 @@ def test_what_nobody_owns_does_not_resolve() -> None:
     picture = picture_of(network.resources)
 
     assert resolve(picture, None, "nobody.blob.core.windows.net").address is None
-    assert resolve(picture, None, "pypi.org").address is None
+    assert resolve(picture, None, "example.org").address is None
     assert resolve(picture, None, "md-impexp-none.z1.blob.storage.azure.net").address is None
 
 

@@ -235,7 +235,7 @@ def test_a_security_rule_for_something_else_denies_nothing(
 
 @pytest.mark.parametrize(
     "host",
-    ["pypi.org", "localhost", "127.0.0.1", f"acct.{BLOB_ZONE}", "acct.table.core.windows.net"],
+    ["example.org", "localhost", "127.0.0.1", f"acct.{BLOB_ZONE}", "acct.table.core.windows.net"],
 )
 def test_what_is_not_a_simulated_name_of_azure_is_refused(
     network: WorkerNetwork, host: str
