@@ -14,7 +14,14 @@ from vmbackup_operator.environments.ports import RegionEnvironments
 from vmbackup_operator.environments.regions import Regions
 from vmbackup_operator.environments.table import TABLE
 from vmbackup_operator.environments.walk import conditions_of
-from vmbackup_operator.model.conditions import Statement, with_condition
+from vmbackup_operator.model.conditions import (
+    Standing,
+    Statement,
+    as_ready,
+    as_reconciling,
+    as_stalled,
+    with_conditions,
+)
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import (
     EnvironmentResource,
@@ -91,9 +98,10 @@ class EnvironmentReconciler:
 
     def _status(self, environment: RegionEnvironment, report: Report) -> RegionEnvironmentStatus:
         before, generation = environment.status, environment.metadata.generation
-        conditions, now = before.conditions, self._clock.now()
-        for statement in (*_summary(report.outcome), *_parts(conditions_of(report.lines))):
-            conditions = with_condition(conditions, statement, now=now, generation=generation)
+        said = (*_standing(report.outcome), *_parts(conditions_of(report.lines)))
+        conditions = with_conditions(
+            before.conditions, said, now=self._clock.now(), generation=generation
+        )
         status = msgspec.structs.replace(
             before,
             observed_generation=generation,
@@ -116,27 +124,14 @@ class EnvironmentReconciler:
         )
 
 
-def _summary(outcome: Outcome) -> tuple[Statement, ...]:
-    """Return Ready, Reconciling and Stalled, as kstatus reads them."""
+def _standing(outcome: Outcome) -> Standing:
     match outcome:
         case Done():
-            return (
-                Statement("Ready", "True", "Ready", "workers can run here"),
-                Statement("Reconciling", "False", "Ready"),
-                Statement("Stalled", "False", "Ready"),
-            )
+            return as_ready("workers can run here")
         case Waiting(message=message, reason=reason):
-            return (
-                Statement("Ready", "False", reason, message),
-                Statement("Reconciling", "True", reason, message),
-                Statement("Stalled", "False", reason),
-            )
+            return as_reconciling(reason, message)
         case Failed(reason=reason, message=message):
-            return (
-                Statement("Ready", "False", reason, message),
-                Statement("Reconciling", "False", reason),
-                Statement("Stalled", "True", reason, message),
-            )
+            return as_stalled(reason, message)
 
 
 def _parts(outcomes: Mapping[str, Outcome]) -> Iterator[Statement]:

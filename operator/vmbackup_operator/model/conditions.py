@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -36,6 +36,36 @@ class Statement:
     status: ConditionStatus
     reason: str
     message: str = ""
+
+
+Standing = tuple[Statement, Statement, Statement]
+
+
+def as_ready(message: str = "", reason: str = "Ready") -> Standing:
+    """Return Ready, Reconciling and Stalled, as kstatus reads them, of what is as it should be."""
+    return (
+        Statement("Ready", "True", reason, message),
+        Statement("Reconciling", "False", "Ready"),
+        Statement("Stalled", "False", "Ready"),
+    )
+
+
+def as_reconciling(reason: str, message: str) -> Standing:
+    """Return the same of what is on its way, and gets there without anybody's hand."""
+    return (
+        Statement("Ready", "False", reason, message),
+        Statement("Reconciling", "True", reason, message),
+        Statement("Stalled", "False", reason),
+    )
+
+
+def as_stalled(reason: str, message: str) -> Standing:
+    """Return the same of what stays as it is until somebody changes something."""
+    return (
+        Statement("Ready", "False", reason, message),
+        Statement("Reconciling", "False", reason),
+        Statement("Stalled", "True", reason, message),
+    )
 
 
 def find_condition(conditions: Sequence[Condition], type_: str) -> Condition | None:
@@ -72,6 +102,16 @@ def with_condition(
     if before is None:
         return (*conditions, stated)
     return tuple(stated if condition.type == said.type else condition for condition in conditions)
+
+
+def with_conditions(
+    conditions: Sequence[Condition], said: Iterable[Statement], *, now: datetime, generation: int
+) -> tuple[Condition, ...]:
+    """Return *conditions* with each of *said* among them."""
+    stated = tuple(conditions)
+    for statement in said:
+        stated = with_condition(stated, statement, now=now, generation=generation)
+    return stated
 
 
 def one_word(reason: str) -> str:

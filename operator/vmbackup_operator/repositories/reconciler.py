@@ -10,7 +10,13 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
 from vmbackup_core.repository import RepositoryKey as CoreKey
 from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus
-from vmbackup_operator.model.conditions import Statement, with_condition
+from vmbackup_operator.model.conditions import (
+    Standing,
+    as_ready,
+    as_reconciling,
+    as_stalled,
+    with_conditions,
+)
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
@@ -162,10 +168,12 @@ class RepositoryReconciler:
         status: BackupRepositoryStatus,
         found: RepositorySeen | Waiting | Failed,
     ) -> BackupRepositoryStatus:
-        conditions = status.conditions
-        now, generation = self._clock.now(), repository.metadata.generation
-        for statement in _statements(found):
-            conditions = with_condition(conditions, statement, now=now, generation=generation)
+        conditions = with_conditions(
+            status.conditions,
+            _standing(found),
+            now=self._clock.now(),
+            generation=repository.metadata.generation,
+        )
         return replace(status, conditions=conditions)
 
 
@@ -181,24 +189,11 @@ def read_key(value: bytes, where: str) -> RepositoryKey | Failed:
         )
 
 
-def _statements(found: RepositorySeen | Waiting | Failed) -> tuple[Statement, ...]:
+def _standing(found: RepositorySeen | Waiting | Failed) -> Standing:
     match found:
         case Waiting(message=message, reason=reason):
-            return (
-                Statement("Ready", "False", reason, message),
-                Statement("Reconciling", "True", reason, message),
-                Statement("Stalled", "False", reason),
-            )
+            return as_reconciling(reason, message)
         case Failed(reason=reason, message=message):
-            return (
-                Statement("Ready", "False", reason, message),
-                Statement("Reconciling", "False", reason),
-                Statement("Stalled", "True", reason, message),
-            )
+            return as_stalled(reason, message)
         case RepositorySeen(id=repository_id, recovery_points=count):
-            message = f"repository {repository_id}, {count} recovery points"
-            return (
-                Statement("Ready", "True", "Ready", message),
-                Statement("Reconciling", "False", "Ready"),
-                Statement("Stalled", "False", "Ready"),
-            )
+            return as_ready(f"repository {repository_id}, {count} recovery points")
