@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,17 +12,23 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.backup_policy import BackupPolicy, BackupPolicyStatus
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.conditions import Condition, Statement, with_condition
+from vmbackup_operator.model.conditions import Standing as Conditions
+from vmbackup_operator.model.conditions import (
+    as_ready,
+    as_reconciling,
+    as_stalled,
+    with_conditions,
+)
 from vmbackup_operator.model.metadata import FINALIZER, MAX_TRIGGER, TRIGGER_ANNOTATION, ObjectKey
 from vmbackup_operator.naming import ArmId, same_id
 from vmbackup_operator.policies.ports import EventLog, Policies, PolicySessions
 from vmbackup_operator.policies.schedule import Due, due
 from vmbackup_operator.policies.standing import Finding, Standing, Surveyor, summary
 from vmbackup_operator.policies.wanted import Occasion, is_adoptable, wanted_session
-from vmbackup_operator.reconciling.outcome import Conflict, Done, Outcome, Waiting
+from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,6 +67,7 @@ class PolicyReconciler:
         self._sessions = sessions
         self._surveyor = surveyor
         self._events = events
+        self._creating = asyncio.Lock()
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Create what is due, drop what is beyond the history, and write how the policy stands."""
@@ -74,13 +82,10 @@ class PolicyReconciler:
             schedule = self._due(policy, now)
         except PermanentError as error:
             standing, schedule = Standing((), (Finding(error.reason, str(error)),)), _NOTHING_DUE
-        except Conflict:
-            raise
-        except TransientError as error:
-            status = _stated(policy, policy.status, Finding("AzureUnavailable", str(error)), now)
-            await self._write(policy, status)
-            raise
-        return await self._seen_to(policy, standing, schedule, now)
+        again = await self._seen_to(policy, standing, schedule, now)
+        if standing.trouble is not None:
+            raise standing.trouble
+        return again
 
     async def _seen_to(
         self, policy: BackupPolicy, standing: Standing, schedule: Due, now: datetime
@@ -134,6 +139,11 @@ class PolicyReconciler:
 
     async def _create(self, policy: BackupPolicy, standing: Standing, occasion: Occasion) -> Owed:
         """Create the sessions of *occasion* as far as there is room for them."""
+        # Two policies that are due at one moment must see each other's sessions of a VM.
+        async with self._creating:
+            return await self._created(policy, standing, occasion)
+
+    async def _created(self, policy: BackupPolicy, standing: Standing, occasion: Occasion) -> Owed:
         pending: list[ArmId] = []
         refused: list[Finding] = []
         active = await self._sessions.unfinished()
@@ -239,23 +249,20 @@ def _when_again(schedule: Due, now: datetime, *, waits_for_room: bool) -> Waitin
 def _stated(
     policy: BackupPolicy, status: BackupPolicyStatus, finding: Finding | None, now: datetime
 ) -> BackupPolicyStatus:
-    """Return *status* with Ready, Reconciling and Stalled, as kstatus reads them."""
-    if finding is None:
-        message = "suspended: no slot starts a session" if policy.spec.suspend else ""
-        statements = [
-            Statement("Ready", "True", "Suspended" if policy.spec.suspend else "Ready", message),
-            Statement("Reconciling", "False", "Ready"),
-            Statement("Stalled", "False", "Ready"),
-        ]
-    else:
-        passing = finding.reason in {"RepositoryNotReady", "AzureUnavailable"}
-        statements = [
-            Statement("Ready", "False", finding.reason, finding.message),
-            Statement("Reconciling", "True" if passing else "False", finding.reason),
-            Statement("Stalled", "False" if passing else "True", finding.reason, finding.message),
-        ]
-    conditions: tuple[Condition, ...] = status.conditions
-    generation = policy.metadata.generation
-    for statement in statements:
-        conditions = with_condition(conditions, statement, now=now, generation=generation)
+    """Return *status* with how the policy stands."""
+    conditions = with_conditions(
+        status.conditions,
+        _standing(finding, suspended=policy.spec.suspend),
+        now=now,
+        generation=policy.metadata.generation,
+    )
     return replace(status, conditions=conditions)
+
+
+def _standing(finding: Finding | None, *, suspended: bool) -> Conditions:
+    if finding is not None:
+        say = as_reconciling if finding.passing else as_stalled
+        return say(finding.reason, finding.message)
+    if suspended:
+        return as_ready("suspended: no slot starts a session", "Suspended")
+    return as_ready()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.naming import ArmId, subscription_of
@@ -19,18 +19,28 @@ FOUND_FOR_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing amiss, as a condition says it."""
+    """One thing amiss, as a condition says it.
+
+    *passing*: nobody need do anything about it. *blocking*: no session can be made meanwhile; one
+    that can waits by itself, so that a slot is not missed because Azure had a bad hour.
+    """
 
     reason: str
     message: str
+    passing: bool = False
+    blocking: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The VMs that can be backed up, and what is amiss with the others or with all."""
+    """The VMs that can be backed up, and what is amiss with the others or with all.
+
+    *trouble* is why the look has to be repeated soon.
+    """
 
     machines: tuple[ArmId, ...]
     findings: tuple[Finding, ...]
+    trouble: TransientError | None = None
 
 
 @dataclass(slots=True)
@@ -46,17 +56,22 @@ class Surveyor:
     async def look(self, policy: BackupPolicy) -> Standing:
         """Return how *policy* stands; no VM can be backed up without the repository."""
         amiss = await self._repository(policy)
-        if amiss is not None:
+        if amiss is not None and amiss.blocking:
             return Standing((), (amiss,))
         machines: list[ArmId] = []
-        findings: list[Finding] = []
+        findings = [] if amiss is None else [amiss]
+        trouble: TransientError | None = None
         for each in policy.spec.virtual_machines.ids:
-            finding = await self._machine(policy.metadata.namespace, ArmId(each))
-            if finding is None:
+            try:
+                finding = await self._machine(policy.metadata.namespace, ArmId(each))
+            except TransientError as error:
+                trouble = error
+                finding = Finding("AzureUnavailable", str(error), passing=True, blocking=False)
+            if finding is None or not finding.blocking:
                 machines.append(ArmId(each))
-            else:
+            if finding is not None:
                 findings.append(finding)
-        return Standing(tuple(machines), tuple(findings))
+        return Standing(tuple(machines), tuple(findings), trouble)
 
     async def _repository(self, policy: BackupPolicy) -> Finding | None:
         namespace = policy.metadata.namespace
@@ -75,8 +90,16 @@ class Surveyor:
             return None
         said = find_condition(conditions, "Ready")
         if said is None:
-            return Finding("RepositoryNotReady", f"BackupRepository {key} was not looked at yet")
-        return Finding(said.reason, f"BackupRepository {key}: {said.message}")
+            message = f"BackupRepository {key} was not looked at yet"
+            return Finding("RepositoryNotReady", message, passing=True)
+        passing = not is_true(conditions, "Stalled")
+        return Finding(
+            said.reason,
+            f"BackupRepository {key}: {said.message}",
+            passing=passing,
+            # One that was opened before is only out of reach.
+            blocking=not passing or repository.status.repository_id is None,
+        )
 
     async def _machine(self, namespace: str, vm_id: ArmId) -> Finding | None:
         """Return what is amiss with the VM; by its id alone before Azure is asked."""
@@ -115,7 +138,12 @@ class Surveyor:
 
 
 def summary(findings: Sequence[Finding]) -> Finding | None:
-    """Return what one condition says of *findings*: the first one's reason, and each message."""
+    """Return what one condition says of *findings*: each message, and the first one's reason.
+
+    What somebody has to do something about comes first.
+    """
     if not findings:
         return None
-    return Finding(findings[0].reason, "; ".join(finding.message for finding in findings))
+    ordered = sorted(findings, key=lambda finding: finding.passing)
+    message = "; ".join(dict.fromkeys(finding.message for finding in ordered))
+    return Finding(ordered[0].reason, message, ordered[0].passing)
