@@ -6,11 +6,19 @@ import json
 import logging
 import sys
 import time
+from types import TracebackType
 from typing import Literal
 
 from typing_extensions import override
 
+from vmbackup_core.protocol.redaction import without_secrets
+
 LogFormat = Literal["text", "json"]
+
+#: An exception as the logging library hands it on.
+_ExceptionInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
 
 #: They tell each request; what matters of it is told by us.
 _TALKATIVE = ("azure", "aiohttp", "urllib3", "kubernetes", "asyncio")
@@ -34,7 +42,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
@@ -47,6 +55,10 @@ class TextLines(logging.Formatter):
     @override
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return moment(record)
+
+    @override
+    def formatException(self, ei: _ExceptionInfo) -> str:
+        return without_secrets(super().formatException(ei))
 
 
 def log_to_stderr(form: LogFormat, *, verbose: bool) -> None:
