@@ -10,6 +10,8 @@ from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_operator.reconciling.outcome import Conflict
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_MANY = 401, 403, 404, 409, 429
+#: Where a list that is read in parts took too long: it is begun anew.
+GONE = 410
 SERVER_ERRORS = range(500, 600)
 
 #: Where the API server names no time; its own clients wait as long.
@@ -67,7 +69,7 @@ def failure_of(what: str, code: int, headers: Mapping[str, str], body: bytes) ->
         return _absent(what, status)
     if code == CONFLICT:
         return AlreadyThere(what) if status.reason == "AlreadyExists" else Conflict(what)
-    if code in (UNAUTHORIZED, TOO_MANY) or code in SERVER_ERRORS:
+    if code in (UNAUTHORIZED, GONE, TOO_MANY) or code in SERVER_ERRORS:
         return TransientError(f"{what}: {said}", retry_after_s=_retry_after_s(headers))
     if code == FORBIDDEN:
         return PermanentError(f"{what}: {said}", reason=_refusal(status))

@@ -26,6 +26,7 @@ def status(reason: str, **details: object) -> bytes:
         (409, status("AlreadyExists", name="s"), AlreadyThere),
         (409, status("Conflict", name="s"), Conflict),
         (401, status("Unauthorized"), TransientError),
+        (410, status("Expired"), TransientError),
         (429, status("TooManyRequests"), TransientError),
         (500, status("InternalError"), TransientError),
         (503, b"<html>the load balancer's</html>", TransientError),
