@@ -111,7 +111,7 @@ class Workers(WorkersPort):
         if not self._operations.under_way(key):
             vm = await self._find(vm_id)
             if vm is None:
-                raise PermanentError(f"worker {at.name} does not exist", reason="WorkerNotFound")
+                return False
             if vm.power in {"running", "starting", "deallocating", "stopping"}:
                 return vm.power == "running"
         machines = self._clients.compute(at.subscription_id).virtual_machines

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     ConversationAccess,
     Launch,
@@ -40,6 +41,18 @@ from vmbackup_operator.sessions.seen import (
 from vmbackup_operator.sessions.sharing import choose_worker
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
 
+#: Azure's codes for "no room for this VM": what others give back makes room, with luck before the
+#: session's last retry.
+_NO_ROOM = frozenset(
+    {
+        "OperationNotAllowed",  # a quota of cores
+        "OverconstrainedAllocationRequest",
+        "OverconstrainedZonalAllocationRequest",
+        "QuotaExceeded",
+        "SkuNotAvailable",
+        "SubnetIsFull",
+    }
+)
 #: What is said of a worker VM that will never run, where Azure names no reason.
 _WHY = {"failed": "Azure could not provision it", "deleting": "somebody deletes it"}
 
@@ -139,15 +152,12 @@ async def _running(
     inherited = worker.id != worker_id(run_id, worker.attempt)
     if inherited and (seen is None or seen.state == "deleting"):
         return None
-    if seen is None or seen.state == "creating":
-        tags = {
-            APPLIANCE_TAG: ground.settings.appliance.id,
-            RUN_TAG: run_id,
-            WORKER_TAG: worker.id,
-        }
-        seen = await ground.workers.ensure(WorkerWanted(vm_id, worker.id, run_id, region, tags))
-    if seen.state == "deallocated" and await ground.workers.start(vm_id):
-        seen = await ground.workers.find(vm_id) or seen
+    try:
+        seen = await _moved(ground, session, region, seen)
+    except PermanentError as error:
+        if error.reason not in _NO_ROOM:
+            raise
+        return TryAgain(error.reason, str(error), abandons_worker=True)
     match seen.state:
         case "running":
             return seen
@@ -157,6 +167,24 @@ async def _running(
         case state:
             message = f"worker VM {worker.id} is {state}"
             return Waiting(ground.pacing.look_again_s, message)
+
+
+async def _moved(
+    ground: Ground, session: BackupSession, region: RegionSeen, seen: WorkerSeen | None
+) -> WorkerSeen:
+    """Have the VM made or started, whichever is owed, and return it as it is then."""
+    worker, run_id = worker_of(session), run_of(session)
+    vm_id = ArmId(worker.vm_id)
+    if seen is None or seen.state == "creating":
+        tags = {
+            APPLIANCE_TAG: ground.settings.appliance.id,
+            RUN_TAG: run_id,
+            WORKER_TAG: worker.id,
+        }
+        seen = await ground.workers.ensure(WorkerWanted(vm_id, worker.id, run_id, region, tags))
+    if seen.state == "deallocated" and await ground.workers.start(vm_id):
+        seen = await ground.workers.find(vm_id) or seen
+    return seen
 
 
 async def _sent(

@@ -108,7 +108,7 @@ class Workers(Protocol):
         """Have NIC and VM made; state ``creating`` until the VM runs."""
 
     async def start(self, vm_id: ArmId) -> bool:
-        """Start a deallocated worker; True once it runs."""
+        """Start a deallocated worker; True once it runs, False also where there is none."""
 
     async def deallocate(self, vm_id: ArmId) -> bool:
         """Stop the worker and give its cores back; True once it is deallocated or gone."""

@@ -10,11 +10,12 @@ import pytest
 
 from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
 from tests.unit.sessions.memory_world import KEY, World, session_of
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import ArmId, arm_id, environment_names, worker_vm_name
-from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState
+from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState, WorkerWanted
 
 IDLE = WorkerId("0123456789abcdef0123-1")
 
@@ -98,3 +99,25 @@ async def test_no_worker_is_stopped_while_workers_are_given_out(world: World) ->
 
     assert world.condition("WorkerReleased").message.endswith(f"serves {next_key}")
     assert not [what for what in world.azure.order if what.startswith("deallocate")]
+
+
+async def test_a_quota_that_is_used_up_is_waited_for_by_another_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure, told = world.ground.workers.ensure, "Standard DSv5 cores: 10 of 10 are in use"
+    left = 1
+
+    async def without_room(wanted: WorkerWanted) -> WorkerSeen:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise PermanentError(told, reason="OperationNotAllowed")
+        return await ensure(wanted)
+
+    monkeypatch.setattr(world.ground.workers, "ensure", without_room)
+
+    await world.run()
+
+    (error,) = world.status().errors
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 2)
+    assert (error.reason, error.message) == ("OperationNotAllowed", told)
