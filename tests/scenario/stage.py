@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tools.bundle import build
+from tools.demo.disks import CommandLine, differences
+from tools.demo.evidence import REPOSITORY_HOST
+from tools.demo.journal import Entry, parsed
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.azure import simulated_azure
@@ -24,6 +28,9 @@ from tools.local_cloud.worker_python import worker_python
 #: How long one backup may take here before it counts as hung.
 SESSION_LIMIT_S = 400
 LOOK_S = 0.3
+
+#: The shortest that the settings allow: a scenario waits for a lost worker to be missed.
+WORKER_TIMEOUT_S = 60
 
 #: A subscription that the settings let the user name and that is not the appliance's.
 FOREIGN = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
@@ -62,6 +69,55 @@ class Stage:
             }
         )
 
+    def patch(self, kind: str, name: str, change: dict[str, Any]) -> None:
+        """Change an object of ours, as a user would by kubectl patch."""
+        words = ("--namespace", USER_NAMESPACE, "--type=merge", f"--patch={json.dumps(change)}")
+        self.plane.administrator.kubectl("patch", kind, name, *words)
+
+    def back_up(self, session: str, vm_id: str, **spec: Any) -> None:
+        """Ask for a backup of a VM, which is retried quickly."""
+        wanted: dict[str, Any] = {
+            "type": "Backup",
+            "virtualMachineId": vm_id,
+            "repositoryRef": {"name": "west-europe"},
+            "retention": {"last": 3},
+            "retryBackoffSeconds": 1,
+        }
+        self.create("BackupSession", session, wanted | spec)
+
+    def hold_packs(self, when: str = "before") -> str:
+        """Hold the writes of packs to the repository; nobody but workers writes there."""
+        return self.azure.hold_all(
+            when, service="blob", method="PUT", host=REPOSITORY_HOST, path="/p/"
+        )
+
+    def caught(self, hold: str, what: str) -> None:
+        """Return once a hold has caught something."""
+        eventually(lambda: self.azure.caught(hold), bool, f"{what} is held", limit_s=300)
+
+    def entries(self, since: int) -> list[Entry]:
+        """Return the journal's entries behind number *since*."""
+        return parsed(self.azure.journal(since))
+
+    def status(self, session: str) -> dict[str, Any]:
+        """Return a session's status as it stands."""
+        found: dict[str, Any] = self.get("backupsession", session).get("status") or {}
+        return found
+
+    def points(self) -> list[str]:
+        """Return the run ids of the recovery points in the repository."""
+        return [point["runId"] for point in self._repository.points()]
+
+    def restored_wrongly(self, run_id: str, disks: list[SeededDisk], folder: Path) -> list[str]:
+        """Restore a recovery point to *folder*; return what differs from what the disks hold."""
+        self._repository.run("restore", "--point", run_id, "--all", "--to", str(folder))
+        return list(differences(disks, folder))
+
+    @property
+    def _repository(self) -> CommandLine:
+        url = f"https://{REPOSITORY_HOST}/{seed.REPOSITORY_CONTAINER}"
+        return CommandLine(url, self.installation.repository_key, self.ready)
+
     def condition(self, kind: str, name: str, type_: str) -> dict[str, Any]:
         """Return what an object says under a condition's type, empty where it says nothing."""
         said = self.get(kind, name).get("status", {}).get("conditions", [])
@@ -70,7 +126,7 @@ class Stage:
     def outcome(self, session: str) -> dict[str, Any]:
         """Return a session's status once it has an outcome."""
         found: dict[str, Any] = eventually(
-            lambda: self.get("backupsession", session).get("status") or {},
+            lambda: self.status(session),
             lambda status: "outcome" in status,
             f"{session} has an outcome",
             SESSION_LIMIT_S,
@@ -100,7 +156,12 @@ def a_stage(folder: Path) -> Iterator[Stage]:
         azure = Administrator(ready)
         seed.seed(azure, disks, ROOT / "docs" / "azure-role.json")
         installation = install(
-            plane, ready, bundle, folder / "operator", scopes=[f"/subscriptions/{FOREIGN}"]
+            plane,
+            ready,
+            bundle,
+            folder / "operator",
+            scopes=[f"/subscriptions/{FOREIGN}"],
+            workers={"timeoutSeconds": WORKER_TIMEOUT_S},
         )
         try:
             installation.operator.start()

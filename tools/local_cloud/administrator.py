@@ -19,6 +19,9 @@ from azure.mgmt.resource.resources import ResourceManagementClient
 #: The subscription that the demo and the tests have.
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 
+#: More requests of a kind than a hold ever meets.
+_ALL = 1_000_000
+
 #: A JSON object.
 Json = dict[str, Any]
 
@@ -48,6 +51,34 @@ class Administrator:
             client.resources.begin_create_or_update_by_id(
                 arm_id, body, api_version=api_version
             ).result()
+
+    def read(self, arm_id: str, api_version: str) -> Json:
+        """Return a resource's body."""
+        with ResourceManagementClient(
+            self.credential, arm_id.split("/")[2], **self.transport
+        ) as client:
+            found: Json = client.resources.get_by_id(arm_id, api_version=api_version).as_dict()
+        return found
+
+    def remove(self, arm_id: str, api_version: str) -> None:
+        """Delete one resource and wait until it is gone."""
+        with ResourceManagementClient(
+            self.credential, arm_id.split("/")[2], polling_interval=1, **self.transport
+        ) as client:
+            client.resources.begin_delete_by_id(arm_id, api_version=api_version).result()
+
+    def deallocate(self, vm_id: str) -> None:
+        """Take a VM's machine away, as somebody at the portal would."""
+        segments = vm_id.split("/")
+        with ComputeManagementClient(
+            self.credential, segments[2], polling_interval=1, **self.transport
+        ) as client:
+            client.virtual_machines.begin_deallocate(segments[4], segments[8]).result()
+
+    def resources(self, group: str) -> list[str]:
+        """Return the ids of what lies in a resource group of the subscription."""
+        with ResourceManagementClient(self.credential, SUBSCRIPTION, **self.transport) as client:
+            return [str(found.id) for found in client.resources.list_by_resource_group(group)]
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:
         """Send one call to the administration interface and return its JSON answer."""
@@ -100,7 +131,14 @@ class Administrator:
 
     def hold(self, when: str, **match: str) -> str:
         """Hold the next matching request *when* ``before`` or ``after`` it is applied."""
-        asked = {"match": match, "when": when, "times": 1}
+        return self._hold(when, 1, match)
+
+    def hold_all(self, when: str, **match: str) -> str:
+        """Hold every matching request until they are all let go."""
+        return self._hold(when, _ALL, match)
+
+    def _hold(self, when: str, times: int, match: dict[str, str]) -> str:
+        asked = {"match": match, "when": when, "times": times}
         return str(self.call("POST", "/holds", asked)["id"])
 
     def caught(self, hold: str) -> int:

@@ -38,10 +38,12 @@ def install(
     bundle: Path,
     folder: Path,
     scopes: Sequence[str] = (),
+    workers: Mapping[str, int] | None = None,
 ) -> Installation:
     """Install vmbackup with files of its own in *folder*; the operator is not started yet.
 
-    *scopes* may be backed up from the user's namespace beside those of the examples.
+    *scopes* may be backed up from the user's namespace beside those of the examples; *workers* are
+    settings under that name which differ from the example's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plane.install_crds(ROOT / "crds")
@@ -58,18 +60,22 @@ def install(
     reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
     _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
     user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
-    settings = write_settings(folder / "settings.yaml", ready, bundle, scopes)
+    settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, workers)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
 
 
 def write_settings(
-    path: Path, ready: Mapping[str, Any], bundle: Path, scopes: Sequence[str]
+    path: Path,
+    ready: Mapping[str, Any],
+    bundle: Path,
+    scopes: Sequence[str],
+    workers: Mapping[str, int] | None = None,
 ) -> Path:
     """Write the example's settings with the tenant and the bundle that are really there."""
     settings = example("settings.yaml")
     settings["appliance"]["tenantId"] = ready["tenantId"]
-    settings["workers"]["bundle"] = str(bundle)
+    settings["workers"] |= {"bundle": str(bundle), **(workers or {})}
     settings["tenancy"][0]["backupScopes"] += scopes
     settings["tenancy"][0]["repositories"] = [f"{USER_NAMESPACE}/*"]
     path.write_text(yaml.safe_dump(settings))

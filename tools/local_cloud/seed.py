@@ -32,7 +32,20 @@ REPOSITORY_ACCOUNT_ID = (
     f"{_APPLIANCE_GROUP}/providers/Microsoft.Storage/storageAccounts/contosobackups01"
 )
 REPOSITORY_CONTAINER = "vm-backups"
-VM_ID = f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/virtualMachines/web-01"
+VM_NAME = "web-01"
+
+
+def vm_id(name: str) -> str:
+    """Return the ARM id of the VM *name* of whoever has something to back up."""
+    return f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/virtualMachines/{name}"
+
+
+def disk_id(name: str) -> str:
+    """Return the ARM id of the managed disk *name* of such a VM."""
+    return f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/disks/{name}"
+
+
+VM_ID = vm_id(VM_NAME)
 
 _COMPUTE = "2024-03-01"
 _DISKS = "2023-10-02"
@@ -57,8 +70,7 @@ def plan_disks(folder: Path) -> list[SeededDisk]:
     """Return the VM's three disks, with their content to be under *folder*."""
 
     def disk(name: str, lun: int | None, size_bytes: int) -> SeededDisk:
-        arm_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/disks/{name}"
-        return SeededDisk(name, arm_id, lun, folder / f"{name}.img", size_bytes)
+        return SeededDisk(name, disk_id(name), lun, folder / f"{name}.img", size_bytes)
 
     return [
         disk("web-01-os", None, 30 * GIB),
@@ -80,7 +92,7 @@ def make_disks(disks: list[SeededDisk], data_bytes: int = 256 * MIB) -> None:
 def seed(azure: Administrator, disks: list[SeededDisk], role: Path) -> None:
     """Put all of it into the simulated Azure; *role* is the operator's role definition."""
     seed_appliance(azure, role)
-    _seed_vm(azure, disks)
+    seed_machine(azure, VM_NAME, disks)
 
 
 def seed_appliance(azure: Administrator, role: Path) -> None:
@@ -151,30 +163,22 @@ def _seed_identity(azure: Administrator, role: Path) -> None:
     )
 
 
-def _seed_vm(azure: Administrator, disks: list[SeededDisk]) -> None:
+def seed_machine(
+    azure: Administrator, name: str, disks: list[SeededDisk], region: str = VM_REGION
+) -> None:
+    """Put a VM there with *disks*, the OS disk first, in the region's own network."""
     azure.arm(_PRODUCTION_GROUP, _GROUPS, {"location": VM_REGION})
-    network_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-production"
-    azure.arm(network_id, _NETWORK, _network(VM_REGION, "10.10.0.0/16", "10.10.1.0/24"))
-    nic_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/networkInterfaces/web-01-nic"
-    azure.arm(
-        nic_id,
-        _NETWORK,
-        {
-            "location": VM_REGION,
-            "properties": {
-                "ipConfigurations": [
-                    {
-                        "name": "primary",
-                        "properties": {"subnet": {"id": f"{network_id}/subnets/machines"}},
-                    }
-                ]
-            },
-        },
-    )
+    network = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-{region}"
+    azure.arm(network, _NETWORK, _network(region, "10.10.0.0/16", "10.10.1.0/24"))
+    nic_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/networkInterfaces/{name}-nic"
+    subnet: dict[str, object] = {"subnet": {"id": f"{network}/subnets/machines"}}
+    configuration = {"name": "primary", "properties": subnet}
+    interface = {"location": region, "properties": {"ipConfigurations": [configuration]}}
+    azure.arm(nic_id, _NETWORK, interface)
     for disk in disks:
-        azure.arm(disk.id, _DISKS, _managed_disk(disk))
+        azure.arm(disk.id, _DISKS, _managed_disk(disk, region))
         azure.fill_disk(disk.id, disk.path)
-    azure.arm(VM_ID, _COMPUTE, _machine(disks, nic_id))
+    azure.arm(vm_id(name), _COMPUTE, _machine(disks, nic_id, region))
 
 
 def _network(region: str, prefix: str, subnet: str) -> dict[str, object]:
@@ -187,20 +191,20 @@ def _network(region: str, prefix: str, subnet: str) -> dict[str, object]:
     }
 
 
-def _managed_disk(disk: SeededDisk) -> dict[str, object]:
+def _managed_disk(disk: SeededDisk, region: str) -> dict[str, object]:
     properties: dict[str, object] = {
         "creationData": {"createOption": "Empty"},
         "diskSizeGB": disk.size_bytes // GIB,
     }
     if disk.lun is None:
         properties["osType"] = "Linux"
-    return {"location": VM_REGION, "sku": {"name": "Premium_LRS"}, "properties": properties}
+    return {"location": region, "sku": {"name": "Premium_LRS"}, "properties": properties}
 
 
-def _machine(disks: list[SeededDisk], nic_id: str) -> dict[str, object]:
+def _machine(disks: list[SeededDisk], nic_id: str, region: str) -> dict[str, object]:
     system, *others = disks
     return {
-        "location": VM_REGION,
+        "location": region,
         "tags": {"team": "web"},
         "properties": {
             "hardwareProfile": {"vmSize": "Standard_D2s_v5"},

@@ -1,0 +1,41 @@
+"""Small VMs beside the seeded one: fresh disks, so that the backup of each stores packs."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+
+from tests.scenario.stage import Stage
+from tools.local_cloud import seed
+from tools.local_cloud.disk_images import GIB, MIB
+from tools.local_cloud.seed import SeededDisk
+
+#: Six reads of the worker's, which is enough to hold one of them and see the others done.
+DATA_BYTES = 24 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A VM that a scenario has to itself."""
+
+    id: str
+    disks: list[SeededDisk]
+
+
+def small_machine(stage: Stage, name: str, disks: int = 1, region: str = seed.VM_REGION) -> Machine:
+    """Put a VM called *name* there, with *disks* that each hold other random bytes."""
+    seeded = [_disk(stage, name, number) for number in range(disks)]
+    seed.seed_machine(stage.azure, name, seeded, region)
+    return Machine(seed.vm_id(name), seeded)
+
+
+def _disk(stage: Stage, machine: str, number: int) -> SeededDisk:
+    name = f"{machine}-{number}"
+    path = stage.folder / "disks" / f"{name}.img"
+    generator = random.Random(name)  # noqa: S311 - content, no secret
+    with path.open("wb") as image:
+        image.truncate(GIB)
+        os.pwrite(image.fileno(), generator.randbytes(DATA_BYTES - MIB), MIB)
+        os.pwrite(image.fileno(), generator.randbytes(MIB), GIB - MIB)
+    return SeededDisk(name, seed.disk_id(name), None if number == 0 else number - 1, path, GIB)
