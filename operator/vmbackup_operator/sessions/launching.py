@@ -32,7 +32,6 @@ from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, run_of, worker_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import (
-    BundleStored,
     CommandWanted,
     RegionSeen,
     WorkerSeen,
@@ -56,6 +55,8 @@ _NO_ROOM = frozenset(
 #: What is said of a worker VM that will never run, where Azure names no reason.
 _WHY = {"failed": "Azure could not provision it", "deleting": "somebody deletes it"}
 
+_UPLOADING = Waiting(1, "the agent's bundle is being uploaded")
+
 
 async def launch_worker(ground: Ground, session: BackupSession) -> Taken:
     """Have a worker run for this session; Done once its agent has spoken."""
@@ -67,8 +68,8 @@ async def launch_worker(ground: Ground, session: BackupSession) -> Taken:
     if session.status.worker.abandoned:
         return await _abandoned(ground, session)
     if session.status.worker.launched_at is not None:
-        return await _heard(ground, session)
-    return await _launched(ground, session, region)
+        return await _heard(ground, session, region)
+    return await _prepared(ground, session, region)
 
 
 def is_unassigned(status: BackupSessionStatus) -> bool:
@@ -114,8 +115,12 @@ async def _abandoned(ground: Ground, session: BackupSession) -> Taken:
     return Taken(replace(session.status, worker=None), Waiting(0, message))
 
 
-async def _launched(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
-    """Take the VM, and what it needs, to where the Run Command can be sent; then send it."""
+async def _prepared(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+    """Take the VM, and what its agent needs, to where the Run Command can be sent.
+
+    That it will be is written down first: the agent may speak before Azure has said that the
+    command was taken, and what it says before it was launched is an earlier session's.
+    """
     worker, status = worker_of(session), session.status
     seen = await _running(ground, session, region)
     if seen is None:
@@ -125,18 +130,15 @@ async def _launched(ground: Ground, session: BackupSession, region: RegionSeen) 
     if not isinstance(seen, WorkerSeen):
         return Taken(status, seen)
     if bundle is None:
-        message = "the agent's bundle is being uploaded"
-        return Taken(status, Waiting(1, message))
+        return Taken(status, _UPLOADING)
     home = await ground.places.recall_home()
     if isinstance(home, Waiting):
         return Taken(status, home)
     for queue in (events_queue(ground.settings.appliance.id), worker.jobs_queue):
         if not await ground.queues.ensure(home.account, queue):
             return Taken(status, Waiting(ground.pacing.look_again_s, f"queue {queue} is not there"))
-    await _sent(ground, session, region, home, bundle)
     launched = replace(worker, launched_at=ground.clock.now())
-    ground.listen()
-    return Taken(replace(status, worker=launched), Waiting(5, "the agent is being installed"))
+    return Taken(replace(status, worker=launched), Waiting(0, "the agent will be installed"))
 
 
 async def _running(
@@ -187,20 +189,15 @@ async def _moved(
     return seen
 
 
-async def _sent(
-    ground: Ground,
-    session: BackupSession,
-    region: RegionSeen,
-    home: RegionSeen,
-    bundle: BundleStored,
-) -> None:
-    """Send the Run Command, unless a crash fell behind its sending."""
+async def _launched(ground: Ground, session: BackupSession, region: RegionSeen) -> Answer:
+    """Send the Run Command that installs the agent and starts it."""
     worker = worker_of(session)
-    name = launch_command(run_of(session), worker.attempt)
-    vm_id = ArmId(worker.vm_id)
-    command = await ground.commands.find(vm_id, name)
-    if command is not None and command.state in {"running", "succeeded"}:
-        return
+    bundle = await ground.bundles.ensure(region)
+    if bundle is None:
+        return _UPLOADING
+    home = await ground.places.recall_home()
+    if isinstance(home, Waiting):
+        return home
     # Jobs that an earlier session left there are not this worker's any more.
     await ground.queues.clear(home.account, worker.jobs_queue)
     until = ground.credentials_until()
@@ -217,13 +214,14 @@ async def _sent(
     )
     await ground.commands.run(
         CommandWanted(
-            vm_id=vm_id,
-            name=name,
+            vm_id=ArmId(worker.vm_id),
+            name=launch_command(run_of(session), worker.attempt),
             region=region.region,
             script=launch_script(),
             protected=launch_parameters(launch),
         )
     )
+    return Waiting(ground.pacing.look_again_s, "the agent is being installed")
 
 
 async def conversation(
@@ -242,21 +240,20 @@ def _folder_url(container_url: str, folder: str) -> str:
     return f"{base}/{folder}?{query}"
 
 
-async def _heard(ground: Ground, session: BackupSession) -> Taken:
+async def _heard(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
     """Tell whether the agent has spoken since it was launched: that alone proves that it runs."""
     worker, status = worker_of(session), session.status
     launched, heard = worker.launched_at, worker.last_heartbeat_time
     if launched is None:
         raise AssertionError("only a worker that was launched can be heard")
-    if heard is not None and heard >= launched:
-        return Taken(status, Done(f"worker {worker.id} runs"))
     ground.listen()
     name = launch_command(run_of(session), worker.attempt)
     command = await ground.commands.find(ArmId(worker.vm_id), name)
     if command is None:
-        # Azure took it and gave it up, or it was removed: sent again, its error comes to light.
-        unsent = replace(worker, launched_at=None)
-        return Taken(replace(status, worker=unsent), Waiting(1, f"Run Command {name} is not there"))
+        # Not sent yet, or Azure took it and gave it up: sent again, its error comes to light.
+        return Taken(status, await _launched(ground, session, region))
+    if heard is not None and heard >= launched:
+        return Taken(status, Done(f"worker {worker.id} runs"))
     if command.state == "failed":
         message = f"the agent could not be started on {worker.id}: {command.output.strip()[-500:]}"
         return Taken(status, TryAgain("LaunchFailed", message, abandons_worker=True))

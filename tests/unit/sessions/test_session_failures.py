@@ -198,6 +198,22 @@ async def test_what_a_transfer_rests_on_is_looked_at_again_before_its_next_attem
     assert len(world.azure.disk_accesses) == 1
 
 
+async def test_a_launch_is_recorded_before_its_command_is_sent_so_that_a_quick_hello_counts(
+    world: World,
+) -> None:
+    recorded: list[bool] = []
+
+    def meet(what: str) -> None:
+        if what.startswith("before command"):
+            worker = world.status().worker
+            recorded.append(worker is not None and worker.launched_at is not None)
+
+    world.azure.meets = meet
+    await world.run()
+
+    assert recorded == [True]
+
+
 async def test_a_launch_whose_command_fails_is_told_with_its_output(world: World) -> None:
     await world.run_until("EnvironmentReady")
     while not world.azure.command_states:
