@@ -32,6 +32,9 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Outcome, Waiting
 from vmbackup_operator.settings import Settings
 
+#: How often a region is looked at that needs somebody's hand: nothing tells us when it was there.
+STALLED_AGAIN_S = 60.0
+
 # The schema's bound: a home has a few resources for each region and repository.
 _RESOURCES = 128
 
@@ -59,6 +62,8 @@ class EnvironmentReconciler:
         await self._write(environment, report)
         if trouble is not None:
             raise trouble
+        if isinstance(report.outcome, Failed):
+            return Waiting(STALLED_AGAIN_S, "waits for somebody")
         return report.outcome
 
     async def _look(self, environment: RegionEnvironment) -> tuple[Report, TransientError | None]:

@@ -21,7 +21,7 @@ from vmbackup_operator.environments.walk import Line, Walk, whole
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId, name_of
-from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.settings import Settings
 
 # What one pass saw ready is not looked at again by the next passes of the same building, unless
@@ -74,7 +74,7 @@ class Regions:
         """
         environment = await self._object(subscription_id, region)
         report = await self.ensure_object(environment, repository_accounts)
-        asked_more = self._asked_more(environment, repository_accounts)
+        asked_more = self._asked_more(environment, repository_accounts, report)
         if asked_more or not isinstance(report.outcome, Done):
             self._wake(environment.metadata.key)
         return report
@@ -136,11 +136,23 @@ class Regions:
         await self._objects.create(made)
         return made
 
-    def _asked_more(self, environment: RegionEnvironment, accounts: Collection[ArmId]) -> bool:
+    def _asked_more(
+        self, environment: RegionEnvironment, accounts: Collection[ArmId], report: Report
+    ) -> bool:
+        """Remember *accounts* as used from the region, and tell whether any of them is another.
+
+        One that *report* could not find, or may not see, is for whoever named it to correct: it
+        says nothing about the region, which would be found wanting for a slip in a user's object.
+        """
         known = self._accounts.setdefault(_key(environment), {})
-        before = len(known)
-        known.update({account.lower(): account for account in accounts})
-        return len(known) > before
+        before = set(known)
+        failed = {line.id.lower() for line in report.lines if isinstance(line.outcome, Failed)}
+        for account in accounts:
+            if account.lower() in failed:
+                known.pop(account.lower(), None)
+            else:
+                known[account.lower()] = account
+        return set(known) != before
 
     async def _pass(self, environment: RegionEnvironment, accounts: Sequence[ArmId]) -> Report:
         home = await self._home()

@@ -7,7 +7,8 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.phase import session_phase
+from vmbackup_operator.model.conditions import is_true
+from vmbackup_operator.model.phase import session_phase, under_way
 from vmbackup_operator.model.progress import Display
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -51,5 +52,9 @@ def with_display(session: BackupSession) -> BackupSession:
         stored="" if progress is None else amount(progress.bytes_stored),
         duration=duration,
     )
-    status = replace(status, phase=session_phase(status.conditions), display=shown)
+    message = status.message
+    if status.outcome is None and not is_true(status.conditions, "FailureTarget"):
+        message = under_way(status.conditions)
+    phase = session_phase(status.conditions)
+    status = replace(status, phase=phase, message=message, display=shown)
     return replace(session, status=status)

@@ -1,4 +1,4 @@
-"""A session's phase: one word for people, computed from its conditions and read by no code."""
+"""A session's phase and what it is at, for people: computed from conditions, read by no code."""
 
 from __future__ import annotations
 
@@ -35,3 +35,10 @@ def session_phase(conditions: Sequence[Condition]) -> str:
         if failure is not None and failure.status == "True":
             return ENDINGS.get(failure.reason, ("Failing", "Failed"))[word]
     return next((phase for type_, phase in PHASES if not is_true(conditions, type_)), "Completing")
+
+
+def under_way(conditions: Sequence[Condition]) -> str:
+    """Return what the step says that a session with these conditions has come to."""
+    at = (find_condition(conditions, type_) for type_, _ in PHASES)
+    step = next((said for said in at if said is None or said.status != "True"), None)
+    return "" if step is None else step.message

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from tests.unit.environments.conftest import SUBSCRIPTION, Appliance
+from tests.unit.environments.conftest import REPOSITORY, SUBSCRIPTION, Appliance
+from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.model.conditions import Condition, find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 
 KEY = ObjectKey("vmbackup", "westeurope")
@@ -87,7 +89,7 @@ async def test_a_second_object_for_a_region_is_stalled(appliance: Appliance) -> 
     outcome = await appliance.reconciler.reconcile(younger.key)
 
     stalled = condition_of(appliance, younger.key, "Stalled")
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, Waiting)  # until somebody takes one of them away
     assert (stalled.status, stalled.reason) == ("True", "AlreadyDescribed")
     assert appliance.arm.puts == []
 
@@ -122,3 +124,30 @@ async def test_the_object_is_woken_while_sessions_wait_for_its_region(appliance:
     await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
 
     assert appliance.woken == [KEY]
+
+
+async def test_a_repositorys_account_that_is_not_there_is_not_the_regions_fault(
+    appliance: Appliance,
+) -> None:
+    await appliance.ready("westeurope", REPOSITORY)
+
+    report = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (ArmId(REPOSITORY + "x"),))
+    await appliance.reconciler.reconcile(KEY)
+
+    assert isinstance(report.outcome, Failed)
+    assert condition_of(appliance, KEY, "Ready").status == "True"
+
+
+async def test_a_region_that_was_put_right_says_so_by_itself(appliance: Appliance) -> None:
+    await appliance.ready("westeurope")
+    surplus = REPOSITORY.replace("repository01", "surplus")
+    tags: Body = {"vmbackup-appliance-id": "contoso"}
+    appliance.arm.add("StorageAccount", surplus, {"location": "westeurope", "tags": tags})
+    stalled = await appliance.reconciler.reconcile(KEY)
+    assert condition_of(appliance, KEY, "Stalled").reason == "SeveralStorageAccounts"
+    del appliance.arm.bodies[surplus.lower()]
+
+    assert isinstance(stalled, Waiting)  # it is looked at again, whoever asks or not
+    await appliance.reconciler.reconcile(KEY)
+
+    assert condition_of(appliance, KEY, "Ready").status == "True"

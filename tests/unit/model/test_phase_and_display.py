@@ -121,5 +121,24 @@ def test_looking_at_a_running_session_again_changes_nothing() -> None:
     assert with_display(shown) == shown
 
 
+def test_a_running_session_says_what_its_step_says() -> None:
+    refused = Condition("SnapshotsReady", "Unknown", "AzureUnavailable", "no answer", NOON)
+    status = BackupSessionStatus(conditions=(true("Accepted"), refused), message="before")
+
+    assert with_display(session(status)).status.message == "no answer"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        BackupSessionStatus(conditions=(true("FailureTarget", "DiskGone"),), message="why"),
+        BackupSessionStatus(conditions=(true("Complete"),), message="why", outcome="Succeeded"),
+    ],
+    ids=["failing", "ended"],
+)
+def test_a_session_that_is_decided_keeps_saying_why(ending: BackupSessionStatus) -> None:
+    assert with_display(session(ending)).status.message == "why"
+
+
 def test_a_session_without_numbers_shows_its_vm() -> None:
     assert with_display(session(BackupSessionStatus())).status.display == Display("web-01")
