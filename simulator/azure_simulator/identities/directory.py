@@ -45,10 +45,14 @@ class Identities:
     """Who exists and who may do what; assignments and definitions lie among the resources."""
 
     def __init__(
-        self, resources: Resources, tenant_id: str, clock: Callable[[], float] = time.time
+        self,
+        resources: Resources,
+        tenant_id: str,
+        clock: Callable[[], float] = time.time,
+        issuer: TokenIssuer | None = None,
     ) -> None:
         self.tenant_id = tenant_id
-        self.issuer = TokenIssuer(tenant_id, clock)
+        self.issuer = issuer or TokenIssuer(tenant_id, clock)
         self._resources = resources
         self._principals: dict[str, ServicePrincipal] = {}
         self._owners: set[str] = set()

@@ -17,6 +17,7 @@ from yarl import URL
 from azure_simulator.arm.table import HOST, Arm
 from azure_simulator.backing import Backing, CommandResult
 from azure_simulator.identities.directory import Identities
+from azure_simulator.identities.tokens import TokenIssuer
 from azure_simulator.interventions import Interventions
 from azure_simulator.journal import Journal
 from azure_simulator.pace import Pace
@@ -26,7 +27,10 @@ TENANT = "99999999-1111-4111-8111-111111111111"
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 OWNER = "aaaaaaaa-0000-4000-8000-000000000001"
 #: Slow enough that something is still under way when the next request comes.
-SPEED = 150
+SPEED = 600
+
+#: One signing key for all tests: making one takes longer than most of them.
+ISSUER = TokenIssuer(TENANT)
 
 
 @dataclass
@@ -218,7 +222,7 @@ class Azure:
 @pytest.fixture
 async def azure() -> AsyncIterator[Azure]:
     resources, journal, interventions = Resources(), Journal(), Interventions()
-    identities = Identities(resources, TENANT)
+    identities = Identities(resources, TENANT, issuer=ISSUER)
     identities.make_owner(OWNER)
     contents, exports = MemoryContents(), MemoryExports()
     accounts, machines = MemoryAccounts(), MemoryMachines()
