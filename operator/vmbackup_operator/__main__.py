@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.protocol import BUNDLE_LIST
 from vmbackup_operator.cluster.connection import connected
 from vmbackup_operator.handlers.health import served
 from vmbackup_operator.handlers.logs import log_to_stderr
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM; return the exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        settings = load(asked.config)
+        settings = _startable(asked.config)
     except WrongSettings as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_SETTINGS
@@ -50,6 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except asyncio.CancelledError:
         log.info("ended before anything was watched")
     return 0
+
+
+def _startable(path: Path) -> Settings:
+    """Return the settings in *path*; raise WrongSettings where they cannot serve here.
+
+    A bundle that is missing would be said by the first session only, hours later.
+    """
+    settings = load(path)
+    if not (settings.workers.bundle_path / BUNDLE_LIST).is_file():
+        problem = f"workers.bundle: {settings.workers.bundle} holds no {BUNDLE_LIST}"
+        raise WrongSettings(str(path), [f"{problem}: name the folder that `make bundle` made"])
+    return settings
 
 
 async def _run(settings: Settings, asked: argparse.Namespace) -> None:

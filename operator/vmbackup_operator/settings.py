@@ -234,12 +234,16 @@ def _look_at_field(value: object, wanted: object, path: str, problems: list[str]
         return
     try:
         msgspec.convert(value, wanted)
-    except msgspec.ValidationError as error:
-        must = next(
-            (f"must be {meta.description}" for meta in getattr(wanted, "__metadata__", ())),
-            str(error),
-        )
-        problems.append(f"{path}: {must}; found {value!r}")
+    except msgspec.ValidationError:
+        problems.append(f"{path}: must be {_in_words(wanted)}; found {value!r}")
+
+
+def _in_words(wanted: object) -> str:
+    if get_origin(wanted) is tuple:
+        return "a list"
+    if get_origin(wanted) is Literal:
+        return " or ".join(map(str, get_args(wanted)))
+    return next(str(meta.description) for meta in getattr(wanted, "__metadata__", ()))
 
 
 def _contradictions(settings: Settings) -> list[str]:

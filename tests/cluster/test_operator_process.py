@@ -53,7 +53,8 @@ def own_plane() -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module")
 def settings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("settings")
-    return write_settings(folder / "settings.yaml", NO_AZURE, folder / "no-bundle", ())
+    (folder / "bundle.json").write_text("{}")  # it is read when a session needs it
+    return write_settings(folder / "settings.yaml", NO_AZURE, folder, ())
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,15 @@ def test_wrong_settings_end_the_start_with_every_problem_named(tmp_path: Path) -
     assert "appliance.tenantId: is missing" in ended.stderr
     assert "workers.timeoutSeconds" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_bundle_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
+    path = write_settings(tmp_path / "settings.yaml", NO_AZURE, tmp_path / "nothing", ())
+
+    ended = start("--config", str(path))
+
+    assert ended.returncode == 2
+    assert f"workers.bundle: {tmp_path / 'nothing'} holds no bundle.json" in ended.stderr
 
 
 def test_settings_that_are_not_there_are_named(tmp_path: Path) -> None:

@@ -92,7 +92,12 @@ def test_every_problem_is_named_at_once(tmp_path: Path, document: Document) -> N
             "vnet",
             "appliance.virtualNetworkId: must be a virtual",
         ),
-        (("regionEnvironments", "dnsMode"), "Magic", "regionEnvironments.dnsMode: Invalid enum"),
+        (
+            ("regionEnvironments", "dnsMode"),
+            "Magic",
+            "regionEnvironments.dnsMode: must be Managed; found 'Magic'",
+        ),
+        (("tenancy",), "web-team", "tenancy: must be a list; found 'web-team'"),
         (("regionEnvironments", "addressPool"), "10.213.1.0/16", "regionEnvironments.addressPool"),
         (("regionEnvironments", "addressPool"), "10.213.0.0/24", "regionEnvironments.addressPool"),
         (("regionEnvironments", "addressPool"), "10.300.0.0/16", "regionEnvironments.addressPool"),
