@@ -11,7 +11,8 @@ RunId = NewType("RunId", str)
 #: What a worker VM is called in the conversation; from the run id and attempt that launched it.
 WorkerId = NewType("WorkerId", str)
 
-#: One job given to a worker: the run id and what is asked, as in ``3f…-backup``.
+#: One job given to a worker: the run id, what is asked and of which snapshots, as in
+#: ``3f…-backup-k4…``.
 JobId = NewType("JobId", str)
 
 #: 32 lowercase hex digits, random, made when a repository is initialised.
@@ -22,6 +23,9 @@ ChainId = NewType("ChainId", str)
 
 #: The ``uniqueId`` that Azure gives a managed disk; another disk under the same name has another.
 DiskUniqueId = NewType("DiskUniqueId", str)
+
+#: What tells a disk's snapshot from any other, later ones under the same ARM id included.
+SnapshotUniqueId = NewType("SnapshotUniqueId", str)
 
 #: The number of a commit in a disk's chain, from 1.
 CommitSlot = NewType("CommitSlot", int)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NewType
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import JobId, RunId, WorkerId
+from vmbackup_core.ids import JobId, RunId, SnapshotUniqueId, WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 
 #: The id of an Azure resource, as its path; compared without case.
@@ -151,9 +152,12 @@ def launch_command(run_id: RunId, attempt: int) -> str:
     return f"vmb-launch-{run_id[:_RUN_DIGITS]}-{attempt}"
 
 
-def job_id(run_id: RunId, asked: str) -> JobId:
-    """Return what the job *asked* of a worker for this run is called."""
-    return JobId(f"{run_id}-{asked}")
+def job_id(run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId]) -> JobId:
+    """Return what the job *asked* of a worker for this run is called.
+
+    Of other *snapshots* it is another job: a worker answers for no state that it has not read.
+    """
+    return JobId(f"{run_id}-{asked}-{_letters(16, 'job', *snapshots)}")
 
 
 # what a session makes in Azure

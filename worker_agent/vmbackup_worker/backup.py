@@ -172,6 +172,7 @@ class Backup(Work):
                 prepared.export, prepared.table, lambda n: meter.count_read(disk.disk_id, n)
             ),
             run_id=run_id,
+            snapshot=disk.snapshot_unique_id,
             disk_bytes=disk.size_bytes,
             extents=prepared.table,
             base=None,

@@ -9,13 +9,23 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, JobId, RunId, WorkerId
+from vmbackup_core.ids import (
+    ChainId,
+    CommitSlot,
+    DiskUniqueId,
+    JobId,
+    RunId,
+    SnapshotUniqueId,
+    WorkerId,
+)
 from vmbackup_core.protocol.limits import DISKS, FAILURE_CHARS
 from vmbackup_core.protocol.redaction import without_secrets
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+#: Told from the disk's other snapshots by it; never empty.
+SnapshotTold = Annotated[SnapshotUniqueId, msgspec.Meta(min_length=1, max_length=256)]
 Reason = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Za-z0-9]{0,63}$")]
 CommitKind = Literal["full", "incremental"]
 
@@ -49,6 +59,7 @@ class DiskToBackUp(_Value, frozen=True):
     size_bytes: Count
     unique_id: DiskUniqueId
     snapshot_id: Text
+    snapshot_unique_id: SnapshotTold
     snapshot_url: Url
     chain_id: ChainId
     chain_keys: Text

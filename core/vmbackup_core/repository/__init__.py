@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmbackup_core.repository.backup import CommittedDisk, back_up_disk
+from vmbackup_core.repository.backup import CommittedDisk, back_up_disk, find_committed
 from vmbackup_core.repository.chain import Chain, open_chain
 from vmbackup_core.repository.failures import KeyMismatch, NotInitialised, UnsupportedFormat
 from vmbackup_core.repository.keys import ChainKeys, RepositoryKey
@@ -32,6 +32,7 @@ __all__ = [
     "RepositoryKey",
     "UnsupportedFormat",
     "back_up_disk",
+    "find_committed",
     "initialise",
     "open_chain",
     "open_repository",

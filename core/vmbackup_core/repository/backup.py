@@ -9,7 +9,7 @@ import msgspec
 
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
 from vmbackup_core.extents import Extent, aligned, merged, total_bytes
-from vmbackup_core.ids import CommitSlot, RunId
+from vmbackup_core.ids import CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.adoption import packs_left
 from vmbackup_core.repository.chain import Chain
 from vmbackup_core.repository.disk_writer import DiskToWrite, DiskWriter
@@ -55,6 +55,7 @@ def back_up_disk(  # noqa: PLR0913 - the disk, the run, and how it is to be done
     source: DiskSource,
     *,
     run_id: RunId,
+    snapshot: SnapshotUniqueId,
     disk_bytes: int,
     extents: Iterable[Extent],
     base: CommitSlot | None,
@@ -62,7 +63,7 @@ def back_up_disk(  # noqa: PLR0913 - the disk, the run, and how it is to be done
     threads: int = 4,
     pack_bytes: int = PACK_BYTES,
 ) -> CommittedDisk:
-    """Return *run_id*'s commit of the disk, made by this call or by one before.
+    """Return *run_id*'s commit of the disk's *snapshot*, made by this call or by one before.
 
     Without *base* the blocks of *extents* are read and all others are zero: a full. With one,
     only *extents* have changed since that commit. No block is stored that the chain's newest
@@ -77,9 +78,9 @@ def back_up_disk(  # noqa: PLR0913 - the disk, the run, and how it is to be done
         # First the slot, then the run: a session of this run that commits in between takes that
         # slot. The other way round it would go unseen, and the run commit twice.
         slot = chain.newest_slot()
-        done = chain.find_commit_of(run_id)
+        done = find_committed(chain, run_id, snapshot)
         if done is not None:
-            return _told(chain, *done)
+            return done
         try:
             newest = _newest(chain, slot)
             asked = _asked(chain, source, disk_bytes, given, _base(chain, base, newest))
@@ -96,7 +97,8 @@ def back_up_disk(  # noqa: PLR0913 - the disk, the run, and how it is to be done
                 threads=threads,
                 tally=tally,
             )
-            return _commit(chain, _manifest(chain, written, asked, writer), newest.digest)
+            manifest = _manifest(chain, written, asked, writer, snapshot)
+            return _commit(chain, manifest, newest.digest)
         except (AlreadyStored, NotStored):
             # The slot was taken, by this run's other session or by another run; then what was the
             # newest commit may also expire, and its objects go, while they are being read.
@@ -105,6 +107,12 @@ def back_up_disk(  # noqa: PLR0913 - the disk, the run, and how it is to be done
     raise TransientError(
         f"chain {chain.chain_id}: others took the next slot {MOST_RACES} times in a row"
     )
+
+
+def find_committed(chain: Chain, run_id: RunId, snapshot: SnapshotUniqueId) -> CommittedDisk | None:
+    """Return *run_id*'s commit of the disk's *snapshot*, or None where there is none yet."""
+    found = chain.find_commit_of(run_id, snapshot)
+    return None if found is None else _committed(found[0].slot, found[1], found[0])
 
 
 def _asked(
@@ -154,7 +162,13 @@ def _base(chain: Chain, base: CommitSlot | None, newest: _Newest) -> Manifest | 
     return manifest
 
 
-def _manifest(chain: Chain, written: Written, asked: DiskToWrite, writer: DiskWriter) -> Manifest:
+def _manifest(
+    chain: Chain,
+    written: Written,
+    asked: DiskToWrite,
+    writer: DiskWriter,
+    snapshot: SnapshotUniqueId,
+) -> Manifest:
     shards = writer.write()
     return Manifest(
         slot=written.slot,
@@ -168,6 +182,7 @@ def _manifest(chain: Chain, written: Written, asked: DiskToWrite, writer: DiskWr
         shards=shards,
         digest=chain.disk_digest(asked.disk_bytes, shards),
         statistics=writer.statistics(shards),
+        snapshot_unique_id=snapshot,
     )
 
 
@@ -186,15 +201,6 @@ def _commit(chain: Chain, manifest: Manifest, previous: str | None) -> Committed
     )
     digest = chain.put("COMM", commit_name(written.slot), msgspec.json.encode(commit))
     return _committed(written.slot, digest, manifest)
-
-
-def _told(chain: Chain, commit: Commit, digest: str) -> CommittedDisk:
-    manifest = chain.manifest_of(commit)
-    if manifest is None:
-        raise CorruptRepository(
-            f"{chain.full_name(commit_name(commit.slot))}: a backup without a manifest"
-        )
-    return _committed(commit.slot, digest, manifest)
 
 
 def _committed(slot: CommitSlot, digest: str, manifest: Manifest) -> CommittedDisk:

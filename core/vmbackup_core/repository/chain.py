@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,7 +11,7 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.ids import ChainId, CommitSlot, RunId
+from vmbackup_core.ids import ChainId, CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.envelope import Kind, seal, unseal
 from vmbackup_core.repository.index import HASH_BYTES, ShardIndex, decode_index
 from vmbackup_core.repository.keys import ChainKeys, derive
@@ -94,16 +95,24 @@ class Chain:
             raise CorruptRepository(f"{full}: says that it is in slot {commit.slot}")
         return commit, digest
 
-    def find_commit_of(self, run: RunId) -> tuple[Commit, str] | None:
-        """Return the commit that *run* has made, or None."""
+    def find_commit_of(self, run: RunId, snapshot: SnapshotUniqueId) -> tuple[Manifest, str] | None:
+        """Return what *run* has committed of *snapshot* and the commit's digest, or None.
+
+        What it committed of another snapshot under the same ARM id is of another moment.
+        """
         # Manifests have the run in their names, so that no commit is read in vain.
         for each in self.store.list(self.full_name("m/")):
-            written = written_of(self.short_name(each.name), "m")
+            name = self.short_name(each.name)
+            written = written_of(name, "m")
             if written is None or written[0].run != run:
                 continue
             found = self.find_commit(written[0].slot)
-            if found is not None and found[0].run_id == run:
-                return found
+            if found is None or found[0].manifest != name:
+                continue  # its session lost the slot
+            with suppress(NotStored):  # else it has expired since it was listed
+                manifest = self.manifest_of(found[0])
+                if manifest is not None and manifest.snapshot_unique_id == snapshot:
+                    return manifest, found[1]
         return None
 
     def manifest_of(self, commit: Commit) -> Manifest | None:

@@ -16,7 +16,13 @@ from vmbackup_core.repository.names import (
     is_id,
     point_name,
 )
-from vmbackup_core.repository.points import RecoveryPoint, runs_with_point
+from vmbackup_core.repository.points import (
+    RecoveryPoint,
+    RecoveryPointDisk,
+    is_of_snapshot,
+    runs_with_point,
+)
+from vmbackup_core.repository.records import Commit
 from vmbackup_core.repository.report import CheckReport, Observations
 from vmbackup_core.repository.transfer import Tally
 from vmbackup_core.stores.port import Store
@@ -98,3 +104,18 @@ class RepositoryCheck:
                     self._seen.fault(
                         commit, f"digest {found[1]}; {point_name(run)} has {disk.commit_digest}"
                     )
+                else:
+                    self._snapshot(run, disk, chain, found[0])
+
+    def _snapshot(self, run: RunId, disk: RecoveryPointDisk, chain: Chain, commit: Commit) -> None:
+        """Compare of which snapshot the point and the manifest say that the disk is."""
+        if commit.manifest is None:
+            return
+        with self._seen.noting(chain.full_name(commit.manifest)):
+            manifest = chain.manifest_of(commit)
+            if manifest is not None and not is_of_snapshot(disk, manifest):
+                self._seen.fault(
+                    point_name(run),
+                    f"has snapshot {disk.snapshot_unique_id} of {disk.name}, slot {disk.slot} "
+                    f"holds {manifest.snapshot_unique_id}",
+                )

@@ -16,7 +16,7 @@ from vmbackup_core.repository.failures import UnsupportedFormat
 from vmbackup_core.repository.keys import derive
 
 MAJOR = 1
-MINOR = 0
+MINOR = 1
 KNOWN_FEATURES = 0
 
 Kind = Literal["REPO", "CHAN", "PACK", "INDX", "MANI", "COMM", "RPNT"]

@@ -8,10 +8,10 @@ from datetime import datetime
 import msgspec
 
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId
+from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.repository.envelope import seal, unseal
 from vmbackup_core.repository.names import POINTS, is_id, point_name
-from vmbackup_core.repository.records import PointKind, parsed
+from vmbackup_core.repository.records import Manifest, PointKind, parsed
 from vmbackup_core.stores.port import NotStored, Store
 
 #: Bounds on the texts that a point carries for others; it stays one small object.
@@ -21,7 +21,10 @@ MOST_DISKS = 256
 
 
 class RecoveryPointDisk(msgspec.Struct, frozen=True, rename="camel"):
-    """One disk of a recovery point; *lun* is None for the OS disk."""
+    """One disk of a recovery point; *lun* is None for the OS disk.
+
+    *snapshot_unique_id* is None in points of format 1.0 only; none is recorded without it.
+    """
 
     disk_id: str
     name: str
@@ -34,6 +37,7 @@ class RecoveryPointDisk(msgspec.Struct, frozen=True, rename="camel"):
     snapshot_id: str
     read_bytes: int
     stored_bytes: int
+    snapshot_unique_id: SnapshotUniqueId | None = None
 
 
 class RecoveryPoint(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,6 +63,11 @@ class RecoveryPoint(msgspec.Struct, frozen=True, rename="camel"):
             raise ValueError("a description or a retention that is too long")
         if not 0 < len(self.disks) <= MOST_DISKS:
             raise ValueError(f"a recovery point of {len(self.disks)} disks")
+
+
+def is_of_snapshot(disk: RecoveryPointDisk, manifest: Manifest) -> bool:
+    """Tell whether *manifest* holds the snapshot that the point has for *disk*, where it says."""
+    return disk.snapshot_unique_id in {None, manifest.snapshot_unique_id}
 
 
 def seal_point(point: RecoveryPoint, *, secret: bytes, epoch: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.ids import ChainId, CommitSlot, RunId
+from vmbackup_core.ids import ChainId, CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.failures import UnsupportedFormat
 from vmbackup_core.repository.names import WritingSession
 
@@ -69,7 +69,7 @@ class Statistics(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Manifest(msgspec.Struct, frozen=True, rename="camel"):
-    """One commit of a disk, whole."""
+    """One commit of a disk, whole; those of format 1.0 do not say of which snapshot."""
 
     slot: CommitSlot
     run_id: RunId
@@ -82,6 +82,7 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     shards: tuple[ShardReference, ...]
     digest: str
     statistics: Statistics
+    snapshot_unique_id: SnapshotUniqueId | None = None
 
 
 class Commit(msgspec.Struct, frozen=True, rename="camel"):

@@ -18,6 +18,7 @@ from vmbackup_core.repository.points import (
     RecoveryPoint,
     RecoveryPointDisk,
     find_point,
+    is_of_snapshot,
     runs_with_point,
     seal_point,
 )
@@ -81,12 +82,19 @@ class Repository:
                 yield point
 
     def record_point(self, point: RecoveryPoint) -> None:
-        """Make *point* exist, all of whose commits are there.
+        """Make *point* exist, all of whose commits are there and of the snapshots that it names.
 
         The same content again is success; other content under the same run is an error.
         """
         for disk in point.disks:
-            self._manifest(point.run_id, disk)
+            _, manifest = self._manifest(point.run_id, disk)
+            if disk.snapshot_unique_id is None or not is_of_snapshot(disk, manifest):
+                raise PermanentError(
+                    f"{disk.name}: slot {disk.slot} of chain {disk.chain_id} holds snapshot "
+                    f"{manifest.snapshot_unique_id}, the recovery point of run {point.run_id} is "
+                    f"of {disk.snapshot_unique_id}",
+                    reason="SnapshotDiffers",
+                )
         sealed = seal_point(point, secret=self._key.secret, epoch=FIRST_EPOCH)
         try:
             self._store.put_new(point_name(point.run_id), sealed)
@@ -115,6 +123,11 @@ class Repository:
     ) -> None:
         """Write *disk* as it was at *point* into *sink*: its blocks that are not zero, verified."""
         chain, manifest = self._manifest(point.run_id, disk)
+        if not is_of_snapshot(disk, manifest):
+            raise CorruptRepository(
+                f"{point_name(point.run_id)}: {disk.name} is of snapshot "
+                f"{disk.snapshot_unique_id}, slot {disk.slot} holds {manifest.snapshot_unique_id}"
+            )
         restore_commit(chain, manifest, sink, progress=progress, threads=threads)
 
     def _find_chain(self, chain_id: ChainId) -> Chain | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from vmbackup_core.ids import CommitSlot, DiskUniqueId, RepositoryId, WorkerId
+from vmbackup_core.ids import CommitSlot, DiskUniqueId, RepositoryId, SnapshotUniqueId, WorkerId
 from vmbackup_core.protocol import CommitKind
 
 
@@ -70,10 +70,16 @@ class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
-    """One snapshot of the session's snapshot set; *disk* is the disk's position."""
+    """One snapshot of the session's snapshot set; *disk* is the disk's position.
+
+    *unique_id* tells it from one that is taken again under the same ARM id; *size_bytes* is its
+    own, which the disk's may have outgrown meanwhile.
+    """
 
     disk: str
     snapshot_id: str
+    unique_id: SnapshotUniqueId = SnapshotUniqueId("")
+    size_bytes: int = 0
 
 
 class JobFailure(msgspec.Struct, frozen=True, rename="camel"):

@@ -179,6 +179,7 @@ def _manifest_line(disk: PointDisk) -> RecoveryPointDisk:
         slot=disk.slot,
         commit_digest=disk.commit_digest,
         snapshot_id=disk.snapshot_id,
+        snapshot_unique_id=disk.snapshot_unique_id,
         read_bytes=disk.read_bytes,
         stored_bytes=disk.stored_bytes,
     )
@@ -203,6 +204,7 @@ def _seen(point: RecoveryPoint) -> PointSeen:
                 read_bytes=disk.read_bytes,
                 stored_bytes=disk.stored_bytes,
                 snapshot_id=ArmId(disk.snapshot_id),
+                snapshot_unique_id=disk.snapshot_unique_id,
             )
             for disk in point.disks
         ),

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import DiskUniqueId
+from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, same_id
 from vmbackup_operator.services.arm import address, encoded, ended, find, reading
@@ -47,6 +47,7 @@ class _Properties(msgspec.Struct, rename="camel", frozen=True):
     public_network_access: str = "Enabled"
     disk_access_id: str | None = None
     disk_state: str = ""
+    unique_id: str = ""
     incremental: bool = False
 
 
@@ -72,14 +73,14 @@ class Snapshots(SnapshotsPort):
         at = address(snapshot_id)
         snapshots = self._clients.compute(at.subscription_id).snapshots
         body = await find(reading(snapshot_id), snapshots.get(at.group, at.name))
-        return None if body is None else _seen(body)
+        return None if body is None else snapshot_seen(body)
 
     @override
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[SnapshotSeen]:
         snapshots = self._clients.compute(subscription_id).snapshots
         with translated(f"listing snapshots in {resource_group}"):
             found = [
-                _seen(snapshot.as_dict())
+                snapshot_seen(snapshot.as_dict())
                 async for snapshot in snapshots.list_by_resource_group(resource_group)
             ]
         return [snapshot for snapshot in found if self._ours(snapshot.tags)]
@@ -216,19 +217,24 @@ def _associated(seen: SnapshotSeen, disk_access_id: ArmId | None) -> bool:
     return private and same_id(seen.disk_access_id or "", disk_access_id)
 
 
-def _seen(answer: Body) -> SnapshotSeen:
+def snapshot_seen(answer: Body) -> SnapshotSeen:
+    """Return the snapshot that Azure's *answer* describes."""
     snapshot = msgspec.convert(answer, _Snapshot)
     held = snapshot.properties
     state = held.provisioning_state.lower()
     complete = held.completion_percent is None or held.completion_percent >= _COMPLETE_PERCENT
+    created = held.time_created
+    unique_id = held.unique_id.lower() or ("" if created is None else created.isoformat())
     return SnapshotSeen(
         id=ArmId(snapshot.id),
         source_disk_id=ArmId(held.creation_data.source_resource_id),
         source_unique_id=DiskUniqueId(held.creation_data.source_unique_id),
+        unique_id=SnapshotUniqueId(unique_id),
         size_bytes=held.disk_size_bytes or held.disk_size_gb << 30,
-        created_at=held.time_created or datetime.fromtimestamp(0, UTC),
+        created_at=created or datetime.fromtimestamp(0, UTC),
         tags=snapshot.tags,
-        ready=state in {"", "succeeded"} and complete,
+        # Azure fills in both late; what nothing tells from another snapshot can't be relied on.
+        ready=state in {"", "succeeded"} and complete and unique_id != "",
         failure=f"Azure ended it as {held.provisioning_state}"
         if state in {"failed", "canceled"}
         else None,

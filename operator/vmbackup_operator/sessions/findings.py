@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmbackup_core.ids import RunId
+from vmbackup_core.ids import JobId, RunId
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import (
     Resolved,
@@ -11,8 +11,9 @@ from vmbackup_operator.model.session_findings import (
     ResolvedRepository,
     ResolvedVirtualMachine,
     SessionWorker,
+    SnapshotMember,
 )
-from vmbackup_operator.naming import ArmId, snapshot_id, subscription_of
+from vmbackup_operator.naming import ArmId, job_id, snapshot_id, subscription_of
 from vmbackup_operator.settings import Appliance
 
 
@@ -59,6 +60,18 @@ def worker_of(session: BackupSession) -> SessionWorker:
     if session.status.worker is None:
         raise AssertionError(f"{session.metadata.key} has no worker")
     return session.status.worker
+
+
+def members_of(session: BackupSession) -> list[tuple[SnapshotMember, ResolvedDisk]]:
+    """Return the session's snapshot set, each snapshot with its disk."""
+    disks = {disk.position: disk for disk in resolved_of(session).disks}
+    return [(member, disks[member.disk]) for member in session.status.snapshot_set]
+
+
+def backup_job(session: BackupSession) -> JobId:
+    """Return the id of the session's backup job: that of its run and its snapshot set."""
+    snapshots = [member.unique_id for member in session.status.snapshot_set]
+    return job_id(run_of(session), "backup", snapshots)
 
 
 def snapshot_ids(appliance: Appliance, session: BackupSession) -> dict[ArmId, ResolvedDisk]:

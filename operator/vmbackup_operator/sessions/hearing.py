@@ -24,7 +24,8 @@ from vmbackup_operator.model.backup_session import BackupSession, BackupSessionS
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.progress import Progress as ProgressShown
 from vmbackup_operator.model.session_findings import DiskResult, JobFailure, SessionWorker
-from vmbackup_operator.naming import job_id, same_id
+from vmbackup_operator.naming import same_id
+from vmbackup_operator.sessions.findings import backup_job
 
 #: A heartbeat is written when the last one written is this old: it comes every 15 s.
 HEARTBEAT_WRITTEN = timedelta(seconds=30)
@@ -41,7 +42,7 @@ def heard(
     status = session.status
     if status.worker is None or status.run_id is None:
         return status
-    job = job_id(status.run_id, "backup")
+    job = backup_job(session)
     now = now.replace(microsecond=0)
     for header, event in sorted(events, key=lambda each: each[0].sequence):
         status = _with(session, status, header, event, job, now)

@@ -17,6 +17,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done
 from vmbackup_operator.sessions.findings import (
     machine_of,
+    members_of,
     resolved_of,
     run_of,
     snapshot_ids,
@@ -75,28 +76,29 @@ async def _wanted(
         policy=None if policy is None else ObjectKey(namespace, policy.name),
         retention=session.spec.retention,
         kind="full" if "full" in kinds else "incremental",
-        disks=tuple(_disks(ground, session, chains)),
+        disks=tuple(_disks(session, chains)),
     )
 
 
 def _disks(
-    ground: Ground, session: BackupSession, chains: Mapping[DiskUniqueId, ChainGrant]
+    session: BackupSession, chains: Mapping[DiskUniqueId, ChainGrant]
 ) -> Iterator[PointDisk]:
     results = {result.disk: result for result in session.status.disks}
-    for snapshot, disk in snapshot_ids(ground.settings.appliance, session).items():
+    for member, disk in members_of(session):
         result = results[disk.position]
         yield PointDisk(
             disk_id=ArmId(disk.id),
             name=disk.name,
             unique_id=disk.unique_id,
             lun=disk.lun,
-            size_bytes=disk.size_bytes,
+            size_bytes=member.size_bytes,
             chain_id=chains[disk.unique_id].chain_id,
             slot=result.slot,
             commit_digest=result.commit_digest,
             read_bytes=result.read_bytes,
             stored_bytes=result.stored_bytes,
-            snapshot_id=snapshot,
+            snapshot_id=ArmId(member.snapshot_id),
+            snapshot_unique_id=member.unique_id,
         )
 
 

@@ -13,7 +13,14 @@ from typing import Literal
 
 from typing_extensions import override
 
-from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId, WorkerId
+from vmbackup_core.ids import (
+    ChainId,
+    CommitSlot,
+    DiskUniqueId,
+    RunId,
+    SnapshotUniqueId,
+    WorkerId,
+)
 from vmbackup_core.protocol import CommitKind
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import Retention
@@ -106,12 +113,14 @@ class SnapshotSeen:
     """A snapshot as Azure holds it.
 
     *ready*: provisioned, and its data complete (``completionPercent`` 100).
+    *unique_id*: what tells it from one that is taken again under the same ARM id.
     *failure*: why Azure gave up on it, else None. *exported*: a SAS on it is valid.
     """
 
     id: ArmId
     source_disk_id: ArmId
     source_unique_id: DiskUniqueId
+    unique_id: SnapshotUniqueId
     size_bytes: int
     created_at: datetime
     tags: Mapping[str, str]
@@ -230,7 +239,10 @@ class ChainGrant:
 
 @dataclass(frozen=True, slots=True)
 class PointDisk:
-    """One disk of a recovery point: which commit of its chain holds it."""
+    """One disk of a recovery point: which commit of its chain holds it.
+
+    *snapshot_unique_id* is None in points that were written before there was one.
+    """
 
     disk_id: ArmId
     name: str
@@ -243,6 +255,7 @@ class PointDisk:
     read_bytes: int
     stored_bytes: int
     snapshot_id: ArmId
+    snapshot_unique_id: SnapshotUniqueId | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,18 @@ async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
             return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
         # One moment for all: none is asked for after another has been waited for.
         wanted = _wanted(ground, session, disks)
+        for each in missing:
+            ground.grants.pop(each, None)  # a SAS of what had this id before opens nothing
         await asyncio.gather(*(ground.snapshots.request(wanted[each]) for each in missing))
         return Taken(session.status, Waiting(1, f"{len(disks)} snapshots were asked for"))
     answer = await _judged(ground, seen)
     if not isinstance(answer, Done):
         return Taken(session.status, answer)
-    members = tuple(SnapshotMember(disk.position, each) for each, disk in disks.items())
-    return Taken(replace(session.status, snapshot_set=members), answer)
+    members = (
+        SnapshotMember(disk.position, snapshot, each.unique_id, each.size_bytes)
+        for (snapshot, disk), each in zip(disks.items(), seen, strict=True)
+    )
+    return Taken(replace(session.status, snapshot_set=tuple(members)), answer)
 
 
 def _is_late(ground: Ground, seen: Sequence[SnapshotSeen]) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from msgspec.structs import replace
 
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     BackupJob,
     ConversationAccess,
@@ -19,15 +21,16 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.session_findings import SessionWorker
-from vmbackup_operator.naming import ArmId, job_id
+from vmbackup_operator.model.session_findings import SessionWorker, SnapshotMember
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.exporting import grants_of
 from vmbackup_operator.sessions.findings import (
+    backup_job,
+    members_of,
     repository_of,
     resolved_of,
     run_of,
-    snapshot_ids,
     worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
@@ -116,34 +119,45 @@ async def _job(
     urls: dict[str, str],
     queues: ConversationAccess,
 ) -> BackupJob:
-    run_id, found = run_of(session), repository_of(session)
-    disks = snapshot_ids(ground.settings.appliance, session)
-    unique_ids = [disk.unique_id for disk in disks.values()]
+    found, members = repository_of(session), members_of(session)
+    await asyncio.gather(*(_check_is_there(ground, member) for member, _ in members))
+    unique_ids = [disk.unique_id for _, disk in members]
     chains = await ground.points.open_chains(repository, unique_ids)
     account = account_of(ArmId(found.account_id))
     until = ground.credentials_until()
     container = await ground.signatures.container(account, found.container, "write_new", until)
     return BackupJob(
-        job_id=job_id(run_id, "backup"),
-        run_id=run_id,
+        job_id=backup_job(session),
+        run_id=run_of(session),
         disks=[
             DiskToBackUp(
                 disk_id=disk.id,
                 name=disk.name,
                 lun=disk.lun,
-                size_bytes=disk.size_bytes,
+                size_bytes=member.size_bytes,
                 unique_id=disk.unique_id,
-                snapshot_id=snapshot,
-                snapshot_url=urls[snapshot],
+                snapshot_id=member.snapshot_id,
+                snapshot_unique_id=member.unique_id,
+                snapshot_url=urls[member.snapshot_id],
                 chain_id=chains[disk.unique_id].chain_id,
                 chain_keys=chains[disk.unique_id].keys,
                 block_bytes=chains[disk.unique_id].block_bytes,
             )
-            for snapshot, disk in disks.items()
+            for member, disk in members
         ],
         repository=RepositoryAccess(container_url=container.value),
         conversation=queues,
     )
+
+
+async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:
+    """Refuse to read what has taken the place of the set's snapshot: it is of another moment."""
+    seen = await ground.snapshots.find(ArmId(member.snapshot_id))
+    if seen is None or seen.unique_id != member.unique_id:
+        found = "is gone" if seen is None else f"was replaced by {seen.unique_id}"
+        raise PermanentError(
+            f"snapshot {member.snapshot_id} ({member.unique_id}) {found}", reason="SnapshotReplaced"
+        )
 
 
 async def _put(

@@ -66,6 +66,20 @@ async def test_a_snapshot_begins_closed_with_its_tags(
     assert seen.source_unique_id
 
 
+async def test_a_snapshot_that_is_taken_again_is_told_from_the_first(
+    ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    told_by = set()
+    for _ in range(2):
+        await taken(ours, wanted)
+        seen = await ours.snapshots.find(wanted.id)
+        assert seen is not None
+        told_by.add(seen.unique_id)
+        await until(lambda: ours.snapshots.delete(wanted.id))
+
+    assert len(told_by) == 2
+
+
 async def test_asking_twice_is_asking_once(
     cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
 ) -> None:

@@ -16,6 +16,7 @@ class GoldenPoint(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     kind: str
     size_bytes: int
     sha256: str
+    snapshot_unique_id: str | None = None
 
 
 class Golden(msgspec.Struct, rename="camel", forbid_unknown_fields=True):

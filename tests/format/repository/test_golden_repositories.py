@@ -9,6 +9,7 @@ import pytest
 from tests.format.repository.golden import VERSIONS, expected, repository_folder
 from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_core.repository import RepositoryKey, open_repository
+from vmbackup_core.repository.envelope import MAJOR, MINOR
 from vmbackup_core.stores.directory import DirectoryStore
 from vmbackup_core.stores.port import Buffer
 
@@ -21,8 +22,8 @@ class Sink:
         self.content[offset : offset + len(data)] = data
 
 
-def test_the_first_version_is_kept() -> None:
-    assert "1.0" in VERSIONS
+def test_every_version_is_kept() -> None:
+    assert [f"{MAJOR}.{minor}" for minor in range(MINOR + 1)] == VERSIONS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -51,6 +52,7 @@ def test_a_golden_repository_is_read_checked_and_restored(version: str) -> None:
         assert point is not None
         (disk,) = point.disks
         assert (point.kind, disk.size_bytes) == (wanted.kind, wanted.size_bytes)
+        assert disk.snapshot_unique_id == wanted.snapshot_unique_id
         assert disk.chain_id == repository.chain_id(DiskUniqueId(golden.unique_id))
         sink = Sink(disk.size_bytes)
         repository.restore_disk(point, disk, sink)

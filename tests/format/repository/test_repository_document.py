@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import struct
-from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -19,10 +19,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from tests.format.repository.golden import expected, repository_folder
+from tests.format.repository.golden import VERSIONS, expected, repository_folder
 
-FOLDER = repository_folder("1.0")
-GOLDEN = expected("1.0")
+Head = tuple[int, int, int]
+
+
+def head_of(version: str) -> Head:
+    """Return what every object of *version* begins with: major, minor, mandatory features."""
+    major, minor = version.split(".")
+    return int(major), int(minor), 0
 
 
 def derived(secret: bytes, label: str, *parts: bytes, salt: bytes = b"") -> bytes:
@@ -32,12 +37,11 @@ def derived(secret: bytes, label: str, *parts: bytes, salt: bytes = b"") -> byte
     return HKDF(algorithm=SHA256(), length=32, salt=salt, info=info).derive(secret)
 
 
-def opened(folder: Path, name: str, magic: bytes, secret: bytes) -> bytes:
-    stored = (folder / name).read_bytes()
+def opened(stored: bytes, name: str, magic: bytes, secret: bytes, expected_head: Head) -> bytes:
     head, sealed = stored[:64], stored[64:]
     assert head[:8] == magic
     major, minor, features, epoch, plain, codec = struct.unpack_from("<HHIIIB", head, 8)
-    assert (major, minor, features, epoch) == (1, 0, 0, 1)
+    assert (major, minor, features, epoch) == (*expected_head, 1)
     assert head[25:32] == bytes(7)
     key = derived(secret, "object", name.encode(), salt=head[32:64])
     body = AESGCM(key).decrypt(bytes(12), sealed, head + name.encode())
@@ -46,10 +50,10 @@ def opened(folder: Path, name: str, magic: bytes, secret: bytes) -> bytes:
     return payload
 
 
-def header(stored: bytes, key: bytes) -> dict[str, str]:
+def header(stored: bytes, key: bytes, expected_head: Head) -> dict[str, str]:
     assert stored[:8] == b"VMBKREPO"
     major, minor, features, length = struct.unpack_from("<HHII", stored, 8)
-    assert (major, minor, features) == (1, 0, 0)
+    assert (major, minor, features) == expected_head
     assert stored[20 + length : 52 + length] == hashlib.sha256(stored[: 20 + length]).digest()
     mac = hmac.digest(derived(key, "header"), stored[: 52 + length], "sha256")
     assert stored[52 + length :] == mac
@@ -72,34 +76,46 @@ def columns(payload: bytes, sizes: list[int], at: int) -> list[bytes]:
 
 
 class Reader:
-    """Restores a commit of the golden chain, by the document."""
+    """Restores a commit of the golden chain of *version*, by the document."""
 
-    def __init__(self, key: bytes) -> None:
-        said = header((FOLDER / "header").read_bytes(), key)
+    def __init__(self, version: str) -> None:
+        self.folder = repository_folder(version)
+        self.golden = expected(version)
+        self.head = head_of(version)
+        key = base64.b64decode(self.golden.key)
+        said = header((self.folder / "header").read_bytes(), key, self.head)
         assert said["keyFingerprint"] == derived(key, "fingerprint")[:16].hex()
         salt = bytes.fromhex(said["repositoryId"])
         naming = derived(key, "chain-name", salt=salt)
-        name = hmac.digest(naming, GOLDEN.unique_id.lower().encode(), "sha256")[:16]
+        name = hmac.digest(naming, self.golden.unique_id.lower().encode(), "sha256")[:16]
         self.chain = f"c/{name.hex()}/"
         self.secret = derived(key, "chain", name, salt=salt)
         self.key = key
 
     def point(self, run: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads(opened(FOLDER, f"r/{run}", b"VMBKRPNT", self.key))
+        found: dict[str, object] = json.loads(self.opened(f"r/{run}", b"VMBKRPNT", self.key))
         return found
 
     def object(self, name: str, magic: bytes) -> bytes:
-        return opened(FOLDER, self.chain + name, magic, self.secret)
+        return self.opened(self.chain + name, magic, self.secret)
+
+    def opened(self, name: str, magic: bytes, secret: bytes) -> bytes:
+        return opened((self.folder / name).read_bytes(), name, magic, secret, self.head)
 
     def sha256(self, name: str) -> str:
-        return hashlib.sha256((FOLDER / (self.chain + name)).read_bytes()).hexdigest()
+        return hashlib.sha256((self.folder / (self.chain + name)).read_bytes()).hexdigest()
+
+    def manifest(self, slot: int) -> dict[str, Any]:
+        commit = json.loads(self.object(f"k/{slot:08x}", b"VMBKCOMM"))
+        found: dict[str, Any] = json.loads(self.object(commit["manifest"], b"VMBKMANI"))
+        return found
 
     def disk(self, slot: int) -> bytes:
         commit = json.loads(self.object(f"k/{slot:08x}", b"VMBKCOMM"))
         previous = None if slot == 1 else self.sha256(f"k/{slot - 1:08x}")
         assert (commit["slot"], commit["kind"], commit["previous"]) == (slot, "backup", previous)
         assert commit["manifestSha256"] == self.sha256(commit["manifest"])
-        manifest = json.loads(self.object(commit["manifest"], b"VMBKMANI"))
+        manifest = self.manifest(slot)
         content = bytearray(manifest["diskBytes"])
         digest_key = derived(self.secret, "digest")
         whole = struct.pack("<QI", manifest["diskBytes"], manifest["blockBytes"])
@@ -140,7 +156,7 @@ class Reader:
 
     def block(self, row: bytes, place: tuple[int, int, int], data: bytes) -> bytes:
         number, offset, length = place
-        stored = (FOLDER / (self.chain + pack_name(row[:40]))).read_bytes()
+        stored = (self.folder / (self.chain + pack_name(row[:40]))).read_bytes()
         assert struct.unpack_from("<Q", row, 40)[0] == len(stored)
         cipher = AESGCM(derived(self.secret, "pack", row[48:]))
         nonce = number.to_bytes(12, "big")
@@ -151,8 +167,8 @@ class Reader:
         return bytes(block)
 
     def footer(self, name: str) -> list[bytes]:
-        stored = (FOLDER / name).read_bytes()
-        assert stored[:20] == b"VMBKPACK" + struct.pack("<HHII", 1, 0, 0, 1)
+        stored = (self.folder / name).read_bytes()
+        assert stored[:20] == b"VMBKPACK" + struct.pack("<HHII", *self.head, 1)
         assert stored[20:64] == bytes(44)
         assert stored[-8:] == b"VMBKPEND"
         (length,) = struct.unpack("<I", stored[-12:-8])
@@ -169,16 +185,16 @@ class Reader:
         return found
 
 
-@pytest.fixture
-def reader() -> Reader:
-    return Reader(base64.b64decode(GOLDEN.key))
+@pytest.fixture(params=VERSIONS)
+def reader(request: pytest.FixtureRequest) -> Reader:
+    return Reader(request.param)
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_reader_written_from_the_document_restores_every_byte(
     reader: Reader, number: int
 ) -> None:
-    point = GOLDEN.points[number]
+    point = reader.golden.points[number]
 
     content = reader.disk(number + 1)
 
@@ -186,8 +202,23 @@ def test_a_reader_written_from_the_document_restores_every_byte(
     assert reader.point(point.run_id)["runId"] == point.run_id
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_manifest_and_point_say_of_which_snapshot_they_are_from_1_1_on(
+    reader: Reader, number: int
+) -> None:
+    golden = reader.golden.points[number]
+
+    point, manifest = reader.point(golden.run_id), reader.manifest(number + 1)
+
+    disks = point["disks"]
+    assert isinstance(disks, list)
+    assert disks[0].get("snapshotUniqueId") == golden.snapshot_unique_id
+    assert manifest.get("snapshotUniqueId") == golden.snapshot_unique_id
+    assert (golden.snapshot_unique_id is None) == (reader.head == (1, 0, 0))
+
+
 def test_footers_are_as_the_document_has_them(reader: Reader) -> None:
-    packs = [name for name in GOLDEN.files if "/p/" in name]
+    packs = [name for name in reader.golden.files if "/p/" in name]
 
     assert packs
     for name in packs:
@@ -195,8 +226,7 @@ def test_footers_are_as_the_document_has_them(reader: Reader) -> None:
         assert len(hashes) // 16 == len(blocks) // 8 > 0
 
 
-def test_every_name_is_one_that_the_document_lists() -> None:
-    chain = Reader(base64.b64decode(GOLDEN.key)).chain
-    kinds = {name.removeprefix(chain).partition("/")[0] for name in GOLDEN.files}
+def test_every_name_is_one_that_the_document_lists(reader: Reader) -> None:
+    kinds = {name.removeprefix(reader.chain).partition("/")[0] for name in reader.golden.files}
 
     assert kinds == {"header", "r", "chain", "p", "i", "m", "k"}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from tests.scenario.worker.cloud import Cloud, job_id
 from tests.unit.worker.export_host import ExportHost, export_host
 from vmbackup_core.clock import SystemClock
-from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp, Done, RepositoryAccess
 from vmbackup_core.repository import (
     RecoveryPoint,
@@ -59,6 +59,7 @@ class BackupCase:
             size_bytes=len(host.disk),
             unique_id=unique_id,
             snapshot_id=f"/snapshots/{number}",
+            snapshot_unique_id=SnapshotUniqueId(f"{self.run_id}-{number}"),
             snapshot_url=host.url,
             chain_id=chain_id,
             chain_keys=self.repository.chain_keys(chain_id).text,
@@ -115,6 +116,7 @@ class BackupCase:
             slot=done.slot,
             commit_digest=done.commit_digest,
             snapshot_id=disk.snapshot_id,
+            snapshot_unique_id=disk.snapshot_unique_id,
             read_bytes=done.read_bytes,
             stored_bytes=done.stored_bytes,
         )

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, JobId, RunId, WorkerId
+from vmbackup_core.ids import (
+    ChainId,
+    CommitSlot,
+    DiskUniqueId,
+    JobId,
+    RunId,
+    SnapshotUniqueId,
+    WorkerId,
+)
 from vmbackup_core.protocol import (
     BackupJob,
     DiskDone,
@@ -55,6 +63,7 @@ def disk(number: int, previous: Predecessor | None = None) -> DiskToBackUp:
         size_bytes=64 * 2**30,
         unique_id=DiskUniqueId("66666666-7777-8888-9999-000000000000"),
         snapshot_id=f"{scope}/providers/Microsoft.Compute/snapshots/vmb-{number}",
+        snapshot_unique_id=SnapshotUniqueId(f"{number:08x}-7777-8888-9999-000000000000"),
         snapshot_url="https://md-abc.z1.blob.storage.azure.net/x/abcd?sv=2018&sig=" + "s" * 200,
         chain_id=ChainId("c" * 32),
         chain_keys="k" * 200,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from vmbackup_core.extents import Extent
-from vmbackup_core.ids import CommitSlot, DiskUniqueId, RunId
+from vmbackup_core.ids import CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.repository import (
     Chain,
     ChainParameters,
@@ -62,6 +62,11 @@ def run_id(number: int) -> RunId:
     return RunId(f"{number:032x}")
 
 
+def snapshot_of(number: int) -> SnapshotUniqueId:
+    """Return what run *number*'s snapshot is told by."""
+    return SnapshotUniqueId(f"snapshot-{number}")
+
+
 def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)  # noqa: S311 - content, no secret
 
@@ -88,7 +93,7 @@ class Bench:
             run_id=run_id(1),
         )
 
-    def back_up(
+    def back_up(  # noqa: PLR0913 - what a test varies
         self,
         number: int,
         content: bytes,
@@ -97,11 +102,13 @@ class Bench:
         base: CommitSlot | None = None,
         store: Store | None = None,
         threads: int = 1,
+        snapshot: SnapshotUniqueId | None = None,
     ) -> CommittedDisk:
         return back_up_disk(
             self.chain(store),
             MemoryDisk(content),
             run_id=run_id(number),
+            snapshot=snapshot or snapshot_of(number),
             disk_bytes=len(content),
             extents=whole(content) if extents is None else extents,
             base=base,
@@ -122,6 +129,7 @@ class Bench:
             snapshot_id="/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/snapshots/1",
             read_bytes=committed.read_bytes,
             stored_bytes=committed.stored_bytes,
+            snapshot_unique_id=snapshot_of(number),
         )
         return RecoveryPoint(
             run_id=run_id(number),

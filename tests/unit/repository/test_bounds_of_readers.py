@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 import zstandard
 
-from tests.unit.repository.bench import BLOCK, SMALL, Bench, MemoryDisk
+from tests.unit.repository.bench import BLOCK, SMALL, Bench, MemoryDisk, snapshot_of
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import RunId
@@ -39,6 +39,7 @@ def test_a_run_id_that_no_name_can_hold_is_refused_before_anything_is_written(
             chain,
             MemoryDisk(bytes(BLOCK)),
             run_id=RunId("0b7a6c1e-3c3f-4a4e-9a53-111111111111"),
+            snapshot=snapshot_of(1),
             disk_bytes=BLOCK,
             extents=[Extent(0, BLOCK)],
             base=None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from tests.unit.repository.bench import BLOCK, DISK, Bench, MemoryDisk, noise, run_id
+from tests.unit.repository.bench import BLOCK, DISK, Bench, MemoryDisk, noise, run_id, snapshot_of
 from vmbackup_core.errors import TransientError
 from vmbackup_core.extents import Extent
 from vmbackup_core.repository import ChainParameters, CommittedDisk, back_up_disk, open_chain
@@ -41,6 +41,7 @@ def back_up_wide(  # noqa: PLR0913 - what a test varies
         chain,
         source,
         run_id=run_id(1),
+        snapshot=snapshot_of(1),
         disk_bytes=size,
         extents=[Extent(0, size)],
         base=None,

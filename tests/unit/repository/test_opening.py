@@ -159,7 +159,7 @@ def replaced(store: MemoryStore, name: str, offset: int, form: str, value: int) 
 @pytest.mark.parametrize(
     ("offset", "form", "value", "said"),
     [
-        pytest.param(8, "<H", 2, "header: format version 2.0", id="major version"),
+        pytest.param(8, "<H", 2, "header: format version 2.1", id="major version"),
         pytest.param(12, "<I", 0b101, "header: mandatory feature 0, 2", id="mandatory features"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_newer_commit_stops_a_writer_by_name(bench: Bench) -> None:
     name = bench.chain().full_name("k/00000001")
     replaced(bench.store, name, 8, "<H", 9)
 
-    with pytest.raises(UnsupportedFormat, match=f"{name}: format version 9.0"):
+    with pytest.raises(UnsupportedFormat, match=f"{name}: format version 9.1"):
         bench.back_up(2, noise(1, BLOCK))
 
 

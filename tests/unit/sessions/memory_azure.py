@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from tests.unit.sessions.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import SnapshotUniqueId
 from vmbackup_operator.naming import (
     APPLIANCE_TAG,
     ArmId,
@@ -145,6 +146,7 @@ class MemorySnapshots(ports.Snapshots):
             id=wanted.id,
             source_disk_id=disk.id,
             source_unique_id=disk.unique_id,
+            unique_id=SnapshotUniqueId(f"{disk.unique_id}-{self.azure.number()}"),
             size_bytes=disk.size_bytes,
             created_at=self.azure.clock.now(),
             tags=dict(wanted.tags),

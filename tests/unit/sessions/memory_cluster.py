@@ -11,7 +11,7 @@ from typing_extensions import override
 from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION, Refused
 from tests.unit.sessions.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId
+from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId, SnapshotUniqueId
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositorySpec,
@@ -151,7 +151,7 @@ class MemoryPoints(ports.RecoveryPoints):
 
     def __init__(self) -> None:
         self.points: dict[RunId, PointWanted] = {}
-        self.commits: dict[ChainId, list[tuple[RunId, str]]] = {}
+        self.commits: dict[ChainId, list[tuple[RunId, SnapshotUniqueId, str]]] = {}
         self.meets: Callable[[str], None] = lambda _what: None
 
     @override
@@ -180,8 +180,9 @@ class MemoryPoints(ports.RecoveryPoints):
     async def record(self, repository: BackupRepository, point: PointWanted) -> None:
         for disk in point.disks:
             committed = self.commits.get(disk.chain_id, [])
-            if committed[disk.slot - 1 :][:1] != [(point.run_id, disk.commit_digest)]:
-                raise Refused(f"slot {disk.slot} of {disk.name} is no commit of {point.run_id}")
+            made = (point.run_id, disk.snapshot_unique_id, disk.commit_digest)
+            if committed[disk.slot - 1 :][:1] != [made]:
+                raise Refused(f"slot {disk.slot} of {disk.name} is no commit of {made}")
         if self.points.get(point.run_id, point) != point:
             raise Refused(f"another point of run {point.run_id} exists")
         self.meets("before the point")

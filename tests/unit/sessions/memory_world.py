@@ -300,14 +300,15 @@ class World:
     def _commit(self, job: BackupJob, position: int) -> DiskDone:
         disk = job.disks[position]
         commits = self.points.commits.setdefault(disk.chain_id, [])
-        mine = [number for number, (run, _) in enumerate(commits) if run == job.run_id]
+        moment = (job.run_id, disk.snapshot_unique_id)
+        mine = [number for number, commit in enumerate(commits) if commit[:2] == moment]
         if not mine:
-            commits.append((job.run_id, f"digest-{len(commits)}-{job.run_id}"))
+            commits.append((*moment, f"digest-{len(commits)}-{job.run_id}"))
             mine = [len(commits) - 1]
         return DiskDone(
             disk_id=disk.disk_id,
             slot=CommitSlot(mine[0] + 1),
-            commit_digest=commits[mine[0]][1],
+            commit_digest=commits[mine[0]][2],
             kind="full",
             read_bytes=disk.size_bytes,
             stored_bytes=disk.size_bytes // 4,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.sessions.memory_azure import APPLIANCE, HOME, account
 from tests.unit.sessions.memory_world import KEY, RING, Killed, World, session_of
-from vmbackup_core.ids import JobId, RunId, WorkerId
+from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
     Event,
@@ -21,7 +21,8 @@ from vmbackup_core.protocol import (
     write_message,
 )
 from vmbackup_operator.model.session_findings import SessionWorker
-from vmbackup_operator.naming import events_queue, job_id
+from vmbackup_operator.naming import events_queue
+from vmbackup_operator.sessions.findings import backup_job
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def worker(world: World) -> SessionWorker:
 
 
 def job(world: World) -> JobId:
-    return job_id(world.status().run_id or RunId(""), "backup")
+    return backup_job(world.sessions.stored[KEY])
 
 
 def say(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.unit.sessions.memory_world import RING, World, session_of
+from tests.unit.sessions.memory_world import KEY, RING, World, session_of
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import WorkerId
 from vmbackup_core.protocol import (
@@ -20,8 +20,8 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import SessionWorker
-from vmbackup_operator.naming import job_id
 from vmbackup_operator.sessions import intake
+from vmbackup_operator.sessions.findings import backup_job
 from vmbackup_operator.sessions.seen import Received
 
 
@@ -51,9 +51,7 @@ def beat(world: World, name: WorkerId, sequence: int) -> None:
 
 
 def progress(world: World, sequence: int) -> None:
-    run_id, name = world.status().run_id, worker(world).id
-    assert run_id is not None
-    job = job_id(run_id, "backup")
+    name, job = worker(world).id, backup_job(world.sessions.stored[KEY])
     header = Header("event", name, job, sequence)
     event = Progress(job, 1000, 500, 250)
     world.say_text(seal(worker_key(RING.active.secret, name), header, write_message(event)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.sessions.memory_azure import AWAY, SUBSCRIPTION
 from tests.unit.sessions.turned_clock import TurnedClock
-from vmbackup_core.ids import DiskUniqueId, WorkerId
+from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId, WorkerId
 from vmbackup_operator.model.backup_session import (
     BackupSession,
     BackupSessionSpec,
@@ -147,6 +147,7 @@ def test_exports_of_other_sessions_and_leftovers_count_once_and_own_ones_do_not(
         id=ArmId("/left"),
         source_disk_id=ArmId("/disk"),
         source_unique_id=DiskUniqueId("u"),
+        unique_id=SnapshotUniqueId("s"),
         size_bytes=1,
         created_at=TurnedClock().now(),
         tags={},

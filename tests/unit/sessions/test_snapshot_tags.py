@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_operator.naming import ArmId, arm_id
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
@@ -54,6 +54,7 @@ def seen_of(facts: MemberFacts) -> SnapshotSeen:
         id=snapshot_id,
         source_disk_id=facts.disk_id,
         source_unique_id=facts.disk_unique_id,
+        unique_id=SnapshotUniqueId("s"),
         size_bytes=2**30,
         created_at=datetime(2026, 11, 22, tzinfo=UTC),
         tags={"owner": "somebody", **seal_tags(NEW, snapshot_id, facts)},

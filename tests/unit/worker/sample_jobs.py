@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmbackup_core.ids import ChainId, DiskUniqueId, JobId, RunId, WorkerId
+from vmbackup_core.ids import ChainId, DiskUniqueId, JobId, RunId, SnapshotUniqueId, WorkerId
 from vmbackup_core.protocol import BackupJob, DiskToBackUp, RepositoryAccess, worker_key
 from vmbackup_worker.settings import Rhythm, Settings
 
@@ -33,6 +33,7 @@ def job(job_id: str = "r-backup", sas: str = "first") -> BackupJob:
         size_bytes=2**20,
         unique_id=DiskUniqueId("u"),
         snapshot_id="snapshot-1",
+        snapshot_unique_id=SnapshotUniqueId("s"),
         snapshot_url=f"https://md-1.blob.storage.azure.net/x/y?sig={sas}",
         chain_id=ChainId("c" * 32),
         chain_keys="k",

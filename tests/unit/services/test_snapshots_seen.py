@@ -1,0 +1,40 @@
+"""What is read out of Azure's answer about a snapshot."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmbackup_operator.environments.bodies import Body, Json
+from vmbackup_operator.services.snapshots import snapshot_seen
+
+ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/snapshots/vmb-os"
+
+
+def answer(**properties: Json) -> Body:
+    whole: Body = {
+        "provisioningState": "Succeeded",
+        "completionPercent": 100.0,
+        "diskSizeBytes": 2**30,
+        "timeCreated": "2026-11-22T20:00:00.1234567+00:00",
+        "uniqueId": "6F9619FF-8B86-D011-B42D-00C04FC964FF",
+    }
+    return {"id": ID, "properties": {**whole, **properties}}
+
+
+@pytest.mark.parametrize(
+    ("properties", "told_by"),
+    [
+        pytest.param({}, "6f9619ff-8b86-d011-b42d-00c04fc964ff", id="its unique id"),
+        pytest.param(
+            {"uniqueId": ""}, "2026-11-22T20:00:00.123457+00:00", id="else its time of creation"
+        ),
+    ],
+)
+def test_a_snapshot_is_told_from_a_later_one_under_its_id(properties: Body, told_by: str) -> None:
+    seen = snapshot_seen(answer(**properties))
+
+    assert (seen.unique_id, seen.ready) == (told_by, True)
+
+
+def test_a_snapshot_that_nothing_tells_from_another_is_not_ready() -> None:
+    assert not snapshot_seen(answer(uniqueId="", timeCreated=None)).ready
