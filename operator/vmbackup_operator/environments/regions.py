@@ -164,7 +164,8 @@ class Regions:
         outcome = whole(lines)
         if not isinstance(outcome, Done):
             return Report(outcome, lines)
-        del self._buildings[_key(environment)]
+        # An equal region asked for with other accounts may have come up first.
+        self._buildings.pop(_key(environment), None)
         account = building.confirmed[plan.place.account_id]
         ready = _environment(self._settings, environment, plan, account)
         return Report(outcome, lines, ready)

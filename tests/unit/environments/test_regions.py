@@ -63,6 +63,21 @@ async def test_nothing_is_asked_for_twice_while_it_is_under_way(appliance: Appli
     assert len(asked) == len(set(asked))
 
 
+async def test_a_region_that_is_asked_for_with_and_without_accounts_comes_up_for_both(
+    appliance: Appliance,
+) -> None:
+    await appliance.ready("westeurope", REPOSITORY)
+
+    reports = await asyncio.gather(
+        *(
+            appliance.regions.ensure(SUBSCRIPTION, "westeurope", accounts)
+            for accounts in ((), (REPOSITORY,))
+        )
+    )
+
+    assert [type(report.outcome) for report in reports] == [Done, Done]
+
+
 async def test_what_stands_is_looked_at_once_while_a_region_comes_up(appliance: Appliance) -> None:
     appliance.arm.slow = {"StorageAccount"}
     await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
