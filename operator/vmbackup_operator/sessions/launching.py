@@ -250,8 +250,7 @@ async def _heard(ground: Ground, session: BackupSession, region: RegionSeen) -> 
     name = launch_command(run_of(session), worker.attempt)
     command = await ground.commands.find(ArmId(worker.vm_id), name)
     if command is None:
-        # Not sent yet, or Azure took it and gave it up: sent again, its error comes to light.
-        return Taken(status, await _launched(ground, session, region))
+        return await _sent_again(ground, session, region)
     if heard is not None and heard >= launched:
         return Taken(status, Done(f"worker {worker.id} runs"))
     if command.state == "failed":
@@ -266,6 +265,22 @@ async def _heard(ground: Ground, session: BackupSession, region: RegionSeen) -> 
         )
         return Taken(status, TryAgain("WorkerSilent", message.strip(), abandons_worker=True))
     return Taken(status, Waiting(ground.pacing.look_again_s, f"worker {worker.id} has not spoken"))
+
+
+async def _sent_again(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+    """Send the command that was not sent yet, or that Azure took and gave up: its error tells why.
+
+    A VM that has gone since it was launched gets no second life under its id.
+    """
+    worker, status = worker_of(session), session.status
+    seen = await ground.workers.find(ArmId(worker.vm_id))
+    if seen is not None and seen.state == "running":
+        return Taken(status, await _launched(ground, session, region))
+    if seen is None and worker.id == worker_id(run_of(session), worker.attempt):
+        message = f"worker {worker.id} has gone before its agent spoke"
+        return Taken(status, TryAgain("WorkerLost", message, abandons_worker=True))
+    unlaunched = replace(status, worker=replace(worker, launched_at=None))
+    return Taken(unlaunched, Waiting(0, f"worker {worker.id} runs no more"))
 
 
 def status_home(session: BackupSession) -> str:

@@ -121,3 +121,33 @@ async def test_a_quota_that_is_used_up_is_waited_for_by_another_attempt(
     (error,) = world.status().errors
     assert (world.status().outcome, world.status().attempt) == ("Succeeded", 2)
     assert (error.reason, error.message) == ("OperationNotAllowed", told)
+
+
+async def test_a_worker_that_goes_before_its_agent_spoke_is_replaced(world: World) -> None:
+    await world.run_until("EnvironmentReady")
+    while not world.azure.command_states:
+        await world.look()
+        world.clock.turn(5)
+    first = worker(world)
+    await world.ground.workers.delete(ArmId(first.vm_id))
+
+    await world.run()
+
+    assert world.status().outcome == "Succeeded"
+    assert [error.reason for error in world.status().errors] == ["WorkerLost"]
+    assert worker(world).id != first.id
+    assert world.azure.asked[f"worker {first.vm_id}"] == 1
+
+
+async def test_a_worker_that_is_stopped_before_its_agent_spoke_is_started_again(
+    world: World,
+) -> None:
+    await world.run_until("EnvironmentReady")
+    while world.status().worker is None or worker(world).launched_at is None:
+        await world.look()
+        world.clock.turn(5)
+    await world.ground.workers.deallocate(ArmId(worker(world).vm_id))
+
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
