@@ -15,11 +15,13 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp, Done
 from vmbackup_core.repository import (
+    Chain,
     ChainKeys,
     ChainParameters,
     CommittedDisk,
     Progress,
     back_up_disk,
+    find_committed,
     open_chain,
 )
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
@@ -47,9 +49,10 @@ def container_store(url: str) -> Store:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A disk whose allocated extents are known."""
+    """A disk that is to be read, and whose allocated extents are known."""
 
     disk: DiskToBackUp
+    chain: Chain
     export: Export
     table: ExtentTable
 
@@ -103,7 +106,7 @@ class Backup(Work):
         finally:
             self._pool.clear()
 
-    def _all(self, prepared: list[_Prepared]) -> list[DiskDone]:
+    def _all(self, prepared: list[_Prepared | DiskDone]) -> list[DiskDone]:
         """Return what became of every disk, in order; the first failure ends the others."""
         with ThreadPoolExecutor(self._disks_at_once, thread_name_prefix="disk") as pool:
             futures = [pool.submit(self._back_up_or_stop, one) for one in prepared]
@@ -113,7 +116,9 @@ class Backup(Work):
             raise error
         return [future.result() for future in futures]
 
-    def _back_up_or_stop(self, prepared: _Prepared) -> DiskDone:
+    def _back_up_or_stop(self, prepared: _Prepared | DiskDone) -> DiskDone:
+        if isinstance(prepared, DiskDone):
+            return prepared
         try:
             return self._of_disk(prepared.disk, lambda _disk: self._back_up(prepared))
         except BaseException:
@@ -129,17 +134,22 @@ class Backup(Work):
         except Exception as error:
             raise DiskFailure(disk.disk_id, error) from error
 
-    def _prepare(self, disk: DiskToBackUp) -> _Prepared:
+    def _prepare(self, disk: DiskToBackUp) -> _Prepared | DiskDone:
+        """Return what is to be read; of a disk that is committed, that: its export may be gone."""
         if disk.previous is not None:
             detail = f"{disk.name}: this agent reads whole disks only, not changes since a slot"
             raise PermanentError(detail, reason="IncrementalNotSupported")
+        chain = self._chain(disk)
+        committed = find_committed(chain, self._job.run_id, disk.snapshot_unique_id)
+        if committed is not None:
+            return _done(disk, committed, committed.read_bytes, 0)
         url = self._urls[disk.disk_id]
         export = Export(
             disk.name, url, disk.size_bytes, self._pool, self._stop, renewal_s=self._renewal_s
         )
         table = export.allocated()
         self._meter.expect(disk.disk_id, table.total_bytes)
-        return _Prepared(disk, export, table)
+        return _Prepared(disk, chain, export, table)
 
     def _back_up(self, prepared: _Prepared) -> DiskDone:
         disk, began = prepared.disk, time.monotonic()
@@ -148,30 +158,31 @@ class Backup(Work):
             committed = self._commit(prepared)
         finally:
             self._meter.end(disk.disk_id)
-        # What an earlier attempt has committed is not read again.
+        # What another session of the run has committed meanwhile is not read.
         self._meter.expect(disk.disk_id, self._meter.bytes_read_of(disk.disk_id))
         return _done(disk, committed, prepared.table.total_bytes, time.monotonic() - began)
 
-    def _commit(self, prepared: _Prepared) -> CommittedDisk:
-        disk, meter, run_id = prepared.disk, self._meter, self._job.run_id
-        store = RenewableStore(self._container, self._stop, renewal_s=self._renewal_s)
-        chain = open_chain(
-            store,
+    def _chain(self, disk: DiskToBackUp) -> Chain:
+        return open_chain(
+            RenewableStore(self._container, self._stop, renewal_s=self._renewal_s),
             disk.chain_id,
             ChainKeys.parse(disk.chain_keys),
             parameters=ChainParameters(block_bytes=disk.block_bytes),
-            run_id=run_id,
+            run_id=self._job.run_id,
         )
+
+    def _commit(self, prepared: _Prepared) -> CommittedDisk:
+        disk, meter = prepared.disk, self._meter
 
         def told(progress: Progress) -> None:
             meter.set_stored(disk.disk_id, progress.stored_bytes)
 
         return back_up_disk(
-            chain,
+            prepared.chain,
             DiskReader(
                 prepared.export, prepared.table, lambda n: meter.count_read(disk.disk_id, n)
             ),
-            run_id=run_id,
+            run_id=self._job.run_id,
             snapshot=disk.snapshot_unique_id,
             disk_bytes=disk.size_bytes,
             extents=prepared.table,

@@ -76,6 +76,27 @@ def test_what_was_committed_is_neither_read_again_nor_counted_as_owed(case: Case
     assert case.meter.reading().bytes_to_read == 0
 
 
+def test_what_was_committed_is_answered_for_after_its_export_has_ended(case: Case) -> None:
+    asked = case.job()
+    first = case.run(asked)
+    case.host.sas = "sig=another"
+    case.meter = Meter()
+
+    (again,) = case.run(asked).disks
+
+    assert (again.slot, again.commit_digest) == (1, first.disks[0].commit_digest)
+    # Whole blocks: which bytes of them were allocated only the export could say.
+    assert again.allocated_bytes == again.read_bytes >= first.disks[0].read_bytes
+    assert case.meter.reading() == Reading(0, 0, 0, None)
+
+
+def test_another_snapshot_under_the_same_id_is_read_again(case: Case) -> None:
+    case.run(case.job())
+    (disk,) = case.run(case.job(snapshot_unique_id="another")).disks
+
+    assert (disk.slot, disk.blocks_new) == (2, 0)
+
+
 def test_a_second_run_stores_no_block_again(case: Case) -> None:
     case.run(case.job())
     (disk,) = case.run(msgspec.structs.replace(case.job(), run_id="b" * 32)).disks
