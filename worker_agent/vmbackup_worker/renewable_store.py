@@ -8,22 +8,10 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from vmbackup_core.errors import PermanentError
-from vmbackup_core.stores.port import AlreadyStored, Buffer, Store, StoredObject
+from vmbackup_core.stores.port import AlreadyStored, Buffer, CredentialsRefused, Store, StoredObject
 from vmbackup_worker.access import AccessRefused, Renewable, Stopped
 
 T = TypeVar("T")
-
-#: What Azure calls a SAS that has expired, was revoked or lacks the right.
-_REFUSALS = frozenset(
-    {
-        "AuthenticationFailed",
-        "AuthorizationFailure",
-        "AuthorizationPermissionMismatch",
-        "NoAuthenticationInformation",
-        "InvalidAuthenticationInfo",
-    }
-)
 
 
 class RenewableStore(Store):
@@ -76,9 +64,7 @@ class RenewableStore(Store):
             generation, store = self._current.current()
             try:
                 return ask(store)
-            except PermanentError as error:
-                if error.reason not in _REFUSALS:
-                    raise
+            except CredentialsRefused as error:
                 if not self._current.wait_for_newer(generation, self._renewal_s, self._stop):
                     detail = f"repository refused the worker: {error}, no fresh SAS came"
                     raise AccessRefused(detail) from None

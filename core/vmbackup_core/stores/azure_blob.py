@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError
 from azure.storage.blob import ContainerClient
 from typing_extensions import override
 
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.azure_errors import code_of, status_of, translated
 from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import (
@@ -94,7 +94,7 @@ class AzureBlobStore(Store):
         checked_name(name)
         return self._asked(
             f"reading {name}",
-            lambda: self._client.download_blob(name).readall(),
+            lambda: self._downloaded(name),
             missing=NotStored(name),
         )
 
@@ -104,7 +104,7 @@ class AzureBlobStore(Store):
         try:
             return self._asked(
                 f"reading {name}",
-                lambda: self._client.download_blob(name, offset=offset, length=length).readall(),
+                lambda: self._downloaded(name, offset, length),
                 missing=NotStored(name),
             )
         except PermanentError as error:
@@ -147,6 +147,14 @@ class AzureBlobStore(Store):
             return found, following
 
         return self._asked(f"listing {prefix or 'everything'}", ask)
+
+    def _downloaded(self, name: str, offset: int | None = None, length: int | None = None) -> bytes:
+        try:
+            return self._client.download_blob(name, offset=offset, length=length).readall()
+        except ValueError as error:  # the SDK's for an answer without its Content-Range
+            raise TransientError(
+                f"reading {name} in {self._where}: the answer is no range of it"
+            ) from error
 
     def _put_once(self, name: str, content: bytes) -> None:
         try:

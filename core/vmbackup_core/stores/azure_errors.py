@@ -12,8 +12,12 @@ from azure.core.exceptions import (
 )
 
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.stores.port import CredentialsRefused
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
+_NOT_LET_IN = frozenset({401, 403})
+#: What Azure says where a SAS that may only create is used on a name that is taken.
+_OVERWRITE = "UnauthorizedBlobOverwrite"
 _NETWORK = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
 
 
@@ -29,7 +33,10 @@ def translated(doing: str, error: AzureError) -> TransientError | PermanentError
     said = f"status {status} {code}".rstrip()
     if status in _PASSING:
         return TransientError(f"{doing}: {said}", retry_after_s=_retry_after_s(error))
-    return PermanentError(f"{doing}: {said}", reason=code or "StoreRefused")
+    refused: type[PermanentError] = PermanentError
+    if status in _NOT_LET_IN and code != _OVERWRITE:
+        refused = CredentialsRefused
+    return refused(f"{doing}: {said}", reason=code or "StoreRefused")
 
 
 def status_of(error: AzureError) -> int | None:

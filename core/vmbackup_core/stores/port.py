@@ -28,6 +28,14 @@ def checked_name(name: str) -> str:
     return name
 
 
+class CredentialsRefused(PermanentError):
+    """The store does not let the caller in: expired, revoked, or lacking the right.
+
+    The same call with other credentials may succeed. That an object is never overwritten is not
+    this: whoever asks is refused it.
+    """
+
+
 class AlreadyStored(PermanentError):
     """An object of that name is there; what it holds is for the caller to look at."""
 

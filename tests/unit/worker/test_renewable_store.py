@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import AlreadyStored, Buffer, Store
-from vmbackup_worker.access import Renewable
+from vmbackup_core.stores.port import AlreadyStored, Buffer, CredentialsRefused, Store
+from vmbackup_worker.access import AccessRefused, Renewable
 from vmbackup_worker.renewable_store import RenewableStore
 
 
@@ -28,7 +28,7 @@ class ExpiringStore(MemoryStore):
             if self._stored is not None:
                 super().put_new(name, self._stored)
             self.put.set()
-            raise PermanentError("status 403", reason="AuthenticationFailed")
+            raise CredentialsRefused("status 403", reason="AuthenticationFailed")
         super().put_new(name, data)
 
 
@@ -69,3 +69,32 @@ def test_a_put_that_was_never_stored_is_stored_with_the_fresh_sas() -> None:
 def test_another_object_under_the_name_is_not_taken_for_ones_own() -> None:
     with pytest.raises(AlreadyStored):
         put_through_a_renewal(b"another's")
+
+
+class Refusing(MemoryStore):
+    """Refuses every read in its own way."""
+
+    def __init__(self, error: PermanentError) -> None:
+        super().__init__()
+        self._error = error
+
+    @override
+    def get(self, name: str) -> bytes:
+        raise self._error
+
+
+def refusing(error: PermanentError) -> RenewableStore:
+    return RenewableStore(Renewable[Store](Refusing(error)), threading.Event(), renewal_s=0.01)
+
+
+def test_credentials_that_are_not_renewed_in_time_are_refused_whatever_the_code() -> None:
+    with pytest.raises(AccessRefused, match="no fresh SAS came"):
+        refusing(CredentialsRefused("status 403", reason="AWordOfNextYear")).get("p/1")
+
+
+def test_a_refusal_that_no_credentials_change_is_told_as_it_is() -> None:
+    error = PermanentError("status 403", reason="UnauthorizedBlobOverwrite")
+
+    with pytest.raises(PermanentError) as refused:
+        refusing(error).get("p/1")
+    assert refused.value is error
