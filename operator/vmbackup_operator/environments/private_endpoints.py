@@ -80,11 +80,17 @@ def _judge_connection(endpoint_id: str, connection: Body) -> Outcome:
             message = f"{named} waits for approval by the owner of {target}"
             return Waiting(_APPROVAL_S, message, reason="ApprovalPending")
         case "rejected":
-            return Failed("EndpointRejected", f"{named} was rejected by the owner of {target}")
+            message = f"{named} was rejected by the owner of {target}"
+            return Failed("EndpointRejected", f"{message}: {_again(endpoint_id)}")
         case "disconnected":
-            return Failed("EndpointDisconnected", f"{named} is disconnected: delete {endpoint_id}")
+            message = f"{named} is disconnected"
+            return Failed("EndpointDisconnected", f"{message}: {_again(endpoint_id)}")
         case _:
             return Waiting(LOOK_AGAIN_S, f"{named} is {state or 'not known yet'}")
+
+
+def _again(endpoint_id: str) -> str:
+    return f"delete {endpoint_id}; it is made again"
 
 
 SERVICE = Service("PrivateEndpoint", "PrivateEndpointsReady", desired, compare, judge)

@@ -150,7 +150,8 @@ class Walk:
 
 def _there(kind: Kind, resource_id: ArmId, found: Body | None) -> Body:
     if found is None:
-        raise PermanentError(f"{resource_id} does not exist", reason=f"{kind}NotFound")
+        message = f"{resource_id} does not exist: create it, or correct what names it"
+        raise PermanentError(message, reason=f"{kind}NotFound")
     return found
 
 

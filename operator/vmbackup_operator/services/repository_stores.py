@@ -13,7 +13,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.port import Store
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.services.credentials import ca_file
 from vmbackup_operator.sessions.seen import account_of
 
@@ -44,9 +44,10 @@ class RepositoryStores:
         try:
             return await loop.run_in_executor(self._executor, work, store)
         except PermanentError as error:
-            if not error.reason.startswith(_NOT_YOU):
+            explained = _explained(repository, error)
+            if explained is None:
                 raise
-            raise PermanentError(str(error), reason="NotAuthorized") from error
+            raise explained from error
 
     def close(self) -> None:
         """Let the threads end; what they are at is not waited for."""
@@ -59,3 +60,15 @@ class RepositoryStores:
             client = container_client(url, self._credential, ca_file=ca_file())
             self._stores[url] = AzureBlobStore(client)
         return self._stores[url]
+
+
+def _explained(repository: BackupRepository, error: PermanentError) -> PermanentError | None:
+    """Return *error* in words that the repository's user can act on, or None where it has them."""
+    account = name_of(ArmId(repository.spec.storage_account_id))
+    if error.reason == "ContainerNotFound":
+        message = f"account {account} has no container {repository.spec.container}: create it"
+        return PermanentError(message, reason=error.reason)
+    if error.reason.startswith(_NOT_YOU):
+        message = f"account {account} refuses the operator's identity, or where it comes from"
+        return PermanentError(f"{message}: {error}", reason="NotAuthorized")
+    return None

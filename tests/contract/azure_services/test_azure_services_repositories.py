@@ -99,7 +99,7 @@ async def test_another_key_is_refused_with_both_fingerprints(opening: OpenReposi
 
 
 async def test_a_container_that_is_not_there_is_said_so(opening: OpenRepositories) -> None:
-    with pytest.raises(PermanentError) as refused:
+    with pytest.raises(PermanentError, match="no container nowhere: create it") as refused:
         await opening.open_or_begin(repository("nowhere"), RepositoryKey(KEY.secret))
 
     assert refused.value.reason == "ContainerNotFound"
