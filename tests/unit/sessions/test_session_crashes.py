@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.sessions.memory_world import KEY, Killed, World, session_of
 from vmbackup_core.ids import RunId
+from vmbackup_operator.naming import ArmId
 
 
 class Killer:
@@ -92,3 +93,25 @@ async def test_killed_again_and_again_the_session_still_ends(every: int) -> None
 
     assert world.status().outcome == "Succeeded"
     assert world.azure.sas == {}
+
+
+async def test_a_last_step_is_not_given_up_for_the_time_in_which_no_operator_ran(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.run_until("RecoveryPointStored")
+    await world.look()
+    assert world.condition("AccessRevoked").status == "False"
+    world.clock.turn(3600)
+    world.start()
+    slow = dict.fromkeys(world.azure.snapshots, 2)
+    revoke = world.ground.snapshots.revoke
+
+    async def slowly(snapshot: ArmId) -> bool:
+        slow[snapshot.lower()] -= 1
+        return slow[snapshot.lower()] <= 0 and await revoke(snapshot)
+
+    monkeypatch.setattr(world.ground.snapshots, "revoke", slowly)
+
+    await world.run()
+
+    assert world.condition("AccessRevoked").status == "True"

@@ -10,7 +10,6 @@ from tests.unit.sessions.memory_azure import AWAY
 from tests.unit.sessions.memory_world import KEY, Behaviour, World, session_of
 from vmbackup_core.protocol import BackupJob, Failed
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
-from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.ground import Pacing
 
 
@@ -389,25 +388,3 @@ async def test_the_finalizer_is_there_while_anything_is(world: World) -> None:
         world.clock.turn(5)
         if world.azure.sas:
             assert FINALIZER in world.sessions.stored[key].metadata.finalizers
-
-
-async def test_a_last_step_is_not_given_up_for_the_time_in_which_no_operator_ran(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await world.run_until("RecoveryPointStored")
-    await world.look()
-    assert world.condition("AccessRevoked").status == "False"
-    world.clock.turn(3600)
-    world.start()
-    slow = dict.fromkeys(world.azure.snapshots, 2)
-    revoke = world.ground.snapshots.revoke
-
-    async def slowly(snapshot: ArmId) -> bool:
-        slow[snapshot.lower()] -= 1
-        return slow[snapshot.lower()] <= 0 and await revoke(snapshot)
-
-    monkeypatch.setattr(world.ground.snapshots, "revoke", slowly)
-
-    await world.run()
-
-    assert world.condition("AccessRevoked").status == "True"
