@@ -121,6 +121,9 @@ def _joined(tags: Mapping[str, str], parts: int, snapshot_id: ArmId) -> str:
 def _unsealed(key: ApplianceKey, head: str, snapshot_id: ArmId, text: str) -> MemberFacts:
     try:
         sealed = base64.b64decode(text, validate=True)
+        if base64.b64encode(sealed).decode("ascii") != text:
+            # The last character has bits that decode to nothing: altered is altered.
+            raise binascii.Error("not as it was encoded")
         nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         cipher = AESGCM(key.for_purpose(_PURPOSE))
         plain = cipher.decrypt(nonce, ciphertext, _associated(head, snapshot_id))

@@ -105,6 +105,20 @@ def test_one_altered_character_anywhere_is_refused(data: st.DataObject) -> None:
         open_tags(RING, seen.id, {**seen.tags, name: altered})
 
 
+@pytest.mark.parametrize("unique", ["d", "di", "dis"], ids=["one", "two", "three"])
+def test_bits_that_decode_to_nothing_are_noticed_when_altered(unique: str) -> None:
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    facts = msgspec.structs.replace(facts_of(0), disk_unique_id=DiskUniqueId(unique))
+    snapshot_id = resource("snapshots", "vmb-1")
+    tags = seal_tags(NEW, snapshot_id, facts)
+    last = max(name for name in tags if name != SEALED_TAG)
+    text = tags[last].rstrip("=")
+    altered = text[:-1] + digits[digits.index(text[-1]) ^ 1] + "=" * (len(tags[last]) - len(text))
+
+    with pytest.raises(TagsNotGenuine):
+        open_tags(RING, snapshot_id, {**tags, last: altered})
+
+
 def test_every_missing_tag_is_noticed() -> None:
     seen = seen_of(facts_of(0))
     for name in [name for name in seen.tags if name.startswith(SEALED_TAG)]:
