@@ -26,13 +26,23 @@ STATES = {
     "_said": 4,
     "tell": 2,
     "failure": 2,
+    "as_ready": 1,
+    "as_reconciling": 0,
+    "as_stalled": 0,
 }
 Meanings = dict[str, list[ast.expr]]
 
 
-def reasons_in(folder: Path) -> dict[str, str]:
-    """Return each reason that the modules under *folder* can set, and a module that sets it."""
-    modules = {path: ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))}
+def reasons_in(folder: Path, *, without: str = "") -> dict[str, str]:
+    """Return each reason that the modules under *folder* can set, and a module that sets it.
+
+    The folder called *without* is left out.
+    """
+    modules = {
+        path: ast.parse(path.read_text())
+        for path in sorted(folder.rglob("*.py"))
+        if without not in path.relative_to(folder).parts
+    }
     constants: Meanings = defaultdict(list)
     for tree in modules.values():
         _gather(tree.body, constants)

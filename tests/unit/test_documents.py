@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reasons import reasons_in
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
     "charts",
@@ -26,6 +28,9 @@ WRITTEN = {".md", ".py", ".sh", ".yaml", ".json"}
 #: Words that say "later"; written apart here, so that this module does not say them.
 UNFINISHED = re.compile("|".join((r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bXX" + r"X\b")))
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+ANCHOR = re.compile(r"\]\(([^)#:]*)#([^)]+)\)")
+SOURCES = ("core/vmbackup_core", "operator/vmbackup_operator", "worker_agent/vmbackup_worker")
 EXAMPLE = re.compile(r"\bexamples/[\w./-]*\w")
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
 
@@ -45,6 +50,38 @@ documents = pytest.mark.parametrize(
 )
 
 
+def anchors(path: Path) -> set[str]:
+    """Return what links into *path* may name, as GitHub makes it of headings."""
+    kept = (
+        re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(path.read_text())
+    )
+    return {heading.strip().replace(" ", "-") for heading in kept}
+
+
+def explained() -> set[str]:
+    """Return the reasons that docs/operations.md explains: in its tables, or as no trouble."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    text = text[text.index("## When something is wrong") :]
+    harmless = text[text.index("These are no trouble") : text.index("### ")]
+    words = re.findall(r"`([A-Z]\w+)`", harmless)
+    for line in text.splitlines():
+        if line.startswith("| ") and not line.startswith("| reason "):
+            words += re.findall(r"\b[A-Z]\w+", line.split("|")[1])
+    return set(words)
+
+
+def test_every_reason_is_explained_and_none_that_nobody_gives() -> None:
+    given: set[str] = set()
+    for source in SOURCES:
+        # The command line says its own in a sentence, and ends.
+        given |= set(reasons_in(ROOT / source, without="cli"))
+
+    told = explained()
+    passed_on = {reason for reason in told if reason.endswith("NotFound")}  # some are Azure's words
+    assert sorted(given - told) == []
+    assert sorted(told - given - passed_on) == []
+
+
 def test_nothing_is_left_for_later() -> None:
     left = [str(path.relative_to(ROOT)) for path in texts() if UNFINISHED.search(path.read_text())]
 
@@ -55,6 +92,17 @@ def test_nothing_is_left_for_later() -> None:
 def test_links_lead_somewhere(path: Path) -> None:
     broken = [
         link for link in LINK.findall(path.read_text()) if not (path.parent / link.strip()).exists()
+    ]
+
+    assert not broken
+
+
+@documents
+def test_links_into_a_document_name_one_of_its_headings(path: Path) -> None:
+    broken = [
+        f"{file}#{anchor}"
+        for file, anchor in ANCHOR.findall(path.read_text())
+        if anchor not in anchors(path.parent / file if file else path)
     ]
 
     assert not broken
