@@ -31,6 +31,8 @@ WORKER_TAG = "vmbackup-worker-id"
 _RUN_DIGITS = 20
 # 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
 _POLICY_CHARACTERS = 36
+# What a label's value may hold.
+_LABEL_CHARACTERS = 63
 
 
 def digest(*parts: str) -> bytes:
@@ -133,6 +135,11 @@ def session_name_of_slot(policy: str, vm_id: ArmId, slot: datetime) -> str:
 def session_name_of_trigger(policy: str, vm_id: ArmId, token: str) -> str:
     """Return what the session that the annotation's *token* asked for is called."""
     return f"{_session_stem(policy, vm_id)}-t{_letters(8, 'trigger', token)}"
+
+
+def policy_label(policy: str) -> str:
+    """Return the value of the label by which a policy's sessions and recovery points are found."""
+    return policy[:_LABEL_CHARACTERS].rstrip("-.")
 
 
 def _session_stem(policy: str, vm_id: ArmId) -> str:

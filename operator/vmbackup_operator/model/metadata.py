@@ -24,6 +24,9 @@ FINALIZER: Final = "vmbackup.dev/undo"
 #: On sessions and recovery points: the policy that asked for them (there are no ownerReferences).
 POLICY_LABEL: Final = "vmbackup.dev/policy"
 
+#: On a policy's sessions: the generation of the policy that they were made from.
+POLICY_GENERATION_ANNOTATION: Final = "vmbackup.dev/policy-generation"
+
 #: On everything the operator creates: which appliance it was.
 APPLIANCE_LABEL: Final = "vmbackup.dev/appliance"
 

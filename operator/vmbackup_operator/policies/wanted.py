@@ -12,20 +12,19 @@ from vmbackup_operator.model.backup_session import BackupSession, BackupSessionS
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
     EXCLUDE_FROM_CLUSTER_BACKUP,
+    POLICY_GENERATION_ANNOTATION,
     POLICY_LABEL,
     Metadata,
 )
 from vmbackup_operator.model.references import LocalReference, ObjectReference
 from vmbackup_operator.naming import (
     ArmId,
+    policy_label,
     same_id,
     session_name_of_slot,
     session_name_of_trigger,
 )
 from vmbackup_operator.policies.schedule import jitter_of
-
-#: What a label's value may hold; a policy's name may be longer, its label is then cut.
-_LABEL_CHARACTERS = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,6 @@ class Occasion:
         return f"trigger {self.token}"
 
 
-def policy_label(policy: str) -> str:
-    """Return the value of the label by which a policy's sessions are found."""
-    return policy[:_LABEL_CHARACTERS].rstrip("-.")
-
-
 def wanted_session(
     policy: BackupPolicy, vm_id: ArmId, occasion: Occasion, appliance_id: str
 ) -> BackupSession:
@@ -61,6 +55,7 @@ def wanted_session(
                 APPLIANCE_LABEL: appliance_id,
                 **EXCLUDE_FROM_CLUSTER_BACKUP,
             },
+            annotations={POLICY_GENERATION_ANNOTATION: str(metadata.generation)},
         ),
         spec=BackupSessionSpec(
             virtual_machine_id=vm_id,

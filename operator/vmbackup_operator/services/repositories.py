@@ -191,6 +191,7 @@ def _seen(point: RecoveryPoint) -> PointSeen:
         created_at=point.created_at,
         virtual_machine_id=ArmId(point.vm_id),
         virtual_machine_name=point.vm_name,
+        policy_name=point.policy_name,
         disks=tuple(
             PointDisk(
                 disk_id=ArmId(disk.disk_id),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
+from vmbackup_operator.model.metadata import POLICY_GENERATION_ANNOTATION
 from vmbackup_operator.model.session_findings import (
     DiskResult,
     Resolved,
@@ -29,6 +30,9 @@ from vmbackup_operator.sessions.seen import (
     account_of,
 )
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
+
+#: More than a generation ever has, and few enough for the schema's 64 bits.
+_GENERATION_DIGITS = 18
 
 #: What is said of a session whose recovery point was found in the repository when it began.
 ADOPTED = "the recovery point of this run exists already"
@@ -124,6 +128,12 @@ async def _repository(ground: Ground, session: BackupSession) -> BackupRepositor
     return Waiting(15, f"BackupRepository {key} is not ready yet", "RepositoryNotReady")
 
 
+def _policy_generation(session: BackupSession) -> int:
+    """Return the generation of the policy that the session was made from; 0 for a user's."""
+    said = session.metadata.annotations.get(POLICY_GENERATION_ANNOTATION, "")
+    return int(said) if said.isdecimal() and len(said) < _GENERATION_DIGITS else 0
+
+
 def _resolved(
     session: BackupSession, repository: BackupRepository, machine: VirtualMachineSeen
 ) -> Taken:
@@ -139,6 +149,7 @@ def _resolved(
     spec = repository.spec
     account = account_of(ArmId(spec.storage_account_id))
     resolved = Resolved(
+        policy_generation=_policy_generation(session),
         virtual_machine=ResolvedVirtualMachine(
             id=machine.id,
             name=machine.name,

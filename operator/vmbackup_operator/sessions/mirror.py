@@ -7,6 +7,7 @@ from vmbackup_operator.model.display import amount
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
     EXCLUDE_FROM_CLUSTER_BACKUP,
+    POLICY_LABEL,
     Metadata,
 )
 from vmbackup_operator.model.recovery_point import (
@@ -16,19 +17,20 @@ from vmbackup_operator.model.recovery_point import (
     RecoveryPointStatus,
 )
 from vmbackup_operator.model.references import ObjectReference
-from vmbackup_operator.naming import recovery_point_name
+from vmbackup_operator.naming import policy_label, recovery_point_name
 from vmbackup_operator.sessions.seen import PointSeen
 
 
 def mirror_of(point: PointSeen, repository: BackupRepository, appliance_id: str) -> RecoveryPoint:
     """Return the object, in the repository's namespace."""
+    policy = {POLICY_LABEL: policy_label(point.policy_name)} if point.policy_name else {}
     size_bytes = sum(disk.size_bytes for disk in point.disks)
     stored_bytes = sum(disk.stored_bytes for disk in point.disks)
     return RecoveryPoint(
         metadata=Metadata(
             name=recovery_point_name(point.virtual_machine_name, point.created_at, point.run_id),
             namespace=repository.metadata.namespace,
-            labels={APPLIANCE_LABEL: appliance_id, **EXCLUDE_FROM_CLUSTER_BACKUP},
+            labels={APPLIANCE_LABEL: appliance_id, **policy, **EXCLUDE_FROM_CLUSTER_BACKUP},
         ),
         spec=RecoveryPointSpec(
             repository_ref=ObjectReference(repository.metadata.name, repository.metadata.namespace),

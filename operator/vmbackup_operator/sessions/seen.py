@@ -287,3 +287,5 @@ class PointSeen:
     virtual_machine_id: ArmId
     virtual_machine_name: str
     disks: tuple[PointDisk, ...]
+    #: The policy that asked for it; empty for a session that a user wrote.
+    policy_name: str = ""

@@ -46,6 +46,8 @@ async def test_a_due_slot_makes_one_session_for_each_vm(world: PolicyWorld) -> N
     assert session.spec.slot == SLOT
     assert session.spec.repository_ref.namespace == "team"
     assert session.metadata.labels["velero.io/exclude-from-backup"] == "true"
+    generation = str(world.policy.metadata.generation)
+    assert session.metadata.annotations["vmbackup.dev/policy-generation"] == generation
 
 
 async def test_looked_at_again_nothing_is_made_and_nothing_written(world: PolicyWorld) -> None:

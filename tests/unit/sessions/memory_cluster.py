@@ -165,6 +165,7 @@ class MemoryPoints(ports.RecoveryPoints):
             virtual_machine_id=point.virtual_machine_id,
             virtual_machine_name=point.virtual_machine_name,
             disks=point.disks,
+            policy_name="" if point.policy is None else point.policy.name,
         )
 
     @override

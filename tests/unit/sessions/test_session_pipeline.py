@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.sessions.memory_azure import APPLIANCE, HOME, account
 from tests.unit.sessions.memory_world import (
@@ -15,7 +16,14 @@ from tests.unit.sessions.memory_world import (
     session_of,
 )
 from vmbackup_core.ids import RunId
-from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.model.metadata import (
+    APPLIANCE_LABEL,
+    FINALIZER,
+    POLICY_GENERATION_ANNOTATION,
+    POLICY_LABEL,
+    ObjectKey,
+)
+from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import ArmId, arm_id, events_queue
 from vmbackup_operator.sessions.steps import STEPS
 from vmbackup_operator.sessions.tags import open_tags
@@ -38,6 +46,28 @@ async def test_a_session_ends_complete_with_a_recovery_point_and_its_object(worl
     assert (mirror.spec.run_id, mirror.metadata.namespace) == (status.run_id, "team")
     assert world.condition("Complete").status == "True"
     assert all(world.condition(step.condition).status == "True" for step in STEPS)
+
+
+async def test_the_policy_is_named_by_the_recovery_point_and_its_generation_by_the_session(
+    world: World,
+) -> None:
+    made = session_of(SECOND, policy_ref=LocalReference("nightly"), trigger="now")
+    labels = {APPLIANCE_LABEL: APPLIANCE}
+    annotations = {POLICY_GENERATION_ANNOTATION: "7"}
+    metadata = replace(made.metadata, labels=labels, annotations=annotations)
+    world.sessions.put(replace(made, metadata=metadata))
+
+    await world.run(SECOND)
+
+    (mirror,) = [
+        each
+        for each in world.point_objects.stored.values()
+        if each.spec.run_id == world.status(SECOND).run_id
+    ]
+    resolved = world.status(SECOND).resolved
+    assert mirror.metadata.labels[POLICY_LABEL] == "nightly"
+    assert resolved is not None
+    assert resolved.policy_generation == 7
 
 
 async def test_the_steps_come_in_the_seeds_order(world: World) -> None:
