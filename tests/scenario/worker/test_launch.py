@@ -152,6 +152,31 @@ def test_an_image_prepared_without_settings_starts_nothing(
     assert "restart" not in worker_machine.path("/run/systemctl.log").read_text()
 
 
+#: Says of each call what it is asked for and what is installed at that moment; then does it.
+SYNC = """#!/bin/bash
+echo "$* | $(ls -A /opt/vmbackup) | $(ls /etc/systemd/system)" >> /run/sync.log
+exec /usr/bin/sync "$@"
+"""
+
+
+def test_what_is_installed_is_on_disk_before_its_name_counts(
+    bundle: Path, worker_machine: Machine
+) -> None:
+    shutil.copytree(bundle, worker_machine.path("/var/bundle"))
+    (worker_machine.folder / "bin/sync").write_text(SYNC)
+    (worker_machine.folder / "bin/sync").chmod(0o755)
+    ran = worker_machine.run("mkdir -p /etc/systemd/system; bash /var/bundle/install.sh")
+
+    assert ran.returncode == 0, ran.stderr
+    installed = read_bundle(bundle).id
+    unfinished = f".{installed}.unfinished"
+    assert worker_machine.path("/run/sync.log").read_text().splitlines() == [
+        f"-f /opt/vmbackup/{unfinished} | {unfinished} | ",
+        f"-f /opt/vmbackup /etc/vmbackup /etc/systemd/system | {installed}"
+        " | vmbackup-agent.service",
+    ]
+
+
 def test_the_agent_ends_by_itself_where_its_settings_are_wrong(
     cloud: Cloud, bundle: Path, worker_machine: Machine
 ) -> None:

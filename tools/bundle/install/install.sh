@@ -9,7 +9,7 @@ folder=$(cd "$(dirname "$0")" && pwd)
 
 # -I -S: only the interpreter's own library.
 VMBACKUP_FOLDER="$folder" python3 -I -S - <<'PYTHON'
-import base64, hashlib, json, os, shutil, sys, zipfile
+import base64, hashlib, json, os, shutil, subprocess, sys, zipfile
 
 FOLDER = os.environ["VMBACKUP_FOLDER"]
 OPT, ETC, STATE = "/opt/vmbackup", "/etc/vmbackup", "/var/lib/vmbackup"
@@ -25,6 +25,11 @@ SETTINGS = {
 def end(code, text):
     print("vmbackup install: " + text, file=sys.stderr)
     sys.exit(code)
+
+
+def on_disk(*paths):
+    """Returns when all that the file systems of *paths* were given is on their disks."""
+    subprocess.run(["sync", "-f", *paths], check=True)
 
 
 def write(path, text, mode):
@@ -70,6 +75,7 @@ if not os.path.isdir(place):
                 archive.extractall(os.path.join(aside, "site"))
         elif file["name"] == "start.py":
             shutil.copyfile(path, os.path.join(aside, "start.py"))
+    on_disk(aside)  # else a machine that loses power may find the name, and empty files under it
     os.rename(aside, place)
 
 os.makedirs(STATE, mode=0o700, exist_ok=True)
@@ -85,6 +91,7 @@ if given:
         end(1, "no %s in the environment" % ", ".join(SETTINGS[field] for field in missing))
     settings = json.dumps({**given, "bundleId": bundle["id"]}, indent=1)
     write(os.path.join(ETC, "agent.json"), settings, 0o600)
+on_disk(OPT, ETC, os.path.dirname(UNIT))  # the renames themselves, before systemd relies on them
 PYTHON
 
 systemctl daemon-reload
