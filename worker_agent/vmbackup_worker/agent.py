@@ -30,7 +30,7 @@ class Jobs(Protocol):
     """Where jobs come from."""
 
     def renew(self, url: str) -> None:
-        """Go on by the SAS of *url*."""
+        """Go on by the SAS of *url*; raise PermanentError, and change nothing, where it is none."""
 
     def receive(self) -> list[Received]:
         """Return new messages, leased; raise TransientError."""
@@ -49,7 +49,7 @@ class Events(Protocol):
     """Where events go."""
 
     def renew(self, url: str) -> None:
-        """Go on by the SAS of *url*."""
+        """Go on by the SAS of *url*; raise PermanentError, and change nothing, where it is none."""
 
     def send(self, event: Event, job_id: JobId = ...) -> None:
         """Send *event*; raise TransientError."""
@@ -130,8 +130,12 @@ class Agent:
         order = order_for(header, lease.dequeues, self._known)
         log.info("job %s, message %s: %s", header.job_id, header.sequence, order)
         if job.conversation is not None and order in {"Begin", "Renew"}:
-            self._jobs.renew(job.conversation.jobs_url)
-            self._events.renew(job.conversation.events_url)
+            try:
+                self._jobs.renew(job.conversation.jobs_url)
+                self._events.renew(job.conversation.events_url)
+            except PermanentError as error:
+                self._take_unreadable(error, received)
+                return
         match order:
             case "Begin":
                 self._held[job.job_id] = Held(job, header.sequence, lease)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ log = logging.getLogger(__name__)
 MESSAGES = 8
 
 
+#: Stricter than the client, which finds out only when it is used.
+_WAY = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/\S+")
+
+
 class LeaseLost(TransientError):
     """The message is somebody else's again: its visibility timeout ended, or it was deleted."""
 
@@ -72,9 +77,10 @@ class Inbox:
         self._refused = 0
 
     def renew(self, url: str) -> None:
-        """Ask the queue by the SAS of *url* from here on."""
+        """Ask the queue by the SAS of *url* from here on; raise PermanentError."""
         if url != self._url:
-            self._url, self._queue = url, queue_client(url)
+            self._queue = queue_client(url)
+            self._url = url
 
     def receive(self) -> list[Received]:
         """Return what is new, leased; foreign and altered messages are counted and deleted."""
@@ -159,9 +165,10 @@ class Outbox:
         self._queue = queue_client(self._url)
 
     def renew(self, url: str) -> None:
-        """Write to the queue by the SAS of *url* from here on."""
+        """Write to the queue by the SAS of *url* from here on; raise PermanentError."""
         if url != self._url:
-            self._url, self._queue = url, queue_client(url)
+            self._queue = queue_client(url)
+            self._url = url
 
     def send(self, event: Event, job_id: JobId = NO_JOB) -> None:
         """Send *event*; raise TransientError, and it may have arrived all the same."""
@@ -173,15 +180,20 @@ class Outbox:
 
 
 def queue_client(url: str) -> QueueClient:
-    """Return a client for the queue at *url*, which carries its SAS."""
-    return QueueClient.from_queue_url(
-        url,
-        api_version=SERVICE_VERSION,
-        retry_total=1,
-        connection_timeout=10,
-        read_timeout=30,
-        connection_verify=ca_file() or True,
-    )
+    """Return a client for the queue at *url*, which carries its SAS; raise PermanentError."""
+    try:
+        if not _WAY.fullmatch(url):
+            raise ValueError("no URL of a queue")
+        return QueueClient.from_queue_url(
+            url,
+            api_version=SERVICE_VERSION,
+            retry_total=1,
+            connection_timeout=10,
+            read_timeout=30,
+            connection_verify=ca_file() or True,
+        )
+    except ValueError:  # its text may hold the URL
+        raise PermanentError("a way to a queue that is none", reason="BadMessage") from None
 
 
 @contextmanager

@@ -169,11 +169,10 @@ def test_what_is_installed_is_on_disk_before_its_name_counts(
 
     assert ran.returncode == 0, ran.stderr
     installed = read_bundle(bundle).id
-    unfinished = f".{installed}.unfinished"
+    unfinished, unit = f".{installed}.unfinished", "vmbackup-agent.service"
     assert worker_machine.path("/run/sync.log").read_text().splitlines() == [
         f"-f /opt/vmbackup/{unfinished} | {unfinished} | ",
-        f"-f /opt/vmbackup /etc/vmbackup /etc/systemd/system | {installed}"
-        " | vmbackup-agent.service",
+        f"-f /opt/vmbackup /etc/vmbackup /etc/systemd/system | {installed} | {unit}",
     ]
 
 

@@ -1,4 +1,4 @@
-"""A disk of 10 MiB behind an export host of its own, for each test that asks for it."""
+"""A disk of 10 MiB behind an export host, or an agent at work, for each test that asks for one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.worker.agent_at_work import Bench
 from tests.unit.worker.export_host import ExportHost, export_host
 
 MIB = 1024 * 1024
@@ -24,3 +25,12 @@ def small_disk() -> Iterator[ExportHost]:
         disk[start:stop] = content.randbytes(stop - start)
     with export_host(bytes(disk), RANGES) as host:
         yield host
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """An agent that is stopped behind the test."""
+    made = Bench()
+    made.thread.start()
+    yield made
+    made.leave()
