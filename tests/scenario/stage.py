@@ -69,9 +69,16 @@ class Stage:
             }
         )
 
-    def patch(self, kind: str, name: str, change: dict[str, Any]) -> None:
+    @property
+    def namespace(self) -> str:
+        """The user's namespace."""
+        return USER_NAMESPACE
+
+    def patch(
+        self, kind: str, name: str, change: dict[str, Any], namespace: str = USER_NAMESPACE
+    ) -> None:
         """Change an object of ours, as a user would by kubectl patch."""
-        words = ("--namespace", USER_NAMESPACE, "--type=merge", f"--patch={json.dumps(change)}")
+        words = ("--namespace", namespace, "--type=merge", f"--patch={json.dumps(change)}")
         self.plane.administrator.kubectl("patch", kind, name, *words)
 
     def back_up(self, session: str, vm_id: str, **spec: Any) -> None:

@@ -2,48 +2,81 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from tests.scenario.stage import Stage, eventually
-from tools.demo.disks import CommandLine, differences
-from tools.local_cloud import seed
+import pytest
 
-REPOSITORY_HOST = f"{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
+from tests.scenario.small_machines import Machine, small_machine
+from tests.scenario.stage import Stage
+from tools.demo.journal import arm_type
+
+#: A region that no other scenario needs.
+FRESH_REGION = "germanywestcentral"
 
 
-def test_killed_while_a_pack_is_written_the_session_ends_complete(
-    stage: Stage, tmp_path: Path
-) -> None:
-    hold = stage.azure.hold(
-        "before", service="blob", method="PUT", host=REPOSITORY_HOST, path="/p/"
-    )
-    stage.create(
-        "BackupSession",
-        "killed-on-the-way",
-        {
-            "type": "Backup",
-            "virtualMachineId": seed.VM_ID,
-            "repositoryRef": {"name": "west-europe"},
-            "retention": {"last": 3},
-        },
-    )
-    eventually(lambda: stage.azure.caught(hold), bool, "a pack's write is held", limit_s=300)
-    before = stage.get("backupsession", "killed-on-the-way")["status"]
-
+def killed_and_started(stage: Stage, hold: str) -> None:
     stage.operator.kill()
     stage.azure.let_go(hold)
     stage.operator.start()
 
-    status = stage.outcome("killed-on-the-way")
+
+def assert_complete(
+    stage: Stage, name: str, machine: Machine, restored: Path, before: dict[str, Any]
+) -> None:
+    status = stage.outcome(name)
     assert "outcome" not in before
     assert status["outcome"] == "Succeeded", status
-    assert stage.condition("backupsession", "killed-on-the-way", "Complete")["status"] == "True"
+    assert stage.condition("backupsession", name, "Complete")["status"] == "True"
     assert status["runId"] == before["runId"]
-    line = CommandLine(
-        f"https://{REPOSITORY_HOST}/{seed.REPOSITORY_CONTAINER}",
-        stage.installation.repository_key,
-        stage.ready,
-    )
-    assert [point["runId"] for point in line.points()].count(status["runId"]) == 1
-    line.run("restore", "--point", status["runId"], "--all", "--to", str(tmp_path / "restored"))
-    assert list(differences(stage.disks, tmp_path / "restored")) == []
+    assert status["attempt"] == 1
+    assert stage.points().count(status["runId"]) == 1
+    assert stage.restored_wrongly(status["runId"], machine.disks, restored) == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_while_a_pack_is_written_the_session_ends_complete(
+    stage: Stage, tmp_path: Path, when: str
+) -> None:
+    name = f"killed-{when}-a-pack"
+    machine, hold = small_machine(stage, name), stage.hold_packs(when)
+    stage.back_up(name, machine.id)
+    stage.caught(hold, "a pack's write")
+    before = stage.status(name)
+
+    killed_and_started(stage, hold)
+
+    assert_complete(stage, name, machine, tmp_path, before)
+
+
+def test_killed_while_a_region_is_built_the_session_ends_complete_and_nothing_is_there_twice(
+    stage: Stage, tmp_path: Path
+) -> None:
+    machine = small_machine(stage, "killed-while-building", region=FRESH_REGION)
+    endpoint = rf"/vmb-{FRESH_REGION}-[^/]+/providers/Microsoft.Network/privateEndpoints/[^/]+$"
+    hold = stage.azure.hold("after", service="arm", method="PUT", path=endpoint)
+    stage.back_up("killed-while-building", machine.id)
+    stage.caught(hold, "a private endpoint's PUT")
+    before = stage.status("killed-while-building")
+
+    killed_and_started(stage, hold)
+
+    assert_complete(stage, "killed-while-building", machine, tmp_path, before)
+    group = stage.status("killed-while-building")["resolved"]["environment"]["resourceGroup"]
+    made = Counter(arm_type(each) for each in stage.azure.resources(group))
+    assert made == {
+        "microsoft.storage/storageaccounts": 1,
+        "microsoft.network/virtualnetworks": 1,
+        "microsoft.network/networksecuritygroups": 1,
+        # To its own account's blobs and queues, the home queue, the repository, the disk access.
+        "microsoft.network/privateendpoints": 5,
+        # Those of the endpoints and the worker's.
+        "microsoft.network/networkinterfaces": 6,
+        "microsoft.network/privatednszones": 2,
+        "microsoft.network/privatednszones/virtualnetworklinks": 2,
+        "microsoft.compute/diskaccesses": 1,
+        "microsoft.compute/virtualmachines": 1,
+        "microsoft.compute/disks": 1,
+    }
+    assert len(stage.azure.accounts(FRESH_REGION)) == 1

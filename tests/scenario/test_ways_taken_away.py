@@ -157,6 +157,7 @@ def test_a_deleted_endpoint_to_the_repository_stops_the_data_and_is_made_again(
 
     back = made_again(stage, endpoint, gone)
     assert crossed(stage, held, REPOSITORY_HOST, gone, back) == []
+    assert crossed(stage, held, REPOSITORY_HOST, back, None)
     assert (point_stored(stage, held) or 0) > back
     assert_failed_once_and_was_mended(stage, held, status, ACCOUNT.split("/")[-1], tmp_path)
 
@@ -174,6 +175,7 @@ def test_a_deleted_endpoint_to_the_disk_access_stops_the_data_and_is_made_again(
 
     back = made_again(stage, endpoint, gone)
     assert crossed(stage, held, EXPORT_HOSTS, gone, back) == []
+    assert crossed(stage, held, EXPORT_HOSTS, back, None)
     assert (point_stored(stage, held) or 0) > back
     assert_failed_once_and_was_mended(stage, held, status, held.machine.disks[0].name, tmp_path)
 
@@ -205,6 +207,7 @@ def test_a_deleted_record_stops_the_data_until_somebody_writes_it_again(
     assert said["status"] == "False"
     assert ACCOUNT.split("/")[-1] in said["message"]
     assert crossed(stage, held, REPOSITORY_HOST, gone, back) == []
+    assert crossed(stage, held, REPOSITORY_HOST, back, None)
     assert (point_stored(stage, held) or 0) > back
     assert_failed_once_and_was_mended(stage, held, status, ACCOUNT.split("/")[-1], tmp_path)
 

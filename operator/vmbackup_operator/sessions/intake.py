@@ -36,7 +36,7 @@ from vmbackup_core.protocol import (
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import events_queue
+from vmbackup_operator.naming import ArmId, events_queue
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions.hearing import heard
 from vmbackup_operator.sessions.keys import KeyRing
@@ -96,6 +96,7 @@ class Intake:
         self._served: dict[WorkerId, ObjectKey] = {}
         self._listening_until_s = 0.0
         self._called = asyncio.Event()
+        self._made_in: ArmId | None = None
         self._listened_at: datetime | None = None
         self._listens_since: datetime | None = None
         self._spoke: dict[WorkerId, datetime] = {}
@@ -142,7 +143,7 @@ class Intake:
         if not isinstance(home, RegionSeen):
             return
         account, began = home.account, self._clock.now()
-        if not await self._queues.ensure(account, self._queue):
+        if not await self._is_there(account):
             return
         if await self._take(account):
             self._listened_at, self._listens_since = began, listens_since or began
@@ -151,10 +152,22 @@ class Intake:
             if not said.messages and self._clock.monotonic_s() - said.written_s > LISTENING_S:
                 self._heard.pop(worker, None)
 
+    async def _is_there(self, account: Account) -> bool:
+        """Have the queue made, but ask for it once only: who idles writes nothing."""
+        if self._made_in != account.id:
+            made = await self._queues.ensure(account, self._queue)
+            self._made_in = account.id if made else None
+        return self._made_in is not None
+
     async def _take(self, account: Account) -> bool:
         """Sort what is in the queue; tell whether that is all of it."""
         for _ in range(MOST_TAKES):
-            received = await self._queues.take(account, self._queue, LEASE_S)
+            try:
+                received = await self._queues.take(account, self._queue, LEASE_S)
+            except PermanentError as error:
+                if error.reason == "NotFound":
+                    self._made_in = None
+                raise
             if not received:
                 return True
             for message in received:

@@ -22,7 +22,7 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.sessions import intake
 from vmbackup_operator.sessions.findings import backup_job
-from vmbackup_operator.sessions.seen import Received
+from vmbackup_operator.sessions.seen import Account, Received
 
 
 @pytest.fixture
@@ -132,3 +132,33 @@ async def test_who_floods_the_queue_does_not_keep_the_round_from_its_end(
     await world.intake.round()
 
     assert takes == intake.MOST_TAKES
+
+
+async def test_the_queue_is_asked_for_once_and_again_only_where_it_has_gone(
+    transferring: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = transferring
+    asked = []
+    ensure, take = world.queues.ensure, world.queues.take
+
+    async def counted(account: Account, queue: str) -> bool:
+        asked.append(queue)
+        return await ensure(account, queue)
+
+    async def found(account: Account, queue: str, lease_s: int) -> Sequence[Received]:
+        if (account.id, queue) not in world.azure.queues:
+            raise PermanentError(f"queue {queue} is not there", reason="NotFound")
+        return await take(account, queue, lease_s)
+
+    monkeypatch.setattr(world.queues, "ensure", counted)
+    monkeypatch.setattr(world.queues, "take", found)
+    await world.intake.round()
+    await world.intake.round()
+    before = list(asked)
+    world.azure.queues.clear()
+    with pytest.raises(PermanentError):
+        await world.intake.round()
+    await world.intake.round()
+
+    assert before == []
+    assert len(asked) == 1
