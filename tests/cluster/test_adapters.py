@@ -93,8 +93,8 @@ async def test_every_port_has_its_adapter(connection: Connection) -> None:
     secrets: repositories.Secrets = NamedSecrets(connection)
     environments: RegionEnvironments = StoredEnvironments(connection, "vmbackup-system")
     events = ToldEvents(connection, SystemClock(), "test")
-    told: tuple[sessions.EventLog, policies.EventLog, repositories.EventLog]
-    told = (events, events, events)
+    told: tuple[sessions.EventLog, policies.EventLog]
+    told = (events, events)
 
     assert await of_sessions.find(ObjectKey("web-team", "none")) is None
     assert await of_policies.find(ObjectKey("web-team", "none")) is None

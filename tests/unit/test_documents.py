@@ -123,6 +123,24 @@ def test_commands_that_are_named_are_there(path: Path) -> None:
     assert set(TARGET.findall(code)) <= targets
 
 
+def test_every_folder_of_the_source_has_its_line_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    roots = ("core", "operator", "simulator", "worker_agent")
+    packages = {path.parent for root in roots for path in (ROOT / root).glob("*/*/__init__.py")}
+
+    assert packages
+    assert {package.name for package in packages if f"/{package.name}/`" not in text} == set()
+
+
+def test_decisions_are_numbered_without_gaps_and_as_their_titles_say() -> None:
+    paths = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [int(path.name[:4]) for path in paths]
+
+    assert numbers == list(range(1, len(paths) + 1))
+    for number, path in zip(numbers, paths, strict=True):
+        assert path.read_text().startswith(f"# {number}. ")
+
+
 def test_every_example_is_explained() -> None:
     silent = [
         path.name

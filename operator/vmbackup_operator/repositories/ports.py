@@ -6,7 +6,7 @@ Every method may be called twice; asking twice is asking once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from vmbackup_core.ids import RepositoryId
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -72,12 +72,3 @@ class OpenRepositories(Protocol):
         ``KeyMismatch`` (naming both fingerprints), ``NotARepository`` (the container holds
         something else), ``NotAuthorized``, ``UnsupportedFormat``.
         """
-
-
-class EventLog(Protocol):
-    """Kubernetes Events: what a person reads under ``kubectl describe``."""
-
-    async def tell(
-        self, about: BackupRepository, kind: Literal["Normal", "Warning"], reason: str, message: str
-    ) -> None:
-        """Record that something happened to *about*; losing one is no failure."""
