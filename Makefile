@@ -24,7 +24,7 @@ check: $(SETUP)
 	$(BIN)/lint-imports
 
 unit: $(SETUP)
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit --numprocesses auto
 
 test: $(SETUP)
 	$(BIN)/pytest

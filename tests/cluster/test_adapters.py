@@ -169,7 +169,10 @@ async def test_a_status_longer_than_the_schema_allows_is_cut(
     read = await stored.create(session(namespace))
     errors = (SessionError("WorkerReady", "Broken", "y" * 9000),) * 9
     written = await stored.write_status(
-        replace(read, status=BackupSessionStatus(message="x" * 9000, errors=errors))
+        replace(
+            read,
+            status=BackupSessionStatus(outcome="Failed", message="x" * 9000, errors=errors),
+        )
     )
 
     assert written.status.message.endswith("x…")

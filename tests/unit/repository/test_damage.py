@@ -40,7 +40,19 @@ def filled() -> tuple[Bench, RecoveryPoint]:
 
 
 FILLED, POINT = filled()
-NAMES = [each.name for each in FILLED.store.list("")]
+NAMES = sorted(
+    (each.name for each in FILLED.store.list("")),
+    key=lambda name: next((kind for kind, part in KINDS.items() if part in name), name),
+)
+
+
+def numbered(names: list[str]) -> list[str]:
+    """Return ids that are the same in every process: names hold the chain's and session's."""
+    return [f"object {number}" for number in range(len(names))]
+
+
+PACKS = [name for name in NAMES if KINDS["pack"] in name]
+OTHERS = [name for name in NAMES if KINDS["recovery point"] not in name]
 
 
 def damaged(name: str, change: bytes | None) -> Bench:
@@ -99,7 +111,7 @@ def test_one_flipped_bit_never_restores_other_bytes(data: st.DataObject) -> None
     assert restored == CONTENT  # the bit was in something that this point does not need
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if KINDS["recovery point"] not in name])
+@pytest.mark.parametrize("name", OTHERS, ids=numbered(OTHERS))
 def test_a_missing_object_is_named(name: str) -> None:
     broken = damaged(name, None)
 
@@ -110,7 +122,7 @@ def test_a_missing_object_is_named(name: str) -> None:
     assert name in faults(broken, read_data=False)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if KINDS["pack"] in name])
+@pytest.mark.parametrize("name", PACKS, ids=numbered(PACKS))
 @pytest.mark.parametrize("kept", [0, 11, 70, 300, -1])
 def test_a_pack_that_was_cut_is_named_without_reading_data(name: str, kept: int) -> None:
     cut = FILLED.store.get(name)[:kept]
