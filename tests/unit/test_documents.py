@@ -32,6 +32,7 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 ANCHOR = re.compile(r"\]\(([^)#:]*)#([^)]+)\)")
 SOURCES = ("core/vmbackup_core", "operator/vmbackup_operator", "worker_agent/vmbackup_worker")
 EXAMPLE = re.compile(r"\bexamples/[\w./-]*\w")
+CODE = re.compile(r"^ *```.*?^ *```|`[^`]+`", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
 
 
@@ -118,7 +119,7 @@ def test_examples_that_are_named_are_there(path: Path) -> None:
 @documents
 def test_commands_that_are_named_are_there(path: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    code = " ".join(re.findall(r"`[^`]+`|^```.*?^```", path.read_text(), re.MULTILINE | re.DOTALL))
+    code = " ".join(CODE.findall(path.read_text()))
 
     assert set(TARGET.findall(code)) <= targets
 
