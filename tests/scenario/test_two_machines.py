@@ -63,7 +63,8 @@ def jobs_queues(entries: list[Entry]) -> Counter[str]:
 
 def test_two_machines_of_a_policy_are_backed_up_at_once(stage: Stage, tmp_path: Path) -> None:
     machines = [small_machine(stage, name, disks=3) for name in ("twin-1", "twin-2")]
-    stage.back_up("before-the-twins", machines[0].id)  # the region stands, with one worker
+    # The region stands, with one worker; the twins' own disks are not stored yet, so both are held.
+    stage.back_up("before-the-twins", small_machine(stage, "elder").id)
     stage.outcome("before-the-twins")
     allow_two_workers(stage)
     since, hold = stage.azure.last_entry(), stage.hold_packs()
