@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Literal
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_core.ids import RunId
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus, SessionType
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey
@@ -26,7 +26,7 @@ from vmbackup_operator.naming import (
 )
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.step import Step, Taken, TryAgain
+from vmbackup_operator.sessions.step import Step, Table, Taken, TryAgain
 from vmbackup_operator.sessions.verdicts import (
     FAILURE_TARGET,
     answered,
@@ -45,10 +45,11 @@ LAST_STEPS_AGAIN_S = 60.0
 
 
 class SessionReconciler:
-    """Takes sessions through the pipeline of `steps.STEPS`."""
+    """Takes each session through the table of steps of its type."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, tables: Mapping[SessionType, Table]) -> None:
         self._ground = ground
+        self._tables = tables
         self._undoing: dict[ObjectKey, float] = {}
         self._began = ground.clock.now()
 
@@ -59,7 +60,7 @@ class SessionReconciler:
             return Done()
         if session.status.run_id is None:
             return await self._begun(session)
-        step = next_step(session.status)
+        step = next_step(self._tables[session.spec.type], session.status)
         if step is None:
             return await self._left(session)
         if self._is_overdue(session):
@@ -161,7 +162,7 @@ class SessionReconciler:
                 await self._write(session, troubled(session, step, reason, str(error), now))
                 raise
             now = self._ground.clock.now()
-            status = answered(session, step, taken, now)
+            status = answered(self._tables[session.spec.type], session, step, taken, now)
             if self._is_hopeless(session, step, taken):
                 status = given_up(replace(session, status=status), step, now)
             written = await self._write(session, status)

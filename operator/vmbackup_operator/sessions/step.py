@@ -40,11 +40,17 @@ class Step:
     It looks before it acts and may be run again at any moment. *alone* tells whether this look has
     to be by itself, up to the write of what it decided: it shares out what sessions compete for.
     One that stands for *each_attempt* is taken again by every attempt, since what it made may be
-    what went missing.
+    what went missing. Once the one that *decides_outcome* is done the session's outcome is set:
+    Complete, or Failed where an earlier step has failed.
     """
 
     condition: str
     take: Callable[[Ground, BackupSession], Awaitable[Taken]]
     even_after_failure: bool = False
+    decides_outcome: bool = False
     each_attempt: bool = False
     alone: Callable[[BackupSessionStatus], bool] = lambda _status: False
+
+
+#: The steps of one kind of session in their order; exactly one of them decides the outcome.
+Table = tuple[Step, ...]

@@ -19,8 +19,7 @@ from vmbackup_operator.model.conditions import (
 )
 from vmbackup_operator.model.progress import MAX_ERRORS, SessionError
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
-from vmbackup_operator.sessions.step import Step, Taken, TryAgain
-from vmbackup_operator.sessions.steps import LAST_BEFORE_OUTCOME, STEPS
+from vmbackup_operator.sessions.step import Step, Table, Taken, TryAgain
 
 #: The condition that says, before Failed does, that the session will fail; as in a Job.
 FAILURE_TARGET = "FailureTarget"
@@ -31,10 +30,10 @@ GAVE_UP = "GaveUp"
 _LONGEST_BACKOFF_S = 3600
 
 
-def next_step(status: BackupSessionStatus) -> Step | None:
-    """Return the step that is to be taken, or None where none is left."""
+def next_step(steps: Table, status: BackupSessionStatus) -> Step | None:
+    """Return the one of *steps* that is to be taken, or None where none is left."""
     failing = is_true(status.conditions, FAILURE_TARGET)
-    for step in STEPS:
+    for step in steps:
         said = find_condition(status.conditions, step.condition)
         if said is not None and (said.status == "True" or said.reason == GAVE_UP):
             continue
@@ -46,14 +45,14 @@ def next_step(status: BackupSessionStatus) -> Step | None:
 
 
 def answered(
-    session: BackupSession, step: Step, taken: Taken, now: datetime
+    steps: Table, session: BackupSession, step: Step, taken: Taken, now: datetime
 ) -> BackupSessionStatus:
     """Return the status that *taken*, the answer of *step*, leaves."""
     status = taken.status
     match taken.answer:
         case Done(message=message):
             status = _said(session, status, step.condition, "True", "Succeeded", message, now)
-            if step.condition == LAST_BEFORE_OUTCOME and status.outcome is None:
+            if step.decides_outcome and status.outcome is None:
                 return concluded(session, status, now)
             return status
         case Waiting(message=message, reason=reason):
@@ -64,7 +63,7 @@ def answered(
             # A last step is tried for a while whatever it answers, then given up.
             return _said(session, status, step.condition, "False", reason, message, now)
         case TryAgain() as again:
-            return _tried_again(session, status, step, again, now)
+            return _tried_again(steps, session, status, step, again, now)
         case Failed() as failed:
             return failing(session, status, step.condition, failed, now)
 
@@ -121,6 +120,7 @@ def troubled(
 
 
 def _tried_again(
+    steps: Table,
     session: BackupSession,
     status: BackupSessionStatus,
     step: Step,
@@ -141,7 +141,7 @@ def _tried_again(
         launched = "WorkerReady"
         message = f"worker {worker.id} is replaced"
         status = _said(session, status, launched, "False", "WorkerReplaced", message, now)
-    status = _owed_again(session, status, step, now)
+    status = _owed_again(steps[: steps.index(step)], session, status, now)
     backoff_s = session.spec.retry_backoff_seconds * 2 ** min(status.attempt - 1, 10)
     pause = timedelta(seconds=min(backoff_s, _LONGEST_BACKOFF_S))
     return replace(
@@ -150,14 +150,14 @@ def _tried_again(
 
 
 def _owed_again(
-    session: BackupSession, status: BackupSessionStatus, failed: Step, now: datetime
+    before: Table, session: BackupSession, status: BackupSessionStatus, now: datetime
 ) -> BackupSessionStatus:
-    """Return *status* with what every attempt looks at owed again, as far as *failed* rests on it.
+    """Return *status* with those of the steps *before* the failed one owed again that are due anew.
 
     A worker that can't store may have lost its endpoint: only a look at Azure tells, and mends it.
     """
     message = f"attempt {status.attempt + 1} looks at it again"
-    for step in STEPS[: STEPS.index(failed)]:
+    for step in before:
         if step.each_attempt and is_true(status.conditions, step.condition):
             status = _said(
                 session, status, step.condition, "Unknown", "LookedAtAgain", message, now
@@ -170,7 +170,7 @@ def given_up(session: BackupSession, step: Step, now: datetime) -> BackupSession
     said = find_condition(session.status.conditions, step.condition)
     message = "given up" if said is None else f"given up: {said.message}"
     status = _said(session, session.status, step.condition, "False", GAVE_UP, message, now)
-    if step.condition == LAST_BEFORE_OUTCOME and status.outcome is None:
+    if step.decides_outcome and status.outcome is None:
         return concluded(session, status, now)
     return status
 

@@ -16,6 +16,7 @@ from tests.unit.sessions.memory_world import (
     session_of,
 )
 from vmbackup_core.ids import RunId
+from vmbackup_operator.backups.table import STEPS
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
     FINALIZER,
@@ -25,7 +26,6 @@ from vmbackup_operator.model.metadata import (
 )
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import ArmId, arm_id, events_queue
-from vmbackup_operator.sessions.steps import STEPS
 from vmbackup_operator.sessions.tags import open_tags
 
 SECOND = ObjectKey("team", "nightly-2")

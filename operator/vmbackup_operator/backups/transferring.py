@@ -19,12 +19,12 @@ from vmbackup_core.protocol import (
     sealed_pointer,
     worker_key,
 )
+from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import SessionWorker, SnapshotMember
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
-from vmbackup_operator.sessions.exporting import grants_of
 from vmbackup_operator.sessions.findings import (
     backup_job,
     members_of,
@@ -34,10 +34,10 @@ from vmbackup_operator.sessions.findings import (
     worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.launching import conversation
-from vmbackup_operator.sessions.repository import same_repository
 from vmbackup_operator.sessions.seen import RegionSeen, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.exporting import grants_of
+from vmbackup_operator.sessions.steps.launching import conversation
 
 
 async def transfer(ground: Ground, session: BackupSession) -> Taken:

@@ -6,6 +6,7 @@ import hashlib
 
 from msgspec.structs import replace
 
+from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
@@ -21,7 +22,6 @@ from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.mirror import mirror_of
 from vmbackup_operator.sessions.seen import (
     DiskSeen,
     PointDisk,
@@ -86,8 +86,6 @@ def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
     vm_id = ArmId(spec.virtual_machine_id)
     repository = spec.repository_ref.key_from(namespace)
     settings = ground.settings
-    if spec.type != "Backup":
-        return Failed("NotSupported", f"sessions of type {spec.type} are not supported yet")
     if not settings.may_back_up(namespace, vm_id):
         return Failed(
             "ScopeNotAllowed",

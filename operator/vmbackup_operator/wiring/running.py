@@ -30,6 +30,7 @@ from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import IDLE_WORKERS, PRIORITIES, Work, WorkKind
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
+from vmbackup_operator.restores.reconciler import RestoreReconciler
 from vmbackup_operator.services.bundles import Bundles
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.commands import Commands
@@ -54,8 +55,8 @@ from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import KeyRing, read_key_ring
 from vmbackup_operator.sessions.places import Places
 from vmbackup_operator.sessions.reconciler import SessionReconciler
-from vmbackup_operator.sessions.restores import RestoreReconciler
 from vmbackup_operator.settings import Settings
+from vmbackup_operator.wiring.tables import TABLES
 
 log = logging.getLogger(__name__)
 
@@ -292,7 +293,7 @@ class _Parts:
                 Surveyor(settings, clock, self.repositories, self.virtual_machines),
                 self.events,
             ).reconcile,
-            "BackupSession": SessionReconciler(self.ground).reconcile,
+            "BackupSession": SessionReconciler(self.ground, TABLES).reconcile,
             "BackupRepository": RepositoryReconciler(
                 settings,
                 clock,

@@ -10,6 +10,8 @@ import msgspec
 from msgspec.structs import replace
 
 from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.backups.mirror import mirror_of
+from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
@@ -23,8 +25,6 @@ from vmbackup_operator.sessions.findings import (
     snapshot_ids,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.mirror import mirror_of
-from vmbackup_operator.sessions.repository import same_repository
 from vmbackup_operator.sessions.seen import ChainGrant, PointDisk, PointSeen, PointWanted
 from vmbackup_operator.sessions.step import Taken
 
