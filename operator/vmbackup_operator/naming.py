@@ -116,6 +116,11 @@ def run_id_of_uid(uid: str) -> RunId:
     return RunId(digest("uid", uid).hex()[:32])
 
 
+def run_id_of_restore(appliance_id: str, restore: ObjectKey) -> RunId:
+    """Return the run id of a restore: made again under its name, it finds what it has begun."""
+    return RunId(digest("restore", appliance_id, restore.namespace, restore.name).hex()[:32])
+
+
 def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -> RunId:
     parts = (appliance_id, policy.namespace, policy.name, vm_id.lower(), occasion)
     return RunId(digest(*parts).hex()[:32])

@@ -230,9 +230,11 @@ def test_a_restore_session_is_told_that_it_is_not_carried_out(
         }
     )
 
-    said = eventually(lambda: condition(own_plane, "restoresession", "hopeful", "Stalled"))
+    said = eventually(lambda: condition(own_plane, "restoresession", "hopeful", "Failed"))
 
     assert (said["status"], said["reason"]) == ("True", "NotSupported")
+    stored = own_plane.administrator.get("restoresession", "hopeful", "-n", USER_NAMESPACE)
+    assert (stored["status"]["outcome"], stored["status"]["phase"]) == ("Failed", "Failed")
     assert operator_process.pid
 
 

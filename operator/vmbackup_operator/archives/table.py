@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.reconciling.outcome import Failed
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.step import Step, Taken
+from vmbackup_operator.sessions.step import Step, Table, Taken
 from vmbackup_operator.sessions.steps.releasing import release_worker
 from vmbackup_operator.sessions.steps.revoking import revoke_access
 
@@ -16,7 +16,7 @@ async def refuse(_ground: Ground, session: BackupSession) -> Taken:
     return Taken(session.status, Failed("NotSupported", message))
 
 
-STEPS = (
+STEPS: Table[BackupSession] = (
     Step("Accepted", refuse),
     Step("AccessRevoked", revoke_access, even_after_failure=True, decides_outcome=True),
     Step("WorkerReleased", release_worker, even_after_failure=True, alone=lambda _status: True),

@@ -7,6 +7,7 @@ import hashlib
 from msgspec.structs import replace
 
 from vmbackup_operator.backups.mirror import mirror_of
+from vmbackup_operator.backups.repository import ASK_AGAIN_S
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
@@ -29,7 +30,7 @@ from vmbackup_operator.sessions.seen import (
     VirtualMachineSeen,
     account_of,
 )
-from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
+from vmbackup_operator.sessions.step import Answer, Skipped, Taken
 
 #: More than a generation ever has, and few enough for the schema's 64 bits.
 _GENERATION_DIGITS = 18
@@ -55,7 +56,7 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
         await ground.point_objects.ensure(
             mirror_of(point, repository, ground.settings.appliance.id)
         )
-        return Taken(_adopted(session.status, point), Done(ADOPTED))
+        return Taken(_adopted(session, point), Done(ADOPTED))
     return await _begun(ground, session, repository)
 
 
@@ -72,12 +73,12 @@ async def _begun(ground: Ground, session: BackupSession, repository: BackupRepos
     return _resolved(session, repository, machine)
 
 
-def _late(session: BackupSession) -> Failed | None:
+def _late(session: BackupSession) -> Skipped | None:
     """Return that the session began too late, if it did; what it waits for since is not counted."""
     begun, limit = session.status.start_time, session.spec.start_before
     if begun is None or limit is None or begun <= limit:
         return None
-    return Failed("Skipped", f"it had to start before {limit:%Y-%m-%d %H:%M:%SZ}")
+    return Skipped(f"it had to start before {limit:%Y-%m-%d %H:%M:%SZ}")
 
 
 def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
@@ -112,7 +113,8 @@ async def _repository(ground: Ground, session: BackupSession) -> BackupRepositor
     key = session.spec.repository_ref.key_from(session.metadata.namespace)
     repository = await ground.repositories.find(key)
     if repository is None:
-        return TryAgain("RepositoryNotFound", f"there is no BackupRepository {key}: create it")
+        message = f"there is no BackupRepository {key}: create it"
+        return Waiting(ASK_AGAIN_S, message, "RepositoryNotFound")
     conditions = repository.status.conditions
     claimed_by = repository.status.appliance_id
     if claimed_by not in {None, ground.settings.appliance.id}:
@@ -122,7 +124,7 @@ async def _repository(ground: Ground, session: BackupSession) -> BackupRepositor
         return repository
     stalled = find_condition(conditions, "Stalled")
     if stalled is not None and stalled.status == "True":
-        return TryAgain(stalled.reason, f"BackupRepository {key}: {stalled.message}")
+        return Waiting(ASK_AGAIN_S, f"BackupRepository {key}: {stalled.message}", stalled.reason)
     return Waiting(15, f"BackupRepository {key} is not ready yet", "RepositoryNotReady")
 
 
@@ -179,9 +181,35 @@ def _disk(disk: DiskSeen) -> ResolvedDisk:
     )
 
 
-def _adopted(status: BackupSessionStatus, point: PointSeen) -> BackupSessionStatus:
+def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
+    """Return the status of a session whose point exists: with all that its run can have left.
+
+    Undoing finds exports, snapshots and workers by names that follow from what is recorded here.
+    """
+    machine = ResolvedVirtualMachine(
+        id=point.virtual_machine_id,
+        name=point.virtual_machine_name,
+        region=point.virtual_machine_region,
+        unique_id="",
+    )
+    found = Resolved(
+        policy_generation=_policy_generation(session),
+        virtual_machine=machine,
+        disks=tuple(
+            ResolvedDisk(
+                id=disk.disk_id,
+                name=disk.name,
+                unique_id=disk.unique_id,
+                size_bytes=disk.size_bytes,
+                sku="",
+                lun=disk.lun,
+            )
+            for disk in point.disks
+        ),
+    )
     return replace(
-        status,
+        session.status,
+        resolved=found,
         recovery_point=point.run_id,
         disks=tuple(
             DiskResult(

@@ -57,6 +57,7 @@ async def _recorded(
         virtual_machine_id=wanted.virtual_machine_id,
         virtual_machine_name=wanted.virtual_machine_name,
         disks=wanted.disks,
+        virtual_machine_region=wanted.virtual_machine_region,
         policy_name="" if wanted.policy is None else wanted.policy.name,
     )
 

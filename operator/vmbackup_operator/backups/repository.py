@@ -7,7 +7,10 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.sessions.findings import repository_of
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.step import Answer, TryAgain
+from vmbackup_operator.sessions.step import Answer
+
+#: How soon what somebody has to mend, outside of the session, is looked at again.
+ASK_AGAIN_S = 30.0
 
 
 async def same_repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:
@@ -20,7 +23,7 @@ async def same_repository(ground: Ground, session: BackupSession) -> BackupRepos
     repository = await ground.repositories.find(key)
     if repository is None:
         message = f"BackupRepository {key} has gone: create it again, its data is untouched"
-        return TryAgain("RepositoryNotFound", message)
+        return Waiting(ASK_AGAIN_S, message, "RepositoryNotFound")
     known, meant = repository.status.repository_id, repository_of(session).id
     if known is None:
         return Waiting(15, f"BackupRepository {key} is not ready yet", "RepositoryNotReady")

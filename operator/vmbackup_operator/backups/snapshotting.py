@@ -33,7 +33,7 @@ async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
         if _is_late(ground, seen):
             await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen))
             message = "part of the set was taken too long ago: all of it is taken again"
-            return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
+            return Taken(session.status, TryAgain("SnapshotsTooFarApart", message))
         # One moment for all: none is asked for after another has been waited for.
         wanted = _wanted(ground, session, disks)
         for each in missing:

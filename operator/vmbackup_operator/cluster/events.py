@@ -12,6 +12,7 @@ from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.failures import AlreadyThere
 from vmbackup_operator.model.kinds import Resource
 from vmbackup_operator.model.metadata import API_VERSION
+from vmbackup_operator.model.session import Session
 
 #: The API server takes 1024 bytes.
 MAX_NOTE_BYTES = 1000
@@ -34,7 +35,11 @@ class ToldEvents:
         self._instance = instance
 
     async def tell(
-        self, about: Resource, kind: Literal["Normal", "Warning"], reason: str, message: str
+        self,
+        about: Resource | Session,
+        kind: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
     ) -> None:
         """Record that something happened to *about*; losing one is no failure."""
         metadata = about.metadata

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.conditions import is_true
+from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, is_true
 from vmbackup_operator.model.phase import session_phase, under_way
-from vmbackup_operator.model.progress import Display
+from vmbackup_operator.model.progress import Display, SessionError
+from vmbackup_operator.model.session import AnySession
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -35,8 +36,22 @@ def span(length: timedelta) -> str:
     return "".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count) or "0s"
 
 
+def _backing_off(attempt: int, due: datetime, error: SessionError) -> tuple[str, str]:
+    """Return phase and message of a session that pauses before its next attempt."""
+    message = (
+        f"attempt {attempt} begins at {due:%Y-%m-%d %H:%M:%SZ}; the one before failed at "
+        f"{error.step}: {error.message}"
+    )
+    return f"BackingOff: {error.reason}", cut(message, MAX_MESSAGE)
+
+
 def with_display(session: BackupSession) -> BackupSession:
-    """Return *session* with its status' phase and columns as the rest of it has them.
+    """Return *session* with its status' phase and columns as the rest of it has them."""
+    return displayed(session, session.spec.virtual_machine_id.rsplit("/", 1)[-1])
+
+
+def displayed(session: AnySession, virtual_machine: str) -> AnySession:
+    """Return the session about *virtual_machine* with phase and columns as the rest has them.
 
     The duration is there once the session has ended: one that counts along would make every look
     at the session a write.
@@ -46,15 +61,16 @@ def with_display(session: BackupSession) -> BackupSession:
     if status.start_time is not None and status.completion_time is not None:
         duration = span(status.completion_time - status.start_time)
     shown = Display(
-        virtual_machine=session.spec.virtual_machine_id.rsplit("/", 1)[-1],
+        virtual_machine=virtual_machine,
         progress="" if progress is None else f"{progress.percent}%",
         read="" if progress is None else amount(progress.bytes_read),
         stored="" if progress is None else amount(progress.bytes_stored),
         duration=duration,
     )
-    message = status.message
+    phase, message = session_phase(status.conditions), status.message
     if status.outcome is None and not is_true(status.conditions, "FailureTarget"):
         message = under_way(status.conditions)
-    phase = session_phase(status.conditions)
+        if status.retry_time is not None and status.step is None and status.errors:
+            phase, message = _backing_off(status.attempt, status.retry_time, status.errors[-1])
     status = replace(status, phase=phase, message=message, display=shown)
     return replace(session, status=status)

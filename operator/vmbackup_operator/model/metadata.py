@@ -18,6 +18,9 @@ TRIGGER_ANNOTATION: Final = "vmbackup.dev/trigger"
 #: So much of its value counts: no schema bounds an annotation, but one bounds what we write of it.
 MAX_TRIGGER: Final = 256
 
+#: On a session, written by a user: any change of its value ends the pause before its next attempt.
+RETRY_ANNOTATION: Final = "vmbackup.dev/retry"
+
 #: On objects for which something outside of Kubernetes must be undone before they go.
 FINALIZER: Final = "vmbackup.dev/undo"
 

@@ -22,11 +22,16 @@ PHASES = (
 ENDINGS = {"Cancelled": ("Cancelling", "Cancelled"), "Skipped": ("Skipping", "Skipped")}
 
 
+#: The reasons of a step that is simply under way: nobody need be told what it waits for.
+UNDER_WAY = frozenset({"InProgress", "LookedAtAgain", "GivenBack", "WorkerReplaced"})
+
+
 def session_phase(conditions: Sequence[Condition]) -> str:
     """Return what a session with these conditions is doing, or how it ended.
 
-    As in a Job, FailureTarget says that the session will fail while its last steps still run, and
-    Failed that they have ended; both carry the reason.
+    What it waits for, where that is more than Azure's time, stands behind a colon. As in a Job,
+    FailureTarget says that the session will fail while its last steps still run, and Failed that
+    they have ended; both carry the reason.
     """
     if is_true(conditions, "Complete"):
         return "Complete"
@@ -34,7 +39,13 @@ def session_phase(conditions: Sequence[Condition]) -> str:
         failure = find_condition(conditions, type_)
         if failure is not None and failure.status == "True":
             return ENDINGS.get(failure.reason, ("Failing", "Failed"))[word]
-    return next((phase for type_, phase in PHASES if not is_true(conditions, type_)), "Completing")
+    for type_, phase in PHASES:
+        said = find_condition(conditions, type_)
+        if said is None or (said.status != "True" and said.reason in UNDER_WAY):
+            return phase
+        if said.status != "True":
+            return f"{phase}: {said.reason}"
+    return "Completing"
 
 
 def under_way(conditions: Sequence[Condition]) -> str:

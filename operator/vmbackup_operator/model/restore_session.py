@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 import msgspec
 
-from vmbackup_operator.model.backup_session import Outcome
-from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
-from vmbackup_operator.model.progress import Display, Progress, SessionError
 from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 
 RestoreMode = Literal["Disks", "VirtualMachine"]
 
@@ -28,34 +25,22 @@ class RestoreTarget(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     zone: str | None = None
 
 
-class RestoreSessionSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What is asked for; nothing of it ever changes but *cancel*, once, to true."""
+class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
+    """What is asked for."""
 
     recovery_point_ref: ObjectReference
     mode: RestoreMode
     target: RestoreTarget
     overwrite: bool = False
-    cancel: bool = False
 
 
-class RestoreSessionStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class RestoreSessionStatus(
+    SessionStatus, frozen=True, rename="camel", omit_defaults=True, kw_only=True
+):
     """How far it is and how it ended."""
 
-    observed_generation: int = 0
-    appliance_id: str | None = None
-    outcome: Outcome | None = None
-    phase: str | None = None
-    attempt: int = 0
-    start_time: datetime | None = None
-    completion_time: datetime | None = None
-    message: str = ""
-    conditions: tuple[Condition, ...] = ()
-    progress: Progress | None = None
-    display: Display | None = None
-    errors: tuple[SessionError, ...] = ()
 
-
-class RestoreSession(msgspec.Struct, frozen=True, rename="camel"):
+class RestoreSession(Session, frozen=True, rename="camel"):
     """Bring a recovery point back."""
 
     kind: ClassVar[str] = "RestoreSession"

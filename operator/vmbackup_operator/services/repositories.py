@@ -147,6 +147,9 @@ class RecoveryPoints(RecoveryPointsPort):
             raise PermanentError(
                 f"{reference.key} of Secret {where} is no text", reason="InvalidKey"
             ) from None
+        except PermanentError as error:
+            message = f"{reference.key} of Secret {where}: {error}"
+            raise PermanentError(message, reason=error.reason) from error
 
 
 def recorded(point: PointWanted, appliance_id: str) -> RecoveryPoint:
@@ -191,6 +194,7 @@ def _seen(point: RecoveryPoint) -> PointSeen:
         created_at=point.created_at,
         virtual_machine_id=ArmId(point.vm_id),
         virtual_machine_name=point.vm_name,
+        virtual_machine_region=point.vm_region,
         policy_name=point.policy_name,
         disks=tuple(
             PointDisk(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmbackup_core.ids import JobId, RunId
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import (
     Resolved,
     ResolvedDisk,
@@ -17,21 +18,21 @@ from vmbackup_operator.naming import ArmId, job_id, snapshot_id, subscription_of
 from vmbackup_operator.settings import Appliance
 
 
-def run_of(session: BackupSession) -> RunId:
+def run_of(session: Session) -> RunId:
     """Return the session's run id, which it has before its first step."""
     if session.status.run_id is None:
         raise AssertionError(f"{session.metadata.key} has no run id")
     return session.status.run_id
 
 
-def resolved_of(session: BackupSession) -> Resolved:
+def resolved_of(session: Session) -> Resolved:
     """Return what the session found when it was accepted."""
     if session.status.resolved is None:
         raise AssertionError(f"{session.metadata.key} was not accepted")
     return session.status.resolved
 
 
-def machine_of(session: BackupSession) -> ResolvedVirtualMachine:
+def machine_of(session: Session) -> ResolvedVirtualMachine:
     """Return the VM as it was when the session was accepted."""
     machine = resolved_of(session).virtual_machine
     if machine is None:
@@ -39,7 +40,7 @@ def machine_of(session: BackupSession) -> ResolvedVirtualMachine:
     return machine
 
 
-def repository_of(session: BackupSession) -> ResolvedRepository:
+def repository_of(session: Session) -> ResolvedRepository:
     """Return the repository as it was when the session was accepted."""
     repository = resolved_of(session).repository
     if repository is None:
@@ -47,7 +48,7 @@ def repository_of(session: BackupSession) -> ResolvedRepository:
     return repository
 
 
-def environment_of(session: BackupSession) -> ResolvedEnvironment:
+def environment_of(session: Session) -> ResolvedEnvironment:
     """Return where the session's worker runs."""
     environment = resolved_of(session).environment
     if environment is None:
@@ -55,7 +56,7 @@ def environment_of(session: BackupSession) -> ResolvedEnvironment:
     return environment
 
 
-def worker_of(session: BackupSession) -> SessionWorker:
+def worker_of(session: Session) -> SessionWorker:
     """Return the worker that serves the session."""
     if session.status.worker is None:
         raise AssertionError(f"{session.metadata.key} has no worker")
@@ -74,7 +75,7 @@ def backup_job(session: BackupSession) -> JobId:
     return job_id(run_of(session), "backup", snapshots)
 
 
-def snapshot_ids(appliance: Appliance, session: BackupSession) -> dict[ArmId, ResolvedDisk]:
+def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:
     """Return the ids that the session's snapshots have, or will have, each with its disk.
 
     Empty where the session was never accepted: then there are none.

@@ -11,6 +11,7 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.deadlines import Patience
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.places import Places
 from vmbackup_operator.sessions.ports import (
@@ -45,8 +46,9 @@ class Pacing:
     credentials_s: int = 6 * 3600
     #: Soonest repetition of a look at something that Azure is at.
     look_again_s: float = 5.0
-    #: How long the steps after success or failure are tried before they are left to the sweeper.
-    give_up_s: float = 900.0
+    #: How long a step may stand still, and how long the last ones are tried before they are left
+    #: to the sweeper.
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)

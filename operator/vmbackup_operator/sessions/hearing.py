@@ -74,7 +74,9 @@ def _with(
         case Hello() | Heartbeat():
             return _alive(status, worker, counted, now)
         case Progress():
-            return replace(status, worker=counted, progress=_progress(event))
+            shown, before = _progress(event), status.progress
+            moved = status.moved_time if shown == before else now
+            return replace(status, worker=counted, progress=shown, moved_time=moved)
         case Done():
             return _done(session, replace(status, worker=counted), event)
         case Failed():

@@ -18,6 +18,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.seen import (
@@ -255,6 +256,6 @@ class EventLog(Protocol):
     """Kubernetes Events: what a person reads under ``kubectl describe``."""
 
     async def tell(
-        self, about: BackupSession, kind: Literal["Normal", "Warning"], reason: str, message: str
+        self, about: Session, kind: Literal["Normal", "Warning"], reason: str, message: str
     ) -> None:
         """Record that something happened to *about*; losing one is no failure."""

@@ -1,40 +1,36 @@
-"""Reconciles BackupSessions: reads one afresh, takes one step, writes its status, returns."""
+"""The frame of every kind of session: reads one afresh, takes one step, writes its status, returns.
+
+Which steps there are is the kind's own (`Kind`); what their answers come to is judged in
+`verdicts`, how long they may take in `deadlines`. The work queue calls `reconcile`, no other.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
-from typing import Literal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, Protocol
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_core.ids import RunId
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus, SessionType
-from vmbackup_operator.model.conditions import find_condition, is_true
-from vmbackup_operator.model.display import with_display
-from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey
-from vmbackup_operator.naming import (
-    ArmId,
-    run_id_of_slot,
-    run_id_of_trigger,
-    run_id_of_uid,
-    session_name_of_slot,
-    session_name_of_trigger,
+from vmbackup_operator.model.metadata import (
+    APPLIANCE_LABEL,
+    FINALIZER,
+    MAX_TRIGGER,
+    RETRY_ANNOTATION,
+    ObjectKey,
 )
+from vmbackup_operator.model.session import AnySession, Session, SessionStatus
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
+from vmbackup_operator.sessions import deadlines
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.step import Step, Table, Taken, TryAgain
-from vmbackup_operator.sessions.verdicts import (
-    FAILURE_TARGET,
-    answered,
-    failing,
-    given_up,
-    next_step,
-    troubled,
-)
+from vmbackup_operator.sessions.reporting import report
+from vmbackup_operator.sessions.step import Answer, Step, Table, Taken, Troubled
+from vmbackup_operator.sessions.verdicts import Judge, is_ending, next_step
 
 log = logging.getLogger(__name__)
 
@@ -42,62 +38,103 @@ log = logging.getLogger(__name__)
 UNDO_FOR = timedelta(minutes=15)
 #: How soon a last step that failed is tried again.
 LAST_STEPS_AGAIN_S = 60.0
+#: How soon a step is taken again that met an exception which nobody foresaw.
+AFTER_A_BUG_S = 300.0
+#: How soon a step is taken again that waits for somebody's hand, where that is worth waiting for.
+MENDED_BY_HAND_S = 30.0
+
+#: Refusals that somebody mends without touching the session: a Secret that was dropped or mistyped.
+#: They are waited for as long as a step may stand still.
+MENDED_BY_HAND = frozenset({"SecretNotFound", "InvalidKey", "KeyMismatch"})
 
 
-class SessionReconciler:
-    """Takes each session through the table of steps of its type."""
+class SessionStore(Protocol[AnySession]):
+    """The objects of one kind of session."""
 
-    def __init__(self, ground: Ground, tables: Mapping[SessionType, Table]) -> None:
+    async def find(self, key: ObjectKey) -> AnySession | None:
+        """Return the session as stored, or None."""
+
+    async def write_status(self, session: AnySession) -> AnySession:
+        """Replace the status and return what is stored; raise Conflict where it was stale."""
+
+    async def write_finalizers(self, session: AnySession) -> AnySession:
+        """Replace ``metadata.finalizers`` alone and return what is stored; raise Conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[AnySession]):
+    """One kind of session: where its objects are, its tables of steps, and its run ids.
+
+    *show* returns a session with the phase and the columns that the rest of its status has.
+    """
+
+    store: SessionStore[AnySession]
+    table_of: Callable[[AnySession], Table[AnySession]]
+    run_id_of: Callable[[str, AnySession], RunId]
+    show: Callable[[AnySession], AnySession]
+
+
+class SessionReconciler(Generic[AnySession]):
+    """Takes each session of one kind through the steps of its table."""
+
+    def __init__(self, ground: Ground, kind: Kind[AnySession]) -> None:
         self._ground = ground
-        self._tables = tables
-        self._undoing: dict[ObjectKey, float] = {}
-        self._began = ground.clock.now()
+        self._kind = kind
+        #: Since when this process has tried to end each session, by its uid.
+        self._tried_since_s: dict[str, float] = {}
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Take one step of the session; Done where nothing is left or it is not ours."""
-        session = await self._ground.sessions.find(key)
+        session = await self._kind.store.find(key)
         if session is None or not self._is_ours(session):
             return Done()
         if session.status.run_id is None:
-            return await self._begun(session)
-        step = next_step(self._tables[session.spec.type], session.status)
+            return await self._claim(session)
+        step = next_step(self._kind.table_of(session), session.status)
         if step is None:
-            return await self._left(session)
+            return await self._remove_finalizer(session)
         if self._is_overdue(session):
             message = f"deleted {UNDO_FOR} ago, and not undone yet: {step.condition}"
             await self._ground.events.tell(session, "Warning", "UndoGivenUp", message)
-            return await self._left(session)
-        return await self._advanced(session, step)
+            return await self._remove_finalizer(session)
+        return await self._advance(session, step)
 
-    async def _advanced(self, session: BackupSession, step: Step) -> Outcome:
-        """Turn a session that was stopped to its end; else take the step, if its time has come."""
+    async def _advance(self, session: AnySession, step: Step[AnySession]) -> Outcome:
+        """Have a session end whose time or whose wish it is; else take the step, if it is due."""
         stopped = self._stopped(session)
         if stopped is not None:
-            await self._write(session, stopped)
+            written = await self._write(session, stopped)
+            await report(self._ground.events, session, written)
             return Waiting(0, "ending")
+        asked = session.metadata.annotations.get(RETRY_ANNOTATION, "")[:MAX_TRIGGER]
+        if asked and asked != session.status.handled_retry:
+            status = replace(session.status, handled_retry=asked, retry_time=None, step=None)
+            await self._write(session, status)
+            return Waiting(0, "tried again on request")
         pause_s = self._pause_s(session)
         if pause_s > 0:
             return Waiting(pause_s, "the next attempt is due later")
-        return await self._stepped(session, step)
+        return await self._take_step(session, step)
 
-    def _is_ours(self, session: BackupSession) -> bool:
+    def _is_ours(self, session: AnySession) -> bool:
         # A policy's session is its appliance's from the beginning, whoever looks at the cluster.
         claimed_by = session.status.appliance_id or session.metadata.labels.get(APPLIANCE_LABEL)
         return claimed_by in {None, self._ground.settings.appliance.id}
 
-    async def _begun(self, session: BackupSession) -> Outcome:
+    async def _claim(self, session: AnySession) -> Outcome:
         """Claim the session: its finalizer first, then its run id; nothing is made before both."""
         if session.metadata.deletion_timestamp is not None:
             # A crash may have fallen between the finalizer and the run id.
-            return await self._left(session)
+            return await self._remove_finalizer(session)
         if FINALIZER not in session.metadata.finalizers:
             session = await self._with_finalizers(
                 session, (*session.metadata.finalizers, FINALIZER)
             )
+        appliance_id = self._ground.settings.appliance.id
         status = replace(
             session.status,
-            appliance_id=self._ground.settings.appliance.id,
-            run_id=run_id_for(self._ground.settings.appliance.id, session),
+            appliance_id=appliance_id,
+            run_id=self._kind.run_id_of(appliance_id, session),
             attempt=1,
             start_time=self._ground.clock.now().replace(microsecond=0),
             observed_generation=session.metadata.generation,
@@ -106,162 +143,149 @@ class SessionReconciler:
         log.info("session %s: begun as run %s", session.metadata.key, status.run_id)
         return Waiting(0, "begun")
 
-    async def _left(self, session: BackupSession) -> Outcome:
-        """Take the finalizer off: nothing outside is left to be undone."""
-        self._undoing.pop(session.metadata.key, None)
+    async def _remove_finalizer(self, session: AnySession) -> Outcome:
+        """Remove the finalizer: nothing outside is left to undo, or nothing can be."""
+        self._tried_since_s.pop(session.metadata.uid, None)
         finalizers = session.metadata.finalizers
         if FINALIZER in finalizers:
             rest = tuple(each for each in finalizers if each != FINALIZER)
             await self._with_finalizers(session, rest)
         return Done()
 
-    def _is_overdue(self, session: BackupSession) -> bool:
-        """Tell whether a deleted session has been undone for too long, by this very process.
-
-        One that was deleted while no operator ran has not been tried yet.
-        """
-        if session.metadata.deletion_timestamp is None:
-            return False
+    def _tried_for(self, session: AnySession) -> timedelta:
+        """Return for how long this process has tried to end the session."""
         now_s = self._ground.clock.monotonic_s()
-        since_s = self._undoing.setdefault(session.metadata.key, now_s)
-        return now_s - since_s > UNDO_FOR.total_seconds()
+        since_s = self._tried_since_s.setdefault(session.metadata.uid, now_s)
+        return timedelta(seconds=now_s - since_s)
 
-    def _stopped(self, session: BackupSession) -> BackupSessionStatus | None:
-        """Return the status of a session that was cancelled or deleted on its way, else None."""
+    def _is_overdue(self, session: AnySession) -> bool:
+        """Tell whether a deleted session has been undone for too long.
+
+        The time runs from its deletion, which the API server keeps. One that was deleted while no
+        operator ran has a while from the start of this one.
+        """
+        deleted = session.metadata.deletion_timestamp
+        if deleted is None:
+            return False
+        tried = self._tried_for(session)
+        overdue = deadlines.passed(deleted, self._ground.clock.now()) > UNDO_FOR
+        return overdue and tried > UNDO_FOR / 8
+
+    def _stopped(self, session: AnySession) -> SessionStatus | None:
+        """Return the status of a session that is to end on its way, else None."""
         status = session.status
-        ending = status.outcome is not None or is_true(status.conditions, FAILURE_TARGET)
-        # A recovery point that exists is not taken back by a cancel that came too late.
-        if ending or status.recovery_point is not None:
+        # What exists is not taken back by a cancel, or a deadline, that came too late.
+        if is_ending(session) or status.achieved:
             return None
         now = self._ground.clock.now()
+        judge = self._judge(session, now)
         if session.metadata.deletion_timestamp is not None:
-            return failing(session, status, "", Failed("Deleted", "the session was deleted"), now)
+            gone = Failed("Deleted", "the session was deleted")
+            return judge.failing(status, "", gone, "Cancelled")
         if session.spec.cancel:
-            return failing(session, status, "", Failed("Cancelled", "cancelled on request"), now)
-        return None
+            cancelled = Failed("Cancelled", "cancelled on request")
+            return judge.failing(status, "", cancelled, "Cancelled")
+        late = deadlines.exceeded(session, now)
+        return None if late is None else judge.failing(status, "", late)
 
-    def _pause_s(self, session: BackupSession) -> float:
-        retry_time = session.status.retry_time
-        if retry_time is None or is_true(session.status.conditions, FAILURE_TARGET):
+    def _pause_s(self, session: AnySession) -> float:
+        if is_ending(session):
             return 0
-        return (retry_time - self._ground.clock.now()).total_seconds()
+        return deadlines.pause(session, self._ground.clock.now()).total_seconds()
 
-    async def _stepped(self, session: BackupSession, step: Step) -> Outcome:
+    async def _take_step(self, session: AnySession, step: Step[AnySession]) -> Outcome:
         """Take *step* and write what it came to."""
         async with self._alone(step, session):
             if step.alone(session.status):
                 # Another session may have been given what this one saw as free.
-                session = await self._ground.sessions.find(session.metadata.key) or session
+                session = await self._kind.store.find(session.metadata.key) or session
+            trouble: TransientError | None = None
             try:
-                taken = await self._taken(step, session)
+                taken = await self._take(step, session)
             except Conflict:
                 raise
             except TransientError as error:
-                reason = "AzureUnavailable" if error.retry_after_s is None else "AzureThrottled"
-                now = self._ground.clock.now()
-                await self._write(session, troubled(session, step, reason, str(error), now))
-                raise
-            now = self._ground.clock.now()
-            status = answered(self._tables[session.spec.type], session, step, taken, now)
-            if self._is_hopeless(session, step, taken):
-                status = given_up(replace(session, status=status), step, now)
+                trouble = error
+                taken = Taken(session.status, Troubled(_reason_of(error), str(error)))
+            status = self._judge(session, self._ground.clock.now()).judged(
+                step, taken, tried=self._tried_for(session) if step.even_after_failure else _NONE
+            )
             written = await self._write(session, status)
-        await self._told(session, written, step)
-        return self._outcome(written, step, taken)
+        await report(self._ground.events, session, written)
+        if _has_turned(session, written):
+            return Waiting(self._pause_s(written), "the next attempt, or the end")
+        if trouble is not None:
+            raise trouble
+        return _wait(step, taken.answer)
 
-    def _is_hopeless(self, session: BackupSession, step: Step, taken: Taken) -> bool:
-        """Tell whether a last step has been tried for so long that it is left to the sweeper."""
-        said = find_condition(session.status.conditions, step.condition)
-        if not step.even_after_failure or said is None or isinstance(taken.answer, Done):
-            return False
-        # While no operator ran nothing was tried.
-        tried = self._ground.clock.now() - max(said.last_transition_time, self._began)
-        return tried > timedelta(seconds=self._ground.pacing.give_up_s)
+    def _judge(self, session: AnySession, now: datetime) -> Judge[AnySession]:
+        patience = self._ground.pacing.patience
+        return Judge(self._kind.table_of(session), session, patience, now)
 
     @contextlib.asynccontextmanager
-    async def _alone(self, step: Step, session: BackupSession) -> AsyncIterator[None]:
+    async def _alone(self, step: Step[AnySession], session: AnySession) -> AsyncIterator[None]:
         if not step.alone(session.status):
             yield
             return
         async with self._ground.sharing:
             yield
 
-    async def _taken(self, step: Step, session: BackupSession) -> Taken:
+    async def _take(self, step: Step[AnySession], session: AnySession) -> Taken:
+        """Take the step; what it raises for good, or by a mistake of ours, is an answer as well."""
         try:
             return await step.take(self._ground, session)
         except PermanentError as error:
+            if error.reason in MENDED_BY_HAND:
+                waiting = Waiting(MENDED_BY_HAND_S, str(error), error.reason)
+                return Taken(session.status, waiting)
             return Taken(session.status, Failed(error.reason, str(error)))
         except TransientError:
             raise
         except VmbackupError as error:
             return Taken(session.status, Failed("CorruptRepository", str(error)))
+        except Exception as error:  # a mistake of ours has to be seen where people look
+            name = type(error).__name__
+            log.exception("session %s: %s: unexpected %s", session.metadata.key, step, name)
+            message = f"unexpected {name} at {step.condition}: the operator's log says where"
+            return Taken(session.status, Troubled("InternalError", message))
 
-    def _outcome(self, session: BackupSession, step: Step, taken: Taken) -> Outcome:
-        match taken.answer:
-            case Waiting() as waiting:
-                return waiting
-            case Done():
-                return Waiting(0, "the next step")
-            case Failed() | TryAgain():
-                if step.even_after_failure:
-                    return Waiting(LAST_STEPS_AGAIN_S, "tried again")
-                return Waiting(max(0.0, self._pause_s(session)), "the next attempt")
-
-    async def _told(self, before: BackupSession, after: BackupSession, step: Step) -> None:
-        """Tell people what has changed: a line in the log each time, an Event where it matters."""
-        key, now, was = after.metadata.key, after.status, before.status
-        said = find_condition(now.conditions, step.condition)
-        if said is not None and said != find_condition(was.conditions, step.condition):
-            log.info(
-                "session %s: %s %s: %s: %s",
-                key,
-                step.condition,
-                said.status,
-                said.reason,
-                said.message,
-            )
-        if now.attempt > was.attempt and now.errors:
-            error = now.errors[-1]
-            message = f"attempt {was.attempt} failed at {error.step}: {error.message}"
-            await self._ground.events.tell(after, "Warning", error.reason, message)
-        if now.outcome is not None and was.outcome is None:
-            log.info("session %s: %s: %s", key, now.outcome, now.message)
-            kind: Literal["Normal", "Warning"] = "Normal"
-            if now.outcome != "Succeeded":
-                kind = "Warning"
-            await self._ground.events.tell(after, kind, now.outcome, now.message)
-
-    async def _write(self, session: BackupSession, status: BackupSessionStatus) -> BackupSession:
-        wanted = with_display(replace(session, status=status))
+    async def _write(self, session: AnySession, status: SessionStatus) -> AnySession:
+        wanted = self._kind.show(replace(session, status=status))
         if wanted.status == session.status:
             return session
-        return await self._ground.sessions.write_status(wanted)
+        return await self._kind.store.write_status(wanted)
 
     async def _with_finalizers(
-        self, session: BackupSession, finalizers: tuple[str, ...]
-    ) -> BackupSession:
+        self, session: AnySession, finalizers: tuple[str, ...]
+    ) -> AnySession:
         metadata = replace(session.metadata, finalizers=finalizers)
-        return await self._ground.sessions.write_finalizers(replace(session, metadata=metadata))
+        return await self._kind.store.write_finalizers(replace(session, metadata=metadata))
 
 
-def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
-    """Return the session's run id: from policy, VM and occasion, or for a user's from its uid.
+_NONE = timedelta(0)
 
-    A session that names a policy's slot or trigger but is not called as the policy's own would be
-    is a user's: under one run id two sessions would take and drop each other's snapshots.
-    """
-    spec, metadata = session.spec, session.metadata
-    if spec.policy_ref is None:
-        return run_id_of_uid(metadata.uid)
-    policy, vm_id = (
-        ObjectKey(metadata.namespace, spec.policy_ref.name),
-        ArmId(spec.virtual_machine_id),
-    )
-    name = metadata.name
-    if spec.slot is not None and name == session_name_of_slot(policy.name, vm_id, spec.slot):
-        return run_id_of_slot(appliance_id, policy, vm_id, spec.slot)
-    if spec.trigger is not None and name == session_name_of_trigger(
-        policy.name, vm_id, spec.trigger
-    ):
-        return run_id_of_trigger(appliance_id, policy, vm_id, spec.trigger)
-    return run_id_of_uid(metadata.uid)
+
+def _wait(step: Step[AnySession], answer: Answer) -> Waiting:
+    """Return when a session is looked at again that is at the same attempt as before."""
+    match answer:
+        case Done():
+            return Waiting(0, "the next step")
+        case Waiting():
+            return answer
+        case _ if step.even_after_failure:
+            return Waiting(LAST_STEPS_AGAIN_S, "tried again")
+        case _:
+            return Waiting(AFTER_A_BUG_S, answer.message)
+
+
+def _reason_of(error: TransientError) -> str:
+    said = getattr(error, "reason", None)
+    if isinstance(said, str) and said:
+        return said
+    return "AzureUnavailable" if error.retry_after_s is None else "AzureThrottled"
+
+
+def _has_turned(before: Session, after: Session) -> bool:
+    """Tell whether the session went to another attempt, or to its end."""
+    turned = after.status.attempt != before.status.attempt
+    return turned or is_ending(after) != is_ending(before) or after.status.outcome is not None

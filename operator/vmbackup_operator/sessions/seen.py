@@ -287,5 +287,6 @@ class PointSeen:
     virtual_machine_id: ArmId
     virtual_machine_name: str
     disks: tuple[PointDisk, ...]
+    virtual_machine_region: str
     #: The policy that asked for it; empty for a session that a user wrote.
     policy_name: str = ""

@@ -12,21 +12,20 @@ from dataclasses import dataclass
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import find_condition, is_true
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.deadlines import WORKER_BUSY
 from vmbackup_operator.sessions.seen import RegionSeen, SnapshotSeen, WorkerSeen
 
 #: Azure lets at most five snapshots or disks be exported at once through one disk access.
 EXPORTS_PER_DISK_ACCESS = 5
 
-#: The reason in WorkerReady of a session that waits until another one's worker is free.
-WORKER_BUSY = "WorkerBusy"
-
 
 def choose_worker(
     existing: Sequence[WorkerSeen],
     unfinished: Iterable[BackupSession],
-    session: BackupSession,
+    session: Session,
     region: RegionSeen,
     own: WorkerId,
 ) -> WorkerId | Waiting:
@@ -49,9 +48,7 @@ def choose_worker(
     return Waiting(15, f"all {count} workers of {region.region} are busy with {busy}", WORKER_BUSY)
 
 
-def next_waiting(
-    unfinished: Iterable[BackupSession], session: BackupSession
-) -> BackupSession | None:
+def next_waiting(unfinished: Iterable[BackupSession], session: Session) -> BackupSession | None:
     """Return the session that waits longest for a worker of the region that *session* had."""
     resolved = session.status.resolved
     environment = None if resolved is None else resolved.environment
@@ -91,7 +88,7 @@ class Allotment:
 
 
 def exports_in_use(
-    unfinished: Iterable[BackupSession], snapshots: Iterable[SnapshotSeen], session: BackupSession
+    unfinished: Iterable[BackupSession], snapshots: Iterable[SnapshotSeen], session: Session
 ) -> Counter[str]:
     """Return how many exports each disk access holds for others, by its id in lower case.
 

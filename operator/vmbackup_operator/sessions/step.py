@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic
 
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.session import AnySession, SessionStatus
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.ground import Ground
 
@@ -22,35 +23,53 @@ class TryAgain:
     abandons_worker: bool = False
 
 
-Answer = Done | Waiting | Failed | TryAgain
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The session came too late to begin: it ends as Skipped, and nobody has failed."""
+
+    message: str
+    reason: str = "Skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """The step met a failure that may pass: it is taken again, until its time is up."""
+
+    reason: str
+    message: str
+
+
+Answer = Done | Waiting | Failed | TryAgain | Skipped | Troubled
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What one look at a step came to: the status it leaves, and its answer."""
 
-    status: BackupSessionStatus
+    status: SessionStatus
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(Generic[AnySession]):
     """One line of the pipeline: taken until it is Done, and then its *condition* is True.
 
     It looks before it acts and may be run again at any moment. *alone* tells whether this look has
     to be by itself, up to the write of what it decided: it shares out what sessions compete for.
     One that stands for *each_attempt* is taken again by every attempt, since what it made may be
-    what went missing. Once the one that *decides_outcome* is done the session's outcome is set:
-    Complete, or Failed where an earlier step has failed.
+    what went missing. One that *uses_worker* costs the session its worker where it makes no
+    progress. Once the one that *decides_outcome* is done the session's outcome is set: Complete, or
+    Failed where an earlier step has failed.
     """
 
     condition: str
-    take: Callable[[Ground, BackupSession], Awaitable[Taken]]
+    take: Callable[[Ground, AnySession], Awaitable[Taken]]
     even_after_failure: bool = False
     decides_outcome: bool = False
     each_attempt: bool = False
-    alone: Callable[[BackupSessionStatus], bool] = lambda _status: False
+    uses_worker: bool = False
+    alone: Callable[[SessionStatus], bool] = lambda _status: False
 
 
 #: The steps of one kind of session in their order; exactly one of them decides the outcome.
-Table = tuple[Step, ...]
+Table = tuple[Step[AnySession], ...]

@@ -30,7 +30,6 @@ from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import IDLE_WORKERS, PRIORITIES, Work, WorkKind
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
-from vmbackup_operator.restores.reconciler import RestoreReconciler
 from vmbackup_operator.services.bundles import Bundles
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.commands import Commands
@@ -56,7 +55,7 @@ from vmbackup_operator.sessions.keys import KeyRing, read_key_ring
 from vmbackup_operator.sessions.places import Places
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.settings import Settings
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 log = logging.getLogger(__name__)
 
@@ -293,7 +292,9 @@ class _Parts:
                 Surveyor(settings, clock, self.repositories, self.virtual_machines),
                 self.events,
             ).reconcile,
-            "BackupSession": SessionReconciler(self.ground, TABLES).reconcile,
+            "BackupSession": SessionReconciler(
+                self.ground, backup_sessions(self.sessions)
+            ).reconcile,
             "BackupRepository": RepositoryReconciler(
                 settings,
                 clock,
@@ -305,8 +306,8 @@ class _Parts:
             "RegionEnvironment": EnvironmentReconciler(
                 settings, self.environment_objects, self.environments, clock
             ).reconcile,
-            "RestoreSession": RestoreReconciler(
-                settings.appliance.id, clock, self.restores
+            "RestoreSession": SessionReconciler(
+                self.ground, restore_sessions(self.restores)
             ).reconcile,
             "IdleWorkers": idle_workers,
         }

@@ -1,4 +1,4 @@
-"""Which table of steps each type of BackupSession goes through."""
+"""What the frame is told of each kind of session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,31 @@ from collections.abc import Mapping
 
 from vmbackup_operator.archives import table as archives
 from vmbackup_operator.backups import table as backups
-from vmbackup_operator.model.backup_session import SessionType
+from vmbackup_operator.backups.identity import run_id_for
+from vmbackup_operator.model.backup_session import BackupSession, SessionType
+from vmbackup_operator.model.display import displayed, with_display
+from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.naming import run_id_of_restore
+from vmbackup_operator.restores import table as restores
+from vmbackup_operator.sessions.reconciler import Kind, SessionStore
 from vmbackup_operator.sessions.step import Table
 
-TABLES: Mapping[SessionType, Table] = {"Backup": backups.STEPS, "Archive": archives.STEPS}
+TABLES: Mapping[SessionType, Table[BackupSession]] = {
+    "Backup": backups.STEPS,
+    "Archive": archives.STEPS,
+}
+
+
+def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession]:
+    """Return the kind RestoreSession, whose objects *store* keeps."""
+    return Kind(
+        store,
+        lambda _session: restores.STEPS,
+        lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
+        lambda session: displayed(session, session.spec.target.vm_name or ""),
+    )
+
+
+def backup_sessions(store: SessionStore[BackupSession]) -> Kind[BackupSession]:
+    """Return the kind BackupSession, whose objects *store* keeps."""
+    return Kind(store, lambda session: TABLES[session.spec.type], run_id_for, with_display)

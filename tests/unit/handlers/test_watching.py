@@ -82,4 +82,8 @@ def test_kopf_writes_nothing_of_its_own_and_watches_unfinished_sessions_only() -
     assert settings.posting.enabled is False
     assert settings.peering.standalone is True
     assert settings.scanning.disabled is True
-    assert list(settings.watching.field_selectors.values()) == ["status.outcome="]
+    assert {selector.any_name for selector in settings.watching.field_selectors} == {
+        "backupsessions",
+        "restoresessions",
+    }
+    assert set(settings.watching.field_selectors.values()) == {"status.outcome="}

@@ -11,11 +11,11 @@ from vmbackup_operator.model.backup_session import (
     BackupSessionSpec,
     BackupSessionStatus,
 )
-from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.conditions import Condition, ConditionStatus
 from vmbackup_operator.model.display import amount, span, with_display
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.phase import PHASES, session_phase
-from vmbackup_operator.model.progress import Display, Progress
+from vmbackup_operator.model.progress import Display, Progress, SessionError
 from vmbackup_operator.model.references import ObjectReference
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -32,10 +32,35 @@ def test_a_session_that_nobody_looked_at_is_pending() -> None:
 @pytest.mark.parametrize("done", range(len(PHASES)))
 def test_the_phase_is_the_first_step_that_is_not_done(done: int) -> None:
     conditions = [true(type_) for type_, _ in PHASES[:done]]
-    waiting = Condition(PHASES[done][0], "False", "Waiting", "", NOON)
+    waiting = Condition(PHASES[done][0], "False", "InProgress", "", NOON)
 
     assert session_phase(conditions) == PHASES[done][1]
     assert session_phase([*conditions, waiting]) == PHASES[done][1]
+
+
+@pytest.mark.parametrize("status", ["False", "Unknown"])
+def test_the_phase_says_what_a_step_waits_for(status: ConditionStatus) -> None:
+    waits = Condition("Accepted", status, "RepositoryNotReady", "not yet", NOON)
+
+    assert session_phase([waits]) == "Pending: RepositoryNotReady"
+
+
+def test_a_session_between_two_attempts_says_when_the_next_begins_and_why() -> None:
+    failed = Condition("Accepted", "False", "ReadFailed", "export: 503", NOON)
+    status = BackupSessionStatus(
+        conditions=(failed,),
+        attempt=2,
+        retry_time=NOON,
+        errors=(SessionError("DataTransferred", "ReadFailed", "export: 503", 1),),
+    )
+
+    shown = with_display(session(status)).status
+
+    assert shown.phase == "BackingOff: ReadFailed"
+    assert shown.message == (
+        "attempt 2 begins at 2026-11-22 12:00:00Z; the one before failed at DataTransferred: "
+        "export: 503"
+    )
 
 
 def test_all_steps_done_without_an_outcome_is_completing() -> None:

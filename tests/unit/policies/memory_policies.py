@@ -19,7 +19,7 @@ from vmbackup_operator.model.backup_policy import (
     VirtualMachines,
 )
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession, Outcome
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import (
     POLICY_LABEL,
     TRIGGER_ANNOTATION,
@@ -28,6 +28,7 @@ from vmbackup_operator.model.metadata import (
 )
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.session import Outcome
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies import ports
 from vmbackup_operator.policies.reconciler import PolicyReconciler

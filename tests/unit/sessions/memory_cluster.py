@@ -23,6 +23,7 @@ from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions import ports
 from vmbackup_operator.sessions.seen import ChainGrant, PointSeen, PointWanted
@@ -165,6 +166,7 @@ class MemoryPoints(ports.RecoveryPoints):
             virtual_machine_id=point.virtual_machine_id,
             virtual_machine_name=point.virtual_machine_name,
             disks=point.disks,
+            virtual_machine_region=point.virtual_machine_region,
             policy_name="" if point.policy is None else point.policy.name,
         )
 
@@ -206,6 +208,6 @@ class MemoryEvents(ports.EventLog):
 
     @override
     async def tell(
-        self, about: BackupSession, kind: Literal["Normal", "Warning"], reason: str, message: str
+        self, about: Session, kind: Literal["Normal", "Warning"], reason: str, message: str
     ) -> None:
         self.told.append((kind, reason, message))

@@ -62,7 +62,7 @@ from vmbackup_operator.settings import (
 from vmbackup_operator.settings import (
     KeyRing as KeyRingSettings,
 )
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.wiring.tables import backup_sessions
 
 RING = KeyRing(ApplianceKey("k1", bytes(32)), {"k1": ApplianceKey("k1", bytes(32))})
 VM = arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/virtualMachines", "web-01")
@@ -203,7 +203,7 @@ class World:
             listen=self.intake.listen,
             silence=self.intake.silence_of,
         )
-        self.reconciler = SessionReconciler(self.ground, TABLES)
+        self.reconciler = SessionReconciler(self.ground, backup_sessions(self.sessions))
 
     def meets(self, meet: Callable[[str], None]) -> None:
         """Have *meet* called around every write of any kind."""

@@ -39,7 +39,7 @@ async def test_a_transient_failure_is_tried_again_by_the_same_worker(world: Worl
 
     assert world.status().outcome == "Succeeded"
     assert world.status().attempt == 3
-    assert [sequence for _, sequence, _ in world.jobs] == [1, 2, 3]
+    assert len(world.jobs) == 3
     assert len({worker for worker, *_ in world.jobs}) == 1
     assert next(error.message for error in world.status().errors).endswith("failure 1")
 

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from tests.unit.sessions.memory_azure import APPLIANCE
 from tests.unit.sessions.memory_world import KEY, VM, Killed, World, session_of
+from vmbackup_operator.backups.identity import run_id_for
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import session_name_of_slot, session_name_of_trigger
-from vmbackup_operator.sessions.reconciler import run_id_for
 
 SLOT = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 

@@ -89,14 +89,16 @@ async def test_a_repository_that_is_missing_is_waited_for_and_then_used() -> Non
     assert world.status().outcome == "Succeeded"
 
 
-async def test_a_stalled_repositorys_reason_is_the_sessions() -> None:
+async def test_a_repository_that_stays_stalled_for_an_hour_gives_the_session_its_reason() -> None:
     world = World()
     world.sessions.put(session_of(retry_limit=0))
     world.repositories.put(stalled_repository("KeyMismatch", "made with key abc"))
 
-    reason, message = await ended(world)
+    await world.run(limit=2000)
 
+    reason, message = world.condition("Failed").reason, world.status().message
     assert reason == "KeyMismatch"
+    assert world.azure.snapshots == {}
     assert "made with key abc" in message
 
 

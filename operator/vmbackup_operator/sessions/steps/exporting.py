@@ -7,18 +7,18 @@ import asyncio
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.session import Session, SessionStatus
 from vmbackup_operator.model.session_findings import Export
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import machine_of
+from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import RegionSeen
 from vmbackup_operator.sessions.sharing import allot, exports_in_use
 from vmbackup_operator.sessions.step import Taken
 
 
-async def grant_export(ground: Ground, session: BackupSession) -> Taken:
+async def grant_export(ground: Ground, session: Session) -> Taken:
     """Have enough disk accesses, associate the snapshots with them, and access granted."""
     region = await ground.places.recall(machine_of(session).region)
     if isinstance(region, Waiting):
@@ -40,12 +40,12 @@ async def grant_export(ground: Ground, session: BackupSession) -> Taken:
     return Taken(session.status, Done(f"{len(exports)} snapshots can be read"))
 
 
-def is_unallotted(status: BackupSessionStatus) -> bool:
+def is_unallotted(status: SessionStatus) -> bool:
     """Tell whether the next look decides which disk accesses the session uses."""
     return not status.exports
 
 
-async def grants_of(ground: Ground, session: BackupSession) -> dict[str, str] | None:
+async def grants_of(ground: Ground, session: Session) -> dict[str, str] | None:
     """Return each snapshot's SAS by its id, or None while Azure makes one; asked for once."""
     wanted = [
         ArmId(each.snapshot_id)
@@ -70,9 +70,9 @@ async def grants_of(ground: Ground, session: BackupSession) -> dict[str, str] | 
     }
 
 
-async def _allotted(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+async def _allotted(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Give each snapshot its disk access, making as many as are missing."""
-    snapshots = [ArmId(member.snapshot_id) for member in session.status.snapshot_set]
+    snapshots = list(snapshot_ids(ground.settings.appliance, session))
     if not region.private:
         exports = tuple(Export(snapshot) for snapshot in snapshots)
         return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))
@@ -95,7 +95,7 @@ async def _allotted(ground: Ground, session: BackupSession, region: RegionSeen) 
 
 
 async def _disk_accesses_ready(
-    ground: Ground, session: BackupSession, region: RegionSeen
+    ground: Ground, session: Session, region: RegionSeen
 ) -> Waiting | None:
     """Have every disk access that the session was allotted made, with its way in."""
     owed = {export.disk_access_id for export in session.status.exports if export.disk_access_id}

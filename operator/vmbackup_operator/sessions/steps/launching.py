@@ -14,7 +14,7 @@ from vmbackup_core.protocol import (
     launch_script,
     worker_key,
 )
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.session import Session, SessionStatus
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import (
     APPLIANCE_TAG,
@@ -58,7 +58,7 @@ _WHY = {"failed": "Azure could not provision it", "deleting": "somebody deletes 
 _UPLOADING = Waiting(1, "the agent's bundle is being uploaded")
 
 
-async def launch_worker(ground: Ground, session: BackupSession) -> Taken:
+async def launch_worker(ground: Ground, session: Session) -> Taken:
     """Have a worker run for this session; Done once its agent has spoken."""
     region = await ground.places.recall(machine_of(session).region)
     if isinstance(region, Waiting):
@@ -72,12 +72,12 @@ async def launch_worker(ground: Ground, session: BackupSession) -> Taken:
     return await _prepared(ground, session, region)
 
 
-def is_unassigned(status: BackupSessionStatus) -> bool:
+def is_unassigned(status: SessionStatus) -> bool:
     """Tell whether the next look decides which worker the session gets."""
     return status.worker is None
 
 
-async def _assigned(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+async def _assigned(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Give the session a worker that is idle, or the id of one to be made; nothing is asked yet."""
     existing = await ground.workers.of_group(region.subscription_id, region.resource_group)
     unfinished = await ground.sessions.unfinished()
@@ -101,7 +101,7 @@ async def _assigned(ground: Ground, session: BackupSession, region: RegionSeen) 
     return Taken(replace(session.status, worker=worker), Waiting(0, f"worker {chosen}"))
 
 
-async def _abandoned(ground: Ground, session: BackupSession) -> Taken:
+async def _abandoned(ground: Ground, session: Session) -> Taken:
     """Have a worker that is not trusted any more deleted before another one gets its job."""
     worker = worker_of(session)
     home = await ground.places.recall_home()
@@ -115,7 +115,7 @@ async def _abandoned(ground: Ground, session: BackupSession) -> Taken:
     return Taken(replace(session.status, worker=None), Waiting(0, message))
 
 
-async def _prepared(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+async def _prepared(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Take the VM, and what its agent needs, to where the Run Command can be sent.
 
     That it will be is written down first: the agent may speak before Azure has said that the
@@ -142,7 +142,7 @@ async def _prepared(ground: Ground, session: BackupSession, region: RegionSeen) 
 
 
 async def _running(
-    ground: Ground, session: BackupSession, region: RegionSeen
+    ground: Ground, session: Session, region: RegionSeen
 ) -> WorkerSeen | Answer | None:
     """Return the session's VM once it runs; have it made, or started where it is stopped.
 
@@ -172,7 +172,7 @@ async def _running(
 
 
 async def _moved(
-    ground: Ground, session: BackupSession, region: RegionSeen, seen: WorkerSeen | None
+    ground: Ground, session: Session, region: RegionSeen, seen: WorkerSeen | None
 ) -> WorkerSeen:
     """Have the VM made or started, whichever is owed, and return it as it is then."""
     worker, run_id = worker_of(session), run_of(session)
@@ -189,7 +189,7 @@ async def _moved(
     return seen
 
 
-async def _launched(ground: Ground, session: BackupSession, region: RegionSeen) -> Answer:
+async def _launched(ground: Ground, session: Session, region: RegionSeen) -> Answer:
     """Send the Run Command that installs the agent and starts it."""
     worker = worker_of(session)
     bundle = await ground.bundles.ensure(region)
@@ -240,7 +240,7 @@ def _folder_url(container_url: str, folder: str) -> str:
     return f"{base}/{folder}?{query}"
 
 
-async def _heard(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+async def _heard(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Tell whether the agent has spoken since it was launched: that alone proves that it runs."""
     worker, status = worker_of(session), session.status
     launched, heard = worker.launched_at, worker.last_heartbeat_time
@@ -267,7 +267,7 @@ async def _heard(ground: Ground, session: BackupSession, region: RegionSeen) -> 
     return Taken(status, Waiting(ground.pacing.look_again_s, f"worker {worker.id} has not spoken"))
 
 
-async def _sent_again(ground: Ground, session: BackupSession, region: RegionSeen) -> Taken:
+async def _sent_again(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Send the command that was not sent yet, or that Azure took and gave up: its error tells why.
 
     A VM that has gone since it was launched gets no second life under its id.
@@ -283,7 +283,7 @@ async def _sent_again(ground: Ground, session: BackupSession, region: RegionSeen
     return Taken(unlaunched, Waiting(0, f"worker {worker.id} runs no more"))
 
 
-def status_home(session: BackupSession) -> str:
+def status_home(session: Session) -> str:
     """Return the account of the home region's queues, for messages."""
     resolved = session.status.resolved
     environment = None if resolved is None else resolved.environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import ResolvedEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
@@ -13,7 +13,7 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
 
 
-async def prepare_region(ground: Ground, session: BackupSession) -> Taken:
+async def prepare_region(ground: Ground, session: Session) -> Taken:
     """Look at the region in Azure, whatever an earlier session saw there; Done once it is ready."""
     account = ArmId(repository_of(session).account_id)
     region = await ground.places.ensure(machine_of(session).region, {account})

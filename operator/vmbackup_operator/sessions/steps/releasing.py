@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.naming import ArmId, launch_command
+from vmbackup_operator.model.session import Session
+from vmbackup_operator.naming import ArmId, environment_names, launch_command, worker_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
@@ -12,11 +12,11 @@ from vmbackup_operator.sessions.sharing import next_waiting
 from vmbackup_operator.sessions.step import Answer, Taken
 
 
-async def release_worker(ground: Ground, session: BackupSession) -> Taken:
+async def release_worker(ground: Ground, session: Session) -> Taken:
     """Give the worker back: deleted where it was abandoned, else kept for the next session."""
     worker = session.status.worker
     if worker is None:
-        return Taken(session.status, Done("there was no worker"))
+        return Taken(session.status, await _stop_left(ground, session))
     if worker.abandoned:
         return Taken(session.status, await _deleted(ground, session))
     unfinished = await ground.sessions.unfinished()
@@ -38,7 +38,30 @@ async def release_worker(ground: Ground, session: BackupSession) -> Taken:
     return Taken(session.status, Done(f"worker {worker.id} is deallocated"))
 
 
-async def _deleted(ground: Ground, session: BackupSession) -> Answer:
+async def _stop_left(ground: Ground, session: Session) -> Answer:
+    """Deallocate workers that this run launched and that nothing names any more.
+
+    A session that was made again without its status, or that gave its worker back between two
+    attempts, knows none; their ids follow from the run id.
+    """
+    resolved, run_id = session.status.resolved, run_of(session)
+    machine = None if resolved is None else resolved.virtual_machine
+    if machine is None:
+        return Done("there was no worker")
+    appliance = ground.settings.appliance
+    names = environment_names(appliance.id, appliance.subscription_id, machine.region)
+    existing = await ground.workers.of_group(appliance.subscription_id, names.resource_group)
+    own = {worker_id(run_id, attempt) for attempt in range(1, session.spec.retry_limit + 2)}
+    held = {each.status.worker.id for each in await ground.sessions.unfinished()
+            if each.status.worker is not None}  # fmt: skip
+    left = [each for each in existing if each.id in own - held and each.state != "deallocated"]
+    stopped = [await ground.workers.deallocate(each.vm_id) for each in left]
+    if not all(stopped):
+        return Waiting(ground.pacing.look_again_s, "a worker of this run is being deallocated")
+    return Done(f"{len(left)} workers of this run are deallocated" if left else "it holds none")
+
+
+async def _deleted(ground: Ground, session: Session) -> Answer:
     worker = session.status.worker
     if worker is None:
         return Done()

@@ -6,7 +6,7 @@ import asyncio
 
 from msgspec.structs import replace
 
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import snapshot_ids
@@ -14,7 +14,7 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
 
 
-async def revoke_access(ground: Ground, session: BackupSession) -> Taken:
+async def revoke_access(ground: Ground, session: Session) -> Taken:
     """End the access to each snapshot, whether a grant of it was recorded or not."""
     recorded = [ArmId(export.snapshot_id) for export in session.status.exports]
     # A crash may have fallen between a grant and its record: the ids are computed, all are ended.

@@ -1,0 +1,38 @@
+"""What a backup's run is called: computed, so that a session made again finds its traces."""
+
+from __future__ import annotations
+
+from vmbackup_core.ids import RunId
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import (
+    ArmId,
+    run_id_of_slot,
+    run_id_of_trigger,
+    run_id_of_uid,
+    session_name_of_slot,
+    session_name_of_trigger,
+)
+
+
+def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
+    """Return the session's run id: from policy, VM and occasion, or for a user's from its uid.
+
+    A session that names a policy's slot or trigger but is not called as the policy's own would be
+    is a user's: under one run id two sessions would take and drop each other's snapshots.
+    """
+    spec, metadata = session.spec, session.metadata
+    if spec.policy_ref is None:
+        return run_id_of_uid(metadata.uid)
+    policy, vm_id = (
+        ObjectKey(metadata.namespace, spec.policy_ref.name),
+        ArmId(spec.virtual_machine_id),
+    )
+    name = metadata.name
+    if spec.slot is not None and name == session_name_of_slot(policy.name, vm_id, spec.slot):
+        return run_id_of_slot(appliance_id, policy, vm_id, spec.slot)
+    if spec.trigger is not None and name == session_name_of_trigger(
+        policy.name, vm_id, spec.trigger
+    ):
+        return run_id_of_trigger(appliance_id, policy, vm_id, spec.trigger)
+    return run_id_of_uid(metadata.uid)
