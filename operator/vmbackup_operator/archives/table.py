@@ -19,5 +19,5 @@ async def refuse(_ground: Ground, session: BackupSession) -> Taken:
 STEPS: Table[BackupSession] = (
     Step("Accepted", refuse),
     Step("AccessRevoked", revoke_access, even_after_failure=True, decides_outcome=True),
-    Step("WorkerReleased", release_worker, even_after_failure=True, alone=lambda _status: True),
+    Step("WorkerReleased", release_worker, even_after_failure=True),
 )

@@ -66,6 +66,9 @@ async def _begun(ground: Ground, session: BackupSession, repository: BackupRepos
     if late is not None:
         return Taken(session.status, late)
     vm_id = ArmId(session.spec.virtual_machine_id)
+    turn = ground.allocator.turn_of_vm(session, vm_id)
+    if turn is not None:
+        return Taken(session.status, turn)
     machine = await ground.virtual_machines.find(vm_id)
     if machine is None:
         message = f"there is no virtual machine {vm_id}: correct the id, or take it out"

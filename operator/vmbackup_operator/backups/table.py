@@ -9,8 +9,8 @@ from vmbackup_operator.backups.snapshotting import take_snapshots
 from vmbackup_operator.backups.transferring import transfer
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions.step import Step, Table
-from vmbackup_operator.sessions.steps.exporting import grant_export, is_unallotted
-from vmbackup_operator.sessions.steps.launching import is_unassigned, launch_worker
+from vmbackup_operator.sessions.steps.exporting import grant_export
+from vmbackup_operator.sessions.steps.launching import launch_worker
 from vmbackup_operator.sessions.steps.region import prepare_region
 from vmbackup_operator.sessions.steps.releasing import release_worker
 from vmbackup_operator.sessions.steps.revoking import revoke_access
@@ -19,13 +19,12 @@ STEPS: Table[BackupSession] = (
     Step("Accepted", accept),
     Step("SnapshotsReady", take_snapshots),
     Step("EnvironmentReady", prepare_region, each_attempt=True),
-    Step("WorkerReady", launch_worker, uses_worker=True, alone=is_unassigned),
-    Step("ExportGranted", grant_export, each_attempt=True, alone=is_unallotted),
+    Step("WorkerReady", launch_worker, uses_worker=True),
+    Step("ExportGranted", grant_export, each_attempt=True),
     Step("DataTransferred", transfer, uses_worker=True),
     Step("RecoveryPointStored", record_recovery_point),
     # What follows it never turns success into failure.
     Step("AccessRevoked", revoke_access, even_after_failure=True, decides_outcome=True),
-    # Alone, so that no session is given a worker that this one is about to stop.
-    Step("WorkerReleased", release_worker, even_after_failure=True, alone=lambda _status: True),
+    Step("WorkerReleased", release_worker, even_after_failure=True),
     Step("SnapshotsPruned", prune_snapshots, even_after_failure=True),
 )

@@ -40,14 +40,16 @@ async def session_seen(
     namespace: str | None,
     name: str,
     labels: kopf.Labels,
+    body: kopf.Body,
     memo: kopf.Memo,
     **_: Any,
 ) -> None:
-    """Have the session looked at; and its policy, which may have waited for it to end.
+    """Put the session into the picture, and have it looked at where that is news.
 
-    A session that has its outcome leaves what is watched, which is seen as its deletion.
+    A session that has its outcome leaves what is watched, which is seen as its deletion; its
+    policy may have waited for that.
     """
-    memo.operator.seen("BackupSession", key_of(namespace, name))
+    memo.operator.session_seen(key_of(namespace, name), dict(body), gone=type == GONE)
     policy = labels.get(POLICY_LABEL)
     if type == GONE and policy is not None:
         memo.operator.seen("BackupPolicy", key_of(namespace, policy))

@@ -1,7 +1,9 @@
 """The work queue: which key is looked at next, by whom, and when again.
 
 A key is worked on by one worker at a time; added meanwhile, it is looked at once more afterwards.
-What a reconciler answers decides when the key comes back. An error brings it back later each time,
+More urgent keys come first, but each waits at most for those that came so many seconds later as
+its priority says: however busy the urgent ones are, every key has its turn. What a reconciler
+answers decides when the key comes back. An error brings it back later each time,
 by a random part of a doubling delay, so that many keys that failed together come apart.
 """
 
@@ -64,8 +66,9 @@ class WorkQueue(Generic[Key]):
         self._pace = pace or Pace()
         self._part = part
         self._order = itertools.count()
-        self._ready: list[tuple[int, int, Key]] = []
-        self._wanted: dict[Key, int] = {}
+        self._ready: list[tuple[float, int, Key]] = []
+        #: The keys that are to be looked at, with priority and place in the order.
+        self._wanted: dict[Key, tuple[int, float]] = {}
         self._working: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
@@ -75,8 +78,9 @@ class WorkQueue(Generic[Key]):
         self._wakers: set[asyncio.Task[None]] = set()
 
     def add(self, key: Key, *, priority: int = 10) -> None:
-        """Have *key* looked at as soon as a worker is free; lower priorities first.
+        """Have *key* looked at as soon as a worker is free.
 
+        *priority* is in seconds: so much later a key of priority 0 may come and still be first.
         A key that waits for its time is woken, one that is worked on is looked at again after. Only
         where the other side named a time (Retry-After) nobody is woken before it.
         """
@@ -85,12 +89,13 @@ class WorkQueue(Generic[Key]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+        due = asyncio.get_running_loop().time() + priority
         before = self._wanted.get(key)
-        if before is not None and before <= priority:
+        if before is not None and before[1] <= due:
             return
-        self._wanted[key] = priority
+        self._wanted[key] = (priority, due)
         if key not in self._working:
-            self._offer(key, priority)
+            self._offer(key, due)
 
     def add_after(self, key: Key, seconds: float, *, priority: int = 10) -> None:
         """Have *key* looked at in *seconds*, or earlier where it is added meanwhile."""
@@ -133,8 +138,8 @@ class WorkQueue(Generic[Key]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _offer(self, key: Key, priority: int) -> None:
-        heapq.heappush(self._ready, (priority, next(self._order), key))
+    def _offer(self, key: Key, due: float) -> None:
+        heapq.heappush(self._ready, (due, next(self._order), key))
         waker = asyncio.ensure_future(self._wake_one())
         self._wakers.add(waker)
         waker.add_done_callback(self._wakers.discard)
@@ -147,12 +152,13 @@ class WorkQueue(Generic[Key]):
         """Return the most urgent key that is wanted and not worked on, once there is one."""
         while True:
             while self._ready:
-                priority, _, key = heapq.heappop(self._ready)
+                due, _, key = heapq.heappop(self._ready)
+                wanted = self._wanted.get(key)
                 # Added again with more urgency, or taken already: this entry is a leftover.
-                if self._wanted.get(key) == priority and key not in self._working:
+                if wanted is not None and wanted[1] == due and key not in self._working:
                     del self._wanted[key]
                     self._working.add(key)
-                    return key, priority
+                    return key, wanted[0]
             async with self._arrived:
                 if not self._ready:
                     await self._arrived.wait()
@@ -165,7 +171,7 @@ class WorkQueue(Generic[Key]):
             finally:
                 self._working.discard(key)
                 if key in self._wanted:
-                    self._offer(key, self._wanted[key])
+                    self._offer(key, self._wanted[key][1])
 
     async def _look(self, key: Key, priority: int) -> None:
         try:

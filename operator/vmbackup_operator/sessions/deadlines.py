@@ -15,9 +15,11 @@ from vmbackup_operator.reconciling.outcome import Failed
 
 #: The reason in WorkerReady of a session that waits until another one's worker is free.
 WORKER_BUSY = "WorkerBusy"
+#: The reason in Accepted of a session that waits until another one of its VM has ended.
+VM_BUSY = "VirtualMachineBusy"
 #: The reasons of waits for one's turn. They are no standstill: what ends them is others' end, or
 #: the deadline of the session.
-TURNS = frozenset({WORKER_BUSY})
+TURNS = frozenset({WORKER_BUSY, VM_BUSY})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.deadlines import Patience
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.places import Places
@@ -70,6 +70,7 @@ class Ground:
     queues: Queues
     points: RecoveryPoints
     sessions: Sessions
+    allocator: Allocator
     repositories: Repositories
     point_objects: RecoveryPointObjects
     events: EventLog
@@ -79,8 +80,6 @@ class Ground:
     listen: Callable[[], None]
     #: Tells how long a worker has been silent that was last known to have spoken at that time.
     silence: Callable[[WorkerId, datetime], timedelta]
-    #: Held while it is decided which session gets which worker or disk access.
-    sharing: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: SAS of granted exports by snapshot: never anywhere but here and in sealed jobs.
     grants: dict[ArmId, SecretUrl] = field(default_factory=dict)
 

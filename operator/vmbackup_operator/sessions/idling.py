@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_core.errors import VmbackupError
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import jobs_queue
 from vmbackup_operator.reconciling.outcome import Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import RegionSeen, WorkerSeen
 
 log = logging.getLogger(__name__)
+
+#: No session's name: idle workers are looked after for nobody.
+NOBODY = ObjectKey("", "")
 
 #: How often idle workers are looked for.
 LOOK_S = 300.0
@@ -42,28 +46,29 @@ class IdleWorkers:
     async def reconcile(self) -> Outcome:
         """Have what is idle stopped or deleted; one pass over all regions."""
         for group in await self._groups():
-            await self._look(group)
+            try:
+                await self._look(group)
+            except VmbackupError as error:
+                # What one region refuses must not leave another one's workers running.
+                log.warning("idle workers of %s: %s", group.resource_group, error)
         return Waiting(LOOK_S, "idle workers are looked for again")
 
     async def _look(self, group: WorkerGroup) -> None:
-        # No session is given a worker meanwhile that is about to go.
-        async with self._ground.sharing:
-            workers = await self._ground.workers.of_group(
-                group.subscription_id, group.resource_group
-            )
-            if not workers:
-                return
-            unfinished = await self._ground.sessions.unfinished()
-            idle_for = timedelta(seconds=self._ground.settings.workers.idle_ttl_seconds)
-            now = self._ground.clock.now()
-            for worker in workers:
-                match fate(worker, unfinished, now, idle_for):
-                    case "stop":
-                        await self._ground.workers.deallocate(worker.vm_id)
-                    case "delete":
-                        await self._delete(worker)
-                    case "keep":
-                        continue
+        ground = self._ground
+        workers = await ground.workers.of_group(group.subscription_id, group.resource_group)
+        idle_for = timedelta(seconds=ground.settings.workers.idle_ttl_seconds)
+        now = ground.clock.now()
+        for worker in workers:
+            wanted = fate(worker, now, idle_for)
+            if wanted == "keep" or ground.allocator.leave(worker.id, NOBODY) is not None:
+                continue
+            try:
+                if wanted == "stop":
+                    await ground.workers.deallocate(worker.vm_id)
+                else:
+                    await self._delete(worker)
+            finally:
+                ground.allocator.left(worker.id)
 
     async def _delete(self, worker: WorkerSeen) -> None:
         home = await self._ground.places.recall_home()
@@ -76,15 +81,9 @@ class IdleWorkers:
 
 
 def fate(
-    worker: WorkerSeen, unfinished: Iterable[BackupSession], now: datetime, idle_for: timedelta
+    worker: WorkerSeen, now: datetime, idle_for: timedelta
 ) -> Literal["keep", "stop", "delete"]:
-    """Return what is to become of *worker*."""
-    held = any(
-        session.status.worker is not None and session.status.worker.id == worker.id
-        for session in unfinished
-    )
-    if held:
-        return "keep"
+    """Return what is to become of *worker* where no session has it."""
     if worker.state == "failed":
         return "delete"
     if worker.changed_at is None:

@@ -222,20 +222,24 @@ class RecoveryPoints(Protocol):
         """Write the manifest that makes the recovery point exist; the same again is no error."""
 
 
-class Sessions(Protocol):
-    """BackupSession objects."""
+class StoredSessions(Protocol):
+    """BackupSession objects in the API server."""
 
     async def find(self, key: ObjectKey) -> BackupSession | None:
         """Return the session as stored, or None."""
-
-    async def unfinished(self) -> Sequence[BackupSession]:
-        """Return every session without an outcome, read from the API server."""
 
     async def write_status(self, session: BackupSession) -> BackupSession:
         """Replace the status and return what is stored; raise Conflict where it was stale."""
 
     async def write_finalizers(self, session: BackupSession) -> BackupSession:
         """Replace ``metadata.finalizers`` alone and return what is stored; raise Conflict."""
+
+
+class Sessions(StoredSessions, Protocol):
+    """The same, with the picture of all that are unfinished."""
+
+    async def unfinished(self) -> Sequence[BackupSession]:
+        """Return every session without an outcome; nothing is asked for it."""
 
 
 class Repositories(Protocol):

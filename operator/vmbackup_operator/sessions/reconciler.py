@@ -6,9 +6,8 @@ Which steps there are is the kind's own (`Kind`); what their answers come to is 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol
@@ -195,22 +194,17 @@ class SessionReconciler(Generic[AnySession]):
 
     async def _take_step(self, session: AnySession, step: Step[AnySession]) -> Outcome:
         """Take *step* and write what it came to."""
-        async with self._alone(step, session):
-            if step.alone(session.status):
-                # Another session may have been given what this one saw as free.
-                session = await self._kind.store.find(session.metadata.key) or session
-            trouble: TransientError | None = None
-            try:
-                taken = await self._take(step, session)
-            except Conflict:
-                raise
-            except TransientError as error:
-                trouble = error
-                taken = Taken(session.status, Troubled(_reason_of(error), str(error)))
-            status = self._judge(session, self._ground.clock.now()).judged(
-                step, taken, tried=self._tried_for(session) if step.even_after_failure else _NONE
-            )
-            written = await self._write(session, status)
+        trouble: TransientError | None = None
+        try:
+            taken = await self._take(step, session)
+        except Conflict:
+            raise
+        except TransientError as error:
+            trouble = error
+            taken = Taken(session.status, Troubled(_reason_of(error), str(error)))
+        tried = self._tried_for(session) if step.even_after_failure else timedelta(0)
+        judge = self._judge(session, self._ground.clock.now())
+        written = await self._write(session, judge.judged(step, taken, tried=tried))
         await report(self._ground.events, session, written)
         if _has_turned(session, written):
             return Waiting(self._pause_s(written), "the next attempt, or the end")
@@ -221,14 +215,6 @@ class SessionReconciler(Generic[AnySession]):
     def _judge(self, session: AnySession, now: datetime) -> Judge[AnySession]:
         patience = self._ground.pacing.patience
         return Judge(self._kind.table_of(session), session, patience, now)
-
-    @contextlib.asynccontextmanager
-    async def _alone(self, step: Step[AnySession], session: AnySession) -> AsyncIterator[None]:
-        if not step.alone(session.status):
-            yield
-            return
-        async with self._ground.sharing:
-            yield
 
     async def _take(self, step: Step[AnySession], session: AnySession) -> Taken:
         """Take the step; what it raises for good, or by a mistake of ours, is an answer as well."""
@@ -260,9 +246,6 @@ class SessionReconciler(Generic[AnySession]):
     ) -> AnySession:
         metadata = replace(session.metadata, finalizers=finalizers)
         return await self._kind.store.write_finalizers(replace(session, metadata=metadata))
-
-
-_NONE = timedelta(0)
 
 
 def _wait(step: Step[AnySession], answer: Answer) -> Waiting:

@@ -1,90 +1,43 @@
-"""Who gets what sessions compete for: workers of a region, and exports of its disk accesses.
-
-Pure. It is called while `Ground.sharing` is held, up to the status write that records the answer.
-"""
+"""How what sessions compete for is shared: in turns, and five exports to a disk access. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.conditions import find_condition, is_true
-from vmbackup_operator.model.session import Session
+from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.sessions.deadlines import WORKER_BUSY
-from vmbackup_operator.sessions.seen import RegionSeen, SnapshotSeen, WorkerSeen
+from vmbackup_operator.sessions.seen import SnapshotSeen
 
 #: Azure lets at most five snapshots or disks be exported at once through one disk access.
 EXPORTS_PER_DISK_ACCESS = 5
 
 
-def choose_worker(
-    existing: Sequence[WorkerSeen],
-    unfinished: Iterable[BackupSession],
-    session: Session,
-    region: RegionSeen,
-    own: WorkerId,
-) -> WorkerId | Waiting:
-    """Return the worker that *session* gets: one that is idle, else *own* where there is room."""
-    others = [other for other in unfinished if other.metadata.key != session.metadata.key]
-    holders = {
-        other.status.worker.id: other
-        for other in others
-        if other.status.worker is not None and _in_region(other, region)
-    }
-    usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
-    free = [worker for worker in usable if worker.id not in holders]
-    if free:
-        # One that runs starts nothing; of the others one as good as the next.
-        return min(free, key=lambda worker: (worker.state != "running", worker.id)).id
-    count = len({worker.id for worker in usable} | holders.keys())
-    if count < region.max_workers:
-        return own
-    busy = ", ".join(f"{holder.metadata.key}" for holder in holders.values())
-    return Waiting(15, f"all {count} workers of {region.region} are busy with {busy}", WORKER_BUSY)
+def turns(waiting: Sequence[AnySession], held: Mapping[str, int]) -> list[AnySession]:
+    """Return who waits in the order of their turns; *held* counts what each namespace holds.
+
+    Namespaces take turns, the one that holds least first; within one it is first come, first
+    served.
+    """
+    counts = Counter(held)
+    by_namespace: dict[str, list[AnySession]] = {}
+    for session in sorted(waiting, key=_came):
+        by_namespace.setdefault(session.metadata.namespace, []).append(session)
+    order: list[AnySession] = []
+    while by_namespace:
+        namespace = min(by_namespace, key=lambda name: (counts[name], _came(by_namespace[name][0])))
+        order.append(by_namespace[namespace].pop(0))
+        counts[namespace] += 1
+        if not by_namespace[namespace]:
+            del by_namespace[namespace]
+    return order
 
 
-def next_waiting(unfinished: Iterable[BackupSession], session: Session) -> BackupSession | None:
-    """Return the session that waits longest for a worker of the region that *session* had."""
-    resolved = session.status.resolved
-    environment = None if resolved is None else resolved.environment
-    if environment is None:
-        return None
-    waiting = [other for other in unfinished if _waits_in(other, environment.region)]
-    return min(waiting, key=lambda other: str(other.status.start_time), default=None)
-
-
-def _waits_in(other: BackupSession, region: str) -> bool:
-    resolved, conditions = other.status.resolved, other.status.conditions
-    environment = None if resolved is None else resolved.environment
-    said = find_condition(conditions, "WorkerReady")
-    return (
-        environment is not None
-        and environment.region == region
-        and other.status.worker is None
-        and said is not None
-        and said.reason == WORKER_BUSY
-        and not is_true(conditions, "FailureTarget")
-    )
-
-
-def _in_region(other: BackupSession, region: RegionSeen) -> bool:
-    resolved = other.status.resolved
-    environment = None if resolved is None else resolved.environment
-    return environment is not None and environment.region == region.region
-
-
-@dataclass(frozen=True, slots=True)
-class Allotment:
-    """Which snapshot is exported through which disk access; by number where one is to be made."""
-
-    through: Mapping[ArmId, ArmId]
-    without: tuple[ArmId, ...]
-    owed: int
+def _came(session: Session) -> tuple[str, str, str]:
+    began = session.status.start_time
+    key = session.metadata.key
+    return ("" if began is None else began.isoformat(), key.namespace, key.name)
 
 
 def exports_in_use(
@@ -106,16 +59,15 @@ def exports_in_use(
     return Counter(access for access in held.values() if access)
 
 
-def allot(
-    wanted: Sequence[ArmId], disk_accesses: Sequence[ArmId], in_use: Mapping[str, int]
-) -> Allotment:
-    """Spread *wanted* over what is free of *disk_accesses*; *owed* says how many more it takes."""
+def spread(
+    wanted: Sequence[ArmId], access_of: Callable[[int], ArmId], in_use: Mapping[str, int]
+) -> dict[ArmId, ArmId]:
+    """Return a disk access for each of *wanted*: the free places of those of the lowest numbers."""
     through: dict[ArmId, ArmId] = {}
-    rest = list(wanted)
-    for access in disk_accesses:
-        free = EXPORTS_PER_DISK_ACCESS - in_use.get(access.lower(), 0)
-        for snapshot in rest[: max(0, free)]:
-            through[snapshot] = access
-        rest = rest[max(0, free) :]
-    owed = -(-len(rest) // EXPORTS_PER_DISK_ACCESS)
-    return Allotment(through, tuple(rest), owed)
+    rest, number = list(wanted), 0
+    while rest:
+        access = access_of(number)
+        free = max(0, EXPORTS_PER_DISK_ACCESS - in_use.get(access.lower(), 0))
+        through.update(dict.fromkeys(rest[:free], access))
+        rest, number = rest[free:], number + 1
+    return through

@@ -54,12 +54,11 @@ class Taken:
 class Step(Generic[AnySession]):
     """One line of the pipeline: taken until it is Done, and then its *condition* is True.
 
-    It looks before it acts and may be run again at any moment. *alone* tells whether this look has
-    to be by itself, up to the write of what it decided: it shares out what sessions compete for.
-    One that stands for *each_attempt* is taken again by every attempt, since what it made may be
-    what went missing. One that *uses_worker* costs the session its worker where it makes no
-    progress. Once the one that *decides_outcome* is done the session's outcome is set: Complete, or
-    Failed where an earlier step has failed.
+    It looks before it acts and may be run again at any moment. One that stands for *each_attempt*
+    is taken again by every attempt, since what it made may be what went missing. One that
+    *uses_worker* costs the session its worker where it makes no progress. Once the one that
+    *decides_outcome* is done the session's outcome is set: Complete, or Failed where an earlier
+    step has failed.
     """
 
     condition: str
@@ -68,7 +67,6 @@ class Step(Generic[AnySession]):
     decides_outcome: bool = False
     each_attempt: bool = False
     uses_worker: bool = False
-    alone: Callable[[SessionStatus], bool] = lambda _status: False
 
 
 #: The steps of one kind of session in their order; exactly one of them decides the outcome.

@@ -8,6 +8,8 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
@@ -22,6 +24,7 @@ from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Regions as Environments
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.policies.reconciler import PolicyReconciler
@@ -48,6 +51,9 @@ from vmbackup_operator.services.signatures import Signatures
 from vmbackup_operator.services.snapshots import Snapshots
 from vmbackup_operator.services.virtual_machines import VirtualMachines
 from vmbackup_operator.services.workers import Workers
+from vmbackup_operator.sessions.allocator import Allocator
+from vmbackup_operator.sessions.book import SessionBook
+from vmbackup_operator.sessions.booked import BookedSessions
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.intake import Intake, Surroundings
@@ -72,6 +78,8 @@ class Operator:
         self.queue: WorkQueue[Work] = WorkQueue(self._reconcile)
         self._reconcilers: Mapping[WorkKind, Reconcile] = {}
         self._policies: set[ObjectKey] = set()
+        #: The picture of the sessions, once there is one.
+        self.sessions: BookedSessions | None = None
         self._ends: list[Callable[[], Awaitable[None]]] = []
 
     async def end(self) -> None:
@@ -87,6 +95,23 @@ class Operator:
     def serve(self, reconcilers: Mapping[WorkKind, Reconcile]) -> None:
         """Have each kind's objects looked at by its reconciler."""
         self._reconcilers = reconcilers
+
+    def session_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
+        """Take in what the watch tells of a BackupSession; an echo of our own write is no news.
+
+        One that can't be read is looked at all the same, so that its reading says why.
+        """
+        if self.sessions is not None and gone:
+            self.sessions.gone(key)
+        elif self.sessions is not None:
+            try:
+                session = msgspec.convert(raw, BackupSession)
+            except msgspec.ValidationError:
+                log.debug("BackupSession %s: the watch tells what can't be read", key)
+            else:
+                if not self.sessions.seen(session):
+                    return
+        self.seen("BackupSession", key)
 
     def seen(self, kind: WorkKind, key: ObjectKey, *, gone: bool = False) -> None:
         """Have the object looked at: something happened to it, or to what it rests on."""
@@ -176,6 +201,8 @@ async def running(
         operator = Operator()
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
+        operator.sessions = parts.booked
+        await _take_in(operator, parts.sessions, parts.booked)
         intake = asyncio.create_task(parts.intake.run(), name="events intake")
 
         async def end_intake() -> None:
@@ -187,7 +214,6 @@ async def running(
         operator.ends_with(azure.operations.close)
         try:
             async with operator.queue.running():
-                await _resync(operator, parts.sessions)
                 # Its environment comes up while nobody waits for it yet.
                 await parts.environments.ensure_home_object()
                 yield operator
@@ -195,9 +221,13 @@ async def running(
             await operator.end()
 
 
-async def _resync(operator: Operator, sessions: StoredSessions) -> None:
-    """Have looked at what no watch will bring: ended sessions that still have something to undo."""
+async def _take_in(operator: Operator, sessions: StoredSessions, booked: BookedSessions) -> None:
+    """Take all sessions into the picture before the first is looked at.
+
+    Looked at is also what no watch will bring: ended sessions that still have something to undo.
+    """
     for session in await sessions.all():
+        booked.seen(session)
         if session.status.outcome is not None and FINALIZER in session.metadata.finalizers:
             operator.seen("BackupSession", session.metadata.key)
     operator.queue.add(IDLE_WORKERS, priority=PRIORITIES["IdleWorkers"])
@@ -240,8 +270,11 @@ class _Parts:
         signatures = Signatures(azure.data_plane, clock)
         queues = Queues(azure.data_plane, signatures)
         wake = self._wake_session
+        book = SessionBook()
+        allocator = Allocator(book, wake)
+        self.booked = BookedSessions(self.sessions, book, allocator)
         self.intake = Intake(
-            appliance.id, ring, clock, Surroundings(queues, self.sessions, places, wake)
+            appliance.id, ring, clock, Surroundings(queues, self.booked, places, wake)
         )
         self.ground = Ground(
             settings=settings,
@@ -266,7 +299,8 @@ class _Parts:
             signatures=signatures,
             queues=queues,
             points=RecoveryPoints(azure.stores, self.secrets, appliance.id),
-            sessions=self.sessions,
+            sessions=self.booked,
+            allocator=allocator,
             repositories=self.repositories,
             point_objects=StoredRecoveryPoints(connection),
             events=self.events,
@@ -292,9 +326,7 @@ class _Parts:
                 Surveyor(settings, clock, self.repositories, self.virtual_machines),
                 self.events,
             ).reconcile,
-            "BackupSession": SessionReconciler(
-                self.ground, backup_sessions(self.sessions)
-            ).reconcile,
+            "BackupSession": SessionReconciler(self.ground, backup_sessions(self.booked)).reconcile,
             "BackupRepository": RepositoryReconciler(
                 settings,
                 clock,

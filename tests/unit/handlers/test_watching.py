@@ -16,9 +16,14 @@ from vmbackup_operator.model.metadata import POLICY_LABEL, ObjectKey
 class Seen:
     def __init__(self) -> None:
         self.calls: list[tuple[str, ObjectKey, bool]] = []
+        self.told: list[dict[str, Any]] = []
 
     def seen(self, kind: str, key: ObjectKey, *, gone: bool = False) -> None:
         self.calls.append((kind, key, gone))
+
+    def session_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
+        self.calls.append(("BackupSession", key, gone))
+        self.told.append(raw)
 
 
 @pytest.fixture

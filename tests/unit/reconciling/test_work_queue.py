@@ -285,3 +285,23 @@ async def test_nobody_is_woken_before_the_time_that_the_other_side_named() -> No
         await asyncio.sleep(100)
 
     assert looks.times("a") == [0, 40, 105]
+
+
+async def test_what_is_less_urgent_has_its_turn_however_busy_the_urgent_keys_are() -> None:
+    async def busy(key: str, _count: int) -> Outcome:
+        if key == "idle":
+            return Done()
+        await asyncio.sleep(1)
+        return Waiting(0.1, "busy")
+
+    looks = Looks(busy)
+    queue = WorkQueue(looks, workers=4)
+    async with queue.running():
+        for number in range(20):
+            queue.add(f"urgent-{number}", priority=0)
+        await asyncio.sleep(0.5)
+        queue.add("idle", priority=30)
+        await asyncio.sleep(60)
+
+    assert looks.count("idle") == 1
+    assert 5 < looks.times("idle")[0] <= 40

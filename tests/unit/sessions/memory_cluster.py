@@ -29,38 +29,38 @@ from vmbackup_operator.sessions import ports
 from vmbackup_operator.sessions.seen import ChainGrant, PointSeen, PointWanted
 
 
-class MemorySessions(ports.Sessions):
+class MemorySessions(ports.StoredSessions):
     """Sessions with resourceVersions, finalizers and deletion as the API server has them."""
 
     def __init__(self, clock: TurnedClock) -> None:
         self.clock = clock
         self.stored: dict[ObjectKey, BackupSession] = {}
         self.meets: Callable[[str], None] = lambda _what: None
+        #: The watch: what was written by others, and what has gone.
+        self.watched: Callable[[BackupSession], object] = lambda _session: None
+        self.gone: Callable[[ObjectKey], None] = lambda _key: None
         self.writes = 0
         self.version = 0
 
     def put(self, session: BackupSession) -> None:
-        self._store(session)
+        self.watched(self._store(session))
 
     def request_deletion(self, key: ObjectKey) -> None:
         session = self.stored[key]
         if not session.metadata.finalizers:
             del self.stored[key]
+            self.gone(key)
             return
         metadata = replace(session.metadata, deletion_timestamp=self.clock.now())
-        self._store(replace(session, metadata=metadata))
+        self.watched(self._store(replace(session, metadata=metadata)))
 
     def edit_spec(self, key: ObjectKey, **changes: object) -> None:
         session = self.stored[key]
-        self._store(replace(session, spec=replace(session.spec, **changes)))
+        self.watched(self._store(replace(session, spec=replace(session.spec, **changes))))
 
     @override
     async def find(self, key: ObjectKey) -> BackupSession | None:
         return self.stored.get(key)
-
-    @override
-    async def unfinished(self) -> Sequence[BackupSession]:
-        return [each for each in self.stored.values() if each.status.outcome is None]
 
     @override
     async def write_status(self, session: BackupSession) -> BackupSession:

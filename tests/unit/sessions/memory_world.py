@@ -46,6 +46,9 @@ from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.naming import ArmId, arm_id, events_queue
 from vmbackup_operator.reconciling.outcome import Done as Finished
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.allocator import Allocator
+from vmbackup_operator.sessions.book import SessionBook
+from vmbackup_operator.sessions.booked import BookedSessions
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
@@ -178,7 +181,13 @@ class World:
         """Start the operator, with nothing in its memory."""
         places = Places(SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock)
         self.queues.taken.clear()
-        around = Surroundings(self.queues, self.sessions, places, self.woken.append)
+        book = SessionBook()
+        allocator = Allocator(book, self.woken.append)
+        booked = BookedSessions(self.sessions, book, allocator)
+        for session in self.sessions.stored.values():
+            booked.seen(session)
+        self.sessions.watched, self.sessions.gone = booked.seen, booked.gone
+        around = Surroundings(self.queues, booked, places, self.woken.append)
         self.intake = Intake(APPLIANCE, RING, self.clock, around)
         self.ground = Ground(
             settings=SETTINGS,
@@ -195,7 +204,8 @@ class World:
             signatures=azure_in_memory.MemorySignatures(self.azure),
             queues=self.queues,
             points=self.points,
-            sessions=self.sessions,
+            sessions=booked,
+            allocator=allocator,
             repositories=self.repositories,
             point_objects=self.point_objects,
             events=self.events,
@@ -203,7 +213,7 @@ class World:
             listen=self.intake.listen,
             silence=self.intake.silence_of,
         )
-        self.reconciler = SessionReconciler(self.ground, backup_sessions(self.sessions))
+        self.reconciler = SessionReconciler(self.ground, backup_sessions(booked))
 
     def meets(self, meet: Callable[[str], None]) -> None:
         """Have *meet* called around every write of any kind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
 from tests.unit.sessions.memory_world import KEY, World, session_of
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import SessionWorker
@@ -83,4 +85,26 @@ def test_what_becomes_of_a_worker(
     now = world.clock.now()
     worker = WorkerSeen(ArmId("/w"), WorkerId("w"), state, now - idle)
 
-    assert fate(worker, [], now, HOUR) == expected
+    assert fate(worker, now, HOUR) == expected
+
+
+async def test_a_region_that_refuses_leaves_no_other_regions_workers_running(
+    world: World,
+) -> None:
+    await world.run()
+    world.clock.turn(3700)
+
+    async def two() -> list[WorkerGroup]:
+        return [WorkerGroup(SUBSCRIPTION, "refuses"), *await groups()]
+
+    of_group = world.ground.workers.of_group
+
+    async def refuse_one(subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
+        if resource_group == "refuses":
+            raise PermanentError("listing workers: AuthorizationFailed", reason="NotAuthorized")
+        return await of_group(subscription_id, resource_group)
+
+    world.ground.workers.of_group = refuse_one  # type: ignore[method-assign]  # a refusal of Azure
+    await IdleWorkers(world.ground, two).reconcile()
+
+    assert world.azure.workers == {}

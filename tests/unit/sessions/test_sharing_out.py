@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.sessions.memory_azure import AWAY, SUBSCRIPTION
 from tests.unit.sessions.turned_clock import TurnedClock
@@ -15,7 +17,8 @@ from vmbackup_operator.model.backup_session import (
     BackupSessionSpec,
     BackupSessionStatus,
 )
-from vmbackup_operator.model.metadata import Metadata
+from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.session_findings import (
     Export,
@@ -25,6 +28,8 @@ from vmbackup_operator.model.session_findings import (
 )
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.allocator import Allocator
+from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.seen import (
     RegionSeen,
     SnapshotSeen,
@@ -32,7 +37,7 @@ from vmbackup_operator.sessions.seen import (
     WorkerState,
     account_of,
 )
-from vmbackup_operator.sessions.sharing import allot, choose_worker, exports_in_use
+from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
 
 OWN = WorkerId("own-1")
 
@@ -55,90 +60,214 @@ def region(max_workers: int = 1) -> RegionSeen:
     )
 
 
-def session(
-    name: str, worker: str | None = None, exports: tuple[Export, ...] = (), place: str = AWAY
+def session(  # noqa: PLR0913, PLR0917 - each names what a test is about
+    name: str,
+    worker: str | None = None,
+    exports: tuple[Export, ...] = (),
+    place: str = AWAY,
+    namespace: str = "team",
+    began: int = 0,
+    waits: bool = False,  # noqa: FBT001, FBT002 - as a keyword only
 ) -> BackupSession:
+    now = TurnedClock().now()
+    waiting = Condition("WorkerReady", "False", "WorkerBusy", "busy", now)
     environment = ResolvedEnvironment(SUBSCRIPTION, place, "group", "/a", "/w", "/e")
     status = BackupSessionStatus(
         resolved=Resolved(environment=environment),
         worker=None if worker is None else SessionWorker(WorkerId(worker), f"/{worker}", "queue"),
         exports=exports,
+        start_time=now + timedelta(seconds=began),
+        conditions=(waiting,) if waits else (),
     )
     spec = BackupSessionSpec("/vm", ObjectReference("repo"))
-    return BackupSession(Metadata(name, "team"), spec, status)
+    return BackupSession(Metadata(name, namespace, uid=name), spec, status)
 
 
 def seen(name: str, state: WorkerState) -> WorkerSeen:
     return WorkerSeen(ArmId(f"/{name}"), WorkerId(name), state, TurnedClock().now())
 
 
+class Woken(list[ObjectKey]):
+    """Whom the allocator has had woken."""
+
+
+def allocator(*sessions: BackupSession) -> tuple[Allocator, Woken]:
+    book, woken = SessionBook(), Woken()
+    for each in sessions:
+        book.note(each)
+    return Allocator(book, woken.append), woken
+
+
 def test_where_there_is_no_worker_the_session_launches_its_own() -> None:
-    assert choose_worker([], [session("me")], session("me"), region(), OWN) == OWN
+    allots, _ = allocator(session("me"))
+
+    assert allots.choose_worker([], session("me"), region(), OWN) == OWN
 
 
 def test_a_stopped_worker_is_started_again() -> None:
-    chosen = choose_worker([seen("w", "deallocated")], [], session("me"), region(), OWN)
+    allots, _ = allocator()
+
+    chosen = allots.choose_worker([seen("w", "deallocated")], session("me"), region(), OWN)
 
     assert chosen == "w"
 
 
 def test_a_running_idle_worker_is_preferred() -> None:
+    allots, _ = allocator()
     existing = [seen("a", "deallocated"), seen("b", "running")]
 
-    assert choose_worker(existing, [], session("me"), region(2), OWN) == "b"
+    assert allots.choose_worker(existing, session("me"), region(2), OWN) == "b"
 
 
 def test_a_worker_that_serves_another_session_is_waited_for() -> None:
-    others = [session("other", "w"), session("me")]
+    allots, _ = allocator(session("other", "w"), session("me"))
 
-    chosen = choose_worker([seen("w", "running")], others, session("me"), region(), OWN)
+    chosen = allots.choose_worker([seen("w", "running")], session("me"), region(), OWN)
 
     assert isinstance(chosen, Waiting)
-    assert "team/other" in chosen.message
+    assert chosen.reason == "WorkerBusy"
+
+
+def test_what_a_wait_for_a_worker_says_does_not_change_with_who_has_them() -> None:
+    one, _ = allocator(session("other", "w"))
+    another, _ = allocator(session("third", "w"))
+    existing = [seen("w", "running")]
+
+    said = [each.choose_worker(existing, session("me"), region(), OWN) for each in (one, another)]
+
+    assert said[0] == said[1]
 
 
 def test_a_worker_that_is_only_promised_counts() -> None:
-    chosen = choose_worker([], [session("other", "w")], session("me"), region(), OWN)
+    allots, _ = allocator(session("other", "w"))
 
-    assert isinstance(chosen, Waiting)
+    assert isinstance(allots.choose_worker([], session("me"), region(), OWN), Waiting)
+
+
+def test_a_worker_that_was_given_and_is_not_written_down_yet_is_given_to_nobody_else() -> None:
+    allots, _ = allocator(session("one"), session("two"))
+    existing = [seen("w", "running")]
+
+    first = allots.choose_worker(existing, session("one"), region(), OWN)
+    second = allots.choose_worker(existing, session("two"), region(), OWN)
+    again = allots.choose_worker(existing, session("one"), region(), OWN)
+
+    assert (first, again) == ("w", "w")
+    assert isinstance(second, Waiting)
 
 
 def test_workers_of_other_regions_do_not_count() -> None:
-    others = [session("other", "w", place="elsewhere")]
+    allots, _ = allocator(session("other", "w", place="elsewhere"))
 
-    assert choose_worker([], others, session("me"), region(), OWN) == OWN
+    assert allots.choose_worker([], session("me"), region(), OWN) == OWN
 
 
 def test_a_broken_worker_is_not_used_and_takes_no_room() -> None:
-    assert choose_worker([seen("w", "failed")], [], session("me"), region(), OWN) == OWN
+    allots, _ = allocator()
+
+    assert allots.choose_worker([seen("w", "failed")], session("me"), region(), OWN) == OWN
+
+
+def test_an_abandoned_worker_is_given_to_nobody_though_its_session_has_ended() -> None:
+    held = session("other", "w")
+    assert held.status.worker is not None
+    abandoned = replace(
+        held.status,
+        outcome="Failed",
+        worker=replace(held.status.worker, abandoned=True),
+    )
+    allots, _ = allocator()
+    allots.settle(replace(held, status=abandoned))
+
+    chosen = allots.choose_worker([seen("w", "running")], session("me"), region(2), OWN)
+
+    assert chosen == OWN
 
 
 def test_there_is_room_up_to_the_regions_number() -> None:
+    allots, _ = allocator(session("one", "a"), session("two", "b"))
     existing = [seen("a", "running"), seen("b", "running")]
-    others = [session("one", "a"), session("two", "b")]
 
-    assert choose_worker(existing, others, session("me"), region(3), OWN) == OWN
-    assert isinstance(choose_worker(existing, others, session("me"), region(2), OWN), Waiting)
-
-
-accesses = st.lists(st.integers(0, 20).map(lambda n: ArmId(f"/DA-{n}")), unique=True, max_size=6)
+    assert isinstance(allots.choose_worker(existing, session("me"), region(2), OWN), Waiting)
+    assert allots.choose_worker(existing, session("me"), region(3), OWN) == OWN
 
 
-@given(st.integers(0, 40), accesses, st.data())
+def test_who_waits_for_longer_comes_first_and_is_woken_by_what_is_left_for_it() -> None:
+    first = session("first", waits=True, began=1)
+    late = session("late", began=2)
+    allots, woken = allocator(first, late)
+    existing = [seen("w", "running")]
+
+    assert isinstance(allots.choose_worker(existing, late, region(1), OWN), Waiting)
+    assert allots.choose_worker(existing, late, region(2), OWN) == OWN
+    assert woken == [first.metadata.key]
+
+
+def test_one_session_waits_for_one_worker_beside_a_namespace_with_hundreds() -> None:
+    many = [session(f"many-{n}", waits=True, began=n, namespace="rich") for n in range(500)]
+    busy = [session(f"busy-{n}", worker=f"w{n}", namespace="rich") for n in range(4)]
+    one = session("one", waits=True, began=1000, namespace="poor")
+    allots, _ = allocator(*many, *busy, one)
+
+    assert allots.next_in(AWAY) == one.metadata.key
+
+
+def test_within_a_namespace_and_between_equals_it_is_first_come_first_served() -> None:
+    waiting = [
+        session("b2", waits=True, began=4, namespace="b"),
+        session("a1", waits=True, began=1, namespace="a"),
+        session("a2", waits=True, began=2, namespace="a"),
+        session("b1", waits=True, began=3, namespace="b"),
+    ]
+
+    assert [each.metadata.name for each in turns(waiting, {})] == ["a1", "b1", "a2", "b2"]
+    assert [each.metadata.name for each in turns(waiting, {"a": 2})] == ["b1", "b2", "a1", "a2"]
+
+
+def test_one_session_of_a_vm_runs_at_a_time_in_the_order_in_which_they_began() -> None:
+    older, newer = session("older", began=1), session("newer", began=2)
+    allots, woken = allocator(older, newer)
+
+    assert allots.turn_of_vm(older, "/VM") is None
+    waits = allots.turn_of_vm(newer, "/vm")
+    allots.wake_for_vm("/vm")
+
+    assert waits is not None
+    assert (waits.reason, "team/older" in waits.message) == ("VirtualMachineBusy", True)
+    assert woken == [older.metadata.key]
+
+
+def access_of(number: int) -> ArmId:
+    return ArmId(f"/DA-{number}")
+
+
+@given(st.integers(0, 40), st.dictionaries(st.integers(0, 20), st.integers(0, 5)))
 def test_no_disk_access_ever_gets_more_than_five_exports(
-    count: int, existing: list[ArmId], data: st.DataObject
+    count: int, in_use_by_number: dict[int, int]
 ) -> None:
     snapshots = [ArmId(f"/snapshot-{number}") for number in range(count)]
-    in_use = Counter({access.lower(): data.draw(st.integers(0, 5), access) for access in existing})
+    in_use = Counter({access_of(n).lower(): used for n, used in in_use_by_number.items()})
 
-    allotment = allot(snapshots, existing, in_use)
+    through = spread(snapshots, access_of, in_use)
 
-    given_out = Counter(access.lower() for access in allotment.through.values())
+    given_out = Counter(access.lower() for access in through.values())
+    assert list(through) == snapshots
     assert all(given_out[key] + in_use[key] <= 5 for key in given_out)
-    assert {*allotment.through, *allotment.without} == set(snapshots)
-    assert allotment.owed == -(-len(allotment.without) // 5)
-    free = sum(5 - in_use[access.lower()] for access in existing)
-    assert len(allotment.through) == min(count, free)
+    # No access of a higher number is used while one of a lower number has room.
+    last = max((int(key.removeprefix("/da-")) for key in given_out), default=0)
+    assert all(given_out[f"/da-{n}"] + in_use[f"/da-{n}"] == 5 for n in range(last))
+
+
+def test_exports_that_were_given_and_are_not_written_down_yet_count() -> None:
+    one, two = session("one"), session("two")
+    allots, _ = allocator(one, two)
+    first = [ArmId(f"/one-{number}") for number in range(3)]
+    second = [ArmId(f"/two-{number}") for number in range(3)]
+
+    allots.share_exports(one, first, access_of, [])
+    given_out = allots.share_exports(two, second, access_of, [])
+
+    assert sorted(given_out.values()) == ["/DA-0", "/DA-0", "/DA-1"]
 
 
 def test_exports_of_other_sessions_and_leftovers_count_once_and_own_ones_do_not() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
-import msgspec
 import pytest
 
 from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
-from tests.unit.sessions.memory_world import KEY, World, session_of
+from tests.unit.sessions.memory_world import KEY, VM, World, machine, session_of
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
@@ -17,6 +16,7 @@ from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import ArmId, arm_id, environment_names, worker_vm_name
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState, WorkerWanted
 
+ANOTHER_VM = ArmId(VM.replace("web-01", "web-02"))
 IDLE = WorkerId("0123456789abcdef0123-1")
 
 
@@ -81,24 +81,45 @@ async def test_a_run_command_that_azure_gave_up_is_sent_again(world: World) -> N
     assert sum(count for what, count in world.azure.asked.items() if "command" in what) == 2
 
 
-async def test_no_worker_is_stopped_while_workers_are_given_out(world: World) -> None:
+async def test_a_worker_that_was_given_on_is_not_stopped(world: World) -> None:
     await world.run_until("AccessRevoked")
     next_key = ObjectKey("team", "next")
-    world.sessions.put(session_of(next_key))
+    world.add(machine(vm_id=ANOTHER_VM))
+    world.sessions.put(session_of(next_key, ANOTHER_VM))
     await world.run_until("EnvironmentReady", next_key)
+    await world.look(next_key)
 
-    async with world.ground.sharing:
-        releasing = asyncio.create_task(world.look())
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert not [what for what in world.azure.order if what.startswith("deallocate")]
-        session = world.sessions.stored[next_key]
-        status = msgspec.structs.replace(session.status, worker=worker(world))
-        world.sessions.put(msgspec.structs.replace(session, status=status))
-    await releasing
+    await world.look()
 
+    assert worker(world, next_key).id == worker(world).id
     assert world.condition("WorkerReleased").message.endswith(f"serves {next_key}")
     assert not [what for what in world.azure.order if what.startswith("deallocate")]
+
+
+async def test_a_worker_that_is_being_stopped_is_given_to_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.run_until("AccessRevoked")
+    next_key = ObjectKey("team", "next")
+    world.add(machine(vm_id=ANOTHER_VM))
+    world.sessions.put(session_of(next_key, ANOTHER_VM))
+    await world.run_until("EnvironmentReady", next_key)
+    asked = asyncio.Event()
+
+    async def slowly(_vm_id: ArmId) -> bool:
+        asked.set()
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(world.ground.workers, "deallocate", slowly)
+    releasing = asyncio.create_task(world.look())
+    await asked.wait()
+
+    await world.look(next_key)
+
+    assert world.status(next_key).worker is None
+    assert world.condition("WorkerReady", next_key).reason == "WorkerBusy"
+    releasing.cancel()
 
 
 async def test_a_quota_that_is_used_up_is_waited_for_by_another_attempt(

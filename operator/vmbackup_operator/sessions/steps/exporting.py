@@ -7,14 +7,13 @@ import asyncio
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.model.session import Session, SessionStatus
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
-from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.naming import ArmId, arm_id, environment_names, name_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import RegionSeen
-from vmbackup_operator.sessions.sharing import allot, exports_in_use
 from vmbackup_operator.sessions.step import Taken
 
 
@@ -38,11 +37,6 @@ async def grant_export(ground: Ground, session: Session) -> Taken:
     if granted is None:
         return Taken(session.status, Waiting(1, "access to the snapshots is being granted"))
     return Taken(session.status, Done(f"{len(exports)} snapshots can be read"))
-
-
-def is_unallotted(status: SessionStatus) -> bool:
-    """Tell whether the next look decides which disk accesses the session uses."""
-    return not status.exports
 
 
 async def grants_of(ground: Ground, session: Session) -> dict[str, str] | None:
@@ -71,24 +65,25 @@ async def grants_of(ground: Ground, session: Session) -> dict[str, str] | None:
 
 
 async def _allotted(ground: Ground, session: Session, region: RegionSeen) -> Taken:
-    """Give each snapshot its disk access, making as many as are missing."""
+    """Give each snapshot its disk access; the next look makes those that are not there yet."""
     snapshots = list(snapshot_ids(ground.settings.appliance, session))
     if not region.private:
         exports = tuple(Export(snapshot) for snapshot in snapshots)
         return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))
     appliance = ground.settings.appliance
-    existing = [access.id for access in await ground.disk_accesses.of_region(region)]
-    unfinished = await ground.sessions.unfinished()
     others = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
-    in_use = exports_in_use(unfinished, others, session)
-    allotment = allot(snapshots, existing, in_use)
-    if allotment.owed:
-        numbers = {_number(access) for access in existing}
-        free = [n for n in range(len(numbers) + allotment.owed) if n not in numbers]
-        made = [await ground.disk_accesses.ensure(region, n) for n in free[: allotment.owed]]
-        existing += [access.id for access in made]
-        allotment = allot(snapshots, existing, in_use)
-    exports = tuple(Export(each, allotment.through[each]) for each in snapshots)
+    names = environment_names(appliance.id, region.subscription_id, region.region)
+
+    def access_of(number: int) -> ArmId:
+        return arm_id(
+            region.subscription_id,
+            region.resource_group,
+            "Microsoft.Compute/diskAccesses",
+            names.disk_access(number),
+        )
+
+    through = ground.allocator.share_exports(session, snapshots, access_of, others)
+    exports = tuple(Export(each, through[each]) for each in snapshots)
     used = {export.disk_access_id for export in exports}
     message = f"{len(exports)} exports through {len(used)} disk accesses"
     return Taken(replace(session.status, exports=exports), Waiting(0, message))

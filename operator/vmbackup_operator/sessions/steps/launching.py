@@ -14,7 +14,7 @@ from vmbackup_core.protocol import (
     launch_script,
     worker_key,
 )
-from vmbackup_operator.model.session import Session, SessionStatus
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import (
     APPLIANCE_TAG,
@@ -37,7 +37,6 @@ from vmbackup_operator.sessions.seen import (
     WorkerSeen,
     WorkerWanted,
 )
-from vmbackup_operator.sessions.sharing import choose_worker
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
 
 #: Azure's codes for "no room for this VM": what others give back makes room, with luck before the
@@ -72,17 +71,11 @@ async def launch_worker(ground: Ground, session: Session) -> Taken:
     return await _prepared(ground, session, region)
 
 
-def is_unassigned(status: SessionStatus) -> bool:
-    """Tell whether the next look decides which worker the session gets."""
-    return status.worker is None
-
-
 async def _assigned(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Give the session a worker that is idle, or the id of one to be made; nothing is asked yet."""
     existing = await ground.workers.of_group(region.subscription_id, region.resource_group)
-    unfinished = await ground.sessions.unfinished()
     own = worker_id(run_of(session), session.status.attempt)
-    chosen = choose_worker(existing, unfinished, session, region, own)
+    chosen = ground.allocator.choose_worker(existing, session, region, own)
     if isinstance(chosen, Waiting):
         return Taken(session.status, chosen)
     vm_id = arm_id(
@@ -111,6 +104,7 @@ async def _abandoned(ground: Ground, session: Session) -> Taken:
         message = f"worker {worker.id} is being deleted"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
     await ground.queues.delete(home.account, worker.jobs_queue)
+    ground.allocator.left(worker.id)
     message = f"worker {worker.id} has been deleted; another one is launched"
     return Taken(replace(session.status, worker=None), Waiting(0, message))
 

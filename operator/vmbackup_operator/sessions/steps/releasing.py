@@ -5,10 +5,10 @@ from __future__ import annotations
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId, environment_names, launch_command, worker_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.sessions.allocator import region_of
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import account_of
-from vmbackup_operator.sessions.sharing import next_waiting
+from vmbackup_operator.sessions.seen import WorkerSeen, account_of
 from vmbackup_operator.sessions.step import Answer, Taken
 
 
@@ -19,22 +19,23 @@ async def release_worker(ground: Ground, session: Session) -> Taken:
         return Taken(session.status, await _stop_left(ground, session))
     if worker.abandoned:
         return Taken(session.status, await _deleted(ground, session))
-    unfinished = await ground.sessions.unfinished()
-    for other in unfinished:
-        theirs = other.status.worker
-        own = other.metadata.key == session.metadata.key
-        if not own and theirs is not None and theirs.id == worker.id:
-            return Taken(session.status, Done(f"{worker.id} serves {other.metadata.key}"))
-    waiting = next_waiting(unfinished, session)
+    key = session.metadata.key
+    holder = ground.allocator.leave(worker.id, key)
+    if holder is not None:
+        return Taken(session.status, Done(f"{worker.id} serves {holder}"))
     await ground.commands.delete(
         ArmId(worker.vm_id), launch_command(run_of(session), worker.attempt)
     )
+    region = region_of(session)
+    waiting = None if region is None else ground.allocator.next_in(region)
     if waiting is not None:
-        ground.wake(waiting.metadata.key)
-        return Taken(session.status, Done(f"{worker.id} is left to {waiting.metadata.key}"))
+        ground.allocator.left(worker.id)
+        ground.wake(waiting)
+        return Taken(session.status, Done(f"{worker.id} is left to {waiting}"))
     if not await ground.workers.deallocate(ArmId(worker.vm_id)):
         message = f"worker {worker.id} is being deallocated"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
+    ground.allocator.left(worker.id)
     return Taken(session.status, Done(f"worker {worker.id} is deallocated"))
 
 
@@ -52,13 +53,21 @@ async def _stop_left(ground: Ground, session: Session) -> Answer:
     names = environment_names(appliance.id, appliance.subscription_id, machine.region)
     existing = await ground.workers.of_group(appliance.subscription_id, names.resource_group)
     own = {worker_id(run_id, attempt) for attempt in range(1, session.spec.retry_limit + 2)}
-    held = {each.status.worker.id for each in await ground.sessions.unfinished()
-            if each.status.worker is not None}  # fmt: skip
-    left = [each for each in existing if each.id in own - held and each.state != "deallocated"]
-    stopped = [await ground.workers.deallocate(each.vm_id) for each in left]
+    left = [each for each in existing if each.id in own and each.state != "deallocated"]
+    stopped = [await _stop(ground, session, each) for each in left]
     if not all(stopped):
         return Waiting(ground.pacing.look_again_s, "a worker of this run is being deallocated")
     return Done(f"{len(left)} workers of this run are deallocated" if left else "it holds none")
+
+
+async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
+    """Deallocate the worker unless it was given to another session; tell whether that is over."""
+    if ground.allocator.leave(worker.id, session.metadata.key) is not None:
+        return True
+    stopped = await ground.workers.deallocate(worker.vm_id)
+    if stopped:
+        ground.allocator.left(worker.id)
+    return stopped
 
 
 async def _deleted(ground: Ground, session: Session) -> Answer:
@@ -73,4 +82,5 @@ async def _deleted(ground: Ground, session: Session) -> Answer:
         # From what was recorded: undoing asks nobody what the home region is.
         home = account_of(ArmId(environment.home_storage_account_id))
         await ground.queues.delete(home, worker.jobs_queue)
+    ground.allocator.left(worker.id)
     return Done(f"worker {worker.id} is deleted")

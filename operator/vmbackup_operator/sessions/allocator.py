@@ -1,0 +1,224 @@
+"""Who gets which worker of a region, and which disk access: decided in memory, without waiting.
+
+The steps look at Azure first, then ask here, and write what they were given; between the two what
+was given is reserved, so that nobody else is given the same. A reservation ends with the write that
+records it, with the session, or with the next thing that the same session is given.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from vmbackup_core.ids import WorkerId
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.conditions import find_condition, is_true
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.session import Session
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.book import SessionBook
+from vmbackup_operator.sessions.deadlines import VM_BUSY, WORKER_BUSY
+from vmbackup_operator.sessions.seen import RegionSeen, SnapshotSeen, WorkerSeen
+from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
+
+#: A session that waits for its turn is woken when it comes; this is for a waking that was lost.
+TURN_AGAIN_S = 60.0
+
+
+class Allocator:
+    """Gives out what sessions compete for; lives in one event loop."""
+
+    def __init__(self, book: SessionBook, wake: Callable[[ObjectKey], None]) -> None:
+        self._book = book
+        self._wake = wake
+        self._workers: dict[ObjectKey, WorkerId] = {}
+        self._exports: dict[ObjectKey, Mapping[ArmId, ArmId]] = {}
+        self._leaving: set[WorkerId] = set()
+
+    def turn_of_vm(self, session: Session, vm_id: str) -> Waiting | None:
+        """Return that the session has to wait for another one of its VM; None where it may go on.
+
+        One session of a VM runs at a time; who began first goes first.
+        """
+        own = _age(session)
+        others = (each for each in self._book.of_vm(vm_id) if each.spec.type == "Backup")
+        ahead = [other for other in others if _age(other) < own]
+        if not ahead:
+            return None
+        first = min(ahead, key=_age).metadata.key
+        message = f"another session of the VM is unfinished: {first}"
+        return Waiting(TURN_AGAIN_S, message, VM_BUSY)
+
+    def choose_worker(
+        self,
+        existing: Sequence[WorkerSeen],
+        session: Session,
+        region: RegionSeen,
+        own: WorkerId,
+    ) -> WorkerId | Waiting:
+        """Return the worker that the session gets: an idle one, else *own* where there is room.
+
+        Where others have waited for longer, or of a namespace that holds less, they come first.
+        """
+        key = session.metadata.key
+        self._workers.pop(key, None)
+        holders = self._holders(key)
+        usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
+        taken = holders.keys() | self._leaving
+        free = [worker for worker in usable if worker.id not in taken]
+        room = region.max_workers - len({each.id for each in usable} | self._held_in(region, key))
+        ahead = self._ahead(session, region, holders)
+        if len(ahead) >= len(free) + max(0, room):
+            message = f"all workers of {region.region} are busy ({region.max_workers} at most)"
+            return Waiting(TURN_AGAIN_S, message, WORKER_BUSY)
+        for other in ahead:
+            self._wake(other)
+        # One that runs starts nothing; of the others one as good as the next.
+        free.sort(key=lambda worker: (worker.state != "running", worker.id))
+        chosen = free[len(ahead)].id if len(ahead) < len(free) else own
+        self._workers[key] = chosen
+        return chosen
+
+    def holder_of(self, worker: WorkerId, other_than: ObjectKey) -> ObjectKey | None:
+        """Return the session, *other_than* this one, that was given the worker; None: nobody."""
+        return self._holders(other_than).get(worker)
+
+    def leave(self, worker: WorkerId, session: ObjectKey) -> ObjectKey | None:
+        """Have the worker given to nobody any more: it is about to be stopped or deleted.
+
+        Returned is the session that has it already, where there is one: then it stays.
+        """
+        holder = self.holder_of(worker, session)
+        if holder is None:
+            self._leaving.add(worker)
+        return holder
+
+    def left(self, worker: WorkerId) -> None:
+        """Have a worker that was stopped, or was kept after all, given out again."""
+        self._leaving.discard(worker)
+
+    def next_in(self, region: str) -> ObjectKey | None:
+        """Return the session whose turn it is for a worker of the region, or None."""
+        waiting = self._waiting(region)
+        order = turns(waiting, Counter(self._namespaces(self._holders(None))))
+        return order[0].metadata.key if order else None
+
+    def wake_next(self, region: str) -> None:
+        """Have the session looked at whose turn it is: a worker of the region is free."""
+        key = self.next_in(region)
+        if key is not None:
+            self._wake(key)
+
+    def wake_for_vm(self, vm_id: str) -> None:
+        """Have the session of the VM looked at that began first: another one has ended."""
+        first = min(self._book.of_vm(vm_id), key=_age, default=None)
+        if first is not None:
+            self._wake(first.metadata.key)
+
+    def share_exports(
+        self,
+        session: Session,
+        snapshots: Sequence[ArmId],
+        access_of: Callable[[int], ArmId],
+        exported: Sequence[SnapshotSeen],
+    ) -> Mapping[ArmId, ArmId]:
+        """Return through which disk access each snapshot is exported; *access_of* names the nth.
+
+        Those with the lowest numbers are filled first, five exports each; what is named and not
+        there yet is for the step to make.
+        """
+        key = session.metadata.key
+        self._exports.pop(key, None)
+        in_use = exports_in_use(self._book.unfinished(), exported, session)
+        for others in self._exports.values():
+            in_use.update(access.lower() for access in others.values())
+        given = spread(snapshots, access_of, in_use)
+        self._exports[key] = given
+        return given
+
+    def settle(self, session: Session) -> None:
+        """Drop what was reserved for the session and is written in its status, or is not needed."""
+        key, status = session.metadata.key, session.status
+        ended = status.outcome is not None
+        if status.worker is not None and status.worker.abandoned:
+            self._leaving.add(status.worker.id)
+        if ended or status.worker is not None:
+            self._workers.pop(key, None)
+        if ended or status.exports:
+            self._exports.pop(key, None)
+
+    def drop(self, key: ObjectKey) -> None:
+        """Drop whatever was reserved for the session."""
+        self._workers.pop(key, None)
+        self._exports.pop(key, None)
+
+    def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:
+        holders = {
+            session.status.worker.id: session.metadata.key
+            for session in self._book.unfinished()
+            if session.status.worker is not None
+        }
+        holders.update({worker: key for key, worker in self._workers.items()})
+        return {worker: key for worker, key in holders.items() if key != other_than}
+
+    def _held_in(self, region: RegionSeen, other_than: ObjectKey) -> set[WorkerId]:
+        here = {
+            session.status.worker.id
+            for session in self._book.unfinished()
+            if session.status.worker is not None
+            and session.metadata.key != other_than
+            and region_of(session) == region.region
+        }
+        reserved = {
+            worker
+            for key, worker in self._workers.items()
+            if (known := self._book.find(key)) is not None and region_of(known) == region.region
+        }
+        return here | reserved
+
+    def _ahead(
+        self, session: Session, region: RegionSeen, holders: Mapping[WorkerId, ObjectKey]
+    ) -> list[ObjectKey]:
+        """Return who waits for a worker of the region and comes before *session*."""
+        waiting: list[Session] = [
+            other
+            for other in self._waiting(region.region)
+            if other.metadata.key != session.metadata.key
+            and other.metadata.key not in self._workers
+        ]
+        order = turns([*waiting, session], Counter(self._namespaces(holders)))
+        keys = [other.metadata.key for other in order]
+        return keys[: keys.index(session.metadata.key)]
+
+    def _waiting(self, region: str) -> list[BackupSession]:
+        return [
+            session
+            for session in self._book.unfinished()
+            if session.status.worker is None
+            and region_of(session) == region
+            and not is_true(session.status.conditions, "FailureTarget")
+            and _waits_with(session, WORKER_BUSY)
+        ]
+
+    @staticmethod
+    def _namespaces(holders: Mapping[WorkerId, ObjectKey]) -> list[str]:
+        return [key.namespace for key in holders.values()]
+
+
+def region_of(session: Session) -> str | None:
+    """Return the region whose workers the session uses, once that is known."""
+    resolved = session.status.resolved
+    environment = None if resolved is None else resolved.environment
+    return None if environment is None else environment.region
+
+
+def _waits_with(session: Session, reason: str) -> bool:
+    said = find_condition(session.status.conditions, "WorkerReady")
+    return said is not None and said.status != "True" and said.reason == reason
+
+
+def _age(session: Session) -> tuple[str, str]:
+    began = session.status.start_time
+    # Who was not begun yet has not come yet.
+    return ("~" if began is None else began.isoformat(), session.metadata.uid)

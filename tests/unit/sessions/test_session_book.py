@@ -1,0 +1,71 @@
+"""The picture of unfinished sessions: as new as the newest of watch and writes."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tests.unit.sessions.memory_world import KEY, VM, session_of
+from vmbackup_core.ids import WorkerId
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.session import Outcome
+from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.sessions.book import SessionBook
+
+
+def at(
+    version: str,
+    *,
+    attempt: int = 0,
+    worker: SessionWorker | None = None,
+    outcome: Outcome | None = None,
+) -> BackupSession:
+    session = session_of()
+    metadata = replace(session.metadata, resource_version=version)
+    status = BackupSessionStatus(attempt=attempt, worker=worker, outcome=outcome)
+    return replace(session, metadata=metadata, status=status)
+
+
+def test_an_echo_of_what_is_known_is_no_news() -> None:
+    book = SessionBook()
+
+    assert book.note(at("9")) is True
+    assert book.note(at("9")) is False
+    assert book.note(at("10")) is True
+
+
+def test_what_is_older_than_what_is_known_changes_nothing() -> None:
+    book = SessionBook()
+    book.note(at("10", attempt=2))
+
+    assert book.note(at("9", attempt=1)) is False
+    assert [each.status.attempt for each in book.unfinished()] == [2]
+
+
+def test_a_session_of_the_same_name_that_is_another_is_news_whatever_its_version() -> None:
+    book = SessionBook()
+    book.note(at("10"))
+    other = session_of(uid="99999999-0000-4000-8000-000000000000")
+
+    assert book.note(replace(other, metadata=replace(other.metadata, resource_version="3"))) is True
+
+
+def test_a_session_is_found_by_its_vm_and_its_worker_until_it_ends() -> None:
+    book = SessionBook()
+    worker = SessionWorker(WorkerId("w-1"), "/w", "queue")
+    book.note(at("1", worker=worker))
+    by_vm, by_worker = list(book.of_vm(VM.upper())), list(book.served_by(WorkerId("w-1")))
+
+    book.note(at("2", worker=worker, outcome="Succeeded"))
+
+    assert [each.metadata.key for each in (*by_vm, *by_worker)] == [KEY, KEY]
+    assert list(book.unfinished()) == list(book.of_vm(VM)) == []
+    assert list(book.served_by(WorkerId("w-1"))) == []
+
+
+def test_a_worker_that_a_session_gave_back_serves_it_no_more() -> None:
+    book = SessionBook()
+    book.note(at("1", worker=SessionWorker(WorkerId("w-1"), "/w", "queue")))
+
+    book.note(at("2"))
+
+    assert list(book.served_by(WorkerId("w-1"))) == []
