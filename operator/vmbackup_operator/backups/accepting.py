@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import ASK_AGAIN_S
+from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
@@ -73,7 +74,11 @@ async def _begun(ground: Ground, session: BackupSession, repository: BackupRepos
     if machine is None:
         message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
         return Taken(session.status, Failed("VirtualMachineNotFound", message))
-    return _resolved(session, repository, machine)
+    taken = _resolved(session, repository, machine)
+    if isinstance(taken.answer, Done):
+        # Before anything is made: whoever takes the finalizer off takes nothing of this away.
+        await ground.undo_records.keep(record_of(replace(session, status=taken.status)))
+    return taken
 
 
 def _late(session: BackupSession) -> Skipped | None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import same_repository
+from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
@@ -40,6 +41,7 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
         point = await _recorded(ground, session, repository)
     mirror = mirror_of(point, repository, ground.settings.appliance.id)
     await ground.point_objects.ensure(mirror)
+    await ground.undo_records.keep(record_of(session, stored=True))
     status = replace(session.status, recovery_point=run_id)
     return Taken(status, Done(f"recovery point {mirror.metadata.key}"))
 

@@ -17,6 +17,8 @@ WorkKind = Literal[
     "RestoreSession",
     #: No object: the workers that no session needs any more.
     "IdleWorkers",
+    #: No object: what sessions have left behind whose objects are gone.
+    "LeftBehind",
 ]
 
 #: Somebody waits for a restore; a policy is late by a second at worst.
@@ -27,6 +29,7 @@ PRIORITIES: dict[WorkKind, int] = {
     "BackupPolicy": 10,
     "RegionEnvironment": 20,
     "IdleWorkers": 30,
+    "LeftBehind": 30,
 }
 
 
@@ -43,3 +46,4 @@ class Work:
 
 
 IDLE_WORKERS = Work("IdleWorkers", ObjectKey("", "all"))
+LEFT_BEHIND = Work("LeftBehind", ObjectKey("", "all"))

@@ -22,7 +22,13 @@ class BookedSessions(Sessions):
         self._allocator = allocator
 
     def seen(self, session: BackupSession) -> bool:
-        """Take in what the watch tells; return whether that is news."""
+        """Take in what the watch tells; return whether that is news.
+
+        What is deleted goes with its last finalizer: watch and answer may come in either order.
+        """
+        if session.metadata.deletion_timestamp is not None and not session.metadata.finalizers:
+            self.gone(session.metadata.key)
+            return True
         news = self._book.note(session)
         if news:
             self._settle(session)

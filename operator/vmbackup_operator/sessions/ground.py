@@ -11,6 +11,7 @@ from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.allocator import Allocator
+from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import Patience
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.places import Places
@@ -30,6 +31,7 @@ from vmbackup_operator.sessions.ports import (
     Workers,
 )
 from vmbackup_operator.sessions.seen import SecretUrl
+from vmbackup_operator.sessions.undo_record import UndoRecords
 from vmbackup_operator.settings import Settings
 
 
@@ -70,7 +72,9 @@ class Ground:
     queues: Queues
     points: RecoveryPoints
     sessions: Sessions
+    book: SessionBook
     allocator: Allocator
+    undo_records: UndoRecords
     repositories: Repositories
     point_objects: RecoveryPointObjects
     events: EventLog

@@ -7,7 +7,7 @@ Which steps there are is the kind's own (`Kind`); what their answers come to is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol
@@ -64,13 +64,15 @@ class SessionStore(Protocol[AnySession]):
 class Kind(Generic[AnySession]):
     """One kind of session: where its objects are, its tables of steps, and its run ids.
 
-    *show* returns a session with the phase and the columns that the rest of its status has.
+    *show* returns a session with the phase and the columns that the rest of its status has;
+    *let_go* is told of one that nothing is left to do for, once its finalizer is off.
     """
 
     store: SessionStore[AnySession]
     table_of: Callable[[AnySession], Table[AnySession]]
     run_id_of: Callable[[str, AnySession], RunId]
     show: Callable[[AnySession], AnySession]
+    let_go: Callable[[Ground, AnySession], Awaitable[None]]
 
 
 class SessionReconciler(Generic[AnySession]):
@@ -149,6 +151,7 @@ class SessionReconciler(Generic[AnySession]):
         if FINALIZER in finalizers:
             rest = tuple(each for each in finalizers if each != FINALIZER)
             await self._with_finalizers(session, rest)
+        await self._kind.let_go(self._ground, session)
         return Done()
 
     def _tried_for(self, session: AnySession) -> timedelta:

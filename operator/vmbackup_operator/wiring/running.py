@@ -12,6 +12,7 @@ import msgspec
 
 from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.definitions import missing_definitions
@@ -20,6 +21,7 @@ from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.cluster.region_environments import StoredEnvironments
 from vmbackup_operator.cluster.secrets_by_name import NamedSecrets
+from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Regions as Environments
 from vmbackup_operator.model.backup_policy import BackupPolicy
@@ -31,7 +33,7 @@ from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
-from vmbackup_operator.reconciling.work import IDLE_WORKERS, PRIORITIES, Work, WorkKind
+from vmbackup_operator.reconciling.work import IDLE_WORKERS, LEFT_BEHIND, PRIORITIES, Work, WorkKind
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.bundles import Bundles
 from vmbackup_operator.services.clients import Clients
@@ -230,7 +232,8 @@ async def _take_in(operator: Operator, sessions: StoredSessions, booked: BookedS
         booked.seen(session)
         if session.status.outcome is not None and FINALIZER in session.metadata.finalizers:
             operator.seen("BackupSession", session.metadata.key)
-    operator.queue.add(IDLE_WORKERS, priority=PRIORITIES["IdleWorkers"])
+    for work in (IDLE_WORKERS, LEFT_BEHIND):
+        operator.queue.add(work, priority=PRIORITIES[work.kind])
 
 
 class _Parts:
@@ -300,7 +303,9 @@ class _Parts:
             queues=queues,
             points=RecoveryPoints(azure.stores, self.secrets, appliance.id),
             sessions=self.booked,
+            book=book,
             allocator=allocator,
+            undo_records=StoredUndoRecords(connection, settings.namespace, appliance.id),
             repositories=self.repositories,
             point_objects=StoredRecoveryPoints(connection),
             events=self.events,
@@ -316,6 +321,11 @@ class _Parts:
 
         async def idle_workers(_key: ObjectKey) -> Outcome:
             return await idle.reconcile()
+
+        left = LeftBehind(self.ground)
+
+        async def left_behind(_key: ObjectKey) -> Outcome:
+            return await left.reconcile()
 
         return {
             "BackupPolicy": PolicyReconciler(
@@ -342,6 +352,7 @@ class _Parts:
                 self.ground, restore_sessions(self.restores)
             ).reconcile,
             "IdleWorkers": idle_workers,
+            "LeftBehind": left_behind,
         }
 
     def _wake_session(self, key: ObjectKey) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from vmbackup_operator.archives import table as archives
 from vmbackup_operator.backups import table as backups
 from vmbackup_operator.backups.identity import run_id_for
+from vmbackup_operator.backups.left_behind import drop_record
 from vmbackup_operator.model.backup_session import BackupSession, SessionType
 from vmbackup_operator.model.display import displayed, with_display
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.naming import run_id_of_restore
 from vmbackup_operator.restores import table as restores
+from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reconciler import Kind, SessionStore
 from vmbackup_operator.sessions.step import Table
 
@@ -28,9 +30,16 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
         lambda _session: restores.STEPS,
         lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
         lambda session: displayed(session, session.spec.target.vm_name or ""),
+        _nothing_to_let_go,
     )
+
+
+async def _nothing_to_let_go(_ground: Ground, _session: RestoreSession) -> None:
+    """Do nothing: a restore that is refused has made nothing."""
 
 
 def backup_sessions(store: SessionStore[BackupSession]) -> Kind[BackupSession]:
     """Return the kind BackupSession, whose objects *store* keeps."""
-    return Kind(store, lambda session: TABLES[session.spec.type], run_id_for, with_display)
+    return Kind(
+        store, lambda session: TABLES[session.spec.type], run_id_for, with_display, drop_record
+    )

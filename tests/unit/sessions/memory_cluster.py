@@ -27,6 +27,7 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions import ports
 from vmbackup_operator.sessions.seen import ChainGrant, PointSeen, PointWanted
+from vmbackup_operator.sessions.undo_record import UndoRecord, UndoRecords
 
 
 class MemorySessions(ports.StoredSessions):
@@ -85,6 +86,7 @@ class MemorySessions(ports.StoredSessions):
         written = self._store(replace(stored, metadata=replace(stored.metadata, finalizers=wanted)))
         if written.metadata.deletion_timestamp and not wanted:
             del self.stored[session.metadata.key]
+            self.gone(session.metadata.key)
         self.meets("after the finalizers")
         return written
 
@@ -191,6 +193,28 @@ class MemoryPoints(ports.RecoveryPoints):
         self.meets("before the point")
         self.points[point.run_id] = point
         self.meets("after the point")
+
+
+class MemoryUndoRecords(UndoRecords):
+    def __init__(self) -> None:
+        self.stored: dict[RunId, UndoRecord] = {}
+        self.meets: Callable[[str], None] = lambda _what: None
+
+    @override
+    async def keep(self, record: UndoRecord) -> None:
+        self.meets("before the undo record")
+        self.stored[record.run_id] = record
+        self.meets("after the undo record")
+
+    @override
+    async def all(self) -> Sequence[UndoRecord]:
+        return list(self.stored.values())
+
+    @override
+    async def drop(self, run_id: RunId) -> None:
+        self.meets("before the undo record goes")
+        self.stored.pop(run_id, None)
+        self.meets("after the undo record goes")
 
 
 class MemoryPointObjects(ports.RecoveryPointObjects):

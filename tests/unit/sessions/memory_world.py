@@ -167,6 +167,7 @@ class World:
         self.points = cluster_in_memory.MemoryPoints()
         self.point_objects = cluster_in_memory.MemoryPointObjects()
         self.events = cluster_in_memory.MemoryEvents()
+        self.undo_records = cluster_in_memory.MemoryUndoRecords()
         self.queues = MemoryQueues(self.azure)
         self.agents: dict[str, Agent] = {}
         self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
@@ -205,7 +206,9 @@ class World:
             queues=self.queues,
             points=self.points,
             sessions=booked,
+            book=book,
             allocator=allocator,
+            undo_records=self.undo_records,
             repositories=self.repositories,
             point_objects=self.point_objects,
             events=self.events,
@@ -220,6 +223,7 @@ class World:
         self.azure.meets = meet
         self.sessions.meets = meet
         self.points.meets = meet
+        self.undo_records.meets = meet
 
     def status(self, key: ObjectKey = KEY) -> BackupSessionStatus:
         return self.sessions.stored[key].status

@@ -1,0 +1,109 @@
+"""What sessions have left behind whose objects are gone: undone from the records of them.
+
+Nothing is looked for here that an unfinished session still owns: whether the object is there is
+asked of the API server, by name and uid, and a session that was made again under the same run id
+has taken over what the run has made.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from vmbackup_core.errors import VmbackupError
+from vmbackup_core.ids import RunId
+from vmbackup_operator.backups.table import STEPS
+from vmbackup_operator.model.backup_session import (
+    BackupSession,
+    BackupSessionSpec,
+    BackupSessionStatus,
+)
+from vmbackup_operator.model.conditions import is_true
+from vmbackup_operator.model.metadata import FINALIZER, Metadata
+from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.undo_record import UndoRecord
+
+log = logging.getLogger(__name__)
+
+#: How often it is looked for, and how soon again where undoing takes Azure a while.
+LOOK_S = 300.0
+LOOK_AGAIN_S = 10.0
+
+
+class LeftBehind:
+    """Undoes what is left of sessions that have gone."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    async def reconcile(self) -> Outcome:
+        """Take a step for every record without a session; one that fails keeps no other waiting."""
+        soon = False
+        for record in await self._ground.undo_records.all():
+            try:
+                soon |= not await self._is_settled(record)
+            except VmbackupError as error:
+                log.warning("run %s of %s, gone: %s", record.run_id, record.session, error)
+        return Waiting(LOOK_AGAIN_S if soon else LOOK_S, "what was left behind is looked for again")
+
+    async def _is_settled(self, record: UndoRecord) -> bool:
+        """Tell whether nothing is to be done for the record soon."""
+        if await self._is_owned(record):
+            return True
+        steps = [step for step in STEPS if step.even_after_failure]
+        if record.stored:
+            # The snapshots of a recovery point are the next increment's base.
+            steps = [step for step in steps if step.condition != "SnapshotsPruned"]
+        for step in steps:
+            if self._run_goes_on(record.run_id):
+                return True
+            taken = await step.take(self._ground, _as_session(record))
+            if not isinstance(taken.answer, Done):
+                return False
+        await self._ground.undo_records.drop(record.run_id)
+        log.info("run %s of %s, which has gone: nothing is left", record.run_id, record.session)
+        return True
+
+    async def _is_owned(self, record: UndoRecord) -> bool:
+        """Tell whether the record's session, or another one of its run, answers for it."""
+        if self._run_goes_on(record.run_id):
+            return True
+        session = await self._ground.sessions.find(record.session)
+        if session is None or session.metadata.uid != record.uid:
+            return self._run_goes_on(record.run_id)
+        return session.status.outcome is None or FINALIZER in session.metadata.finalizers
+
+    def _run_goes_on(self, run_id: RunId) -> bool:
+        return any(each.status.run_id == run_id for each in self._ground.book.unfinished())
+
+
+async def drop_record(ground: Ground, session: BackupSession) -> None:
+    """Drop the record of a session that has undone everything; what was given up stays known."""
+    status = session.status
+    last = (step.condition for step in STEPS if step.even_after_failure)
+    if status.run_id is None or status.resolved is None:
+        return
+    if all(is_true(status.conditions, condition) for condition in last):
+        await ground.undo_records.drop(status.run_id)
+
+
+def _as_session(record: UndoRecord) -> BackupSession:
+    """Return a session that has nothing but its last steps left, as the record knows it."""
+    namespace, name = record.session.namespace, record.session.name
+    return BackupSession(
+        metadata=Metadata(name=name, namespace=namespace, uid=record.uid),
+        spec=BackupSessionSpec(
+            record.virtual_machine_id,
+            ObjectReference("none"),
+            retry_limit=record.retry_limit,
+        ),
+        status=BackupSessionStatus(
+            run_id=record.run_id,
+            attempt=1,
+            start_time=datetime.fromtimestamp(0, UTC),
+            resolved=record.resolved,
+            recovery_point=record.run_id if record.stored else None,
+        ),
+    )

@@ -1,0 +1,142 @@
+"""What sessions leave behind whose objects somebody took away, finalizer and all."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from tests.unit.sessions.memory_world import KEY, World, session_of
+from vmbackup_core.errors import TransientError
+from vmbackup_operator.backups.left_behind import LeftBehind
+from vmbackup_operator.naming import ArmId
+
+STEPS = ("Accepted", "SnapshotsReady", "WorkerReady", "ExportGranted")
+
+
+def take_away(world: World) -> None:
+    """Take the session's object away as a tenant does who may patch finalizers."""
+    del world.sessions.stored[KEY]
+    world.sessions.gone(KEY)
+
+
+async def look_until_settled(world: World, looks: int = 20) -> None:
+    left = LeftBehind(world.ground)
+    for _ in range(looks):
+        await left.reconcile()
+        world.clock.turn(10)
+
+
+@pytest.mark.parametrize("condition", STEPS)
+async def test_a_session_whose_finalizer_was_stripped_leaves_nothing(
+    world: World, condition: str
+) -> None:
+    await world.run_until(condition)
+    await world.look()
+    take_away(world)
+
+    await look_until_settled(world)
+
+    assert (world.azure.sas, world.azure.snapshots) == ({}, {})
+    assert {each.state for each in world.azure.workers.values()} <= {"deallocated"}
+    assert world.undo_records.stored == {}
+
+
+async def test_it_is_undone_as_well_where_the_operator_was_started_again(world: World) -> None:
+    await world.run_until("ExportGranted")
+    take_away(world)
+    world.start()
+
+    await look_until_settled(world)
+
+    assert (world.azure.sas, world.azure.snapshots) == ({}, {})
+
+
+async def test_the_snapshots_of_a_recovery_point_stay(world: World) -> None:
+    await world.run_until("RecoveryPointStored")
+    take_away(world)
+
+    await look_until_settled(world)
+
+    assert (world.azure.sas, len(world.azure.snapshots)) == ({}, 3)
+    assert world.undo_records.stored == {}
+
+
+async def test_nothing_is_touched_of_a_session_that_is_there(world: World) -> None:
+    await world.run_until("ExportGranted")
+    granted = dict(world.azure.sas)
+
+    await look_until_settled(world)
+    await world.run()
+
+    assert granted
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert world.undo_records.stored == {}
+
+
+async def test_a_session_that_was_made_again_takes_over_what_its_run_has_made(
+    world: World,
+) -> None:
+    uid = world.sessions.stored[KEY].metadata.uid
+    await world.run_until("ExportGranted")
+    take_away(world)
+    world.sessions.put(session_of(uid=uid))
+    await world.look()
+
+    await look_until_settled(world)
+    snapshots = set(world.azure.snapshots)
+    await world.run()
+
+    assert len(snapshots) == 3
+    assert world.status().outcome == "Succeeded"
+
+
+async def test_what_was_given_up_is_undone_once_azure_lets_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.run_until("ExportGranted")
+    revoke = world.ground.snapshots.revoke
+
+    async def refused(_snapshot: ArmId) -> bool:
+        raise TransientError("ending access: 503")
+
+    monkeypatch.setattr(world.ground.snapshots, "revoke", refused)
+    world.sessions.request_deletion(KEY)
+    for _ in range(60):
+        if KEY not in world.sessions.stored:
+            break
+        with contextlib.suppress(TransientError):
+            await world.look()
+        world.clock.turn(60)
+    assert world.azure.sas
+    monkeypatch.setattr(world.ground.snapshots, "revoke", revoke)
+
+    await look_until_settled(world)
+
+    assert (world.azure.sas, world.azure.snapshots) == ({}, {})
+
+
+async def test_one_record_that_cannot_be_undone_keeps_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.run_until("ExportGranted")
+    take_away(world)
+    (record,) = world.undo_records.stored.values()
+    spoilt = record.run_id.replace(record.run_id[0], "f" if record.run_id[0] != "f" else "0")
+    broken = type(record)(**{
+        **{name: getattr(record, name) for name in record.__struct_fields__}, "run_id": spoilt
+    })  # fmt: skip
+    world.undo_records.stored = {broken.run_id: broken, **world.undo_records.stored}
+    revoke = world.ground.snapshots.revoke
+
+    async def refuse_one(snapshot: ArmId) -> bool:
+        if spoilt[:20] in snapshot:
+            raise TransientError("ending access: 503")
+        return await revoke(snapshot)
+
+    monkeypatch.setattr(world.ground.snapshots, "revoke", refuse_one)
+
+    await look_until_settled(world)
+
+    assert world.azure.sas == {}
+    assert list(world.undo_records.stored) == [spoilt]
