@@ -40,7 +40,16 @@ unit: $(SETUP)
 	$(BIN)/pytest tests/unit --numprocesses auto
 
 test: cloud
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+# SEED draws the same cases again, CASES says how many for each test, TEST takes one test only.
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+CASES ?= 1000
+TEST ?= tests/unit tests/contract/test_stores.py tests/soak
+
+soak: $(SETUP)
+	CASES=$(CASES) $(BIN)/python -m pytest -p tests.soak.recording -m hypothesis --timeout 3600 \
+	  --numprocesses auto --hypothesis-profile soak --hypothesis-seed $(SEED) $(TEST)
 
 demo: cloud
 	@$(BIN)/python -m tools.demo

@@ -30,7 +30,7 @@ LEFT = {
     "another folder": ("os.chdir('/')", "the working directory: /, before "),
     "another umask": ("os.umask(0o027)", "the umask: 0027, before "),
     "a child": (
-        "subprocess.Popen(['sleep', '60'])",
+        "LEFT.append(subprocess.Popen(['sleep', '60']))",
         "a process: sleep 60",
     ),
     "a child's child, whose parent is gone": (
@@ -87,7 +87,7 @@ def checkout(tmp_path: Path) -> Path:
     folder.mkdir()
     subprocess.run(["git", "init", "--quiet", folder], check=True)  # noqa: S603, S607 - PATH's git
     (folder / ".gitignore").write_text("ignored/\n__pycache__/\n")
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     return folder
 
 
