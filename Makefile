@@ -7,7 +7,8 @@ SETUP := $(VENV)/.set-up
 .PHONY: help setup cloud check test unit soak demo bundle format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
-	@echo "make test    every test, after what is built once was built (make cloud)"
+	@echo "make test    every test"
+	@echo "make cloud   what is built once for test and demo, which begin with it"
 	@echo "make unit    the fast tests only, in seconds"
 	@echo "make soak    random and long tests; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
