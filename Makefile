@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
+# Tests start many processes: each would compile our own modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup cloud check test unit soak demo bundle format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"

@@ -8,5 +8,6 @@ sys.exit(sys.version_info < (3, 11))
 PY
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r tools/python/requirements-set-up.txt
-UV_LINK_MODE="${UV_LINK_MODE:-copy}" VIRTUAL_ENV="$VENV" "$VENV/bin/uv" pip install --quiet --require-hashes -r tools/python/requirements.txt
+# Compiled here and once: without that, each operator that a test starts pays for it.
+UV_LINK_MODE="${UV_LINK_MODE:-copy}" VIRTUAL_ENV="$VENV" "$VENV/bin/uv" pip install --quiet --compile-bytecode --require-hashes -r tools/python/requirements.txt
 VIRTUAL_ENV="$VENV" "$VENV/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .

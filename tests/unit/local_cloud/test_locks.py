@@ -14,7 +14,9 @@ LOCKS = sorted(
 
 #: Where commands are written that install.
 SCRIPTS = [ROOT / "Makefile", ROOT / ".ci" / "run", *ROOT.glob("tools/**/*.sh")]
-INSTALLS = re.compile(r"pip.? install .*|pip.? download .*|npm .*|npx .*|go install .*|curl .*")
+INSTALLS = re.compile(
+    r"(?:pip3?\"? (?:install|download)|npm (?:ci|i|install)|go (?:install|get)) .*"
+)
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=[str(lock.relative_to(ROOT)) for lock in LOCKS])
