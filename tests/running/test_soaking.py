@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -82,3 +83,15 @@ def test_make_test_takes_every_folder_of_tests_but_this_one() -> None:
 
     assert folders - set(settings["testpaths"]) == {"tests/soak"}
     assert set(settings["testpaths"]) <= folders
+
+
+def test_no_property_has_a_deadline_or_a_number_of_cases_of_its_own() -> None:
+    """Those of the profiles hold for all: no deadline, and as many as were asked for."""
+    profiles = {ROOT / "tests" / "conftest.py", ROOT / "tests" / "soak" / "recording.py"}
+    own = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.glob("tests/**/*.py")
+        if path not in profiles and re.search(r"(max_examples|\bdeadline)=", path.read_text())
+    ]
+
+    assert own == []
