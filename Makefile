@@ -44,7 +44,7 @@ unit: $(SETUP)
 	$(BIN)/pytest tests/unit --numprocesses auto
 
 test: cloud
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # SEED draws the same cases again, CASES says how many for each test, TEST takes one test only.
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
