@@ -87,6 +87,8 @@ class Play:
         with say.step(f"the worker's bundle, for Python {python.version}"):
             bundle = self._folder / "bundle"
             build(python.version, bundle)
+        for unfit in python.passed_over:
+            say.say(f"passed over: {unfit}")
         if python.version != WANTED:
             say.say(f"no Python {WANTED} found: the workers' image has {python.version}")
         with say.step("the VM's disks: ext4, random bytes and text, nothing"):

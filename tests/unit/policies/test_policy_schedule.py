@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vmbackup_core.errors import PermanentError
@@ -49,7 +49,6 @@ def test_slots_around_the_changes_of_the_clocks(cron: str, after: str, expected:
 
 
 @given(st.integers(0, 400 * 24 * 60), st.sampled_from(["30 2 * * *", "0 2 * * *", "15 3 * * 0"]))
-@settings(max_examples=60)
 def test_a_daily_slot_comes_once_a_day_from_whatever_moment_it_is_counted(
     minutes: int, cron: str
 ) -> None:
