@@ -31,8 +31,9 @@ def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
     name = metadata.name
     if spec.slot is not None and name == session_name_of_slot(policy.name, vm_id, spec.slot):
         return run_id_of_slot(appliance_id, policy, vm_id, spec.slot)
-    if spec.trigger is not None and name == session_name_of_trigger(
-        policy.name, vm_id, spec.trigger
-    ):
-        return run_id_of_trigger(appliance_id, policy, vm_id, spec.trigger)
+    token, seen = spec.trigger, spec.trigger_time
+    if token is None or seen is None:
+        return run_id_of_uid(metadata.uid)
+    if name == session_name_of_trigger(policy.name, vm_id, token, seen):
+        return run_id_of_trigger(appliance_id, policy, vm_id, token, seen)
     return run_id_of_uid(metadata.uid)

@@ -29,6 +29,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome
@@ -51,6 +52,7 @@ from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import ResourceManager
 from vmbackup_operator.services.signatures import Signatures
 from vmbackup_operator.services.snapshots import Snapshots
+from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import VirtualMachines
 from vmbackup_operator.services.workers import Workers
 from vmbackup_operator.sessions.allocator import Allocator
@@ -333,7 +335,11 @@ class _Parts:
                 clock,
                 self.policies,
                 self.sessions,
-                Surveyor(settings, clock, self.repositories, self.virtual_machines),
+                Surveyor(
+                    settings,
+                    self.repositories,
+                    Presence(clock, AzureVirtualMachineLists(self._azure.clients)),
+                ),
                 self.events,
             ).reconcile,
             "BackupSession": SessionReconciler(self.ground, backup_sessions(self.booked)).reconcile,

@@ -73,7 +73,7 @@ def test_a_slot_is_due_from_its_moment_until_its_deadline() -> None:
     last = due(schedule, KEY, handled, at("2026-11-22T02:00"))
     late = due(schedule, KEY, handled, at("2026-11-22T02:01"))
 
-    assert (early.slot, early.next_slot) == (None, at("2026-11-22T01:00"))
+    assert (early.slot, early.next_start) == (None, at("2026-11-22T01:00"))
     assert (in_time.slot, in_time.missed) == (at("2026-11-22T01:00"), 0)
     assert last.slot == at("2026-11-22T01:00")
     assert (late.slot, late.missed, late.passed) == (None, 1, at("2026-11-22T01:00"))
@@ -94,7 +94,7 @@ def test_a_very_long_pause_is_not_counted_slot_by_slot() -> None:
 
     assert found.slot == at("2026-11-21T12:10")
     assert found.missed == 999
-    assert found.next_slot == at("2026-11-21T12:11")
+    assert found.next_start == at("2026-11-21T12:11")
 
 
 def test_what_was_seen_to_is_not_due_again() -> None:
@@ -102,7 +102,7 @@ def test_what_was_seen_to_is_not_due_again() -> None:
 
     found = due(schedule, KEY, at("2026-11-22T01:00"), at("2026-11-22T01:00:30"))
 
-    assert (found.slot, found.missed, found.next_slot) == (None, 0, at("2026-11-23T01:00"))
+    assert (found.slot, found.missed, found.next_start) == (None, 0, at("2026-11-23T01:00"))
 
 
 def test_jitter_moves_the_start_and_not_the_slot_and_is_always_the_same() -> None:
