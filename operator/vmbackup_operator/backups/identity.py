@@ -1,4 +1,4 @@
-"""What a backup's run is called: computed, so that a session made again finds its traces."""
+"""What a backup's run is called, and whose it is: computed, so that one made again finds its traces."""
 
 from __future__ import annotations
 
@@ -37,3 +37,9 @@ def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
     if name == session_name_of_trigger(policy.name, vm_id, token, seen):
         return run_id_of_trigger(appliance_id, policy, vm_id, token, seen)
     return run_id_of_uid(metadata.uid)
+
+
+def counted_for(session: BackupSession) -> str:
+    """Return whose count the session's snapshot set belongs to, as it is sealed into its tags."""
+    policy = session.spec.policy_ref
+    return f"{session.metadata.namespace}/{'' if policy is None else policy.name}"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import ResolvedDisk, SnapshotMember
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
@@ -97,6 +98,7 @@ def _wanted(
                         lun=disk.lun,
                         position=position,
                         members=len(disks),
+                        policy=counted_for(session),
                     ),
                 ),
             },
