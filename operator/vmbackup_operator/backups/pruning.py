@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vmbackup_core.ids import RunId
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.naming import RUN_TAG, ArmId, same_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
@@ -53,7 +54,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     for each in sets:
         if each.fault is not None:
             await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
-    return Taken(session.status, Done(f"{len(sets) - len(surplus)} snapshot sets are kept"))
+    return Taken(session.status, Done(f"kept: {counted(len(own) - len(surplus), 'snapshot set')}"))
 
 
 async def _own_dropped(ground: Ground, session: BackupSession) -> Taken:
