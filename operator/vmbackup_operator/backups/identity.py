@@ -1,4 +1,4 @@
-"""What a backup's run is called, and whose it is: computed, so that one made again finds its traces."""
+"""What a backup's run is called and whose it is: computed, so that a run's traces are found."""
 
 from __future__ import annotations
 

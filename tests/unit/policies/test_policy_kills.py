@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from tests.unit.policies.memory_policies import PolicyWorld, fleet, policy
 from vmbackup_operator.model.backup_policy import SessionHistory
-from vmbackup_operator.model.backup_session import Outcome
 from vmbackup_operator.model.metadata import FINALIZER
+from vmbackup_operator.model.session import Outcome
 from vmbackup_operator.reconciling.outcome import Outcome as Answer
 
 
