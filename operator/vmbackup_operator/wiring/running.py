@@ -84,6 +84,7 @@ class Operator:
         self._policies: set[ObjectKey] = set()
         #: The picture of the sessions, once there is one.
         self.sessions: BookedSessions | None = None
+        self._standings: dict[ObjectKey, str] = {}
         self._ends: list[Callable[[], Awaitable[None]]] = []
 
     async def end(self) -> None:
@@ -125,9 +126,17 @@ class Operator:
                 self._policies.discard(key)
             else:
                 self._policies.add(key)
-        if kind == "BackupRepository":
-            for policy in self._policies:
-                self.queue.add(Work("BackupPolicy", policy))
+
+    def repository_stands(self, key: ObjectKey, standing: str) -> None:
+        """Have all policies looked at where the repository's *standing* is not what it was.
+
+        A repository is written to whenever it has another recovery point: that is no news to them.
+        """
+        if self._standings.get(key) == standing:
+            return
+        self._standings[key] = standing
+        for policy in self._policies:
+            self.queue.add(Work("BackupPolicy", policy))
 
     async def _reconcile(self, work: Work) -> Outcome:
         with correlated() as correlation_id:
