@@ -41,7 +41,6 @@ async def session_seen(
     name: str,
     labels: kopf.Labels,
     body: kopf.Body,
-    spec: kopf.Spec,
     memo: kopf.Memo,
     **_: Any,
 ) -> None:
@@ -56,7 +55,7 @@ async def session_seen(
     policy = labels.get(POLICY_LABEL)
     if policy is not None:
         memo.operator.seen("BackupPolicy", key_of(namespace, policy))
-    repository = spec.get("repositoryRef") or {}
+    repository = body.get("spec", {}).get("repositoryRef", {})
     if "name" in repository:
         key = key_of(repository.get("namespace") or namespace, repository["name"])
         memo.operator.seen("BackupRepository", key)

@@ -41,8 +41,8 @@ def seen() -> Seen:
 
 async def call(handler: Any, seen: Seen, **more: Any) -> None:
     memo = kopf.Memo(operator=seen)
-    given: dict[str, Any] = {"spec": {}, "status": {}, **more}
-    await handler(namespace="team", name="x", memo=memo, body={}, **given)
+    given: dict[str, Any] = {"body": {}, "status": {}, "type": "MODIFIED", **more}
+    await handler(namespace="team", name="x", memo=memo, **given)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ async def test_a_session_that_ends_has_its_policy_looked_at(seen: Seen) -> None:
 async def test_a_session_that_ends_has_its_repository_count_its_points(
     seen: Seen, reference: dict[str, str], key: ObjectKey
 ) -> None:
-    spec = {"repositoryRef": reference}
+    body = {"spec": {"repositoryRef": reference}}
     for type_ in ("MODIFIED", "DELETED"):
-        await call(watching.session_seen, seen, type=type_, labels={}, spec=spec)
+        await call(watching.session_seen, seen, type=type_, labels={}, body=body)
 
     assert [call for call in seen.calls if call[0] == "BackupRepository"] == [
         ("BackupRepository", key, False)
