@@ -11,7 +11,10 @@ from tests.unit.sessions.memory_world import KEY, RING, VM, World, session_of
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.model.session_findings import Export
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.tags import open_tags
+
+OTHER = ArmId(VM.replace("web-01", "db-01"))
 
 
 @pytest.fixture
@@ -51,14 +54,12 @@ async def test_one_policys_count_does_not_prune_anothers_sets(world: World) -> N
 async def test_what_an_unfinished_session_names_is_not_touched(world: World) -> None:
     await back_up(world, "one", "nightly", keep=1)
     first = world.status(ObjectKey("team", "one"))
-    named = [Export(member.snapshot_id) for member in first.snapshot_set[:1]]
-    world.sessions.put(session_of(KEY, VM, policy_ref=LocalReference("other")))
-    held = world.sessions.stored[KEY]
-    status = replace(held.status, run_id=None, exports=tuple(named))
-    world.sessions.stored[KEY] = replace(held, status=status)
+    other = session_of(KEY, OTHER, policy_ref=LocalReference("nightly"))
+    named = [Export(member.snapshot_id.upper()) for member in first.snapshot_set[:1]]
+    world.sessions.put(replace(other, status=replace(other.status, exports=tuple(named))))
     await back_up(world, "two", "nightly", keep=1)
 
     assert sets_of(world)["team/nightly"] == 2
-    del world.sessions.stored[KEY]
+    world.sessions.request_deletion(KEY)
     await back_up(world, "three", "nightly", keep=1)
     assert sets_of(world)["team/nightly"] == 1
