@@ -22,6 +22,7 @@ from vmbackup_core.protocol import (
 from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session_findings import SessionWorker, SnapshotMember
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
@@ -45,7 +46,7 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
     status = session.status
     done = {result.disk for result in status.disks}
     if done >= {disk.position for disk in resolved_of(session).disks}:
-        return Taken(status, Done(f"{len(done)} disks are stored"))
+        return Taken(status, Done(f"stored: {counted(len(done), 'disk')}"))
     worker = status.worker
     if worker is None or worker.abandoned:
         return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
@@ -89,7 +90,7 @@ async def _watched(ground: Ground, session: BackupSession, worker: SessionWorker
 
 def _moving(session: BackupSession) -> str:
     worker = worker_of(session)
-    return f"worker {worker.id} moves {len(resolved_of(session).disks)} disks"
+    return f"worker {worker.id} moves {counted(len(resolved_of(session).disks), 'disk')}"
 
 
 async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:

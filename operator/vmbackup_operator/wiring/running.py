@@ -30,6 +30,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome
@@ -52,6 +53,7 @@ from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import ResourceManager
 from vmbackup_operator.services.signatures import Signatures
 from vmbackup_operator.services.snapshots import SnapshotOwner, Snapshots
+from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import VirtualMachines
 from vmbackup_operator.services.workers import Workers
 from vmbackup_operator.sessions.allocator import Allocator
@@ -83,6 +85,7 @@ class Operator:
         self._policies: set[ObjectKey] = set()
         #: The picture of the sessions, once there is one.
         self.sessions: BookedSessions | None = None
+        self._standings: dict[ObjectKey, str] = {}
         self._ends: list[Callable[[], Awaitable[None]]] = []
 
     async def end(self) -> None:
@@ -124,9 +127,17 @@ class Operator:
                 self._policies.discard(key)
             else:
                 self._policies.add(key)
-        if kind == "BackupRepository":
-            for policy in self._policies:
-                self.queue.add(Work("BackupPolicy", policy))
+
+    def repository_stands(self, key: ObjectKey, standing: str) -> None:
+        """Have all policies looked at where the repository's *standing* is not what it was.
+
+        A repository is written to whenever it has another recovery point: that is no news to them.
+        """
+        if self._standings.get(key) == standing:
+            return
+        self._standings[key] = standing
+        for policy in self._policies:
+            self.queue.add(Work("BackupPolicy", policy))
 
     async def _reconcile(self, work: Work) -> Outcome:
         with correlated() as correlation_id:
@@ -337,7 +348,11 @@ class _Parts:
                 clock,
                 self.policies,
                 self.sessions,
-                Surveyor(settings, clock, self.repositories, self.virtual_machines),
+                Surveyor(
+                    settings,
+                    self.repositories,
+                    Presence(clock, AzureVirtualMachineLists(self._azure.clients)),
+                ),
                 self.events,
             ).reconcile,
             "BackupSession": SessionReconciler(self.ground, backup_sessions(self.booked)).reconcile,

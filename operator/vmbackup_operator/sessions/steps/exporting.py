@@ -7,6 +7,7 @@ import asyncio
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
 from vmbackup_operator.naming import ArmId, arm_id, environment_names, name_of
@@ -36,7 +37,7 @@ async def grant_export(ground: Ground, session: Session) -> Taken:
     granted = await grants_of(ground, session)
     if granted is None:
         return Taken(session.status, Waiting(1, "access to the snapshots is being granted"))
-    return Taken(session.status, Done(f"{len(exports)} snapshots can be read"))
+    return Taken(session.status, Done(f"granted: {counted(len(exports), 'export')}"))
 
 
 async def grants_of(ground: Ground, session: Session) -> dict[str, str] | None:
