@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from azure_simulator.arm.answers import Answer
+from azure_simulator.arm.api_versions import check_version
 from azure_simulator.arm.errors import (
     ArmError,
     authorization_failed,
@@ -29,6 +30,9 @@ from azure_simulator.journal import Journal
 from azure_simulator.resources import Body
 
 _LOG = logging.getLogger(__name__)
+
+#: What other resources lie below without lying in its region.
+_WITHOUT_REGION = ("microsoft.resources/resourcegroups", "microsoft.resources/subscriptions")
 
 _REFUSALS: Mapping[Flaw, tuple[str, str]] = {
     "missing": (
@@ -147,6 +151,7 @@ class ResourceManager:
             raise ArmError(400, "MissingApiVersionParameter", message, gateway=True)
         self._require_subscription(target)
         route = self._route(request.method, target)
+        check_version(route.kind, query["api-version"], self._region(target, body))
         self._require_right(route, target, identity)
         self._require_group(route, target)
         exchange = Exchange(
@@ -210,6 +215,14 @@ class ResourceManager:
             return ArmError(404, "InvalidResourceType", message, gateway=True)
         message = f"The requested resource does not support http method '{method}'."
         return ArmError(405, "HttpMethodNotAllowed", message, gateway=True)
+
+    def _region(self, target: Target, body: Body) -> str:
+        """Return where the path's resource is, or its parent, or where the request puts it."""
+        for arm_id in (target.path, target.parent_path):
+            found = self._cloud.resources.find(arm_id)
+            if found is not None and found.type not in _WITHOUT_REGION:
+                return str(found.body.get("location", ""))
+        return str(body.get("location", ""))
 
     def _require_right(self, route: Route, target: Target, identity: Identity) -> None:
         if route.right == "-":

@@ -14,6 +14,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import RawTestServer
 from yarl import URL
 
+from azure_simulator.arm.api_versions import versions_of
+from azure_simulator.arm.paths import parse
 from azure_simulator.arm.table import HOST, Arm
 from azure_simulator.backing import Backing, CommandResult
 from azure_simulator.identities.directory import Identities
@@ -145,6 +147,12 @@ class Reply:
         return str(self.body["error"]["code"])
 
 
+def _newest(path: str) -> str:
+    """Return the newest version of what *path* names; any, where nothing is of that type."""
+    known = versions_of(parse(path).kind)
+    return known[-1] if known else "2024-05-01"
+
+
 @dataclass
 class Azure:
     """A client that speaks raw HTTP, and the parts behind it."""
@@ -185,7 +193,7 @@ class Azure:
             sent.setdefault("Authorization", f"Bearer {self.token(as_)}")
         url = path.removeprefix(f"https://{HOST}")
         if "api-version" not in url:
-            url += f"?api-version=2024-05-01{query}"
+            url += f"?api-version={_newest(url)}{query}"
         target = URL(str(self.base).rstrip("/") + url, encoded=True)
         async with self.session.request(method, target, json=body, headers=sent) as response:
             text = await response.text()
