@@ -80,6 +80,12 @@ def _check_properties(properties: Body) -> None:
     if unknown:
         message = f"Values for request parameters are invalid: {', '.join(sorted(unknown))}."
         raise ArmError(400, "InvalidValuesForRequestParameters", message)
+    if properties.get("publicNetworkAccess") == "SecuredByPerimeter":
+        message = (
+            "This simulator has no network security perimeters: publicNetworkAccess is Enabled or "
+            "Disabled."
+        )
+        raise ArmError(400, "BadRequest", message)
     if properties.get("publicNetworkAccess", "Enabled") not in ("Enabled", "Disabled"):
         message = "Values for request parameters are invalid: publicNetworkAccess."
         raise ArmError(400, "InvalidValuesForRequestParameters", message)

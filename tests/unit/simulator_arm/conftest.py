@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -54,21 +55,25 @@ class MemoryContents:
 
 @dataclass
 class MemoryExports:
-    """Grants that are good until they are revoked."""
+    """Grants that end by the time of their first asking, or when they are revoked."""
 
-    urls: dict[str, str] = field(default_factory=dict)
+    urls: dict[str, tuple[str, float]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.time
 
     async def grant(
         self, arm_id: str, access: Literal["Read", "Write"], duration_s: int, host: str
     ) -> str:
-        url = f"https://{host}/{access.lower()}/abcd?for={duration_s}&sig={uuid.uuid4()}"
-        return self.urls.setdefault(arm_id.lower(), url)
+        if not self.granted(arm_id):
+            url = f"https://{host}/{access.lower()}/abcd?for={duration_s}&sig={uuid.uuid4()}"
+            self.urls[arm_id.lower()] = url, self.clock() + duration_s
+        return self.urls[arm_id.lower()][0]
 
     async def revoke(self, arm_id: str) -> None:
         self.urls.pop(arm_id.lower(), None)
 
     def granted(self, arm_id: str) -> bool:
-        return arm_id.lower() in self.urls
+        _, ends_at = self.urls.get(arm_id.lower(), ("", 0.0))
+        return self.clock() < ends_at
 
 
 @dataclass
