@@ -36,6 +36,7 @@ class Administration:
         application.router.add_put("/subscriptions/{id}", self._subscription)
         application.router.add_put("/identities/{clientId}", self._identity)
         application.router.add_post("/tokens", self._token)
+        application.router.add_put("/rights", self._rights)
         application.router.add_put("/appliance", self._appliance)
         application.router.add_put("/disks/content", self._fill_disk)
         application.router.add_post("/disks/write", self._write_disk)
@@ -77,6 +78,13 @@ class Administration:
             body.get("lifetimeSeconds", LIFETIME_S),
         )
         return web.json_response({"token": token})
+
+    async def _rights(self, request: web.Request) -> web.Response:
+        after_s = float((await request.json())["afterSeconds"])
+        if not after_s >= 0:
+            raise ValueError("'afterSeconds' is 0 or more")
+        self._simulator.identities.spreading.delay_s = after_s
+        return _done()
 
     async def _appliance(self, request: web.Request) -> web.Response:
         self._simulator.gateway.set_appliance_network((await request.json())["virtualNetworkId"])

@@ -46,6 +46,8 @@ class Options:
     speed: float
     python: Path | None
     program: AzuriteProgram
+    #: How long a role assignment takes to count, and to end, before the speed divides it.
+    rights_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Simulator:
         self.journal = Journal()
         self.interventions = Interventions()
         self.identities = Identities(self.resources, str(uuid.uuid4()))
+        self.identities.spreading.delay_s = options.rights_after_s / options.speed
         self.administrator = Administrator(
             str(uuid.uuid4()), str(uuid.uuid4()), secrets.token_urlsafe(30)
         )
