@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
+from azure_simulator.arm.policies import Policy
 from azure_simulator.assembly import Simulator
 from azure_simulator.disks.answers import Asked
 from azure_simulator.disks.contents import ContentRefused
@@ -48,6 +49,8 @@ class Administration:
         application.router.add_delete("/holds/{id}", self._release)
         application.router.add_post("/faults", self._fault)
         application.router.add_delete("/faults/{id}", self._forget)
+        application.router.add_post("/policies", self._assign_policy)
+        application.router.add_delete("/policies/{id}", self._forget_policy)
         application.router.add_get("/machines", self._machines)
         return application
 
@@ -154,6 +157,16 @@ class Administration:
 
     async def _forget(self, request: web.Request) -> web.Response:
         self._simulator.interventions.forget(request.match_info["id"])
+        return _done()
+
+    async def _assign_policy(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        policies = self._simulator.arm.service.policies
+        policy_id = policies.assign(Policy.parse(body), remediate=bool(body.get("remediate")))
+        return web.json_response({"id": policy_id})
+
+    async def _forget_policy(self, request: web.Request) -> web.Response:
+        self._simulator.arm.service.policies.forget(request.match_info["id"])
         return _done()
 
     async def _machines(self, _request: web.Request) -> web.Response:

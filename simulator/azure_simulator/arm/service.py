@@ -23,6 +23,7 @@ from azure_simulator.arm.exchange import Cloud, Exchange, Route
 from azure_simulator.arm.masking import masked, masked_query
 from azure_simulator.arm.operations import HOST
 from azure_simulator.arm.paths import Target, parse
+from azure_simulator.arm.policies import Policies
 from azure_simulator.arm.rate_headers import RateHeaders
 from azure_simulator.identities.tokens import ARM_AUDIENCES, Flaw, Identity, TokenRefused
 from azure_simulator.interventions import Call, CallerGone, Fault, Interventions
@@ -93,6 +94,7 @@ class ResourceManager:
         self._journal = journal
         self._interventions = interventions
         self._rates = RateHeaders()
+        self.policies = Policies(cloud.resources)
 
     async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer one request; the gateway's entrance."""
@@ -154,6 +156,10 @@ class ResourceManager:
         check_version(route.kind, query["api-version"], self._region(target, body))
         self._require_right(route, target, identity)
         self._require_group(route, target)
+        existing = self._cloud.resources.find(target.path)
+        body = self.policies.judged(
+            request.method, target.kind, target.name, body, existing.body if existing else None
+        )
         exchange = Exchange(
             cloud=self._cloud,
             method=request.method,
