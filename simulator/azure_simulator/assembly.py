@@ -6,9 +6,11 @@ import secrets
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from azure_simulator.arm.accounts import revocations
 from azure_simulator.arm.table import Arm
 from azure_simulator.backing import Backing
 from azure_simulator.disks.answers import Answers
@@ -105,7 +107,7 @@ class Simulator:
 
     def _answering(self) -> dict[ServiceName, Service]:
         interventions, journal = self.interventions, self.journal
-        keys = DelegationKeys()
+        keys = DelegationKeys(partial(revocations, self.resources))
         authorizer = Authorizer(self.identities, keys)
         plane = DataPlane(self.resources, self.accounts, self._upstream, authorizer, keys)
         return {

@@ -30,7 +30,7 @@ TENANT = "99999999-1111-4111-8111-111111111111"
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 OWNER = "aaaaaaaa-0000-4000-8000-000000000001"
 #: Slow enough that something is still under way when the next request comes.
-SPEED = 600
+SPEED = 200
 
 #: One signing key for all tests: making one takes longer than most of them.
 ISSUER = TokenIssuer(TENANT)
