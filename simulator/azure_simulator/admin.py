@@ -17,6 +17,7 @@ from azure_simulator.arm.policies import Policy
 from azure_simulator.assembly import Simulator
 from azure_simulator.disks.answers import Asked
 from azure_simulator.disks.contents import ContentRefused
+from azure_simulator.disks.grants import SAS_VERSION
 from azure_simulator.identities.federation import FederatedCredential
 from azure_simulator.identities.tokens import LIFETIME_S
 from azure_simulator.interventions import Fault, Match
@@ -116,7 +117,7 @@ class Administration:
     async def _try_export(self, request: web.Request) -> web.Response:
         url = urlsplit((await request.json())["url"])
         query = {name.lower(): value for name, value in parse_qsl(url.query)}
-        asked = Asked("HEAD", url.netloc.lower(), url.path, query, {})
+        asked = Asked("HEAD", url.netloc.lower(), url.path, query, {"x-ms-version": SAS_VERSION})
         try:
             answer = await self._simulator.export_answers.answer(asked)
         except StorageError as refusal:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from typing_extensions import override
 
-from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.environments.bodies import Body
@@ -60,12 +59,9 @@ class _Snapshot(msgspec.Struct, rename="camel", frozen=True):
 class Snapshots(SnapshotsPort):
     """Azure's snapshots; only what carries the appliance's tag is ever deleted."""
 
-    def __init__(
-        self, clients: Clients, operations: Operations, clock: Clock, appliance_id: str
-    ) -> None:
+    def __init__(self, clients: Clients, operations: Operations, appliance_id: str) -> None:
         self._clients = clients
         self._operations = operations
-        self._clock = clock
         self._appliance_id = appliance_id
 
     @override
@@ -126,13 +122,12 @@ class Snapshots(SnapshotsPort):
         wanted: Body = {"access": "Read", "durationInSeconds": duration_s}
 
         async def begin() -> SecretUrl:
-            asked_at = self._clock.now()
             call = snapshots.begin_grant_access(at.group, at.name, encoded(wanted))
             answer = await ended(f"exporting snapshot {at.name}", call)
             url = answer.get("accessSAS") or answer.get("accessSas")
             if not isinstance(url, str):
                 raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
-            return SecretUrl(url, _expiry(url) or asked_at + timedelta(seconds=duration_s))
+            return SecretUrl(url, _expiry(url))
 
         # An end of access that was asked for before is not the end of this one.
         self._operations.forget(_key("revoke", snapshot_id))

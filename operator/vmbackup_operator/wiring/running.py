@@ -286,7 +286,7 @@ class _Parts:
             pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
             places=places,
             virtual_machines=self.virtual_machines,
-            snapshots=Snapshots(azure.clients, azure.operations, clock, appliance.id),
+            snapshots=Snapshots(azure.clients, azure.operations, appliance.id),
             disk_accesses=DiskAccesses(
                 DiskAccessResources(azure.clients), self.environments, appliance.id
             ),

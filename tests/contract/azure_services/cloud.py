@@ -135,7 +135,7 @@ async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
             regions=RegionsOfSessions(environments),
             environments=environments,
             virtual_machines=VirtualMachines(clients),
-            snapshots=Snapshots(clients, operations, clock, appliance),
+            snapshots=Snapshots(clients, operations, appliance),
             disk_accesses=DiskAccesses(DiskAccessResources(clients), environments, appliance),
             workers=Workers(clients, operations, appliance),
             commands=Commands(clients, operations),
