@@ -29,8 +29,10 @@ from azure_simulator.resources import Body, Resources
 TENANT = "99999999-1111-4111-8111-111111111111"
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 OWNER = "aaaaaaaa-0000-4000-8000-000000000001"
-#: Slow enough that something is still under way when the next request comes.
-SPEED = 200
+#: What a test waits for ends at once.
+SPEED = 600
+#: Slow enough that something is still under way when the next request comes, on a busy machine too.
+SLOWLY = pytest.mark.parametrize("speed", [10], ids=["slowly"])
 
 #: One signing key for all tests: making one takes longer than most of them.
 ISSUER = TokenIssuer(TENANT)
@@ -233,7 +235,13 @@ class Azure:
 
 
 @pytest.fixture
-async def azure() -> AsyncIterator[Azure]:
+def speed() -> int:
+    """How many times as fast as Azure it is; a test marked `SLOWLY` has it slower."""
+    return SPEED
+
+
+@pytest.fixture
+async def azure(speed: int) -> AsyncIterator[Azure]:
     resources, journal, interventions = Resources(), Journal(), Interventions()
     identities = Identities(resources, TENANT, issuer=ISSUER)
     identities.make_owner(OWNER)
@@ -243,7 +251,7 @@ async def azure() -> AsyncIterator[Azure]:
         resources=resources,
         identities=identities,
         backing=Backing(contents, exports, accounts, machines),
-        pace=Pace(SPEED),
+        pace=Pace(speed),
         journal=journal,
         interventions=interventions,
     )

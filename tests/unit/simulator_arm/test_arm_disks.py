@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from azure_simulator.resources import Body
-from tests.unit.simulator_arm.conftest import Azure
+from tests.unit.simulator_arm.conftest import SLOWLY, Azure
 
 REGION = {"location": "westeurope"}
 DISK_BODY = {
@@ -232,6 +232,7 @@ async def test_a_disk_that_wants_tokens_beside_its_sas_is_refused_by_name(azure:
         assert "dataAccessAuthMode" in reply.body["error"]["message"]
 
 
+@SLOWLY
 async def test_a_disk_access_that_is_being_created_cannot_be_used_yet(azure: Azure) -> None:
     disk = await make_disk(azure)
     disk_access = azure.id("Microsoft.Compute/diskAccesses", "access")
@@ -262,6 +263,7 @@ async def test_a_disk_access_exports_five_at_a_time(azure: Azure) -> None:
     assert await grant(azure, snapshots[5])
 
 
+@SLOWLY
 async def test_exports_that_are_being_granted_count_too(azure: Azure) -> None:
     disk_access = await make_disk_access(azure)
     private = {"networkAccessPolicy": "AllowPrivate", "diskAccessId": disk_access}

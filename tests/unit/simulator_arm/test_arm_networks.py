@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from azure_simulator.resources import Body
-from tests.unit.simulator_arm.conftest import Azure
+from azure_simulator.arm.accounts import revocations
+from azure_simulator.resources import Body, name_of
+from tests.unit.simulator_arm.conftest import SLOWLY, Azure
 
 REGION = {"location": "westeurope"}
 BLOB_ZONE = "privatelink.blob.core.windows.net"
@@ -267,6 +268,7 @@ async def test_a_disk_access_is_reached_over_a_record_of_the_blob_zone(azure: Az
     assert len(connections) == 1
 
 
+@SLOWLY
 async def test_a_disk_access_is_linked_to_one_network(azure: Azure) -> None:
     disk_access = azure.id("Microsoft.Compute/diskAccesses", "a")
     await azure.put(disk_access, REGION)
@@ -337,3 +339,13 @@ async def test_records_are_written_read_listed_and_deleted(azure: Azure) -> None
     assert [r["name"] for r in listed["value"]] == ["acct"]
     assert (await azure.send("DELETE", f"{zone}/A/acct")).status == 200
     assert (await azure.send("DELETE", f"{zone}/A/acct")).status == 204
+
+
+async def test_delegation_keys_are_revoked_by_account(azure: Azure) -> None:
+    one, two = await make_account(azure), await make_account(azure, "acct2")
+
+    reply = await azure.send("POST", f"{one}/revokeUserDelegationKeys")
+    missing = await azure.send("POST", f"{one}x/revokeUserDelegationKeys")
+
+    assert (reply.status, missing.status) == (200, 404)
+    assert [revocations(azure.resources, name_of(each)) for each in (one, two)] == [1, 0]
