@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from typing_extensions import override
 
-from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_tags import tag_value
@@ -75,12 +74,9 @@ class Snapshots(SnapshotsPort):
     Listed are all with the appliance's plain tag: one whose sealed tags were altered is to be seen.
     """
 
-    def __init__(
-        self, clients: Clients, operations: Operations, clock: Clock, owner: SnapshotOwner
-    ) -> None:
+    def __init__(self, clients: Clients, operations: Operations, owner: SnapshotOwner) -> None:
         self._clients = clients
         self._operations = operations
-        self._clock = clock
         self._owner = owner
 
     @override
@@ -141,13 +137,12 @@ class Snapshots(SnapshotsPort):
         wanted: Body = {"access": "Read", "durationInSeconds": duration_s}
 
         async def begin() -> SecretUrl:
-            asked_at = self._clock.now()
             call = snapshots.begin_grant_access(at.group, at.name, encoded(wanted))
             answer = await ended(f"exporting snapshot {at.name}", call)
             url = answer.get("accessSAS") or answer.get("accessSas")
             if not isinstance(url, str):
                 raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
-            return SecretUrl(url, _expiry(url) or asked_at + timedelta(seconds=duration_s))
+            return SecretUrl(url, _expiry(url))
 
         # An end of access that was asked for before is not the end of this one.
         self._operations.forget(_key("revoke", snapshot_id))

@@ -299,9 +299,7 @@ class _Parts:
             pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
             places=places,
             virtual_machines=self.virtual_machines,
-            snapshots=Snapshots(
-                azure.clients, azure.operations, clock, SnapshotOwner(appliance.id, ring)
-            ),
+            snapshots=Snapshots(azure.clients, azure.operations, SnapshotOwner(appliance.id, ring)),
             disk_accesses=DiskAccesses(
                 DiskAccessResources(azure.clients), self.environments, appliance.id
             ),

@@ -138,7 +138,7 @@ async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
             regions=RegionsOfSessions(environments),
             environments=environments,
             virtual_machines=VirtualMachines(clients),
-            snapshots=Snapshots(clients, operations, clock, SnapshotOwner(appliance, RING)),
+            snapshots=Snapshots(clients, operations, SnapshotOwner(appliance, RING)),
             disk_accesses=DiskAccesses(DiskAccessResources(clients), environments, appliance),
             workers=Workers(clients, operations, owner.ownership),
             commands=Commands(clients, operations),
