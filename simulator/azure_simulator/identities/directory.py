@@ -107,6 +107,21 @@ class Identities:
             for permission in self._permissions(object_id, scope)
         )
 
+    def holds_any_right(self, object_id: str, scope: str) -> bool:
+        """Tell whether *object_id* may do anything in the control plane at *scope* or below it."""
+        if object_id.lower() in self._owners:
+            return True
+        here = scope.lower().rstrip("/") + "/"
+        for assignment in self.spreading.counting():
+            if assignment.properties["principalId"].lower() != object_id.lower():
+                continue
+            theirs = scope_of(assignment.id).lower().rstrip("/") + "/"
+            related = here.startswith(theirs) or theirs.startswith(here)
+            role = assignment.properties["roleDefinitionId"]
+            if related and any(p.actions for p in self._permissions_of(role)):
+                return True
+        return False
+
     def _permissions(self, object_id: str, scope: str) -> Iterator[Permission]:
         below = scope.lower().rstrip("/") + "/"
         for assignment in self.spreading.counting():
