@@ -330,6 +330,18 @@ def held_by_law(client: ContainerClient) -> None:
     client.upload_blob(new_name(), b"x", legal_hold=True)
 
 
+def test_a_tier_is_set_whatever_its_priority_would_be(container: ContainerClient) -> None:
+    blob = container.upload_blob(new_name(), b"x")
+
+    for tier, priority in (("Cool", "Standard"), ("Hot", "High"), ("Archive", "Standard")):
+        blob.set_standard_blob_tier(tier, rehydrate_priority=priority)
+        assert blob.get_blob_properties().blob_tier == tier
+    with pytest.raises(HttpResponseError) as refused:
+        blob.set_standard_blob_tier("Archive", rehydrate_priority="Soon")
+
+    assert reason_of(refused.value) == "InvalidHeaderValue"
+
+
 def rehydrated(client: ContainerClient) -> None:
     blob = client.upload_blob(new_name(), b"x", standard_blob_tier=StandardBlobTier.ARCHIVE)
     blob.set_standard_blob_tier("Hot")
