@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: help setup check test unit demo bundle clean
+.PHONY: help setup clients check test unit demo bundle clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test        make unit    the fast ones only"
@@ -16,6 +16,10 @@ $(SETUP): tools/python/requirements.txt tools/python/set_up.sh pyproject.toml
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/python/set_up.sh
 	@touch $@
 
+# Azure CLI, azcopy and a program made with Azure's SDK for Go, which tests use as anybody would.
+clients: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.client_programs
+
 check: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,7 +30,7 @@ check: $(SETUP)
 unit: $(SETUP)
 	$(BIN)/pytest tests/unit --numprocesses auto
 
-test: $(SETUP)
+test: $(SETUP) clients
 	$(BIN)/pytest
 
 demo: $(SETUP)
