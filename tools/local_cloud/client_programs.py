@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,17 +64,7 @@ def _install_azure_cli(folder: Path) -> None:
     python = folder / "venv" / "bin" / "python"
     uv += ["--link-mode", "copy", "--python", str(python)]
     run_quietly([*uv, "-r", str(_AZURE_CLI_LOCK)])
-    with tempfile.TemporaryDirectory() as configuration:
-        # Compiles what every command loads, an eighth of it all; later nothing is written here.
-        environment = {**os.environ, "AZURE_CONFIG_DIR": configuration}
-        environment["AZURE_CORE_COLLECT_TELEMETRY"] = "no"
-        subprocess.run(
-            [str(python), "-Im", "azure.cli", "--help"],
-            env=environment,
-            check=True,
-            capture_output=True,
-        )
-    _write_program(folder / "az", 'exec "$here/venv/bin/python" -IBm azure.cli "$@"')
+    _write_program(folder / "az", 'exec "$here/venv/bin/python" -Im azure.cli "$@"')
 
 
 def _install_azcopy(folder: Path) -> None:
