@@ -9,6 +9,7 @@ help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test        make unit    the fast ones only"
 	@echo "make check   style, types, layers        make bundle  the worker's bundle"
+	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
 
 setup: $(SETUP)
 
