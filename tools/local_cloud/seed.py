@@ -139,7 +139,11 @@ def _seed_identity(azure: Administrator, role: Path) -> None:
     azure.call(
         "PUT",
         f"/identities/{OPERATOR_CLIENT_ID}",
-        {"clientSecret": OPERATOR_CLIENT_SECRET, "objectId": OPERATOR_OBJECT_ID},
+        {
+            "clientSecret": OPERATOR_CLIENT_SECRET,
+            "objectId": OPERATOR_OBJECT_ID,
+            "displayName": "vmbackup operator",
+        },
     )
     scope = f"/subscriptions/{SUBSCRIPTION}"
     definition = json.loads(role.read_text())
