@@ -84,14 +84,22 @@ def name_of(identity: ArmId) -> str:
     return identity.rstrip("/").rsplit("/", 1)[-1]
 
 
+def without_case(text: str) -> str:
+    """Return *text* as ids and names in Azure are compared: case aside, and that of ASCII only.
+
+    Python would take letters of other alphabets, such as the Kelvin sign, for ASCII ones.
+    """
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
 def same_id(one: str, other: str) -> bool:
     """Tell whether both are one resource; Azure writes ids in whatever case it likes."""
-    return one.rstrip("/").lower() == other.rstrip("/").lower()
+    return without_case(one.rstrip("/")) == without_case(other.rstrip("/"))
 
 
 def lies_within(identity: str, scope: str) -> bool:
     """Tell whether *identity* is *scope* or lies below it."""
-    inner, outer = identity.rstrip("/").lower(), scope.rstrip("/").lower()
+    inner, outer = without_case(identity.rstrip("/")), without_case(scope.rstrip("/"))
     return inner == outer or inner.startswith(outer + "/")
 
 

@@ -11,27 +11,26 @@ from vmbackup_operator.environments.bodies import Body, bodies_at, text_at
 from vmbackup_operator.environments.regions import Regions
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed
-from vmbackup_operator.services.disk_access_resources import DiskAccessResources
-from vmbackup_operator.sessions.ports import DiskAccesses as DiskAccessesPort
+from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.tags import tag_of
+from vmbackup_operator.sessions.ports import DiskAccesses
 from vmbackup_operator.sessions.seen import DiskAccessSeen, RegionSeen
 
-_TAG = ("tags", APPLIANCE_TAG)
 
-
-class DiskAccesses(DiskAccessesPort):
+class AzureDiskAccesses(DiskAccesses):
     """The appliance's disk accesses."""
 
-    def __init__(self, resources: DiskAccessResources, regions: Regions, appliance_id: str) -> None:
+    def __init__(self, resources: ArmResources, regions: Regions, appliance_id: str) -> None:
         self._resources = resources
         self._regions = regions
         self._appliance_id = appliance_id
 
     @override
     async def of_region(self, region: RegionSeen) -> Sequence[DiskAccessSeen]:
-        found = await self._resources.of_group(region.subscription_id, region.resource_group)
-        ours = [
-            body for body in found if text_at(body, "tags", APPLIANCE_TAG) == self._appliance_id
-        ]
+        found = await self._resources.of_group(
+            "DiskAccess", region.subscription_id, region.resource_group
+        )
+        ours = [body for body in found if tag_of(body, APPLIANCE_TAG) == self._appliance_id]
         ours.sort(key=lambda body: text_at(body, "name"))
         return [DiskAccessSeen(ArmId(text_at(body, "id")), _approved(body)) for body in ours]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.azure_services.cloud import APPLIANCE, Adapters, Cloud, until
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, RefusedForNow
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, arm_id
 from vmbackup_operator.sessions.seen import SnapshotWanted
 
@@ -158,13 +158,15 @@ async def test_somebody_elses_snapshot_is_neither_listed_nor_deleted(
     assert cloud.home.name
 
 
-async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused(
+async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused_by_name(
     ours: Adapters, wanted: SnapshotWanted
 ) -> None:
     nowhere = SnapshotWanted(wanted.id, wanted.region, ArmId(f"{wanted.disk_id}-x"), wanted.tags)
 
-    with pytest.raises(PermanentError):
+    with pytest.raises(RefusedForNow, match=f"{wanted.disk_id}-x") as refused:
         await taken(ours, nowhere)
+
+    assert refused.value.reason == "NotFound"
 
 
 async def test_an_end_of_access_that_nobody_saw_is_not_the_end_of_the_next_access(
