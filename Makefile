@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: help setup check test unit demo bundle clean
+.PHONY: help setup check test unit demo bench bundle clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test        make unit    the fast ones only"
 	@echo "make check   style, types, layers        make bundle  the worker's bundle"
+	@echo "make bench   what a session asks of Azure, and what imports cost: build/bench/"
 
 setup: $(SETUP)
 
@@ -31,6 +32,9 @@ test: $(SETUP)
 
 demo: $(SETUP)
 	@$(BIN)/python -m tools.demo
+
+bench: $(SETUP)
+	@$(BIN)/python -m tools.bench
 
 bundle: $(SETUP)
 	@$(BIN)/python -m tools.bundle
