@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from azure.core.exceptions import HttpResponseError
 
-from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.naming import ArmId, name_of, resource_group_of, without_case
+from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.naming import ArmId, name_of, resource_group_of, same_id, without_case
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.failures import code_and_message
 from vmbackup_operator.services.following import Following
@@ -21,6 +21,7 @@ from vmbackup_operator.services.resource_kinds import (
     KINDS,
     NOT_FOLLOWED,
     Description,
+    How,
     Model,
     Poller,
     ResourceKind,
@@ -29,6 +30,7 @@ from vmbackup_operator.services.resource_kinds import (
 from vmbackup_operator.services.shared_reads import SharedReads, group, group_of
 
 _NOT_FOUND = 404
+_ACCOUNTS = "list accounts"
 
 
 class ArmResources:
@@ -44,6 +46,10 @@ class ArmResources:
     async def find(self, kind: ResourceKind, resource_id: ArmId) -> Body | None:
         """Return the resource, or None where there is none."""
         description, at = KINDS[kind], address(resource_id)
+        if kind == "StorageAccount" and self._reads.has(group(at.subscription_id, ""), _ACCOUNTS):
+            # Of a subscription whose accounts are listed anyway.
+            listed = await self.storage_accounts(at.subscription_id)
+            return _of_id(listed, resource_id)
 
         async def ask() -> Body | None:
             what = f"reading {_named(description, resource_id)}"
@@ -82,14 +88,13 @@ class ArmResources:
             with self.clients.translated(f"listing storage accounts of {subscription_id}"):
                 return [dict(account.as_dict()) async for account in accounts.list()]
 
-        return await self._reads.read(group(subscription_id, ""), "list accounts", ask)
+        return await self._reads.read(group(subscription_id, ""), _ACCOUNTS, ask)
 
     async def find_listed(self, kind: ResourceKind, resource_id: ArmId) -> Body | None:
         """Return the resource out of its group's list, or None: for what is looked at by many."""
         at = address(resource_id)
         listed = await self.of_group(kind, at.subscription_id, at.group)
-        name = without_case(at.name)
-        return next((body for body in listed if without_case(str(body.get("name"))) == name), None)
+        return _of_id(listed, resource_id)
 
     async def put(
         self, kind: ResourceKind, resource_id: ArmId, body: Body, *, shows: bool = True
@@ -120,12 +125,21 @@ class ArmResources:
 
     async def delete(self, kind: ResourceKind, resource_id: ArmId) -> bool:
         """Return True once Azure has deleted the resource; what is gone already counts."""
+        await self._delete(kind, resource_id, Following(shows=False))
+        return True
+
+    async def begin_delete(self, kind: ResourceKind, resource_id: ArmId) -> bool:
+        """Return True once Azure has taken the deletion on, for what is looked at until gone."""
+        await self._delete(kind, resource_id, NOT_FOLLOWED)
+        return True
+
+    async def _delete(self, kind: ResourceKind, resource_id: ArmId, how: How) -> None:
         description = KINDS[kind]
         if description.delete is None:
             raise AssertionError(f"nobody deletes a {description.words}")
-        call = description.delete(self.clients, address(resource_id), Following(shows=False))
+        call = description.delete(self.clients, address(resource_id), how)
         what = f"deleting {_named(description, resource_id)}"
-        return await self.carry_out(what, resource_id, call, missing_is_fine=True) is not None
+        await self.carry_out(what, resource_id, call, missing_is_fine=True)
 
     async def carry_out(
         self,
@@ -171,6 +185,10 @@ async def _unless_missing(call: Awaitable[Model]) -> Body | None:
         if error.status_code == _NOT_FOUND and code != "SubscriptionNotFound":
             return None
         raise
+
+
+def _of_id(listed: Sequence[Body], resource_id: ArmId) -> Body | None:
+    return next((body for body in listed if same_id(text_at(body, "id"), resource_id)), None)
 
 
 def _is_missing_group(error: HttpResponseError) -> bool:

@@ -64,6 +64,11 @@ class SharedReads:
         answer: T = await asyncio.shield(read.task)
         return answer
 
+    def has(self, where: Group, what: str) -> bool:
+        """Tell whether an answer is kept or waited for that would be shared."""
+        read = self._reads.get(where, {}).get(what)
+        return read is not None and not self._is_old(read)
+
     @property
     def kept(self) -> int:
         """How many answers are kept, or waited for."""

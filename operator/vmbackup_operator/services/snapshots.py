@@ -137,7 +137,10 @@ class AzureSnapshots(Snapshots):
 
     @override
     async def revoke(self, snapshot_id: ArmId) -> bool:
-        # Always asked for, whatever the state says: a SAS that outlives its session must not be.
+        key = _key("revoke", snapshot_id)
+        if not self._operations.under_way(key) and await self.find(snapshot_id) is None:
+            return True
+        # Always asked for, whatever its state says: a SAS that outlives its session must not be.
         at = address(snapshot_id)
         snapshots = self._resources.clients.compute(at.subscription_id).snapshots
 
@@ -147,7 +150,7 @@ class AzureSnapshots(Snapshots):
             await self._resources.carry_out(what, snapshot_id, call, missing_is_fine=True)
             return True
 
-        return await self._operations.advance(_key("revoke", snapshot_id), begin) or False
+        return await self._operations.advance(key, begin) or False
 
     @override
     async def delete(self, snapshot_id: ArmId) -> bool:
@@ -162,10 +165,10 @@ class AzureSnapshots(Snapshots):
                     " it is left alone",
                     reason="NotOurs",
                 )
-        gone = await self._operations.advance(
-            key, lambda: self._resources.delete("Snapshot", snapshot_id)
+        await self._operations.advance(
+            key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
         )
-        return gone or False
+        return False
 
     def _ours(self, tags: Mapping[str, str]) -> bool:
         return tags.get(APPLIANCE_TAG) == self._appliance_id
