@@ -49,6 +49,10 @@ class KeyRing:
         """Return the key called *key_id*, or None where it was never there or was taken out."""
         return self.keys.get(key_id)
 
+    def for_purpose(self, purpose: str) -> Mapping[str, bytes]:
+        """Return what every key gives for *purpose*, by the keys' ids."""
+        return {key.id: key.for_purpose(purpose) for key in self.keys.values()}
+
     def worker_keys(self, worker: WorkerId) -> tuple[WorkerKey, ...]:
         """Return the keys under which *worker* may have sealed, the active one's first."""
         others = [key for key in self.keys.values() if key.id != self.active.id]
