@@ -103,6 +103,7 @@ class RegionSeen:
     worker_image: str
     max_workers: int = 1
     private: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 NetworkAccess = Literal["AllowAll", "AllowPrivate", "DenyAll"]

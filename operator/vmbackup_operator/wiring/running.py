@@ -23,6 +23,7 @@ from vmbackup_operator.cluster.region_environments import StoredEnvironments
 from vmbackup_operator.cluster.secrets_by_name import NamedSecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
+from vmbackup_operator.environments.regions import Owner
 from vmbackup_operator.environments.regions import Regions as Environments
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -262,7 +263,7 @@ class _Parts:
         self.secrets = NamedSecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
         self.environments = Environments(
-            settings,
+            Owner(settings, ring.ownership(appliance.id)),
             ResourceManager(azure.clients, azure.operations),
             self.environment_objects,
             clock,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
-from vmbackup_operator.ownership import OWNER_TAG, PURPOSE, Ownership
+from vmbackup_operator.ownership import OWNER_TAG, Ownership
 from vmbackup_operator.sessions.keys import read_key_ring
 
 ACCOUNT = ArmId(
@@ -18,7 +18,7 @@ def ownership(active: str = "2026", appliance_id: str = "contoso", **keys: int) 
     held = {name.lstrip("_"): bytes([value]) * 32 for name, value in keys.items()}
     held = held or {"2026": b"k" * 32}
     ring = read_key_ring({**held, "active": active.encode()}, "keys")
-    return Ownership(appliance_id, ring.active.id, ring.for_purpose(PURPOSE))
+    return ring.ownership(appliance_id)
 
 
 def test_a_sealed_tag_proves_whose_the_resource_is_and_says_the_same_each_time() -> None:
