@@ -193,7 +193,7 @@ def _refused(service: Service, desired: Desired, error: PermanentError | Transie
 
 
 def _unclear(doubt: str) -> Waiting:
-    message = f"{doubt}: nothing is written to it; adopt it (vmbackup adopt ID), or remove it"
+    message = f"{doubt}: nothing is written to it. Remove it, or make it ours by `vmbackup adopt`"
     return Waiting(_UNCLEAR_S, message, UNCLEAR)
 
 

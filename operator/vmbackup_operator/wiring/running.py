@@ -145,7 +145,8 @@ class _Azure:
 
 
 @contextlib.asynccontextmanager
-async def _azure() -> AsyncIterator[_Azure]:
+async def azure_adapters() -> AsyncIterator[_Azure]:
+    """Yield what the adapters for Azure are made of, with the environment's identity."""
     clients = Clients(asynchronous_credential())
     azure = _Azure(
         clients, Operations(), DataPlane(clients), RepositoryStores(synchronous_credential())
@@ -200,7 +201,7 @@ async def running(
 ) -> AsyncIterator[Operator]:
     """Build the operator and have it work for as long as the context lasts."""
     clock = SystemClock()
-    async with _azure() as azure:
+    async with azure_adapters() as azure:
         operator = Operator()
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
