@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,7 @@ from typing_extensions import override
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, same_id
 from vmbackup_operator.services.arm import address, encoded, ended, find, reading
@@ -20,6 +22,7 @@ from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.failures import translated
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.removal import gone
+from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import Snapshots as SnapshotsPort
 from vmbackup_operator.sessions.seen import (
     NetworkAccess,
@@ -27,6 +30,7 @@ from vmbackup_operator.sessions.seen import (
     SnapshotSeen,
     SnapshotWanted,
 )
+from vmbackup_operator.sessions.tags import TagsNotGenuine, open_tags
 
 _COMPLETE_PERCENT = 100.0
 
@@ -57,16 +61,27 @@ class _Snapshot(msgspec.Struct, rename="camel", frozen=True):
     tags: dict[str, str] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotOwner:
+    """Whose snapshots they are: the appliance by its plain tag, and the keys that prove it."""
+
+    appliance_id: str
+    ring: KeyRing
+
+
 class Snapshots(SnapshotsPort):
-    """Azure's snapshots; only what carries the appliance's tag is ever deleted."""
+    """Azure's snapshots; only what the key ring proves to be ours is ever deleted.
+
+    Listed are all with the appliance's plain tag: one whose sealed tags were altered is to be seen.
+    """
 
     def __init__(
-        self, clients: Clients, operations: Operations, clock: Clock, appliance_id: str
+        self, clients: Clients, operations: Operations, clock: Clock, owner: SnapshotOwner
     ) -> None:
         self._clients = clients
         self._operations = operations
         self._clock = clock
-        self._appliance_id = appliance_id
+        self._owner = owner
 
     @override
     async def find(self, snapshot_id: ArmId) -> SnapshotSeen | None:
@@ -83,7 +98,7 @@ class Snapshots(SnapshotsPort):
                 snapshot_seen(snapshot.as_dict())
                 async for snapshot in snapshots.list_by_resource_group(resource_group)
             ]
-        return [snapshot for snapshot in found if self._ours(snapshot.tags)]
+        return [snapshot for snapshot in found if self._is_marked(snapshot.tags)]
 
     @override
     async def request(self, wanted: SnapshotWanted) -> None:
@@ -162,12 +177,7 @@ class Snapshots(SnapshotsPort):
             seen = await self.find(snapshot_id)
             if seen is None:
                 return True
-            if not self._ours(seen.tags):
-                raise PermanentError(
-                    f"snapshot {snapshot_id} lacks the tag {APPLIANCE_TAG}={self._appliance_id}:"
-                    " it is left alone",
-                    reason="NotOurs",
-                )
+            self._check_ours(snapshot_id, seen.tags)
         at = address(snapshot_id)
         snapshots = self._clients.compute(at.subscription_id).snapshots
         return (
@@ -180,8 +190,14 @@ class Snapshots(SnapshotsPort):
             or False
         )
 
-    def _ours(self, tags: Mapping[str, str]) -> bool:
-        return tags.get(APPLIANCE_TAG) == self._appliance_id
+    def _is_marked(self, tags: Mapping[str, str]) -> bool:
+        return tag_value(tags, APPLIANCE_TAG) == self._owner.appliance_id
+
+    def _check_ours(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> None:
+        try:
+            open_tags(self._owner.ring, snapshot_id, tags)
+        except TagsNotGenuine as error:
+            raise PermanentError(f"{error}: it is left alone", reason="NotOurs") from error
 
 
 def body(wanted: SnapshotWanted) -> Body:

@@ -51,7 +51,7 @@ from vmbackup_operator.services.repositories import OpenRepositories, RecoveryPo
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import ResourceManager
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import Snapshots
+from vmbackup_operator.services.snapshots import SnapshotOwner, Snapshots
 from vmbackup_operator.services.virtual_machines import VirtualMachines
 from vmbackup_operator.services.workers import Workers
 from vmbackup_operator.sessions.allocator import Allocator
@@ -288,11 +288,13 @@ class _Parts:
             pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
             places=places,
             virtual_machines=self.virtual_machines,
-            snapshots=Snapshots(azure.clients, azure.operations, clock, appliance.id),
+            snapshots=Snapshots(
+                azure.clients, azure.operations, clock, SnapshotOwner(appliance.id, ring)
+            ),
             disk_accesses=DiskAccesses(
                 DiskAccessResources(azure.clients), self.environments, appliance.id
             ),
-            workers=Workers(azure.clients, azure.operations, appliance.id),
+            workers=Workers(azure.clients, azure.operations, ring.ownership(appliance.id)),
             commands=Commands(azure.clients, azure.operations),
             bundles=Bundles(
                 azure.data_plane,

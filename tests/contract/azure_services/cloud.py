@@ -30,7 +30,7 @@ from vmbackup_operator.services.queues import Queues
 from vmbackup_operator.services.regions import Regions as RegionsOfSessions
 from vmbackup_operator.services.resource_manager import ResourceManager
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import Snapshots
+from vmbackup_operator.services.snapshots import SnapshotOwner, Snapshots
 from vmbackup_operator.services.virtual_machines import VirtualMachines
 from vmbackup_operator.services.workers import Workers
 from vmbackup_operator.sessions.keys import read_key_ring
@@ -138,9 +138,9 @@ async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
             regions=RegionsOfSessions(environments),
             environments=environments,
             virtual_machines=VirtualMachines(clients),
-            snapshots=Snapshots(clients, operations, clock, appliance),
+            snapshots=Snapshots(clients, operations, clock, SnapshotOwner(appliance, RING)),
             disk_accesses=DiskAccesses(DiskAccessResources(clients), environments, appliance),
-            workers=Workers(clients, operations, appliance),
+            workers=Workers(clients, operations, owner.ownership),
             commands=Commands(clients, operations),
             signatures=signatures,
             queues=Queues(data_plane, signatures),

@@ -299,7 +299,7 @@ async def test_a_links_resolution_policy_is_a_known_one_of_a_privatelink_zone(
 ) -> None:
     zone = azure.id("Microsoft.Network/privateDnsZones", zone_name)
     await azure.put(zone, {"location": "global"})
-    properties = {"virtualNetwork": {"id": await make_network(azure)}}
+    properties: Body = {"virtualNetwork": {"id": await make_network(azure)}}
     properties |= {} if policy is None else {"resolutionPolicy": policy}
     link = f"{zone}/virtualNetworkLinks/l?api-version=2024-06-01"
 
