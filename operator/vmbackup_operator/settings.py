@@ -92,7 +92,7 @@ class SecretName(msgspec.Struct, frozen=True, rename="camel"):
     name: ObjectName
 
 
-# Azure's private zones take 15 tags, and some of them are ours.
+# Azure's private zones take 15 tags: one is ours, and four are a RegionEnvironment's.
 Tags = Annotated[
     dict[
         Annotated[

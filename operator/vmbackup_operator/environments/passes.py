@@ -18,8 +18,8 @@ SHARED_S = 60.0
 #: So long a failure: somebody may have repaired it, and asks for it again.
 FAILED_S = 30.0
 
-#: Nobody is made to wait longer than this for a look at what may have come by itself.
-_LONGEST_WAIT_S = 60.0
+#: Azure's wish for patience is obeyed, within reason.
+_LONGEST_WAIT_S = 3600.0
 
 #: Looks at a region whose repositories' accounts are given, and says how it stands.
 Look = Callable[[Sequence[ArmId]], Awaitable[Report]]

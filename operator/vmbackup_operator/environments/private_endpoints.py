@@ -12,7 +12,7 @@ from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Outcome, Waiting
 
 # Somebody has to look at a portal: asking more often than this helps nobody.
-_APPROVAL_S = 15.0
+_APPROVAL_S = 30.0
 
 _CONNECTIONS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
 

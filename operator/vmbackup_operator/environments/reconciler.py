@@ -102,7 +102,9 @@ class EnvironmentReconciler:
             conditions=conditions,
             resources=resources_of(report.lines, before.resources, now)[:_RESOURCES]
             or before.resources,
-            repository_accounts=report.accounts() if report.lines else before.repository_accounts,
+            repository_accounts=report.accounts()[:_RESOURCES]
+            if report.lines
+            else before.repository_accounts,
         )
         ready = report.environment
         if ready is None:

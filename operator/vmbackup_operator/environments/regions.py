@@ -100,8 +100,7 @@ class Regions:
         environment = await self._object(subscription_id, region)
         known = {folded(account) for account in environment.status.repository_accounts}
         report = await self._share(environment, repository_accounts)
-        lost = {folded(account) for account in report.missing_accounts()}
-        used = {folded(account) for account in self._passes.accounts_of(key)} - lost
+        used = {folded(account) for account in self._passes.accounts_of(key)}
         if used - known or not isinstance(report.for_region().outcome, Done):
             self._wake(environment.metadata.key)
         return report.for_accounts(repository_accounts)

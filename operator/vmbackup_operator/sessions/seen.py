@@ -192,6 +192,7 @@ class CommandWanted:
     script: str
     protected: Mapping[str, str] = field(repr=False)
     timeout_s: int = 600
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

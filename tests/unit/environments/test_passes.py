@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from tests.unit.environments.conftest import REPOSITORY, SUBSCRIPTION, Appliance
+from vmbackup_core.errors import TransientError
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import EnvironmentTag
 from vmbackup_operator.naming import ArmId
@@ -125,6 +126,22 @@ async def test_a_wait_is_shared_until_it_is_over(appliance: Appliance) -> None:
 
     appliance.arm.finish()
     appliance.clock.turn(2)
+    assert isinstance(await ask(appliance, "westeurope"), Done)
+
+
+async def test_azures_wish_for_patience_is_obeyed_by_everybody(appliance: Appliance) -> None:
+    await appliance.ready("westeurope")
+    appliance.later()
+    appliance.arm.unreachable = TransientError("too many requests", retry_after_s=303)
+    assert isinstance(await ask(appliance, "westeurope"), Waiting)
+    forget_requests(appliance)
+
+    appliance.clock.turn(300)
+    assert isinstance(await ask(appliance, "westeurope"), Waiting)
+    appliance.arm.unreachable = None
+    assert requests(appliance) == 0
+
+    appliance.clock.turn(4)
     assert isinstance(await ask(appliance, "westeurope"), Done)
 
 

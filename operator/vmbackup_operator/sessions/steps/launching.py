@@ -213,6 +213,7 @@ async def _launched(ground: Ground, session: Session, region: RegionSeen) -> Ans
             region=region.region,
             script=launch_script(),
             protected=launch_parameters(launch),
+            tags=joined_tags(region.tags, {APPLIANCE_TAG: ground.settings.appliance.id}),
         )
     )
     return Waiting(ground.pacing.look_again_s, "the agent is being installed")
