@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from vmbackup_core.clock import Clock
 from vmbackup_operator.arm_ids import folded
@@ -33,6 +34,7 @@ class _Seen:
     accounts: frozenset[str]
     wish: object
     until_s: float
+    began_at: datetime
 
 
 @dataclass(slots=True)
@@ -63,6 +65,14 @@ class Passes:
             return None
         other_wish = wish is not None and seen.wish != wish
         return None if other_wish or not _ids(accounts) <= seen.accounts else seen.report
+
+    def forget(self, key: str, before: datetime) -> bool:
+        """Drop what was seen by a pass that began before then; tell whether there was one."""
+        region = self._region(key)
+        if region.seen is None or region.seen.began_at >= before:
+            return False
+        region.seen = None
+        return True
 
     async def share(
         self, key: str, accounts: Collection[ArmId], wish: object, look: Look
@@ -99,12 +109,13 @@ class Passes:
 
     async def _pass(self, region: _Region, wish: object, look: Look) -> _Seen:
         try:
+            began_at = self._clock.now()
             accounts = dict(sorted(region.accounts.items()))
             report = await look(list(accounts.values()))
             for account in report.missing_accounts():
                 region.accounts.pop(folded(account), None)
             until_s = self._clock.monotonic_s() + _believed_s(report)
-            region.seen = _Seen(report, frozenset(accounts), wish, until_s)
+            region.seen = _Seen(report, frozenset(accounts), wish, until_s, began_at)
             return region.seen
         finally:
             region.running = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
@@ -86,14 +87,20 @@ class Regions:
         self._taken: frozenset[str] = frozenset()
 
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId] = ()
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId] = (),
+        not_before: datetime | None = None,
     ) -> Report:
         """Look at Azure, take the next step, and tell how the environment stands.
 
-        What a pass saw within the last minute serves everybody. The object that speaks for the
-        region is written where there is none.
+        What a pass saw within the last minute serves everybody, unless it began before
+        *not_before*. The object that speaks for the region is written where there is none.
         """
         key = _key(subscription_id, region)
+        if not_before is not None and self._passes.forget(key, not_before):
+            self._buildings.pop(key, None)
         recent = self._passes.recent(key, repository_accounts)
         if recent is not None:
             return recent.for_accounts(repository_accounts)

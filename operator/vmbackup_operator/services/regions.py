@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from typing_extensions import override
 
@@ -26,9 +27,15 @@ class Regions(RegionsPort):
 
     @override
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> RegionSeen | Waiting:
-        report = await self._environments.ensure(subscription_id, region, repository_accounts)
+        report = await self._environments.ensure(
+            subscription_id, region, repository_accounts, not_before
+        )
         if isinstance(report.outcome, Failed):
             raise PermanentError(report.outcome.message, reason=report.outcome.reason)
         if isinstance(report.outcome, Waiting):

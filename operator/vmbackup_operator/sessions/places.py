@@ -7,6 +7,7 @@ and addresses hardly ever change, and whoever hears workers or ends access needs
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
@@ -31,11 +32,17 @@ class Places:
         self._seen: dict[str, tuple[float, RegionSeen]] = {}
 
     async def ensure(
-        self, region: str, repository_accounts: Collection[ArmId]
+        self,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> RegionSeen | Waiting:
-        """Look at the region in Azure and take it a step towards readiness."""
+        """Look at the region in Azure and take it a step towards readiness.
+
+        What was seen before *not_before* is no look.
+        """
         found = await self._regions.ensure(
-            self._appliance.subscription_id, region, repository_accounts
+            self._appliance.subscription_id, region, repository_accounts, not_before
         )
         if isinstance(found, RegionSeen):
             self._seen[folded(region)] = (self._clock.monotonic_s(), found)

@@ -129,6 +129,28 @@ async def test_a_wait_is_shared_until_it_is_over(appliance: Appliance) -> None:
     assert isinstance(await ask(appliance, "westeurope"), Done)
 
 
+async def test_after_a_lost_attempt_what_was_seen_before_it_counts_no_more(
+    appliance: Appliance,
+) -> None:
+    await appliance.ready("westeurope", REPOSITORY)
+    appliance.clock.turn(5)
+    lost_at = appliance.clock.now()
+    (endpoint,) = [
+        identity
+        for identity, body in appliance.arm.bodies.items()
+        if "/privateendpoints/" in identity and "repository01" in str(body)
+    ]
+    del appliance.arm.bodies[endpoint]
+    appliance.clock.turn(5)
+
+    for _ in range(3):
+        forget_requests(appliance)
+        await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (REPOSITORY,), lost_at)
+
+    assert endpoint in appliance.arm.bodies
+    assert requests(appliance) == 0
+
+
 async def test_azures_wish_for_patience_is_obeyed_by_everybody(appliance: Appliance) -> None:
     await appliance.ready("westeurope")
     appliance.later()
