@@ -18,6 +18,9 @@ from typing import NewType
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import JobId, RunId, SnapshotUniqueId, WorkerId
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_ids import lies_within as lies_within  # noqa: PLC0414 - of names, too
+from vmbackup_operator.arm_ids import same_id as same_id  # noqa: PLC0414
 from vmbackup_operator.model.metadata import ObjectKey
 
 #: The id of an Azure resource, as its path; compared without case.
@@ -31,6 +34,8 @@ WORKER_TAG = "vmbackup-worker-id"
 _RUN_DIGITS = 20
 # 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
 _POLICY_CHARACTERS = 36
+# So many names of a region's account are tried where the ones before are taken.
+_ACCOUNT_NAMES = 8
 # What a label's value may hold.
 _LABEL_CHARACTERS = 63
 
@@ -64,14 +69,14 @@ def arm_id(subscription_id: str, resource_group: str, resource_type: str, name: 
 def _segment_behind(identity: str, key: str) -> str:
     segments = identity.split("/")
     for segment, following in pairwise(segments):
-        if segment.lower() == key and following:
+        if folded(segment) == key and following:
             return following
     raise PermanentError(f"{identity} is no ARM id: it names no {key}", reason="InvalidArmId")
 
 
 def subscription_of(identity: ArmId) -> str:
     """Return the subscription that *identity* lies in, lower case."""
-    return _segment_behind(identity, "subscriptions").lower()
+    return folded(_segment_behind(identity, "subscriptions"))
 
 
 def resource_group_of(identity: ArmId) -> str:
@@ -82,25 +87,6 @@ def resource_group_of(identity: ArmId) -> str:
 def name_of(identity: ArmId) -> str:
     """Return the last segment of *identity*."""
     return identity.rstrip("/").rsplit("/", 1)[-1]
-
-
-def without_case(text: str) -> str:
-    """Return *text* as ids and names in Azure are compared: case aside, and that of ASCII only.
-
-    Python would take letters of other alphabets, such as the Kelvin sign, for ASCII ones.
-    """
-    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
-
-
-def same_id(one: str, other: str) -> bool:
-    """Tell whether both are one resource; Azure writes ids in whatever case it likes."""
-    return without_case(one.rstrip("/")) == without_case(other.rstrip("/"))
-
-
-def lies_within(identity: str, scope: str) -> bool:
-    """Tell whether *identity* is *scope* or lies below it."""
-    inner, outer = without_case(identity.rstrip("/")), without_case(scope.rstrip("/"))
-    return inner == outer or inner.startswith(outer + "/")
 
 
 # runs and sessions
@@ -130,7 +116,7 @@ def run_id_of_restore(appliance_id: str, restore: ObjectKey) -> RunId:
 
 
 def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -> RunId:
-    parts = (appliance_id, policy.namespace, policy.name, vm_id.lower(), occasion)
+    parts = (appliance_id, policy.namespace, policy.name, folded(vm_id), occasion)
     return RunId(digest(*parts).hex()[:32])
 
 
@@ -157,7 +143,7 @@ def policy_label(policy: str) -> str:
 
 def _session_stem(policy: str, vm_id: ArmId) -> str:
     # The policy is hashed too: two that agree in their first characters are two.
-    return f"{policy[:_POLICY_CHARACTERS].rstrip('-.')}-{_letters(6, policy, vm_id.lower())}"
+    return f"{policy[:_POLICY_CHARACTERS].rstrip('-.')}-{_letters(6, policy, folded(vm_id))}"
 
 
 def recovery_point_name(vm_name: str, created_at: datetime, run_id: RunId) -> str:
@@ -225,22 +211,37 @@ class EnvironmentNames:
     resource_group: str
     virtual_network: str
     network_security_group: str
-    storage_account: str
+    #: In the order in which they are tried: they are unique in the world, and one may be taken.
+    storage_accounts: tuple[str, ...]
+
+    @property
+    def storage_account(self) -> str:
+        return self.storage_accounts[0]
 
     def disk_access(self, number: int) -> str:
         """Return the name of the region's disk access *number*, counted from 0."""
         return f"vmb-da-{self.key}-{number}"
 
+    def is_disk_access(self, name: str) -> bool:
+        """Tell whether *name* is what one of the region's disk accesses is called."""
+        number = folded(name).removeprefix(f"vmb-da-{self.key}-")
+        return (
+            number.isascii() and number.isdigit() and self.disk_access(int(number)) == folded(name)
+        )
+
 
 def environment_names(appliance_id: str, subscription_id: str, region: str) -> EnvironmentNames:
     """Return the names for one region of one worker subscription."""
-    parts = (appliance_id, subscription_id.lower(), region.lower())
+    parts = (appliance_id, folded(subscription_id), folded(region))
     key = _letters(10, "environment", *parts)
+    # 24 characters of a-z0-9, and unique in the world: the hash fills what the prefix leaves.
+    numbers = ("", *map(str, range(1, _ACCOUNT_NAMES)))
     return EnvironmentNames(
         key=key,
-        resource_group=f"vmb-{region.lower()}-{key}",
+        resource_group=f"vmb-{folded(region)}-{key}",
         virtual_network=f"vmb-vnet-{key}",
         network_security_group=f"vmb-nsg-{key}",
-        # 24 characters of a-z0-9, and unique in the world: the hash fills what the prefix leaves.
-        storage_account=f"vmb{_letters(21, 'account', *parts)}",
+        storage_accounts=tuple(
+            f"vmb{_letters(21, 'account', *parts, *number.split())}" for number in numbers
+        ),
     )

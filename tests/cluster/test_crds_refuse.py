@@ -136,6 +136,19 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("regionenvironments", "spec.deletionPolicy", "Delete", 'supported values: "Retain"'),
     ("regionenvironments", "spec.crossSubscriptionExport", "Public", 'supported values: "Refuse"'),
     ("regionenvironments", "spec.networkSecurityGroupId", VM, "a network security group"),
+    *[
+        ("regionenvironments", "spec.tags", [{"name": name, "value": "x"}], "are not yours to set")
+        for name in ("vmbackup-owner", "VMBackup-Owner", "azure-x", "Microsoft", "windowsUpdate")
+    ],
+    ("regionenvironments", "spec.tags", [{"name": "a/b", "value": "x"}], "should match"),
+    ("regionenvironments", "spec.tags", [{"name": "a\\b", "value": "x"}], "should match"),
+    ("regionenvironments", "spec.tags", 2 * [{"name": "a", "value": "x"}], "Duplicate value"),
+    (
+        "regionenvironments",
+        "spec.tags",
+        [{"name": str(number), "value": "x"} for number in range(5)],
+        "must have at most 4 items",
+    ),
     # recovery points
     ("recoverypoints", "spec.runId", "latest", "should match"),
     ("recoverypoints", "spec.disks", [], "should have at least 1 items"),

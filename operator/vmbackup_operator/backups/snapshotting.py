@@ -9,6 +9,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import ResolvedDisk, SnapshotMember
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
@@ -107,4 +108,5 @@ def _wanted(
 
 def _open_tags(ground: Ground, run_id: RunId) -> dict[str, str]:
     """Return the tags by which our resources are found again; they prove nothing."""
-    return {APPLIANCE_TAG: ground.settings.appliance.id, RUN_TAG: run_id}
+    own = {APPLIANCE_TAG: ground.settings.appliance.id, RUN_TAG: run_id}
+    return joined_tags(ground.settings.tags, own)

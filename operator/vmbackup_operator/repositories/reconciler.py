@@ -103,7 +103,7 @@ class RepositoryReconciler:
         key = await self._key(repository)
         if isinstance(key, Failed):
             return key
-        waiting = await self._ways.ensure(ArmId(spec.storage_account_id))
+        waiting = await self._ways.ensure(ArmId(spec.storage_account_id), spec.region)
         if waiting is not None:
             return waiting
         seen = await self._opened.open_or_begin(repository, key)

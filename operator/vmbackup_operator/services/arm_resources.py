@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 from azure.core.exceptions import HttpResponseError
 
+from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.environments.bodies import Body, text_at
-from vmbackup_operator.naming import ArmId, name_of, resource_group_of, same_id, without_case
+from vmbackup_operator.naming import ArmId, name_of, resource_group_of
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.failures import code_and_message
 from vmbackup_operator.services.following import Following
@@ -57,7 +58,7 @@ class ArmResources:
                 return await _unless_missing(description.find(self.clients, at))
 
         where = group_of(resource_id)
-        return await self._reads.read(where, f"find {without_case(resource_id)}", ask)
+        return await self._reads.read(where, f"find {folded(resource_id)}", ask)
 
     async def of_group(
         self, kind: ResourceKind, subscription_id: str, resource_group: str

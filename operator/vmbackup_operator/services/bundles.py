@@ -16,8 +16,9 @@ from typing_extensions import override
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol.bundle import BUNDLE_LIST, BundleFile, BundleList, read_bundle
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.plan import BUNDLE_CONTAINER
-from vmbackup_operator.naming import name_of, without_case
+from vmbackup_operator.naming import name_of
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.failures import code_and_message, translated
 from vmbackup_operator.services.operations import Operations
@@ -55,7 +56,7 @@ class AzureBundles(Bundles):
     async def ensure(self, region: RegionSeen) -> BundleStored | None:
         account = region.account
         return await self._operations.advance(
-            f"store bundle in {without_case(account.id)}", lambda: self._store(account)
+            f"store bundle in {folded(account.id)}", lambda: self._store(account)
         )
 
     async def _store(self, account: Account) -> BundleStored:

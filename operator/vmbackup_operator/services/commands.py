@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 from typing_extensions import override
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.naming import ArmId, without_case
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.sessions.ports import Commands
@@ -48,7 +49,7 @@ class AzureCommands(Commands):
     @override
     async def run(self, wanted: CommandWanted) -> None:
         command = _id(wanted.vm_id, wanted.name)
-        key = f"run {without_case(command)}"
+        key = f"run {folded(command)}"
         begun = self._operations.under_way(key)
         if begun or await self._resources.find("RunCommand", command) is None:
             await self._operations.advance(
@@ -62,7 +63,7 @@ class AzureCommands(Commands):
     async def delete(self, vm_id: ArmId, name: str) -> None:
         command = _id(vm_id, name)
         await self._operations.advance(
-            f"delete {without_case(command)}",
+            f"delete {folded(command)}",
             lambda: self._resources.delete("RunCommand", command),
         )
 
@@ -75,6 +76,7 @@ def command_body(wanted: CommandWanted) -> Body:
     """Return the command; a failing script is not a failed deployment, we hear of it otherwise."""
     return {
         "location": wanted.region,
+        "tags": dict(wanted.tags),
         "properties": {
             "source": {"script": wanted.script},
             "protectedParameters": [

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.ports import Kind, ResourceManager
-from vmbackup_operator.naming import ArmId, without_case
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.operations import Operations
 
@@ -43,4 +44,4 @@ class AzureResourceManager(ResourceManager):
 
 
 def _key(resource_id: ArmId) -> str:
-    return f"put {without_case(resource_id)}"
+    return f"put {folded(resource_id)}"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from vmbackup_core.clock import Clock
-from vmbackup_operator.naming import ArmId, resource_group_of, subscription_of, without_case
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.naming import ArmId, resource_group_of, subscription_of
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Group:
 
 def group(subscription_id: str, resource_group: str) -> Group:
     """Return the group as reads are shared by it."""
-    return Group(without_case(subscription_id), without_case(resource_group))
+    return Group(folded(subscription_id), folded(resource_group))
 
 
 def group_of(resource_id: ArmId) -> Group:

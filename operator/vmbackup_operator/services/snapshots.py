@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -13,13 +14,16 @@ from typing_extensions import override
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
+from vmbackup_operator.arm_ids import folded, same_id
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.environments.bodies import Body, text_at
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, same_id, without_case
+from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import address
 from vmbackup_operator.services.tags import tags_of
+from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import Snapshots
 from vmbackup_operator.sessions.seen import (
     NetworkAccess,
@@ -27,6 +31,7 @@ from vmbackup_operator.sessions.seen import (
     SnapshotSeen,
     SnapshotWanted,
 )
+from vmbackup_operator.sessions.tags import TagsNotGenuine, open_tags
 
 _COMPLETE_PERCENT = 100.0
 
@@ -56,20 +61,33 @@ class _Snapshot(msgspec.Struct, rename="camel", frozen=True):
     properties: _Properties = _Properties()
 
 
-class AzureSnapshots(Snapshots):
-    """Azure's snapshots; only what carries the appliance's tag is ever deleted.
+@dataclass(frozen=True, slots=True)
+class SnapshotOwner:
+    """Whose snapshots they are: the appliance by its plain tag, and the keys that prove it."""
 
+    appliance_id: str
+    ring: KeyRing
+
+
+class AzureSnapshots(Snapshots):
+    """Azure's snapshots; only what the key ring proves to be ours is ever deleted.
+
+    Listed are all with the appliance's plain tag: one whose sealed tags were altered is to be seen.
     They are looked at by lists of their group. An operation that a snapshot itself shows (it is
     made, tied to a disk access, gone) is not asked about beside that.
     """
 
     def __init__(
-        self, resources: ArmResources, operations: Operations, clock: Clock, appliance_id: str
+        self,
+        resources: ArmResources,
+        operations: Operations,
+        clock: Clock,
+        owner: SnapshotOwner,
     ) -> None:
         self._resources = resources
         self._operations = operations
         self._clock = clock
-        self._appliance_id = appliance_id
+        self._owner = owner
 
     @override
     async def find(self, snapshot_id: ArmId) -> SnapshotSeen | None:
@@ -80,7 +98,7 @@ class AzureSnapshots(Snapshots):
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[SnapshotSeen]:
         bodies = await self._resources.of_group("Snapshot", subscription_id, resource_group)
         found = [snapshot_seen(body) for body in bodies]
-        return [snapshot for snapshot in found if self._ours(snapshot.tags)]
+        return [snapshot for snapshot in found if self._is_marked(snapshot.tags)]
 
     @override
     async def request(self, wanted: SnapshotWanted) -> None:
@@ -159,19 +177,20 @@ class AzureSnapshots(Snapshots):
             seen = await self.find(snapshot_id)
             if seen is None:
                 return True
-            if not self._ours(seen.tags):
-                raise PermanentError(
-                    f"snapshot {snapshot_id} lacks the tag {APPLIANCE_TAG}={self._appliance_id}:"
-                    " it is left alone",
-                    reason="NotOurs",
-                )
+            self._check_ours(snapshot_id, seen.tags)
         await self._operations.advance(
             key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
         )
         return False
 
-    def _ours(self, tags: Mapping[str, str]) -> bool:
-        return tags.get(APPLIANCE_TAG) == self._appliance_id
+    def _is_marked(self, tags: Mapping[str, str]) -> bool:
+        return tag_value(tags, APPLIANCE_TAG) == self._owner.appliance_id
+
+    def _check_ours(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> None:
+        try:
+            open_tags(self._owner.ring, snapshot_id, tags)
+        except TagsNotGenuine as error:
+            raise PermanentError(f"{error}: it is left alone", reason="NotOurs") from error
 
 
 def body(wanted: SnapshotWanted) -> Body:
@@ -268,4 +287,4 @@ def _missing(snapshot_id: ArmId) -> PermanentError:
 
 
 def _key(verb: str, snapshot_id: ArmId) -> str:
-    return f"{verb} {without_case(snapshot_id)}"
+    return f"{verb} {folded(snapshot_id)}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, Json
-from vmbackup_operator.naming import without_case
 
 
 def tag_of(body: Body, name: str) -> str:
     """Return the value of the tag called *name*, in any case, empty where there is none."""
-    return tags_of(body).get(without_case(name), "")
+    return tags_of(body).get(folded(name), "")
 
 
 def tags_of(body: Body) -> Mapping[str, str]:
@@ -18,4 +18,4 @@ def tags_of(body: Body) -> Mapping[str, str]:
     tags: Json = body.get("tags")
     if not isinstance(tags, dict):
         return {}
-    return {without_case(name): value for name, value in tags.items() if isinstance(value, str)}
+    return {folded(name): value for name, value in tags.items() if isinstance(value, str)}

@@ -18,13 +18,15 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
-from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, arm_id, without_case
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.naming import WORKER_TAG, ArmId, arm_id
+from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import ResourceKind, address
-from vmbackup_operator.services.tags import tag_of
+from vmbackup_operator.services.tags import tag_of, tags_of
 from vmbackup_operator.sessions.ports import Workers
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState, WorkerWanted
 
@@ -81,15 +83,21 @@ _PARTS: Mapping[str, ResourceKind] = {
 class AzureWorkers(Workers):
     """The appliance's worker VMs; they are looked at by lists of their group."""
 
-    def __init__(self, resources: ArmResources, operations: Operations, appliance_id: str) -> None:
+    def __init__(
+        self, resources: ArmResources, operations: Operations, ownership: Ownership
+    ) -> None:
         self._resources = resources
         self._operations = operations
-        self._appliance_id = appliance_id
+        self._ownership = ownership
 
     @override
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
         found = await self._resources.of_group("VirtualMachine", subscription_id, resource_group)
-        ours = [body for body in found if self._is_ours(body) and tag_of(body, WORKER_TAG)]
+        ours = [
+            body
+            for body in found
+            if self._is_ours(ArmId(text_at(body, "id")), body) and tag_of(body, WORKER_TAG)
+        ]
         workers = [_seen(msgspec.convert(body, _Vm), body) for body in ours]
         return sorted(workers, key=lambda worker: worker.id)
 
@@ -153,8 +161,11 @@ class AzureWorkers(Workers):
         if not self._operations.under_way(key):
             left = await self._parts_left(vm_id)
             vm = left.get("VirtualMachine")
-            if vm is not None and not self._is_ours(vm):
-                raise PermanentError(f"VM {vm_id} is not this appliance's", reason="NotOurs")
+            doubt = "" if vm is None else self._ownership.doubt(vm_id, tags_of(vm))
+            if doubt:
+                raise PermanentError(
+                    f"VM {vm_id} may be somebody else's: {doubt}", reason="NotOurs"
+                )
             if not left:
                 return True
         return await self._operations.advance(key, lambda: self._remove(vm_id)) or False
@@ -175,10 +186,10 @@ class AzureWorkers(Workers):
         return {
             kind: body
             for kind, body in zip(_PARTS.values(), found, strict=True)
-            if body is not None and self._may_go(kind, body)
+            if body is not None and self._may_go(kind, vm_id, body)
         }
 
-    def _may_go(self, kind: ResourceKind, body: Body) -> bool:
+    def _may_go(self, kind: ResourceKind, vm_id: ArmId, body: Body) -> bool:
         """Tell whether what is called as the VM went with it, or was made for it alone.
 
         Azure gives an OS disk none of its VM's tags: it is known by its name, and by having no VM.
@@ -189,7 +200,8 @@ class AzureWorkers(Workers):
             case "Disk":
                 return not body.get("managedBy")
             case _:
-                return self._is_ours(body)
+                # An interface carries the tags of its VM, the seal too.
+                return self._is_ours(vm_id, body)
 
     async def _launch(self, wanted: WorkerWanted) -> WorkerSeen:
         interface = _part_id(wanted.vm_id, "Microsoft.Network/networkInterfaces")
@@ -210,8 +222,8 @@ class AzureWorkers(Workers):
                 await self._resources.delete(kind, _part_id(vm_id, resource_type))
         return True
 
-    def _is_ours(self, body: Body) -> bool:
-        return tag_of(body, APPLIANCE_TAG) == self._appliance_id
+    def _is_ours(self, vm_id: ArmId, body: Body) -> bool:
+        return self._ownership.owns(vm_id, tags_of(body))
 
 
 def _part_id(vm_id: ArmId, resource_type: str) -> ArmId:
@@ -317,4 +329,4 @@ def _failure(held: _Properties) -> str:
 
 
 def _key(verb: str, vm_id: ArmId) -> str:
-    return f"{verb} {without_case(vm_id)}"
+    return f"{verb} {folded(vm_id)}"

@@ -196,14 +196,18 @@ class Regions(Protocol):
     """Region environments, made where they are missing."""
 
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> RegionSeen | Waiting:
         """Look at Azure, take the next step towards readiness, and return the region once it is.
 
         Ready means: its own resources, its workers' ways to the home queue and to
         *repository_accounts*, and the appliance's ways to its account. For the home region the
-        appliance's ways to *repository_accounts* too. It never waits for disk accesses. The two
-        storage account tags of one appliance in a region are a PermanentError that names both.
+        appliance's ways to *repository_accounts* too. It never waits for disk accesses. What
+        somebody else saw within the last minute serves, unless that was before *not_before*.
         """
 
 

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId, same_id
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
@@ -83,7 +84,7 @@ def seal_tags(
 
 def open_tags(ring: KeyRing, snapshot_id: ArmId, tags: Mapping[str, str]) -> MemberFacts:
     """Return what *tags* say of the snapshot; raise TagsNotGenuine."""
-    tags = {name.lower(): value for name, value in tags.items()}  # Azure keeps no case of names
+    tags = {folded(name): value for name, value in tags.items()}  # Azure keeps no case of names
     head = tags.get(SEALED_TAG)
     if head is None:
         raise TagsNotGenuine(f"{snapshot_id}: tag {SEALED_TAG} is missing", reason="TagsMissing")
@@ -137,7 +138,7 @@ def _unsealed(key: ApplianceKey, head: str, snapshot_id: ArmId, text: str) -> Me
 
 
 def _associated(head: str, snapshot_id: ArmId) -> bytes:
-    return f"vmbackup snapshot tags\n{head}\n{snapshot_id.lower()}".encode()
+    return f"vmbackup snapshot tags\n{head}\n{folded(snapshot_id)}".encode()
 
 
 @dataclass(frozen=True, slots=True)

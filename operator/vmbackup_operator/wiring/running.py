@@ -23,6 +23,7 @@ from vmbackup_operator.cluster.region_environments import StoredEnvironments
 from vmbackup_operator.cluster.secrets_by_name import NamedSecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
+from vmbackup_operator.environments.regions import Owner
 from vmbackup_operator.environments.regions import Regions as Environments
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -51,7 +52,7 @@ from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import AzureSnapshots
+from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.allocator import Allocator
@@ -145,7 +146,8 @@ class _Azure:
 
 
 @contextlib.asynccontextmanager
-async def _azure(clock: Clock) -> AsyncIterator[_Azure]:
+async def azure_adapters(clock: Clock) -> AsyncIterator[_Azure]:
+    """Yield what the adapters for Azure are made of, with the environment's identity."""
     clients = Clients(asynchronous_credential(), clock)
     azure = _Azure(
         ArmResources(clients, SharedReads(clock)),
@@ -203,7 +205,7 @@ async def running(
 ) -> AsyncIterator[Operator]:
     """Build the operator and have it work for as long as the context lasts."""
     clock = SystemClock()
-    async with _azure(clock) as azure:
+    async with azure_adapters(clock) as azure:
         operator = Operator()
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
@@ -266,7 +268,7 @@ class _Parts:
         self.secrets = NamedSecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
         self.environments = Environments(
-            settings,
+            Owner(settings, ring.ownership(appliance.id)),
             AzureResourceManager(azure.resources, azure.operations),
             self.environment_objects,
             clock,
@@ -290,9 +292,11 @@ class _Parts:
             pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
             places=places,
             virtual_machines=self.virtual_machines,
-            snapshots=AzureSnapshots(azure.resources, azure.operations, clock, appliance.id),
+            snapshots=AzureSnapshots(
+                azure.resources, azure.operations, clock, SnapshotOwner(appliance.id, ring)
+            ),
             disk_accesses=AzureDiskAccesses(azure.resources, self.environments, appliance.id),
-            workers=AzureWorkers(azure.resources, azure.operations, appliance.id),
+            workers=AzureWorkers(azure.resources, azure.operations, ring.ownership(appliance.id)),
             commands=AzureCommands(azure.resources, azure.operations),
             bundles=AzureBundles(
                 azure.data_plane,

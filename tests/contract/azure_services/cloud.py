@@ -14,7 +14,7 @@ import msgspec
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from vmbackup_core.clock import SystemClock
-from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.environments.regions import Owner, Regions
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -32,13 +32,15 @@ from vmbackup_operator.services.regions import AzureRegions
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import AzureSnapshots
+from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
+from vmbackup_operator.sessions.keys import read_key_ring
 from vmbackup_operator.sessions.seen import RegionSeen
 from vmbackup_operator.settings import Settings
 
 APPLIANCE = "contract"
+RING = read_key_ring({"2026": b"k" * 32}, "the appliance's key ring")
 #: Longer than anything takes at the speed of the tests.
 PATIENCE_S = 120.0
 
@@ -133,7 +135,8 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
     clients = Clients(asynchronous_credential(), clock, refusals=refusals)
     resources = ArmResources(clients, SharedReads(clock))
     manager = AzureResourceManager(resources, operations)
-    environments = Regions(settings, manager, Objects(), clock, lambda _: None)
+    owner = Owner(settings, RING.ownership(settings.appliance.id))
+    environments = Regions(owner, manager, Objects(), clock, lambda _: None)
     data_plane = DataPlane(clients)
     signatures = Signatures(data_plane, clock)
     appliance = settings.appliance.id
@@ -142,9 +145,9 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
             regions=AzureRegions(environments),
             environments=environments,
             virtual_machines=AzureVirtualMachines(resources),
-            snapshots=AzureSnapshots(resources, operations, clock, appliance),
+            snapshots=AzureSnapshots(resources, operations, clock, SnapshotOwner(appliance, RING)),
             disk_accesses=AzureDiskAccesses(resources, environments, appliance),
-            workers=AzureWorkers(resources, operations, appliance),
+            workers=AzureWorkers(resources, operations, owner.ownership),
             commands=AzureCommands(resources, operations),
             signatures=signatures,
             queues=Queues(data_plane, signatures),

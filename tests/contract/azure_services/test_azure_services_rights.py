@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -114,6 +115,7 @@ async def test_an_endpoint_that_we_may_not_approve_waits_for_its_owner_by_name(
         waiting = seen
         if "waits for approval" in seen.message:
             break
+        await asyncio.sleep(1)  # what was seen is shared until then
 
     assert waiting is not None
     assert waiting.reason == "ApprovalPending"

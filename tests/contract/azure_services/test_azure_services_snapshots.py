@@ -7,12 +7,14 @@ import uuid
 
 import pytest
 
-from tests.contract.azure_services.cloud import APPLIANCE, Adapters, Cloud, until
+from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError, RefusedForNow
+from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, arm_id
 from vmbackup_operator.sessions.seen import SnapshotWanted
+from vmbackup_operator.sessions.tags import MemberFacts, seal_tags
 
 GROUP = "rg-backup"
 
@@ -38,7 +40,17 @@ def wanted(disk_id: ArmId) -> SnapshotWanted:
     run = uuid.uuid4().hex
     name = f"vmb-{run[:20]}-0"
     snapshot = arm_id(SUBSCRIPTION, GROUP, "Microsoft.Compute/snapshots", name)
-    tags = {APPLIANCE_TAG: APPLIANCE, RUN_TAG: run}
+    facts = MemberFacts(
+        run_id=RunId(run),
+        virtual_machine_id=ArmId(seed.VM_ID),
+        disk_id=disk_id,
+        disk_unique_id=DiskUniqueId("unique"),
+        lun=0,
+        position=0,
+        members=1,
+    )
+    sealed = seal_tags(RING.active, snapshot, facts)
+    tags = {APPLIANCE_TAG: APPLIANCE, RUN_TAG: run, **sealed}
     return SnapshotWanted(snapshot, seed.VM_REGION, disk_id, tags)
 
 
@@ -153,9 +165,24 @@ async def test_somebody_elses_snapshot_is_neither_listed_nor_deleted(
     listed = await ours.snapshots.of_group(SUBSCRIPTION, GROUP)
 
     assert wanted.id.lower() not in {snapshot.id.lower() for snapshot in listed}
-    with pytest.raises(PermanentError, match=APPLIANCE_TAG):
+    with pytest.raises(PermanentError) as refused:
         await ours.snapshots.delete(wanted.id)
+    assert refused.value.reason == "NotOurs"
     assert cloud.home.name
+
+
+async def test_a_snapshot_with_the_plain_tag_alone_is_shown_and_not_deleted(
+    ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    plain = {"VMBackup-Appliance-Id": APPLIANCE}
+    await taken(ours, SnapshotWanted(wanted.id, wanted.region, wanted.disk_id, plain))
+
+    listed = await ours.snapshots.of_group(SUBSCRIPTION, GROUP)
+
+    assert wanted.id.lower() in {snapshot.id.lower() for snapshot in listed}
+    with pytest.raises(PermanentError, match="vmbackup-sealed is missing") as refused:
+        await ours.snapshots.delete(wanted.id)
+    assert refused.value.reason == "NotOurs"
 
 
 async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused_by_name(

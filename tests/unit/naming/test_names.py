@@ -117,17 +117,53 @@ def test_recovery_points_are_called_after_vm_and_moment(vm_name: str, expected: 
     assert naming.recovery_point_name(vm_name, SLOT, RUN) == expected
 
 
+SUBSCRIPTION = "/subscriptions/aaaaaaaa-2222-4333-8444-555555555555"
+
+
 @pytest.mark.parametrize(
     ("inner", "outer", "within"),
     [
-        ("/subscriptions/A/resourceGroups/g/x", "/subscriptions/a", True),
-        ("/subscriptions/a/resourceGroups/g", "/subscriptions/a/resourcegroups/G/", True),
-        ("/subscriptions/a/resourceGroups/g2", "/subscriptions/a/resourceGroups/g", False),
-        ("/subscriptions/a", "/subscriptions/a/resourceGroups/g", False),
+        (f"{SUBSCRIPTION.upper()}/RESOURCEGROUPS/G", SUBSCRIPTION, True),
+        (f"{SUBSCRIPTION}/resourceGroups/g", f"{SUBSCRIPTION}/resourcegroups/G/", True),
+        (f"{SUBSCRIPTION}/resourceGroups/g2", f"{SUBSCRIPTION}/resourceGroups/g", False),
+        (SUBSCRIPTION, f"{SUBSCRIPTION}/resourceGroups/g", False),
     ],
 )
 def test_what_lies_within_what(inner: str, outer: str, within: bool) -> None:  # noqa: FBT001 - a table
     assert naming.lies_within(inner, outer) is within
+
+
+def test_letters_that_only_look_like_a_capital_are_no_other_case_of_it() -> None:
+    kelvin = f"{SUBSCRIPTION}/resourceGroups/bac\u212aup"
+
+    assert not naming.same_id(kelvin, f"{SUBSCRIPTION}/resourceGroups/backup")
+    assert naming.same_id(
+        f"{SUBSCRIPTION}/resourceGroups/BACKUP/", f"{SUBSCRIPTION}/resourceGroups/backup"
+    )
+
+
+def test_an_accounts_further_names_are_others_and_stay_the_same() -> None:
+    names = naming.environment_names("a", "s", "r")
+
+    assert len(set(names.storage_accounts)) == len(names.storage_accounts) > 1
+    assert names.storage_accounts == naming.environment_names("a", "S", "R").storage_accounts
+    assert all(len(name) == 24 for name in names.storage_accounts)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("{0}", True),
+        ("{0}x", False),
+        ("{0}²", False),
+        ("vmb-da-other-0", False),
+        ("VMB-DA-{1}-7", True),
+    ],
+)
+def test_a_disk_access_is_known_by_its_computed_name(name: str, is_one: bool) -> None:  # noqa: FBT001 - a table
+    names = naming.environment_names("a", "s", "r")
+
+    assert names.is_disk_access(name.format(names.disk_access(0), names.key.upper())) is is_one
 
 
 def test_parts_of_an_arm_id_are_read_and_a_text_that_is_none_is_named() -> None:

@@ -321,7 +321,11 @@ class MemoryRegions(ports.Regions):
 
     @override
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> seen.RegionSeen | Waiting:
         if subscription_id != SUBSCRIPTION:
             raise Refused(f"subscription {subscription_id}")

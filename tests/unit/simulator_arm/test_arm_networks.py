@@ -285,6 +285,33 @@ async def test_a_network_is_linked_to_one_zone_of_a_name(azure: Azure) -> None:
     assert (await azure.get(zone))["properties"]["numberOfVirtualNetworkLinks"] == 1
 
 
+@pytest.mark.parametrize(
+    ("zone_name", "policy", "shown"),
+    [
+        (BLOB_ZONE, None, "Default"),
+        (BLOB_ZONE, "nxdomainredirect", "NxDomainRedirect"),
+        (BLOB_ZONE, "Forward", None),
+        ("contoso.internal", "NxDomainRedirect", None),
+    ],
+)
+async def test_a_links_resolution_policy_is_a_known_one_of_a_privatelink_zone(
+    azure: Azure, zone_name: str, policy: str | None, shown: str | None
+) -> None:
+    zone = azure.id("Microsoft.Network/privateDnsZones", zone_name)
+    await azure.put(zone, {"location": "global"})
+    properties: Body = {"virtualNetwork": {"id": await make_network(azure)}}
+    properties |= {} if policy is None else {"resolutionPolicy": policy}
+    link = f"{zone}/virtualNetworkLinks/l?api-version=2024-06-01"
+
+    answer = await azure.send("PUT", link, {"location": "global", "properties": properties})
+
+    if shown is None:
+        assert (answer.status, answer.code) == (400, "BadRequest")
+    else:
+        await azure.done(answer)
+        assert (await azure.get(link))["properties"]["resolutionPolicy"] == shown
+
+
 async def test_records_are_written_read_listed_and_deleted(azure: Azure) -> None:
     zone = await make_zone(azure)
     record = {"properties": {"ttl": 300, "aRecords": [{"ipv4Address": "10.9.9.9"}]}}
