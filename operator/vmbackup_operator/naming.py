@@ -97,9 +97,14 @@ def run_id_of_slot(appliance_id: str, policy: ObjectKey, vm_id: ArmId, slot: dat
     return _run_id(appliance_id, policy, vm_id, slot_text(slot))
 
 
-def run_id_of_trigger(appliance_id: str, policy: ObjectKey, vm_id: ArmId, token: str) -> RunId:
-    """Return the run id of the session that the annotation's *token* asked for."""
-    return _run_id(appliance_id, policy, vm_id, f"trigger:{token}")
+def run_id_of_trigger(
+    appliance_id: str, policy: ObjectKey, vm_id: ArmId, token: str, seen: datetime
+) -> RunId:
+    """Return the run id of the session for the annotation's *token*, first *seen* then.
+
+    People use a token again: without the time its second run would be the first one.
+    """
+    return _run_id(appliance_id, policy, vm_id, f"trigger:{moment_text(seen)}:{token}")
 
 
 def run_id_of_uid(uid: str) -> RunId:
@@ -125,15 +130,21 @@ def slot_text(slot: datetime) -> str:
     return slot.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment_text(moment: datetime) -> str:
+    """Return *moment* to the microsecond as it is hashed, ``2026-11-22T02:00:00.000001Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def session_name_of_slot(policy: str, vm_id: ArmId, slot: datetime) -> str:
     """Return what the session of *policy* for the VM at *slot* is called."""
     moment = slot.astimezone(UTC).strftime("%Y%m%d%H%M")
     return f"{_session_stem(policy, vm_id)}-{moment}"
 
 
-def session_name_of_trigger(policy: str, vm_id: ArmId, token: str) -> str:
-    """Return what the session that the annotation's *token* asked for is called."""
-    return f"{_session_stem(policy, vm_id)}-t{_letters(8, 'trigger', token)}"
+def session_name_of_trigger(policy: str, vm_id: ArmId, token: str, seen: datetime) -> str:
+    """Return what the session for the annotation's *token*, first *seen* then, is called."""
+    letters = _letters(8, "trigger", token, moment_text(seen))
+    return f"{_session_stem(policy, vm_id)}-t{letters}"
 
 
 def policy_label(policy: str) -> str:

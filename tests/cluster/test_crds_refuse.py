@@ -97,6 +97,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backupsessions", "spec.type", "Restore", 'supported values: "Backup", "Archive"'),
     ("backupsessions", "spec.slot", "2026-11-22T01:30:00Z", "policyRef must name it"),
     ("backupsessions", "spec.trigger", "now", "policyRef must name it"),
+    ("backupsessions", "spec.triggerTime", "2026-11-22T01:30:00Z", "triggerTime belongs to"),
     ("backupsessions", "spec.retention.last", 0, "greater than or equal to 1"),
     # repositories
     ("backuprepositories", "spec.storageAccountId", VM, "must be the ARM id of a storage account"),
@@ -267,6 +268,16 @@ async def test_a_slot_that_was_set_cannot_be_taken_away(writer: Writer) -> None:
             await writer.merge("backupsessions", f"spec.{field}", ABSENT)
     with pytest.raises(PermanentError, match="by a slot or by a trigger, not by both"):
         await writer.create("backupsessions", changed(of_slot, "spec.trigger", "x"), dry=True)
+
+
+async def test_when_a_trigger_was_seen_cannot_be_changed(writer: Writer) -> None:
+    asked = changed(RIGHT["backupsessions"], "spec.policyRef", {"name": "nightly"})
+    asked = changed(asked, "spec.trigger", "go")
+    asked = changed(asked, "spec.triggerTime", "2026-11-22T01:30:00.000001Z")
+    await writer.create("backupsessions", asked)
+    for value in (ABSENT, "2026-11-22T01:30:00.000002Z"):
+        with pytest.raises(PermanentError, match=SESSION):
+            await writer.merge("backupsessions", "spec.triggerTime", value)
 
 
 @pytest.mark.parametrize("kind", ["backupsessions", "restoresessions"])

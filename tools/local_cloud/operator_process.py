@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,9 @@ class OperatorProcess:
             str(settings),
             "--health-port-file",
             str(log.with_suffix(".health")),
+            # Started again it is the same one, as a container that its pod starts again.
+            "--instance",
+            f"{log.stem}-{uuid.uuid4().hex[:8]}",
         ]
         self._environment = clean_environment() | azure_environment(ready)
         self._environment["KUBECONFIG"] = str(kubeconfig)

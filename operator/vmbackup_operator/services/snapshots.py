@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from typing_extensions import override
 
-from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
@@ -81,12 +80,10 @@ class AzureSnapshots(Snapshots):
         self,
         resources: ArmResources,
         operations: Operations,
-        clock: Clock,
         owner: SnapshotOwner,
     ) -> None:
         self._resources = resources
         self._operations = operations
-        self._clock = clock
         self._owner = owner
 
     @override
@@ -139,7 +136,6 @@ class AzureSnapshots(Snapshots):
         wanted: Body = {"access": "Read", "durationInSeconds": duration_s}
 
         async def begin() -> SecretUrl:
-            asked_at = self._clock.now()
             call = snapshots.begin_grant_access(
                 at.group, at.name, encoded(wanted), polling=Following(shows=False)
             )
@@ -149,7 +145,7 @@ class AzureSnapshots(Snapshots):
             url = granted_url(answer)
             if not url:
                 raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
-            return SecretUrl(url, _expiry(url) or asked_at + timedelta(seconds=duration_s))
+            return SecretUrl(url, _expiry(url))
 
         return await self._operations.advance(_key("grant", snapshot_id), begin)
 

@@ -12,7 +12,6 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.policies.ports import VirtualMachinePresence
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.sessions.ports import VirtualMachines
 from vmbackup_operator.sessions.seen import DiskSeen, VirtualMachineSeen
@@ -73,15 +72,11 @@ class _Disk(msgspec.Struct, rename="camel", frozen=True):
     sku: _Sku = _Sku()
 
 
-class AzureVirtualMachines(VirtualMachines, VirtualMachinePresence):
+class AzureVirtualMachines(VirtualMachines):
     """Looks at VMs; one by one, since a right may be given on single VMs and disks only."""
 
     def __init__(self, resources: ArmResources) -> None:
         self._resources = resources
-
-    @override
-    async def exists(self, vm_id: ArmId) -> bool:
-        return await self._resources.find("VirtualMachine", vm_id) is not None
 
     @override
     async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:

@@ -73,7 +73,9 @@ class Snapshots(Protocol):
     async def grant(self, snapshot_id: ArmId, duration_s: int) -> SecretUrl | None:
         """Return a SAS that reads the snapshot for *duration_s*, or None while Azure makes one.
 
-        A SAS that is valid already may be returned again; the caller looks at ``expires_at``.
+        While one is open Azure gives that one out again, with the end of its first grant; only
+        `revoke` makes room for another one. ``expires_at`` is what the SAS itself says, None where
+        it does not.
         """
 
     async def revoke(self, snapshot_id: ArmId) -> bool:
@@ -162,6 +164,9 @@ class Signatures(Protocol):
         self, account: Account, queue: str, access: Literal["take", "send"], until: datetime
     ) -> SecretUrl:
         """Return the queue's URL, signed to take messages (read, update, remove) or to add."""
+
+    def forget_keys(self) -> None:
+        """Sign with keys that are asked for anew: what was signed before may have been refused."""
 
 
 class Queues(Protocol):

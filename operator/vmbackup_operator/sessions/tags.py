@@ -42,7 +42,10 @@ _MAX_PARTS = 30
 
 
 class MemberFacts(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What the tags of one snapshot say: *position* of *members* in the set of run *run_id*."""
+    """What the tags of one snapshot say: *position* of *members* in the set of run *run_id*.
+
+    *policy* is whose count of sets it belongs to, as namespace/name; namespace/ for a user's.
+    """
 
     run_id: RunId
     virtual_machine_id: ArmId
@@ -52,6 +55,7 @@ class MemberFacts(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     position: int
     members: int
     previous_snapshot_id: ArmId | None = None
+    policy: str = ""
 
 
 class TagsNotGenuine(PermanentError):
@@ -148,6 +152,7 @@ class SnapshotSet:
     run_id: RunId
     virtual_machine_id: ArmId
     members: tuple[tuple[SnapshotSeen, MemberFacts], ...]
+    policy: str = ""
 
 
 def verified_set(ring: KeyRing, snapshots: Sequence[SnapshotSeen]) -> SnapshotSet:
@@ -175,7 +180,7 @@ def verified_set(ring: KeyRing, snapshots: Sequence[SnapshotSeen]) -> SnapshotSe
             f"those at {', '.join(map(str, positions))}",
             reason="SetIncomplete",
         )
-    return SnapshotSet(first.run_id, first.virtual_machine_id, tuple(members))
+    return SnapshotSet(first.run_id, first.virtual_machine_id, tuple(members), first.policy)
 
 
 def _member(ring: KeyRing, seen: SnapshotSeen) -> MemberFacts:

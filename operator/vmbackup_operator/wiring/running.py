@@ -30,6 +30,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome
@@ -53,6 +54,7 @@ from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import Signatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
+from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.allocator import Allocator
@@ -84,6 +86,7 @@ class Operator:
         self._policies: set[ObjectKey] = set()
         #: The picture of the sessions, once there is one.
         self.sessions: BookedSessions | None = None
+        self._standings: dict[ObjectKey, str] = {}
         self._ends: list[Callable[[], Awaitable[None]]] = []
 
     async def end(self) -> None:
@@ -125,9 +128,17 @@ class Operator:
                 self._policies.discard(key)
             else:
                 self._policies.add(key)
-        if kind == "BackupRepository":
-            for policy in self._policies:
-                self.queue.add(Work("BackupPolicy", policy))
+
+    def repository_stands(self, key: ObjectKey, standing: str) -> None:
+        """Have all policies looked at where the repository's *standing* is not what it was.
+
+        A repository is written to whenever it has another recovery point: that is no news to them.
+        """
+        if self._standings.get(key) == standing:
+            return
+        self._standings[key] = standing
+        for policy in self._policies:
+            self.queue.add(Work("BackupPolicy", policy))
 
     async def _reconcile(self, work: Work) -> Outcome:
         with correlated() as correlation_id:
@@ -293,7 +304,7 @@ class _Parts:
             places=places,
             virtual_machines=self.virtual_machines,
             snapshots=AzureSnapshots(
-                azure.resources, azure.operations, clock, SnapshotOwner(appliance.id, ring)
+                azure.resources, azure.operations, SnapshotOwner(appliance.id, ring)
             ),
             disk_accesses=AzureDiskAccesses(azure.resources, self.environments, appliance.id),
             workers=AzureWorkers(azure.resources, azure.operations, ring.ownership(appliance.id)),
@@ -339,7 +350,11 @@ class _Parts:
                 clock,
                 self.policies,
                 self.sessions,
-                Surveyor(settings, clock, self.repositories, self.virtual_machines),
+                Surveyor(
+                    settings,
+                    self.repositories,
+                    Presence(clock, AzureVirtualMachineLists(self._azure.resources.clients)),
+                ),
                 self.events,
             ).reconcile,
             "BackupSession": SessionReconciler(self.ground, backup_sessions(self.booked)).reconcile,

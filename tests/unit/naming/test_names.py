@@ -42,12 +42,26 @@ def test_a_run_id_does_not_depend_on_case_or_zone() -> None:
         naming.run_id_of_slot("appliance", ObjectKey("team", "weekly"), VM, SLOT),
         naming.run_id_of_slot("appliance", POLICY, ArmId(f"{VM}2"), SLOT),
         naming.run_id_of_slot("appliance", POLICY, VM, SLOT + timedelta(minutes=1)),
-        naming.run_id_of_trigger("appliance", POLICY, VM, "now"),
+        naming.run_id_of_trigger("appliance", POLICY, VM, "now", SLOT),
     ],
     ids=["appliance", "namespace", "policy", "vm", "slot", "trigger"],
 )
 def test_anything_else_asked_for_is_another_run(other: RunId) -> None:
     assert other != RUN
+
+
+def test_a_token_used_again_is_another_run_under_another_name() -> None:
+    moments = (
+        SLOT,
+        SLOT.astimezone(timezone(timedelta(hours=2))),
+        SLOT + timedelta(microseconds=1),
+    )
+
+    runs = [naming.run_id_of_trigger("appliance", POLICY, VM, "now", seen) for seen in moments]
+    names = [naming.session_name_of_trigger("nightly", VM, "now", seen) for seen in moments]
+
+    for first, same, other in (runs, names):
+        assert first == same != other
 
 
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
@@ -68,7 +82,7 @@ def test_session_names_are_names_and_label_values(policy: str, vm: str, moment: 
     slot = moment.replace(tzinfo=UTC)
     for name in (
         naming.session_name_of_slot(policy, vm_id, slot),
-        naming.session_name_of_trigger(policy, vm_id, vm),
+        naming.session_name_of_trigger(policy, vm_id, vm, slot),
     ):
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name)
 

@@ -236,10 +236,12 @@ async def _heard(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     if heard is not None and heard >= launched:
         return Taken(status, Done(f"worker {worker.id} runs"))
     if command.state == "failed":
+        ground.signatures.forget_keys()
         message = f"the agent could not be started on {worker.id}: {command.output.strip()[-500:]}"
         return Taken(status, TryAgain("LaunchFailed", message, abandons_worker=True))
     silent = ground.silence(worker.id, launched)
     if silent > timedelta(seconds=ground.pacing.launch_timeout_s):
+        ground.signatures.forget_keys()  # a worker whose queue refuses it can't say so
         output = command.output.strip()[-500:]
         message = (
             f"worker {worker.id} has not spoken for {silent.total_seconds():.0f} s since its "
