@@ -7,7 +7,7 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud clients check test unit soak demo bundle format clean
+.PHONY: help setup cloud clients check test unit soak demo bench bundle format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
@@ -17,6 +17,7 @@ help:
 	@echo "make soak    random and long tests; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
 	@echo "make format  puts the code into the style that check asks for"
+	@echo "make bench   what a session asks of Azure, and what imports cost: build/bench/"
 	@echo "make bundle  what ships into worker VMs"
 	@echo "make clean   removes what was made in this checkout"
 
@@ -62,6 +63,9 @@ soak: $(SETUP)
 
 demo: cloud
 	@$(BIN)/python -m tools.demo
+
+bench: cloud
+	@$(BIN)/python -m tools.bench
 
 bundle: $(SETUP)
 	@$(BIN)/python -m tools.bundle
