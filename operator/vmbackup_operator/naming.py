@@ -18,6 +18,8 @@ from typing import NewType
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import JobId, RunId, SnapshotUniqueId, WorkerId
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_ids import same_id as same_id  # noqa: PLC0414 - a question of names
 from vmbackup_operator.model.metadata import ObjectKey
 
 #: The id of an Azure resource, as its path; compared without case.
@@ -64,14 +66,14 @@ def arm_id(subscription_id: str, resource_group: str, resource_type: str, name: 
 def _segment_behind(identity: str, key: str) -> str:
     segments = identity.split("/")
     for segment, following in pairwise(segments):
-        if segment.lower() == key and following:
+        if folded(segment) == key and following:
             return following
     raise PermanentError(f"{identity} is no ARM id: it names no {key}", reason="InvalidArmId")
 
 
 def subscription_of(identity: ArmId) -> str:
     """Return the subscription that *identity* lies in, lower case."""
-    return _segment_behind(identity, "subscriptions").lower()
+    return folded(_segment_behind(identity, "subscriptions"))
 
 
 def resource_group_of(identity: ArmId) -> str:
@@ -82,17 +84,6 @@ def resource_group_of(identity: ArmId) -> str:
 def name_of(identity: ArmId) -> str:
     """Return the last segment of *identity*."""
     return identity.rstrip("/").rsplit("/", 1)[-1]
-
-
-def same_id(one: str, other: str) -> bool:
-    """Tell whether both are one resource; Azure writes ids in whatever case it likes."""
-    return one.rstrip("/").lower() == other.rstrip("/").lower()
-
-
-def lies_within(identity: str, scope: str) -> bool:
-    """Tell whether *identity* is *scope* or lies below it."""
-    inner, outer = identity.rstrip("/").lower(), scope.rstrip("/").lower()
-    return inner == outer or inner.startswith(outer + "/")
 
 
 # runs and sessions
@@ -122,7 +113,7 @@ def run_id_of_restore(appliance_id: str, restore: ObjectKey) -> RunId:
 
 
 def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -> RunId:
-    parts = (appliance_id, policy.namespace, policy.name, vm_id.lower(), occasion)
+    parts = (appliance_id, policy.namespace, policy.name, folded(vm_id), occasion)
     return RunId(digest(*parts).hex()[:32])
 
 
@@ -149,7 +140,7 @@ def policy_label(policy: str) -> str:
 
 def _session_stem(policy: str, vm_id: ArmId) -> str:
     # The policy is hashed too: two that agree in their first characters are two.
-    return f"{policy[:_POLICY_CHARACTERS].rstrip('-.')}-{_letters(6, policy, vm_id.lower())}"
+    return f"{policy[:_POLICY_CHARACTERS].rstrip('-.')}-{_letters(6, policy, folded(vm_id))}"
 
 
 def recovery_point_name(vm_name: str, created_at: datetime, run_id: RunId) -> str:

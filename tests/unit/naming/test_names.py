@@ -117,19 +117,6 @@ def test_recovery_points_are_called_after_vm_and_moment(vm_name: str, expected: 
     assert naming.recovery_point_name(vm_name, SLOT, RUN) == expected
 
 
-@pytest.mark.parametrize(
-    ("inner", "outer", "within"),
-    [
-        ("/subscriptions/A/resourceGroups/g/x", "/subscriptions/a", True),
-        ("/subscriptions/a/resourceGroups/g", "/subscriptions/a/resourcegroups/G/", True),
-        ("/subscriptions/a/resourceGroups/g2", "/subscriptions/a/resourceGroups/g", False),
-        ("/subscriptions/a", "/subscriptions/a/resourceGroups/g", False),
-    ],
-)
-def test_what_lies_within_what(inner: str, outer: str, within: bool) -> None:  # noqa: FBT001 - a table
-    assert naming.lies_within(inner, outer) is within
-
-
 def test_parts_of_an_arm_id_are_read_and_a_text_that_is_none_is_named() -> None:
     assert naming.subscription_of(VM) == "sub"
     assert naming.resource_group_of(VM) == "prod"
