@@ -25,6 +25,8 @@ from tools.local_cloud.installation import (
     OPERATOR_NAMESPACE,
     USER_NAMESPACE,
     example,
+    example_settings,
+    give_rights,
     write_settings,
 )
 from tools.local_cloud.operator_process import OperatorProcess, running
@@ -44,9 +46,7 @@ NO_AZURE = {
 def own_plane() -> Iterator[ControlPlane]:
     """A control plane with rights and namespaces, of this module alone; CRDs come later."""
     with control_plane() as plane:
-        for name in (OPERATOR_NAMESPACE, USER_NAMESPACE):
-            plane.administrator.kubectl("create", "namespace", name)
-        plane.administrator.apply(ROOT / "charts" / "vmbackup" / "rbac")
+        give_rights(plane)
         yield plane
 
 
@@ -99,7 +99,7 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_wrong_settings_end_the_start_with_every_problem_named(tmp_path: Path) -> None:
-    wrong = example("settings.yaml")
+    wrong = example_settings()
     del wrong["appliance"]["tenantId"]
     wrong["workers"]["timeoutSeconds"] = 1
     path = tmp_path / "settings.yaml"
@@ -186,7 +186,7 @@ def test_a_policy_without_its_repository_says_so(
 def test_a_session_out_of_scope_fails_and_lets_itself_be_deleted(
     own_plane: ControlPlane, operator_process: OperatorProcess
 ) -> None:
-    session = example("session.yaml")
+    session = example("by-hand/session.yaml")
     session["metadata"] = {"name": "astray", "namespace": USER_NAMESPACE}
     session["spec"]["virtualMachineId"] = session["spec"]["virtualMachineId"].replace(
         "rg-production", "rg-finance"

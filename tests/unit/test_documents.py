@@ -145,7 +145,7 @@ def test_decisions_are_numbered_without_gaps_and_as_their_titles_say() -> None:
 def test_every_example_is_explained() -> None:
     silent = [
         path.name
-        for path in (ROOT / "examples").glob("*.yaml")
+        for path in (ROOT / "examples").rglob("*.yaml")
         if not path.read_text().startswith("# ")
     ]
 
