@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ from tools.local_cloud.disk_images import MIB
 from tools.local_cloud.installation import EXAMPLES, USER_NAMESPACE, Installation, install
 from tools.local_cloud.operator_process import OperatorProcess
 from tools.local_cloud.seed import SeededDisk
-from tools.local_cloud.toolchains import ROOT
 from tools.local_cloud.worker_python import worker_python
 
 #: How long one backup may take here before it counts as hung.
@@ -153,22 +152,25 @@ def eventually(
 
 
 @contextmanager
-def a_stage(folder: Path) -> Iterator[Stage]:
-    """Run everything, seeded with a VM, with the examples' repository applied."""
+def a_stage(folder: Path, workers: Mapping[str, int] | None = None) -> Iterator[Stage]:
+    """Run everything, seeded with a VM, with the examples' repository applied.
+
+    *workers* are settings under that name that differ from every scenario's.
+    """
     bundle = folder / "bundle"
     build(worker_python().version, bundle)
     disks = seed.plan_disks(folder / "disks")
     seed.make_disks(disks, data_bytes=32 * MIB)
     with simulated_azure(folder / "azure", speed=60) as ready, control_plane() as plane:
         azure = Administrator(ready)
-        seed.seed(azure, disks, ROOT / "docs" / "azure-role.json")
+        seed.seed(azure, disks)
         installation = install(
             plane,
             ready,
             bundle,
             folder / "operator",
             scopes=[f"/subscriptions/{FOREIGN}"],
-            workers={"timeoutSeconds": WORKER_TIMEOUT_S},
+            workers={"timeoutSeconds": WORKER_TIMEOUT_S, **(workers or {})},
         )
         try:
             installation.operator.start()

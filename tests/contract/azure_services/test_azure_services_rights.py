@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.mgmt.storage import StorageManagementClient
 
 from tests.contract.azure_services.cloud import Adapters, Cloud
+from tools import azure_roles
 from tools.local_cloud import seed
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.naming import ArmId
@@ -20,12 +19,11 @@ from vmbackup_operator.reconciling.outcome import Waiting
 OTHERS = "22222222-3333-4444-8555-666666666666"
 STORAGE_VERSION = "2023-05-01"
 ROLES_VERSION = "2022-04-01"
-ROLE = Path(__file__).parents[3] / "docs" / "azure-role.json"
 
 
 def give_role_without_approval(cloud: Cloud) -> None:
     scope = f"/subscriptions/{OTHERS}"
-    definition: dict[str, Any] = json.loads(ROLE.read_text())
+    definition: dict[str, Any] = {"properties": azure_roles.definition("repository")}
     (permission,) = definition["properties"]["permissions"]
     permission["actions"] = [
         action for action in permission["actions"] if "ConnectionsApproval" not in action
