@@ -34,6 +34,8 @@ from tools.local_cloud.operator_process import OperatorProcess, running
 pytestmark = pytest.mark.control_plane
 
 ROOT = Path(__file__).resolve().parents[2]
+#: A namespace with a repository in which the operator has no binding.
+UNSERVED = "strangers"
 #: Nothing listens there: every request to Azure fails as if the network were down.
 NO_AZURE = {
     "proxies": {"appliance": "http://127.0.0.1:9"},
@@ -210,6 +212,38 @@ def _without_finalizer(plane: ControlPlane, name: str) -> dict[str, Any] | None:
     return None if stored["metadata"].get("finalizers") else stored
 
 
+def test_what_it_is_refused_in_a_namespace_that_is_not_served_is_in_its_log(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    own_plane.administrator.kubectl("create", "namespace", UNSERVED)
+    repository = example("repository.yaml")
+    repository["metadata"] = {"name": "theirs", "namespace": UNSERVED}
+    own_plane.administrator.create(repository)
+
+    refused = '"theirs" is forbidden'
+    eventually(lambda: refused in operator_process.log.read_text())
+
+    (said, *_) = [line for line in operator_process.log.read_text().splitlines() if refused in line]
+    assert f"{UNSERVED}/theirs" in said
+    assert "backuprepositories/status" in said
+
+
+def test_a_session_of_a_namespace_that_is_not_served_is_told_so_and_is_not_held(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    own_plane.administrator.kubectl("create", "namespace", "others")
+    session = example("by-hand/session.yaml")
+    session["metadata"] = {"name": "theirs", "namespace": "others"}
+    own_plane.administrator.create(session)
+
+    def status() -> Any:
+        return own_plane.administrator.get("bses", "theirs", "-n", "others").get("status", {})
+
+    assert eventually(lambda: status().get("outcome")) == "Failed"
+    own_plane.administrator.kubectl("delete", "bses", "theirs", "-n", "others", "--timeout=20s")
+    assert operator_process.pid
+
+
 def test_a_restore_session_is_told_that_it_is_not_carried_out(
     own_plane: ControlPlane, operator_process: OperatorProcess
 ) -> None:
@@ -277,7 +311,7 @@ def test_it_ends_quickly_and_cleanly_when_asked_to(
             process.wait()
 
 
-def test_the_api_server_refused_the_operator_nothing(
+def test_where_it_is_served_the_api_server_refused_the_operator_nothing(
     own_plane: ControlPlane, operator_process: OperatorProcess
 ) -> None:
     assert operator_process.pid
@@ -286,5 +320,6 @@ def test_the_api_server_refused_the_operator_nothing(
         for event in own_plane.audited()
         if event["user"]["username"].endswith(f":{OPERATOR_ACCOUNT}")
         and event.get("responseStatus", {}).get("code") == 403
+        and event["objectRef"].get("namespace") != UNSERVED
     ]
     assert refused == []

@@ -32,7 +32,9 @@ from tools.local_cloud.operator_process import azure_environment, clean_environm
 from tools.local_cloud.toolchains import ROOT, kubectl
 from tools.local_cloud.worker_python import worker_python
 
-COMMAND_LIMIT_S = 280
+pytestmark = pytest.mark.timeout(1200)
+
+COMMAND_LIMIT_S = 900
 BLOCK = re.compile(r"^ *```\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 STARTS_THE_OPERATOR = "-m vmbackup_operator"
 

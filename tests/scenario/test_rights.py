@@ -20,6 +20,9 @@ from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from tools.local_cloud.installation import CHART, USER_NAMESPACE, example
 
+#: Two backups, and the time that an idle worker is kept.
+pytestmark = pytest.mark.timeout(1200)
+
 #: The shortest that the settings allow.
 IDLE_S = 60
 

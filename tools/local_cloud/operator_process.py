@@ -65,6 +65,11 @@ class OperatorProcess:
             raise RuntimeError("the operator is not running")
         return self._program.process.pid
 
+    @property
+    def log(self) -> Path:
+        """Where its lines go."""
+        return self._log
+
     def typed(self) -> str:
         """Return what starts it, for a shell in which the Azure variables are set."""
         kubeconfig = self._environment["KUBECONFIG"]
