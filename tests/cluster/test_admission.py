@@ -99,7 +99,7 @@ def _with(finalizers: list[str]) -> str:
 @pytest.fixture
 def tenant(guarded: ControlPlane, namespace: str) -> KubernetesUser:
     """Somebody who may do anything to our kinds in a namespace, by a RoleBinding."""
-    rights = ("--verb=*", "--resource=backupsessions.vmbackup.dev,backuppolicies.vmbackup.dev")
+    rights = ("--verb=*", "--resource=backupsessions.vmbackup.dev,restoresessions.vmbackup.dev")
     return bound(guarded, namespace, "tenant", *rights)
 
 
@@ -181,6 +181,17 @@ def test_what_is_not_ours_stays_the_tenants(
 
     labels = stored(guarded, namespace, held)["metadata"]["labels"]
     assert labels == {name: LABELS[name] for name in LABELS if name != "team"} | {"tier": "gold"}
+
+
+def test_a_restores_finalizer_is_guarded_alike(
+    guarded: ControlPlane, namespace: str, tenant: KubernetesUser
+) -> None:
+    about = {"name": "restore", "namespace": namespace, "finalizers": [FINALIZER]}
+    guarded.administrator.create({**RIGHT["restoresessions"], "metadata": about})
+    strip = ("--type=merge", f"-p={STRIPPED}")
+
+    with pytest.raises(KubectlRefused, match="denied request"):
+        tenant.kubectl("patch", "rses", "restore", f"--namespace={namespace}", *strip)
 
 
 def test_a_finalizer_that_was_not_there_is_not_put_on_by_a_tenant(
