@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,11 +152,8 @@ def eventually(
 
 
 @contextmanager
-def a_stage(folder: Path, workers: Mapping[str, int] | None = None) -> Iterator[Stage]:
-    """Run everything, seeded with a VM, with the examples' repository applied.
-
-    *workers* are settings under that name that differ from every scenario's.
-    """
+def a_stage(folder: Path) -> Iterator[Stage]:
+    """Run everything, seeded with a VM, with the examples' repository applied."""
     bundle = folder / "bundle"
     build(worker_python().version, bundle)
     disks = seed.plan_disks(folder / "disks")
@@ -170,7 +167,7 @@ def a_stage(folder: Path, workers: Mapping[str, int] | None = None) -> Iterator[
             bundle,
             folder / "operator",
             scopes=[f"/subscriptions/{FOREIGN}"],
-            workers={"timeoutSeconds": WORKER_TIMEOUT_S, **(workers or {})},
+            workers={"timeoutSeconds": WORKER_TIMEOUT_S},
         )
         try:
             installation.operator.start()
