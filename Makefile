@@ -4,17 +4,30 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: help setup check test unit demo bundle clean
+# Tests start many processes: each would compile our own modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup cloud check test unit soak demo bundle format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
-	@echo "make test    every test        make unit    the fast ones only"
-	@echo "make check   style, types, layers        make bundle  the worker's bundle"
+	@echo "make test    every test"
+	@echo "make cloud   what is built once for test and demo, which begin with it"
+	@echo "make unit    the fast tests only, in seconds"
+	@echo "make soak    random and long tests; SEED=N repeats a case, CASES=N asks for more"
+	@echo "make check   style, types, layers"
+	@echo "make format  puts the code into the style that check asks for"
+	@echo "make bundle  what ships into worker VMs"
+	@echo "make clean   removes what was made in this checkout"
 
 setup: $(SETUP)
 
-$(SETUP): tools/python/requirements.txt tools/python/set_up.sh pyproject.toml
+$(SETUP): tools/python/requirements.txt tools/python/requirements-set-up.txt tools/python/set_up.sh pyproject.toml
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/python/set_up.sh
 	@touch $@
+
+# What is built or downloaded once, before anything with a time limit needs it.
+cloud: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud
 
 check: $(SETUP)
 	$(BIN)/ruff check .
@@ -23,13 +36,26 @@ check: $(SETUP)
 	$(BIN)/mypy --python-version 3.10 core worker_agent simulator/azure_simulator/machines/guest
 	$(BIN)/lint-imports
 
+format: $(SETUP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 unit: $(SETUP)
 	$(BIN)/pytest tests/unit --numprocesses auto
 
-test: $(SETUP)
-	$(BIN)/pytest
+test: cloud
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-demo: $(SETUP)
+# SEED draws the same cases again, CASES says how many for each test, TEST takes one test only.
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+CASES ?= 1000
+TEST ?= tests/unit tests/contract/test_stores.py tests/soak
+
+soak: $(SETUP)
+	CASES=$(CASES) $(BIN)/python -m pytest -p tests.soak.recording -m hypothesis --timeout 3600 \
+	  --numprocesses auto --hypothesis-profile soak --hypothesis-seed $(SEED) $(TEST)
+
+demo: cloud
 	@$(BIN)/python -m tools.demo
 
 bundle: $(SETUP)

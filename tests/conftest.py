@@ -1,11 +1,24 @@
-"""What holds for every test: no event loop but the test's own."""
+"""What holds for every test: a loop of its own, no deadline to miss, and nothing left behind."""
 
 from __future__ import annotations
 
 import asyncio
 
+import hypothesis
+import pytest
 
-def pytest_configure() -> None:
+from tests import tidiness
+
+# The same cases each time, and nothing written down: `make soak` draws others (tests/soak/).
+hypothesis.settings.register_profile(
+    "tests", deadline=None, derandomize=True, database=None, max_examples=25
+)
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     # looptime asks for the current loop around every test, synchronous ones too; where none was
     # ever set, Python 3.11 makes one that nobody closes, and warnings are errors here.
     asyncio.set_event_loop(None)
+    if not config.pluginmanager.is_registered(tidiness):
+        config.pluginmanager.register(tidiness)

@@ -78,7 +78,7 @@ def puts(settings: Settings, principal: str, regions: Iterable[str]) -> Iterator
 def region_group(settings: Settings, region: str) -> Put:
     """Return what makes the resource group for all that the operator makes in *region*."""
     appliance = settings.appliance
-    body = {"location": region, "tags": {APPLIANCE_TAG: appliance.id}}
+    body = {"location": region, "tags": {**settings.tags, APPLIANCE_TAG: appliance.id}}
     return Put(f"what is made in {region}", region_group_id(settings, region), _GROUPS, body)
 
 

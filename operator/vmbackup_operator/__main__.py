@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.protocol import BUNDLE_LIST
-from vmbackup_operator.cluster.connection import connected
+from vmbackup_operator.cluster.connection import Connection, connected
+from vmbackup_operator.cluster.leadership import Leadership
 from vmbackup_operator.handlers.health import served
 from vmbackup_operator.handlers.logs import log_to_stderr
 from vmbackup_operator.handlers.serving import watch
@@ -68,7 +71,7 @@ def _startable(path: Path) -> Settings:
 async def _run(settings: Settings, asked: argparse.Namespace) -> None:
     """Wait until everything is there that is needed, then serve."""
     _end_when_asked_to()
-    instance = f"{socket.gethostname()}-{os.getpid()}"
+    instance = asked.instance or f"{socket.gethostname()}-{os.getpid()}"
     host, _, port = asked.health.rpartition(":")
     log.info("appliance %s in %s: starting", settings.appliance.id, settings.appliance.region)
     async with (
@@ -77,9 +80,46 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> None:
     ):
         await established(connection)
         ring = await key_ring(settings, connection)
-        async with running(settings, ring, connection, instance) as operator:
-            await watch(operator, health.ready)
+        async with leading(settings, connection, instance, health.ready):
+            health.ready.clear()
+            async with running(settings, ring, connection, instance) as operator:
+                await watch(operator, health.ready)
     log.info("appliance %s: ended", settings.appliance.id)
+
+
+@contextlib.asynccontextmanager
+async def leading(
+    settings: Settings, connection: Connection, instance: str, ready: asyncio.Event
+) -> AsyncIterator[Leadership]:
+    """Wait for the Lease, ready to take over meanwhile, and hold it for as long as this lasts."""
+    where = (settings.namespace, f"vmbackup-operator-{settings.appliance.id}")
+    leadership = Leadership(connection, SystemClock(), where, instance)
+    said: set[str] = set()
+
+    def stand_by(holder: str) -> None:
+        ready.set()
+        if holder not in said:
+            said.add(holder)
+            log.info("standing by: operator %s holds Lease %s/%s", holder, *where)
+
+    await leadership.acquire(stand_by)
+    keeping = asyncio.create_task(leadership.keep(), name="lease")
+    keeping.add_done_callback(_end_at_once)
+    try:
+        yield leadership
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await leadership.release()
+
+
+def _end_at_once(keeping: asyncio.Task[None]) -> None:
+    """End the process where the Lease is lost: what it is at may be another one's by now."""
+    if keeping.cancelled():
+        return
+    log.error("ended at once: %s", keeping.exception())
+    logging.shutdown()
+    os._exit(TROUBLE)
 
 
 def _end_when_asked_to() -> None:
@@ -110,6 +150,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--health-port-file", type=Path, help="where the port of the health endpoint is written"
+    )
+    parser.add_argument(
+        "--instance",
+        metavar="NAME",
+        help="what this process is called among several of one appliance: started again under its "
+        "name it goes on at once (default: host and process)",
     )
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.add_argument("--verbose", action="store_true", help="log for who looks for a fault")

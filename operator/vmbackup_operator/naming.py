@@ -19,7 +19,8 @@ from typing import NewType
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import JobId, RunId, SnapshotUniqueId, WorkerId
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.arm_ids import same_id as same_id  # noqa: PLC0414 - a question of names
+from vmbackup_operator.arm_ids import lies_within as lies_within  # noqa: PLC0414 - of names, too
+from vmbackup_operator.arm_ids import same_id as same_id  # noqa: PLC0414
 from vmbackup_operator.model.metadata import ObjectKey
 
 #: The id of an Azure resource, as its path; compared without case.
@@ -33,6 +34,8 @@ WORKER_TAG = "vmbackup-worker-id"
 _RUN_DIGITS = 20
 # 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
 _POLICY_CHARACTERS = 36
+# So many names of a region's account are tried where the ones before are taken.
+_ACCOUNT_NAMES = 8
 # What a label's value may hold.
 _LABEL_CHARACTERS = 63
 
@@ -94,9 +97,14 @@ def run_id_of_slot(appliance_id: str, policy: ObjectKey, vm_id: ArmId, slot: dat
     return _run_id(appliance_id, policy, vm_id, slot_text(slot))
 
 
-def run_id_of_trigger(appliance_id: str, policy: ObjectKey, vm_id: ArmId, token: str) -> RunId:
-    """Return the run id of the session that the annotation's *token* asked for."""
-    return _run_id(appliance_id, policy, vm_id, f"trigger:{token}")
+def run_id_of_trigger(
+    appliance_id: str, policy: ObjectKey, vm_id: ArmId, token: str, seen: datetime
+) -> RunId:
+    """Return the run id of the session for the annotation's *token*, first *seen* then.
+
+    People use a token again: without the time its second run would be the first one.
+    """
+    return _run_id(appliance_id, policy, vm_id, f"trigger:{moment_text(seen)}:{token}")
 
 
 def run_id_of_uid(uid: str) -> RunId:
@@ -122,15 +130,21 @@ def slot_text(slot: datetime) -> str:
     return slot.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment_text(moment: datetime) -> str:
+    """Return *moment* to the microsecond as it is hashed, ``2026-11-22T02:00:00.000001Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def session_name_of_slot(policy: str, vm_id: ArmId, slot: datetime) -> str:
     """Return what the session of *policy* for the VM at *slot* is called."""
     moment = slot.astimezone(UTC).strftime("%Y%m%d%H%M")
     return f"{_session_stem(policy, vm_id)}-{moment}"
 
 
-def session_name_of_trigger(policy: str, vm_id: ArmId, token: str) -> str:
-    """Return what the session that the annotation's *token* asked for is called."""
-    return f"{_session_stem(policy, vm_id)}-t{_letters(8, 'trigger', token)}"
+def session_name_of_trigger(policy: str, vm_id: ArmId, token: str, seen: datetime) -> str:
+    """Return what the session for the annotation's *token*, first *seen* then, is called."""
+    letters = _letters(8, "trigger", token, moment_text(seen))
+    return f"{_session_stem(policy, vm_id)}-t{letters}"
 
 
 def policy_label(policy: str) -> str:
@@ -208,22 +222,37 @@ class EnvironmentNames:
     resource_group: str
     virtual_network: str
     network_security_group: str
-    storage_account: str
+    #: In the order in which they are tried: they are unique in the world, and one may be taken.
+    storage_accounts: tuple[str, ...]
+
+    @property
+    def storage_account(self) -> str:
+        return self.storage_accounts[0]
 
     def disk_access(self, number: int) -> str:
         """Return the name of the region's disk access *number*, counted from 0."""
         return f"vmb-da-{self.key}-{number}"
 
+    def is_disk_access(self, name: str) -> bool:
+        """Tell whether *name* is what one of the region's disk accesses is called."""
+        number = folded(name).removeprefix(f"vmb-da-{self.key}-")
+        return (
+            number.isascii() and number.isdigit() and self.disk_access(int(number)) == folded(name)
+        )
+
 
 def environment_names(appliance_id: str, subscription_id: str, region: str) -> EnvironmentNames:
     """Return the names for one region of one worker subscription."""
-    parts = (appliance_id, subscription_id.lower(), region.lower())
+    parts = (appliance_id, folded(subscription_id), folded(region))
     key = _letters(10, "environment", *parts)
+    # 24 characters of a-z0-9, and unique in the world: the hash fills what the prefix leaves.
+    numbers = ("", *map(str, range(1, _ACCOUNT_NAMES)))
     return EnvironmentNames(
         key=key,
-        resource_group=f"vmb-{region.lower()}-{key}",
+        resource_group=f"vmb-{folded(region)}-{key}",
         virtual_network=f"vmb-vnet-{key}",
         network_security_group=f"vmb-nsg-{key}",
-        # 24 characters of a-z0-9, and unique in the world: the hash fills what the prefix leaves.
-        storage_account=f"vmb{_letters(21, 'account', *parts)}",
+        storage_accounts=tuple(
+            f"vmb{_letters(21, 'account', *parts, *number.split())}" for number in numbers
+        ),
     )

@@ -15,7 +15,7 @@ import yaml
 from msgspec import Meta
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.arm_ids import container_id, lies_within
+from vmbackup_operator.arm_ids import container_id, folded, lies_within
 
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 #: Azure's rule for a resource group's name: it may hold dots but not end in one.
@@ -100,6 +100,22 @@ class SecretName(msgspec.Struct, frozen=True, rename="camel"):
     name: ObjectName
 
 
+# Azure's private zones take 15 tags: one is ours, and four are a RegionEnvironment's.
+Tags = Annotated[
+    dict[
+        Annotated[
+            str, Meta(pattern=r"^(?!(?i:vmbackup-|azure|microsoft|windows))[^<>%&\\?/]{1,128}$")
+        ],
+        Annotated[str, Meta(max_length=256)],
+    ],
+    Meta(
+        max_length=10,
+        description='at most 10 tags, name: "value", of which no name begins with vmbackup-,'
+        " azure, microsoft or windows or holds one of <>%&\\?/",
+    ),
+]
+
+
 class KeyRing(msgspec.Struct, frozen=True, rename="camel"):
     """The Secret with the appliance's keys."""
 
@@ -162,6 +178,8 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     workers: Workers
     tenancy: tuple[Tenant, ...] = ()
     region_environments: RegionEnvironments = RegionEnvironments()
+    #: Put on everything that is made in Azure.
+    tags: Tags = {}
 
     def may_back_up(self, namespace: str, arm_id: str) -> bool:
         """Return whether objects in *namespace* may name *arm_id* as what is backed up."""
@@ -281,6 +299,8 @@ def _contradictions(settings: Settings) -> list[str]:
             f"appliance.keyRing.secretRef.namespace: must be the operator's own namespace "
             f"{settings.namespace}; found {ring}"
         )
+    names = [folded(name) for name in settings.tags]
+    problems += [f"tags: {name} is there twice" for name in {*names} if names.count(name) > 1]
     pool = settings.region_environments.address_pool
     if not _is_pool(pool):
         problems.append(

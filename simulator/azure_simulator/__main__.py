@@ -26,12 +26,21 @@ def _options(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(prog="azure_simulator", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="an empty or new folder")
     parser.add_argument("--speed", type=float, default=1.0, help="divides durations")
+    parser.add_argument(
+        "--rights-after",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long a role assignment takes to count, and to end; divided by --speed",
+    )
     parser.add_argument("--python", type=Path, help="the Python of the worker's image")
     parser.add_argument("--node", type=Path, default=shutil.which("node"), help="Node 22 or newer")
     parser.add_argument("--azurite", type=Path, required=True, help="Azurite's package folder")
     parsed = parser.parse_args(arguments)
     if parsed.speed < 1:
         parser.error("--speed is 1 or more")
+    if parsed.rights_after < 0:
+        parser.error("--rights-after is 0 or more")
     if parsed.node is None or not Path(parsed.node).exists():
         parser.error(f"--node: no such file: {parsed.node}")
     if not (parsed.azurite / "package.json").exists():
@@ -41,7 +50,7 @@ def _options(arguments: list[str]) -> Options:
         if (state / left_over).exists():
             parser.error(f"--state: {state} was used before: it has {left_over}")
     program = AzuriteProgram(Path(parsed.node), parsed.azurite.resolve())
-    return Options(state, parsed.speed, parsed.python, program)
+    return Options(state, parsed.speed, parsed.python, program, parsed.rights_after)
 
 
 async def _serve(options: Options) -> None:

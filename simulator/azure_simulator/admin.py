@@ -14,9 +14,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
+from azure_simulator.arm.policies import Policy
 from azure_simulator.assembly import Simulator
 from azure_simulator.disks.answers import Asked
 from azure_simulator.disks.contents import ContentRefused
+from azure_simulator.disks.grants import SAS_VERSION
 from azure_simulator.identities.federation import FederatedCredential
 from azure_simulator.identities.tokens import LIFETIME_S
 from azure_simulator.interventions import Fault, Match
@@ -38,6 +40,7 @@ class Administration:
         application.router.add_put("/identities/{clientId}", self._identity)
         application.router.add_get("/identities/{clientId}/rights", self._rights)
         application.router.add_post("/tokens", self._token)
+        application.router.add_put("/rights", self._rights)
         application.router.add_put("/appliance", self._appliance)
         application.router.add_put("/disks/content", self._fill_disk)
         application.router.add_post("/disks/write", self._write_disk)
@@ -49,6 +52,8 @@ class Administration:
         application.router.add_delete("/holds/{id}", self._release)
         application.router.add_post("/faults", self._fault)
         application.router.add_delete("/faults/{id}", self._forget)
+        application.router.add_post("/policies", self._assign_policy)
+        application.router.add_delete("/policies/{id}", self._forget_policy)
         application.router.add_get("/machines", self._machines)
         return application
 
@@ -87,6 +92,13 @@ class Administration:
         )
         return web.json_response({"token": token})
 
+    async def _rights(self, request: web.Request) -> web.Response:
+        after_s = float((await request.json())["afterSeconds"])
+        if not after_s >= 0:
+            raise ValueError("'afterSeconds' is 0 or more")
+        self._simulator.identities.spreading.delay_s = after_s
+        return _done()
+
     async def _appliance(self, request: web.Request) -> web.Response:
         self._simulator.gateway.set_appliance_network((await request.json())["virtualNetworkId"])
         return _done()
@@ -114,7 +126,7 @@ class Administration:
     async def _try_export(self, request: web.Request) -> web.Response:
         url = urlsplit((await request.json())["url"])
         query = {name.lower(): value for name, value in parse_qsl(url.query)}
-        asked = Asked("HEAD", url.netloc.lower(), url.path, query, {})
+        asked = Asked("HEAD", url.netloc.lower(), url.path, query, {"x-ms-version": SAS_VERSION})
         try:
             answer = await self._simulator.export_answers.answer(asked)
         except StorageError as refusal:
@@ -155,6 +167,16 @@ class Administration:
 
     async def _forget(self, request: web.Request) -> web.Response:
         self._simulator.interventions.forget(request.match_info["id"])
+        return _done()
+
+    async def _assign_policy(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        policies = self._simulator.arm.service.policies
+        policy_id = policies.assign(Policy.parse(body), remediate=bool(body.get("remediate")))
+        return web.json_response({"id": policy_id})
+
+    async def _forget_policy(self, request: web.Request) -> web.Response:
+        self._simulator.arm.service.policies.forget(request.match_info["id"])
         return _done()
 
     async def _machines(self, _request: web.Request) -> web.Response:

@@ -6,9 +6,11 @@ import secrets
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from azure_simulator.arm.accounts import revocations
 from azure_simulator.arm.table import Arm
 from azure_simulator.backing import Backing
 from azure_simulator.disks.answers import Answers
@@ -46,6 +48,8 @@ class Options:
     speed: float
     python: Path | None
     program: AzuriteProgram
+    #: How long a role assignment takes to count, and to end, before the speed divides it.
+    rights_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Simulator:
         self.journal = Journal()
         self.interventions = Interventions()
         self.identities = Identities(self.resources, str(uuid.uuid4()))
+        self.identities.spreading.delay_s = options.rights_after_s / options.speed
         self.administrator = Administrator(
             str(uuid.uuid4()), str(uuid.uuid4()), secrets.token_urlsafe(30)
         )
@@ -102,7 +107,7 @@ class Simulator:
 
     def _answering(self) -> dict[ServiceName, Service]:
         interventions, journal = self.interventions, self.journal
-        keys = DelegationKeys()
+        keys = DelegationKeys(partial(revocations, self.resources))
         authorizer = Authorizer(self.identities, keys)
         plane = DataPlane(self.resources, self.accounts, self._upstream, authorizer, keys)
         return {

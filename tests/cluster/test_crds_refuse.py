@@ -97,6 +97,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backupsessions", "spec.type", "Restore", 'supported values: "Backup", "Archive"'),
     ("backupsessions", "spec.slot", "2026-11-22T01:30:00Z", "policyRef must name it"),
     ("backupsessions", "spec.trigger", "now", "policyRef must name it"),
+    ("backupsessions", "spec.triggerTime", "2026-11-22T01:30:00Z", "triggerTime belongs to"),
     ("backupsessions", "spec.retention.last", 0, "greater than or equal to 1"),
     # repositories
     ("backuprepositories", "spec.storageAccountId", VM, "must be the ARM id of a storage account"),
@@ -136,6 +137,19 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("regionenvironments", "spec.deletionPolicy", "Delete", 'supported values: "Retain"'),
     ("regionenvironments", "spec.crossSubscriptionExport", "Public", 'supported values: "Refuse"'),
     ("regionenvironments", "spec.networkSecurityGroupId", VM, "a network security group"),
+    *[
+        ("regionenvironments", "spec.tags", [{"name": name, "value": "x"}], "are not yours to set")
+        for name in ("vmbackup-owner", "VMBackup-Owner", "azure-x", "Microsoft", "windowsUpdate")
+    ],
+    ("regionenvironments", "spec.tags", [{"name": "a/b", "value": "x"}], "should match"),
+    ("regionenvironments", "spec.tags", [{"name": "a\\b", "value": "x"}], "should match"),
+    ("regionenvironments", "spec.tags", 2 * [{"name": "a", "value": "x"}], "Duplicate value"),
+    (
+        "regionenvironments",
+        "spec.tags",
+        [{"name": str(number), "value": "x"} for number in range(5)],
+        "must have at most 4 items",
+    ),
     # recovery points
     ("recoverypoints", "spec.runId", "latest", "should match"),
     ("recoverypoints", "spec.disks", [], "should have at least 1 items"),
@@ -254,6 +268,16 @@ async def test_a_slot_that_was_set_cannot_be_taken_away(writer: Writer) -> None:
             await writer.merge("backupsessions", f"spec.{field}", ABSENT)
     with pytest.raises(PermanentError, match="by a slot or by a trigger, not by both"):
         await writer.create("backupsessions", changed(of_slot, "spec.trigger", "x"), dry=True)
+
+
+async def test_when_a_trigger_was_seen_cannot_be_changed(writer: Writer) -> None:
+    asked = changed(RIGHT["backupsessions"], "spec.policyRef", {"name": "nightly"})
+    asked = changed(asked, "spec.trigger", "go")
+    asked = changed(asked, "spec.triggerTime", "2026-11-22T01:30:00.000001Z")
+    await writer.create("backupsessions", asked)
+    for value in (ABSENT, "2026-11-22T01:30:00.000002Z"):
+        with pytest.raises(PermanentError, match=SESSION):
+            await writer.merge("backupsessions", "spec.triggerTime", value)
 
 
 @pytest.mark.parametrize("kind", ["backupsessions", "restoresessions"])

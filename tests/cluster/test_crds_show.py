@@ -154,3 +154,9 @@ def test_kubectl_explains_every_kind(served: ControlPlane, kind: str) -> None:
 
     assert "DESCRIPTION" in explained
     assert "<empty>" not in explained
+
+
+def test_kubectl_explains_what_is_meant_where_nothing_is_said(served: ControlPlane) -> None:
+    explained = served.administrator.kubectl("explain", "backuppolicies.spec.schedule.timeZone")
+
+    assert "Default: Etc/UTC." in " ".join(explained.split())

@@ -190,9 +190,7 @@ def test_a_name_that_not_every_store_can_hold_is_refused(store: Store, name: str
     ),
     prefix=st.sampled_from(["", "n", "na", "na/", "na/n", "nab/nb"]),
 )
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_directory_holds_and_lists_what_memory_does(
     objects: dict[str, bytes], prefix: str, tmp_path: Path
 ) -> None:

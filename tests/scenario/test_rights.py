@@ -41,6 +41,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         policy = example("policy.yaml")
         policy["spec"]["sessionHistory"] = {"succeeded": 1, "failed": 1}
         stage.plane.administrator.create(policy)
+        _told(stage, "backuppolicy", "nightly")  # what it is triggered by counts from then on
         _be_told_of_what_is_not_carried_out(stage)
         hold = stage.hold_packs()
         first = _asked_for(stage, "first", set())

@@ -75,6 +75,13 @@ def test_two_machines_of_a_policy_are_backed_up_at_once(stage: Stage, tmp_path: 
     }
     stage.create("BackupPolicy", "twins", spec)
     stage.plane.administrator.kubectl(
+        "wait",
+        "--for=jsonpath={.status.applianceId}",
+        "backuppolicy/twins",
+        f"--namespace={stage.namespace}",
+        "--timeout=60s",
+    )
+    stage.plane.administrator.kubectl(
         "annotate",
         "backuppolicy",
         "twins",

@@ -88,6 +88,8 @@ class Play:
         with say.step(f"the worker's bundle, for Python {python.version}"):
             bundle = self._folder / "bundle"
             build(python.version, bundle)
+        for unfit in python.passed_over:
+            say.say(f"passed over: {unfit}")
         if python.version != WANTED:
             say.say(f"no Python {WANTED} found: the workers' image has {python.version}")
         with say.step("the VM's disks: ext4, random bytes and text, nothing"):
@@ -125,6 +127,7 @@ class Play:
     def _first_backup(self, bundle: Path) -> None:
         self._narrator.part("5  First backup: kubectl apply -f examples/")
         self._plane.administrator.apply(EXAMPLES)
+        self._wait_until_policy_is_seen()
         evidence = Evidence(self._azure, self._plane, bundle, self._disks)
         self._trigger("first")
         session = self._back_up(evidence)
@@ -142,6 +145,16 @@ class Play:
     def _say_memory(self, when: str) -> None:
         held = people_bytes(self._installed.operator.resident_bytes())
         self._narrator.say(f"the operator holds {held} of memory, {when}")
+
+    def _wait_until_policy_is_seen(self) -> None:
+        """Wait for the operator: a trigger that is there before its first look asks for nothing."""
+        self._plane.administrator.kubectl(
+            "wait",
+            "--for=jsonpath={.status.applianceId}",
+            f"backuppolicy/{example('policy.yaml')['metadata']['name']}",
+            f"--namespace={USER_NAMESPACE}",
+            "--timeout=60s",
+        )
 
     def _trigger(self, token: str) -> None:
         """Ask for a backup now, as README says."""

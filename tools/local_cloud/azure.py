@@ -24,21 +24,24 @@ SPEED = 30
 
 
 @contextmanager
-def simulated_azure(folder: Path, *, speed: float = SPEED) -> Iterator[dict[str, Any]]:
+def simulated_azure(
+    folder: Path, *, speed: float = SPEED, rights_after_s: float = 0.0
+) -> Iterator[dict[str, Any]]:
     """Run the simulator with its state in *folder* until the block ends; yield what it says.
 
-    That is its ``ready.json``: proxies, CA, administrator, tenant (docs/simulator.md).
+    That is its ``ready.json``: proxies, CA, administrator, tenant (docs/simulator.md). A role
+    assignment takes *rights_after_s* of Azure's time to count.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "simulator.log"
-    process = _start(folder, speed, log)
+    process = _start(folder, speed, rights_after_s, log)
     try:
         yield _ready(process, folder / "ready.json", log)
     finally:
         _stop(process)
 
 
-def _start(folder: Path, speed: float, log: Path) -> subprocess.Popen[bytes]:
+def _start(folder: Path, speed: float, rights_after_s: float, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             [
@@ -47,6 +50,7 @@ def _start(folder: Path, speed: float, log: Path) -> subprocess.Popen[bytes]:
                 "azure_simulator",
                 f"--state={folder}",
                 f"--speed={speed}",
+                f"--rights-after={rights_after_s}",
                 f"--python={worker_python().executable}",
                 f"--node={toolchains.node()}",
                 f"--azurite={azurite.installed()}",

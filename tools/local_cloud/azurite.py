@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.local_cloud.processes import start_program
 from tools.local_cloud.toolchains import ROOT, cache_folder, made_once, node, npm, run_quietly
 
 START_DEADLINE_S = 60.0
@@ -87,15 +88,7 @@ def start(accounts: Mapping[str, str], folder: Path, *, options: tuple[str, ...]
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", "0"]
     named = ";".join(f"{name}:{key}" for name, key in accounts.items())
     log = folder / "azurite.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *options],
-            cwd=folder,
-            env={"AZURITE_ACCOUNTS": named, "PATH": str(program.parent), "HOME": str(folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    process = start_program([*command, *options], log, {"AZURITE_ACCOUNTS": named}).process
     try:
         ports = _ports(process, log)
     except BaseException:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 from tools.local_cloud.toolchains import ROOT, cache_folder, go, made_once
@@ -22,6 +23,9 @@ PACKAGES = {
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
 }
+
+#: How often a build that goes on shows it.
+DOT_S = 10
 
 
 def kubernetes_program(name: str) -> Path:
@@ -39,20 +43,40 @@ def _built() -> Path:
 
 
 def _build(folder: Path) -> None:
+    compiler = str(go())
+    print("\n    downloading the modules that tools/kubernetes pins", end="", flush=True)
+    _run([compiler, "mod", "download"])
     for name, package in PACKAGES.items():
-        print(f"      building {name} from source, once", flush=True)
-        command = [str(go()), "build", "-trimpath", "-mod=readonly", "-ldflags", _link_flags()]
-        environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
-        done = subprocess.run(
-            [*command, "-o", str(folder / name), package],
-            cwd=PINS,
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"building {name} failed:\n{done.stderr.strip()[-4000:]}")
+        print(f"\n    building {name} from source", end="", flush=True)
+        command = [compiler, "build", "-trimpath", "-mod=readonly", "-ldflags", _link_flags()]
+        _run([*command, "-o", str(folder / name), package])
+    print("\n   ", end="", flush=True)
+
+
+def _run(command: list[str]) -> None:
+    """Run a command of Go's, a dot every ten seconds; raise with its last words where it fails."""
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(
+            command, cwd=PINS, env=environment, stdout=output, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        while not _has_ended(process):
+            print(".", end="", flush=True)
+        if process.returncode:
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip()[-4000:]
+            raise RuntimeError(f"{' '.join(command)} failed:\n{said}")
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether *process* ended within the next seconds."""
+    try:
+        process.wait(DOT_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _link_flags() -> str:

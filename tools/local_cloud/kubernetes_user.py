@@ -51,6 +51,7 @@ class KubernetesUser:
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(self.kubeconfig.parent / "kubectl-cache"),
             "HOME": str(self.kubeconfig.parent),
+            "TMPDIR": str(self.kubeconfig.parent),  # kubectl edit leaves what was refused there
             "PATH": "/usr/bin:/bin",
             "KUBE_EDITOR": editor,
         }

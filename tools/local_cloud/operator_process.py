@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,10 @@ class OperatorProcess:
     def __init__(
         self, settings: Path, kubeconfig: Path, ready: Mapping[str, Any], log: Path
     ) -> None:
+        # Started again it is the same one, as a container that its pod starts again.
+        instance = f"{log.stem}-{uuid.uuid4().hex[:8]}"
         self._arguments = [sys.executable, "-m", "vmbackup_operator", "--config", str(settings)]
+        self._arguments += ["--instance", instance]
         self._environment = clean_environment() | azure_environment(ready)
         self._environment["KUBECONFIG"] = str(kubeconfig)
         self._log = log

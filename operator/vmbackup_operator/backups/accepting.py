@@ -12,6 +12,7 @@ from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import POLICY_GENERATION_ANNOTATION
 from vmbackup_operator.model.session_findings import (
     DiskResult,
@@ -182,7 +183,7 @@ def _resolved(
             url=f"{account.blob_url}/{spec.container}",
         ),
     )
-    message = f"{machine.name} in {machine.region}, {len(disks)} disks"
+    message = f"{machine.name} in {machine.region}, {counted(len(disks), 'disk')}"
     return Taken(replace(session.status, resolved=resolved), Done(message))
 
 

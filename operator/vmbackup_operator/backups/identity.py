@@ -1,4 +1,4 @@
-"""What a backup's run is called: computed, so that a session made again finds its traces."""
+"""What a backup's run is called and whose it is: computed, so that a run's traces are found."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
     name = metadata.name
     if spec.slot is not None and name == session_name_of_slot(policy.name, vm_id, spec.slot):
         return run_id_of_slot(appliance_id, policy, vm_id, spec.slot)
-    if spec.trigger is not None and name == session_name_of_trigger(
-        policy.name, vm_id, spec.trigger
-    ):
-        return run_id_of_trigger(appliance_id, policy, vm_id, spec.trigger)
+    token, seen = spec.trigger, spec.trigger_time
+    if token is None or seen is None:
+        return run_id_of_uid(metadata.uid)
+    if name == session_name_of_trigger(policy.name, vm_id, token, seen):
+        return run_id_of_trigger(appliance_id, policy, vm_id, token, seen)
     return run_id_of_uid(metadata.uid)
+
+
+def counted_for(session: BackupSession) -> str:
+    """Return whose count the session's snapshot set belongs to, as it is sealed into its tags."""
+    policy = session.spec.policy_ref
+    return f"{session.metadata.namespace}/{'' if policy is None else policy.name}"

@@ -1,4 +1,4 @@
-"""SnapshotsPruned: snapshot sets beyond the wanted number are deleted; after failure its own."""
+"""SnapshotsPruned: snapshot sets beyond the policy's number are deleted; after failure its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.naming import RUN_TAG, ArmId, same_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
@@ -26,6 +28,7 @@ class SetSeen:
     run_id: RunId
     snapshots: tuple[SnapshotSeen, ...]
     fault: str | None = None
+    policy: str = ""
 
 
 async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
@@ -36,18 +39,22 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
         return await _own_dropped(ground, session)
     appliance = ground.settings.appliance
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+    unfinished = await ground.sessions.unfinished()
     # Sets that are being taken or dropped are whole or not from one moment to the next.
-    growing = {other.status.run_id for other in await ground.sessions.unfinished()}
+    growing = {other.status.run_id for other in unfinished}
     ended = [each for each in seen if each.tags.get(RUN_TAG) not in growing]
     sets = sets_of_machine(ground.ring, ended, ArmId(machine_of(session).id))
-    surplus = surplus_sets(sets, session.spec.snapshots_to_keep, session.status.run_id)
+    own = [each for each in sets if each.policy == counted_for(session)]
+    surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
+    named = snapshots_named(unfinished)
+    surplus = [each for each in surplus if named.isdisjoint(_ids(each))]
     gone = await _deleted(ground, [snapshot.id for each in surplus for snapshot in each.snapshots])
     if not gone:
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
     for each in sets:
         if each.fault is not None:
             await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
-    return Taken(session.status, Done(f"{len(sets) - len(surplus)} snapshot sets are kept"))
+    return Taken(session.status, Done(f"kept: {counted(len(own) - len(surplus), 'snapshot set')}"))
 
 
 async def _own_dropped(ground: Ground, session: BackupSession) -> Taken:
@@ -82,8 +89,20 @@ def sets_of_machine(ring: KeyRing, seen: Iterable[SnapshotSeen], machine: ArmId)
             sets.append(SetSeen(RunId(run), tuple(snapshots), str(error)))
             continue
         if same_id(found.virtual_machine_id, machine):
-            sets.append(SetSeen(found.run_id, tuple(snapshots)))
+            sets.append(SetSeen(found.run_id, tuple(snapshots), policy=found.policy))
     return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
+
+
+def snapshots_named(sessions: Iterable[BackupSession]) -> set[str]:
+    """Return the snapshots that *sessions* name, their own or another one's, lower case."""
+    statuses = [session.status for session in sessions]
+    members = (each.snapshot_id for status in statuses for each in status.snapshot_set)
+    exports = (each.snapshot_id for status in statuses for each in status.exports)
+    return {snapshot_id.lower() for snapshot_id in (*members, *exports)}
+
+
+def _ids(seen: SetSeen) -> set[str]:
+    return {snapshot.id.lower() for snapshot in seen.snapshots}
 
 
 def surplus_sets(sets: Sequence[SetSeen], keep: int, own: RunId | None) -> list[SetSeen]:

@@ -9,7 +9,10 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_tags import joined_tags
+from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session_findings import ResolvedDisk, SnapshotMember
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
@@ -39,7 +42,7 @@ async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
         for each in missing:
             ground.grants.pop(each, None)  # a SAS of what had this id before opens nothing
         await asyncio.gather(*(ground.snapshots.request(wanted[each]) for each in missing))
-        return Taken(session.status, Waiting(1, f"{len(disks)} snapshots were asked for"))
+        return Taken(session.status, Waiting(1, f"asked for {counted(len(disks), 'snapshot')}"))
     answer = await _judged(ground, seen)
     if not isinstance(answer, Done):
         return Taken(session.status, answer)
@@ -72,7 +75,7 @@ async def _judged(ground: Ground, seen: Sequence[SnapshotSeen]) -> Answer:
         # Somebody altered the tags of a set that nobody has used: it is taken anew.
         await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen))
         return TryAgain(error.reason, f"{error}; the snapshot set is taken again")
-    return Done(f"{len(seen)} snapshots")
+    return Done(counted(len(seen), "snapshot"))
 
 
 def _wanted(
@@ -97,6 +100,7 @@ def _wanted(
                         lun=disk.lun,
                         position=position,
                         members=len(disks),
+                        policy=counted_for(session),
                     ),
                 ),
             },
@@ -107,4 +111,5 @@ def _wanted(
 
 def _open_tags(ground: Ground, run_id: RunId) -> dict[str, str]:
     """Return the tags by which our resources are found again; they prove nothing."""
-    return {APPLIANCE_TAG: ground.settings.appliance.id, RUN_TAG: run_id}
+    own = {APPLIANCE_TAG: ground.settings.appliance.id, RUN_TAG: run_id}
+    return joined_tags(ground.settings.tags, own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from vmbackup_core.protocol import (
 from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session_findings import SessionWorker, SnapshotMember
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
@@ -34,10 +36,13 @@ from vmbackup_operator.sessions.findings import (
     worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import RegionSeen, account_of
+from vmbackup_operator.sessions.seen import RegionSeen, SecretUrl, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
-from vmbackup_operator.sessions.steps.exporting import grants_of
+from vmbackup_operator.sessions.steps.exporting import grants_of, without_ends
 from vmbackup_operator.sessions.steps.launching import conversation
+
+#: The worker's word for a SAS that was refused, whose successor did not come in time.
+_REFUSED = "AccessRefused"
 
 
 async def transfer(ground: Ground, session: BackupSession) -> Taken:
@@ -45,19 +50,19 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
     status = session.status
     done = {result.disk for result in status.disks}
     if done >= {disk.position for disk in resolved_of(session).disks}:
-        return Taken(status, Done(f"{len(done)} disks are stored"))
+        return Taken(status, Done(f"stored: {counted(len(done), 'disk')}"))
     worker = status.worker
     if worker is None or worker.abandoned:
         return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
     if worker.failure is not None:
-        return _job_failed(session, worker)
+        return _job_failed(ground, session, worker)
     ground.listen()
     if worker.job_sequence == 0 or ground.is_worn(worker.credentials_expire_at):
         return await _given(ground, session, worker)
     return await _watched(ground, session, worker)
 
 
-def _job_failed(session: BackupSession, worker: SessionWorker) -> Taken:
+def _job_failed(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
     failure = worker.failure
     if failure is None:
         raise AssertionError("only a failure is judged")
@@ -67,6 +72,12 @@ def _job_failed(session: BackupSession, worker: SessionWorker) -> Taken:
     # The job is given again, with fresh credentials, to the same worker: it goes on from there.
     again = replace(worker, failure=None, credentials_expire_at=worker.launched_at)
     status = replace(session.status, worker=again)
+    if failure.reason == _REFUSED:
+        if ground.is_worn(worker.credentials_expire_at):
+            # Their renewal took longer than the worker waits: no failure of this attempt.
+            return Taken(status, Waiting(0, "the worker's credentials are being renewed"))
+        status = replace(status, exports=without_ends(status.exports))
+        ground.signatures.forget_keys()
     return Taken(status, TryAgain(failure.reason, message))
 
 
@@ -80,6 +91,7 @@ async def _watched(ground: Ground, session: BackupSession, worker: SessionWorker
         return Taken(session.status, Waiting(min(30.0, left + 1), _moving(session)))
     seen = await ground.workers.find(ArmId(worker.vm_id))
     state = "gone" if seen is None else seen.state
+    ground.signatures.forget_keys()  # a worker whose queue refuses it can't say so
     message = (
         f"worker {worker.id} has been silent for {silent.total_seconds():.0f} s; its VM is {state}."
         " Another one goes on from what is stored"
@@ -89,7 +101,7 @@ async def _watched(ground: Ground, session: BackupSession, worker: SessionWorker
 
 def _moving(session: BackupSession) -> str:
     worker = worker_of(session)
-    return f"worker {worker.id} moves {len(resolved_of(session).disks)} disks"
+    return f"worker {worker.id} moves {counted(len(resolved_of(session).disks), 'disk')}"
 
 
 async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
@@ -98,17 +110,20 @@ async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) 
     home = await ground.places.recall_home()
     if isinstance(home, Waiting):
         return Taken(status, home)
-    urls = await grants_of(ground, session)
-    if urls is None:
-        return Taken(status, Waiting(1, "access to the snapshots is being granted"))
+    grants = await grants_of(ground, session)
+    if isinstance(grants, Taken):
+        return grants
     repository = await same_repository(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(status, repository)
     queues = await conversation(ground, home, worker)
-    job = await _job(ground, session, repository, urls, queues)
+    # What the job holds was granted before or is signed after this: it ends no sooner than that.
+    ends = [ground.credentials_until(), *(each.expires_at for each in status.exports)]
+    job = await _job(ground, session, repository, grants, queues)
     sequence = worker.job_sequence + 1
     await _put(ground, home, worker, job, sequence)
-    given = replace(worker, job_sequence=sequence, credentials_expire_at=ground.credentials_until())
+    soonest = min(end for end in ends if end is not None)
+    given = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
     return Taken(replace(status, worker=given), Waiting(5, _moving(session)))
 
 
@@ -116,7 +131,7 @@ async def _job(
     ground: Ground,
     session: BackupSession,
     repository: BackupRepository,
-    urls: dict[str, str],
+    grants: Mapping[ArmId, SecretUrl],
     queues: ConversationAccess,
 ) -> BackupJob:
     found, members = repository_of(session), members_of(session)
@@ -138,7 +153,7 @@ async def _job(
                 unique_id=disk.unique_id,
                 snapshot_id=member.snapshot_id,
                 snapshot_unique_id=member.unique_id,
-                snapshot_url=urls[member.snapshot_id],
+                snapshot_url=grants[ArmId(member.snapshot_id)].value,
                 chain_id=chains[disk.unique_id].chain_id,
                 chain_keys=chains[disk.unique_id].keys,
                 block_bytes=chains[disk.unique_id].block_bytes,

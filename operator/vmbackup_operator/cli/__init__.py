@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from vmbackup_core.errors import CorruptRepository, VmbackupError
-from vmbackup_operator.cli.arguments import Check, Command, ListPoints, Restore, parse
+from vmbackup_operator.cli.adoption_command import adopt
+from vmbackup_operator.cli.arguments import Adopt, Check, Command, ListPoints, Restore, parse
 from vmbackup_operator.cli.repository_commands import DAMAGE, check, list_points, restore
 
 FAILED = 1
@@ -35,6 +36,8 @@ def _done(command: Command) -> int:
             return check(command)
         case Restore():
             return restore(command)
+        case Adopt():
+            return adopt(command)
         case _:
             assert_never(command)
 

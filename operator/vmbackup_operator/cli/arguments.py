@@ -57,7 +57,15 @@ class Restore:
     force: bool
 
 
-Command = ListPoints | Check | Restore
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """``vmbackup adopt``."""
+
+    account: str
+    config: Path
+
+
+Command = ListPoints | Check | Restore | Adopt
 
 
 class _Parsed(argparse.Namespace):
@@ -72,11 +80,15 @@ class _Parsed(argparse.Namespace):
     disk: str | None
     to: Path
     force: bool
+    account: str
+    config: Path
 
 
 def parse(arguments: Sequence[str] | None) -> Command:
     """Return what *arguments* ask for; end the program where they make no sense."""
     found = _parser().parse_args(arguments, namespace=_Parsed())
+    if found.command == "adopt":
+        return Adopt(found.account, found.config)
     where = Where(found.repository, found.key_file, found.output)
     match found.command:
         case "list":
@@ -90,11 +102,12 @@ def parse(arguments: Sequence[str] | None) -> Command:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vmbackup",
-        description="Recovery points of Azure VMs, with no cluster and no operator.",
+        description="Recovery points of Azure VMs, with no cluster and no operator; and what an"
+        " administrator decides about the appliance.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    subjects = parser.add_subparsers(metavar="repository", required=True)
+    subjects = parser.add_subparsers(metavar="repository|adopt", required=True)
     repository = subjects.add_parser("repository", help="read a repository, with its key alone")
     verbs = repository.add_subparsers(dest="command", required=True, metavar="list|check|restore")
     _add_common(verbs.add_parser("list", help="list the recovery points"))
@@ -103,7 +116,20 @@ def _parser() -> argparse.ArgumentParser:
         "--read-data", action="store_true", help="read every stored byte, not the structure alone"
     )
     _add_restore(_add_common(verbs.add_parser("restore", help="write disks to files")))
+    _add_adopt(subjects.add_parser("adopt", help="make a storage account a region's own"))
     return parser
+
+
+def _add_adopt(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Seal the account's tag with the appliance's key ring: from then on it is its region's"
+        " account, and the operator writes to it. Runs with the operator's identity and kubeconfig."
+    )
+    parser.set_defaults(command="adopt")
+    parser.add_argument("account", metavar="ID", help="the storage account's ARM id")
+    parser.add_argument(
+        "--config", type=Path, required=True, help="the operator's settings, YAML or JSON"
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

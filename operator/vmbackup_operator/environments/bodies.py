@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from vmbackup_operator.arm_ids import folded
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 #: A JSON object in camelCase, as it goes to Azure Resource Manager and comes from it.
@@ -34,6 +36,12 @@ def bodies_at(body: Body, *path: str) -> list[Body]:
     return [item for item in found if isinstance(item, dict)]
 
 
+def body_at(body: Body, *path: str) -> Body:
+    """Return the object at *path*, empty where there is none."""
+    found = value_at(body, *path)
+    return found if isinstance(found, dict) else {}
+
+
 def texts_at(body: Body, *path: str) -> tuple[str, ...]:
     """Return the texts of the list at *path*."""
     found = value_at(body, *path)
@@ -44,4 +52,4 @@ def texts_at(body: Body, *path: str) -> tuple[str, ...]:
 
 def named(items: list[Body], name: str) -> Body | None:
     """Return the object called *name*, in any case, or None."""
-    return next((item for item in items if text_at(item, "name").lower() == name.lower()), None)
+    return next((item for item in items if folded(text_at(item, "name")) == folded(name)), None)

@@ -1,12 +1,15 @@
-"""Whether what exists is what is wanted, and what to send where it is not.
+"""Whether what exists has all that is wanted, and what to send where it has not.
 
 Azure adds properties, writes ids, enumerations and regions in cases of its own, and reorders lists;
-none of that is a difference. What is not wanted by name is left as it is: a PUT replaces, so it
-carries what exists along.
+others add tags, address ranges and rules. None of that is a difference: what is wanted is the least
+that must be there. What is not wanted by name is left as it is: a PUT replaces, so it carries what
+exists along.
 """
 
 from __future__ import annotations
 
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import has_tags, merged_tags
 from vmbackup_operator.environments.bodies import Body, Json, named, text_at
 
 # What Azure writes and nobody may: sent back it is noise, or refused as outdated (etag).
@@ -27,7 +30,7 @@ def differing(desired: Body, existing: Body) -> Body | None:
 
 def same_text(one: str, other: str) -> bool:
     """Tell whether both mean one thing to Azure: case, and blanks as in "West Europe", aside."""
-    return one.replace(" ", "").lower() == other.replace(" ", "").lower()
+    return folded(one.replace(" ", "")) == folded(other.replace(" ", ""))
 
 
 def _covers(existing: Json, desired: Json, key: str) -> bool:
@@ -35,7 +38,7 @@ def _covers(existing: Json, desired: Json, key: str) -> bool:
         if not isinstance(existing, dict):
             return not desired
         if key == "tags":
-            return all(existing.get(name) == value for name, value in desired.items())
+            return has_tags(existing, _texts(desired))
         return all(_covers(existing.get(name), value, name) for name, value in desired.items())
     if isinstance(desired, list):
         return _covers_list(existing if isinstance(existing, list) else [], desired)
@@ -47,15 +50,11 @@ def _covers(existing: Json, desired: Json, key: str) -> bool:
 def _covers_list(existing: list[Json], desired: list[Json]) -> bool:
     if desired and all(isinstance(item, dict) and "name" in item for item in desired):
         return all(_has_named(existing, item) for item in desired if isinstance(item, dict))
-    if len(existing) != len(desired):
-        return False
-    remaining = list(existing)
-    for item in desired:
-        match = next((other for other in remaining if _covers(other, item, key="")), None)
-        if match is None:
-            return False
-        remaining.remove(match)
-    return True
+    return all(_holds(existing, item) for item in desired)
+
+
+def _holds(existing: list[Json], wanted: Json) -> bool:
+    return any(_covers(item, wanted, key="") for item in existing)
 
 
 def _has_named(existing: list[Json], wanted: Body) -> bool:
@@ -67,7 +66,10 @@ def _merged(existing: Body, desired: Body) -> Body:
     merged = dict(existing)
     for key, value in desired.items():
         current = existing.get(key)
-        if isinstance(value, dict) and isinstance(current, dict):
+        if key == "tags" and isinstance(value, dict):
+            present = current if isinstance(current, dict) else {}
+            merged[key] = {**merged_tags(present, _texts(value))}
+        elif isinstance(value, dict) and isinstance(current, dict):
             merged[key] = _merged(current, value)
         elif isinstance(value, list) and isinstance(current, list):
             merged[key] = _merged_list(current, value)
@@ -79,13 +81,17 @@ def _merged(existing: Body, desired: Body) -> Body:
 def _merged_list(existing: list[Json], desired: list[Json]) -> list[Json]:
     wanted = [item for item in desired if isinstance(item, dict) and "name" in item]
     if len(wanted) != len(desired):
-        return desired
+        return [*existing, *(item for item in desired if not _holds(existing, item))]
     others: list[Json] = []
     current: dict[str, Body] = {}
     for item in existing:
         if isinstance(item, dict) and named(wanted, text_at(item, "name")) is not None:
-            current[text_at(item, "name").lower()] = item
+            current[folded(text_at(item, "name"))] = item
         else:
             others.append(item)
-    ours: list[Json] = [_merged(current.get(text_at(w, "name").lower(), {}), w) for w in wanted]
+    ours: list[Json] = [_merged(current.get(folded(text_at(w, "name")), {}), w) for w in wanted]
     return others + ours
+
+
+def _texts(tags: Body) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if isinstance(value, str)}

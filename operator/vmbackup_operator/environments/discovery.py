@@ -1,18 +1,20 @@
-"""Looks at what must be known before a plan can be made: tagged accounts and chosen addresses."""
+"""Looks at what must be known before a plan can be made: sealed accounts and chosen addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.environments.addresses import (
     Ranges,
     choose_ranges,
     overlapping,
     split_range,
 )
-from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.plan import (
     ENDPOINT_SUBNET,
     WORKER_SUBNET,
@@ -21,19 +23,31 @@ from vmbackup_operator.environments.plan import (
     Plan,
 )
 from vmbackup_operator.environments.ports import ResourceManager
-from vmbackup_operator.environments.storage_accounts import find_tagged
+from vmbackup_operator.environments.storage_accounts import Choice, choose_account
 from vmbackup_operator.environments.virtual_networks import prefixes_in_reach, ranges_of
 from vmbackup_operator.model.region_environment import RegionEnvironmentSpec
-from vmbackup_operator.naming import ArmId, EnvironmentNames, arm_id, environment_names
+from vmbackup_operator.naming import (
+    ArmId,
+    EnvironmentNames,
+    arm_id,
+    environment_names,
+    same_id,
+)
+from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.settings import Settings
 
 
 @dataclass(slots=True)
 class Discovery:
-    """One look; *looked_at* is what was read of things that the walk would read again."""
+    """One look; *looked_at* is what was read of things that the walk would read again.
+
+    *taken* are names of accounts that Azure refused, since somebody else in the world has them.
+    """
 
     settings: Settings
+    ownership: Ownership
     manager: ResourceManager
+    taken: Collection[str] = ()
     looked_at: dict[ArmId, Body] = field(default_factory=dict)
     _accounts: dict[str, Sequence[Body]] = field(default_factory=dict)
 
@@ -50,13 +64,14 @@ class Discovery:
         place = await self._place(spec, keeps_clear=is_home and spec.private_network)
         home = place if is_home else await self._neighbour(home_spec)
         return Plan(
-            appliance_id=appliance.id,
+            ownership=self.ownership,
             appliance_network_id=ArmId(appliance.virtual_network_id),
             place=place,
             home=home,
             private=spec.private_network,
-            accounts=tuple(accounts),
+            accounts=tuple(each for each in accounts if not _is_of(each, place, home)),
             by_hand=by_hand,
+            extra_tags=joined_tags(self.settings.tags, {tag.name: tag.value for tag in spec.tags}),
         )
 
     async def _place(self, spec: RegionEnvironmentSpec, *, keeps_clear: bool) -> Place:
@@ -66,30 +81,26 @@ class Discovery:
             ranges = await self._ranges(spec, names, network, keeps_clear=keeps_clear)
             network = _network(spec, names, ranges)
         account = await self._account(spec, names)
-        return Place(spec.subscription_id, spec.region, names, network, account)
+        return _placed(spec, names, network, account)
 
     async def _neighbour(self, spec: RegionEnvironmentSpec) -> Place:
         """Return the home as others see it: how its addresses are cut is its own business."""
         names = self._names(spec)
         account = await self._account(spec, names)
-        return Place(spec.subscription_id, spec.region, names, _network(spec, names), account)
+        return _placed(spec, names, _network(spec, names), account)
 
     def _names(self, spec: RegionEnvironmentSpec) -> EnvironmentNames:
         return environment_names(self.settings.appliance.id, spec.subscription_id, spec.region)
 
-    async def _account(self, spec: RegionEnvironmentSpec, names: EnvironmentNames) -> ArmId:
-        subscription = spec.subscription_id.lower()
+    async def _account(self, spec: RegionEnvironmentSpec, names: EnvironmentNames) -> Choice:
+        subscription = folded(spec.subscription_id)
         if subscription not in self._accounts:
             self._accounts[subscription] = await self.manager.storage_accounts(subscription)
-        accounts = self._accounts[subscription]
-        found = find_tagged(accounts, self.settings.appliance.id, spec.region)
-        if found is None:
-            resource_type = "Microsoft.Storage/storageAccounts"
-            group = names.resource_group
-            return arm_id(spec.subscription_id, group, resource_type, names.storage_account)
-        account = ArmId(text_at(found, "id"))
-        self.looked_at[account] = found
-        return account
+        place = (spec.subscription_id, spec.region, names)
+        choice = choose_account(self._accounts[subscription], self.ownership, place, self.taken)
+        if choice.seen is not None:
+            self.looked_at[choice.id] = choice.seen
+        return choice
 
     async def _ranges(
         self,
@@ -131,7 +142,18 @@ class Discovery:
 
 
 def _pair(spec: RegionEnvironmentSpec) -> tuple[str, str]:
-    return (spec.subscription_id.lower(), spec.region.lower())
+    return (folded(spec.subscription_id), folded(spec.region))
+
+
+def _placed(
+    spec: RegionEnvironmentSpec, names: EnvironmentNames, network: Network, account: Choice
+) -> Place:
+    return Place(spec.subscription_id, spec.region, names, network, account.id, account.unclear)
+
+
+def _is_of(account: ArmId, *places: Place) -> bool:
+    """Tell whether *account* is the own one of any of *places*, which has its endpoints anyway."""
+    return any(same_id(account, place.account_id) for place in places)
 
 
 def _network(

@@ -27,7 +27,7 @@ def _endpoints(plan: Plan) -> Iterator[Desired]:
 
 def _zone_groups(plan: Plan) -> Iterator[Desired]:
     if plan.disk_access is not None:
-        yield zone_group(Way(plan.place, plan.disk_access, "disks"))
+        yield zone_group(plan, Way(plan.place, plan.disk_access, "disks"))
 
 
 #: One disk access with its way in; an environment of its own small kind.

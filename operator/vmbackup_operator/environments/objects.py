@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
     EXCLUDE_FROM_CLUSTER_BACKUP,
@@ -23,8 +24,8 @@ def speaking_for(
     environments: Iterable[RegionEnvironment], subscription_id: str, region: str
 ) -> RegionEnvironment | None:
     """Return the oldest object for the pair, by name where two are equally old, or None."""
-    pair = (subscription_id.lower(), region.lower())
-    same = [e for e in environments if (e.spec.subscription_id.lower(), e.spec.region) == pair]
+    pair = (folded(subscription_id), folded(region))
+    same = [e for e in environments if (folded(e.spec.subscription_id), e.spec.region) == pair]
     return min(same, key=_seniority, default=None)
 
 
@@ -36,17 +37,17 @@ def _seniority(environment: RegionEnvironment) -> tuple[datetime, str]:
 def from_settings(settings: Settings, subscription_id: str, region: str) -> RegionEnvironment:
     """Return the object that the operator writes for the pair; its name is always the same."""
     appliance, defaults = settings.appliance, settings.region_environments
-    own = subscription_id.lower() == appliance.subscription_id.lower()
+    own = folded(subscription_id) == folded(appliance.subscription_id)
     key = environment_names(appliance.id, subscription_id, region).key
     return RegionEnvironment(
         metadata=Metadata(
-            name=region.lower() if own else f"{region.lower()}-{key}",
+            name=folded(region) if own else f"{folded(region)}-{key}",
             namespace=settings.namespace,
             labels={APPLIANCE_LABEL: appliance.id, **EXCLUDE_FROM_CLUSTER_BACKUP},
         ),
         spec=RegionEnvironmentSpec(
-            subscription_id=subscription_id.lower(),
-            region=region.lower(),
+            subscription_id=folded(subscription_id),
+            region=folded(region),
             worker=EnvironmentWorker(vm_size=defaults.worker_vm_size, image=defaults.worker_image),
             dns_mode=defaults.dns_mode,
             cross_subscription_export=defaults.cross_subscription_export,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.environments.addresses import Ranges
 from vmbackup_operator.naming import (
     APPLIANCE_TAG,
@@ -14,6 +17,7 @@ from vmbackup_operator.naming import (
     digest,
     same_id,
 )
+from vmbackup_operator.ownership import Ownership
 
 #: What an endpoint leads to: Azure calls it a group id.
 Group = Literal["blob", "queue", "disks"]
@@ -58,6 +62,8 @@ class Place:
     names: EnvironmentNames
     network: Network
     account_id: ArmId
+    #: Why nobody can tell which account is the environment's, empty where it is known.
+    account_unclear: str = ""
 
     @property
     def resource_group_id(self) -> ArmId:
@@ -69,7 +75,7 @@ class Place:
 
     def endpoint_id(self, target: ArmId, group: Group) -> ArmId:
         """Return the id of the environment's endpoint to *target*; the name tells nothing of it."""
-        label = digest("endpoint", target.lower(), group).hex()[:12]
+        label = digest("endpoint", folded(target), group).hex()[:12]
         return self._id("Microsoft.Network/privateEndpoints", f"vmb-pe-{label}-{group}")
 
     def disk_access_id(self, number: int) -> ArmId:
@@ -101,7 +107,7 @@ class Way:
 class Plan:
     """One environment, its neighbours, and the repositories' accounts that its workers use."""
 
-    appliance_id: str
+    ownership: Ownership
     appliance_network_id: ArmId
     place: Place
     home: Place
@@ -110,6 +116,8 @@ class Plan:
     disk_access: ArmId | None = None
     #: Endpoints whose owner has to approve them by hand, since our identity may not.
     by_hand: frozenset[ArmId] = frozenset()
+    #: Tags that the administrator wants on everything that is made.
+    extra_tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_home(self) -> bool:
@@ -118,8 +126,8 @@ class Plan:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What says that a resource is this appliance's."""
-        return {APPLIANCE_TAG: self.appliance_id}
+        """What every resource carries: the administrator's tags, and for people whose it is."""
+        return joined_tags(self.extra_tags, {APPLIANCE_TAG: self.ownership.appliance_id})
 
     def ways(self) -> tuple[Way, ...]:
         """Return every endpoint that is owed, each once.
@@ -134,7 +142,11 @@ class Plan:
         owed.append(Way(self.home, self.place.account_id, "blob"))
         for account in self.accounts:
             owed += [Way(self.place, account, "blob"), Way(self.home, account, "blob")]
-        return tuple({way.endpoint_id.lower(): way for way in owed}.values())
+        return tuple({folded(way.endpoint_id): way for way in owed}.values())
+
+    def account_behind(self, way: Way) -> ArmId | None:
+        """Return the repository's account that *way* leads to, None where it leads to our own."""
+        return next((account for account in self.accounts if same_id(account, way.target)), None)
 
 
 _BLOB_AND_QUEUE: tuple[Group, ...] = ("blob", "queue")

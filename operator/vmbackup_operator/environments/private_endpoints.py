@@ -12,7 +12,7 @@ from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Outcome, Waiting
 
 # Somebody has to look at a portal: asking more often than this helps nobody.
-_APPROVAL_S = 15.0
+_APPROVAL_S = 30.0
 
 _CONNECTIONS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
 
@@ -28,7 +28,7 @@ def endpoint(plan: Plan, way: Way) -> Desired:
     by_hand = way.endpoint_id in plan.by_hand
     connection: Body = {"privateLinkServiceId": way.target, "groupIds": [way.group]}
     if by_hand:
-        connection["requestMessage"] = f"vmbackup, appliance {plan.appliance_id}"
+        connection["requestMessage"] = f"vmbackup, appliance {plan.ownership.appliance_id}"
     listed: list[Json] = [{"name": way.group, "properties": connection}]
     body: Body = {
         "location": way.owner.region,
@@ -39,7 +39,7 @@ def endpoint(plan: Plan, way: Way) -> Desired:
         },
     }
     needs = (way.owner.resource_group_id, way.owner.network.virtual_network_id, way.target)
-    return Desired(way.endpoint_id, body, needs)
+    return Desired(way.endpoint_id, body, needs, account=plan.account_behind(way))
 
 
 def compare(desired: Body, existing: Body) -> Body | None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.environments.environment import Report
 from vmbackup_operator.environments.objects import speaking_for
 from vmbackup_operator.environments.ports import RegionEnvironments
 from vmbackup_operator.environments.regions import Regions
 from vmbackup_operator.environments.table import TABLE
-from vmbackup_operator.environments.walk import conditions_of
+from vmbackup_operator.environments.waits import resources_of
+from vmbackup_operator.environments.walk import UNCLEAR, conditions_of
 from vmbackup_operator.model.conditions import (
     Standing,
     Statement,
@@ -24,11 +24,9 @@ from vmbackup_operator.model.conditions import (
 )
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import (
-    EnvironmentResource,
     RegionEnvironment,
     RegionEnvironmentStatus,
 )
-from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Outcome, Waiting
 from vmbackup_operator.settings import Settings
 
@@ -58,26 +56,17 @@ class EnvironmentReconciler:
         claimed_by = environment.status.appliance_id
         if claimed_by not in {None, self._settings.appliance.id}:
             return Done()
-        report, trouble = await self._look(environment)
+        report = await self._look(environment)
         await self._write(environment, report)
-        if trouble is not None:
-            raise trouble
         if isinstance(report.outcome, Failed):
             return Waiting(STALLED_AGAIN_S, "waits for somebody")
         return report.outcome
 
-    async def _look(self, environment: RegionEnvironment) -> tuple[Report, TransientError | None]:
+    async def _look(self, environment: RegionEnvironment) -> Report:
         refusal = await self._refusal(environment)
         if refusal is not None:
-            return Report(refusal, ()), None
-        accounts = self._regions.accounts_in_use(environment)
-        try:
-            return await self._regions.ensure_object(environment, accounts), None
-        except PermanentError as error:
-            return Report(Failed(error.reason, str(error)), ()), None
-        except TransientError as error:
-            waiting = Waiting(error.retry_after_s or 0, str(error), "AzureUnavailable")
-            return Report(waiting, ()), error
+            return Report(refusal, ())
+        return await self._regions.ensure_object(environment)
 
     async def _refusal(self, environment: RegionEnvironment) -> Failed | None:
         """Return why the object speaks for no region, or None."""
@@ -103,15 +92,19 @@ class EnvironmentReconciler:
 
     def _status(self, environment: RegionEnvironment, report: Report) -> RegionEnvironmentStatus:
         before, generation = environment.status, environment.metadata.generation
+        now = self._clock.now()
         said = (*_standing(report.outcome), *_parts(conditions_of(report.lines)))
-        conditions = with_conditions(
-            before.conditions, said, now=self._clock.now(), generation=generation
-        )
+        conditions = with_conditions(before.conditions, said, now=now, generation=generation)
         status = msgspec.structs.replace(
             before,
             observed_generation=generation,
             appliance_id=self._settings.appliance.id,
             conditions=conditions,
+            resources=resources_of(report.lines, before.resources, now)[:_RESOURCES]
+            or before.resources,
+            repository_accounts=report.accounts()[:_RESOURCES]
+            if report.lines
+            else before.repository_accounts,
         )
         ready = report.environment
         if ready is None:
@@ -123,9 +116,6 @@ class EnvironmentReconciler:
             virtual_network_id=ready.virtual_network_id,
             worker_subnet_id=ready.worker_subnet_id,
             endpoint_subnet_id=ready.endpoint_subnet_id,
-            resources=tuple(
-                EnvironmentResource(kind=line.kind, id=ArmId(line.id)) for line in report.lines
-            )[:_RESOURCES],
         )
 
 
@@ -134,7 +124,9 @@ def _standing(outcome: Outcome) -> Standing:
         case Done():
             return as_ready("workers can run here")
         case Waiting(message=message, reason=reason):
-            return as_reconciling(reason, message)
+            # Nothing comes of waiting alone where somebody has to decide.
+            standing = as_stalled if reason == UNCLEAR else as_reconciling
+            return standing(reason, message)
         case Failed(reason=reason, message=message):
             return as_stalled(reason, message)
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments import disk_accesses
-from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.environments.described import described
 from vmbackup_operator.environments.discovery import Discovery
-from vmbackup_operator.environments.environment import Environment, Report
+from vmbackup_operator.environments.environment import Report
 from vmbackup_operator.environments.objects import from_settings, speaking_for
-from vmbackup_operator.environments.plan import BLOB_ZONE, Plan
+from vmbackup_operator.environments.passes import Passes
+from vmbackup_operator.environments.plan import Plan
 from vmbackup_operator.environments.ports import RegionEnvironments, ResourceManager
 from vmbackup_operator.environments.service import LOOK_AGAIN_S
+from vmbackup_operator.environments.storage_accounts import NAME_TAKEN
 from vmbackup_operator.environments.table import TABLE
-from vmbackup_operator.environments.walk import Line, Walk, whole
+from vmbackup_operator.environments.waits import APPROVAL_PENDING, with_ends
+from vmbackup_operator.environments.walk import UNAVAILABLE, Line, Walk, whole
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.settings import Settings
 
@@ -28,13 +34,27 @@ from vmbackup_operator.settings import Settings
 # that takes longer than this: somebody may have deleted it.
 _CONFIRMED_FOR_S = 60.0
 
+# A region's ids hardly ever change: for so long a plan serves who needs no more than them.
+_PLANNED_FOR_S = 300.0
+
+# Azure's bad minute, where it did not say how long.
+_RETRY_S = 5.0
+
 # The right that is missing where only the account's owner may let endpoints in.
 _APPROVAL_RIGHT = "privateendpointconnectionsapproval"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The appliance as its regions need it: what it was told, and how it proves what is its own."""
+
+    settings: Settings
+    ownership: Ownership
+
+
 @dataclass(slots=True)
 class _Building:
-    """What was seen ready since an environment was last whole, and who asked for which accounts."""
+    """What was seen ready since an environment was last whole."""
 
     since_s: float
     confirmed: dict[ArmId, Body] = field(default_factory=dict)
@@ -48,85 +68,129 @@ class Regions:
 
     def __init__(
         self,
-        settings: Settings,
+        owner: Owner,
         manager: ResourceManager,
         objects: RegionEnvironments,
         clock: Clock,
         wake: Callable[[ObjectKey], None],
     ) -> None:
-        self._settings = settings
+        self._owner = owner
+        self._settings = owner.settings
         self._manager = manager
         self._objects = objects
         self._clock = clock
         self._wake = wake
+        self._passes = Passes(clock)
         self._buildings: dict[str, _Building] = {}
-        self._accounts: dict[str, dict[str, ArmId]] = {}
+        self._plans: dict[str, tuple[float, Plan]] = {}
         self._by_hand: frozenset[ArmId] = frozenset()
-        self._passes: dict[tuple[str, ...], asyncio.Task[Report]] = {}
+        self._taken: frozenset[str] = frozenset()
 
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId] = ()
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId] = (),
+        not_before: datetime | None = None,
     ) -> Report:
         """Look at Azure, take the next step, and tell how the environment stands.
 
-        The object that speaks for the region is written where there is none. Passes that are asked
-        for while an equal one runs are that one.
+        What a pass saw within the last minute serves everybody, unless it began before
+        *not_before*. The object that speaks for the region is written where there is none.
         """
+        key = _key(subscription_id, region)
+        if not_before is not None and self._passes.forget(key, not_before):
+            self._buildings.pop(key, None)
+        recent = self._passes.recent(key, repository_accounts)
+        if recent is not None:
+            return recent.for_accounts(repository_accounts)
         environment = await self._object(subscription_id, region)
-        report = await self.ensure_object(environment, repository_accounts)
-        asked_more = self._asked_more(environment, repository_accounts, report)
-        if asked_more or not isinstance(report.outcome, Done):
+        known = {folded(account) for account in environment.status.repository_accounts}
+        report = await self._share(environment, repository_accounts)
+        used = {folded(account) for account in self._passes.accounts_of(key)}
+        if used - known or not isinstance(report.for_region().outcome, Done):
             self._wake(environment.metadata.key)
-        return report
+        return report.for_accounts(repository_accounts)
 
-    async def ensure_object(
-        self, environment: RegionEnvironment, repository_accounts: Collection[ArmId] = ()
-    ) -> Report:
-        """Do the same for the object itself."""
-        accounts = sorted({account.lower(): account for account in repository_accounts}.items())
-        spec = environment.spec
-        key = (spec.subscription_id.lower(), spec.region, *(lower for lower, _ in accounts))
-        running = self._passes.get(key)
-        if running is None:
-            wanted = [account for _, account in accounts]
-            running = asyncio.create_task(self._pass(environment, wanted))
-            self._passes[key] = running
-            running.add_done_callback(lambda _: self._passes.pop(key, None))
-        # Whoever stops waiting does not stop the others.
-        return await asyncio.shield(running)
+    async def ensure_object(self, environment: RegionEnvironment) -> Report:
+        """Do the same for the object itself, with every repository that the region is used for."""
+        return (await self._share(environment, ())).for_region()
 
     async def close(self) -> None:
         """Stop looking, whoever waits for it."""
-        passes = list(self._passes.values())
-        for running in passes:
-            running.cancel()
-        await asyncio.gather(*passes, return_exceptions=True)
-
-    def accounts_in_use(self, environment: RegionEnvironment) -> tuple[ArmId, ...]:
-        """Return the repositories' accounts that anybody asked the region for since the start."""
-        return tuple(self._accounts.get(_key(environment), {}).values())
+        await self._passes.close()
 
     async def ensure_disk_access(
         self, subscription_id: str, region: str, number: int
     ) -> tuple[ArmId, Report]:
         """Have the region's disk access *number* made with its endpoint and its name's record."""
-        environment = await self._object(subscription_id, region)
-        spec, home = environment.spec, await self._home()
-        looking = Discovery(self._settings, self._manager)
-        plan = await looking.plan(spec, home.spec, (), self._by_hand)
-        plan = replace(plan, disk_access=plan.place.disk_access_id(number))
-        if plan.disk_access is None:
-            raise AssertionError("a disk access was planned")
-        lines = await Walk(self._manager, plan, disk_accesses.TABLE, {}, {}).run()
-        return plan.disk_access, Report(whole(lines), tuple(lines))
+        plan = await self._plan_of(subscription_id, region)
+        identity = plan.place.disk_access_id(number)
+        wanted = replace(plan, disk_access=identity)
+
+        async def look(_accounts: Sequence[ArmId]) -> Report:
+            lines = await Walk(self._manager, wanted, disk_accesses.TABLE, {}, {}).run()
+            return Report(whole(lines), tuple(lines))
+
+        return identity, await self._passes.share(folded(identity), (), identity, look)
 
     async def ensure_home_object(self) -> RegionEnvironment:
         """Return the home region's object, written where there is none."""
-        return await self._home()
-
-    async def _home(self) -> RegionEnvironment:
         appliance = self._settings.appliance
         return await self._object(appliance.subscription_id, appliance.region)
+
+    async def _share(self, environment: RegionEnvironment, accounts: Collection[ArmId]) -> Report:
+        spec = environment.spec
+        key = _key(spec.subscription_id, spec.region)
+        asked = (*map(ArmId, environment.status.repository_accounts), *accounts)
+
+        async def look(wanted: Sequence[ArmId]) -> Report:
+            return await self._look(environment, wanted)
+
+        return await self._passes.share(key, asked, spec, look)
+
+    async def _look(self, environment: RegionEnvironment, accounts: Sequence[ArmId]) -> Report:
+        """Make one pass; what keeps it from beginning is said as what it found."""
+        try:
+            return await self._pass(environment, accounts)
+        except PermanentError as error:
+            return Report(Failed(error.reason, str(error)), ())
+        except TransientError as error:
+            seconds = error.retry_after_s or _RETRY_S
+            return Report(Waiting(seconds, str(error), UNAVAILABLE), ())
+
+    async def _pass(self, environment: RegionEnvironment, accounts: Sequence[ArmId]) -> Report:
+        spec = environment.spec
+        key = _key(spec.subscription_id, spec.region)
+        home = await self.ensure_home_object()
+        looking = self._discovery()
+        plan = await looking.plan(spec, home.spec, accounts, self._by_hand)
+        self._plans[key] = (self._clock.monotonic_s(), plan)
+        building = self._building(key)
+        walk = Walk(self._manager, plan, TABLE, building.confirmed, looking.looked_at)
+        walked = self._allow_by_hand(await walk.run())
+        self._remember_taken(walked)
+        lines = with_ends(walked, environment.status.resources, self._clock.now())
+        outcome = whole(lines)
+        if isinstance(outcome, Done):
+            del self._buildings[key]
+        account = building.confirmed.get(plan.place.account_id)
+        ready = None if account is None else described(self._settings, environment, plan, account)
+        return Report(outcome, lines, ready)
+
+    def _discovery(self) -> Discovery:
+        owner = self._owner
+        return Discovery(owner.settings, owner.ownership, self._manager, self._taken)
+
+    async def _plan_of(self, subscription_id: str, region: str) -> Plan:
+        """Return the region's plan as a pass made it lately, else made now."""
+        key = _key(subscription_id, region)
+        at_s, plan = self._plans.get(key, (0.0, None))
+        if plan is not None and self._clock.monotonic_s() - at_s < _PLANNED_FOR_S:
+            return plan
+        environment = await self._object(subscription_id, region)
+        home = await self.ensure_home_object()
+        return await self._discovery().plan(environment.spec, home.spec, (), self._by_hand)
 
     async def _object(self, subscription_id: str, region: str) -> RegionEnvironment:
         found = speaking_for(await self._objects.list(), subscription_id, region)
@@ -135,40 +199,6 @@ class Regions:
         made = from_settings(self._settings, subscription_id, region)
         await self._objects.create(made)
         return made
-
-    def _asked_more(
-        self, environment: RegionEnvironment, accounts: Collection[ArmId], report: Report
-    ) -> bool:
-        """Remember *accounts* as used from the region, and tell whether any of them is another.
-
-        One that *report* could not find, or may not see, is for whoever named it to correct: it
-        says nothing about the region, which would be found wanting for a slip in a user's object.
-        """
-        known = self._accounts.setdefault(_key(environment), {})
-        before = set(known)
-        failed = {line.id.lower() for line in report.lines if isinstance(line.outcome, Failed)}
-        for account in accounts:
-            if account.lower() in failed:
-                known.pop(account.lower(), None)
-            else:
-                known[account.lower()] = account
-        return set(known) != before
-
-    async def _pass(self, environment: RegionEnvironment, accounts: Sequence[ArmId]) -> Report:
-        home = await self._home()
-        looking = Discovery(self._settings, self._manager)
-        plan = await looking.plan(environment.spec, home.spec, accounts, self._by_hand)
-        building = self._building(_key(environment))
-        walk = Walk(self._manager, plan, TABLE, building.confirmed, looking.looked_at)
-        lines = self._allow_by_hand(await walk.run())
-        outcome = whole(lines)
-        if not isinstance(outcome, Done):
-            return Report(outcome, lines)
-        # An equal region asked for with other accounts may have come up first.
-        self._buildings.pop(_key(environment), None)
-        account = building.confirmed[plan.place.account_id]
-        ready = _environment(self._settings, environment, plan, account)
-        return Report(outcome, lines, ready)
 
     def _building(self, key: str) -> _Building:
         now = self._clock.monotonic_s()
@@ -184,44 +214,25 @@ class Regions:
             for line in lines
             if line.kind == "PrivateEndpoint"
             and isinstance(line.error, PermanentError)
-            and _APPROVAL_RIGHT in str(line.error).lower()
-            and line.id not in self._by_hand
+            and _APPROVAL_RIGHT in folded(str(line.error))
         }
         self._by_hand |= refused
-        asked = Waiting(LOOK_AGAIN_S, "the account's owner will be asked", "ApprovalPending")
-        return tuple(replace(line, outcome=asked) if line.id in refused else line for line in lines)
+        asked = Waiting(LOOK_AGAIN_S, "the account's owner will be asked", APPROVAL_PENDING)
+        return tuple(
+            replace(line, outcome=asked, waiting_for=APPROVAL_PENDING)
+            if line.id in refused
+            else line
+            for line in lines
+        )
+
+    def _remember_taken(self, lines: Sequence[Line]) -> None:
+        """Remember names of accounts that are somebody else's: the next pass tries others."""
+        self._taken |= {
+            name_of(line.id)
+            for line in lines
+            if isinstance(line.error, PermanentError) and line.error.reason in NAME_TAKEN
+        }
 
 
-def _key(environment: RegionEnvironment) -> str:
-    return f"{environment.spec.subscription_id.lower()}/{environment.spec.region}"
-
-
-def _environment(
-    settings: Settings, environment: RegionEnvironment, plan: Plan, account: Body
-) -> Environment:
-    place, spec = plan.place, environment.spec
-    defaults = settings.region_environments
-    name = name_of(place.account_id)
-    urls = {
-        service: text_at(account, "properties", "primaryEndpoints", service).rstrip("/")
-        or f"https://{name}.{service}.core.windows.net"
-        for service in ("blob", "queue")
-    }
-    return Environment(
-        name=environment.metadata.name,
-        subscription_id=place.subscription_id,
-        region=place.region,
-        resource_group=place.names.resource_group,
-        virtual_network_id=place.network.virtual_network_id,
-        worker_subnet_id=place.network.worker_subnet_id,
-        endpoint_subnet_id=place.network.endpoint_subnet_id,
-        network_security_group_id=place.network.network_security_group_id,
-        blob_zone_id=place.zone_id(BLOB_ZONE),
-        storage_account_id=place.account_id,
-        blob_url=urls["blob"],
-        queue_url=urls["queue"],
-        worker_size=spec.worker.vm_size or defaults.worker_vm_size,
-        worker_image=spec.worker.image or defaults.worker_image,
-        max_workers=spec.worker.max_count or 1,
-        private=spec.private_network,
-    )
+def _key(subscription_id: str, region: str) -> str:
+    return f"{folded(subscription_id)}/{folded(region)}"

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmbackup_operator.environments.addresses import Ranges, split_range
-from vmbackup_operator.environments.bodies import Body, bodies_at, named, text_at, texts_at
+from vmbackup_operator.environments.addresses import Ranges, overlapping, split_range
+from vmbackup_operator.environments.bodies import (
+    Body,
+    Json,
+    bodies_at,
+    body_at,
+    named,
+    text_at,
+    texts_at,
+)
+from vmbackup_operator.environments.differences import differing
 from vmbackup_operator.environments.plan import ENDPOINT_SUBNET, WORKER_SUBNET, Plan
 from vmbackup_operator.environments.service import Desired, Service
 
@@ -57,11 +66,49 @@ def ranges_of(network: Body) -> Ranges | None:
     if not prefixes:
         return None
     subnets = bodies_at(network, "properties", "subnets")
-    workers = text_at(named(subnets, WORKER_SUBNET) or {}, "properties", "addressPrefix")
-    endpoints = text_at(named(subnets, ENDPOINT_SUBNET) or {}, "properties", "addressPrefix")
-    if workers and endpoints:
-        return Ranges(prefixes[0], workers, endpoints)
-    return split_range(prefixes[0])
+    workers = _prefixes(named(subnets, WORKER_SUBNET) or {})
+    endpoints = _prefixes(named(subnets, ENDPOINT_SUBNET) or {})
+    if not (workers and endpoints):
+        return split_range(prefixes[0])
+    # Somebody may have added ranges, before ours too: ours is the one that the workers are in.
+    own = next((prefix for prefix in prefixes if overlapping((prefix,), workers)), prefixes[0])
+    return Ranges(own, workers[0], endpoints[0])
+
+
+def _prefixes(subnet: Body) -> tuple[str, ...]:
+    """Return the subnet's ranges: Azure writes one, and several, under different names."""
+    one = text_at(subnet, "properties", "addressPrefix")
+    return (one,) if one else texts_at(subnet, "properties", "addressPrefixes")
+
+
+def compare(desired: Body, existing: Body) -> Body | None:
+    """Return what to send; what others made larger or stricter in a subnet stays."""
+    held = bodies_at(existing, "properties", "subnets")
+    wanted: list[Json] = [
+        _as_held(subnet, named(held, text_at(subnet, "name")))
+        for subnet in bodies_at(desired, "properties", "subnets")
+    ]
+    properties = {**body_at(desired, "properties"), "subnets": wanted}
+    return differing({**desired, "properties": properties}, existing)
+
+
+def _as_held(subnet: Body, held: Body | None) -> Body:
+    """Return the wanted *subnet* in the words of the one that is there."""
+    if held is None:
+        return subnet
+    properties = body_at(subnet, "properties")
+    if texts_at(held, "properties", "addressPrefixes"):
+        properties = {**properties, "addressPrefixes": [properties["addressPrefix"]]}
+        del properties["addressPrefix"]
+    # A company's rules may hold for endpoints too, or have closed Azure's own way out.
+    kept = {"privateEndpointNetworkPolicies", "defaultOutboundAccess"}
+    loose = {key for key in kept & properties.keys() if _is_stricter(key, held, properties[key])}
+    return {**subnet, "properties": {k: v for k, v in properties.items() if k not in loose}}
+
+
+def _is_stricter(key: str, held: Body, wanted: Json) -> bool:
+    found = body_at(held, "properties").get(key)
+    return found is not None and wanted in (True, "Disabled") and found != wanted
 
 
 def prefixes_in_reach(network: Body) -> tuple[str, ...]:
@@ -75,4 +122,4 @@ def prefixes_in_reach(network: Body) -> tuple[str, ...]:
     return (*texts_at(network, "properties", "addressSpace", "addressPrefixes"), *remote)
 
 
-SERVICE = Service("VirtualNetwork", "NetworkReady", desired)
+SERVICE = Service("VirtualNetwork", "NetworkReady", desired, compare)

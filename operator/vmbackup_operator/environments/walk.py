@@ -32,12 +32,19 @@ _BEGIN_WITHIN_S = 1.5
 
 # Azure's bad minute, where it did not say how long.
 _RETRY_S = 5.0
-_UNAVAILABLE = "AzureUnavailable"
+UNAVAILABLE = "AzureUnavailable"
+
+#: Something may be ours and does not prove it: somebody has to look, which takes a while.
+UNCLEAR = "OwnershipUnclear"
+_UNCLEAR_S = 60.0
+
+#: Azure's word for what a policy of the company forbids.
+POLICY_REFUSAL = "RequestDisallowedByPolicy"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How one resource stands; *error* is what failed, with the cause that it has."""
+    """How one resource stands; *error* is what Azure answered where it refused."""
 
     kind: Kind
     id: ArmId
@@ -46,6 +53,12 @@ class Line:
     finished: bool
     written: bool
     error: PermanentError | TransientError | None = None
+    #: The repository's account that the resource is there for, None for what everybody needs.
+    account: ArmId | None = None
+    #: Where Azure has it, as far as it was seen.
+    region: str = ""
+    #: Why it waits for something of its own, not merely for another resource; empty where not.
+    waiting_for: str = ""
 
 
 class Walk:
@@ -65,6 +78,7 @@ class Walk:
         looked_at: Mapping[ArmId, Body],
     ) -> None:
         self._manager = manager
+        self._plan = plan
         self._confirmed = confirmed
         self._looked_at = looked_at
         self._wanted = {
@@ -73,6 +87,7 @@ class Walk:
         self._tasks: dict[ArmId, asyncio.Task[Line]] = {}
         self._written: set[ArmId] = set()
         self._finished: set[ArmId] = set()
+        self._regions: dict[ArmId, str] = {}
 
     async def run(self) -> list[Line]:
         """Return how every resource stands, in the table's order."""
@@ -84,13 +99,17 @@ class Walk:
 
     async def _line(self, service: Service, desired: Desired, end: float) -> Line:
         error: PermanentError | TransientError | None = None
+        missing = await self._missing(desired)
+        outcome: Outcome
         try:
-            outcome = await self._settle(service, desired, end)
-        except PermanentError as permanent:
-            outcome, error = Failed(permanent.reason, str(permanent)), permanent
-        except TransientError as transient:
-            seconds = transient.retry_after_s or _RETRY_S
-            outcome, error = Waiting(seconds, str(transient), _UNAVAILABLE), transient
+            if missing is None:
+                outcome = await self._settle(service, desired, end)
+            else:
+                message = f"{name_of(desired.id)} waits for {name_of(missing)}"
+                outcome = Waiting(LOOK_AGAIN_S, message)
+        except (PermanentError, TransientError) as refusal:
+            outcome, error = _refused(service, desired, refusal), refusal
+        waits = missing is None and isinstance(outcome, Waiting)
         return Line(
             kind=service.kind,
             id=desired.id,
@@ -99,17 +118,23 @@ class Walk:
             finished=desired.id in self._finished,
             written=desired.id in self._written,
             error=error,
+            account=desired.account,
+            region=self._regions.get(desired.id, ""),
+            waiting_for=outcome.reason if waits and isinstance(outcome, Waiting) else "",
         )
 
     async def _settle(self, service: Service, desired: Desired, end: float) -> Outcome:
-        missing = await self._missing(desired)
-        if missing is not None:
-            return Waiting(LOOK_AGAIN_S, f"{name_of(desired.id)} waits for {name_of(missing)}")
+        if desired.unclear:
+            return _unclear(desired.unclear)
         body = self._confirmed.get(desired.id) or await self._look(service, desired, end)
         if body is None:
             ours = self._manager.under_way(desired.id)
             seconds = ASK_AGAIN_S if ours else LOOK_AGAIN_S
             return Waiting(seconds, f"{name_of(desired.id)} is not there yet")
+        doubt = "" if desired.account else service.unclear(self._plan, body)
+        if doubt:
+            return _unclear(doubt)
+        self._regions[desired.id] = text_at(body, "location")
         if isinstance(provisioned(body), Done):
             self._finished.add(desired.id)
         outcome = service.judge(body)
@@ -136,7 +161,11 @@ class Walk:
         found = found or await self._manager.find(service.kind, desired.id)
         if desired.body is None:
             return found if desired.absent == "wait" else _there(service.kind, desired.id, found)
-        owed = desired.body if found is None else _owed(service, desired.body, found)
+        owed: Body | None = desired.body
+        if found is not None:
+            # What may be somebody else's is never written to.
+            doubtful = bool(service.unclear(self._plan, found))
+            owed = None if doubtful else _owed(service, desired.body, found)
         if owed is None:
             return found
         if asyncio.get_running_loop().time() > end:
@@ -146,6 +175,26 @@ class Walk:
     async def _put(self, service: Service, desired: Desired, body: Body) -> Body | None:
         self._written.add(desired.id)
         return await self._manager.put(service.kind, desired.id, body)
+
+
+def _refused(service: Service, desired: Desired, error: PermanentError | TransientError) -> Outcome:
+    """Say what follows from a refusal, with what to do where a company's policy refused."""
+    if POLICY_REFUSAL in str(error):
+        message = (
+            f"a policy of the subscription refuses {name_of(desired.id)}: put the tags that it asks"
+            f" for under `tags` in the settings, or ask for an exemption ({error})"
+        )
+        return Failed(POLICY_REFUSAL, message)
+    if isinstance(error, PermanentError):
+        return service.refused(desired, error)
+    # A refusal that may end by itself says what it will be called once it has lasted too long.
+    reason = str(getattr(error, "reason", UNAVAILABLE))
+    return Waiting(error.retry_after_s or _RETRY_S, str(error), reason)
+
+
+def _unclear(doubt: str) -> Waiting:
+    message = f"{doubt}: nothing is written to it. Remove it, or make it ours by `vmbackup adopt`"
+    return Waiting(_UNCLEAR_S, message, UNCLEAR)
 
 
 def _there(kind: Kind, resource_id: ArmId, found: Body | None) -> Body:
@@ -189,14 +238,17 @@ def whole(lines: Iterable[Line]) -> Outcome:
     Where Azure asked for patience it is obeyed, else what is soonest decides; the message is that
     of what tells most.
     """
-    outcomes = [line.outcome for line in lines]
-    failed = next((outcome for outcome in outcomes if isinstance(outcome, Failed)), None)
+    listed = list(lines)
+    failed = next((line.outcome for line in listed if isinstance(line.outcome, Failed)), None)
     if failed is not None:
         return failed
-    waits = [outcome for outcome in outcomes if isinstance(outcome, Waiting)]
-    if not waits:
+    waiting = [line for line in listed if isinstance(line.outcome, Waiting)]
+    if not waiting:
         return Done()
+    # What merely waits for another resource neither tells why nor how long it takes.
+    own = [line for line in waiting if line.waiting_for] or waiting
+    waits = [line.outcome for line in own if isinstance(line.outcome, Waiting)]
     telling = max(waits, key=_weight)
-    asked = [wait.seconds for wait in waits if wait.reason == _UNAVAILABLE]
+    asked = [wait.seconds for wait in waits if wait.reason == UNAVAILABLE]
     seconds = max(asked) if asked else min(wait.seconds for wait in waits)
     return Waiting(seconds, telling.message, telling.reason)

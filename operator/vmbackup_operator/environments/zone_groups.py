@@ -13,10 +13,10 @@ from vmbackup_operator.naming import ArmId
 def desired(plan: Plan) -> Iterator[Desired]:
     """Yield the zone group of every endpoint."""
     for way in plan.ways():
-        yield zone_group(way)
+        yield zone_group(plan, way)
 
 
-def zone_group(way: Way) -> Desired:
+def zone_group(plan: Plan, way: Way) -> Desired:
     """Return the zone group of *way*'s endpoint."""
     config: Body = {
         "name": ZONE_OF_GROUP[way.group].replace(".", "-"),
@@ -26,6 +26,7 @@ def zone_group(way: Way) -> Desired:
         ArmId(f"{way.endpoint_id}/privateDnsZoneGroups/default"),
         {"properties": {"privateDnsZoneConfigs": [config]}},
         needs=(way.endpoint_id, way.zone_id),
+        account=plan.account_behind(way),
     )
 
 

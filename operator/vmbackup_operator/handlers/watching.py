@@ -46,19 +46,43 @@ async def session_seen(
 ) -> None:
     """Put the session into the picture, and have it looked at where that is news.
 
-    A session that has its outcome leaves what is watched, which is seen as its deletion; its
-    policy may have waited for that.
+    A session that has its outcome leaves what is watched, which is seen as its deletion. Its policy
+    may have waited for that, and its repository counts its recovery points.
     """
     memo.operator.session_seen(key_of(namespace, name), dict(body), gone=type == GONE)
+    if type != GONE:
+        return
     policy = labels.get(POLICY_LABEL)
-    if type == GONE and policy is not None:
+    if policy is not None:
         memo.operator.seen("BackupPolicy", key_of(namespace, policy))
+    repository = body.get("spec", {}).get("repositoryRef", {})
+    if "name" in repository:
+        key = key_of(repository.get("namespace") or namespace, repository["name"])
+        memo.operator.seen("BackupRepository", key)
 
 
 @kopf.on.event(GROUP, VERSION, "backuprepositories")
-async def repository_seen(namespace: str | None, name: str, memo: kopf.Memo, **_: Any) -> None:
-    """Have the repository looked at, and the policies that rest on it."""
-    memo.operator.seen("BackupRepository", key_of(namespace, name))
+async def repository_seen(
+    type: str,  # noqa: A002 - kopf's own word
+    namespace: str | None,
+    name: str,
+    status: kopf.Status,
+    memo: kopf.Memo,
+    **_: Any,
+) -> None:
+    """Have the repository looked at, and the policies that rest on it where it stands otherwise."""
+    key = key_of(namespace, name)
+    memo.operator.seen("BackupRepository", key)
+    memo.operator.repository_stands(key, GONE if type == GONE else _standing_of(status))
+
+
+def _standing_of(status: kopf.Status) -> str:
+    """Return what policies take over from a repository: why it is not ready, or that it is."""
+    ready = [each for each in status.get("conditions") or () if each.get("type") == "Ready"]
+    said = ready[0] if ready else {}
+    if said.get("status") == "True":
+        return "ready"
+    return f"{said.get('reason', '')}: {said.get('message', '')}"
 
 
 @kopf.on.event(GROUP, VERSION, "regionenvironments")

@@ -36,10 +36,11 @@ class Retry(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SessionHistory(msgspec.Struct, frozen=True, rename="camel"):
-    """How many ended sessions stay as objects; recovery points are not touched by this."""
+    """How many ended sessions of each VM stay as objects; recovery points are another matter."""
 
     succeeded: int = 10
     failed: int = 5
+    skipped: int = 5
 
 
 class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -58,15 +59,48 @@ class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_default
     session_history: SessionHistory = SessionHistory()
 
 
+class Trigger(msgspec.Struct, frozen=True, rename="camel"):
+    """The trigger annotation as it was last seen; an empty *token* means that it was taken off."""
+
+    token: str
+    first_seen: datetime
+
+
+class Rule(msgspec.Struct, frozen=True, rename="camel"):
+    """The schedule that the policy is judged by, and since when: no slot before that is due."""
+
+    cron: str
+    time_zone: str
+    since: datetime
+
+
+class Occasion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """An occasion for sessions, a *slot* or a *trigger*, and which VMs have had their turn.
+
+    VMs go in the order of their ids from behind *after*, around. Those up to *last* have had their
+    turn, except *passed_over*, which were busy then and go first as soon as they are not.
+    """
+
+    slot: datetime | None = None
+    trigger: Trigger | None = None
+    start_before: datetime | None = None
+    after: str | None = None
+    last: str | None = None
+    passed_over: tuple[str, ...] = ()
+    ended: bool = False
+
+
 class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the operator found and did."""
 
     observed_generation: int = 0
     appliance_id: str | None = None
     conditions: tuple[Condition, ...] = ()
+    rule: Rule | None = None
+    trigger: Trigger | None = None
+    occasion: Occasion | None = None
     last_slot: datetime | None = None
-    next_slot: datetime | None = None
-    last_handled_trigger: str | None = None
+    next_start: datetime | None = None
     last_success_time: datetime | None = None
     last_session: str | None = None
     active_sessions: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=
     policy_ref: LocalReference | None = None
     slot: datetime | None = None
     trigger: str | None = None
+    trigger_time: datetime | None = None
     exclude_data_disk_luns: tuple[int, ...] = ()
     retention: Retention = Retention()
     snapshots_to_keep: int = 1

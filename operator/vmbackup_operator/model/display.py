@@ -25,6 +25,11 @@ def amount(size_bytes: int) -> str:
     return f"{value:.{digits}f} {UNITS[unit]}"
 
 
+def counted(count: int, what: str) -> str:
+    """Return *count* of *what*, a word whose plural ends in s: ``1 worker``, ``3 workers``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def span(length: timedelta) -> str:
     """Return *length* in its two biggest units, as kubectl writes ages: ``3m12s``, ``2h5m``."""
     seconds = max(0, int(length.total_seconds()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar, Literal
 
 import msgspec
@@ -27,6 +28,13 @@ class EnvironmentWorker(msgspec.Struct, frozen=True, rename="camel", omit_defaul
     max_count: int | None = None
 
 
+class EnvironmentTag(msgspec.Struct, frozen=True, rename="camel"):
+    """One tag of Azure's that everything in the region carries."""
+
+    name: str
+    value: str
+
+
 class RegionEnvironmentSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the administrator wants, or the operator from its settings."""
 
@@ -39,13 +47,16 @@ class RegionEnvironmentSpec(msgspec.Struct, frozen=True, rename="camel", omit_de
     dns_mode: Literal["Managed"] = "Managed"
     cross_subscription_export: Literal["Refuse"] = "Refuse"
     deletion_policy: Literal["Retain"] = "Retain"
+    tags: tuple[EnvironmentTag, ...] = ()
 
 
-class EnvironmentResource(msgspec.Struct, frozen=True, rename="camel"):
-    """One Azure resource that belongs to the environment."""
+class EnvironmentResource(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One Azure resource that belongs to the environment, and since when it waits for what."""
 
     kind: str
     id: str
+    waiting_for: str | None = None
+    since: datetime | None = None
 
 
 class RegionEnvironmentStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -59,6 +70,7 @@ class RegionEnvironmentStatus(msgspec.Struct, frozen=True, rename="camel", omit_
     virtual_network_id: str | None = None
     worker_subnet_id: str | None = None
     endpoint_subnet_id: str | None = None
+    repository_accounts: tuple[str, ...] = ()
     resources: tuple[EnvironmentResource, ...] = ()
 
 

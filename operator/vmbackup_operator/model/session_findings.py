@@ -113,10 +113,14 @@ class SessionWorker(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
 
 
 class Export(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A snapshot to which read access was granted, and the disk access it goes through."""
+    """A snapshot to which read access was granted, and the disk access it goes through.
+
+    *expires_at* is when that access ends at the soonest; None where nobody knows.
+    """
 
     snapshot_id: str
     disk_access_id: str | None = None
+    expires_at: datetime | None = None
 
 
 class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -6,6 +6,7 @@ Every method may be called twice; asking twice is asking once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from vmbackup_operator.model.backup_policy import BackupPolicy
@@ -40,6 +41,9 @@ class PolicySessions(Protocol):
     async def create(self, session: BackupSession) -> BackupSession:
         """Create the session; where one of that name is there, return that one unchanged."""
 
+    async def write_status(self, session: BackupSession) -> BackupSession:
+        """Replace the status and return what is stored; raise Conflict where it was stale."""
+
     async def delete(self, session: BackupSession) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""
 
@@ -51,11 +55,22 @@ class Repositories(Protocol):
         """Return the repository as stored, or None."""
 
 
-class VirtualMachinePresence(Protocol):
-    """Whether VMs exist."""
+@dataclass(frozen=True, slots=True)
+class MachineListed:
+    """A VM as a list of its resource group shows it."""
 
-    async def exists(self, vm_id: ArmId) -> bool:
-        """Tell whether there is such a VM; no rights to look is a PermanentError that says so."""
+    id: ArmId
+    data_disk_luns: tuple[int, ...] = ()
+
+
+class VirtualMachineLists(Protocol):
+    """The VMs that there are."""
+
+    async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[MachineListed]:
+        """Return every VM of the resource group; none where there is no such group.
+
+        No rights to look is a PermanentError that says so.
+        """
 
 
 class EventLog(Protocol):

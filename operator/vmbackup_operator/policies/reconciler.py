@@ -1,20 +1,22 @@
-"""Reconciles BackupPolicies: says how they stand, and creates the sessions that they owe."""
+"""Reconciles BackupPolicies: says how they stand, and makes the sessions that they owe.
+
+What was done on an occasion is in the policy's status, so a session's object may go at any time.
+The status names an occasion before any session of it is made; of those made and not written down
+yet when the operator was killed, the names tell.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.model.backup_policy import BackupPolicy, BackupPolicyStatus
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.backup_policy import BackupPolicy, BackupPolicyStatus, Occasion
 from vmbackup_operator.model.conditions import Standing as Conditions
 from vmbackup_operator.model.conditions import (
     as_ready,
@@ -22,12 +24,24 @@ from vmbackup_operator.model.conditions import (
     as_stalled,
     with_conditions,
 )
-from vmbackup_operator.model.metadata import FINALIZER, MAX_TRIGGER, TRIGGER_ANNOTATION, ObjectKey
-from vmbackup_operator.naming import ArmId, same_id
+from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.policies.history import beyond_history, with_sessions, without_turn
+from vmbackup_operator.policies.making import Made, SessionMaker
+from vmbackup_operator.policies.occasions import (
+    Change,
+    believed,
+    changed,
+    handled_until,
+    is_trigger_new,
+    name_of_occasion,
+    with_rule,
+)
 from vmbackup_operator.policies.ports import EventLog, Policies, PolicySessions
-from vmbackup_operator.policies.schedule import Due, due
+from vmbackup_operator.policies.schedule import NOTHING_DUE, Due, due
 from vmbackup_operator.policies.standing import Finding, Standing, Surveyor, summary
-from vmbackup_operator.policies.wanted import Occasion, is_adoptable, wanted_session
+from vmbackup_operator.policies.turns import owed
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.settings import Settings
 
@@ -35,18 +49,22 @@ log = logging.getLogger(__name__)
 
 #: How long a policy is not looked at where nothing is due and nobody wakes it.
 LOOK_AGAIN_S = 300.0
+#: The same where something is amiss: nothing tells us that somebody mended it.
+AMISS_AGAIN_S = 60.0
 #: How soon sessions that had no room are tried again; an ended session wakes its policy earlier.
 ROOM_AGAIN_S = 15.0
-#: The schema's bound on the names of running sessions in status.
-MOST_ACTIVE = 100
+#: So many VMs an Event names.
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """What came of an occasion: the sessions that are still to be created, and what went wrong."""
+class Look:
+    """What one look at a policy found, before anything is done about it."""
 
-    pending: tuple[ArmId, ...] = ()
-    refused: tuple[Finding, ...] = ()
+    now: datetime
+    standing: Standing
+    schedule: Due
+    change: Change
 
 
 class PolicyReconciler:
@@ -61,188 +79,175 @@ class PolicyReconciler:
         surveyor: Surveyor,
         events: EventLog,
     ) -> None:
-        self._settings = settings
+        self._appliance_id = settings.appliance.id
         self._clock = clock
         self._policies = policies
         self._sessions = sessions
         self._surveyor = surveyor
         self._events = events
-        self._creating = asyncio.Lock()
+        self._maker = SessionMaker(settings.appliance.id, clock, sessions)
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
-        """Create what is due, drop what is beyond the history, and write how the policy stands."""
+        """Make what is due, drop what is beyond the history, and write how the policy stands."""
         policy = await self._policies.find(key)
         if policy is None or policy.metadata.deletion_timestamp is not None:
+            self._surveyor.forget(key)
             return Done()
-        if policy.status.appliance_id not in {None, self._settings.appliance.id}:
+        if policy.status.appliance_id not in {None, self._appliance_id}:
             return Done()
-        now = self._clock.now()
-        try:
-            standing = await self._surveyor.look(policy)
-            schedule = self._due(policy, now)
-        except PermanentError as error:
-            standing, schedule = Standing((), (Finding(error.reason, str(error)),)), _NOTHING_DUE
-        again = await self._seen_to(policy, standing, schedule, now)
-        if standing.trouble is not None:
-            raise standing.trouble
+        look = await self._look(policy)
+        policy, status = await self._turn_over(policy, look)
+        made = await self._make(policy, status.occasion, look.standing.machines)
+        again = await self._write_standing(policy, status, look, made)
+        if look.standing.trouble is not None:
+            raise look.standing.trouble
         return again
 
-    async def _seen_to(
-        self, policy: BackupPolicy, standing: Standing, schedule: Due, now: datetime
+    async def _look(self, policy: BackupPolicy) -> Look:
+        now = self._clock.now()
+        status = with_rule(policy, believed(policy.status, now), now)
+        try:
+            standing = await self._surveyor.look(policy)
+            schedule = _due(policy, status, now)
+        except PermanentError as error:
+            finding = Finding(error.reason, str(error))
+            standing, schedule = Standing((), (finding,)), NOTHING_DUE
+        return Look(now, standing, schedule, changed(policy, status, schedule, now))
+
+    async def _turn_over(
+        self, policy: BackupPolicy, look: Look
+    ) -> tuple[BackupPolicy, BackupPolicyStatus]:
+        """End an occasion that is over, write down one that begins, and tell people of both.
+
+        Return the policy as it is stored and the status that it should have.
+        """
+        change, before = look.change, policy.status.occasion
+        status = change.status
+        without: Sequence[ArmId] = ()
+        if change.ended is not None and before is not None:
+            without = await self._end(policy, before, look)
+            if not change.begins:
+                status = replace(status, occasion=replace(before, ended=True, passed_over=()))
+            if before.slot is not None and before.last is None and not look.standing.machines:
+                status = replace(status, missed_slots=status.missed_slots + 1)
+        if change.begins or without or change.missed or change.ignored:
+            policy = await self._write(policy, status)
+            await self._tell(policy, change, before, without)
+        return policy, policy.status if change.begins else status
+
+    async def _end(self, policy: BackupPolicy, occasion: Occasion, look: Look) -> Sequence[ArmId]:
+        """Make Skipped sessions for the VMs that had no turn, and return those VMs.
+
+        Where none can be backed up at all, objects would tell nothing that the policy does not.
+        """
+        machines = look.standing.machines
+        if occasion.last is None and not machines:
+            return [ArmId(each) for each in policy.spec.virtual_machines.ids]
+        return await self._maker.skip(policy, machines, occasion, look.change.ended or "")
+
+    async def _tell(
+        self,
+        policy: BackupPolicy,
+        change: Change,
+        before: Occasion | None,
+        without: Sequence[ArmId],
+    ) -> None:
+        if change.missed:
+            message = f"no session was made for {counted(change.missed, 'slot')}: it was too late"
+            await self._events.tell(policy, "Warning", "SlotsMissed", message)
+        if without and before is not None:
+            message = f"{name_of_occasion(before)}: no turn for {_named(without)}: {change.ended}"
+            await self._events.tell(policy, "Warning", "SessionsSkipped", message)
+        if change.ignored is not None:
+            message = f"vmbackup.dev/trigger starts nothing: {change.ignored}"
+            await self._events.tell(policy, "Warning", "TriggerIgnored", message)
+        begins = change.status.occasion
+        if change.begins and begins is not None:
+            machines = counted(len(policy.spec.virtual_machines.ids), "VM")
+            message = f"{name_of_occasion(begins)}: {machines} to back up"
+            await self._events.tell(policy, "Normal", "OccasionBegun", message)
+
+    async def _make(
+        self, policy: BackupPolicy, occasion: Occasion | None, machines: Sequence[ArmId]
+    ) -> Made | None:
+        """Make the sessions that *occasion* owes, as far as there is room; None where none is."""
+        if occasion is None or occasion.ended or not machines:
+            return None
+        made = await self._maker.begin(policy, machines, occasion)
+        if made.occasion.passed_over != occasion.passed_over:
+            for refused in made.refused:
+                await self._events.tell(policy, "Warning", refused.reason, refused.message)
+        if owed(made.occasion, machines):
+            return made
+        return Made(replace(made.occasion, ended=True), made.refused)
+
+    async def _write_standing(
+        self, policy: BackupPolicy, status: BackupPolicyStatus, look: Look, made: Made | None
     ) -> Outcome:
-        status = policy.status
-        token = policy.metadata.annotations.get(TRIGGER_ANNOTATION, "")[:MAX_TRIGGER]
-        refused: list[Finding] = []
-        pending: list[ArmId] = []
-        if token and token != status.last_handled_trigger:
-            owed = await self._create(policy, standing, Occasion(token=token))
-            refused += owed.refused
-            pending += owed.pending
-            # Without its repository a policy can't act: the trigger waits for it.
-            if not owed.pending and standing.machines:
-                status = replace(status, last_handled_trigger=token)
-        if schedule.slot is not None:
-            owed = await self._create(policy, standing, Occasion(slot=schedule.slot))
-            refused += owed.refused
-            pending += owed.pending
-            if not owed.pending and standing.machines:
-                status = replace(status, last_slot=schedule.slot)
-                status = await self._missed(policy, status, schedule)
-        elif schedule.missed:
-            status = replace(status, last_slot=schedule.passed)
-            status = await self._missed(policy, status, schedule)
-        status = await self._with_sessions(policy, status)
-        status = replace(status, next_slot=None if policy.spec.suspend else schedule.next_slot)
-        finding = summary((*standing.findings, *refused))
-        await self._write(policy, _stated(policy, status, finding, now))
-        return _when_again(schedule, now, waits_for_room=bool(pending))
-
-    def _due(self, policy: BackupPolicy, now: datetime) -> Due:
-        schedule, status = policy.spec.schedule, policy.status
-        if schedule is None:
-            return _NOTHING_DUE
-        created = policy.metadata.creation_timestamp or now
-        found = due(schedule, policy.metadata.key, max(created, status.last_slot or created), now)
-        if policy.spec.suspend:
-            return Due(None, 0, None, found.next_slot, None)
-        return found
-
-    async def _missed(
-        self, policy: BackupPolicy, status: BackupPolicyStatus, schedule: Due
-    ) -> BackupPolicyStatus:
-        """Count slots that no session will ever be created for, and say so."""
-        if not schedule.missed:
-            return status
-        message = f"{schedule.missed} slots passed without a session: their deadlines are over"
-        await self._events.tell(policy, "Warning", "SlotsMissed", message)
-        return replace(status, missed_slots=status.missed_slots + schedule.missed)
-
-    async def _create(self, policy: BackupPolicy, standing: Standing, occasion: Occasion) -> Owed:
-        """Create the sessions of *occasion* as far as there is room for them."""
-        # Two policies that are due at one moment must see each other's sessions of a VM.
-        async with self._creating:
-            return await self._created(policy, standing, occasion)
-
-    async def _created(self, policy: BackupPolicy, standing: Standing, occasion: Occasion) -> Owed:
-        pending: list[ArmId] = []
-        refused: list[Finding] = []
-        active = await self._sessions.unfinished()
-        room = policy.spec.max_concurrent_sessions - sum(_is_of(policy, each) for each in active)
-        for vm_id in standing.machines:
-            wanted = wanted_session(policy, vm_id, occasion, self._settings.appliance.id)
-            found = await self._sessions.find(wanted.metadata.key)
-            if found is None and (room <= 0 or _is_busy(active, vm_id)):
-                pending.append(vm_id)
-                continue
-            if found is None:
-                found = await self._sessions.create(wanted)
-                room -= 1
-                log.info("policy %s: session %s for %s", policy.metadata.key,
-                         wanted.metadata.name, occasion)  # fmt: skip
-            if not is_adoptable(found, wanted):
-                message = f"BackupSession {wanted.metadata.key} is there and is another one"
-                refused.append(Finding("AdoptionRefused", message))
-        return Owed(tuple(pending), tuple(refused))
-
-    async def _with_sessions(
-        self, policy: BackupPolicy, status: BackupPolicyStatus
-    ) -> BackupPolicyStatus:
-        """Return *status* with what the policy's sessions tell; those beyond the history go."""
+        """Write how the policy stands; then drop the sessions that its history does not keep."""
+        findings = look.standing.findings
+        if made is not None:
+            status = replace(status, occasion=made.occasion)
+            findings = (*findings, *made.refused)
         sessions = await self._sessions.of_policy(policy.metadata.key)
-        for session in beyond_history(policy, sessions):
+        findings = (*findings, *_no_turn(without_turn(look.standing.machines, sessions)))
+        status = with_sessions(status, sessions, look.now)
+        status = replace(status, next_start=look.schedule.next_start)
+        finding = summary(findings)
+        await self._write(policy, _stated(policy, status, finding, look.now))
+        # That its occasion had a session is written down by now, so its object may go.
+        for session in beyond_history(policy.spec.session_history, sessions):
             await self._sessions.delete(session)
-        active = sorted(each.metadata.name for each in sessions if each.status.outcome is None)
-        ends = [
-            each.status.completion_time
-            for each in sessions
-            if each.status.outcome == "Succeeded" and each.status.completion_time is not None
-        ]
-        if status.last_success_time is not None:
-            ends.append(status.last_success_time)
-        newest = max(sessions, key=_age_key, default=None)
-        return replace(
-            status,
-            active_sessions=tuple(active[:MOST_ACTIVE]),
-            last_success_time=max(ends, default=None),
-            last_session=status.last_session if newest is None else newest.metadata.name,
-        )
+        if is_trigger_new(policy, status):
+            return Waiting(0, "a trigger is next")
+        return _when_again(status.occasion, look, finding)
 
-    async def _write(self, policy: BackupPolicy, status: BackupPolicyStatus) -> None:
+    async def _write(self, policy: BackupPolicy, status: BackupPolicyStatus) -> BackupPolicy:
+        """Write *status* where it is not what is stored, and return the policy with it."""
         status = replace(
             status,
-            appliance_id=self._settings.appliance.id,
+            appliance_id=self._appliance_id,
             observed_generation=policy.metadata.generation,
         )
-        if status != policy.status:
-            await self._policies.write_status(replace(policy, status=status))
+        if status == policy.status:
+            return policy
+        return await self._policies.write_status(replace(policy, status=status))
 
 
-_NOTHING_DUE = Due(None, 0, None, None, None)
+def _due(policy: BackupPolicy, status: BackupPolicyStatus, now: datetime) -> Due:
+    """Return what the schedule has due; nothing without one, or while the policy is suspended."""
+    schedule, handled = policy.spec.schedule, handled_until(status)
+    if schedule is None or handled is None:
+        return NOTHING_DUE
+    return due(schedule, policy.metadata.key, handled, now)
 
 
-def beyond_history(policy: BackupPolicy, sessions: Sequence[BackupSession]) -> list[BackupSession]:
-    """Return the ended sessions that the policy's history does not keep, counted per VM.
-
-    One that still has something to undo stays: its object is what that is known from.
-    """
-    history = policy.spec.session_history
-    ended: dict[tuple[str, bool], list[BackupSession]] = defaultdict(list)
-    for session in sessions:
-        if session.status.outcome is not None and FINALIZER not in session.metadata.finalizers:
-            succeeded = session.status.outcome == "Succeeded"
-            ended[session.spec.virtual_machine_id.lower(), succeeded].append(session)
-    surplus: list[BackupSession] = []
-    for (_, succeeded), group in ended.items():
-        keep = history.succeeded if succeeded else history.failed
-        surplus += sorted(group, key=_age_key, reverse=True)[keep:]
-    return surplus
-
-
-def _age_key(session: BackupSession) -> tuple[datetime, str]:
-    created = session.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC)
-    return (created, session.metadata.name)
-
-
-def _is_of(policy: BackupPolicy, session: BackupSession) -> bool:
-    reference = session.spec.policy_ref
-    return (
-        reference is not None
-        and reference.name == policy.metadata.name
-        and session.metadata.namespace == policy.metadata.namespace
+def _no_turn(without: Sequence[ArmId]) -> tuple[Finding, ...]:
+    """Say which VMs had no turn the last time, if any."""
+    if not without:
+        return ()
+    message = (
+        f"{_named(without)} had no turn the last time, and come first the next time. If this "
+        "repeats: raise maxConcurrentSessions or the region's worker.maxCount, or let the schedule "
+        "leave more time"
     )
+    return (Finding("NoTurn", message, passing=True, blocking=False),)
 
 
-def _is_busy(active: Sequence[BackupSession], vm_id: ArmId) -> bool:
-    """Tell whether a session of the VM is under way, whoever asked for it: Forbid."""
-    return any(same_id(each.spec.virtual_machine_id, vm_id) for each in active)
+def _named(machines: Sequence[ArmId]) -> str:
+    """Return the names of *machines*, as many as a person would read."""
+    names = [name_of(vm_id) for vm_id in machines[:MOST_NAMED]]
+    more = len(machines) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
-def _when_again(schedule: Due, now: datetime, *, waits_for_room: bool) -> Waiting:
-    if waits_for_room:
+def _when_again(occasion: Occasion | None, look: Look, finding: Finding | None) -> Waiting:
+    if occasion is not None and not occasion.ended and look.standing.machines:
         return Waiting(ROOM_AGAIN_S, "sessions wait for room")
-    until = timedelta(seconds=LOOK_AGAIN_S)
-    if schedule.next_start is not None:
-        until = min(until, max(schedule.next_start - now, timedelta(0)))
+    amiss = finding is not None and not finding.notice
+    until = timedelta(seconds=AMISS_AGAIN_S if amiss else LOOK_AGAIN_S)
+    if look.schedule.next_start is not None:
+        until = min(until, max(look.schedule.next_start - look.now, timedelta(0)))
     return Waiting(until.total_seconds(), "nothing is due")
 
 
@@ -260,9 +265,11 @@ def _stated(
 
 
 def _standing(finding: Finding | None, *, suspended: bool) -> Conditions:
-    if finding is not None:
+    if finding is not None and not finding.notice:
         say = as_reconciling if finding.passing else as_stalled
         return say(finding.reason, finding.message)
     if suspended:
-        return as_ready("suspended: no slot starts a session", "Suspended")
+        return as_ready("suspended: no session begins", "Suspended")
+    if finding is not None:
+        return as_ready(finding.message, finding.reason)
     return as_ready()

@@ -26,14 +26,16 @@ class Due:
     """What is due at a moment: *slot*, or nothing; *missed* slots will never be.
 
     *passed* is the newest slot that is not ahead, due or missed. *next_start* is when the next one
-    is started, None where there is none within cron's horizon.
+    is started, jitter included; None where there is none within cron's horizon.
     """
 
     slot: datetime | None
     missed: int
     passed: datetime | None
-    next_slot: datetime | None
     next_start: datetime | None
+
+
+NOTHING_DUE = Due(None, 0, None, None)
 
 
 def jitter_of(schedule: Schedule, policy: ObjectKey) -> timedelta:
@@ -44,13 +46,18 @@ def jitter_of(schedule: Schedule, policy: ObjectKey) -> timedelta:
     return timedelta(seconds=share % (schedule.jitter_seconds + 1))
 
 
+def starts_before(schedule: Schedule, policy: ObjectKey, slot: datetime) -> datetime:
+    """Return the starting deadline of *slot*."""
+    deadline = timedelta(seconds=schedule.starting_deadline_seconds)
+    return slot + jitter_of(schedule, policy) + deadline
+
+
 def due(schedule: Schedule, policy: ObjectKey, handled: datetime, now: datetime) -> Due:
     """Return what is due at *now*, where slots up to *handled* have been seen to.
 
     At most one slot is ever caught up with: the newest that is not past its starting deadline.
     """
     jitter = jitter_of(schedule, policy)
-    deadline = timedelta(seconds=schedule.starting_deadline_seconds)
     newest: datetime | None = None
     passed = 0
     following: datetime | None = None
@@ -64,9 +71,9 @@ def due(schedule: Schedule, policy: ObjectKey, handled: datetime, now: datetime)
             newest, following = _around(schedule, now - jitter)
             break
     start = None if following is None else following + jitter
-    if newest is None or now > newest + jitter + deadline:
-        return Due(None, passed, newest, following, start)
-    return Due(newest, passed - 1, newest, following, start)
+    if newest is None or now > starts_before(schedule, policy, newest):
+        return Due(None, passed, newest, start)
+    return Due(newest, passed - 1, newest, start)
 
 
 def _around(schedule: Schedule, moment: datetime) -> tuple[datetime | None, datetime | None]:

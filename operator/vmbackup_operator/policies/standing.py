@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.conditions import find_condition, is_true
-from vmbackup_operator.naming import ArmId, subscription_of
-from vmbackup_operator.policies.ports import Repositories, VirtualMachinePresence
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import ArmId, name_of, subscription_of
+from vmbackup_operator.policies.ports import MachineListed, Repositories
+from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.settings import Settings
-
-#: A VM that was found is not looked for again before this.
-FOUND_FOR_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +21,25 @@ class Finding:
     """One thing amiss, as a condition says it.
 
     *passing*: nobody need do anything about it. *blocking*: no session can be made meanwhile; one
-    that can waits by itself, so that a slot is not missed because Azure had a bad hour.
+    that can waits by itself, so that a slot is not missed because Azure had a bad hour. *notice*:
+    all is well, and worth a word.
     """
 
     reason: str
     message: str
     passing: bool = False
     blocking: bool = True
+    notice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A VM as it was named, as it was listed, and what is amiss with it."""
+
+    id: ArmId
+    listed: MachineListed | None = None
+    finding: Finding | None = None
+    trouble: TransientError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +56,47 @@ class Standing:
 
 @dataclass(slots=True)
 class Surveyor:
-    """Looks at what policies name."""
+    """Looks at what policies name, and remembers which VMs each of them names."""
 
     settings: Settings
-    clock: Clock
     repositories: Repositories
-    presence: VirtualMachinePresence
-    _found: dict[str, float] = field(default_factory=dict)
+    presence: Presence
+    _named: dict[ObjectKey, frozenset[str]] = field(default_factory=dict)
 
     async def look(self, policy: BackupPolicy) -> Standing:
         """Return how *policy* stands; no VM can be backed up without the repository."""
+        named = [ArmId(each) for each in policy.spec.virtual_machines.ids]
+        self._named[policy.metadata.key] = frozenset(each.lower() for each in named)
         amiss = await self._repository(policy)
         if amiss is not None and amiss.blocking:
             return Standing((), (amiss,))
-        machines: list[ArmId] = []
-        findings = [] if amiss is None else [amiss]
-        trouble: TransientError | None = None
-        for each in policy.spec.virtual_machines.ids:
-            try:
-                finding = await self._machine(policy.metadata.namespace, ArmId(each))
-            except TransientError as error:
-                trouble = error
-                finding = Finding("AzureUnavailable", str(error), passing=True, blocking=False)
-            if finding is None or not finding.blocking:
-                machines.append(ArmId(each))
-            if finding is not None:
-                findings.append(finding)
-        return Standing(tuple(machines), tuple(findings), trouble)
+        namespace = policy.metadata.namespace
+        machines = await asyncio.gather(*(self._machine(namespace, each) for each in named))
+        findings = [amiss, *(each.finding for each in machines)]
+        findings += [_unknown_luns(policy, machines), self._shared(policy, named)]
+        trouble = next((each.trouble for each in machines if each.trouble is not None), None)
+        able = (each for each in machines if each.finding is None or not each.finding.blocking)
+        said = (each for each in findings if each is not None)
+        return Standing(tuple(each.id for each in able), tuple(said), trouble)
+
+    def forget(self, key: ObjectKey) -> None:
+        """Forget the policy: it is gone."""
+        self._named.pop(key, None)
+
+    def _shared(self, policy: BackupPolicy, named: Sequence[ArmId]) -> Finding | None:
+        """Say which VMs other policies of the namespace name too; foreign ones are not told of."""
+        own = policy.metadata.key
+        pairs = sorted(
+            (name_of(vm_id), key.name)
+            for key, others in self._named.items()
+            for vm_id in named
+            if key != own and key.namespace == own.namespace and vm_id.lower() in others
+        )
+        if not pairs:
+            return None
+        said = ", ".join(f"{machine} is in policy {other} too" for machine, other in pairs)
+        message = f"{said}: each policy has sessions, snapshots and recovery points of its own"
+        return Finding("SharedVirtualMachine", message, blocking=False, notice=True)
 
     async def _repository(self, policy: BackupPolicy) -> Finding | None:
         namespace = policy.metadata.namespace
@@ -101,8 +126,24 @@ class Surveyor:
             blocking=not passing or repository.status.repository_id is None,
         )
 
-    async def _machine(self, namespace: str, vm_id: ArmId) -> Finding | None:
-        """Return what is amiss with the VM; by its id alone before Azure is asked."""
+    async def _machine(self, namespace: str, vm_id: ArmId) -> Machine:
+        """Return what is known of the VM; by its id alone before Azure is asked."""
+        refused = self._refusal(namespace, vm_id)
+        if refused is not None:
+            return Machine(vm_id, finding=refused)
+        try:
+            listed = await self.presence.find(vm_id)
+        except TransientError as error:
+            finding = Finding("AzureUnavailable", str(error), passing=True, blocking=False)
+            return Machine(vm_id, finding=finding, trouble=error)
+        except PermanentError as error:
+            return Machine(vm_id, finding=Finding(error.reason, f"{vm_id}: {error}"))
+        if listed is None:
+            message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
+            return Machine(vm_id, finding=Finding("VirtualMachineNotFound", message))
+        return Machine(vm_id, listed)
+
+    def _refusal(self, namespace: str, vm_id: ArmId) -> Finding | None:
         if not self.settings.may_back_up(namespace, vm_id):
             return Finding(
                 "ScopeNotAllowed",
@@ -116,34 +157,30 @@ class Surveyor:
                 f"{vm_id} is not in the appliance's subscription {own}: its data could not be "
                 "exported over a private endpoint of ours (crossSubscriptionExport: Refuse)",
             )
-        return await self._presence(vm_id)
-
-    async def _presence(self, vm_id: ArmId) -> Finding | None:
-        now = self.clock.monotonic_s()
-        seen = self._found.get(vm_id.lower())
-        if seen is not None and now - seen < FOUND_FOR_S:
-            return None
-        try:
-            exists = await self.presence.exists(vm_id)
-        except PermanentError as error:
-            return Finding(error.reason, f"{vm_id}: {error}")
-        if not exists:
-            self._found.pop(vm_id.lower(), None)
-            return Finding(
-                "VirtualMachineNotFound",
-                f"there is no virtual machine {vm_id}: correct the id, or take it out",
-            )
-        self._found[vm_id.lower()] = now
         return None
+
+
+def _unknown_luns(policy: BackupPolicy, machines: Sequence[Machine]) -> Finding | None:
+    """Say which excluded LUNs no VM has: one that some lack is not amiss, nor what is not known."""
+    if any(each.listed is None for each in machines):
+        return None
+    used = {lun for each in machines if each.listed for lun in each.listed.data_disk_luns}
+    unknown = sorted(set(policy.spec.exclude_data_disk_luns) - used)
+    if not unknown:
+        return None
+    luns = ", ".join(map(str, unknown))
+    message = f"excludeDataDiskLuns: no VM of this policy has a data disk at LUN {luns}"
+    return Finding("UnknownLun", message, blocking=False, notice=True)
 
 
 def summary(findings: Sequence[Finding]) -> Finding | None:
     """Return what one condition says of *findings*: each message, and the first one's reason.
 
-    What somebody has to do something about comes first.
+    What somebody has to do something about comes first, what is only worth a word last.
     """
     if not findings:
         return None
-    ordered = sorted(findings, key=lambda finding: finding.passing)
+    ordered = sorted(findings, key=lambda finding: (finding.notice, finding.passing))
     message = "; ".join(dict.fromkeys(finding.message for finding in ordered))
-    return Finding(ordered[0].reason, message, ordered[0].passing)
+    first = ordered[0]
+    return Finding(first.reason, message, first.passing, notice=first.notice)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from typing_extensions import override
+from msgspec.structs import replace
 
-from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.backup_policy import BackupPolicy, Occasion
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionSpec
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
@@ -24,21 +23,6 @@ from vmbackup_operator.naming import (
     session_name_of_slot,
     session_name_of_trigger,
 )
-from vmbackup_operator.policies.schedule import jitter_of
-
-
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """Why sessions are owed: a slot of the schedule, or else a trigger's token."""
-
-    slot: datetime | None = None
-    token: str | None = None
-
-    @override
-    def __str__(self) -> str:
-        if self.slot is not None:
-            return f"slot {self.slot:%Y-%m-%d %H:%M}Z"
-        return f"trigger {self.token}"
 
 
 def wanted_session(
@@ -64,13 +48,15 @@ def wanted_session(
             ),
             policy_ref=LocalReference(metadata.name),
             slot=occasion.slot,
-            trigger=occasion.token,
+            trigger=None if occasion.trigger is None else occasion.trigger.token,
+            trigger_time=None if occasion.trigger is None else occasion.trigger.first_seen,
             exclude_data_disk_luns=spec.exclude_data_disk_luns,
             retention=spec.retention,
             snapshots_to_keep=spec.snapshots_to_keep,
             retry_limit=spec.retry.limit,
             retry_backoff_seconds=spec.retry.backoff_seconds,
-            start_before=_start_before(policy, occasion),
+            # A trigger's session may wait for as long as it takes: somebody asked for it.
+            start_before=occasion.start_before if occasion.trigger is None else None,
         ),
     )
 
@@ -84,21 +70,22 @@ def is_adoptable(found: BackupSession, wanted: BackupSession) -> bool:
     namespace = found.metadata.namespace
     return (
         same_id(mine.virtual_machine_id, theirs.virtual_machine_id)
-        and (mine.type, mine.policy_ref, mine.slot, mine.trigger)
-        == (theirs.type, theirs.policy_ref, theirs.slot, theirs.trigger)
+        and (mine.type, mine.policy_ref, mine.slot, mine.trigger, mine.trigger_time)
+        == (theirs.type, theirs.policy_ref, theirs.slot, theirs.trigger, theirs.trigger_time)
         and mine.repository_ref.key_from(namespace) == theirs.repository_ref.key_from(namespace)
     )
 
 
+def skipped_session(wanted: BackupSession, now: datetime) -> BackupSession:
+    """Return *wanted* as one that can't begin any more, whoever looks at it first."""
+    limit = min(now, wanted.spec.start_before or now).replace(microsecond=0)
+    return replace(wanted, spec=replace(wanted.spec, start_before=limit))
+
+
 def _name(policy: BackupPolicy, vm_id: ArmId, occasion: Occasion) -> str:
-    if occasion.slot is not None:
-        return session_name_of_slot(policy.metadata.name, vm_id, occasion.slot)
-    return session_name_of_trigger(policy.metadata.name, vm_id, occasion.token or "")
-
-
-def _start_before(policy: BackupPolicy, occasion: Occasion) -> datetime | None:
-    schedule = policy.spec.schedule
-    if occasion.slot is None or schedule is None:
-        return None
-    deadline = timedelta(seconds=schedule.starting_deadline_seconds)
-    return occasion.slot + jitter_of(schedule, policy.metadata.key) + deadline
+    if occasion.trigger is not None:
+        token, seen = occasion.trigger.token, occasion.trigger.first_seen
+        return session_name_of_trigger(policy.metadata.name, vm_id, token, seen)
+    if occasion.slot is None:
+        raise AssertionError("an occasion has a slot or a trigger")
+    return session_name_of_slot(policy.metadata.name, vm_id, occasion.slot)

@@ -57,10 +57,11 @@ class Secrets(Protocol):
 class Ways(Protocol):
     """The appliance's private way to a repository's account: an endpoint in the home region."""
 
-    async def ensure(self, storage_account_id: ArmId) -> Waiting | None:
+    async def ensure(self, storage_account_id: ArmId, region: str) -> Waiting | None:
         """Look, take the next step, and return None once the appliance reaches the account.
 
-        An account that is not there: PermanentError with reason ``StorageAccountNotFound``.
+        An account that is not there: PermanentError with reason ``StorageAccountNotFound``; one in
+        another region than *region*: ``RegionDiffers``.
         """
 
 

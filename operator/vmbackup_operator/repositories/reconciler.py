@@ -17,6 +17,7 @@ from vmbackup_operator.model.conditions import (
     as_stalled,
     with_conditions,
 )
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import KEY_LABEL, KEY_LABELLED, ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
@@ -98,7 +99,7 @@ class RepositoryReconciler:
         key = await self._key(repository)
         if isinstance(key, Failed):
             return key
-        waiting = await self._ways.ensure(ArmId(spec.storage_account_id))
+        waiting = await self._ways.ensure(ArmId(spec.storage_account_id), spec.region)
         if waiting is not None:
             return waiting
         seen = await self._opened.open_or_begin(repository, key)
@@ -208,4 +209,4 @@ def _standing(found: RepositorySeen | Waiting | Failed) -> Standing:
         case Failed(reason=reason, message=message):
             return as_stalled(reason, message)
         case RepositorySeen(id=repository_id, recovery_points=count):
-            return as_ready(f"repository {repository_id}, {count} recovery points")
+            return as_ready(f"repository {repository_id}, {counted(count, 'recovery point')}")

@@ -63,7 +63,7 @@ class Bundles(BundlesPort):
         url = await self._signatures.container(account, BUNDLE_CONTAINER, "write_new", until)
         container = self._data_plane.signed_container(url)
         where = f"bundle {bundle.id} in {name_of(account.id)}"
-        with translated(f"storing {where}"):
+        with translated(f"storing {where}"), self._signatures.watched():
             stored = await _stored(container, bundle.id)
             for name, data in self._owed(bundle, stored, where):
                 await _upload(container, f"{bundle.id}/{name}", data)

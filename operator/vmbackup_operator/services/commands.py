@@ -82,6 +82,7 @@ def command_body(wanted: CommandWanted) -> Body:
     """Return the command; a failing script is not a failed deployment, we hear of it otherwise."""
     return {
         "location": wanted.region,
+        "tags": dict(wanted.tags),
         "properties": {
             "source": {"script": wanted.script},
             "protectedParameters": [

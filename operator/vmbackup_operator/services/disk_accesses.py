@@ -9,17 +9,15 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.environments.bodies import Body, bodies_at, text_at
 from vmbackup_operator.environments.regions import Regions
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
+from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.reconciling.outcome import Done, Failed
 from vmbackup_operator.services.disk_access_resources import DiskAccessResources
 from vmbackup_operator.sessions.ports import DiskAccesses as DiskAccessesPort
 from vmbackup_operator.sessions.seen import DiskAccessSeen, RegionSeen
 
-_TAG = ("tags", APPLIANCE_TAG)
-
 
 class DiskAccesses(DiskAccessesPort):
-    """The appliance's disk accesses."""
+    """The appliance's disk accesses, which are so by their computed names in the region's group."""
 
     def __init__(self, resources: DiskAccessResources, regions: Regions, appliance_id: str) -> None:
         self._resources = resources
@@ -29,9 +27,8 @@ class DiskAccesses(DiskAccessesPort):
     @override
     async def of_region(self, region: RegionSeen) -> Sequence[DiskAccessSeen]:
         found = await self._resources.of_group(region.subscription_id, region.resource_group)
-        ours = [
-            body for body in found if text_at(body, "tags", APPLIANCE_TAG) == self._appliance_id
-        ]
+        names = environment_names(self._appliance_id, region.subscription_id, region.region)
+        ours = [body for body in found if names.is_disk_access(text_at(body, "name"))]
         ours.sort(key=lambda body: text_at(body, "name"))
         return [DiskAccessSeen(ArmId(text_at(body, "id")), _approved(body)) for body in ours]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.environments.differences import same_text
 from vmbackup_operator.environments.environment import Environment
 from vmbackup_operator.environments.regions import Regions as Environments
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.repositories.ports import Ways as WaysPort
 from vmbackup_operator.sessions.ports import Regions as RegionsPort
@@ -25,9 +27,15 @@ class Regions(RegionsPort):
 
     @override
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> RegionSeen | Waiting:
-        report = await self._environments.ensure(subscription_id, region, repository_accounts)
+        report = await self._environments.ensure(
+            subscription_id, region, repository_accounts, not_before
+        )
         if isinstance(report.outcome, Failed):
             raise PermanentError(report.outcome.message, reason=report.outcome.reason)
         if isinstance(report.outcome, Waiting):
@@ -45,12 +53,19 @@ class Ways(WaysPort):
         self._appliance = appliance
 
     @override
-    async def ensure(self, storage_account_id: ArmId) -> Waiting | None:
+    async def ensure(self, storage_account_id: ArmId, region: str) -> Waiting | None:
         report = await self._environments.ensure(
             self._appliance.subscription_id, self._appliance.region, (storage_account_id,)
         )
         if isinstance(report.outcome, Failed):
             raise PermanentError(report.outcome.message, reason=report.outcome.reason)
+        lies_in = report.region_of(storage_account_id)
+        if lies_in and not same_text(lies_in, region):
+            raise PermanentError(
+                f"storage account {name_of(storage_account_id)} lies in {lies_in}, and spec.region"
+                f" says {region}",
+                reason="RegionDiffers",
+            )
         return report.outcome if isinstance(report.outcome, Waiting) else None
 
 
@@ -72,4 +87,5 @@ def seen(environment: Environment) -> RegionSeen:
         worker_image=environment.worker_image,
         max_workers=environment.max_workers,
         private=environment.private,
+        tags=environment.tags,
     )

@@ -2,15 +2,19 @@
 
 A delegation key is asked for per account and service and kept while it outlives what is signed
 with it. Azure can end what one key signed only all at once, so keys live a day, not a week, unless
-somebody asks for longer.
+somebody asks for longer. A key that was revoked can't be told from a good one: after a refusal all
+are asked for anew.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import (
     BlobSasPermissions,
     ContainerSasPermissions,
@@ -45,6 +49,8 @@ _QUEUE_ACCESS: dict[str, QueueSasPermissions] = {
     "take": QueueSasPermissions(process=True, update=True),
     "send": QueueSasPermissions(add=True),
 }
+
+_REFUSED = frozenset({401, 403})
 
 Service = Literal["blob", "queue"]
 
@@ -114,6 +120,20 @@ class Signatures(SignaturesPort):
             protocol="https",
         )
         return SecretUrl(f"{account.queue_url}/{queue}?{query}", until)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Forget the keys where Azure refuses what was signed with one of them inside."""
+        try:
+            yield
+        except HttpResponseError as error:
+            if error.status_code in _REFUSED:
+                self.forget_keys()
+            raise
+
+    @override
+    def forget_keys(self) -> None:
+        self._keys.clear()
 
     async def _key(self, account: Account, service: Service, until: datetime) -> _Key:
         now = self._clock.now()

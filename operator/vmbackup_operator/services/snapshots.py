@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from typing_extensions import override
 
-from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, same_id
 from vmbackup_operator.services.arm import address, encoded, ended, find, reading
@@ -20,6 +21,7 @@ from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.failures import translated
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.removal import gone
+from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import Snapshots as SnapshotsPort
 from vmbackup_operator.sessions.seen import (
     NetworkAccess,
@@ -27,6 +29,7 @@ from vmbackup_operator.sessions.seen import (
     SnapshotSeen,
     SnapshotWanted,
 )
+from vmbackup_operator.sessions.tags import TagsNotGenuine, open_tags
 
 _COMPLETE_PERCENT = 100.0
 
@@ -57,16 +60,24 @@ class _Snapshot(msgspec.Struct, rename="camel", frozen=True):
     tags: dict[str, str] = {}
 
 
-class Snapshots(SnapshotsPort):
-    """Azure's snapshots; only what carries the appliance's tag is ever deleted."""
+@dataclass(frozen=True, slots=True)
+class SnapshotOwner:
+    """Whose snapshots they are: the appliance by its plain tag, and the keys that prove it."""
 
-    def __init__(
-        self, clients: Clients, operations: Operations, clock: Clock, appliance_id: str
-    ) -> None:
+    appliance_id: str
+    ring: KeyRing
+
+
+class Snapshots(SnapshotsPort):
+    """Azure's snapshots; only what the key ring proves to be ours is ever deleted.
+
+    Listed are all with the appliance's plain tag: one whose sealed tags were altered is to be seen.
+    """
+
+    def __init__(self, clients: Clients, operations: Operations, owner: SnapshotOwner) -> None:
         self._clients = clients
         self._operations = operations
-        self._clock = clock
-        self._appliance_id = appliance_id
+        self._owner = owner
 
     @override
     async def find(self, snapshot_id: ArmId) -> SnapshotSeen | None:
@@ -83,7 +94,7 @@ class Snapshots(SnapshotsPort):
                 snapshot_seen(snapshot.as_dict())
                 async for snapshot in snapshots.list_by_resource_group(resource_group)
             ]
-        return [snapshot for snapshot in found if self._ours(snapshot.tags)]
+        return [snapshot for snapshot in found if self._is_marked(snapshot.tags)]
 
     @override
     async def request(self, wanted: SnapshotWanted) -> None:
@@ -126,13 +137,12 @@ class Snapshots(SnapshotsPort):
         wanted: Body = {"access": "Read", "durationInSeconds": duration_s}
 
         async def begin() -> SecretUrl:
-            asked_at = self._clock.now()
             call = snapshots.begin_grant_access(at.group, at.name, encoded(wanted))
             answer = await ended(f"exporting snapshot {at.name}", call)
             url = answer.get("accessSAS") or answer.get("accessSas")
             if not isinstance(url, str):
                 raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
-            return SecretUrl(url, _expiry(url) or asked_at + timedelta(seconds=duration_s))
+            return SecretUrl(url, _expiry(url))
 
         # An end of access that was asked for before is not the end of this one.
         self._operations.forget(_key("revoke", snapshot_id))
@@ -162,12 +172,7 @@ class Snapshots(SnapshotsPort):
             seen = await self.find(snapshot_id)
             if seen is None:
                 return True
-            if not self._ours(seen.tags):
-                raise PermanentError(
-                    f"snapshot {snapshot_id} lacks the tag {APPLIANCE_TAG}={self._appliance_id}:"
-                    " it is left alone",
-                    reason="NotOurs",
-                )
+            self._check_ours(snapshot_id, seen.tags)
         at = address(snapshot_id)
         snapshots = self._clients.compute(at.subscription_id).snapshots
         return (
@@ -180,8 +185,14 @@ class Snapshots(SnapshotsPort):
             or False
         )
 
-    def _ours(self, tags: Mapping[str, str]) -> bool:
-        return tags.get(APPLIANCE_TAG) == self._appliance_id
+    def _is_marked(self, tags: Mapping[str, str]) -> bool:
+        return tag_value(tags, APPLIANCE_TAG) == self._owner.appliance_id
+
+    def _check_ours(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> None:
+        try:
+            open_tags(self._owner.ring, snapshot_id, tags)
+        except TagsNotGenuine as error:
+            raise PermanentError(f"{error}: it is left alone", reason="NotOurs") from error
 
 
 def body(wanted: SnapshotWanted) -> Body:

@@ -12,7 +12,6 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.policies.ports import VirtualMachinePresence
 from vmbackup_operator.services.arm import address, find, reading
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.sessions.ports import VirtualMachines as VirtualMachinesPort
@@ -74,15 +73,11 @@ class _Disk(msgspec.Struct, rename="camel", frozen=True):
     sku: _Sku = _Sku()
 
 
-class VirtualMachines(VirtualMachinesPort, VirtualMachinePresence):
+class VirtualMachines(VirtualMachinesPort):
     """Looks at VMs."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-
-    @override
-    async def exists(self, vm_id: ArmId) -> bool:
-        return await self._find_vm(vm_id) is not None
 
     @override
     async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:

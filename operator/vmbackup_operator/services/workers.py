@@ -16,8 +16,10 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, arm_id
+from vmbackup_operator.naming import WORKER_TAG, ArmId, arm_id
+from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm import address, encoded, ended, find, reading
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.failures import translated
@@ -72,10 +74,10 @@ class _Vm(msgspec.Struct, rename="camel", frozen=True):
 class Workers(WorkersPort):
     """The appliance's worker VMs."""
 
-    def __init__(self, clients: Clients, operations: Operations, appliance_id: str) -> None:
+    def __init__(self, clients: Clients, operations: Operations, ownership: Ownership) -> None:
         self._clients = clients
         self._operations = operations
-        self._appliance_id = appliance_id
+        self._ownership = ownership
 
     @override
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
@@ -83,7 +85,7 @@ class Workers(WorkersPort):
         with translated(f"listing VMs in {resource_group}"):
             listed = machines.list(resource_group, expand="instanceView")
             found = [msgspec.convert(vm.as_dict(), _Vm) async for vm in listed]
-        ours = [vm for vm in found if self._ours(vm.tags) and WORKER_TAG in vm.tags]
+        ours = [vm for vm in found if self._ours(ArmId(vm.id), vm.tags) and _worker_of(vm)]
         return sorted((_seen(vm) for vm in ours), key=lambda worker: worker.id)
 
     @override
@@ -149,8 +151,11 @@ class Workers(WorkersPort):
         key = _key("delete", vm_id)
         if not self._operations.under_way(key):
             vm = await self._find(vm_id)
-            if vm is not None and not self._ours(vm.tags):
-                raise PermanentError(f"VM {vm_id} is not this appliance's", reason="NotOurs")
+            doubt = "" if vm is None else self._ownership.doubt(vm_id, vm.tags)
+            if doubt:
+                raise PermanentError(
+                    f"VM {vm_id} may be somebody else's: {doubt}", reason="NotOurs"
+                )
             if vm is None and await self._find_interface(vm_id) is None:
                 return True
         return await self._operations.advance(key, lambda: self._remove(vm_id)) or False
@@ -163,12 +168,15 @@ class Workers(WorkersPort):
         return None if body is None else msgspec.convert(body, _Vm)
 
     async def _find_interface(self, vm_id: ArmId) -> Body | None:
-        """Return the interface that a launch left without a VM, where it is ours."""
+        """Return the interface that a launch left without a VM, where it is ours.
+
+        It carries the tags of its VM, the seal too, and is called alike.
+        """
         at = address(vm_id)
         interfaces = self._clients.network(at.subscription_id).network_interfaces
         body = await find(f"reading interface {at.name}", interfaces.get(at.group, at.name))
         tags = {} if body is None else msgspec.convert(body.get("tags") or {}, dict[str, str])
-        return body if self._ours(tags) else None
+        return body if self._ours(vm_id, tags) else None
 
     async def _launch(self, wanted: WorkerWanted) -> WorkerSeen:
         at = address(wanted.vm_id)
@@ -192,8 +200,8 @@ class Workers(WorkersPort):
             f"deleting interface {at.name}", interfaces.begin_delete(at.group, at.name)
         )
 
-    def _ours(self, tags: Mapping[str, str]) -> bool:
-        return tags.get(APPLIANCE_TAG) == self._appliance_id
+    def _ours(self, vm_id: ArmId, tags: Mapping[str, str]) -> bool:
+        return self._ownership.owns(vm_id, tags)
 
 
 def throwaway_key() -> str:
@@ -271,11 +279,15 @@ def _seen(vm: _Vm) -> WorkerSeen:
     times = [status.time for status in held.instance_view.statuses if status.time is not None]
     return WorkerSeen(
         vm_id=ArmId(vm.id),
-        id=WorkerId(vm.tags.get(WORKER_TAG, "")),
+        id=WorkerId(_worker_of(vm)),
         state=_state(vm),
         changed_at=max(times, default=held.time_created),
         failure=_failure(held) if held.provisioning_state.lower() == "failed" else None,
     )
+
+
+def _worker_of(vm: _Vm) -> str:
+    return tag_value(vm.tags, WORKER_TAG) or ""
 
 
 def _state(vm: _Vm) -> WorkerState:

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
 from vmbackup_core.protocol import WorkerKey, worker_key
+from vmbackup_operator.ownership import PURPOSE as OWNERSHIP_PURPOSE
+from vmbackup_operator.ownership import Ownership
 
 ACTIVE_ENTRY = "active"
 
@@ -48,6 +50,14 @@ class KeyRing:
     def find(self, key_id: str) -> ApplianceKey | None:
         """Return the key called *key_id*, or None where it was never there or was taken out."""
         return self.keys.get(key_id)
+
+    def for_purpose(self, purpose: str) -> Mapping[str, bytes]:
+        """Return what every key gives for *purpose*, by the keys' ids."""
+        return {key.id: key.for_purpose(purpose) for key in self.keys.values()}
+
+    def ownership(self, appliance_id: str) -> Ownership:
+        """Return what proves that a resource is the appliance's."""
+        return Ownership(appliance_id, self.active.id, self.for_purpose(OWNERSHIP_PURPOSE))
 
     def worker_keys(self, worker: WorkerId) -> tuple[WorkerKey, ...]:
         """Return the keys under which *worker* may have sealed, the active one's first."""

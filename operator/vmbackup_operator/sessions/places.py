@@ -1,10 +1,17 @@
-"""Regions as last seen: looked at afresh when a session begins there, remembered for its steps."""
+"""Regions as last seen: looked at when a session begins there, remembered for its steps.
+
+Where Azure can't be asked, or the region is in trouble, what was seen last is still true: its ids
+and addresses hardly ever change, and whoever hears workers or ends access needs no more of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from vmbackup_core.clock import Clock
+from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.ports import Regions
@@ -25,24 +32,34 @@ class Places:
         self._seen: dict[str, tuple[float, RegionSeen]] = {}
 
     async def ensure(
-        self, region: str, repository_accounts: Collection[ArmId]
+        self,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> RegionSeen | Waiting:
-        """Look at the region in Azure and take it a step towards readiness."""
+        """Look at the region in Azure and take it a step towards readiness.
+
+        What was seen before *not_before* is no look.
+        """
         found = await self._regions.ensure(
-            self._appliance.subscription_id, region, repository_accounts
+            self._appliance.subscription_id, region, repository_accounts, not_before
         )
         if isinstance(found, RegionSeen):
-            self._seen[region.lower()] = (self._clock.monotonic_s(), found)
-        else:
-            self._seen.pop(region.lower(), None)
+            self._seen[folded(region)] = (self._clock.monotonic_s(), found)
         return found
 
     async def recall(self, region: str) -> RegionSeen | Waiting:
-        """Return the region as it was seen lately, else look."""
-        at, seen = self._seen.get(region.lower(), (0.0, None))
+        """Look at the region unless it was seen lately; else, or in trouble, as it was then."""
+        at, seen = self._seen.get(folded(region), (0.0, None))
         if seen is not None and self._clock.monotonic_s() - at < REMEMBERED_S:
             return seen
-        return await self.ensure(region, ())
+        try:
+            found = await self.ensure(region, ())
+        except (PermanentError, TransientError):
+            if seen is None:
+                raise
+            return seen
+        return seen if isinstance(found, Waiting) and seen is not None else found
 
     async def ensure_home(self, repository_accounts: Collection[ArmId]) -> RegionSeen | Waiting:
         """Look at the home region, where the queues are."""

@@ -73,7 +73,9 @@ class Snapshots(Protocol):
     async def grant(self, snapshot_id: ArmId, duration_s: int) -> SecretUrl | None:
         """Return a SAS that reads the snapshot for *duration_s*, or None while Azure makes one.
 
-        A SAS that is valid already may be returned again; the caller looks at ``expires_at``.
+        While one is open Azure gives that one out again, with the end of its first grant; only
+        `revoke` makes room for another one. ``expires_at`` is what the SAS itself says, None where
+        it does not.
         """
 
     async def revoke(self, snapshot_id: ArmId) -> bool:
@@ -163,6 +165,9 @@ class Signatures(Protocol):
     ) -> SecretUrl:
         """Return the queue's URL, signed to take messages (read, update, remove) or to add."""
 
+    def forget_keys(self) -> None:
+        """Sign with keys that are asked for anew: what was signed before may have been refused."""
+
 
 class Queues(Protocol):
     """Queues of the home region's account, with the operator's own rights."""
@@ -196,14 +201,18 @@ class Regions(Protocol):
     """Region environments, made where they are missing."""
 
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> RegionSeen | Waiting:
         """Look at Azure, take the next step towards readiness, and return the region once it is.
 
         Ready means: its own resources, its workers' ways to the home queue and to
         *repository_accounts*, and the appliance's ways to its account. For the home region the
-        appliance's ways to *repository_accounts* too. It never waits for disk accesses. The two
-        storage account tags of one appliance in a region are a PermanentError that names both.
+        appliance's ways to *repository_accounts* too. It never waits for disk accesses. What
+        somebody else saw within the last minute serves, unless that was before *not_before*.
         """
 
 

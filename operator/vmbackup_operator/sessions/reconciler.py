@@ -87,7 +87,7 @@ class SessionReconciler(Generic[AnySession]):
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Take one step of the session; Done where nothing is left or it is not ours."""
         session = await self._kind.store.find(key)
-        if session is None or not self._is_ours(session):
+        if session is None or not self._is_ours(session) or _never_began(session):
             return Done()
         if session.status.run_id is None:
             return await self._claim(session)
@@ -275,3 +275,8 @@ def _has_turned(before: Session, after: Session) -> bool:
     """Tell whether the session went to another attempt, or to its end."""
     turned = after.status.attempt != before.status.attempt
     return turned or is_ending(after) != is_ending(before) or after.status.outcome is not None
+
+
+def _never_began(session: Session) -> bool:
+    """Tell whether the session ended before anything was done for it: its policy had no room."""
+    return session.status.outcome is not None and session.status.start_time is None

@@ -103,6 +103,7 @@ class RegionSeen:
     worker_image: str
     max_workers: int = 1
     private: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 NetworkAccess = Literal["AllowAll", "AllowPrivate", "DenyAll"]
@@ -191,6 +192,7 @@ class CommandWanted:
     script: str
     protected: Mapping[str, str] = field(repr=False)
     timeout_s: int = 600
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

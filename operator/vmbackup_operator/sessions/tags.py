@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId, same_id
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
@@ -41,7 +42,10 @@ _MAX_PARTS = 30
 
 
 class MemberFacts(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What the tags of one snapshot say: *position* of *members* in the set of run *run_id*."""
+    """What the tags of one snapshot say: *position* of *members* in the set of run *run_id*.
+
+    *policy* is whose count of sets it belongs to, as namespace/name; namespace/ for a user's.
+    """
 
     run_id: RunId
     virtual_machine_id: ArmId
@@ -51,6 +55,7 @@ class MemberFacts(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     position: int
     members: int
     previous_snapshot_id: ArmId | None = None
+    policy: str = ""
 
 
 class TagsNotGenuine(PermanentError):
@@ -83,7 +88,7 @@ def seal_tags(
 
 def open_tags(ring: KeyRing, snapshot_id: ArmId, tags: Mapping[str, str]) -> MemberFacts:
     """Return what *tags* say of the snapshot; raise TagsNotGenuine."""
-    tags = {name.lower(): value for name, value in tags.items()}  # Azure keeps no case of names
+    tags = {folded(name): value for name, value in tags.items()}  # Azure keeps no case of names
     head = tags.get(SEALED_TAG)
     if head is None:
         raise TagsNotGenuine(f"{snapshot_id}: tag {SEALED_TAG} is missing", reason="TagsMissing")
@@ -137,7 +142,7 @@ def _unsealed(key: ApplianceKey, head: str, snapshot_id: ArmId, text: str) -> Me
 
 
 def _associated(head: str, snapshot_id: ArmId) -> bytes:
-    return f"vmbackup snapshot tags\n{head}\n{snapshot_id.lower()}".encode()
+    return f"vmbackup snapshot tags\n{head}\n{folded(snapshot_id)}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,7 @@ class SnapshotSet:
     run_id: RunId
     virtual_machine_id: ArmId
     members: tuple[tuple[SnapshotSeen, MemberFacts], ...]
+    policy: str = ""
 
 
 def verified_set(ring: KeyRing, snapshots: Sequence[SnapshotSeen]) -> SnapshotSet:
@@ -174,7 +180,7 @@ def verified_set(ring: KeyRing, snapshots: Sequence[SnapshotSeen]) -> SnapshotSe
             f"those at {', '.join(map(str, positions))}",
             reason="SetIncomplete",
         )
-    return SnapshotSet(first.run_id, first.virtual_machine_id, tuple(members))
+    return SnapshotSet(first.run_id, first.virtual_machine_id, tuple(members), first.policy)
 
 
 def _member(ring: KeyRing, seen: SnapshotSeen) -> MemberFacts:

@@ -23,12 +23,14 @@ from vmbackup_operator.cluster.region_environments import StoredEnvironments
 from vmbackup_operator.cluster.secrets_by_name import KeySecrets, NamedSecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
+from vmbackup_operator.environments.regions import Owner
 from vmbackup_operator.environments.regions import Regions as Environments
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome
@@ -50,7 +52,8 @@ from vmbackup_operator.services.repositories import OpenRepositories, RecoveryPo
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import ResourceManager
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import Snapshots
+from vmbackup_operator.services.snapshots import SnapshotOwner, Snapshots
+from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import VirtualMachines
 from vmbackup_operator.services.workers import Workers
 from vmbackup_operator.sessions.allocator import Allocator
@@ -82,6 +85,7 @@ class Operator:
         self._policies: set[ObjectKey] = set()
         #: The picture of the sessions, once there is one.
         self.sessions: BookedSessions | None = None
+        self._standings: dict[ObjectKey, str] = {}
         self._ends: list[Callable[[], Awaitable[None]]] = []
 
     async def end(self) -> None:
@@ -123,9 +127,17 @@ class Operator:
                 self._policies.discard(key)
             else:
                 self._policies.add(key)
-        if kind == "BackupRepository":
-            for policy in self._policies:
-                self.queue.add(Work("BackupPolicy", policy))
+
+    def repository_stands(self, key: ObjectKey, standing: str) -> None:
+        """Have all policies looked at where the repository's *standing* is not what it was.
+
+        A repository is written to whenever it has another recovery point: that is no news to them.
+        """
+        if self._standings.get(key) == standing:
+            return
+        self._standings[key] = standing
+        for policy in self._policies:
+            self.queue.add(Work("BackupPolicy", policy))
 
     async def _reconcile(self, work: Work) -> Outcome:
         with correlated() as correlation_id:
@@ -144,7 +156,8 @@ class _Azure:
 
 
 @contextlib.asynccontextmanager
-async def _azure() -> AsyncIterator[_Azure]:
+async def azure_adapters() -> AsyncIterator[_Azure]:
+    """Yield what the adapters for Azure are made of, with the environment's identity."""
     clients = Clients(asynchronous_credential())
     azure = _Azure(
         clients, Operations(), DataPlane(clients), RepositoryStores(synchronous_credential())
@@ -199,7 +212,7 @@ async def running(
 ) -> AsyncIterator[Operator]:
     """Build the operator and have it work for as long as the context lasts."""
     clock = SystemClock()
-    async with _azure() as azure:
+    async with azure_adapters() as azure:
         operator = Operator()
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
@@ -262,7 +275,7 @@ class _Parts:
         self.secrets = KeySecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
         self.environments = Environments(
-            settings,
+            Owner(settings, ring.ownership(appliance.id)),
             ResourceManager(azure.clients, azure.operations),
             self.environment_objects,
             clock,
@@ -286,11 +299,11 @@ class _Parts:
             pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
             places=places,
             virtual_machines=self.virtual_machines,
-            snapshots=Snapshots(azure.clients, azure.operations, clock, appliance.id),
+            snapshots=Snapshots(azure.clients, azure.operations, SnapshotOwner(appliance.id, ring)),
             disk_accesses=DiskAccesses(
                 DiskAccessResources(azure.clients), self.environments, appliance.id
             ),
-            workers=Workers(azure.clients, azure.operations, appliance.id),
+            workers=Workers(azure.clients, azure.operations, ring.ownership(appliance.id)),
             commands=Commands(azure.clients, azure.operations),
             bundles=Bundles(
                 azure.data_plane,
@@ -333,7 +346,11 @@ class _Parts:
                 clock,
                 self.policies,
                 self.sessions,
-                Surveyor(settings, clock, self.repositories, self.virtual_machines),
+                Surveyor(
+                    settings,
+                    self.repositories,
+                    Presence(clock, AzureVirtualMachineLists(self._azure.clients)),
+                ),
                 self.events,
             ).reconcile,
             "BackupSession": SessionReconciler(self.ground, backup_sessions(self.booked)).reconcile,

@@ -14,7 +14,7 @@ from azure_simulator.arm.exchange import Cloud, Exchange, Route
 from azure_simulator.arm.operations import STORAGE
 from azure_simulator.arm.reading import get, missing_by_gateway, reading_routes
 from azure_simulator.arm.tagging import tags_of
-from azure_simulator.resources import Body, Resource
+from azure_simulator.resources import Body, Resource, Resources
 
 KIND = "Microsoft.Storage/storageAccounts"
 APPROVAL = f"{KIND}/PrivateEndpointConnectionsApproval/action"
@@ -25,6 +25,7 @@ _NAME = re.compile(r"^[a-z0-9]{3,24}$")
 _KINDS = ("StorageV2", "BlobStorage", "BlockBlobStorage", "Storage", "FileStorage")
 _SERVICES = ("dfs", "blob", "queue", "table", "file")
 _SECONDS = 20.0
+_REVOCATIONS = "delegationKeyRevocations"
 
 #: What a PUT or PATCH may set; everything else in `properties` is refused as Azure refuses it.
 _SETTABLE = frozenset(
@@ -80,6 +81,12 @@ def _check_properties(properties: Body) -> None:
     if unknown:
         message = f"Values for request parameters are invalid: {', '.join(sorted(unknown))}."
         raise ArmError(400, "InvalidValuesForRequestParameters", message)
+    if properties.get("publicNetworkAccess") == "SecuredByPerimeter":
+        message = (
+            "This simulator has no network security perimeters: publicNetworkAccess is Enabled or "
+            "Disabled."
+        )
+        raise ArmError(400, "BadRequest", message)
     if properties.get("publicNetworkAccess", "Enabled") not in ("Enabled", "Disabled"):
         message = "Values for request parameters are invalid: publicNetworkAccess."
         raise ArmError(400, "InvalidValuesForRequestParameters", message)
@@ -203,6 +210,24 @@ async def _list_keys(exchange: Exchange) -> Answer:
     return Answer(200, {"keys": keys})
 
 
+async def _revoke_delegation_keys(exchange: Exchange) -> Answer:
+    resource = exchange.cloud.resources.find(exchange.target.parent_path)
+    if resource is None:
+        raise missing_by_gateway(exchange.target)
+    require_provisioned(resource)
+    resource.hidden[_REVOCATIONS] = resource.hidden.get(_REVOCATIONS, 0) + 1
+    return Answer(200)
+
+
+def revocations(resources: Resources, name: str) -> int:
+    """Return how often the user delegation keys of the account called *name* were revoked."""
+    for account in resources.of_type(KIND):
+        if account.name.lower() == name.lower():
+            times: int = account.hidden.get(_REVOCATIONS, 0)
+            return times
+    return 0
+
+
 async def _check_name(exchange: Exchange) -> Answer:
     name = str(exchange.body.get("name", ""))
     if not _NAME.match(name):
@@ -248,6 +273,7 @@ ROUTES = (
     Route("DELETE", KIND, _delete),
     *reading_routes(KIND),
     Route("POST", KIND, _list_keys, "listKeys"),
+    Route("POST", KIND, _revoke_delegation_keys, "revokeUserDelegationKeys"),
     Route("POST", "Microsoft.Storage", _check_name, "checkNameAvailability"),
     Route("GET", f"{KIND}/privateLinkResources", _private_links, "*", right=f"{KIND}/read"),
     *connection_routes(KIND, APPROVAL, _connection_changed),

@@ -141,7 +141,9 @@ async def _put_assignment(exchange: Exchange) -> Answer:
         "description": given.get("description"),
     }
     body = {"properties": properties, "id": target.path, "type": ASSIGNMENT, "name": target.name}
-    exchange.cloud.resources.put(Resource(target.path, body))
+    assignment = Resource(target.path, body)
+    exchange.cloud.identities.spreading.made(assignment)
+    exchange.cloud.resources.put(assignment)
     return Answer(201, body)
 
 
@@ -205,6 +207,7 @@ async def _delete_assignment(exchange: Exchange) -> Answer:
     existing = exchange.existing
     if existing is None:
         return Answer(204)
+    exchange.cloud.identities.spreading.removed(existing)
     exchange.cloud.resources.remove(existing.id)
     return Answer(200, existing.body)
 

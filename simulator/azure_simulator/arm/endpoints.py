@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from azure_simulator.arm import accounts, disk_accesses
@@ -30,7 +31,7 @@ from azure_simulator.arm.network_writes import (
 )
 from azure_simulator.arm.reading import missing_by_gateway, reading_routes
 from azure_simulator.arm.records import withdraw
-from azure_simulator.resources import Body, Resource
+from azure_simulator.resources import Body, Resource, parent_id
 
 _SECONDS = 15.0
 
@@ -58,7 +59,7 @@ async def _put(exchange: Exchange) -> Answer:
     subnet = subnet_for(exchange, subnet_id, base["id"])
     if existing is not None:
         return _put_again(exchange, existing, base, wanted, subnet)
-    _check_place(wanted, subnet)
+    _check_place(exchange.cloud, wanted, subnet)
     interface = _interface(exchange, base, wanted, subnet)
     etag = weak_etag()
     link = _link(base["id"], wanted, etag)
@@ -129,12 +130,31 @@ def _approval(target: Resource) -> str:
     return accounts.APPROVAL if "blob" in _groups(target) else disk_accesses.APPROVAL
 
 
-def _check_place(wanted: _Wanted, subnet: Resource) -> None:
+def _check_place(cloud: Cloud, wanted: _Wanted, subnet: Resource) -> None:
     if wanted.group != "disks":
         return
     if wanted.target.id.split("/")[2].lower() != subnet.id.split("/")[2].lower():
         message = "A disk access can only be reached from a network of its own subscription."
         raise ArmError(400, "PrivateLinkServiceSubscriptionInvalid", message, details=[])
+    network = parent_id(subnet.id).lower()
+    for other in _leading_to(cloud, wanted.target):
+        if parent_id(other.properties["subnet"]["id"]).lower() != network:
+            message = (
+                f"The disk access {wanted.target.id} is linked to another virtual network, by "
+                f"{other.id}; it can be linked to one only."
+            )
+            raise ArmError(400, "PrivateLinkServiceNetworkInvalid", message, details=[])
+
+
+def _leading_to(cloud: Cloud, target: Resource) -> Iterator[Resource]:
+    """Yield the endpoints that lead to *target*, those that are being made among them."""
+    for endpoint in cloud.resources.of_type(KIND):
+        for link in links_of(endpoint):
+            properties = link["properties"]
+            state = properties["privateLinkServiceConnectionState"]["status"]
+            same = properties["privateLinkServiceId"].lower() == target.id.lower()
+            if same and state not in ("Rejected", "Disconnected"):
+                yield endpoint
 
 
 def _fqdn(wanted: _Wanted) -> str:

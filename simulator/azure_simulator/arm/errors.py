@@ -18,6 +18,7 @@ class ArmError(Exception):
         gateway: bool = False,
         target: str | None = None,
         details: Sequence[Mapping[str, str]] | None = None,
+        additional: Sequence[Mapping[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
@@ -27,6 +28,7 @@ class ArmError(Exception):
         self.gateway = gateway
         self.target = target
         self.details = details
+        self.additional = additional
         self.headers = dict(headers or {})
 
     def inner(self) -> dict[str, Any]:
@@ -36,6 +38,8 @@ class ArmError(Exception):
             inner["target"] = self.target
         if self.details is not None:
             inner["details"] = [dict(detail) for detail in self.details]
+        if self.additional is not None:
+            inner["additionalInfo"] = [dict(info) for info in self.additional]
         return inner
 
     def body(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ EXPORTS_PER_DISK_ACCESS = 5
 EXPORTS_PER_FAMILY = 5
 
 _POLICIES = ("AllowAll", "AllowPrivate", "DenyAll")
+_AUTH_MODE = "dataAccessAuthMode"
 _LABEL = string.ascii_lowercase + string.digits
 
 
@@ -34,11 +35,22 @@ def check_policy(cloud: Cloud, properties: Body, region: str) -> None:
     if policy == "AllowPrivate" and not disk_access_id:
         message = "AllowPrivate NetworkAccessPolicy can only be supported with Disk Access."
         raise ArmError(409, "ConflictingUserInput", message)
+    _check_authentication(properties.get(_AUTH_MODE) or "None")
     if policy != "AllowPrivate" and disk_access_id:
         message = "Disk Access can only be set with AllowPrivate NetworkAccessPolicy."
         raise ArmError(409, "ConflictingUserInput", message)
     if disk_access_id:
         _check_disk_access(cloud, disk_access_id, region)
+
+
+def _check_authentication(mode: str) -> None:
+    if mode == "None":
+        return
+    if mode != "AzureActiveDirectory":
+        raise invalid_parameter("dataAccessAuthMode")
+    # Its SAS opens nothing without a token beside it; nobody here asks for such tokens.
+    message = "This simulator has no disks with dataAccessAuthMode 'AzureActiveDirectory'."
+    raise ArmError(400, "BadRequest", message)
 
 
 def _check_disk_access(cloud: Cloud, disk_access_id: str, region: str) -> None:
@@ -59,7 +71,7 @@ def _check_disk_access(cloud: Cloud, disk_access_id: str, region: str) -> None:
 
 def apply_policy(properties: Body, given: Body) -> None:
     """Take over what *given* says of the policy; without AllowPrivate no disk access stays."""
-    for name in ("networkAccessPolicy", "publicNetworkAccess", "diskAccessId"):
+    for name in ("networkAccessPolicy", "publicNetworkAccess", "diskAccessId", _AUTH_MODE):
         if name in given:
             properties[name] = given[name]
     if given.get("networkAccessPolicy", "AllowPrivate") != "AllowPrivate" and (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from azure_simulator.arm.answers import Answer
 from azure_simulator.arm.errors import ArmError, invalid_parameter, not_allowed
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
@@ -10,6 +12,8 @@ from azure_simulator.arm.operations import DISK
 from azure_simulator.arm.reading import Missing, get
 from azure_simulator.resources import Body, Resource
 
+#: Azure gives no SAS of a disk or snapshot for longer.
+LONGEST_S = 60 * 24 * 3600
 _GRANT_S = 2.0
 _REVOKE_S = 1.0
 
@@ -50,12 +54,8 @@ def disk_state(cloud: Cloud, resource: Resource) -> str:
 
 
 def _begin(exchange: Exchange, resource: Resource) -> Answer:
-    cloud, given = exchange.cloud, exchange.body
-    access, duration = given.get("access"), given.get("durationInSeconds")
-    if access not in ("Read", "Write"):
-        raise invalid_parameter("access")
-    if not isinstance(duration, int) or duration <= 0:
-        raise invalid_parameter("durationInSeconds")
+    cloud = exchange.cloud
+    access, duration = _asked(exchange.body)
     if resource.provisioning_state != "Succeeded":
         message = f"The resource '{resource.name}' is in state {resource.provisioning_state}."
         raise not_allowed(message)
@@ -73,6 +73,21 @@ def _begin(exchange: Exchange, resource: Resource) -> Answer:
 
     headers = exchange.start(DISK, work, region=resource.body["location"], seconds=_GRANT_S)
     return Answer(202, None, headers)
+
+
+def _asked(given: Body) -> tuple[Literal["Read", "Write"], int]:
+    access, duration = given.get("access"), given.get("durationInSeconds")
+    if access not in ("Read", "Write"):
+        raise invalid_parameter("access")
+    if not isinstance(duration, int) or duration <= 0:
+        raise invalid_parameter("durationInSeconds")
+    if duration > LONGEST_S:
+        message = f"A shared access signature lasts {LONGEST_S} seconds (60 days) at most."
+        raise invalid_parameter("durationInSeconds", message)
+    if given.get("fileFormat") not in (None, "VHD") or given.get("getSecureVMGuestStateSAS"):
+        message = "This simulator exports VHDs only, and no guest state."
+        raise ArmError(400, "BadRequest", message)
+    return access, duration
 
 
 def _check_state(cloud: Cloud, resource: Resource, access: str) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from azure_simulator.arm.answers import Answer
+from azure_simulator.arm.api_versions import check_version
 from azure_simulator.arm.errors import (
     ArmError,
     authorization_failed,
@@ -22,6 +23,7 @@ from azure_simulator.arm.exchange import Cloud, Exchange, Route
 from azure_simulator.arm.masking import masked, masked_query
 from azure_simulator.arm.operations import HOST
 from azure_simulator.arm.paths import Target, parse
+from azure_simulator.arm.policies import Policies
 from azure_simulator.arm.rate_headers import RateHeaders
 from azure_simulator.identities.tokens import ARM_AUDIENCES, Flaw, Identity, TokenRefused
 from azure_simulator.interventions import Call, CallerGone, Fault, Interventions
@@ -29,6 +31,9 @@ from azure_simulator.journal import Journal
 from azure_simulator.resources import Body
 
 _LOG = logging.getLogger(__name__)
+
+#: What other resources lie below without lying in its region.
+_WITHOUT_REGION = ("microsoft.resources/resourcegroups", "microsoft.resources/subscriptions")
 
 _REFUSALS: Mapping[Flaw, tuple[str, str]] = {
     "missing": (
@@ -89,6 +94,7 @@ class ResourceManager:
         self._journal = journal
         self._interventions = interventions
         self._rates = RateHeaders()
+        self.policies = Policies(cloud.resources)
 
     async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer one request; the gateway's entrance."""
@@ -147,8 +153,13 @@ class ResourceManager:
             raise ArmError(400, "MissingApiVersionParameter", message, gateway=True)
         self._require_subscription(target)
         route = self._route(request.method, target)
+        check_version(route.kind, query["api-version"], self._region(target, body))
         self._require_right(route, target, identity)
         self._require_group(route, target)
+        existing = self._cloud.resources.find(target.path)
+        body = self.policies.judged(
+            request.method, target.kind, target.name, body, existing.body if existing else None
+        )
         exchange = Exchange(
             cloud=self._cloud,
             method=request.method,
@@ -210,6 +221,14 @@ class ResourceManager:
             return ArmError(404, "InvalidResourceType", message, gateway=True)
         message = f"The requested resource does not support http method '{method}'."
         return ArmError(405, "HttpMethodNotAllowed", message, gateway=True)
+
+    def _region(self, target: Target, body: Body) -> str:
+        """Return where the path's resource is, or its parent, or where the request puts it."""
+        for arm_id in (target.path, target.parent_path):
+            found = self._cloud.resources.find(arm_id)
+            if found is not None and found.type not in _WITHOUT_REGION:
+                return str(found.body.get("location", ""))
+        return str(body.get("location", ""))
 
     def _require_right(self, route: Route, target: Target, identity: Identity) -> None:
         if route.right == "-":

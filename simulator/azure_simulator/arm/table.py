@@ -22,7 +22,7 @@ from azure_simulator.arm import (
     zone_groups,
     zones,
 )
-from azure_simulator.arm.exchange import Cloud
+from azure_simulator.arm.exchange import Cloud, Route
 from azure_simulator.arm.operations import Operations
 from azure_simulator.arm.run_commands import RunCommands
 from azure_simulator.arm.service import ResourceManager
@@ -58,6 +58,15 @@ _MODULES = (
 )
 
 
+def _routes() -> list[Route]:
+    return [route for module in _MODULES for route in module.ROUTES]
+
+
+def route_kinds() -> set[str]:
+    """Return every resource type that is answered for."""
+    return {route.kind for route in (*_routes(), *RunCommands().routes())}
+
+
 class Arm:
     """Resource Manager with what it has to end: operations and scripts under way."""
 
@@ -74,8 +83,7 @@ class Arm:
         self._operations = Operations(pace)
         self._commands = RunCommands()
         self._cloud = Cloud(resources, identities, backing, pace, self._operations)
-        routes = [route for module in _MODULES for route in module.ROUTES]
-        routes += self._commands.routes()
+        routes = [*_routes(), *self._commands.routes()]
         self.service = ResourceManager(self._cloud, routes, journal, interventions)
 
     def add_subscription(self, subscription_id: str) -> None:

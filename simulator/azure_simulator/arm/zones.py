@@ -28,6 +28,9 @@ LINK = f"{ZONE}/virtualNetworkLinks"
 #: Azure's limit on tags of private DNS resources.
 _MOST_TAGS = 15
 _SECONDS = 25.0
+_POLICIES = ("Default", "NxDomainRedirect")
+#: The API version from which links have a resolution policy.
+_WITH_POLICY = "2024-06-01"
 _REMAINING = {"x-ms-ratelimit-remaining-subscription-resource-requests": "499"}
 
 
@@ -138,8 +141,9 @@ async def _put_link(exchange: Exchange) -> Answer:
         "virtualNetwork": {"id": network.id},
         "virtualNetworkLinkState": "Completed",
     }
-    if "resolutionPolicy" in given:
-        properties["resolutionPolicy"] = given["resolutionPolicy"]
+    policy = _resolution_policy(exchange, zone)
+    if policy is not None:
+        properties["resolutionPolicy"] = policy
 
     async def work() -> None:
         if existing is None:
@@ -157,6 +161,21 @@ async def _put_link(exchange: Exchange) -> Answer:
 
     headers = exchange.start(PRIVATE_DNS, work, region="global", seconds=_SECONDS)
     return Answer(202, {}, headers)
+
+
+def _resolution_policy(exchange: Exchange, zone: Resource) -> str | None:
+    """Return what the link does with names that the zone lacks; older API versions know nothing."""
+    if exchange.api_version < _WITH_POLICY:
+        return None
+    given = exchange.properties.get("resolutionPolicy") or "Default"
+    known = next((policy for policy in _POLICIES if policy.lower() == str(given).lower()), None)
+    if known is None:
+        message = f"The value '{given}' of resolutionPolicy is none of {', '.join(_POLICIES)}."
+        raise ArmError(400, "BadRequest", message)
+    if known != "Default" and not zone.name.lower().startswith("privatelink."):
+        message = f"The resolution policy {known} is for links to privatelink zones only."
+        raise ArmError(400, "BadRequest", message)
+    return known
 
 
 def _zone(exchange: Exchange, kind: str) -> Resource:

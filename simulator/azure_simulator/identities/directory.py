@@ -10,10 +10,10 @@ from typing import Any
 
 from azure_simulator.identities.federation import FederatedCredential
 from azure_simulator.identities.roles import BUILT_IN_ROLES, Permission
+from azure_simulator.identities.spreading import Spreading
 from azure_simulator.identities.tokens import Identity, TokenIssuer, bearer
 from azure_simulator.resources import Resources, name_of
 
-ROLE_ASSIGNMENTS = "microsoft.authorization/roleassignments"
 ROLE_DEFINITIONS = "microsoft.authorization/roledefinitions"
 
 
@@ -63,6 +63,7 @@ class Identities:
     ) -> None:
         self.tenant_id = tenant_id
         self.issuer = issuer or TokenIssuer(tenant_id, clock)
+        self.spreading = Spreading(resources, clock)
         self._resources = resources
         self._principals: dict[str, ServicePrincipal] = {}
         self._owners: set[str] = set()
@@ -127,7 +128,7 @@ class Identities:
 
     def _permissions(self, object_id: str, scope: str) -> Iterator[Permission]:
         below = scope.lower().rstrip("/") + "/"
-        for assignment in self._resources.of_type(ROLE_ASSIGNMENTS):
+        for assignment in self.spreading.counting():
             properties = assignment.properties
             if properties["principalId"].lower() != object_id.lower():
                 continue

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape
@@ -80,10 +80,14 @@ def _invalid_node(name: str, reason: str) -> StorageError:
 
 
 class DelegationKeys:
-    """Issues keys and computes them again from the fields of a SAS."""
+    """Issues keys and computes them again from the fields of a SAS.
 
-    def __init__(self) -> None:
+    *revocations* tells how often an account's keys were revoked: each time ends all before it.
+    """
+
+    def __init__(self, revocations: Callable[[str], int] = lambda _account: 0) -> None:
         self._secret = secrets.token_bytes(32)
+        self._revocations = revocations
 
     def issue(
         self,
@@ -120,7 +124,8 @@ class DelegationKeys:
 
     def value(self, account: str, fields: Mapping[str, str]) -> str:
         """Return the base64 key that a SAS with *fields* must have been signed with."""
-        text = "\n".join([account, *(fields.get(name, "") for name in _FIELDS)])
+        revoked = str(self._revocations(account))
+        text = "\n".join([account, revoked, *(fields.get(name, "") for name in _FIELDS)])
         return base64.b64encode(hmac.digest(self._secret, text.encode(), hashlib.sha256)).decode()
 
 

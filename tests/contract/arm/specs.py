@@ -59,7 +59,7 @@ class Specs:
     """All operations of the files, and whether a body is one of theirs."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = root = root.resolve()  # references between the files are resolved too
         self._files: dict[Path, Schema] = {}
         self._definitions: dict[Mode, dict[str, Schema]] = {"request": {}, "response": {}}
         self._validators: dict[str, jsonschema_rs.Validator] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,3 +74,12 @@ def test_microsofts_own_examples_pass(specs: Specs) -> None:
             assert not list(findings(specs, [exchange])), (path.name, status)
             bodies += 1
     assert bodies > 3
+
+
+def test_a_folder_that_is_a_link_is_read_as_well(specs: Specs, tmp_path: Path) -> None:
+    """Whoever has a checkout of the files elsewhere links it beside this one."""
+    root = find_specification()
+    assert root is not None  # else `specs` had skipped this
+    (tmp_path / "azure-specs").symlink_to(root)
+
+    assert len(Specs(tmp_path / "azure-specs").operations) == len(specs.operations)

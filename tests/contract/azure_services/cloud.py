@@ -14,7 +14,7 @@ import msgspec
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from vmbackup_core.clock import SystemClock
-from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.environments.regions import Owner, Regions
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -30,13 +30,15 @@ from vmbackup_operator.services.queues import Queues
 from vmbackup_operator.services.regions import Regions as RegionsOfSessions
 from vmbackup_operator.services.resource_manager import ResourceManager
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import Snapshots
+from vmbackup_operator.services.snapshots import SnapshotOwner, Snapshots
 from vmbackup_operator.services.virtual_machines import VirtualMachines
 from vmbackup_operator.services.workers import Workers
+from vmbackup_operator.sessions.keys import read_key_ring
 from vmbackup_operator.sessions.seen import RegionSeen
 from vmbackup_operator.settings import Settings
 
 APPLIANCE = "contract"
+RING = read_key_ring({"2026": b"k" * 32}, "the appliance's key ring")
 #: Longer than anything takes at the speed of the tests.
 PATIENCE_S = 120.0
 
@@ -124,8 +126,9 @@ def settings_for(appliance_id: str, bundle: Path) -> Settings:
 async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
     """Yield the adapters, wired as the operator has them, with the environment's identity."""
     clients, operations, clock = Clients(asynchronous_credential()), Operations(), SystemClock()
+    owner = Owner(settings, RING.ownership(settings.appliance.id))
     environments = Regions(
-        settings, ResourceManager(clients, operations), Objects(), clock, lambda _: None
+        owner, ResourceManager(clients, operations), Objects(), clock, lambda _: None
     )
     data_plane = DataPlane(clients)
     signatures = Signatures(data_plane, clock)
@@ -135,9 +138,9 @@ async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
             regions=RegionsOfSessions(environments),
             environments=environments,
             virtual_machines=VirtualMachines(clients),
-            snapshots=Snapshots(clients, operations, clock, appliance),
+            snapshots=Snapshots(clients, operations, SnapshotOwner(appliance, RING)),
             disk_accesses=DiskAccesses(DiskAccessResources(clients), environments, appliance),
-            workers=Workers(clients, operations, appliance),
+            workers=Workers(clients, operations, owner.ownership),
             commands=Commands(clients, operations),
             signatures=signatures,
             queues=Queues(data_plane, signatures),

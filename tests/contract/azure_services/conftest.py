@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,24 +69,34 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """The simulated Azure as a process, seeded, with a home region and another one ready."""
     folder = tmp_path_factory.mktemp("azure-services")
     bundle = _make_bundle(folder / "bundle")
-    with (
-        simulated_azure(folder / "azure", speed=60) as ready,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    with simulated_azure(folder / "azure", speed=60) as ready:
         azure = Administrator(ready)
         seed.seed_appliance(azure)
         seed.give_rights(azure)
         _let_work_anywhere(azure)
-        for name, value in azure_environment(ready).items():
-            patch.setenv(name, value)
         before = azure.last_entry()
-        home, region = asyncio.run(_come_up(bundle))
+        with pytest.MonkeyPatch.context() as patch:
+            _become_the_operator(patch, ready)
+            home, region = asyncio.run(_come_up(bundle))
         built = azure.journal(before)
         yield Cloud(azure, ready, bundle, home, region, built)
 
 
+def _become_the_operator(patch: pytest.MonkeyPatch, ready: Mapping[str, Any]) -> None:
+    """Set what the operator's clients find in the environment: identity, proxy and CA."""
+    for name, value in azure_environment(ready).items():
+        patch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def operators_environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be the operator for the time of one test: pip in another one must not ask this Azure."""
+    _become_the_operator(monkeypatch, cloud.ready)
+
+
 @pytest.fixture
-async def ours(cloud: Cloud) -> AsyncIterator[Adapters]:
+async def ours(cloud: Cloud, operators_environment: None) -> AsyncIterator[Adapters]:
     """The appliance's adapters, as after a restart: they remember nothing."""
+    del operators_environment
     async with adapters(settings_for(APPLIANCE, cloud.bundle)) as made:
         yield made

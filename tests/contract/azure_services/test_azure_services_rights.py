@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from azure.mgmt.storage import StorageManagementClient
 from tests.contract.azure_services.cloud import Adapters, Cloud
 from tools import azure_roles
 from tools.local_cloud import seed
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.seen import VirtualMachineSeen
 
 #: A subscription of somebody else's, where the operator may use an account but not approve.
 OTHERS = "22222222-3333-4444-8555-666666666666"
@@ -97,6 +100,7 @@ async def test_an_endpoint_that_we_may_not_approve_waits_for_its_owner_by_name(
         waiting = seen
         if "waits for approval" in seen.message:
             break
+        await asyncio.sleep(1)  # what was seen is shared until then
 
     assert waiting is not None
     assert waiting.reason == "ApprovalPending"
@@ -119,6 +123,54 @@ async def test_what_the_role_does_not_hold_is_refused_by_name(cloud: Cloud, ours
         await ours.virtual_machines.find(vm)
 
     assert refused.value.reason == "NotAuthorized"
+
+
+@pytest.fixture
+def slow_rights(cloud: Cloud) -> Iterator[None]:
+    """Role assignments take three seconds to count."""
+    cloud.azure.call("PUT", "/rights", {"afterSeconds": 3})
+    yield
+    cloud.azure.call("PUT", "/rights", {"afterSeconds": 0})
+
+
+@pytest.mark.usefixtures("slow_rights")
+async def test_a_role_counts_some_time_after_it_was_given(cloud: Cloud, ours: Adapters) -> None:
+    subscription = str(uuid.uuid4())
+    cloud.azure.call("PUT", f"/subscriptions/{subscription}")
+    cloud.azure.arm(
+        f"/subscriptions/{subscription}/resourceGroups/rg",
+        "2022-09-01",
+        {"location": seed.HOME_REGION},
+    )
+    vm = ArmId(
+        f"/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.Compute"
+        "/virtualMachines/none"
+    )
+    kind = f"/subscriptions/{subscription}/providers/Microsoft.Authorization"
+    reader = f"{kind}/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    assignment = f"{kind}/roleAssignments/{uuid.uuid4()}"
+    properties = {
+        "roleDefinitionId": reader,
+        "principalId": seed.OPERATOR_OBJECT_ID,
+        "principalType": "ServicePrincipal",
+    }
+
+    cloud.azure.arm(assignment, ROLES_VERSION, {"properties": properties})
+    with pytest.raises(VmbackupError, match="AuthorizationFailed"):
+        await ours.virtual_machines.find(vm)
+    async with asyncio.timeout(30):
+        seen = await _answered(ours, vm)
+
+    assert seen is None
+
+
+async def _answered(ours: Adapters, vm: ArmId) -> VirtualMachineSeen | None:
+    """Ask until Azure no longer refuses."""
+    while True:
+        try:
+            return await ours.virtual_machines.find(vm)
+        except VmbackupError:
+            await asyncio.sleep(0.3)
 
 
 async def test_a_throttle_is_transient_and_its_time_is_kept(cloud: Cloud, ours: Adapters) -> None:

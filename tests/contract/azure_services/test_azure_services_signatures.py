@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.mgmt.storage import StorageManagementClient
 from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient
 
-from tests.contract.azure_services.cloud import Adapters, Cloud
-from vmbackup_core.errors import PermanentError
+from tests.contract.azure_services.cloud import Adapters, Cloud, until
+from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
-from vmbackup_operator.sessions.seen import Received, SecretUrl
+from vmbackup_operator.sessions.seen import Account, Received, SecretUrl
 
 
 def soon() -> datetime:
@@ -124,6 +125,52 @@ async def test_a_delegation_key_serves_for_many_signatures(cloud: Cloud, ours: A
 
     asked = [e for e in cloud.azure.journal(before) if "userdelegationkey" in e["query"].lower()]
     assert len(asked) == 1
+
+
+def revoke_keys(cloud: Cloud, account: Account) -> None:
+    """End every user delegation key of the account, as its owner."""
+    group, name = account.id.split("/")[4], account.id.split("/")[-1]
+    with StorageManagementClient(
+        cloud.azure.credential, account.id.split("/")[2], **cloud.azure.transport
+    ) as client:
+        client.storage_accounts.revoke_user_delegation_keys(group, name)
+
+
+async def listed(url: SecretUrl) -> int:
+    """Return the status of a listing."""
+    async with container(url) as client:
+        try:
+            _ = [b.name async for b in client.list_blobs()]
+        except HttpResponseError as refused:
+            return refused.status_code or 0
+    return 200
+
+
+async def test_a_key_that_was_revoked_is_asked_for_anew_once_it_is_forgotten(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    account = cloud.region.account
+    before = await ours.signatures.container(account, "messages", "read", soon())
+    revoke_keys(cloud, account)
+    kept = await ours.signatures.container(account, "messages", "read", soon())
+
+    ours.signatures.forget_keys()
+    anew = await ours.signatures.container(account, "messages", "read", soon())
+
+    assert [await listed(url) for url in (before, kept, anew)] == [403, 403, 200]
+
+
+async def test_a_bundle_whose_key_was_revoked_is_stored_at_the_next_try(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    await ours.signatures.container(cloud.region.account, "bundle", "read", soon())
+    revoke_keys(cloud, cloud.region.account)
+
+    with pytest.raises(VmbackupError):
+        await until(lambda: ours.bundles.ensure(cloud.region))
+    stored = await until(lambda: ours.bundles.ensure(cloud.region))
+
+    assert stored.container == "bundle"
 
 
 async def test_queues_are_made_once_cleared_and_deleted(cloud: Cloud, ours: Adapters) -> None:

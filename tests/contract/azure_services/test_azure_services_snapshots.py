@@ -7,12 +7,14 @@ import uuid
 
 import pytest
 
-from tests.contract.azure_services.cloud import APPLIANCE, Adapters, Cloud, until
+from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, arm_id
-from vmbackup_operator.sessions.seen import SnapshotWanted
+from vmbackup_operator.sessions.seen import SecretUrl, SnapshotWanted
+from vmbackup_operator.sessions.tags import MemberFacts, seal_tags
 
 GROUP = "rg-backup"
 
@@ -38,7 +40,17 @@ def wanted(disk_id: ArmId) -> SnapshotWanted:
     run = uuid.uuid4().hex
     name = f"vmb-{run[:20]}-0"
     snapshot = arm_id(SUBSCRIPTION, GROUP, "Microsoft.Compute/snapshots", name)
-    tags = {APPLIANCE_TAG: APPLIANCE, RUN_TAG: run}
+    facts = MemberFacts(
+        run_id=RunId(run),
+        virtual_machine_id=ArmId(seed.VM_ID),
+        disk_id=disk_id,
+        disk_unique_id=DiskUniqueId("unique"),
+        lun=0,
+        position=0,
+        members=1,
+    )
+    sealed = seal_tags(RING.active, snapshot, facts)
+    tags = {APPLIANCE_TAG: APPLIANCE, RUN_TAG: run, **sealed}
     return SnapshotWanted(snapshot, seed.VM_REGION, disk_id, tags)
 
 
@@ -49,6 +61,25 @@ async def taken(ours: Adapters, wanted: SnapshotWanted) -> None:
         return seen is not None and seen.ready
 
     await until(ready)
+
+
+async def exportable(cloud: Cloud, ours: Adapters, wanted: SnapshotWanted) -> ArmId:
+    """Take the snapshot, tie it to a disk access and return that one's id."""
+    await taken(ours, wanted)
+
+    async def standing() -> ArmId | None:
+        access = await ours.disk_accesses.ensure(cloud.region, 0)
+        return access.id if access.ready else None
+
+    access_id: ArmId = await until(standing)
+    await until(lambda: ours.snapshots.associate(wanted.id, access_id))
+    return access_id
+
+
+def status_of(cloud: Cloud, url: SecretUrl) -> int:
+    """Return what the export host answers to the SAS."""
+    status: int = cloud.azure.call("POST", "/exports/try", {"url": url.value})["status"]
+    return status
 
 
 async def test_a_snapshot_begins_closed_with_its_tags(
@@ -97,14 +128,7 @@ async def test_asking_twice_is_asking_once(
 async def test_a_snapshot_is_exported_through_its_disk_access_and_closed_again(
     cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
 ) -> None:
-    await taken(ours, wanted)
-
-    async def standing() -> ArmId | None:
-        access = await ours.disk_accesses.ensure(cloud.region, 0)
-        return access.id if access.ready else None
-
-    access_id = await until(standing)
-    await until(lambda: ours.snapshots.associate(wanted.id, access_id))
+    access_id = await exportable(cloud, ours, wanted)
     url = await until(lambda: ours.snapshots.grant(wanted.id, 3600))
     exported = await ours.snapshots.find(wanted.id)
     await until(lambda: ours.snapshots.revoke(wanted.id))
@@ -118,8 +142,49 @@ async def test_a_snapshot_is_exported_through_its_disk_access_and_closed_again(
     assert (exported.exported, closed.exported) == (True, False)
     assert "md-impexp-" in url.value
     assert "sig=" not in str(url)
-    assert url.expires_at is not None
     assert await ours.snapshots.find(wanted.id) is None
+
+
+async def test_a_sas_ends_by_its_first_grant_though_it_is_asked_for_again(
+    cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    await exportable(cloud, ours, wanted)
+    first = await until(lambda: ours.snapshots.grant(wanted.id, 20))
+    again = await until(lambda: ours.snapshots.grant(wanted.id, 3600))
+    opened = status_of(cloud, first)
+
+    for _ in range(200):
+        if status_of(cloud, again) != opened:
+            break
+        await asyncio.sleep(0.2)
+    ended = await ours.snapshots.find(wanted.id)
+    anew = await until(lambda: ours.snapshots.grant(wanted.id, 3600))
+    tried = [status_of(cloud, url) for url in (first, anew)]
+    await until(lambda: ours.snapshots.revoke(wanted.id))
+    await until(lambda: ours.snapshots.delete(wanted.id))
+
+    assert again == first
+    assert first.expires_at is None
+    assert opened == 200
+    assert ended is not None
+    assert not ended.exported
+    assert tried == [403, 200]
+
+
+async def test_only_an_end_of_access_gives_a_sas_a_new_life(
+    cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    await exportable(cloud, ours, wanted)
+    first = await until(lambda: ours.snapshots.grant(wanted.id, 3600))
+
+    await until(lambda: ours.snapshots.revoke(wanted.id))
+    second = await until(lambda: ours.snapshots.grant(wanted.id, 3600))
+    tried = [status_of(cloud, url) for url in (first, second)]
+    await until(lambda: ours.snapshots.revoke(wanted.id))
+    await until(lambda: ours.snapshots.delete(wanted.id))
+
+    assert second != first
+    assert tried == [403, 200]
 
 
 async def test_a_disk_access_that_stands_is_not_written_again(cloud: Cloud, ours: Adapters) -> None:
@@ -153,9 +218,24 @@ async def test_somebody_elses_snapshot_is_neither_listed_nor_deleted(
     listed = await ours.snapshots.of_group(SUBSCRIPTION, GROUP)
 
     assert wanted.id.lower() not in {snapshot.id.lower() for snapshot in listed}
-    with pytest.raises(PermanentError, match=APPLIANCE_TAG):
+    with pytest.raises(PermanentError) as refused:
         await ours.snapshots.delete(wanted.id)
+    assert refused.value.reason == "NotOurs"
     assert cloud.home.name
+
+
+async def test_a_snapshot_with_the_plain_tag_alone_is_shown_and_not_deleted(
+    ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    plain = {"VMBackup-Appliance-Id": APPLIANCE}
+    await taken(ours, SnapshotWanted(wanted.id, wanted.region, wanted.disk_id, plain))
+
+    listed = await ours.snapshots.of_group(SUBSCRIPTION, GROUP)
+
+    assert wanted.id.lower() in {snapshot.id.lower() for snapshot in listed}
+    with pytest.raises(PermanentError, match="vmbackup-sealed is missing") as refused:
+        await ours.snapshots.delete(wanted.id)
+    assert refused.value.reason == "NotOurs"
 
 
 async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused(
@@ -170,14 +250,7 @@ async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused(
 async def test_an_end_of_access_that_nobody_saw_is_not_the_end_of_the_next_access(
     cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
 ) -> None:
-    await taken(ours, wanted)
-
-    async def standing() -> ArmId | None:
-        access = await ours.disk_accesses.ensure(cloud.region, 0)
-        return access.id if access.ready else None
-
-    access_id = await until(standing)
-    await until(lambda: ours.snapshots.associate(wanted.id, access_id))
+    await exportable(cloud, ours, wanted)
     await until(lambda: ours.snapshots.grant(wanted.id, 3600))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from tests.contract.azure_services.cloud import APPLIANCE, Adapters, Cloud, until
+from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId, WorkerId
@@ -23,7 +23,8 @@ def wanted(cloud: Cloud) -> WorkerWanted:
         "Microsoft.Compute/virtualMachines",
         worker_vm_name(worker),
     )
-    tags = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: worker}
+    sealed = RING.ownership(APPLIANCE).sealed_tag(vm_id)
+    tags = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: worker, **sealed}
     return WorkerWanted(vm_id, worker, RunId(uuid.uuid4().hex), cloud.region, tags)
 
 
@@ -95,11 +96,15 @@ async def test_a_command_runs_and_its_secrets_are_not_shown(
     await until(lambda: ours.workers.delete(wanted.vm_id))
 
 
-async def test_somebody_elses_vm_is_not_deleted(ours: Adapters, wanted: WorkerWanted) -> None:
-    foreign = WorkerWanted(
-        wanted.vm_id, wanted.id, wanted.run_id, wanted.region, {APPLIANCE_TAG: "fabrikam"}
-    )
+async def test_a_vm_with_plain_tags_is_neither_listed_nor_deleted(
+    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+) -> None:
+    plain = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: wanted.id}
+    foreign = WorkerWanted(wanted.vm_id, wanted.id, wanted.run_id, wanted.region, plain)
     await launched(ours, foreign)
+
+    listed = await ours.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
+    assert wanted.id not in {worker.id for worker in listed}
 
     with pytest.raises(PermanentError) as refused:
         await ours.workers.delete(wanted.vm_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from azure_simulator.machines.machines import LocalMachines, Surroundings
 from azure_simulator.machines.namespaces import check_namespaces
 from azure_simulator.service import Service
 from tests.private_networks import WorkerNetwork
+from tools.local_cloud.worker_python import worker_python
 
 JAMMY = {
     "publisher": "Canonical",
@@ -114,7 +114,7 @@ async def make_world(folder: Path) -> AsyncIterator[World]:
     channels = MachineChannels(gateway)
     surroundings = Surroundings(
         folder=folder / "machines",
-        interpreter=await find_interpreter(image_python()),
+        interpreter=await find_interpreter(worker_python().executable),
         gateway=gateway,
         channels=channels,
         resources=network.resources,
@@ -128,13 +128,6 @@ async def make_world(folder: Path) -> AsyncIterator[World]:
         await channels.close()
         gateway.close()
         await asyncio.sleep(0.05)
-
-
-def image_python() -> Path | None:
-    """Return Python 3.10 where the machine has one, as the image has; None for the tests' own."""
-    pyenv = sorted(Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10"))
-    on_path = shutil.which("python3.10")
-    return next(iter(pyenv), Path(on_path) if on_path else None)
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -60,7 +60,8 @@ def test_the_operator_is_stopped_and_started_by_what_is_printed(tmp_path: Path) 
 
     variable, *program = shlex.split(operator.typed())
     assert variable == f"KUBECONFIG={kubeconfig}"
-    assert program[1:] == ["-m", "vmbackup_operator", "--config", str(settings)]
+    assert program[1:5] == ["-m", "vmbackup_operator", "--config", str(settings)]
+    assert program[5] == "--instance"  # the same one again, and not a second operator
 
 
 def test_only_its_owner_reads_the_environment(tmp_path: Path) -> None:

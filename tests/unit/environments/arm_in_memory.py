@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vmbackup_core.errors import VmbackupError
@@ -19,18 +20,26 @@ class ArmInMemory:
         self.bodies: dict[str, dict[str, Any]] = {}
         self.puts: list[tuple[Kind, str]] = []
         self.finds: list[str] = []
+        self.lists = 0
         self.slow: set[Kind] = set()
         self._refusals: list[tuple[tuple[str, ...], VmbackupError]] = []
         self.approval = "Approved"
+        self.lag_s = 0.0
+        self.unreachable: VmbackupError | None = None
+        #: What a company's policy does to the tags of everything that is written.
+        self.policy: Callable[[dict[str, str]], dict[str, str]] = dict
         self._under_way: dict[str, tuple[Kind, ArmId, Body]] = {}
 
     async def find(self, kind: Kind, resource_id: ArmId) -> Body | None:
         del kind
+        await asyncio.sleep(self.lag_s)
+        self._check_reachable()
         self.finds.append(resource_id)
         body = self.bodies.get(resource_id.lower())
         return copy.deepcopy(body)
 
     async def put(self, kind: Kind, resource_id: ArmId, body: Body) -> Body | None:
+        self._check_reachable()
         if resource_id.lower() in self._under_way:
             return None
         for parts, error in self._refusals:
@@ -45,6 +54,10 @@ class ArmInMemory:
     def under_way(self, resource_id: ArmId) -> bool:
         return resource_id.lower() in self._under_way
 
+    def _check_reachable(self) -> None:
+        if self.unreachable is not None:
+            raise self.unreachable
+
     def refuse(self, *parts: str, error: VmbackupError) -> None:
         """Raise *error* for every put whose id and body hold all of *parts*."""
         self._refusals.append((parts, error))
@@ -56,6 +69,8 @@ class ArmInMemory:
         self._under_way.clear()
 
     async def storage_accounts(self, subscription_id: str) -> Sequence[Body]:
+        self._check_reachable()
+        self.lists += 1
         wanted = f"/subscriptions/{subscription_id}/".lower()
         return [
             copy.deepcopy(body)
@@ -73,6 +88,8 @@ class ArmInMemory:
             "id": resource_id,
             "name": name_of(resource_id),
         }
+        if "tags" in stored:
+            stored["tags"] = self.policy(stored["tags"])
         properties = stored.setdefault("properties", {})
         properties["provisioningState"] = "Succeeded"
         if kind == "Peering":

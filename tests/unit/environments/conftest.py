@@ -10,14 +10,16 @@ import msgspec
 import pytest
 
 from tests.unit.environments.arm_in_memory import ArmInMemory
-from vmbackup_core.clock import SystemClock
+from tests.unit.sessions.turned_clock import TurnedClock
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.environments.environment import Environment
+from vmbackup_operator.environments.environment import Environment, Report
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
-from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.environments.regions import Owner, Regions
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.ownership import Ownership
+from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.settings import Settings
 
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
@@ -29,6 +31,9 @@ REPOSITORY = ArmId(
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage"
     "/storageAccounts/repository01"
 )
+
+
+OWNERSHIP = Ownership("contoso", "2026", {"2026": b"k" * 32})
 
 
 class Objects:
@@ -64,22 +69,42 @@ class Appliance:
     arm: ArmInMemory
     objects: Objects
     woken: list[ObjectKey] = field(default_factory=list)
+    clock: TurnedClock = field(default_factory=TurnedClock)
+    ownership: Ownership = OWNERSHIP
 
     def __post_init__(self) -> None:
-        self.regions = Regions(
-            self.settings, self.arm, self.objects, SystemClock(), self.woken.append
-        )
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything that the process remembers."""
+        owner = Owner(self.settings, self.ownership)
+        self.regions = Regions(owner, self.arm, self.objects, self.clock, self.woken.append)
         self.reconciler = EnvironmentReconciler(
-            self.settings, self.objects, self.regions, SystemClock()
+            self.settings, self.objects, self.regions, self.clock
         )
 
     async def ready(self, region: str, *accounts: ArmId) -> Environment:
-        """Ensure home and *region* to their ends."""
+        """Ensure home and *region* to their ends, looking anew."""
+        self.later()
         for name in dict.fromkeys(("westeurope", region)):
             report = await self.regions.ensure(SUBSCRIPTION, name, accounts)
             assert report.environment is not None, report.outcome
             environment = report.environment
         return environment
+
+    async def ensure(self, region: str = "westeurope", *accounts: ArmId) -> Report:
+        """Ask for *region* once, so much later that nobody has looked lately."""
+        self.later()
+        return await self.regions.ensure(SUBSCRIPTION, region, accounts)
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Have the object looked at, so much later that nobody has looked lately."""
+        self.later()
+        return await self.reconciler.reconcile(key)
+
+    def later(self, seconds: float = 61) -> None:
+        """Let what was seen lately grow old."""
+        self.clock.turn(seconds)
 
 
 @pytest.fixture

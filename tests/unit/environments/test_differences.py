@@ -17,6 +17,8 @@ SAME: dict[str, tuple[Body, Body]] = {
         {"l": [{"name": "theirs"}, {"name": "OURS", "v": 1}]},
     ),
     "somebody else's tag": ({"tags": {"a": "1"}}, {"tags": {"a": "1", "b": "2"}}),
+    "the case of a tag's name": ({"tags": {"vmbackup-x": "1"}}, {"tags": {"VMBackup-X": "1"}}),
+    "a list that holds more": ({"l": ["a"]}, {"l": ["b", "a"]}),
 }
 
 
@@ -28,12 +30,17 @@ def test_no_difference(desired: Body, existing: Body) -> None:
 DIFFERENT: dict[str, tuple[Body, Body, Body]] = {
     "another value": ({"a": 1}, {"a": 2}, {"a": 1}),
     "something missing": ({"a": {"b": 1}}, {}, {"a": {"b": 1}}),
-    "a tag's value in another case": (
-        {"tags": {"a": "X"}},
-        {"tags": {"a": "x"}},
-        {"tags": {"a": "X"}},
+    "the value of our tag in another case": (
+        {"tags": {"vmbackup-a": "X"}},
+        {"tags": {"VMBackup-A": "x"}},
+        {"tags": {"VMBackup-A": "X"}},
     ),
-    "an unnamed list of another length": ({"l": ["a"]}, {"l": ["a", "b"]}, {"l": ["a"]}),
+    "a list that lacks something": ({"l": ["a"]}, {"l": ["b"]}, {"l": ["b", "a"]}),
+    "a list in a word that only looks alike": (
+        {"l": ["backup"]},
+        {"l": ["bac\u212aup"]},
+        {"l": ["bac\u212aup", "backup"]},
+    ),
 }
 
 

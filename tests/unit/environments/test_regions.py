@@ -6,11 +6,10 @@ import asyncio
 from typing import Any
 
 import msgspec
-import pytest
 
 from tests.unit.environments.conftest import APPLIANCE_NETWORK, REPOSITORY, SUBSCRIPTION, Appliance
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.environments.bodies import text_at
 from vmbackup_operator.model.region_environment import EnvironmentNetwork
 from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
@@ -24,7 +23,7 @@ def bodies_of(appliance: Appliance, part: str) -> dict[str, dict[str, Any]]:
 
 
 async def test_a_region_comes_up_in_one_pass_where_azure_is_quick(appliance: Appliance) -> None:
-    report = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
+    report = await appliance.ensure("westeurope")
 
     assert isinstance(report.outcome, Done)
     assert report.environment is not None
@@ -43,7 +42,7 @@ async def test_a_second_pass_writes_nothing(appliance: Appliance) -> None:
 async def test_a_pass_asks_for_everything_whose_needs_are_there(appliance: Appliance) -> None:
     appliance.arm.slow = {"StorageAccount", "VirtualNetwork"}
 
-    report = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
+    report = await appliance.ensure("westeurope")
 
     assert isinstance(report.outcome, Waiting)
     assert sorted(kind for kind, _ in appliance.arm.puts) == [
@@ -55,8 +54,8 @@ async def test_a_pass_asks_for_everything_whose_needs_are_there(appliance: Appli
 async def test_nothing_is_asked_for_twice_while_it_is_under_way(appliance: Appliance) -> None:
     appliance.arm.slow = {"StorageAccount", "PrivateEndpoint"}
     for _ in range(4):
-        await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
-        await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
+        await appliance.ensure("westeurope")
+        await appliance.ensure("westeurope")
         appliance.arm.finish()
 
     asked = [resource_id for _, resource_id in appliance.arm.puts]
@@ -80,15 +79,16 @@ async def test_a_region_that_is_asked_for_with_and_without_accounts_comes_up_for
 
 async def test_what_stands_is_looked_at_once_while_a_region_comes_up(appliance: Appliance) -> None:
     appliance.arm.slow = {"StorageAccount"}
-    await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
+    await appliance.ensure("westeurope")
     appliance.arm.finds.clear()
 
-    await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
+    appliance.clock.turn(2)
+    await appliance.regions.ensure(SUBSCRIPTION, "westeurope")
 
     assert not any("privatednszones" in identity.lower() for identity in appliance.arm.finds)
 
 
-async def test_a_ready_region_is_looked_at_anew_each_time(appliance: Appliance) -> None:
+async def test_a_ready_region_is_looked_at_anew_a_minute_later(appliance: Appliance) -> None:
     await appliance.ready("westeurope")
     (zone,) = [i for i in appliance.arm.bodies if i.endswith("/privatelink.queue.core.windows.net")]
     del appliance.arm.bodies[zone]
@@ -190,28 +190,6 @@ async def test_the_account_is_closed_to_everybody(appliance: Appliance) -> None:
     }.items() <= properties.items()
 
 
-async def test_an_account_of_another_name_is_found_by_its_tag(appliance: Appliance) -> None:
-    account = REPOSITORY.replace("repository01", "mine")
-    tags: Body = {"vmbackup-appliance-id": "contoso"}
-    appliance.arm.add("StorageAccount", account, {"location": "West Europe", "tags": tags})
-
-    environment = await appliance.ready("westeurope")
-
-    assert environment.storage_account_id == account
-
-
-async def test_several_tagged_accounts_are_an_error_that_names_them(appliance: Appliance) -> None:
-    for name in ("one", "two"):
-        account = REPOSITORY.replace("repository01", name)
-        tags: Body = {"vmbackup-appliance-id": "contoso"}
-        appliance.arm.add("StorageAccount", account, {"location": "westeurope", "tags": tags})
-
-    with pytest.raises(PermanentError, match="one, two") as refused:
-        await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
-
-    assert refused.value.reason == "SeveralStorageAccounts"
-
-
 async def test_a_changed_account_is_put_right_and_keeps_what_is_not_ours(
     appliance: Appliance,
 ) -> None:
@@ -226,7 +204,7 @@ async def test_a_changed_account_is_put_right_and_keeps_what_is_not_ours(
     body = appliance.arm.bodies[environment.storage_account_id.lower()]
     assert body["properties"]["publicNetworkAccess"] == "Disabled"
     assert body["sku"] == {"name": "Standard_ZRS"}
-    assert body["tags"] == {"cost": "42", "vmbackup-appliance-id": "contoso"}
+    assert body["tags"].items() > {"cost": "42", "vmbackup-appliance-id": "contoso"}.items()
 
 
 async def test_the_home_network_overlaps_neither_the_appliance_nor_its_peers(
@@ -285,8 +263,8 @@ async def test_a_pending_approval_is_waited_for_and_named(appliance: Appliance) 
     appliance.arm.refuse("'privateLinkServiceConnections'", "repository01", error=refusal)
     appliance.arm.approval = "Pending"
 
-    first = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (REPOSITORY,))
-    second = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (REPOSITORY,))
+    first = await appliance.ensure("westeurope", REPOSITORY)
+    second = await appliance.ensure("westeurope", REPOSITORY)
 
     assert isinstance(first.outcome, Waiting)
     assert isinstance(second.outcome, Waiting)
@@ -298,9 +276,9 @@ async def test_an_endpoint_approved_by_hand_is_as_good_as_any(appliance: Applian
     right = "Microsoft.Storage/storageAccounts/PrivateEndpointConnectionsApproval/action"
     refusal = PermanentError(f"no permission for {right}", reason="NotAuthorized")
     appliance.arm.refuse("'privateLinkServiceConnections'", "repository01", error=refusal)
-    await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (REPOSITORY,))
+    await appliance.ensure("westeurope", REPOSITORY)
 
-    report = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (REPOSITORY,))
+    report = await appliance.ensure("westeurope", REPOSITORY)
 
     assert isinstance(report.outcome, Done)
 
@@ -312,7 +290,7 @@ async def test_a_rejected_endpoint_fails_with_a_reason(appliance: Appliance) -> 
             (connection,) = body["properties"]["privateLinkServiceConnections"]
             connection["properties"]["privateLinkServiceConnectionState"]["status"] = "Rejected"
 
-    report = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (REPOSITORY,))
+    report = await appliance.ensure("westeurope", REPOSITORY)
 
     assert isinstance(report.outcome, Failed)
     assert report.outcome.reason == "EndpointRejected"
@@ -320,7 +298,7 @@ async def test_a_rejected_endpoint_fails_with_a_reason(appliance: Appliance) -> 
 
 
 async def test_a_repository_account_that_is_not_there_is_named(appliance: Appliance) -> None:
-    report = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", (ArmId(REPOSITORY + "x"),))
+    report = await appliance.ensure("westeurope", ArmId(REPOSITORY + "x"))
 
     assert isinstance(report.outcome, Failed)
     assert report.outcome.reason == "StorageAccountNotFound"
@@ -331,7 +309,7 @@ async def test_one_refusal_does_not_keep_the_rest_from_being_built(appliance: Ap
     busy = TransientError("busy", retry_after_s=7)
     appliance.arm.refuse("privateDnsZones/privatelink.queue", error=busy)
 
-    report = await appliance.regions.ensure(SUBSCRIPTION, "westeurope", ())
+    report = await appliance.ensure("westeurope")
 
     assert isinstance(report.outcome, Waiting)
     assert report.outcome.seconds == 7
@@ -339,7 +317,7 @@ async def test_one_refusal_does_not_keep_the_rest_from_being_built(appliance: Ap
 
 
 async def test_a_region_waits_for_the_home_region(appliance: Appliance) -> None:
-    report = await appliance.regions.ensure(SUBSCRIPTION, "northeurope", ())
+    report = await appliance.ensure("northeurope")
 
     assert isinstance(report.outcome, Waiting)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import islice
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from vmbackup_operator.handlers import watching
 from vmbackup_operator.handlers.serving import EndlessBackoffs, production_settings
 from vmbackup_operator.model.metadata import POLICY_LABEL, ObjectKey
+from vmbackup_operator.reconciling.outcome import Done, Outcome
+from vmbackup_operator.wiring.running import Operator
 
 
 class Seen:
     def __init__(self) -> None:
         self.calls: list[tuple[str, ObjectKey, bool]] = []
         self.told: list[dict[str, Any]] = []
+        self.standings: list[str] = []
 
     def seen(self, kind: str, key: ObjectKey, *, gone: bool = False) -> None:
         self.calls.append((kind, key, gone))
@@ -24,6 +28,10 @@ class Seen:
     def session_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
         self.calls.append(("BackupSession", key, gone))
         self.told.append(raw)
+
+    def repository_stands(self, key: ObjectKey, standing: str) -> None:
+        del key
+        self.standings.append(standing)
 
 
 @pytest.fixture
@@ -33,7 +41,8 @@ def seen() -> Seen:
 
 async def call(handler: Any, seen: Seen, **more: Any) -> None:
     memo = kopf.Memo(operator=seen)
-    await handler(namespace="team", name="x", memo=memo, body={}, **more)
+    given: dict[str, Any] = {"body": {}, "status": {}, "type": "MODIFIED", **more}
+    await handler(namespace="team", name="x", memo=memo, **given)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +71,61 @@ async def test_a_session_that_ends_has_its_policy_looked_at(seen: Seen) -> None:
 
     assert [kind for kind, *_ in seen.calls] == ["BackupSession", "BackupSession", "BackupPolicy"]
     assert seen.calls[-1][1] == ObjectKey("team", "nightly")
+
+
+@pytest.mark.parametrize(
+    ("reference", "key"),
+    [
+        ({"name": "repo"}, ObjectKey("team", "repo")),
+        ({"name": "repo", "namespace": "storage"}, ObjectKey("storage", "repo")),
+    ],
+    ids=["own namespace", "another one"],
+)
+async def test_a_session_that_ends_has_its_repository_count_its_points(
+    seen: Seen, reference: dict[str, str], key: ObjectKey
+) -> None:
+    body = {"spec": {"repositoryRef": reference}}
+    for type_ in ("MODIFIED", "DELETED"):
+        await call(watching.session_seen, seen, type=type_, labels={}, body=body)
+
+    assert [call for call in seen.calls if call[0] == "BackupRepository"] == [
+        ("BackupRepository", key, False)
+    ]
+
+
+async def test_policies_hear_of_a_repository_only_what_they_take_over(seen: Seen) -> None:
+    def status(ready: str, message: str) -> dict[str, Any]:
+        return {"conditions": [{"type": "Ready", "status": ready, "message": message}]}
+
+    for said in (status("True", "1 recovery point"), status("True", "2 recovery points"), {}):
+        await call(watching.repository_seen, seen, type="MODIFIED", status=said)
+    for type_ in ("MODIFIED", "DELETED"):
+        await call(watching.repository_seen, seen, type=type_, status=status("False", "no key"))
+
+    one, other, unknown, amiss, gone = seen.standings
+    assert one == other
+    assert len({one, unknown, amiss, gone}) == 4
+
+
+async def test_policies_are_looked_at_only_where_a_repository_stands_otherwise() -> None:
+    operator, repository = Operator(), ObjectKey("team", "repo")
+    looks: list[ObjectKey] = []
+
+    async def look(key: ObjectKey) -> Outcome:
+        looks.append(key)
+        return Done()
+
+    operator.serve({"BackupPolicy": look})
+    operator.seen("BackupPolicy", ObjectKey("team", "nightly"))
+    counted = []
+    async with operator.queue.running():
+        for standing in ("ready", "ready", "no key", "ready"):
+            operator.repository_stands(repository, standing)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            counted.append(len(looks))
+
+    assert counted == [1, 1, 2, 3]
 
 
 async def test_a_deleted_policy_is_said_to_be_gone(seen: Seen) -> None:

@@ -88,6 +88,10 @@ def every_schema(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]
         yield from every_schema(schema["items"], f"{path}[]")
 
 
+def yaml_word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
 
@@ -115,6 +119,19 @@ def test_a_crd_is_named_as_its_type(kind: type[Resource]) -> None:
 def test_every_field_is_described(kind: type[Resource]) -> None:
     silent = [
         path for path, schema in every_schema(schema_of(kind)) if not schema.get("description")
+    ]
+
+    assert not silent
+
+
+@kinds
+def test_a_default_is_in_the_description(kind: type[Resource]) -> None:
+    """kubectl explain prints descriptions, and no defaults."""
+    silent = [
+        path
+        for path, schema in every_schema(schema_of(kind))
+        if not isinstance(schema.get("default", {}), dict)
+        and not schema["description"].endswith(f" Default: {yaml_word(schema['default'])}.")
     ]
 
     assert not silent
@@ -174,6 +191,7 @@ def test_as_much_of_a_trigger_counts_as_the_schemas_take() -> None:
         for name in ("BackupPolicy", "BackupSession")
     )
 
-    handled = policy["status"]["properties"]["lastHandledTrigger"]["maxLength"]
+    status = policy["status"]["properties"]
     asked = session["spec"]["properties"]["trigger"]["maxLength"]
-    assert handled == asked == MAX_TRIGGER
+    for trigger in (status["trigger"], status["occasion"]["properties"]["trigger"]):
+        assert trigger["properties"]["token"]["maxLength"] == asked == MAX_TRIGGER

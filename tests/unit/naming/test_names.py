@@ -42,12 +42,26 @@ def test_a_run_id_does_not_depend_on_case_or_zone() -> None:
         naming.run_id_of_slot("appliance", ObjectKey("team", "weekly"), VM, SLOT),
         naming.run_id_of_slot("appliance", POLICY, ArmId(f"{VM}2"), SLOT),
         naming.run_id_of_slot("appliance", POLICY, VM, SLOT + timedelta(minutes=1)),
-        naming.run_id_of_trigger("appliance", POLICY, VM, "now"),
+        naming.run_id_of_trigger("appliance", POLICY, VM, "now", SLOT),
     ],
     ids=["appliance", "namespace", "policy", "vm", "slot", "trigger"],
 )
 def test_anything_else_asked_for_is_another_run(other: RunId) -> None:
     assert other != RUN
+
+
+def test_a_token_used_again_is_another_run_under_another_name() -> None:
+    moments = (
+        SLOT,
+        SLOT.astimezone(timezone(timedelta(hours=2))),
+        SLOT + timedelta(microseconds=1),
+    )
+
+    runs = [naming.run_id_of_trigger("appliance", POLICY, VM, "now", seen) for seen in moments]
+    names = [naming.session_name_of_trigger("nightly", VM, "now", seen) for seen in moments]
+
+    for first, same, other in (runs, names):
+        assert first == same != other
 
 
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
@@ -68,7 +82,7 @@ def test_session_names_are_names_and_label_values(policy: str, vm: str, moment: 
     slot = moment.replace(tzinfo=UTC)
     for name in (
         naming.session_name_of_slot(policy, vm_id, slot),
-        naming.session_name_of_trigger(policy, vm_id, vm),
+        naming.session_name_of_trigger(policy, vm_id, vm, slot),
     ):
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name)
 
@@ -115,6 +129,55 @@ def test_environments_are_told_apart_by_appliance_subscription_and_region() -> N
 )
 def test_recovery_points_are_called_after_vm_and_moment(vm_name: str, expected: str) -> None:
     assert naming.recovery_point_name(vm_name, SLOT, RUN) == expected
+
+
+SUBSCRIPTION = "/subscriptions/aaaaaaaa-2222-4333-8444-555555555555"
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "within"),
+    [
+        (f"{SUBSCRIPTION.upper()}/RESOURCEGROUPS/G", SUBSCRIPTION, True),
+        (f"{SUBSCRIPTION}/resourceGroups/g", f"{SUBSCRIPTION}/resourcegroups/G/", True),
+        (f"{SUBSCRIPTION}/resourceGroups/g2", f"{SUBSCRIPTION}/resourceGroups/g", False),
+        (SUBSCRIPTION, f"{SUBSCRIPTION}/resourceGroups/g", False),
+    ],
+)
+def test_what_lies_within_what(inner: str, outer: str, within: bool) -> None:  # noqa: FBT001 - a table
+    assert naming.lies_within(inner, outer) is within
+
+
+def test_letters_that_only_look_like_a_capital_are_no_other_case_of_it() -> None:
+    kelvin = f"{SUBSCRIPTION}/resourceGroups/bac\u212aup"
+
+    assert not naming.same_id(kelvin, f"{SUBSCRIPTION}/resourceGroups/backup")
+    assert naming.same_id(
+        f"{SUBSCRIPTION}/resourceGroups/BACKUP/", f"{SUBSCRIPTION}/resourceGroups/backup"
+    )
+
+
+def test_an_accounts_further_names_are_others_and_stay_the_same() -> None:
+    names = naming.environment_names("a", "s", "r")
+
+    assert len(set(names.storage_accounts)) == len(names.storage_accounts) > 1
+    assert names.storage_accounts == naming.environment_names("a", "S", "R").storage_accounts
+    assert all(len(name) == 24 for name in names.storage_accounts)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("{0}", True),
+        ("{0}x", False),
+        ("{0}²", False),
+        ("vmb-da-other-0", False),
+        ("VMB-DA-{1}-7", True),
+    ],
+)
+def test_a_disk_access_is_known_by_its_computed_name(name: str, is_one: bool) -> None:  # noqa: FBT001 - a table
+    names = naming.environment_names("a", "s", "r")
+
+    assert names.is_disk_access(name.format(names.disk_access(0), names.key.upper())) is is_one
 
 
 def test_parts_of_an_arm_id_are_read_and_a_text_that_is_none_is_named() -> None:

@@ -12,10 +12,9 @@ from tests.unit.sessions.memory_azure import SUBSCRIPTION
 from tests.unit.sessions.memory_cluster import stalled_repository
 from tests.unit.sessions.memory_world import FOREIGN_SUBSCRIPTION, VM
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_operator.model.backup_policy import Schedule, SessionHistory
-from vmbackup_operator.model.metadata import FINALIZER
-from vmbackup_operator.naming import ArmId, session_name_of_slot, session_name_of_trigger
-from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.model.backup_policy import Schedule
+from vmbackup_operator.naming import ArmId, session_name_of_slot
+from vmbackup_operator.reconciling.outcome import Done
 
 DB = ArmId(VM.replace("web-01", "db-01"))
 FOREIGN = ArmId(VM.replace(SUBSCRIPTION, FOREIGN_SUBSCRIPTION))
@@ -26,12 +25,12 @@ SLOT = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 @pytest.fixture
 def world() -> PolicyWorld:
     made = PolicyWorld()
-    made.policies.put(policy(VM))
+    made.put(policy(VM))
     return made
 
 
 async def test_a_due_slot_makes_one_session_for_each_vm(world: PolicyWorld) -> None:
-    world.policies.put(policy(VM, DB))
+    world.put(policy(VM, DB))
 
     await world.look()
 
@@ -40,7 +39,7 @@ async def test_a_due_slot_makes_one_session_for_each_vm(world: PolicyWorld) -> N
         session_name_of_slot("nightly", DB, SLOT),
     }
     assert world.policy.status.last_slot == SLOT
-    assert world.policy.status.next_slot == datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+    assert world.policy.status.next_start == datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
     assert set(world.policy.status.active_sessions) == set(world.sessions.created)
     (session, _) = world.sessions.stored.values()
     assert session.spec.slot == SLOT
@@ -64,92 +63,6 @@ async def test_looked_at_again_nothing_is_made_and_nothing_written(world: Policy
     assert world.policies.writes == writes
 
 
-async def test_killed_before_its_status_was_written_the_slot_still_has_one_session(
-    world: PolicyWorld,
-) -> None:
-    await world.look()
-    stored = world.policy
-    world.policies.put(replace(stored, status=policy(VM).status))
-    world.sessions.end()
-
-    await world.look()
-
-    assert len(world.sessions.created) == 1
-
-
-async def test_a_trigger_makes_one_session_per_token(world: PolicyWorld) -> None:
-    world.policies.put(policy(VM, cron=None))
-    world.trigger("one")
-    await world.look()
-    await world.look()
-    world.sessions.end()
-    world.trigger("two")
-    await world.look()
-
-    assert world.sessions.created == [
-        session_name_of_trigger("nightly", VM, "one"),
-        session_name_of_trigger("nightly", VM, "two"),
-    ]
-    assert world.policy.status.last_handled_trigger == "two"
-
-
-async def test_a_vm_that_is_being_backed_up_is_not_asked_for_again_until_that_has_ended(
-    world: PolicyWorld,
-) -> None:
-    await world.look()
-    world.trigger("now")
-
-    waiting = await world.look()
-    assert isinstance(waiting, Waiting)
-    assert (len(world.sessions.created), waiting.seconds) == (1, 15)
-    assert world.policy.status.last_handled_trigger is None
-    world.sessions.end()
-    await world.look()
-
-    assert len(world.sessions.created) == 2
-    assert world.policy.status.last_handled_trigger == "now"
-
-
-async def test_no_more_sessions_run_at_once_than_the_policy_allows(world: PolicyWorld) -> None:
-    vms = [ArmId(VM.replace("web-01", f"web-{number}")) for number in range(5)]
-    world.policies.put(policy(*vms, max_concurrent_sessions=2))
-
-    await world.look()
-    assert len(world.sessions.created) == 2
-    assert world.policy.status.last_slot is None
-    world.sessions.end()
-    await world.look()
-    world.sessions.end()
-    await world.look()
-
-    assert len(world.sessions.created) == 5
-    assert world.policy.status.last_slot == SLOT
-
-
-async def test_suspended_no_slot_starts_a_session_and_a_trigger_does(world: PolicyWorld) -> None:
-    world.edit(suspend=True)
-    await world.look()
-    assert world.sessions.created == []
-    assert world.reason()[:2] == ("True", "Suspended")
-    assert world.policy.status.next_slot is None
-
-    world.trigger("now")
-    await world.look()
-
-    assert len(world.sessions.created) == 1
-
-
-async def test_missed_slots_are_counted_and_told_once(world: PolicyWorld) -> None:
-    world.clock.turn(5 * 3600)
-
-    await world.look()
-    await world.look()
-
-    assert world.sessions.created == []
-    assert world.policy.status.missed_slots == 2
-    assert [reason for reason, _ in world.events.told] == ["SlotsMissed"]
-
-
 @pytest.mark.parametrize(
     ("vm", "reason"),
     [
@@ -162,8 +75,8 @@ async def test_missed_slots_are_counted_and_told_once(world: PolicyWorld) -> Non
 async def test_a_vm_that_cannot_be_backed_up_is_named_and_the_others_are_backed_up(
     world: PolicyWorld, vm: ArmId, reason: str
 ) -> None:
-    world.presence.missing.add(ArmId(VM.replace("web-01", "gone-01")))
-    world.policies.put(policy(vm, DB))
+    world.put(policy(vm, DB))
+    world.machines.there = {DB}
 
     await world.look()
 
@@ -200,20 +113,21 @@ async def test_a_repositorys_own_reason_is_the_policys(world: PolicyWorld) -> No
 
 
 async def test_trouble_with_azure_is_told_and_passes(world: PolicyWorld) -> None:
-    world.presence.trouble = TransientError("503 from Azure", retry_after_s=7)
+    world.machines.trouble = TransientError("503 from Azure", retry_after_s=7)
     with pytest.raises(TransientError):
         await world.look()
     assert world.reason()[1] == "AzureUnavailable"
     assert world.reason("Stalled")[0] == "False"
 
-    world.presence.trouble = None
+    world.machines.trouble = None
+    world.clock.turn(10)
     await world.look()
 
     assert world.reason()[0] == "True"
 
 
 async def test_no_right_to_look_at_a_vm_is_told_with_the_vm(world: PolicyWorld) -> None:
-    world.presence.trouble = PermanentError("may not read", reason="NotAuthorized")
+    world.machines.trouble = PermanentError("may not read", reason="NotAuthorized")
 
     await world.look()
 
@@ -230,64 +144,6 @@ async def test_a_schedule_that_cannot_be_read_stalls_the_policy(world: PolicyWor
     assert world.reason("Stalled")[0] == "True"
 
 
-async def test_a_session_of_the_wanted_name_that_is_another_one_is_not_adopted(
-    world: PolicyWorld,
-) -> None:
-    await world.look()
-    (key,) = world.sessions.stored
-    session = world.sessions.stored[key]
-    spec = replace(session.spec, virtual_machine_id=DB)
-    world.sessions.stored[key] = replace(session, spec=spec)
-    world.policies.put(replace(world.policy, status=policy(VM).status))
-
-    await world.look()
-
-    assert world.reason()[1] == "AdoptionRefused"
-    assert str(key) in world.reason()[2]
-
-
-async def test_an_edited_retention_does_not_make_an_older_session_foreign(
-    world: PolicyWorld,
-) -> None:
-    await world.look()
-    world.policies.put(replace(world.policy, status=policy(VM).status))
-    world.edit(snapshots_to_keep=5)
-
-    await world.look()
-
-    assert world.reason()[:2] == ("True", "Ready")
-
-
-async def test_history_keeps_the_newest_of_each_vm_and_what_still_has_to_be_undone(
-    world: PolicyWorld,
-) -> None:
-    world.policies.put(policy(VM, cron=None, session_history=SessionHistory(2, 1)))
-    for number in range(4):
-        world.trigger(f"good-{number}")
-        await world.look()
-        world.sessions.end()
-        world.clock.turn(60)
-    for number in range(2):
-        world.trigger(f"bad-{number}")
-        await world.look()
-        world.sessions.end("Failed")
-        world.clock.turn(60)
-    await world.look()
-
-    left = [session.spec.trigger for session in world.sessions.stored.values()]
-    assert left == ["good-2", "good-3", "bad-1"]
-
-    key = next(iter(world.sessions.stored))
-    session = world.sessions.stored[key]
-    held = replace(session.metadata, finalizers=(FINALIZER,))
-    world.sessions.stored[key] = replace(session, metadata=held)
-    world.trigger("good-4")
-    await world.look()
-    world.sessions.end()
-    await world.look()
-    assert key in world.sessions.stored
-
-
 async def test_the_last_success_survives_the_sessions_object(world: PolicyWorld) -> None:
     await world.look()
     ended = world.clock.now()
@@ -299,18 +155,6 @@ async def test_the_last_success_survives_the_sessions_object(world: PolicyWorld)
     await world.look()
 
     assert world.policy.status.last_success_time == ended
-
-
-async def test_a_vm_that_was_found_is_not_looked_for_every_time(world: PolicyWorld) -> None:
-    for _ in range(5):
-        await world.look()
-        world.clock.turn(10)
-    assert world.presence.looks == 1
-
-    world.clock.turn(600)
-    await world.look()
-
-    assert world.presence.looks == 2
 
 
 async def test_another_appliances_policy_is_left_alone(world: PolicyWorld) -> None:

@@ -21,7 +21,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 @pytest.fixture
 def world() -> PolicyWorld:
     made = PolicyWorld()
-    made.policies.put(policy(VM))
+    made.put(policy(VM))
     return made
 
 
@@ -56,7 +56,7 @@ async def test_two_policies_of_one_vm_make_one_session_at_a_time(
 
 
 async def test_no_slot_is_missed_because_azure_did_not_answer(world: PolicyWorld) -> None:
-    world.presence.trouble = TransientError("503 from Azure")
+    world.machines.trouble = TransientError("503 from Azure")
 
     with pytest.raises(TransientError):
         await world.look()

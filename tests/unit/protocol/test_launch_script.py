@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
+from tests.loopback_server import LoopbackServer, serving
 from vmbackup_core.protocol import bundle_file, bundle_list, launch_script
 
 
-class Folder(ThreadingHTTPServer):
+class Folder(LoopbackServer):
     """Serves *files*, the first answer cut after half of its bytes."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.files = files
         self.cut: list[str] = []
 
@@ -50,14 +50,8 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     listed = bundle_list("3.10", "linux_x86_64", [bundle_file(tmp_path / "install.sh")])
     files = {"bundle.json": listed.encoded(), "install.sh": b"echo installed\n"}
     server = Folder(files)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_an_answer_that_is_cut_is_asked_for_again(folder: Folder) -> None:
@@ -70,7 +64,7 @@ def test_an_answer_that_is_cut_is_asked_for_again(folder: Folder) -> None:
         check=False,
         env={
             "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "VMBACKUP_BUNDLE_URL": f"http://127.0.0.1:{folder.server_address[1]}/b?sig=x",
+            "VMBACKUP_BUNDLE_URL": f"http://127.0.0.1:{folder.port}/b?sig=x",
             "VMBACKUP_BUNDLE_SHA256": hashlib.sha256(folder.files["bundle.json"]).hexdigest(),
         },
     )

@@ -55,11 +55,14 @@ class Secrets(ports.Secrets):
 class Ways(ports.Ways):
     def __init__(self) -> None:
         self.waiting: Waiting | None = None
+        self.lies_in: str | None = None
         self.asked: list[ArmId] = []
 
     @override
-    async def ensure(self, storage_account_id: ArmId) -> Waiting | None:
+    async def ensure(self, storage_account_id: ArmId, region: str) -> Waiting | None:
         self.asked.append(storage_account_id)
+        if self.lies_in not in {None, region}:
+            raise PermanentError(f"{storage_account_id} is elsewhere", reason="RegionDiffers")
         return self.waiting
 
 
@@ -191,6 +194,15 @@ async def test_another_repository_in_the_same_container_is_not_taken_for_it(plac
 
     assert place.said()[1] == "RepositoryReplaced"
     assert place.objects.stored.status.repository_id == SEEN.id
+
+
+async def test_an_account_that_lies_elsewhere_than_said_is_named(place: Place) -> None:
+    place.ways.lies_in = "eastus"
+
+    await place.look()
+
+    assert place.said()[:2] == ("False", "RegionDiffers")
+    assert place.opened.keys == []
 
 
 async def test_the_way_to_the_account_is_waited_for(place: Place) -> None:

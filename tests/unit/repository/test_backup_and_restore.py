@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.repository.bench import (
@@ -39,7 +39,6 @@ def disks(draw: st.DrawFn) -> bytes:
 
 
 @given(disks(), st.sampled_from([1, 3]))
-@settings(max_examples=60, deadline=None)
 def test_a_disk_comes_back_as_it_was(content: bytes, threads: int) -> None:
     bench = new_bench()
     committed = bench.back_up(7, content, threads=threads)
@@ -50,7 +49,6 @@ def test_a_disk_comes_back_as_it_was(content: bytes, threads: int) -> None:
 
 
 @given(disks(), disks(), st.data())
-@settings(max_examples=60, deadline=None)
 def test_an_incremental_restores_like_a_full(
     first: bytes, second: bytes, data: st.DataObject
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -86,7 +86,6 @@ def test_an_undamaged_repository_has_no_findings() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
 def test_one_flipped_bit_is_found_and_its_object_named(kind: str, data: st.DataObject) -> None:
     names = [name for name in NAMES if KINDS[kind] in name]
     name = data.draw(st.sampled_from(names))
@@ -96,7 +95,6 @@ def test_one_flipped_bit_is_found_and_its_object_named(kind: str, data: st.DataO
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_one_flipped_bit_never_restores_other_bytes(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from([name for name in NAMES if name != "header"]))
     bit = data.draw(st.integers(0, 8 * len(FILLED.store.get(name)) - 1))

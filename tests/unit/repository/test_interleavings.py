@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.repository.bench import BLOCK, Bench, new_bench, noise, run_id
@@ -43,7 +43,6 @@ def backing_up(bench: Bench, number: int, content: bytes, done: list[CommittedDi
 
 
 @given(Choices)
-@settings(max_examples=60, deadline=None)
 def test_two_runs_of_one_chain_both_commit_and_both_restore(choices: list[int]) -> None:
     bench = new_bench()
     bench.record(1, bench.back_up(1, OLD), len(OLD))
@@ -64,7 +63,6 @@ def test_two_runs_of_one_chain_both_commit_and_both_restore(choices: list[int]) 
 
 
 @given(Choices)
-@settings(max_examples=60, deadline=None)
 def test_two_sessions_of_one_run_answer_with_one_commit(choices: list[int]) -> None:
     bench = new_bench()
     bench.record(1, bench.back_up(1, OLD), len(OLD))
@@ -81,7 +79,6 @@ def test_two_sessions_of_one_run_answer_with_one_commit(choices: list[int]) -> N
 
 
 @given(Choices)
-@settings(max_examples=50, deadline=None)
 def test_prune_and_expire_take_nothing_that_writers_or_points_need(choices: list[int]) -> None:
     bench = new_bench()
     bench.record(1, bench.back_up(1, OLD), len(OLD))
@@ -119,7 +116,6 @@ def test_prune_and_expire_take_nothing_that_writers_or_points_need(choices: list
 
 
 @given(Choices)
-@settings(max_examples=40, deadline=None)
 def test_a_writer_begins_again_when_the_commit_it_builds_on_expires(choices: list[int]) -> None:
     """The newest commit is overtaken, expires and is pruned while a writer still reads it."""
     bench = new_bench()

@@ -97,7 +97,9 @@ def test_an_image_is_named_by_its_parts_or_by_its_id() -> None:
 
 
 def test_a_command_hides_what_is_secret_and_is_not_waited_for() -> None:
-    wanted = CommandWanted(VM_ID, "launch", "northeurope", "echo", {"KEY": "secret"})
+    wanted = CommandWanted(
+        VM_ID, "launch", "northeurope", "echo", {"KEY": "secret"}, tags={"team": "backup"}
+    )
 
     body = command_body(wanted)
 
@@ -106,6 +108,7 @@ def test_a_command_hides_what_is_secret_and_is_not_waited_for() -> None:
     ]
     assert value_at(body, "properties", "parameters") is None
     assert value_at(body, "properties", "asyncExecution") is True
+    assert value_at(body, "tags") == {"team": "backup"}
     assert "secret" not in repr(wanted)
 
 

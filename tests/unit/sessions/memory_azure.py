@@ -65,7 +65,12 @@ class Azure:
     blobs: dict[str, bytes] = field(default_factory=dict)
     bundles: dict[str, int] = field(default_factory=dict)
     regions: dict[str, int] = field(default_factory=dict)
+    #: SAS of snapshots that are open, and when each ends, whoever asks for it again meanwhile.
     sas: dict[str, str] = field(default_factory=dict)
+    sas_ends: dict[str, datetime] = field(default_factory=dict)
+    #: When what is signed with a delegation key ends, by URL; which keys were revoked.
+    signed: dict[str, datetime] = field(default_factory=dict)
+    revoked_keys: int = 0
     asked: Counter[str] = field(default_factory=Counter)
     order: list[str] = field(default_factory=list)
     meets: Callable[[str], None] = lambda _what: None
@@ -89,6 +94,19 @@ class Azure:
         self._looks[what] += 1
         return self._looks[what] > LOOKS
 
+    def open_sas(self, snapshot_id: str) -> str | None:
+        """Return the SAS that opens the snapshot now; one whose time is over opens nothing."""
+        key = snapshot_id.lower()
+        if key in self.sas and self.sas_ends[key] <= self.clock.now():
+            del self.sas[key]
+            self.snapshots[key] = replace(self.snapshots[key], exported=False)
+        return self.sas.get(key)
+
+    def opens(self, url: str) -> bool:
+        """Tell whether what was signed with a delegation key still opens what it is for."""
+        good_key = f"key={self.revoked_keys}&" in url
+        return good_key and self.signed.get(url, self.clock.now()) > self.clock.now()
+
     def number(self) -> int:
         self._numbers += 1
         return self._numbers
@@ -109,9 +127,12 @@ class MemoryMachines(ports.VirtualMachines):
 class MemorySnapshots(ports.Snapshots):
     def __init__(self, azure: Azure) -> None:
         self.azure = azure
+        #: Whether a SAS tells when it ends, as Azure's examples do and its answers do not.
+        self.tells_end = False
 
     @override
     async def find(self, snapshot_id: ArmId) -> seen.SnapshotSeen | None:
+        self.azure.open_sas(snapshot_id)
         found = self.azure.snapshots.get(snapshot_id.lower())
         if found is not None and not found.ready and self.azure.settled(f"copy {found.id}"):
             broken = found.id in self.azure.broken_snapshots
@@ -125,6 +146,8 @@ class MemorySnapshots(ports.Snapshots):
     async def of_group(
         self, subscription_id: str, resource_group: str
     ) -> Sequence[seen.SnapshotSeen]:
+        for key in list(self.azure.sas):
+            self.azure.open_sas(key)
         return [
             each
             for each in self.azure.snapshots.values()
@@ -186,20 +209,24 @@ class MemorySnapshots(ports.Snapshots):
             ]
             if not found.exported and len(others) >= 5:
                 raise Refused(f"{found.disk_access_id} exports five snapshots already")
-        if not found.exported:
-            number = self.azure.number()
-
-            def granted() -> None:
-                self._put(replace(found, exported=True))
-                self.azure.sas[snapshot_id.lower()] = f"https://export/{found.id}?sig={number}"
-
-            self.azure.write(f"grant {snapshot_id}", granted)
-            return None
+        key = snapshot_id.lower()
+        url = self.azure.open_sas(key)
+        if url is not None:
+            return seen.SecretUrl(url, self.azure.sas_ends[key] if self.tells_end else None)
         until = self.azure.clock.now() + timedelta(seconds=duration_s)
-        return seen.SecretUrl(self.azure.sas[snapshot_id.lower()], until)
+        number = self.azure.number()
+
+        def granted() -> None:
+            self._put(replace(found, exported=True))
+            self.azure.sas[key] = f"https://export/{found.id}?sig={number}"
+            self.azure.sas_ends[key] = until
+
+        self.azure.write(f"grant {snapshot_id}", granted)
+        return None
 
     @override
     async def revoke(self, snapshot_id: ArmId) -> bool:
+        self.azure.open_sas(snapshot_id)
         found = self.azure.snapshots.get(snapshot_id.lower())
         if found is None or not found.exported:
             return True
@@ -226,6 +253,7 @@ class MemorySnapshots(ports.Snapshots):
         return False
 
     def _get(self, snapshot_id: ArmId) -> seen.SnapshotSeen:
+        self.azure.open_sas(snapshot_id)
         found = self.azure.snapshots.get(snapshot_id.lower())
         if found is None:
             raise Refused(f"{snapshot_id} does not exist")
@@ -287,8 +315,11 @@ class MemoryBundles(ports.Bundles):
 
 
 class MemorySignatures(ports.Signatures):
+    """Signs with one delegation key, which is kept until it is forgotten."""
+
     def __init__(self, azure: Azure) -> None:
         self.azure = azure
+        self._key: int | None = None
 
     @override
     async def container(
@@ -298,20 +329,26 @@ class MemorySignatures(ports.Signatures):
         access: Literal["read", "write_new"],
         until: datetime,
     ) -> seen.SecretUrl:
-        self._check(until)
-        url = f"{account.blob_url}/{container}?sp={access}&sig=secret"
-        return seen.SecretUrl(url, until)
+        return self._signed(f"{account.blob_url}/{container}?sp={access}", until)
 
     @override
     async def queue(
         self, account: seen.Account, queue: str, access: Literal["take", "send"], until: datetime
     ) -> seen.SecretUrl:
-        self._check(until)
-        return seen.SecretUrl(f"{account.queue_url}/{queue}?sp={access}&sig=secret", until)
+        return self._signed(f"{account.queue_url}/{queue}?sp={access}", until)
 
-    def _check(self, until: datetime) -> None:
+    @override
+    def forget_keys(self) -> None:
+        self._key = None
+
+    def _signed(self, url: str, until: datetime) -> seen.SecretUrl:
         if until - self.azure.clock.now() > timedelta(days=7):
             raise Refused("a delegation key lives seven days")
+        if self._key is None:
+            self._key = self.azure.revoked_keys
+        signed = f"{url}&key={self._key}&sig=secret-{self.azure.number()}"
+        self.azure.signed[signed] = until
+        return seen.SecretUrl(signed, until)
 
 
 class MemoryRegions(ports.Regions):
@@ -321,7 +358,11 @@ class MemoryRegions(ports.Regions):
 
     @override
     async def ensure(
-        self, subscription_id: str, region: str, repository_accounts: Collection[ArmId]
+        self,
+        subscription_id: str,
+        region: str,
+        repository_accounts: Collection[ArmId],
+        not_before: datetime | None = None,
     ) -> seen.RegionSeen | Waiting:
         if subscription_id != SUBSCRIPTION:
             raise Refused(f"subscription {subscription_id}")

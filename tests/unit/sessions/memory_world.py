@@ -298,10 +298,9 @@ class World:
 
     def _do(self, agent: Agent, job: BackupJob) -> None:
         for disk in job.disks:
-            current = self.azure.sas.get(disk.snapshot_id.lower())
-            if current != disk.snapshot_url:
+            if self.azure.open_sas(disk.snapshot_id) != disk.snapshot_url:
                 self._say(
-                    agent, job.job_id, Failed(job.job_id, "ExportRefused", "403", transient=True)
+                    agent, job.job_id, Failed(job.job_id, "AccessRefused", "403", transient=True)
                 )
                 return
         failure = self.behaviour(job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.unit.sessions.memory_azure import APPLIANCE
 from tests.unit.sessions.memory_world import KEY, VM, Killed, World, session_of
 from vmbackup_operator.backups.identity import run_id_for
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import session_name_of_slot, session_name_of_trigger
@@ -28,7 +28,11 @@ def policys_session(name: str, occasion: Mapping[str, object]) -> BackupSession:
     ("name", "occasion"),
     [
         pytest.param(session_name_of_slot("nightly", VM, SLOT), {"slot": SLOT}, id="slot"),
-        pytest.param(session_name_of_trigger("nightly", VM, "go"), {"trigger": "go"}, id="trigger"),
+        pytest.param(
+            session_name_of_trigger("nightly", VM, "go", SLOT),
+            {"trigger": "go", "trigger_time": SLOT},
+            id="trigger",
+        ),
     ],
 )
 def test_only_the_session_that_the_policy_would_make_has_the_policys_run_id(
@@ -40,6 +44,33 @@ def test_only_the_session_that_the_policy_would_make_has_the_policys_run_id(
 
     assert run_id_for(APPLIANCE, own) == run_id_for(APPLIANCE, again)
     assert run_id_for(APPLIANCE, users) == users.metadata.uid.replace("-", "")
+
+
+def test_the_run_of_a_token_that_is_used_again_is_another_one() -> None:
+    runs = {
+        run_id_for(
+            APPLIANCE,
+            policys_session(
+                session_name_of_trigger("nightly", VM, "go", seen),
+                {"trigger": "go", "trigger_time": seen},
+            ),
+        )
+        for seen in (SLOT, SLOT + timedelta(days=30))
+    }
+
+    assert len(runs) == 2
+
+
+async def test_a_session_that_ended_before_it_began_is_left_as_it_is() -> None:
+    """Its policy had no room for it: there is nothing to do and nothing to undo."""
+    world = World()
+    made = session_of()
+    ended = BackupSessionStatus(outcome="Skipped", completion_time=SLOT)
+    world.sessions.put(replace(made, status=ended))
+
+    assert await world.look() is None
+    assert world.status() == ended
+    assert world.sessions.stored[KEY].metadata.finalizers == ()
 
 
 async def test_a_session_that_another_appliances_policy_made_is_left_alone() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import RawTestServer
 from yarl import URL
 
+from azure_simulator.arm.api_versions import versions_of
+from azure_simulator.arm.paths import parse
 from azure_simulator.arm.table import HOST, Arm
 from azure_simulator.backing import Backing, CommandResult
 from azure_simulator.identities.directory import Identities
@@ -26,8 +29,10 @@ from azure_simulator.resources import Body, Resources
 TENANT = "99999999-1111-4111-8111-111111111111"
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 OWNER = "aaaaaaaa-0000-4000-8000-000000000001"
-#: Slow enough that something is still under way when the next request comes.
+#: What a test waits for ends at once.
 SPEED = 600
+#: Slow enough that something is still under way when the next request comes, on a busy machine too.
+SLOWLY = pytest.mark.parametrize("speed", [10], ids=["slowly"])
 
 #: One signing key for all tests: making one takes longer than most of them.
 ISSUER = TokenIssuer(TENANT)
@@ -52,21 +57,25 @@ class MemoryContents:
 
 @dataclass
 class MemoryExports:
-    """Grants that are good until they are revoked."""
+    """Grants that end by the time of their first asking, or when they are revoked."""
 
-    urls: dict[str, str] = field(default_factory=dict)
+    urls: dict[str, tuple[str, float]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.time
 
     async def grant(
         self, arm_id: str, access: Literal["Read", "Write"], duration_s: int, host: str
     ) -> str:
-        url = f"https://{host}/{access.lower()}/abcd?for={duration_s}&sig={uuid.uuid4()}"
-        return self.urls.setdefault(arm_id.lower(), url)
+        if not self.granted(arm_id):
+            url = f"https://{host}/{access.lower()}/abcd?for={duration_s}&sig={uuid.uuid4()}"
+            self.urls[arm_id.lower()] = url, self.clock() + duration_s
+        return self.urls[arm_id.lower()][0]
 
     async def revoke(self, arm_id: str) -> None:
         self.urls.pop(arm_id.lower(), None)
 
     def granted(self, arm_id: str) -> bool:
-        return arm_id.lower() in self.urls
+        _, ends_at = self.urls.get(arm_id.lower(), ("", 0.0))
+        return self.clock() < ends_at
 
 
 @dataclass
@@ -145,6 +154,12 @@ class Reply:
         return str(self.body["error"]["code"])
 
 
+def _newest(path: str) -> str:
+    """Return the newest version of what *path* names; any, where nothing is of that type."""
+    known = versions_of(parse(path).kind)
+    return known[-1] if known else "2024-05-01"
+
+
 @dataclass
 class Azure:
     """A client that speaks raw HTTP, and the parts behind it."""
@@ -185,7 +200,7 @@ class Azure:
             sent.setdefault("Authorization", f"Bearer {self.token(as_)}")
         url = path.removeprefix(f"https://{HOST}")
         if "api-version" not in url:
-            url += f"?api-version=2024-05-01{query}"
+            url += f"?api-version={_newest(url)}{query}"
         target = URL(str(self.base).rstrip("/") + url, encoded=True)
         async with self.session.request(method, target, json=body, headers=sent) as response:
             text = await response.text()
@@ -220,7 +235,13 @@ class Azure:
 
 
 @pytest.fixture
-async def azure() -> AsyncIterator[Azure]:
+def speed() -> int:
+    """How many times as fast as Azure it is; a test marked `SLOWLY` has it slower."""
+    return SPEED
+
+
+@pytest.fixture
+async def azure(speed: int) -> AsyncIterator[Azure]:
     resources, journal, interventions = Resources(), Journal(), Interventions()
     identities = Identities(resources, TENANT, issuer=ISSUER)
     identities.make_owner(OWNER)
@@ -230,7 +251,7 @@ async def azure() -> AsyncIterator[Azure]:
         resources=resources,
         identities=identities,
         backing=Backing(contents, exports, accounts, machines),
-        pace=Pace(SPEED),
+        pace=Pace(speed),
         journal=journal,
         interventions=interventions,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from azure_simulator.resources import Body
-from tests.unit.simulator_arm.conftest import Azure
+from tests.unit.simulator_arm.conftest import SLOWLY, Azure
 
 REGION = {"location": "westeurope"}
 DISK_BODY = {
@@ -167,6 +167,72 @@ async def test_a_snapshot_is_patched_to_a_disk_access_and_exported_over_its_host
     assert await grant(azure, snapshot) == url
 
 
+async def test_a_sas_lasts_from_its_first_grant_however_often_it_is_asked_for(
+    azure: Azure,
+) -> None:
+    started = azure.exports.clock()
+    now = [started]
+    azure.exports.clock = lambda: now[0]
+    snapshot = await make_snapshot(azure, await make_disk(azure))
+    first = await grant(azure, snapshot)
+
+    now[0] = started + 3599
+    again = await grant(azure, snapshot)
+    now[0] = started + 3600
+    ended = (await azure.get(snapshot))["properties"]["diskState"]
+
+    assert again == first
+    assert ended == "Unattached"
+    assert await grant(azure, snapshot) != first
+
+
+async def test_only_the_end_of_access_makes_room_for_a_new_sas(azure: Azure) -> None:
+    snapshot = await make_snapshot(azure, await make_disk(azure))
+    first = await grant(azure, snapshot)
+
+    await azure.done(await azure.send("POST", f"{snapshot}/endGetAccess"))
+
+    assert await grant(azure, snapshot) != first
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        pytest.param({"durationInSeconds": 5184000}, 202, id="sixty days"),
+        pytest.param({"durationInSeconds": 5184001}, 400, id="longer than Azure gives any"),
+        pytest.param({"durationInSeconds": 0}, 400, id="no time"),
+        pytest.param({"durationInSeconds": "3600"}, 400, id="text"),
+        pytest.param({"access": "None"}, 400, id="no access"),
+        pytest.param({"fileFormat": "VHDX"}, 400, id="another format"),
+        pytest.param({"getSecureVMGuestStateSAS": True}, 400, id="guest state"),
+    ],
+)
+async def test_what_a_sas_may_be_asked_for(
+    azure: Azure, asked: dict[str, Any], status: int
+) -> None:
+    snapshot = await make_snapshot(azure, await make_disk(azure))
+    body = {"access": "Read", "durationInSeconds": 3600, **asked}
+
+    reply = await azure.send("POST", f"{snapshot}/beginGetAccess", body)
+
+    assert reply.status == status
+
+
+async def test_a_disk_that_wants_tokens_beside_its_sas_is_refused_by_name(azure: Azure) -> None:
+    disk = await make_disk(azure)
+    snapshot = await make_snapshot(azure, disk, dataAccessAuthMode="None")
+    mode = {"dataAccessAuthMode": "AzureActiveDirectory"}
+
+    made = await azure.send("PUT", f"{snapshot}2", snapshot_body(disk, **mode))
+    patched = await azure.send("PATCH", snapshot, {"properties": mode})
+    of_a_disk = await azure.send("PATCH", disk, {"properties": mode})
+
+    for reply in (made, patched, of_a_disk):
+        assert reply.status == 400
+        assert "dataAccessAuthMode" in reply.body["error"]["message"]
+
+
+@SLOWLY
 async def test_a_disk_access_that_is_being_created_cannot_be_used_yet(azure: Azure) -> None:
     disk = await make_disk(azure)
     disk_access = azure.id("Microsoft.Compute/diskAccesses", "access")
@@ -197,6 +263,7 @@ async def test_a_disk_access_exports_five_at_a_time(azure: Azure) -> None:
     assert await grant(azure, snapshots[5])
 
 
+@SLOWLY
 async def test_exports_that_are_being_granted_count_too(azure: Azure) -> None:
     disk_access = await make_disk_access(azure)
     private = {"networkAccessPolicy": "AllowPrivate", "diskAccessId": disk_access}

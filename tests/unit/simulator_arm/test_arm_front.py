@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -143,3 +144,31 @@ async def test_a_deleted_group_takes_everything_along(azure: Azure) -> None:
     assert (await azure.send("GET", azure.group)).code == "ResourceGroupNotFound"
     assert azure.contents.there == {}
     assert azure.accounts.containers == {}
+
+
+async def test_an_assignment_counts_late_and_its_removal_too(azure: Azure) -> None:
+    azure.identities.spreading.delay_s = 0.5
+    assignment = f"{azure.group}/providers/Microsoft.Authorization/roleAssignments/{NOBODY}"
+    roles = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
+    properties = {
+        "principalId": NOBODY,
+        "roleDefinitionId": f"{roles}/{READER_ROLE}",
+        "principalType": "ServicePrincipal",
+    }
+
+    async def becomes(status: int) -> bool:
+        for _ in range(200):
+            if (await azure.send("GET", azure.group, as_=NOBODY)).status == status:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    await azure.send("PUT", assignment, {"properties": properties})
+    assert (await azure.send("GET", assignment)).status == 200
+    assert (await azure.send("GET", azure.group, as_=NOBODY)).code == "AuthorizationFailed"
+    assert await becomes(200)
+
+    await azure.send("DELETE", assignment)
+    assert (await azure.send("GET", assignment)).code == "RoleAssignmentNotFound"
+    assert (await azure.send("GET", azure.group, as_=NOBODY)).status == 200
+    assert await becomes(403)

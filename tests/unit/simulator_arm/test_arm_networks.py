@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from azure_simulator.resources import Body
-from tests.unit.simulator_arm.conftest import Azure
+from azure_simulator.arm.accounts import revocations
+from azure_simulator.resources import Body, name_of
+from tests.unit.simulator_arm.conftest import SLOWLY, Azure
 
 REGION = {"location": "westeurope"}
 BLOB_ZONE = "privatelink.blob.core.windows.net"
@@ -267,6 +268,45 @@ async def test_a_disk_access_is_reached_over_a_record_of_the_blob_zone(azure: Az
     assert len(connections) == 1
 
 
+@SLOWLY
+async def test_a_disk_access_is_linked_to_one_network(azure: Azure) -> None:
+    disk_access = azure.id("Microsoft.Compute/diskAccesses", "a")
+    await azure.put(disk_access, REGION)
+    one = await make_network(azure, "one")
+    two = await make_network(azure, "two", "10.1.0.0/16")
+    first = azure.id("Microsoft.Network/privateEndpoints", "first")
+    second = azure.id("Microsoft.Network/privateEndpoints", "second")
+
+    # The first one is still being made when the second is asked for.
+    begun = await azure.send("PUT", first, endpoint_body(one, disk_access, "disks"))
+    refused = await azure.send("PUT", second, endpoint_body(two, disk_access, "disks"))
+    await azure.done(begun)
+    beside = await azure.send("PUT", f"{second}2", endpoint_body(one, disk_access, "disks"))
+    await azure.done(beside)
+    for name in (first, f"{second}2"):
+        await azure.done(await azure.send("DELETE", name))
+    elsewhere = await azure.send("PUT", second, endpoint_body(two, disk_access, "disks"))
+
+    assert (refused.status, beside.status, elsewhere.status) == (400, 201, 201)
+    assert disk_access in refused.body["error"]["message"]
+
+
+async def test_an_account_in_a_network_security_perimeter_is_refused_by_name(
+    azure: Azure,
+) -> None:
+    account = azure.id("Microsoft.Storage/storageAccounts", "acct1")
+    secured = {"publicNetworkAccess": "SecuredByPerimeter"}
+    body = {**REGION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": secured}
+    perimeter = azure.id("Microsoft.Network/networkSecurityPerimeters", "p")
+
+    refused = await azure.send("PUT", account, body)
+    unknown = await azure.send("PUT", perimeter, REGION)
+
+    assert (refused.status, unknown.status) == (400, 404)
+    assert "network security perimeters" in refused.body["error"]["message"]
+    assert "'networkSecurityPerimeters'" in unknown.body["error"]["message"]
+
+
 async def test_a_network_is_linked_to_one_zone_of_a_name(azure: Azure) -> None:
     network = await make_network(azure)
     other_group = f"{azure.group}2"
@@ -285,6 +325,33 @@ async def test_a_network_is_linked_to_one_zone_of_a_name(azure: Azure) -> None:
     assert (await azure.get(zone))["properties"]["numberOfVirtualNetworkLinks"] == 1
 
 
+@pytest.mark.parametrize(
+    ("zone_name", "policy", "shown"),
+    [
+        (BLOB_ZONE, None, "Default"),
+        (BLOB_ZONE, "nxdomainredirect", "NxDomainRedirect"),
+        (BLOB_ZONE, "Forward", None),
+        ("contoso.internal", "NxDomainRedirect", None),
+    ],
+)
+async def test_a_links_resolution_policy_is_a_known_one_of_a_privatelink_zone(
+    azure: Azure, zone_name: str, policy: str | None, shown: str | None
+) -> None:
+    zone = azure.id("Microsoft.Network/privateDnsZones", zone_name)
+    await azure.put(zone, {"location": "global"})
+    properties: Body = {"virtualNetwork": {"id": await make_network(azure)}}
+    properties |= {} if policy is None else {"resolutionPolicy": policy}
+    link = f"{zone}/virtualNetworkLinks/l?api-version=2024-06-01"
+
+    answer = await azure.send("PUT", link, {"location": "global", "properties": properties})
+
+    if shown is None:
+        assert (answer.status, answer.code) == (400, "BadRequest")
+    else:
+        await azure.done(answer)
+        assert (await azure.get(link))["properties"]["resolutionPolicy"] == shown
+
+
 async def test_records_are_written_read_listed_and_deleted(azure: Azure) -> None:
     zone = await make_zone(azure)
     record = {"properties": {"ttl": 300, "aRecords": [{"ipv4Address": "10.9.9.9"}]}}
@@ -299,3 +366,13 @@ async def test_records_are_written_read_listed_and_deleted(azure: Azure) -> None
     assert [r["name"] for r in listed["value"]] == ["acct"]
     assert (await azure.send("DELETE", f"{zone}/A/acct")).status == 200
     assert (await azure.send("DELETE", f"{zone}/A/acct")).status == 204
+
+
+async def test_delegation_keys_are_revoked_by_account(azure: Azure) -> None:
+    one, two = await make_account(azure), await make_account(azure, "acct2")
+
+    reply = await azure.send("POST", f"{one}/revokeUserDelegationKeys")
+    missing = await azure.send("POST", f"{one}x/revokeUserDelegationKeys")
+
+    assert (reply.status, missing.status) == (200, 404)
+    assert [revocations(azure.resources, name_of(each)) for each in (one, two)] == [1, 0]

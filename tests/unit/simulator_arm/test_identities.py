@@ -148,3 +148,53 @@ def test_a_token_expires(resources: Resources) -> None:
 
     with pytest.raises(TokenRefused, match="expired"):
         identities.authenticate(f"Bearer {token}", ARM_AUDIENCES)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_rights_that_spread_count_late_and_end_late(resources: Resources) -> None:
+    clock = Clock()
+    identities = Identities(resources, TENANT, clock)
+    identities.spreading.delay_s = 300
+
+    def may() -> bool:
+        return identities.allowed(ALICE, "Microsoft.Storage/storageAccounts/read", ACCOUNT)
+
+    assign(resources, READER, GROUP)
+    (assignment,) = resources.of_type("Microsoft.Authorization/roleAssignments")
+    identities.spreading.made(assignment)
+    held = []
+    for passed in (0, 299, 1):
+        clock.now += passed
+        held.append(may())
+    assert held == [False, False, True]
+
+    identities.spreading.removed(assignment)
+    resources.remove(assignment.id)
+    held = []
+    for passed in (0, 299, 1):
+        clock.now += passed
+        held.append(may())
+    assert held == [True, True, False]
+
+
+def test_what_is_taken_away_before_it_counted_never_counts(resources: Resources) -> None:
+    clock = Clock()
+    identities = Identities(resources, TENANT, clock)
+    identities.spreading.delay_s = 300
+    assign(resources, READER, GROUP)
+    (assignment,) = resources.of_type("Microsoft.Authorization/roleAssignments")
+    identities.spreading.made(assignment)
+    clock.now += 200
+
+    identities.spreading.removed(assignment)
+    resources.remove(assignment.id)
+
+    for _ in range(4):
+        clock.now += 100
+        assert not identities.allowed(ALICE, "Microsoft.Storage/storageAccounts/read", ACCOUNT)

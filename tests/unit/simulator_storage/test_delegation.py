@@ -53,6 +53,18 @@ def test_a_request_for_more_than_azure_gives_is_refused(start: str, expiry: str)
     assert refused.value.status == 400
 
 
+def test_a_revocation_ends_the_keys_of_one_account() -> None:
+    revoked = {"account": 0}
+    keys = DelegationKeys(lambda account: revoked.get(account, 0))
+    fields = {"skoid": "object", "sktid": "tenant", "sks": "b"}
+    before = {name: keys.value(name, fields) for name in ("account", "another")}
+
+    revoked["account"] += 1
+
+    assert keys.value("account", fields) != before["account"]
+    assert keys.value("another", fields) == before["another"]
+
+
 def test_every_field_of_a_key_is_part_of_its_value() -> None:
     keys = DelegationKeys()
     asked = KeyRequest(NOW, NOW + timedelta(days=1))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from typing_extensions import override
 
+from tests.loopback_server import LoopbackServer, serving
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.patience import Patience
@@ -56,17 +56,10 @@ def script() -> Iterator[Script]:
 
         do_PUT = do_HEAD = do_GET  # noqa: N815 - the server's names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    playing.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    server = LoopbackServer(Handler)
+    playing.port = server.port
+    with serving(server):
         yield playing
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 CALLS: dict[str, Callable[[Store], object]] = {

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 from typing_extensions import override
+
+from tests.loopback_server import LoopbackServer, serving
 
 FOOTER = b"conectix".ljust(512, b"\xff")
 
@@ -116,15 +118,10 @@ def export_host(disk: bytes, ranges: list[tuple[int, int]]) -> Iterator[ExportHo
     """Serve *disk*, of which *ranges* (inclusive ends) are allocated, until the block ends."""
     host = ExportHost(disk, ranges)
     handler = type("Handler", (_Handler,), {"host": host})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    host.base = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield host
-    finally:
-        host.gate.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    server = LoopbackServer(handler)
+    host.base = f"http://127.0.0.1:{server.port}"
+    with serving(server):
+        try:
+            yield host
+        finally:
+            host.gate.set()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
 from vmbackup_operator.naming import ArmId, arm_id, environment_names, name_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import RegionSeen
+from vmbackup_operator.sessions.seen import RegionSeen, SecretUrl
 from vmbackup_operator.sessions.step import Taken
 
 
@@ -34,44 +36,80 @@ async def grant_export(ground: Ground, session: Session) -> Taken:
     if not all(associated):
         return Taken(session.status, Waiting(1, "the snapshots are being associated"))
     granted = await grants_of(ground, session)
-    if granted is None:
+    if isinstance(granted, Taken):
+        return granted
+    return Taken(session.status, Done(f"granted: {counted(len(exports), 'export')}"))
+
+
+async def grants_of(ground: Ground, session: Session) -> Mapping[ArmId, SecretUrl] | Taken:
+    """Return each snapshot's SAS by its id, or what to write and wait for until there are all.
+
+    A SAS lasts from its first grant: while it is open Azure gives out the same one, with its old
+    end. So when one ends is written down before it is first asked for, and one that wears out is
+    ended before it is asked for again.
+    """
+    worn = [each for each in session.status.exports if _is_worn(ground, each)]
+    if worn:
+        return await _renewed(ground, session, worn)
+    ids = [ArmId(each.snapshot_id) for each in session.status.exports]
+    await asyncio.gather(*(_grant(ground, each) for each in ids if each not in ground.grants))
+    if any(each not in ground.grants for each in ids):
         return Taken(session.status, Waiting(1, "access to the snapshots is being granted"))
-    return Taken(session.status, Done(f"{len(exports)} snapshots can be read"))
+    grants = {each: ground.grants[each] for each in ids}
+    if any(_ends_soon(ground, url) for url in grants.values()):
+        status = replace(session.status, exports=without_ends(session.status.exports))
+        return Taken(status, Waiting(0, "access has to be granted anew"))
+    return grants
 
 
-async def grants_of(ground: Ground, session: Session) -> dict[str, str] | None:
-    """Return each snapshot's SAS by its id, or None while Azure makes one; asked for once."""
-    wanted = [
-        ArmId(each.snapshot_id)
-        for each in session.status.exports
-        if each.snapshot_id not in ground.grants
-        or ground.is_worn(ground.grants[ArmId(each.snapshot_id)].expires_at)
-    ]
-    duration_s = ground.pacing.credentials_s
-    made = await asyncio.gather(*(ground.snapshots.grant(each, duration_s) for each in wanted))
-    for snapshot, url in zip(wanted, made, strict=True):
-        if url is not None and not ground.is_worn(url.expires_at):
-            ground.grants[snapshot] = url
-        elif url is not None:
-            # Azure hands the old one out again until it is ended; the worker waits meanwhile.
-            await ground.snapshots.revoke(snapshot)
-            ground.grants.pop(snapshot, None)
-    if any(ArmId(each.snapshot_id) not in ground.grants for each in session.status.exports):
-        return None
-    return {
-        each.snapshot_id: ground.grants[ArmId(each.snapshot_id)].value
-        for each in session.status.exports
-    }
+def without_ends(exports: Sequence[Export]) -> tuple[Export, ...]:
+    """Return *exports*, each worn: a SAS was refused, or ends sooner than recorded."""
+    return tuple(replace(each, expires_at=None) for each in exports)
+
+
+async def _grant(ground: Ground, snapshot: ArmId) -> None:
+    url = await ground.snapshots.grant(snapshot, ground.pacing.credentials_s)
+    if url is not None:
+        ground.grants[snapshot] = url
+
+
+async def _renewed(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken:
+    """End the *worn* exports; once that is done, record when those that follow will end."""
+    snapshots = [ArmId(each.snapshot_id) for each in worn]
+    ended = await asyncio.gather(*map(ground.snapshots.revoke, snapshots))
+    for snapshot in snapshots:
+        ground.grants.pop(snapshot, None)
+    if not all(ended):
+        message = "access to the snapshots is being ended, to be granted anew"
+        return Taken(session.status, Waiting(1, message))
+    until = ground.credentials_until()
+    exports = tuple(
+        replace(each, expires_at=until) if each in worn else each for each in session.status.exports
+    )
+    status = replace(session.status, exports=exports)
+    return Taken(status, Waiting(0, "access to the snapshots is being granted anew"))
+
+
+def _is_worn(ground: Ground, export: Export) -> bool:
+    return export.expires_at is None or ground.is_worn(export.expires_at)
+
+
+def _ends_soon(ground: Ground, url: SecretUrl) -> bool:
+    return url.expires_at is not None and ground.is_worn(url.expires_at)
 
 
 async def _allotted(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Give each snapshot its disk access; the next look makes those that are not there yet."""
     snapshots = list(snapshot_ids(ground.settings.appliance, session))
-    if not region.private:
-        exports = tuple(Export(snapshot) for snapshot in snapshots)
-        return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))
     appliance = ground.settings.appliance
     others = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+    # What is open already was granted by a run that nobody recorded: nobody knows when it ends.
+    is_open = {each.id.lower() for each in others if each.exported}
+    until = ground.credentials_until()
+    ends = {each: None if each.lower() in is_open else until for each in snapshots}
+    if not region.private:
+        exports = tuple(Export(each, expires_at=ends[each]) for each in snapshots)
+        return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))
     names = environment_names(appliance.id, region.subscription_id, region.region)
 
     def access_of(number: int) -> ArmId:
@@ -83,7 +121,7 @@ async def _allotted(ground: Ground, session: Session, region: RegionSeen) -> Tak
         )
 
     through = ground.allocator.share_exports(session, snapshots, access_of, others)
-    exports = tuple(Export(each, through[each]) for each in snapshots)
+    exports = tuple(Export(each, through[each], ends[each]) for each in snapshots)
     used = {export.disk_access_id for export in exports}
     message = f"{len(exports)} exports through {len(used)} disk accesses"
     return Taken(replace(session.status, exports=exports), Waiting(0, message))

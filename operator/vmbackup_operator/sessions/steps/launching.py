@@ -14,6 +14,7 @@ from vmbackup_core.protocol import (
     launch_script,
     worker_key,
 )
+from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import (
@@ -172,11 +173,10 @@ async def _moved(
     worker, run_id = worker_of(session), run_of(session)
     vm_id = ArmId(worker.vm_id)
     if seen is None or seen.state == "creating":
-        tags = {
-            APPLIANCE_TAG: ground.settings.appliance.id,
-            RUN_TAG: run_id,
-            WORKER_TAG: worker.id,
-        }
+        appliance_id = ground.settings.appliance.id
+        own = {APPLIANCE_TAG: appliance_id, RUN_TAG: run_id, WORKER_TAG: worker.id}
+        sealed = ground.ring.ownership(appliance_id).sealed_tag(vm_id)
+        tags = joined_tags(region.tags, own, sealed)
         seen = await ground.workers.ensure(WorkerWanted(vm_id, worker.id, run_id, region, tags))
     if seen.state == "deallocated" and await ground.workers.start(vm_id):
         seen = await ground.workers.find(vm_id) or seen
@@ -213,6 +213,7 @@ async def _launched(ground: Ground, session: Session, region: RegionSeen) -> Ans
             region=region.region,
             script=launch_script(),
             protected=launch_parameters(launch),
+            tags=joined_tags(region.tags, {APPLIANCE_TAG: ground.settings.appliance.id}),
         )
     )
     return Waiting(ground.pacing.look_again_s, "the agent is being installed")
@@ -248,10 +249,12 @@ async def _heard(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     if heard is not None and heard >= launched:
         return Taken(status, Done(f"worker {worker.id} runs"))
     if command.state == "failed":
+        ground.signatures.forget_keys()
         message = f"the agent could not be started on {worker.id}: {command.output.strip()[-500:]}"
         return Taken(status, TryAgain("LaunchFailed", message, abandons_worker=True))
     silent = ground.silence(worker.id, launched)
     if silent > timedelta(seconds=ground.pacing.launch_timeout_s):
+        ground.signatures.forget_keys()  # a worker whose queue refuses it can't say so
         output = command.output.strip()[-500:]
         message = (
             f"worker {worker.id} has not spoken for {silent.total_seconds():.0f} s since its "

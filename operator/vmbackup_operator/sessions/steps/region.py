@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
+from vmbackup_operator.model.conditions import find_condition
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import ResolvedEnvironment
 from vmbackup_operator.naming import ArmId
@@ -14,9 +17,12 @@ from vmbackup_operator.sessions.step import Taken
 
 
 async def prepare_region(ground: Ground, session: Session) -> Taken:
-    """Look at the region in Azure, whatever an earlier session saw there; Done once it is ready."""
+    """Look at the region as Azure had it within the last minute; Done once it is ready.
+
+    After a lost attempt it is looked at as it is since: something of it may be gone.
+    """
     account = ArmId(repository_of(session).account_id)
-    region = await ground.places.ensure(machine_of(session).region, {account})
+    region = await ground.places.ensure(machine_of(session).region, {account}, _lost_at(session))
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     home = await ground.places.recall_home()
@@ -35,3 +41,14 @@ async def prepare_region(ground: Ground, session: Session) -> Taken:
     resolved = replace(resolved_of(session), environment=environment)
     message = f"region environment {region.name} is ready"
     return Taken(replace(session.status, resolved=resolved), Done(message))
+
+
+def _lost_at(session: Session) -> datetime | None:
+    """Return when the attempt before this one was lost, None in the first one.
+
+    The step's condition ceased to hold then.
+    """
+    said = find_condition(session.status.conditions, "EnvironmentReady")
+    if session.status.attempt <= 1 or said is None:
+        return None
+    return said.last_transition_time

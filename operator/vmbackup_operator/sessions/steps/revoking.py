@@ -6,6 +6,7 @@ import asyncio
 
 from msgspec.structs import replace
 
+from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
@@ -24,5 +25,6 @@ async def revoke_access(ground: Ground, session: Session) -> Taken:
         return Taken(session.status, Waiting(1, "access to the snapshots is being ended"))
     for snapshot in ids:
         ground.grants.pop(snapshot, None)
-    message = f"access to {len(ids)} snapshots is ended" if ids else "no access was granted"
+    told = f"access to {counted(len(ids), 'snapshot')} is ended"
+    message = told if ids else "no access was granted"
     return Taken(replace(session.status, exports=()), Done(message))

@@ -1,0 +1,23 @@
+"""``vmbackup adopt``: says on an administrator's word that a storage account is a region's own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from vmbackup_operator.cli.arguments import Adopt
+from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.settings import load
+
+
+def adopt(command: Adopt) -> int:
+    """Adopt the account and say what that means for it."""
+    # Azure's SDKs and the cluster's client take a second to load, and no other command needs them.
+    from vmbackup_operator.wiring.adopting import adopt_account  # noqa: PLC0415
+
+    region = asyncio.run(adopt_account(load(command.config), ArmId(command.account)))
+    sys.stdout.write(
+        f"{name_of(ArmId(command.account))} is the account of {region} from the operator's next"
+        " look on: public access and account keys are switched off there then\n"
+    )
+    return 0

@@ -1,0 +1,68 @@
+"""What is ours in Azure: sealed tags that prove it, each bound to the ARM id of its resource.
+
+A plain tag can be put on anything by anybody who may write tags, so it is information for people
+and proves nothing. The tag ``vmbackup-owner`` does:
+
+    vmbackup-owner    ``1 <key id> <base64 of an HMAC-SHA256>``
+
+The HMAC, under a key derived from the appliance's key ring, is over the version, the key's id, the
+appliance's id and the resource's ARM id in small letters. Copied to another resource it does not
+verify there. It says the same each time, so a resource that has it needs no writing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import tag_value
+from vmbackup_operator.naming import ArmId
+
+OWNER_TAG = "vmbackup-owner"
+
+#: What the keys of `Ownership` are derived for.
+PURPOSE = "ownership 1"
+
+_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """The appliance's word for what is its own; *active* is the id of the key that seals."""
+
+    appliance_id: str
+    active: str
+    keys: Mapping[str, bytes] = field(repr=False)
+
+    def sealed_tag(self, resource_id: ArmId) -> dict[str, str]:
+        """Return the tag that proves the resource ours; the same one each time."""
+        return {OWNER_TAG: self._value(self.active, resource_id)}
+
+    def owns(self, resource_id: ArmId, tags: Mapping[str, object]) -> bool:
+        """Tell whether *tags* prove that the resource is ours."""
+        return not self.doubt(resource_id, tags)
+
+    def doubt(self, resource_id: ArmId, tags: Mapping[str, object]) -> str:
+        """Return why *tags* do not prove that the resource is ours, empty where they do."""
+        said = tag_value(tags, OWNER_TAG)
+        if said is None:
+            return f"it has no tag {OWNER_TAG}"
+        version, key_id, _ = [*said.split(" "), "", ""][:3]
+        if version != _VERSION:
+            return f"its tag {OWNER_TAG} was altered, or is of another version"
+        if key_id not in self.keys:
+            return (
+                f"its tag {OWNER_TAG} names key {key_id[:40]!r}, which the key ring does not hold"
+            )
+        if not hmac.compare_digest(said.encode(), self._value(key_id, resource_id).encode()):
+            return f"its tag {OWNER_TAG} does not verify: altered, or made for another resource"
+        return ""
+
+    def _value(self, key_id: str, resource_id: ArmId) -> str:
+        words = ("vmbackup ownership", _VERSION, key_id, self.appliance_id, folded(resource_id))
+        mac = hmac.new(self.keys[key_id], "\n".join(words).encode(), hashlib.sha256).digest()
+        return f"{_VERSION} {key_id} {base64.b64encode(mac).decode('ascii')}"

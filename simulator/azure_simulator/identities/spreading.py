@@ -1,0 +1,45 @@
+"""Role assignments on their way through Azure: a new one counts later, a removed one for a while.
+
+In Azure both take minutes, for every service on its own; here they take one time, for all alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from azure_simulator.resources import Resource, Resources
+
+ROLE_ASSIGNMENTS = "microsoft.authorization/roleassignments"
+
+_COUNTS_FROM = "countsFrom"
+
+
+class Spreading:
+    """Tells which assignments count at this moment; *delay_s* is wall time and may be set."""
+
+    def __init__(self, resources: Resources, clock: Callable[[], float]) -> None:
+        self.delay_s = 0.0
+        self._resources = resources
+        self._clock = clock
+        self._removed: list[tuple[Resource, float]] = []
+
+    def made(self, assignment: Resource) -> None:
+        """Let *assignment*, which somebody just made, count from its time on."""
+        assignment.hidden[_COUNTS_FROM] = self._clock() + self.delay_s
+
+    def removed(self, assignment: Resource) -> None:
+        """Let *assignment*, which somebody just removed, count until its time is over."""
+        now = self._clock()
+        self._removed = [(each, until) for each, until in self._removed if until > now]
+        if self._counts(assignment):
+            self._removed.append((assignment, now + self.delay_s))
+
+    def counting(self) -> Iterator[Resource]:
+        """Yield the assignments that count."""
+        yield from filter(self._counts, self._resources.of_type(ROLE_ASSIGNMENTS))
+        now = self._clock()
+        yield from (assignment for assignment, until in self._removed if until > now)
+
+    def _counts(self, assignment: Resource) -> bool:
+        counts_from: float = assignment.hidden.get(_COUNTS_FROM, 0.0)
+        return counts_from <= self._clock()

@@ -1,0 +1,101 @@
+"""A world whose agents take their time over a job, and read and write with what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from typing_extensions import override
+
+from tests.unit.sessions.memory_world import KEY, Agent, World
+from vmbackup_core.ids import JobId, WorkerId
+from vmbackup_core.protocol import BackupJob, Done, Failed, Progress
+
+#: How long an agent waits for fresh credentials after a refusal.
+RENEWAL_S = 60
+
+
+@dataclass
+class Transfer:
+    """A job under way: *job* is its latest message, with the latest credentials."""
+
+    job: BackupJob
+    worked_s: float = 0.0
+    refused_at: datetime | None = None
+
+
+@dataclass
+class SlowWorld(World):
+    """Jobs take *transfer_s* of reading and writing; what is refused meanwhile does not count."""
+
+    transfer_s: float = 3600.0
+    running: dict[WorkerId, Transfer] = field(default_factory=dict)
+    #: How long each refusal lasted, and how often a job ended for one.
+    gaps_s: list[float] = field(default_factory=list)
+    refusals: int = 0
+    _worked_at: datetime | None = None
+
+    @override
+    def _do(self, agent: Agent, job: BackupJob) -> None:
+        known = self.running.get(agent.worker)
+        if known is None or known.job.job_id != job.job_id:
+            self.running[agent.worker] = Transfer(job)
+            return
+        known.job = job  # fresh credentials, under the running transfer
+
+    @override
+    def agents_work(self) -> None:
+        super().agents_work()
+        now = self.clock.now()
+        passed = timedelta(0) if self._worked_at is None else now - self._worked_at
+        self._worked_at = now
+        newest = {agent.worker: agent for agent in self.agents.values()}
+        for worker, transfer in list(self.running.items()):
+            self._transfer(newest[worker], transfer, passed.total_seconds())
+
+    def _transfer(self, agent: Agent, transfer: Transfer, passed_s: float) -> None:
+        job, now = transfer.job, self.clock.now()
+        if not self._is_open(job):
+            transfer.refused_at = transfer.refused_at or now
+            if (now - transfer.refused_at).total_seconds() > RENEWAL_S:
+                self._give_up(agent, job.job_id)
+            return
+        if transfer.refused_at is not None:
+            self.gaps_s.append((now - transfer.refused_at).total_seconds())
+            transfer.refused_at = None
+        transfer.worked_s += passed_s
+        total = sum(disk.size_bytes for disk in job.disks)
+        part = min(1.0, transfer.worked_s / self.transfer_s)
+        read = int(total * part)
+        self._say(agent, job.job_id, Progress(job.job_id, total, read, read // 2))
+        if part == 1.0:
+            del self.running[agent.worker]
+            done = [self._commit(job, position) for position in range(len(job.disks))]
+            self._say(agent, job.job_id, Done(job.job_id, done))
+
+    def _give_up(self, agent: Agent, job_id: JobId) -> None:
+        del self.running[agent.worker]
+        self.refusals += 1
+        failed = Failed(job_id, "AccessRefused", "no fresh SAS came", transient=True)
+        self._say(agent, job_id, failed)
+
+    def _is_open(self, job: BackupJob) -> bool:
+        """Tell whether everything that the job was given opens what it is for."""
+        exports = all(
+            self.azure.open_sas(disk.snapshot_id) == disk.snapshot_url for disk in job.disks
+        )
+        ways = job.conversation
+        assert ways is not None
+        signed = (job.repository.container_url, ways.jobs_url, ways.events_url)
+        return exports and all(map(self.azure.opens, signed))
+
+    async def run_for_days(self, slice_s: float = 240) -> None:
+        """Run the session to its end: in long slices, but for what follows a refusal."""
+        while (waits_s := await self.look()) is not None:
+            self.agents_work()
+            await self.intake.round()
+            refused = any(each.refused_at for each in self.running.values())
+            moving = bool(self.running) and not refused and waits_s > 1
+            self.clock.turn(slice_s if moving else max(1.0, min(waits_s, 5.0)))
+            elapsed = self.clock.now() - (self.status(KEY).start_time or self.clock.now())
+            assert elapsed < timedelta(seconds=3 * self.transfer_s + 86400), self.status(KEY)
