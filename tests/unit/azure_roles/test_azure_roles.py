@@ -113,3 +113,20 @@ def test_no_role_has_wildcards_takes_keys_or_gives_roles(role: str) -> None:
     assert "*" not in text
     assert "listkeys" not in text.lower()
     assert "Microsoft.Authorization" not in text
+
+
+def test_on_what_is_backed_up_nothing_is_written_run_or_deleted() -> None:
+    (permission,) = azure_roles.definition("source")["permissions"]
+
+    assert permission["dataActions"] == []
+    assert {action.rsplit("/", 1)[1] for action in permission["actions"]} == {"read", "action"}
+    assert [a for a in permission["actions"] if a.endswith("/action")] == [
+        "Microsoft.Compute/disks/beginGetAccess/action"
+    ]
+
+
+def test_no_role_lets_a_stored_blob_be_overwritten_or_deleted() -> None:
+    for role in azure_roles.ROLES:
+        (permission,) = azure_roles.definition(role)["permissions"]
+        blobs = [action for action in permission["dataActions"] if "/blobs/" in action]
+        assert {action.split("/blobs/")[1] for action in blobs} <= {"read", "add/action"}
