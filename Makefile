@@ -7,15 +7,17 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud check test unit soak demo bundle format clean
+.PHONY: help setup cloud clients check test unit soak demo bench bundle format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
 	@echo "make cloud   what is built once for test and demo, which begin with it"
+	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
 	@echo "make unit    the fast tests only, in seconds"
 	@echo "make soak    random and long tests; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
 	@echo "make format  puts the code into the style that check asks for"
+	@echo "make bench   what a session asks of Azure, and what imports cost: build/bench/"
 	@echo "make bundle  what ships into worker VMs"
 	@echo "make clean   removes what was made in this checkout"
 
@@ -28,6 +30,10 @@ $(SETUP): tools/python/requirements.txt tools/python/requirements-set-up.txt too
 # What is built or downloaded once, before anything with a time limit needs it.
 cloud: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud
+
+# Azure CLI, azcopy and a program made with Azure's SDK for Go, which tests use as anybody would.
+clients: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.client_programs
 
 check: $(SETUP)
 	$(BIN)/ruff check .
@@ -43,7 +49,7 @@ format: $(SETUP)
 unit: $(SETUP)
 	$(BIN)/pytest tests/unit --numprocesses auto
 
-test: cloud
+test: cloud clients
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # SEED draws the same cases again, CASES says how many for each test, TEST takes one test only.
@@ -57,6 +63,9 @@ soak: $(SETUP)
 
 demo: cloud
 	@$(BIN)/python -m tools.demo
+
+bench: cloud
+	@$(BIN)/python -m tools.bench
 
 bundle: $(SETUP)
 	@$(BIN)/python -m tools.bundle

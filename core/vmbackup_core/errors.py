@@ -2,7 +2,9 @@
 
     VmbackupError
     ├── TransientError        try again, after retry_after_s where the other side named a time
+    │   └── RefusedForNow     a refusal that often ends by itself: retried for a bounded time
     ├── PermanentError        trying again changes nothing; reason is one CamelCase word
+    │   └── LostAttempt       what was begun came to nothing: begun anew it may succeed
     └── CorruptRepository     stored bytes are not what was written: never retried, never swallowed
 
 Foreign exceptions (SDKs, sockets, libraries) end at the adapter that met them and come out as one
@@ -25,12 +27,28 @@ class TransientError(VmbackupError):
         self.retry_after_s = retry_after_s
 
 
+class RefusedForNow(TransientError):
+    """A refusal that often ends by itself, such as a right that has been given and not spread yet.
+
+    *reason* is what a PermanentError will say once the refusal has lasted for too long. The message
+    says since when it lasts and until when it is retried.
+    """
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.reason = reason
+
+
 class PermanentError(VmbackupError):
     """A failure that stays until somebody changes something; *reason* is a condition's reason."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class LostAttempt(PermanentError):
+    """What was begun came to nothing: the same again ends the same, another attempt may not."""
 
 
 class CorruptRepository(VmbackupError):

@@ -64,7 +64,9 @@ class Administration:
     async def _identity(self, request: web.Request) -> web.Response:
         body, client_id = await request.json(), request.match_info["clientId"]
         identities = self._simulator.identities
-        identities.add(client_id, body["objectId"], body.get("clientSecret", ""))
+        identities.add(
+            client_id, body["objectId"], body.get("clientSecret", ""), body.get("displayName", "")
+        )
         for given in body.get("federated", ()):
             credential = FederatedCredential.parse(
                 given["issuer"], given["subject"], given["publicKey"]

@@ -24,6 +24,7 @@ from azure_simulator.gateway.names import ServiceName
 from azure_simulator.gateway.proxies import Proxies
 from azure_simulator.identities.directory import Identities
 from azure_simulator.identities.endpoint import TokenEndpoint
+from azure_simulator.identities.graph import Graph
 from azure_simulator.interventions import Interventions
 from azure_simulator.journal import Journal
 from azure_simulator.machines.interpreter import Interpreter, find_interpreter
@@ -112,6 +113,7 @@ class Simulator:
         plane = DataPlane(self.resources, self.accounts, self._upstream, authorizer, keys)
         return {
             "token": TokenEndpoint(self.identities, journal, interventions),
+            "graph": Graph(self.identities, journal, interventions),
             "arm": self.arm.service,
             "blob": StorageFront("blob", plane, interventions, journal),
             "queue": StorageFront("queue", plane, interventions, journal),
@@ -124,8 +126,12 @@ class Simulator:
         simulator = cls(options, await find_interpreter(options.python))
         administrator = simulator.administrator
         simulator.identities.add(
-            administrator.client_id, administrator.object_id, administrator.client_secret
+            administrator.client_id,
+            administrator.object_id,
+            administrator.client_secret,
+            "administrator",
         )
+        simulator.identities.let_read_directory(administrator.object_id)
         simulator.identities.make_owner(administrator.object_id)
         # Ended in the opposite order: what calls first, what is called last.
         simulator._ending.push_async_callback(simulator.accounts.close)

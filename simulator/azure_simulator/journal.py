@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Service = Literal["token", "arm", "blob", "queue", "export", "gateway", "machine"]
+Service = Literal["token", "graph", "arm", "blob", "queue", "export", "gateway", "machine"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTS_ONE = """
 import json, sys, time
 from pathlib import Path
-from tools.local_cloud.control_plane import start
-plane = start(Path(sys.argv[1]))
-print(json.dumps([program.process.pid for program in plane._programs]), flush=True)
-time.sleep(600)
+from tools.local_cloud.control_plane import control_plane
+with control_plane(Path(sys.argv[1])) as plane:
+    print(json.dumps([program.process.pid for program in plane._programs]), flush=True)
+    time.sleep(600)
 """
 
 
@@ -112,9 +112,12 @@ def test_what_was_stopped_starts_again_with_its_objects_addresses_and_tokens(
 
 
 def test_nothing_outlives_the_program_that_started_it(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     starter = subprocess.Popen(  # noqa: S603 - this very program
         [sys.executable, "-c", STARTS_ONE, str(tmp_path)],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -129,3 +132,4 @@ def test_nothing_outlives_the_program_that_started_it(tmp_path: Path) -> None:
     while any(map(is_running, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in pids if is_running(pid)]
+    assert list(temporary.iterdir()) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.bundle import build
-from tools.demo import disks, facts, figures, handover, sessions
+from tools.demo import azure_clients, disks, facts, figures, handover, sessions
 from tools.demo.evidence import Evidence
 from tools.demo.narration import FactBroken, Narrator, people_bytes
 from tools.local_cloud import azurite, disk_images, seed
@@ -65,7 +65,9 @@ class Play:
             self._installed.operator.start()
         path = self._folder / "environment"
         values = handover.variables(self._ready, self._plane.administrator.kubeconfig)
-        written = handover.write_environment(path, values, handover.programs())
+        values |= azure_clients.variables(self._ready, self._folder)
+        folders = [*handover.programs(), *azure_clients.programs()]
+        written = handover.write_environment(path, values, folders)
         print(f"\nFor kubectl, vmbackup and any Azure client, in another terminal: . {path}\n")
         self._narrator.say(written)
         print("\nThen, for example:\n")
@@ -74,6 +76,8 @@ class Play:
         )
         print("\nTo stop the operator, and to start it again in such a terminal, at any moment:\n")
         self._narrator.say(handover.to_restart(self._installed.operator))
+        print("\nWith Azure CLI, yours or the one that `make clients` installs:\n")
+        self._narrator.say(azure_clients.to_try())
 
     def _set_up(self) -> Path:
         say = self._narrator

@@ -148,12 +148,22 @@ class ControlPlane:
 @contextmanager
 def control_plane(folder: Path | None = None) -> Iterator[ControlPlane]:
     """Run a control plane until the block ends; its files lie in *folder* or one of its own."""
-    with tempfile.TemporaryDirectory(prefix="control-plane-") as own:
-        running = start(folder or Path(own))
+    with _folder(folder) as own:
+        running = start(own)
         try:
             yield running
         finally:
             running.stop()
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    """Yield the folder that is given, or one that is removed after the block."""
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="control-plane-") as made:
+        yield Path(made)
 
 
 def start(folder: Path) -> ControlPlane:

@@ -46,19 +46,18 @@ def start_program(
 
     That thread is the one which calls: start from the main thread, or from one that lasts. The
     environment is *environment* over a bare one: no proxy of ours is meant for these programs, and
-    their temporary files lie beside the log.
+    their temporary files lie beside the log: what is killed removes none of them.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise FileNotFoundError("setpriv is not installed: it comes with util-linux")
-    own = {"HOME": str(log.parent), "TMPDIR": str(log.parent)}
-    bare = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), **own}
+    bare = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(log.parent)}
     words = [str(word) for word in command]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [setpriv, "--pdeathsig", "KILL", "--", *words],
             cwd=log.parent,
-            env={**bare, **(environment or {})},
+            env={**bare, **(environment or {}), "TMPDIR": str(log.parent)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -161,7 +161,11 @@ def _seed_identity(azure: Administrator) -> None:
     azure.call(
         "PUT",
         f"/identities/{OPERATOR_CLIENT_ID}",
-        {"clientSecret": OPERATOR_CLIENT_SECRET, "objectId": OPERATOR_OBJECT_ID},
+        {
+            "clientSecret": OPERATOR_CLIENT_SECRET,
+            "objectId": OPERATOR_OBJECT_ID,
+            "displayName": "vmbackup operator",
+        },
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import ContainerClient
 from typing_extensions import override
@@ -15,13 +16,14 @@ from typing_extensions import override
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol.bundle import BUNDLE_LIST, BundleFile, BundleList, read_bundle
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.plan import BUNDLE_CONTAINER
 from vmbackup_operator.naming import name_of
 from vmbackup_operator.services.data_plane import DataPlane
-from vmbackup_operator.services.failures import translated
+from vmbackup_operator.services.failures import code_and_message, translated
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.sessions.ports import Bundles as BundlesPort
+from vmbackup_operator.sessions.ports import Bundles
 from vmbackup_operator.sessions.seen import Account, BundleStored, RegionSeen
 
 _UPLOAD_WITHIN = timedelta(hours=1)
@@ -33,7 +35,7 @@ class _Stored:
     md5: bytes
 
 
-class Bundles(BundlesPort):
+class AzureBundles(Bundles):
     """Brings the bundle in the folder *path* to regions."""
 
     def __init__(
@@ -54,7 +56,7 @@ class Bundles(BundlesPort):
     async def ensure(self, region: RegionSeen) -> BundleStored | None:
         account = region.account
         return await self._operations.advance(
-            f"bundle {account.id.lower()}", lambda: self._store(account)
+            f"store bundle in {folded(account.id)}", lambda: self._store(account)
         )
 
     async def _store(self, account: Account) -> BundleStored:
@@ -112,14 +114,21 @@ async def _stored(container: ContainerClient, folder: str) -> dict[str, _Stored]
 
 
 async def _upload(container: ContainerClient, name: str, data: bytes) -> None:
-    """Put the blob unless somebody else has: Azure compares the MD5 on the way, and keeps it."""
+    """Put the blob unless it is there: Azure compares the MD5 on the way, and keeps it.
+
+    One that is there may be our own, whose answer was lost; what it holds is proved afterwards.
+    """
     client = container.get_blob_client(name)
-    await client.upload_blob(
-        data,
-        overwrite=False,
-        validate_content=True,
-        content_settings=ContentSettings(content_md5=bytearray(_md5(data))),
-    )
+    try:
+        await client.upload_blob(
+            data,
+            overwrite=False,
+            validate_content=True,
+            content_settings=ContentSettings(content_md5=bytearray(_md5(data))),
+        )
+    except ResourceExistsError as error:
+        if code_and_message(error)[0] != "BlobAlreadyExists":
+            raise
 
 
 def _prove(file: BundleFile, stored: _Stored | None, where: str) -> None:

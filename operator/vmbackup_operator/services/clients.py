@@ -1,9 +1,13 @@
-"""The SDK's clients, one of each kind per subscription, over one pool of connections."""
+"""The SDK's clients, one of each kind per subscription, over one pool of connections.
+
+All requests go one way: correlated, fenced where they write, and those to Resource Manager paced.
+"""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import aiohttp
@@ -15,12 +19,15 @@ from azure.mgmt.privatedns.aio import PrivateDnsManagementClient
 from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.storage.aio import StorageManagementClient
 
+from vmbackup_core.clock import Clock
 from vmbackup_operator.services.correlation import CorrelationPolicy
+from vmbackup_operator.services.failures import REFUSALS, refusal
+from vmbackup_operator.services.fence import Fence, WriteFence, open_fence
+from vmbackup_operator.services.pacing import PacingPolicy
+from vmbackup_operator.services.refusals import Refusals
+from vmbackup_operator.services.token_buckets import TokenBuckets
 
 Client = TypeVar("Client")
-
-# Operations are polled as Retry-After says; this is for answers that do not say.
-_POLLING_S = 2
 
 
 def session() -> aiohttp.ClientSession:
@@ -41,8 +48,17 @@ def session() -> aiohttp.ClientSession:
 class Clients:
     """Azure Resource Manager's clients, made when they are first needed."""
 
-    def __init__(self, credential: AsyncTokenCredential) -> None:
+    def __init__(
+        self,
+        credential: AsyncTokenCredential,
+        clock: Clock,
+        fence: Fence = open_fence,
+        refusals: Refusals = REFUSALS,
+    ) -> None:
         self.credential = credential
+        self._fence = fence
+        self._refusals = refusals
+        self._buckets = TokenBuckets(clock)
         self._session: aiohttp.ClientSession | None = None
         self._clients: dict[tuple[str, str], Any] = {}
 
@@ -66,6 +82,10 @@ class Clients:
         """Return the client for resource groups."""
         return self._client(ResourceManagementClient, subscription_id)
 
+    def translated(self, what: str) -> AbstractContextManager[None]:
+        """Turn what the SDK raises inside into our errors; *what* names what was being done."""
+        return self._refusals.translated(what, refusal)
+
     def options(self) -> dict[str, Any]:
         """Return what every client of ours is made with, those of the data plane too.
 
@@ -83,6 +103,7 @@ class Clients:
             "read_timeout": 60,
             "user_agent": "vmbackup",
             "per_call_policies": [CorrelationPolicy()],
+            "per_retry_policies": [WriteFence(self._fence)],
         }
 
     async def close(self) -> None:
@@ -98,11 +119,10 @@ class Clients:
     def _client(self, kind: Callable[..., Client], subscription_id: str) -> Client:
         key = (getattr(kind, "__name__", ""), subscription_id.lower())
         if key not in self._clients:
+            options = self.options()
+            paced = [PacingPolicy(self._buckets), *options["per_retry_policies"]]
             self._clients[key] = kind(
-                self.credential,
-                subscription_id,
-                polling_interval=_POLLING_S,
-                **self.options(),
+                self.credential, subscription_id, **{**options, "per_retry_policies": paced}
             )
         client: Client = self._clients[key]
         return client

@@ -5,13 +5,12 @@ from __future__ import annotations
 import msgspec
 from typing_extensions import override
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.services.arm import address, encoded, ended, find
-from vmbackup_operator.services.clients import Clients
+from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.operations import Operations
-from vmbackup_operator.services.removal import gone
-from vmbackup_operator.sessions.ports import Commands as CommandsPort
+from vmbackup_operator.sessions.ports import Commands
 from vmbackup_operator.sessions.seen import CommandSeen, CommandWanted
 
 # The tail of each stream that a person may want to read; Azure keeps 4 KiB.
@@ -35,47 +34,42 @@ class _Command(msgspec.Struct, rename="camel", frozen=True):
     properties: _Properties = _Properties()
 
 
-class Commands(CommandsPort):
+class AzureCommands(Commands):
     """Run Commands on worker VMs."""
 
-    def __init__(self, clients: Clients, operations: Operations) -> None:
-        self._clients = clients
+    def __init__(self, resources: ArmResources, operations: Operations) -> None:
+        self._resources = resources
         self._operations = operations
 
     @override
     async def find(self, vm_id: ArmId, name: str) -> CommandSeen | None:
-        at = address(vm_id)
-        commands = self._clients.compute(at.subscription_id).virtual_machine_run_commands
-        call = commands.get_by_virtual_machine(at.group, at.name, name, expand="instanceView")
-        body = await find(f"reading command {name} of {at.name}", call)
+        body = await self._resources.find("RunCommand", _id(vm_id, name))
         return None if body is None else _seen(msgspec.convert(body, _Command))
 
     @override
     async def run(self, wanted: CommandWanted) -> None:
-        key = f"run {wanted.name} {wanted.vm_id.lower()}"
+        command = _id(wanted.vm_id, wanted.name)
+        key = f"run {folded(command)}"
         begun = self._operations.under_way(key)
-        if begun or await self.find(wanted.vm_id, wanted.name) is None:
-            await self._operations.advance(key, lambda: self._send(wanted))
+        if begun or await self._resources.find("RunCommand", command) is None:
+            await self._operations.advance(
+                key,
+                lambda: self._resources.put(
+                    "RunCommand", command, command_body(wanted), shows=False
+                ),
+            )
 
     @override
     async def delete(self, vm_id: ArmId, name: str) -> None:
-        at = address(vm_id)
-        commands = self._clients.compute(at.subscription_id).virtual_machine_run_commands
+        command = _id(vm_id, name)
         await self._operations.advance(
-            f"delete {name} {vm_id.lower()}",
-            lambda: gone(
-                f"deleting command {name} of {at.name}",
-                commands.begin_delete(at.group, at.name, name),
-            ),
+            f"delete {folded(command)}",
+            lambda: self._resources.delete("RunCommand", command),
         )
 
-    async def _send(self, wanted: CommandWanted) -> Body:
-        at = address(wanted.vm_id)
-        commands = self._clients.compute(at.subscription_id).virtual_machine_run_commands
-        call = commands.begin_create_or_update(
-            at.group, at.name, wanted.name, encoded(command_body(wanted))
-        )
-        return await ended(f"running command {wanted.name} on {at.name}", call)
+
+def _id(vm_id: ArmId, name: str) -> ArmId:
+    return ArmId(f"{vm_id}/runCommands/{name}")
 
 
 def command_body(wanted: CommandWanted) -> Body:

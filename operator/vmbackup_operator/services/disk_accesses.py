@@ -11,22 +11,24 @@ from vmbackup_operator.environments.bodies import Body, bodies_at, text_at
 from vmbackup_operator.environments.regions import Regions
 from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.reconciling.outcome import Done, Failed
-from vmbackup_operator.services.disk_access_resources import DiskAccessResources
-from vmbackup_operator.sessions.ports import DiskAccesses as DiskAccessesPort
+from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.sessions.ports import DiskAccesses
 from vmbackup_operator.sessions.seen import DiskAccessSeen, RegionSeen
 
 
-class DiskAccesses(DiskAccessesPort):
+class AzureDiskAccesses(DiskAccesses):
     """The appliance's disk accesses, which are so by their computed names in the region's group."""
 
-    def __init__(self, resources: DiskAccessResources, regions: Regions, appliance_id: str) -> None:
+    def __init__(self, resources: ArmResources, regions: Regions, appliance_id: str) -> None:
         self._resources = resources
         self._regions = regions
         self._appliance_id = appliance_id
 
     @override
     async def of_region(self, region: RegionSeen) -> Sequence[DiskAccessSeen]:
-        found = await self._resources.of_group(region.subscription_id, region.resource_group)
+        found = await self._resources.of_group(
+            "DiskAccess", region.subscription_id, region.resource_group
+        )
         names = environment_names(self._appliance_id, region.subscription_id, region.region)
         ours = [body for body in found if names.is_disk_access(text_at(body, "name"))]
         ours.sort(key=lambda body: text_at(body, "name"))

@@ -1,20 +1,23 @@
-"""What Azure's SDKs raise, as this project's errors: decided here and nowhere else.
+"""What Azure's SDKs raise, as this project's errors: the kinds are told apart here, nowhere else.
 
-    429, 408, 5xx, a lost connection, a page of HTML     TransientError, with Retry-After if named
-    409 and 400 that pass by themselves (see _PASSING)   TransientError
-    401, 403                                             PermanentError NotAuthorized
-    404                                                  PermanentError NotFound
-    anything else                                        PermanentError, reason as Azure's code
+    passing             429, 408, 412, 5xx, a lost connection, a page of HTML, an operation that
+                        can't be read: TransientError, with Retry-After if Azure named one
+    refused for a while 401 and 403 (a right spreads for minutes), 404 to a write (what was just
+                        made), 409 and 400 whose code says that something else is at it:
+                        RefusedForNow, retried for a time (`refusals.PATIENCE`), then final
+    lost attempt        an operation that ended as failed, and no room (quota, capacity, addresses):
+                        LostAttempt, the reason as Azure's code
+    final               anything else: PermanentError, the reason as Azure's code
 
-Messages say what was tried and what Azure answered, with every URL's query taken out.
+`Refusals` remembers since when a refusal lasts. Messages say what was tried and what Azure
+answered, with every URL's query taken out.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -26,79 +29,134 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.clock import SystemClock
 from vmbackup_core.protocol.redaction import without_secrets
+from vmbackup_operator.services.refusals import Kind, Refusal, Refusals
 
-#: Codes that mean "not at this moment", whatever status or ended operation they come with.
-_PASSING = frozenset(
-    code.lower()
-    for code in (
-        "AllocationFailed",
-        "AnotherOperationInProgress",
-        "Conflict",  # a disk access that is still being made is called a conflict
-        "GatewayTimeout",
-        "InternalError",
-        "InternalExecutionError",
-        "InternalServerError",
-        "NetworkingInternalOperationError",
-        "OperationPreempted",
-        "PrincipalNotFound",  # an identity that Azure's replicas do not all know yet
-        "ReferencedResourceNotProvisioned",
-        "ResourceGroupBeingDeleted",
-        "RetryableError",
-        "RetryableErrorDueToAnotherOperation",
-        "ServerBusy",
-        "ServerTimeout",
-        "ServiceUnavailable",
-        "StorageAccountIsNotProvisioned",
-        "StorageAccountOperationInProgress",
-        "TooManyRequests",
-        "ZonalAllocationFailed",
-        "QueueBeingDeleted",
-        "ContainerBeingDeleted",
-    )
+
+def _lower(*codes: str) -> frozenset[str]:
+    return frozenset(code.lower() for code in codes)
+
+
+_PASSING_CODES = _lower(
+    "GatewayTimeout",
+    "InternalError",
+    "InternalExecutionError",
+    "InternalServerError",
+    "NetworkingInternalOperationError",
+    "OperationPreempted",
+    "RetryableError",
+    "RetryableErrorDueToAnotherOperation",
+    "ServerBusy",
+    "ServerTimeout",
+    "ServiceUnavailable",
+    "TooManyRequests",
 )
-_TRANSIENT_STATUSES = frozenset({408, 412, 429})
-_SERVER_ERROR = 500
-_REFUSED = frozenset({401, 403})
+#: Whatever status they come with; any other 409 is of this kind too, unless it is listed below.
+_FOR_A_WHILE_CODES = _lower(
+    "AnotherOperationInProgress",
+    "Conflict",  # also a 400: a disk access that is still being made
+    "InvalidResourceReference",  # what was made a moment ago and is not known everywhere
+    "PrincipalNotFound",  # an identity that Azure's replicas do not all know yet
+    "ReferencedResourceNotProvisioned",
+)
+_FINAL_CONFLICTS = _lower(
+    "ConflictingUserInput",
+    "InvalidResourceGroupLocation",
+    "InvalidResourceLocation",
+    "MissingSubscriptionRegistration",
+    "PropertyChangeNotAllowed",
+    "PublicAccessNotPermitted",
+    "PublicNetworkAccessDisabled",
+    "StorageAccountPropertyCannotBeUpdated",
+)
+_FINAL_ENDINGS = ("alreadyexists", "alreadytaken", "exists")
+#: No room: another attempt may find some, the same request will not.
+_LOST_CODES = _lower(
+    "AllocationFailed",
+    "NotEnoughIPAddressesAvailable",
+    "OverconstrainedAllocationRequest",
+    "OverconstrainedZonalAllocationRequest",
+    "QuotaExceeded",
+    "SkuNotAvailable",
+    "SubnetIsFull",
+    "VMExtensionProvisioningError",
+    "ZonalAllocationFailed",
+)
+
+#: A code of Compute's for many things: a quota of cores is told from a busy disk by its words.
+_NOT_ALLOWED = "operationnotallowed"
+
+_PASSING_STATUSES = frozenset({408, 412, 429})
+_REFUSED = 400
+_NOT_AUTHORIZED = frozenset({401, 403})
 _NOT_FOUND = 404
+_CONFLICT = 409
+_SERVER_ERROR = 500
 _MESSAGE_CHARACTERS = 600
 
+#: Since when refusals last, for all that Azure is asked.
+REFUSALS = Refusals(SystemClock())
 
-@contextmanager
-def translated(what: str) -> Iterator[None]:
+
+def translated(what: str) -> AbstractContextManager[None]:
     """Turn what an SDK raises inside into our errors; *what* names what was being done."""
-    try:
-        yield
-    except AzureError as error:
-        raise failure(error, what) from error
+    return REFUSALS.translated(what, refusal)
 
 
-def failure(error: AzureError, what: str) -> TransientError | PermanentError:
-    """Return *error* as one of ours; *what* names what was being done."""
+def refusal(error: AzureError) -> Refusal:
+    """Return what *error* says, and which kind of refusal it is."""
     if isinstance(error, ServiceRequestError | ServiceResponseError):
-        return TransientError(f"{what}: Azure was not reached: {_cut(str(error))}")
+        return Refusal("passing", "", f"Azure was not reached: {_cut(str(error))}")
     if not isinstance(error, HttpResponseError):
-        return PermanentError(f"{what}: {_cut(str(error))}", reason="AzureRefused")
+        return Refusal("final", "AzureRefused", _cut(str(error)))
     code, said = code_and_message(error)
-    text = f"{what}: {code}: {said}" if code else f"{what}: {said}"
     status = error.status_code or 0
-    if _passes(error, status, code):
-        return TransientError(text, retry_after_s=_retry_after_s(error))
-    return PermanentError(text, reason=_reason(error, status, code))
+    return Refusal(
+        kind=_kind(error, status, code.lower(), said.lower()),
+        reason=_reason(error, status, code),
+        text=f"{code}: {said}" if code else said,
+        retry_after_s=retry_after_s(error),
+    )
 
 
-def _passes(error: HttpResponseError, status: int, code: str) -> bool:
-    if isinstance(error, ClientAuthenticationError) and error.response is None:
-        return False
-    if status in _TRANSIENT_STATUSES or status >= _SERVER_ERROR or code.lower() in _PASSING:
+def _kind(error: HttpResponseError, status: int, code: str, said: str) -> Kind:
+    if status in _PASSING_STATUSES or status >= _SERVER_ERROR or code in _PASSING_CODES:
+        return "passing"
+    if code in _LOST_CODES or (code == _NOT_ALLOWED and "quota" in said):
+        return "lost attempt"
+    if _is_for_a_while(error, status, code):
+        return "for a while"
+    if status < _REFUSED and not isinstance(error, ClientAuthenticationError):
+        # Neither refused nor ended with a code: an answer that could not be read, such as HTML.
+        return "lost attempt" if code else "passing"
+    return "final"
+
+
+def _is_for_a_while(error: HttpResponseError, status: int, code: str) -> bool:
+    if code in _FOR_A_WHILE_CODES:
         return True
-    # Neither refused nor ended with a code: an answer that could not be read, such as HTML.
-    return status < 400 and not code  # noqa: PLR2004 - HTTP's line between success and refusal
+    if isinstance(error, ClientAuthenticationError) or status in _NOT_AUTHORIZED:
+        return True
+    if status == _CONFLICT:
+        return code not in _FINAL_CONFLICTS and not code.endswith(_FINAL_ENDINGS)
+    # What is written to, or acted on, was there a moment ago as far as we know.
+    return status == _NOT_FOUND and code != "subscriptionnotfound" and not _is_look(error)
+
+
+def _is_look(error: HttpResponseError) -> bool:
+    """Tell whether Resource Manager was only asked to show something.
+
+    A queue is read by GET too, and one that was just made is not there for all of Azure's servers.
+    """
+    request = getattr(error.response, "request", None)
+    if request is None:
+        return True
+    return request.method in {"GET", "HEAD"} and ".queue." not in request.url.split("?", 1)[0]
 
 
 def _reason(error: HttpResponseError, status: int, code: str) -> str:
-    if isinstance(error, ClientAuthenticationError) or status in _REFUSED:
+    if isinstance(error, ClientAuthenticationError) or status in _NOT_AUTHORIZED:
         return "NotAuthorized"
     if status == _NOT_FOUND:
         return "NotFound"
@@ -151,7 +209,7 @@ def _cut(text: str) -> str:
     return without_secrets(" ".join(text.split()))[:_MESSAGE_CHARACTERS]
 
 
-def _retry_after_s(error: HttpResponseError) -> float | None:
+def retry_after_s(error: HttpResponseError) -> float | None:
     """Return what Retry-After says, in seconds or as a date."""
     headers = getattr(error.response, "headers", {})
     said = str(headers.get("Retry-After", "")).strip()

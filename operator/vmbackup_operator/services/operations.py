@@ -1,14 +1,19 @@
 """Azure's long-running operations, carried on in the background while reconciles come and go.
 
-Nothing here survives the process, and nothing needs to: whoever asks looks at Azure first, and what
-is asked for twice is asked for once there.
+The table holds what is under way, and an end until it is handed over: to whoever asks next, if that
+is soon and nothing else was done to the resource meanwhile. Nothing here survives the process, and
+nothing needs to: Azure carries on by itself, whoever asks looks there first, and what is asked for
+twice is asked for once there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,72 +23,121 @@ log = logging.getLogger(__name__)
 # A reconcile's step never waits for Azure longer than about this.
 _PATIENCE_S = 2.0
 
-# What ended and was never asked for again is forgotten after this.
-_FORGET_AFTER_S = 900.0
+# Who waits for an operation looks again every few seconds; an end that nobody came for in this time
+# would be the answer to another question.
+_HAND_OVER_WITHIN_S = 30.0
+
+_unhurried: ContextVar[bool] = ContextVar("unhurried", default=False)
+
+
+def is_unhurried() -> bool:
+    """Tell whether what runs is an operation in the background, for which nobody waits."""
+    return _unhurried.get()
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    task: asyncio.Task[Any]
+    ended_at: list[float]  # empty while it is under way
 
 
 class Operations:
-    """One background task for each key."""
+    """One background task for each key, which is a verb, a blank, and the resource.
 
-    def __init__(self, patience_s: float = _PATIENCE_S) -> None:
+    One thing is done to a resource at a time: what is begun ends what was under way.
+    """
+
+    def __init__(
+        self,
+        patience_s: float = _PATIENCE_S,
+        hand_over_within_s: float = _HAND_OVER_WITHIN_S,
+    ) -> None:
         self._patience_s = patience_s
-        self._tasks: dict[str, asyncio.Task[Any]] = {}
-        self._ended_at: dict[str, float] = {}
+        self._hand_over_within_s = hand_over_within_s
+        self._operations: dict[str, _Operation] = {}
 
     async def advance(self, key: str, begin: Callable[[], Awaitable[T]]) -> T | None:
         """Return what *begin* comes to, or None while it is under way.
 
-        It is begun where nothing of that key is; an error is raised to whoever asks next and then
-        forgotten, as a result is once it was handed out. *begin* must not come to None.
+        It is begun where nothing of that key is. What it comes to, a result or an error, is handed
+        over once. *begin* must not come to None.
         """
-        self._forget_old()
-        task = self._tasks.get(key)
-        if task is None:
-            task = asyncio.create_task(_awaited(begin), name=key)
-            task.add_done_callback(lambda done: self._ended(key, done))
-            self._tasks[key] = task
-        done, _ = await asyncio.wait([task], timeout=self._patience_s)
-        if not done:
+        self._drop_old()
+        operation = self._operations.get(key)
+        if operation is None:
+            self._drop_others(key)
+            operation = self._operations[key] = self._begin(key, begin)
+        done, _ = await asyncio.wait([operation.task], timeout=self._patience_s)
+        if not done or operation.task.cancelled():
             return None
-        if self._tasks.get(key) is task:
-            del self._tasks[key]
-        result: T = task.result()
+        if self._operations.get(key) is operation:
+            del self._operations[key]
+        result: T = operation.task.result()
         return result
 
     def forget(self, key: str) -> None:
-        """Drop the result of what has ended and was not asked for again.
-
-        For what undoes it, or is undone by it: later its result would answer another question.
-        """
-        task = self._tasks.get(key)
-        if task is not None and task.done():
-            del self._tasks[key]
+        """Drop the end of what nobody came for."""
+        operation = self._operations.get(key)
+        if operation is not None and operation.task.done():
+            del self._operations[key]
 
     def under_way(self, key: str) -> bool:
-        """Tell whether something of that key was begun and its end not handed out."""
-        return key in self._tasks
+        """Tell whether something of that key was begun and its end not handed over."""
+        self._drop_old()
+        return key in self._operations
 
     async def close(self) -> None:
         """Stop waiting for everything; Azure carries on by itself."""
-        tasks = list(self._tasks.values())
-        self._tasks.clear()
+        tasks = [operation.task for operation in self._operations.values()]
+        self._operations.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ended(self, key: str, task: asyncio.Task[Any]) -> None:
-        self._ended_at[key] = asyncio.get_running_loop().time()
-        if not task.cancelled() and task.exception() is not None:
-            log.debug("%s: %s", key, task.exception())
+    def _begin(self, key: str, begin: Callable[[], Awaitable[T]]) -> _Operation:
+        with _in_background():
+            task = asyncio.create_task(_await(begin), name=key)
+        operation = _Operation(task, [])
+        task.add_done_callback(lambda done: _end(operation, done))
+        return operation
 
-    def _forget_old(self) -> None:
-        before = asyncio.get_running_loop().time() - _FORGET_AFTER_S
-        for key, ended in list(self._ended_at.items()):
-            task = self._tasks.get(key)
-            if task is None or (task.done() and ended < before):
-                del self._ended_at[key]
-                self._tasks.pop(key, None)
+    def _drop_others(self, key: str) -> None:
+        """Stop following what else was done to the resource: its end answers no question any more.
+
+        A grant after a revoke whose end was not seen would else let the next revoke be answered by
+        the first one; a launch must not go on behind a deletion.
+        """
+        resource = _resource_of(key)
+        for other, operation in list(self._operations.items()):
+            if _resource_of(other) == resource:
+                operation.task.cancel()
+                del self._operations[other]
+
+    def _drop_old(self) -> None:
+        before = asyncio.get_running_loop().time() - self._hand_over_within_s
+        for key, operation in list(self._operations.items()):
+            if any(ended_at <= before for ended_at in operation.ended_at):
+                del self._operations[key]
 
 
-async def _awaited(begin: Callable[[], Awaitable[T]]) -> T:
+def _resource_of(key: str) -> str:
+    return key.partition(" ")[2] or key
+
+
+def _end(operation: _Operation, task: asyncio.Task[Any]) -> None:
+    operation.ended_at.append(asyncio.get_running_loop().time())
+    if not task.cancelled() and task.exception() is not None:
+        log.debug("%s: %s", task.get_name(), task.exception())
+
+
+@contextmanager
+def _in_background() -> Iterator[None]:
+    token = _unhurried.set(True)
+    try:
+        yield
+    finally:
+        _unhurried.reset(token)
+
+
+async def _await(begin: Callable[[], Awaitable[T]]) -> T:
     return await begin()

@@ -8,21 +8,21 @@ from datetime import datetime
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.environments import regions
 from vmbackup_operator.environments.differences import same_text
 from vmbackup_operator.environments.environment import Environment
-from vmbackup_operator.environments.regions import Regions as Environments
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
-from vmbackup_operator.repositories.ports import Ways as WaysPort
-from vmbackup_operator.sessions.ports import Regions as RegionsPort
+from vmbackup_operator.repositories.ports import Ways
+from vmbackup_operator.sessions.ports import Regions
 from vmbackup_operator.sessions.seen import Account, RegionSeen
 from vmbackup_operator.settings import Appliance
 
 
-class Regions(RegionsPort):
+class AzureRegions(Regions):
     """Regions for sessions."""
 
-    def __init__(self, environments: Environments) -> None:
+    def __init__(self, environments: regions.Regions) -> None:
         self._environments = environments
 
     @override
@@ -45,10 +45,10 @@ class Regions(RegionsPort):
         return seen(report.environment)
 
 
-class Ways(WaysPort):
+class AzureWays(Ways):
     """The appliance's ways to repositories' accounts: endpoints of the home environment."""
 
-    def __init__(self, environments: Environments, appliance: Appliance) -> None:
+    def __init__(self, environments: regions.Regions, appliance: Appliance) -> None:
         self._environments = environments
         self._appliance = appliance
 

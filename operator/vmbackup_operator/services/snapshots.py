@@ -13,16 +13,17 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
+from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.arm_tags import tag_value
-from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, same_id
-from vmbackup_operator.services.arm import address, encoded, ended, find, reading
-from vmbackup_operator.services.clients import Clients
-from vmbackup_operator.services.failures import translated
+from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
+from vmbackup_operator.services.arm_resources import ArmResources, encoded
+from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
-from vmbackup_operator.services.removal import gone
+from vmbackup_operator.services.resource_kinds import address
+from vmbackup_operator.services.tags import tags_of
 from vmbackup_operator.sessions.keys import KeyRing
-from vmbackup_operator.sessions.ports import Snapshots as SnapshotsPort
+from vmbackup_operator.sessions.ports import Snapshots
 from vmbackup_operator.sessions.seen import (
     NetworkAccess,
     SecretUrl,
@@ -57,7 +58,6 @@ class _Properties(msgspec.Struct, rename="camel", frozen=True):
 class _Snapshot(msgspec.Struct, rename="camel", frozen=True):
     id: str
     properties: _Properties = _Properties()
-    tags: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,51 +68,46 @@ class SnapshotOwner:
     ring: KeyRing
 
 
-class Snapshots(SnapshotsPort):
+class AzureSnapshots(Snapshots):
     """Azure's snapshots; only what the key ring proves to be ours is ever deleted.
 
     Listed are all with the appliance's plain tag: one whose sealed tags were altered is to be seen.
+    They are looked at by lists of their group. An operation that a snapshot itself shows (it is
+    made, tied to a disk access, gone) is not asked about beside that.
     """
 
-    def __init__(self, clients: Clients, operations: Operations, owner: SnapshotOwner) -> None:
-        self._clients = clients
+    def __init__(
+        self,
+        resources: ArmResources,
+        operations: Operations,
+        owner: SnapshotOwner,
+    ) -> None:
+        self._resources = resources
         self._operations = operations
         self._owner = owner
 
     @override
     async def find(self, snapshot_id: ArmId) -> SnapshotSeen | None:
-        at = address(snapshot_id)
-        snapshots = self._clients.compute(at.subscription_id).snapshots
-        body = await find(reading(snapshot_id), snapshots.get(at.group, at.name))
+        body = await self._resources.find_listed("Snapshot", snapshot_id)
         return None if body is None else snapshot_seen(body)
 
     @override
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[SnapshotSeen]:
-        snapshots = self._clients.compute(subscription_id).snapshots
-        with translated(f"listing snapshots in {resource_group}"):
-            found = [
-                snapshot_seen(snapshot.as_dict())
-                async for snapshot in snapshots.list_by_resource_group(resource_group)
-            ]
+        bodies = await self._resources.of_group("Snapshot", subscription_id, resource_group)
+        found = [snapshot_seen(body) for body in bodies]
         return [snapshot for snapshot in found if self._is_marked(snapshot.tags)]
 
     @override
     async def request(self, wanted: SnapshotWanted) -> None:
         if await self.find(wanted.id) is not None:
             return
-        at = address(wanted.id)
-        snapshots = self._clients.compute(at.subscription_id).snapshots
-
-        async def begin() -> Body:
-            call = snapshots.begin_create_or_update(at.group, at.name, encoded(body(wanted)))
-            return await ended(f"taking snapshot {at.name}", call)
-
-        await self._operations.advance(_key("take", wanted.id), begin)
+        await self._operations.advance(
+            _key("take", wanted.id),
+            lambda: self._resources.begin("Snapshot", wanted.id, body(wanted)),
+        )
 
     @override
     async def associate(self, snapshot_id: ArmId, disk_access_id: ArmId | None) -> bool:
-        at = address(snapshot_id)
-        snapshots = self._clients.compute(at.subscription_id).snapshots
         key = _key("associate", snapshot_id)
         if not self._operations.under_way(key):
             seen = await self.find(snapshot_id)
@@ -122,48 +117,54 @@ class Snapshots(SnapshotsPort):
                 return False
             if _associated(seen, disk_access_id):
                 return True
+        at = address(snapshot_id)
+        snapshots = self._resources.clients.compute(at.subscription_id).snapshots
         change = export_rules(disk_access_id)
 
         async def begin() -> Body:
-            call = snapshots.begin_update(at.group, at.name, encoded(change))
-            return await ended(f"tying snapshot {at.name} to its disk access", call)
+            call = snapshots.begin_update(at.group, at.name, encoded(change), polling=False)
+            what = f"tying snapshot {at.name} to its disk access"
+            return await self._resources.carry_out(what, snapshot_id, call)
 
-        return await self._operations.advance(key, begin) is not None
+        await self._operations.advance(key, begin)
+        return False
 
     @override
     async def grant(self, snapshot_id: ArmId, duration_s: int) -> SecretUrl | None:
         at = address(snapshot_id)
-        snapshots = self._clients.compute(at.subscription_id).snapshots
+        snapshots = self._resources.clients.compute(at.subscription_id).snapshots
         wanted: Body = {"access": "Read", "durationInSeconds": duration_s}
 
         async def begin() -> SecretUrl:
-            call = snapshots.begin_grant_access(at.group, at.name, encoded(wanted))
-            answer = await ended(f"exporting snapshot {at.name}", call)
-            url = answer.get("accessSAS") or answer.get("accessSas")
-            if not isinstance(url, str):
+            call = snapshots.begin_grant_access(
+                at.group, at.name, encoded(wanted), polling=Following(shows=False)
+            )
+            answer = await self._resources.carry_out(
+                f"exporting snapshot {at.name}", snapshot_id, call
+            )
+            url = granted_url(answer)
+            if not url:
                 raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
             return SecretUrl(url, _expiry(url))
 
-        # An end of access that was asked for before is not the end of this one.
-        self._operations.forget(_key("revoke", snapshot_id))
         return await self._operations.advance(_key("grant", snapshot_id), begin)
 
     @override
     async def revoke(self, snapshot_id: ArmId) -> bool:
-        # Always asked for, whatever the state says: a SAS that outlives its session must not be.
-        self._operations.forget(_key("grant", snapshot_id))
+        key = _key("revoke", snapshot_id)
+        if not self._operations.under_way(key) and await self.find(snapshot_id) is None:
+            return True
+        # Always asked for, whatever its state says: a SAS that outlives its session must not be.
         at = address(snapshot_id)
-        snapshots = self._clients.compute(at.subscription_id).snapshots
-        return (
-            await self._operations.advance(
-                _key("revoke", snapshot_id),
-                lambda: gone(
-                    f"ending access to snapshot {at.name}",
-                    snapshots.begin_revoke_access(at.group, at.name),
-                ),
-            )
-            or False
-        )
+        snapshots = self._resources.clients.compute(at.subscription_id).snapshots
+
+        async def begin() -> bool:
+            call = snapshots.begin_revoke_access(at.group, at.name, polling=Following(shows=False))
+            what = f"ending access to snapshot {at.name}"
+            await self._resources.carry_out(what, snapshot_id, call, missing_is_fine=True)
+            return True
+
+        return await self._operations.advance(key, begin) or False
 
     @override
     async def delete(self, snapshot_id: ArmId) -> bool:
@@ -173,17 +174,10 @@ class Snapshots(SnapshotsPort):
             if seen is None:
                 return True
             self._check_ours(snapshot_id, seen.tags)
-        at = address(snapshot_id)
-        snapshots = self._clients.compute(at.subscription_id).snapshots
-        return (
-            await self._operations.advance(
-                key,
-                lambda: gone(
-                    f"deleting snapshot {at.name}", snapshots.begin_delete(at.group, at.name)
-                ),
-            )
-            or False
+        await self._operations.advance(
+            key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
         )
+        return False
 
     def _is_marked(self, tags: Mapping[str, str]) -> bool:
         return tag_value(tags, APPLIANCE_TAG) == self._owner.appliance_id
@@ -228,6 +222,18 @@ def _associated(seen: SnapshotSeen, disk_access_id: ArmId | None) -> bool:
     return private and same_id(seen.disk_access_id or "", disk_access_id)
 
 
+def granted_url(answer: Body) -> str:
+    """Return the SAS that an export came to, empty where the answer has none.
+
+    It lies in the operation's output, or is all of the answer of one that ended at once.
+    """
+    return (
+        text_at(answer, "properties", "output", "accessSAS")
+        or text_at(answer, "accessSAS")
+        or text_at(answer, "accessSas")
+    )
+
+
 def snapshot_seen(answer: Body) -> SnapshotSeen:
     """Return the snapshot that Azure's *answer* describes."""
     snapshot = msgspec.convert(answer, _Snapshot)
@@ -243,7 +249,7 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
         unique_id=SnapshotUniqueId(unique_id),
         size_bytes=held.disk_size_bytes or held.disk_size_gb << 30,
         created_at=created or datetime.fromtimestamp(0, UTC),
-        tags=snapshot.tags,
+        tags=tags_of(answer),
         # Azure fills in both late; what nothing tells from another snapshot can't be relied on.
         ready=state in {"", "succeeded"} and complete and unique_id != "",
         failure=f"Azure ended it as {held.provisioning_state}"
@@ -277,4 +283,4 @@ def _missing(snapshot_id: ArmId) -> PermanentError:
 
 
 def _key(verb: str, snapshot_id: ArmId) -> str:
-    return f"{verb} {snapshot_id.lower()}"
+    return f"{verb} {folded(snapshot_id)}"

@@ -12,9 +12,8 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.services.arm import address, find, reading
-from vmbackup_operator.services.clients import Clients
-from vmbackup_operator.sessions.ports import VirtualMachines as VirtualMachinesPort
+from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.sessions.ports import VirtualMachines
 from vmbackup_operator.sessions.seen import DiskSeen, VirtualMachineSeen
 
 
@@ -73,15 +72,15 @@ class _Disk(msgspec.Struct, rename="camel", frozen=True):
     sku: _Sku = _Sku()
 
 
-class VirtualMachines(VirtualMachinesPort):
-    """Looks at VMs."""
+class AzureVirtualMachines(VirtualMachines):
+    """Looks at VMs; one by one, since a right may be given on single VMs and disks only."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, resources: ArmResources) -> None:
+        self._resources = resources
 
     @override
     async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:
-        body = await self._find_vm(vm_id)
+        body = await self._resources.find("VirtualMachine", vm_id)
         if body is None:
             return None
         vm = msgspec.convert(body, _Vm)
@@ -98,23 +97,14 @@ class VirtualMachines(VirtualMachinesPort):
             description=_description(body, bodies, interfaces),
         )
 
-    async def _find_vm(self, vm_id: ArmId) -> Body | None:
-        at = address(vm_id)
-        machines = self._clients.compute(at.subscription_id).virtual_machines
-        return await find(reading(vm_id), machines.get(at.group, at.name))
-
     async def _disk(self, disk_id: ArmId) -> Body:
-        at = address(disk_id)
-        disks = self._clients.compute(at.subscription_id).disks
-        found = await find(reading(disk_id), disks.get(at.group, at.name))
+        found = await self._resources.find("Disk", disk_id)
         if found is None:
             raise PermanentError(f"disk {disk_id} does not exist", reason="DiskNotFound")
         return found
 
     async def _interface(self, interface_id: ArmId) -> Body | None:
-        at = address(interface_id)
-        interfaces = self._clients.network(at.subscription_id).network_interfaces
-        return await find(reading(interface_id), interfaces.get(at.group, at.name))
+        return await self._resources.find("NetworkInterface", interface_id)
 
 
 def _attached(vm: _Vm) -> list[tuple[int | None, ArmId]]:

@@ -1,11 +1,13 @@
 """Worker VMs: an Ubuntu VM with one interface in the worker subnet and no way in.
 
-VM, interface and OS disk go together: the VM's deletion takes both along. The key that Azure wants
-for a login is made for each VM and its private half thrown away.
+VM, interface and OS disk have one name, and go together: the VM's deletion takes both along, and
+what a launch that failed left of them is found by that name. The key that Azure wants for a login
+is made for each VM and its private half thrown away.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -16,16 +18,16 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
-from vmbackup_operator.arm_tags import tag_value
-from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.naming import WORKER_TAG, ArmId, arm_id
 from vmbackup_operator.ownership import Ownership
-from vmbackup_operator.services.arm import address, encoded, ended, find, reading
-from vmbackup_operator.services.clients import Clients
-from vmbackup_operator.services.failures import translated
+from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
-from vmbackup_operator.services.removal import gone
-from vmbackup_operator.sessions.ports import Workers as WorkersPort
+from vmbackup_operator.services.resource_kinds import ResourceKind, address
+from vmbackup_operator.services.tags import tag_of, tags_of
+from vmbackup_operator.sessions.ports import Workers
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState, WorkerWanted
 
 _ADMINISTRATOR = "vmbackup"
@@ -62,7 +64,6 @@ class _Vm(msgspec.Struct, rename="camel", frozen=True):
     id: str
     name: str
     properties: _Properties = _Properties()
-    tags: dict[str, str] = {}
 
     @property
     def power(self) -> str:
@@ -71,27 +72,39 @@ class _Vm(msgspec.Struct, rename="camel", frozen=True):
         return next((code.removeprefix(_POWER) for code in codes if code.startswith(_POWER)), "")
 
 
-class Workers(WorkersPort):
-    """The appliance's worker VMs."""
+#: What a worker is made of, in the order in which it goes.
+_PARTS: Mapping[str, ResourceKind] = {
+    "Microsoft.Compute/virtualMachines": "VirtualMachine",
+    "Microsoft.Network/networkInterfaces": "NetworkInterface",
+    "Microsoft.Compute/disks": "Disk",
+}
 
-    def __init__(self, clients: Clients, operations: Operations, ownership: Ownership) -> None:
-        self._clients = clients
+
+class AzureWorkers(Workers):
+    """The appliance's worker VMs; they are looked at by lists of their group."""
+
+    def __init__(
+        self, resources: ArmResources, operations: Operations, ownership: Ownership
+    ) -> None:
+        self._resources = resources
         self._operations = operations
         self._ownership = ownership
 
     @override
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
-        machines = self._clients.compute(subscription_id).virtual_machines
-        with translated(f"listing VMs in {resource_group}"):
-            listed = machines.list(resource_group, expand="instanceView")
-            found = [msgspec.convert(vm.as_dict(), _Vm) async for vm in listed]
-        ours = [vm for vm in found if self._ours(ArmId(vm.id), vm.tags) and _worker_of(vm)]
-        return sorted((_seen(vm) for vm in ours), key=lambda worker: worker.id)
+        found = await self._resources.of_group("VirtualMachine", subscription_id, resource_group)
+        ours = [
+            body
+            for body in found
+            if self._is_ours(ArmId(text_at(body, "id")), body) and tag_of(body, WORKER_TAG)
+        ]
+        workers = [_seen(msgspec.convert(body, _Vm), body) for body in ours]
+        return sorted(workers, key=lambda worker: worker.id)
 
     @override
     async def find(self, vm_id: ArmId) -> WorkerSeen | None:
-        vm = await self._find(vm_id)
-        return None if vm is None else _seen(vm)
+        body = await self._resources.find_listed("VirtualMachine", vm_id)
+        return None if body is None else _seen(msgspec.convert(body, _Vm), body)
 
     @override
     async def ensure(self, wanted: WorkerWanted) -> WorkerSeen:
@@ -109,17 +122,15 @@ class Workers(WorkersPort):
     async def start(self, vm_id: ArmId) -> bool:
         at = address(vm_id)
         key = _key("start", vm_id)
-        self._operations.forget(_key("deallocate", vm_id))
         if not self._operations.under_way(key):
-            vm = await self._find(vm_id)
-            if vm is None:
-                return False
-            if vm.power in {"running", "starting", "deallocating", "stopping"}:
-                return vm.power == "running"
-        machines = self._clients.compute(at.subscription_id).virtual_machines
+            power = await self._power(vm_id)
+            if power in {None, "running", "starting", "deallocating", "stopping"}:
+                return power == "running"
+        machines = self._resources.clients.compute(at.subscription_id).virtual_machines
 
         async def begin() -> bool:
-            await ended(f"starting worker {at.name}", machines.begin_start(at.group, at.name))
+            call = machines.begin_start(at.group, at.name, polling=Following(shows=False))
+            await self._resources.carry_out(f"starting worker {at.name}", vm_id, call)
             return True
 
         return await self._operations.advance(key, begin) or False
@@ -128,80 +139,97 @@ class Workers(WorkersPort):
     async def deallocate(self, vm_id: ArmId) -> bool:
         at = address(vm_id)
         key = _key("deallocate", vm_id)
-        self._operations.forget(_key("start", vm_id))
         if not self._operations.under_way(key):
-            vm = await self._find(vm_id)
-            if vm is None or vm.power == "deallocated":
+            power = await self._power(vm_id)
+            if power in {None, "deallocated"}:
                 return True
-            if vm.power == "deallocating":
+            if power == "deallocating":
                 return False
-        machines = self._clients.compute(at.subscription_id).virtual_machines
-        return (
-            await self._operations.advance(
-                key,
-                lambda: gone(
-                    f"deallocating worker {at.name}", machines.begin_deallocate(at.group, at.name)
-                ),
-            )
-            or False
-        )
+        machines = self._resources.clients.compute(at.subscription_id).virtual_machines
+
+        async def begin() -> bool:
+            call = machines.begin_deallocate(at.group, at.name, polling=Following(shows=False))
+            what = f"deallocating worker {at.name}"
+            await self._resources.carry_out(what, vm_id, call, missing_is_fine=True)
+            return True
+
+        return await self._operations.advance(key, begin) or False
 
     @override
     async def delete(self, vm_id: ArmId) -> bool:
         key = _key("delete", vm_id)
         if not self._operations.under_way(key):
-            vm = await self._find(vm_id)
-            doubt = "" if vm is None else self._ownership.doubt(vm_id, vm.tags)
+            left = await self._parts_left(vm_id)
+            vm = left.get("VirtualMachine")
+            doubt = "" if vm is None else self._ownership.doubt(vm_id, tags_of(vm))
             if doubt:
                 raise PermanentError(
                     f"VM {vm_id} may be somebody else's: {doubt}", reason="NotOurs"
                 )
-            if vm is None and await self._find_interface(vm_id) is None:
+            if not left:
                 return True
         return await self._operations.advance(key, lambda: self._remove(vm_id)) or False
 
-    async def _find(self, vm_id: ArmId) -> _Vm | None:
-        at = address(vm_id)
-        machines = self._clients.compute(at.subscription_id).virtual_machines
-        call = machines.get(at.group, at.name, expand="instanceView")
-        body = await find(reading(vm_id), call)
-        return None if body is None else msgspec.convert(body, _Vm)
+    async def _power(self, vm_id: ArmId) -> str | None:
+        """Return the VM's power state, empty while it is being made; None where there is no VM."""
+        body = await self._resources.find_listed("VirtualMachine", vm_id)
+        return None if body is None else msgspec.convert(body, _Vm).power
 
-    async def _find_interface(self, vm_id: ArmId) -> Body | None:
-        """Return the interface that a launch left without a VM, where it is ours.
+    async def _parts_left(self, vm_id: ArmId) -> Mapping[ResourceKind, Body]:
+        """Return the VM, and what is ours of its interface and disk, as far as they are there."""
+        found = await asyncio.gather(
+            *(
+                self._resources.find_listed(kind, _part_id(vm_id, resource_type))
+                for resource_type, kind in _PARTS.items()
+            )
+        )
+        return {
+            kind: body
+            for kind, body in zip(_PARTS.values(), found, strict=True)
+            if body is not None and self._may_go(kind, vm_id, body)
+        }
 
-        It carries the tags of its VM, the seal too, and is called alike.
+    def _may_go(self, kind: ResourceKind, vm_id: ArmId, body: Body) -> bool:
+        """Tell whether what is called as the VM went with it, or was made for it alone.
+
+        Azure gives an OS disk none of its VM's tags: it is known by its name, and by having no VM.
         """
-        at = address(vm_id)
-        interfaces = self._clients.network(at.subscription_id).network_interfaces
-        body = await find(f"reading interface {at.name}", interfaces.get(at.group, at.name))
-        tags = {} if body is None else msgspec.convert(body.get("tags") or {}, dict[str, str])
-        return body if self._ours(vm_id, tags) else None
+        match kind:
+            case "VirtualMachine":
+                return True
+            case "Disk":
+                return not body.get("managedBy")
+            case _:
+                # An interface carries the tags of its VM, the seal too.
+                return self._is_ours(vm_id, body)
 
     async def _launch(self, wanted: WorkerWanted) -> WorkerSeen:
-        at = address(wanted.vm_id)
-        interfaces = self._clients.network(at.subscription_id).network_interfaces
-        call = interfaces.begin_create_or_update(at.group, at.name, encoded(interface_body(wanted)))
-        await ended(f"making interface {at.name}", call)
-        machines = self._clients.compute(at.subscription_id).virtual_machines
-        body = encoded(machine_body(wanted, throwaway_key()))
-        launching = machines.begin_create_or_update(at.group, at.name, body)
-        await ended(f"launching worker {at.name}", launching)
+        interface = _part_id(wanted.vm_id, "Microsoft.Network/networkInterfaces")
+        await self._resources.put(
+            "NetworkInterface", interface, interface_body(wanted), shows=False
+        )
+        body = machine_body(wanted, throwaway_key())
+        await self._resources.put("VirtualMachine", wanted.vm_id, body, shows=False)
         return WorkerSeen(wanted.vm_id, wanted.id, "running", None)
 
     async def _remove(self, vm_id: ArmId) -> bool:
-        at = address(vm_id)
-        machines = self._clients.compute(at.subscription_id).virtual_machines
-        await gone(f"deleting worker {at.name}", machines.begin_delete(at.group, at.name))
-        if await self._find_interface(vm_id) is None:
-            return True
-        interfaces = self._clients.network(at.subscription_id).network_interfaces
-        return await gone(
-            f"deleting interface {at.name}", interfaces.begin_delete(at.group, at.name)
-        )
+        """Delete the VM, which takes the rest along; then what it did not have or did not take."""
+        if "VirtualMachine" in await self._parts_left(vm_id):
+            await self._resources.delete("VirtualMachine", vm_id)
+        left = await self._parts_left(vm_id)
+        for resource_type, kind in _PARTS.items():
+            if kind in left:
+                await self._resources.delete(kind, _part_id(vm_id, resource_type))
+        return True
 
-    def _ours(self, vm_id: ArmId, tags: Mapping[str, str]) -> bool:
-        return self._ownership.owns(vm_id, tags)
+    def _is_ours(self, vm_id: ArmId, body: Body) -> bool:
+        return self._ownership.owns(vm_id, tags_of(body))
+
+
+def _part_id(vm_id: ArmId, resource_type: str) -> ArmId:
+    """Return the id of what is called as the VM and lies in its group."""
+    at = address(vm_id)
+    return arm_id(at.subscription_id, at.group, resource_type, at.name)
 
 
 def throwaway_key() -> str:
@@ -229,7 +257,7 @@ def interface_body(wanted: WorkerWanted) -> Body:
 def machine_body(wanted: WorkerWanted, public_key: str) -> Body:
     """Return the worker VM; what it is called, its interface and its OS disk are called too."""
     at = address(wanted.vm_id)
-    interface = arm_id(at.subscription_id, at.group, "Microsoft.Network/networkInterfaces", at.name)
+    interface = _part_id(wanted.vm_id, "Microsoft.Network/networkInterfaces")
     keys: Body = {
         "path": f"/home/{_ADMINISTRATOR}/.ssh/authorized_keys",
         "keyData": public_key,
@@ -274,20 +302,16 @@ def image_reference(image: str) -> Body:
     return {"publisher": publisher, "offer": offer, "sku": sku, "version": version}
 
 
-def _seen(vm: _Vm) -> WorkerSeen:
+def _seen(vm: _Vm, body: Body) -> WorkerSeen:
     held = vm.properties
     times = [status.time for status in held.instance_view.statuses if status.time is not None]
     return WorkerSeen(
         vm_id=ArmId(vm.id),
-        id=WorkerId(_worker_of(vm)),
+        id=WorkerId(tag_of(body, WORKER_TAG)),
         state=_state(vm),
         changed_at=max(times, default=held.time_created),
         failure=_failure(held) if held.provisioning_state.lower() == "failed" else None,
     )
-
-
-def _worker_of(vm: _Vm) -> str:
-    return tag_value(vm.tags, WORKER_TAG) or ""
 
 
 def _state(vm: _Vm) -> WorkerState:
@@ -305,4 +329,4 @@ def _failure(held: _Properties) -> str:
 
 
 def _key(verb: str, vm_id: ArmId) -> str:
-    return f"{verb} {vm_id.lower()}"
+    return f"{verb} {folded(vm_id)}"

@@ -14,7 +14,7 @@ from typing import Generic, Protocol
 
 from msgspec.structs import replace
 
-from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
+from vmbackup_core.errors import LostAttempt, PermanentError, TransientError, VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
@@ -28,7 +28,7 @@ from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcom
 from vmbackup_operator.sessions import deadlines
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reporting import report
-from vmbackup_operator.sessions.step import Answer, Step, Table, Taken, Troubled
+from vmbackup_operator.sessions.step import Answer, Step, Table, Taken, Troubled, TryAgain
 from vmbackup_operator.sessions.verdicts import Judge, is_ending, next_step
 
 log = logging.getLogger(__name__)
@@ -223,6 +223,8 @@ class SessionReconciler(Generic[AnySession]):
         """Take the step; what it raises for good, or by a mistake of ours, is an answer as well."""
         try:
             return await step.take(self._ground, session)
+        except LostAttempt as error:
+            return Taken(session.status, TryAgain(error.reason, str(error)))
         except PermanentError as error:
             if error.reason in MENDED_BY_HAND:
                 waiting = Waiting(MENDED_BY_HAND_S, str(error), error.reason)

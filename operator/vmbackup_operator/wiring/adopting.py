@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vmbackup_core.clock import SystemClock
 from vmbackup_operator.cluster.connection import connected
 from vmbackup_operator.environments.adoption import adopt
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.services.resource_manager import ResourceManager
+from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.running import azure_adapters, key_ring
 
@@ -14,6 +15,6 @@ async def adopt_account(settings: Settings, account_id: ArmId) -> str:
     """Seal the account's tag with the appliance's key ring; return the account's region."""
     async with connected() as connection:
         ring = await key_ring(settings, connection)
-    async with azure_adapters() as azure:
-        manager = ResourceManager(azure.clients, azure.operations)
+    async with azure_adapters(SystemClock()) as azure:
+        manager = AzureResourceManager(azure.resources, azure.operations)
         return await adopt(manager, ring.ownership(settings.appliance.id), account_id)

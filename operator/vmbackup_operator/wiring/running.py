@@ -37,25 +37,26 @@ from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import IDLE_WORKERS, LEFT_BEHIND, PRIORITIES, Work, WorkKind
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
-from vmbackup_operator.services.bundles import Bundles
+from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.clients import Clients
-from vmbackup_operator.services.commands import Commands
+from vmbackup_operator.services.commands import AzureCommands
 from vmbackup_operator.services.correlation import correlated
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
-from vmbackup_operator.services.disk_access_resources import DiskAccessResources
-from vmbackup_operator.services.disk_accesses import DiskAccesses
+from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import Queues
-from vmbackup_operator.services.regions import Regions, Ways
+from vmbackup_operator.services.regions import AzureRegions, AzureWays
 from vmbackup_operator.services.repositories import OpenRepositories, RecoveryPoints
 from vmbackup_operator.services.repository_stores import RepositoryStores
-from vmbackup_operator.services.resource_manager import ResourceManager
+from vmbackup_operator.services.resource_manager import AzureResourceManager
+from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import SnapshotOwner, Snapshots
+from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
-from vmbackup_operator.services.virtual_machines import VirtualMachines
-from vmbackup_operator.services.workers import Workers
+from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
+from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions
@@ -149,18 +150,21 @@ class Operator:
 class _Azure:
     """What every adapter for Azure is made of."""
 
-    clients: Clients
+    resources: ArmResources
     operations: Operations
     data_plane: DataPlane
     stores: RepositoryStores
 
 
 @contextlib.asynccontextmanager
-async def azure_adapters() -> AsyncIterator[_Azure]:
+async def azure_adapters(clock: Clock) -> AsyncIterator[_Azure]:
     """Yield what the adapters for Azure are made of, with the environment's identity."""
-    clients = Clients(asynchronous_credential())
+    clients = Clients(asynchronous_credential(), clock)
     azure = _Azure(
-        clients, Operations(), DataPlane(clients), RepositoryStores(synchronous_credential())
+        ArmResources(clients, SharedReads(clock)),
+        Operations(),
+        DataPlane(clients),
+        RepositoryStores(synchronous_credential()),
     )
     try:
         yield azure
@@ -212,7 +216,7 @@ async def running(
 ) -> AsyncIterator[Operator]:
     """Build the operator and have it work for as long as the context lasts."""
     clock = SystemClock()
-    async with azure_adapters() as azure:
+    async with azure_adapters(clock) as azure:
         operator = Operator()
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
@@ -276,13 +280,13 @@ class _Parts:
         self.events = ToldEvents(connection, clock, instance)
         self.environments = Environments(
             Owner(settings, ring.ownership(appliance.id)),
-            ResourceManager(azure.clients, azure.operations),
+            AzureResourceManager(azure.resources, azure.operations),
             self.environment_objects,
             clock,
             lambda key: operator.seen("RegionEnvironment", key),
         )
-        self.virtual_machines = VirtualMachines(azure.clients)
-        places = Places(appliance, Regions(self.environments), clock)
+        self.virtual_machines = AzureVirtualMachines(azure.resources)
+        places = Places(appliance, AzureRegions(self.environments), clock)
         signatures = Signatures(azure.data_plane, clock)
         queues = Queues(azure.data_plane, signatures)
         wake = self._wake_session
@@ -299,13 +303,13 @@ class _Parts:
             pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
             places=places,
             virtual_machines=self.virtual_machines,
-            snapshots=Snapshots(azure.clients, azure.operations, SnapshotOwner(appliance.id, ring)),
-            disk_accesses=DiskAccesses(
-                DiskAccessResources(azure.clients), self.environments, appliance.id
+            snapshots=AzureSnapshots(
+                azure.resources, azure.operations, SnapshotOwner(appliance.id, ring)
             ),
-            workers=Workers(azure.clients, azure.operations, ring.ownership(appliance.id)),
-            commands=Commands(azure.clients, azure.operations),
-            bundles=Bundles(
+            disk_accesses=AzureDiskAccesses(azure.resources, self.environments, appliance.id),
+            workers=AzureWorkers(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            commands=AzureCommands(azure.resources, azure.operations),
+            bundles=AzureBundles(
                 azure.data_plane,
                 signatures,
                 azure.operations,
@@ -349,7 +353,7 @@ class _Parts:
                 Surveyor(
                     settings,
                     self.repositories,
-                    Presence(clock, AzureVirtualMachineLists(self._azure.clients)),
+                    Presence(clock, AzureVirtualMachineLists(self._azure.resources.clients)),
                 ),
                 self.events,
             ).reconcile,
@@ -359,7 +363,7 @@ class _Parts:
                 clock,
                 self.repositories,
                 self.secrets,
-                Ways(self.environments, settings.appliance),
+                AzureWays(self.environments, settings.appliance),
                 OpenRepositories(self._azure.stores, settings.appliance.id, clock),
             ).reconcile,
             "RegionEnvironment": EnvironmentReconciler(

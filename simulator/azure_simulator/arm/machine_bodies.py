@@ -8,7 +8,8 @@ from azure_simulator.arm.addresses import INTERFACE
 from azure_simulator.arm.disks import KIND as DISK
 from azure_simulator.arm.errors import ArmError, invalid_parameter, not_allowed
 from azure_simulator.arm.exchange import Exchange
-from azure_simulator.arm.skus import image_version, size_of
+from azure_simulator.arm.images import image_version
+from azure_simulator.arm.skus import size_of
 from azure_simulator.resources import Body, Resource
 
 KIND = "Microsoft.Compute/virtualMachines"

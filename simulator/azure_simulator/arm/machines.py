@@ -56,7 +56,7 @@ def _identify(exchange: Exchange, body: Body, existing: Resource | None) -> None
     before = (existing.body.get("identity") or {}) if existing else {}
     principal = before.get("principalId", str(uuid.uuid4()))
     identities = exchange.cloud.identities
-    identities.add(str(uuid.uuid4()), principal, "")
+    identities.add_managed(principal, body["name"])
     body["identity"] = {
         "type": "SystemAssigned",
         "principalId": principal,

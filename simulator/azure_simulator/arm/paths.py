@@ -52,7 +52,7 @@ def parse(path: str) -> Target:
     lowered = [segment.lower() for segment in segments]
     subscription = segments[1] if lowered[0] == "subscriptions" and len(segments) > 1 else ""
     group = segments[3] if lowered[2:3] == ["resourcegroups"] and len(segments) > 3 else ""  # noqa: PLR2004
-    if "providers" in lowered[:-1]:
+    if "providers" in lowered[:-2]:
         at = len(lowered) - 1 - lowered[::-1].index("providers")
         rest = segments[at + 2 :]
         scope = "/" + "/".join(segments[:at])

@@ -18,7 +18,10 @@ from azure_simulator.arm.reading import get, missing_by_gateway, reading_routes
 from azure_simulator.arm.tagging import tags_of
 from azure_simulator.resources import Body, Resource
 
+RULE = f"{KIND}/securityRules"
+
 _SECONDS = 2.0
+_PRIORITIES = range(100, 4097)
 _INTERFACE = "Microsoft.Network/networkInterfaces"
 
 _DEFAULTS = (
@@ -61,26 +64,34 @@ def _default_rules(group_id: str, etag: str) -> list[Body]:
     ]
 
 
-def _rule(group_id: str, given: Body, etag: str) -> Body:
+def rule_body(group_id: str, given: Body, etag: str) -> Body:
+    """Return a rule of the group *group_id* as *given* describes it, or refuse it."""
     wanted = given.get("properties") or {}
     for required in ("protocol", "access", "priority", "direction"):
         if required not in wanted:
             message = f"Security rule '{given.get('name')}' has no {required}."
             raise ArmError(400, "SecurityRuleInvalid", message, details=[])
+    if wanted["priority"] not in _PRIORITIES:
+        message = (
+            f"Security rule has invalid Priority. Value provided: {wanted['priority']} Allowed "
+            f"range {_PRIORITIES[0]}-{_PRIORITIES[-1]}."
+        )
+        raise ArmError(400, "SecurityRuleInvalidPriority", message, details=[])
     return {
         "name": given["name"],
         "id": f"{group_id}/securityRules/{given['name']}",
         "etag": etag,
-        "type": f"{KIND}/securityRules",
+        "type": RULE,
         "properties": {
-            "provisioningState": "Succeeded",
             **wanted,
+            "provisioningState": "Succeeded",
             **{plural: wanted.get(plural, []) for plural in _PLURALS},
         },
     }
 
 
-def _check_priorities(rules: list[Body]) -> None:
+def check_priorities(rules: list[Body]) -> None:
+    """Refuse two of *rules* that have one place."""
     seen: set[tuple[str, int]] = set()
     for rule in rules:
         place = (rule["properties"]["direction"], rule["properties"]["priority"])
@@ -90,14 +101,29 @@ def _check_priorities(rules: list[Body]) -> None:
         seen.add(place)
 
 
+def show_rules(cloud: Cloud, group: Resource) -> None:
+    """Show a group's own rules in its body."""
+    rules = [r.body for r in cloud.resources.under(group.id) if r.type == RULE.lower()]
+    group.properties["securityRules"] = rules
+    cloud.resources.changed()
+
+
+def _replace_rules(cloud: Cloud, group_id: str, rules: list[Body]) -> None:
+    for old in [r for r in cloud.resources.under(group_id) if r.type == RULE.lower()]:
+        cloud.resources.remove(old.id)
+    for rule in rules:
+        cloud.resources.put(Resource(rule["id"], rule))
+
+
 async def _put(exchange: Exchange) -> Answer:
     check_preconditions(exchange)
     existing = exchange.existing
     not_busy(exchange, existing)
     body = envelope(exchange, KIND)
     etag = weak_etag()
-    rules = [_rule(body["id"], r, etag) for r in exchange.properties.get("securityRules") or []]
-    _check_priorities(rules)
+    given = exchange.properties.get("securityRules") or []
+    rules = [rule_body(body["id"], rule, etag) for rule in given]
+    check_priorities(rules)
     body["etag"] = etag
     body["properties"] = {
         "provisioningState": "Updating",
@@ -107,6 +133,7 @@ async def _put(exchange: Exchange) -> Answer:
     if existing is not None:
         body["properties"]["resourceGuid"] = existing.properties["resourceGuid"]
     resource = Resource(body["id"], body, existing.hidden if existing else {})
+    _replace_rules(exchange.cloud, resource.id, rules)
     return start_write(
         exchange,
         resource,

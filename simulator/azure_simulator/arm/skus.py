@@ -1,4 +1,4 @@
-"""VM sizes and images that this Azure has, and the list of resource SKUs."""
+"""VM sizes that this Azure has, and the list of resource SKUs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from azure_simulator.arm.answers import Answer
-from azure_simulator.arm.errors import ArmError, invalid_parameter
+from azure_simulator.arm.errors import invalid_parameter
 from azure_simulator.arm.exchange import Exchange, Route
 from azure_simulator.arm.subscriptions import REGIONS
 from azure_simulator.resources import Body
@@ -39,13 +39,6 @@ SIZES = {
     )
 }
 
-#: Offers of Canonical and their SKUs, with a version each.
-_IMAGES = {
-    ("0001-com-ubuntu-server-jammy", "22_04-lts"): "22.04.202611010",
-    ("0001-com-ubuntu-server-jammy", "22_04-lts-gen2"): "22.04.202611010",
-    ("ubuntu-24_04-lts", "server"): "24.04.202611010",
-}
-
 _LOCATION = re.compile(r"^location eq '([^']+)'$", re.IGNORECASE)
 
 
@@ -57,18 +50,6 @@ def size_of(properties: Body) -> Size:
         message = f"The value {name} provided for the VM size is not valid."
         raise invalid_parameter("vmSize", message)
     return size
-
-
-def image_version(reference: Body) -> str:
-    """Return the exact version of an image reference, or refuse an image that is not there."""
-    known = _IMAGES.get((str(reference.get("offer")).lower(), str(reference.get("sku")).lower()))
-    if str(reference.get("publisher", "")).lower() != "canonical" or known is None:
-        urn = ":".join(
-            str(reference.get(part)) for part in ("publisher", "offer", "sku", "version")
-        )
-        message = f"The platform image '{urn}' is not available."
-        raise ArmError(404, "PlatformImageNotFound", message, target="imageReference")
-    return known
 
 
 async def _list(exchange: Exchange) -> Answer:

@@ -77,9 +77,13 @@ def _source(exchange: Exchange, region: str) -> Resource:
         message = f"This simulator makes no snapshots by createOption '{option}'."
         raise ArmError(400, "BadRequest", message)
     source = exchange.cloud.resources.find(source_id)
-    if source is None or source.type != DISK_KIND.lower():
+    kinds = {kind.lower(): kind for kind in (DISK_KIND, KIND)}
+    if source is None or source.type not in kinds:
         raise ArmError(404, "ResourceNotFound", f"The source disk '{source_id}' is not found.")
-    exchange.require_linked(f"{DISK_KIND}/beginGetAccess/action", source.id)
+    exchange.require_linked(f"{kinds[source.type]}/beginGetAccess/action", source.id)
+    if source.type == KIND.lower() and exchange.properties.get("incremental"):
+        message = "This simulator makes no incremental snapshot of a snapshot."
+        raise ArmError(400, "BadRequest", message)
     if source.provisioning_state != "Succeeded" or source.hidden.get("upload"):
         raise not_allowed(f"The source disk '{source.name}' is not ready to be copied.")
     subscription = f"/subscriptions/{exchange.target.subscription}/".lower()

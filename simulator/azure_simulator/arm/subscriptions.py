@@ -22,7 +22,9 @@ REGIONS = {
     "uksouth": "UK South",
 }
 
-_FILTER = re.compile(r"^(resourceType|tagName|tagValue|location) eq '([^']*)'$", re.IGNORECASE)
+_FILTER = re.compile(
+    r"^(resourceType|resourceGroup|name|tagName|tagValue|location) eq '([^']*)'$", re.IGNORECASE
+)
 
 
 def subscription(subscription_id: str, tenant_id: str) -> Resource:
@@ -66,8 +68,14 @@ async def _list(exchange: Exchange) -> Answer:
     # Of type "resource group" for want of a provider in the id: a subscription has no parent.
     everything = exchange.cloud.resources.under("/subscriptions")
     found = [r for r in everything if r.id.count("/") == 2]  # noqa: PLR2004 - /subscriptions/S
-    right = f"{SUBSCRIPTION}/read"
-    return Answer(200, {"value": [r.body for r in found if exchange.may(right, r.id)]})
+    # Whoever may do something anywhere in a subscription is shown it.
+    identities, who = exchange.cloud.identities, exchange.identity.object_id
+    return Answer(
+        200,
+        {
+            "value": [r.body for r in found if identities.holds_any_right(who, r.id)],
+        },
+    )
 
 
 async def _get(exchange: Exchange) -> Answer:
@@ -95,7 +103,8 @@ async def _resources(exchange: Exchange) -> Answer:
     found = exchange.cloud.resources.under(exchange.target.parent_path)
     shown = [r for r in found if "location" in r.body and "/providers/" in r.id]
     # Whoever may read some resources only is shown those.
-    listed = [_summary(r) for r in shown if exchange.may(f"{r.body['type']}/read", r.id)]
+    may_read = [r for r in shown if exchange.may(f"{r.body['type']}/read", r.id)]
+    listed = [_summary(r, exchange.query.get("$expand", "")) for r in may_read]
     return Answer(200, {"value": [s for s in listed if _matches(s, conditions)]})
 
 
@@ -115,15 +124,21 @@ def _matches(summary: Body, conditions: dict[str, str]) -> bool:
     name = conditions.get("tagname", "").lower()
     if name and (name not in tags or conditions.get("tagvalue", tags[name]) != tags[name]):
         return False
-    kind, region = conditions.get("resourcetype"), conditions.get("location")
-    return (kind is None or kind.lower() == summary["type"].lower()) and (
-        region is None or region.lower() == summary["location"].lower()
-    )
+    said: dict[str, str] = {
+        "resourcetype": summary["type"],
+        "resourcegroup": summary["id"].split("/")[4],
+        "name": summary["name"],
+        "location": summary["location"],
+    }
+    return all(conditions.get(part, value).lower() == value.lower() for part, value in said.items())
 
 
-def _summary(resource: Resource) -> Body:
+def _summary(resource: Resource, expand: str) -> Body:
     names = ("id", "name", "type", "location", "tags", "sku", "kind", "identity", "zones")
-    return {name: resource.body[name] for name in names if resource.body.get(name) is not None}
+    found = {name: resource.body[name] for name in names if resource.body.get(name) is not None}
+    if "provisioningState" in expand.split(","):
+        found["provisioningState"] = resource.provisioning_state
+    return found
 
 
 async def _poll(exchange: Exchange) -> Answer:

@@ -10,12 +10,14 @@ from azure_simulator.arm import (
     disks,
     endpoints,
     groups,
+    images,
     interfaces,
     machines,
     networks,
     peerings,
     power,
     security_groups,
+    security_rules,
     skus,
     snapshots,
     subscriptions,
@@ -24,6 +26,7 @@ from azure_simulator.arm import (
 )
 from azure_simulator.arm.exchange import Cloud, Route
 from azure_simulator.arm.operations import Operations
+from azure_simulator.arm.providers import provider_routes
 from azure_simulator.arm.run_commands import RunCommands
 from azure_simulator.arm.service import ResourceManager
 from azure_simulator.backing import Backing
@@ -44,12 +47,14 @@ _MODULES = (
     disks,
     endpoints,
     groups,
+    images,
     interfaces,
     machines,
     networks,
     peerings,
     power,
     security_groups,
+    security_rules,
     skus,
     snapshots,
     subscriptions,
@@ -58,13 +63,15 @@ _MODULES = (
 )
 
 
-def _routes() -> list[Route]:
-    return [route for module in _MODULES for route in module.ROUTES]
+def _routes(commands: RunCommands) -> list[Route]:
+    routes = [route for module in _MODULES for route in module.ROUTES]
+    routes += commands.routes()
+    return [*routes, *provider_routes({route.kind for route in routes})]
 
 
 def route_kinds() -> set[str]:
     """Return every resource type that is answered for."""
-    return {route.kind for route in (*_routes(), *RunCommands().routes())}
+    return {route.kind for route in _routes(RunCommands())}
 
 
 class Arm:
@@ -83,7 +90,7 @@ class Arm:
         self._operations = Operations(pace)
         self._commands = RunCommands()
         self._cloud = Cloud(resources, identities, backing, pace, self._operations)
-        routes = [*_routes(), *self._commands.routes()]
+        routes = _routes(self._commands)
         self.service = ResourceManager(self._cloud, routes, journal, interventions)
 
     def add_subscription(self, subscription_id: str) -> None:

@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-ServiceName = Literal["token", "arm", "blob", "queue", "export"]
+ServiceName = Literal["token", "graph", "arm", "blob", "queue", "export"]
 
 #: Names that only the internet knows.
 PUBLIC_NAMES: dict[str, ServiceName] = {
     "login.microsoftonline.com": "token",
+    "graph.microsoft.com": "graph",
     "management.azure.com": "arm",
 }
 

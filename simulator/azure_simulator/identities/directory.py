@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from azure_simulator.identities.federation import FederatedCredential
 from azure_simulator.identities.roles import BUILT_IN_ROLES, Permission
@@ -34,6 +35,8 @@ class ServicePrincipal:
     client_id: str
     object_id: str
     client_secret: str
+    display_name: str
+    kind: Literal["Application", "ManagedIdentity"] = "Application"
 
 
 def scope_of(assignment_id: str) -> str:
@@ -68,12 +71,25 @@ class Identities:
         self._principals: dict[str, ServicePrincipal] = {}
         self._owners: set[str] = set()
         self._asked: dict[str, dict[RightAsked, None]] = {}
+        self._directory_readers: set[str] = set()
         self._federated: dict[str, list[FederatedCredential]] = {}
         self._built_in = {role.guid: (role.permission,) for role in BUILT_IN_ROLES}
 
-    def add(self, client_id: str, object_id: str, client_secret: str) -> None:
+    def add(
+        self, client_id: str, object_id: str, client_secret: str, display_name: str = ""
+    ) -> None:
         """Add or replace a service principal."""
-        self._principals[client_id.lower()] = ServicePrincipal(client_id, object_id, client_secret)
+        self._principals[client_id.lower()] = ServicePrincipal(
+            client_id, object_id, client_secret, display_name or f"application-{client_id[:8]}"
+        )
+
+    def add_managed(self, object_id: str, display_name: str) -> None:
+        """Add the managed identity of a resource, where it is not there yet."""
+        if not self.knows(object_id):
+            client_id = str(uuid.uuid4())
+            self._principals[client_id] = ServicePrincipal(
+                client_id, object_id, "", display_name, "ManagedIdentity"
+            )
 
     def federate(self, client_id: str, credential: FederatedCredential) -> None:
         """Accept *credential*'s tokens in place of *client_id*'s secret."""
@@ -87,6 +103,18 @@ class Identities:
     def make_owner(self, object_id: str) -> None:
         """Let *object_id* do everything in the control plane of every subscription."""
         self._owners.add(object_id.lower())
+
+    def let_read_directory(self, object_id: str) -> None:
+        """Let *object_id* look others up in Microsoft Graph."""
+        self._directory_readers.add(object_id.lower())
+
+    def reads_directory(self, object_id: str) -> bool:
+        """Tell whether *object_id* may look others up in Microsoft Graph."""
+        return object_id.lower() in self._directory_readers
+
+    def everybody(self) -> list[ServicePrincipal]:
+        """Return every service principal of the tenant."""
+        return list(self._principals.values())
 
     def find(self, client_id: str) -> ServicePrincipal | None:
         """Return the service principal with *client_id*, or None."""
@@ -125,6 +153,21 @@ class Identities:
     def asked(self, object_id: str) -> list[RightAsked]:
         """Return what services asked about *object_id*, each question once, in order."""
         return list(self._asked.get(object_id.lower(), {}))
+
+    def holds_any_right(self, object_id: str, scope: str) -> bool:
+        """Tell whether *object_id* may do anything in the control plane at *scope* or below it."""
+        if object_id.lower() in self._owners:
+            return True
+        here = scope.lower().rstrip("/") + "/"
+        for assignment in self.spreading.counting():
+            if assignment.properties["principalId"].lower() != object_id.lower():
+                continue
+            theirs = scope_of(assignment.id).lower().rstrip("/") + "/"
+            related = here.startswith(theirs) or theirs.startswith(here)
+            role = assignment.properties["roleDefinitionId"]
+            if related and any(p.actions for p in self._permissions_of(role)):
+                return True
+        return False
 
     def _permissions(self, object_id: str, scope: str) -> Iterator[Permission]:
         below = scope.lower().rstrip("/") + "/"

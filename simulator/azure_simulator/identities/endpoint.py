@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from azure_simulator.identities.directory import Identities, ServicePrincipal
+from azure_simulator.identities.refusals import AUTHORITY, Refusal
+from azure_simulator.identities.scopes import audience_of
 from azure_simulator.identities.tokens import LIFETIME_S, TokenRefused, claims_of
 from azure_simulator.interventions import Call, CallerGone, Fault, Interventions
 from azure_simulator.journal import Journal
@@ -19,38 +18,9 @@ from azure_simulator.journal import Journal
 #: Names that the gateway hands to this service.
 HOSTS = ("login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net")
 
-_AUTHORITY = "https://login.microsoftonline.com"
-_TOKEN_PATHS = (["oauth2", "v2.0", "token"], ["oauth2", "token"])
+_V2_TOKEN = ["oauth2", "v2.0", "token"]
+_V1_TOKEN = ["oauth2", "token"]
 _ANY_TENANT = ("common", "organizations")
-
-
-@dataclass(frozen=True)
-class Refusal(Exception):
-    """An answer in Entra ID's error shape; *number* is the one after AADSTS."""
-
-    status: int
-    error: str
-    number: int
-    message: str
-
-    def response(self) -> web.Response:
-        """Return it with a trace id, as Entra ID does."""
-        trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
-        stamp = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
-        description = (
-            f"AADSTS{self.number}: {self.message} Trace ID: {trace} "
-            f"Correlation ID: {correlation} Timestamp: {stamp}"
-        )
-        body = {
-            "error": self.error,
-            "error_description": description,
-            "error_codes": [self.number],
-            "timestamp": stamp,
-            "trace_id": trace,
-            "correlation_id": correlation,
-            "error_uri": f"{_AUTHORITY}/error?code={self.number}",
-        }
-        return web.json_response(body, status=self.status)
 
 
 class TokenEndpoint:
@@ -102,9 +72,9 @@ class TokenEndpoint:
         parts = [part for part in request.path.split("/") if part]
         if request.method == "GET":
             return self._discovery(request, parts)
-        if request.method == "POST" and parts[1:] in _TOKEN_PATHS:
+        if request.method == "POST" and parts[1:] in (_V1_TOKEN, _V2_TOKEN):
             self._know_tenant(parts[0])
-            return self._token(form)
+            return self._token(form, v2=parts[1:] == _V2_TOKEN)
         return web.Response(status=404)
 
     def _discovery(self, request: web.BaseRequest, parts: list[str]) -> web.Response:
@@ -119,9 +89,9 @@ class TokenEndpoint:
 
     def _instance(self, request: web.BaseRequest) -> dict[str, Any]:
         tenant = self._identities.tenant_id
-        endpoint = f"{_AUTHORITY}/{tenant}/v2.0/.well-known/openid-configuration"
+        endpoint = f"{AUTHORITY}/{tenant}/v2.0/.well-known/openid-configuration"
         asked = request.query.get("authorization_endpoint", "")
-        if asked.startswith(_AUTHORITY):
+        if asked.startswith(AUTHORITY):
             endpoint = asked.split("/oauth2/")[0] + "/v2.0/.well-known/openid-configuration"
         metadata = {
             "preferred_network": "login.microsoftonline.com",
@@ -136,7 +106,7 @@ class TokenEndpoint:
 
     def _configuration(self, *, v2: bool) -> dict[str, Any]:
         tenant = self._identities.tenant_id
-        base = f"{_AUTHORITY}/{tenant}"
+        base = f"{AUTHORITY}/{tenant}"
         middle = "oauth2/v2.0" if v2 else "oauth2"
         issuer = f"{base}/v2.0" if v2 else self._identities.issuer.issuer
         return {
@@ -164,15 +134,14 @@ class TokenEndpoint:
         )
         raise Refusal(400, "invalid_request", 90002, message)
 
-    def _token(self, form: Mapping[str, str]) -> web.Response:
+    def _token(self, form: Mapping[str, str], *, v2: bool) -> web.Response:
         if form.get("grant_type") != "client_credentials":
             message = f"The grant type '{form.get('grant_type', '')}' is not supported."
             raise Refusal(400, "unsupported_grant_type", 70003, message)
         principal = self._principal(form)
-        token = self._identities.issuer.issue(
-            principal.client_id, principal.object_id, _audience(form)
-        )
-        body = {
+        audience = audience_of(form, self._identities.tenant_id, v2=v2)
+        token = self._identities.issuer.issue(principal.client_id, principal.object_id, audience)
+        body: dict[str, Any] = {
             "token_type": "Bearer",
             "expires_in": LIFETIME_S,
             "ext_expires_in": LIFETIME_S,
@@ -218,15 +187,3 @@ class TokenEndpoint:
             f"'{claims.get('aud')}'."
         )
         raise Refusal(401, "invalid_client", 700213, message)
-
-
-def _audience(form: Mapping[str, str]) -> str:
-    scope = form.get("scope", "")
-    if scope.endswith("/.default"):
-        return scope.removesuffix("/.default")
-    if "resource" in form:
-        return form["resource"]
-    message = (
-        f"The provided request must include a 'scope' that ends in '/.default'; found '{scope}'."
-    )
-    raise Refusal(400, "invalid_scope", 1002012, message)

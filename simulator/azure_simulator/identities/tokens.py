@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 Flaw = Literal["missing", "malformed", "signature", "tenant", "audience", "expired", "not yet"]
 
-#: What Azure Resource Manager and Azure Storage take; Entra ID keeps or drops the last slash as the
-#: scope that was asked for did.
+#: What Azure Resource Manager, Azure Storage and Microsoft Graph take; Entra ID keeps or drops the
+#: last slash as the scope that was asked for did.
 ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 STORAGE_AUDIENCES = ("https://storage.azure.com",)
+GRAPH_AUDIENCES = ("https://graph.microsoft.com",)
 
 #: Entra ID's default for an application's token.
 LIFETIME_S = 3599

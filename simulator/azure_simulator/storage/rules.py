@@ -22,8 +22,9 @@ _HEADERS = (
     "x-ms-content-crc64",
     "x-ms-range-get-content-crc64",
     "x-ms-structured-body",
-    "x-ms-rehydrate-priority",
 )
+# Every client that sets a tier says how quickly an archived blob should come back.
+_PRIORITY, _PRIORITIES = "x-ms-rehydrate-priority", ("Standard", "High")
 _PARAMETERS = ("versionid", "startfrom", "prevsnapshot", "deletetype")
 _UNKNOWN_INCLUDES = frozenset(
     ("versions", "deleted", "deletedwithversions", "immutabilitypolicy", "legalhold", "permissions")
@@ -87,6 +88,8 @@ def check_simulated(fields: Mapping[str, str], headers: Mapping[str, str]) -> No
     for name in _HEADERS:
         if name in headers:
             raise not_simulated(f"the header {name}")
+    if _PRIORITY in headers:
+        _check_priority(fields, headers[_PRIORITY])
     for name in _PARAMETERS:
         if name in fields:
             raise not_simulated(f"the parameter {name}")
@@ -95,3 +98,14 @@ def check_simulated(fields: Mapping[str, str], headers: Mapping[str, str]) -> No
         raise not_simulated(f"include={','.join(sorted(unknown))}")
     if fields.get("comp") == "pagelist" and {"maxresults", "marker"} & set(fields):
         raise not_simulated("paging of a page blob's ranges")
+
+
+def _check_priority(fields: Mapping[str, str], priority: str) -> None:
+    if fields.get("comp") != "tier":
+        raise not_simulated(f"the header {_PRIORITY}")
+    if priority not in _PRIORITIES:
+        raise StorageError(
+            400,
+            "InvalidHeaderValue",
+            "The value for one of the HTTP headers is not in the correct format.",
+        )

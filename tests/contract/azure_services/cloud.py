@@ -18,21 +18,23 @@ from vmbackup_operator.environments.regions import Owner, Regions
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.services.bundles import Bundles
+from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.clients import Clients
-from vmbackup_operator.services.commands import Commands
+from vmbackup_operator.services.commands import AzureCommands
 from vmbackup_operator.services.credentials import asynchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
-from vmbackup_operator.services.disk_access_resources import DiskAccessResources
-from vmbackup_operator.services.disk_accesses import DiskAccesses
+from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import Queues
-from vmbackup_operator.services.regions import Regions as RegionsOfSessions
-from vmbackup_operator.services.resource_manager import ResourceManager
+from vmbackup_operator.services.refusals import Patience, Refusals
+from vmbackup_operator.services.regions import AzureRegions
+from vmbackup_operator.services.resource_manager import AzureResourceManager
+from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.services.snapshots import SnapshotOwner, Snapshots
-from vmbackup_operator.services.virtual_machines import VirtualMachines
-from vmbackup_operator.services.workers import Workers
+from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
+from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
+from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.keys import read_key_ring
 from vmbackup_operator.sessions.seen import RegionSeen
 from vmbackup_operator.settings import Settings
@@ -67,17 +69,17 @@ class Objects:
 class Adapters:
     """Everything that sessions use of Azure."""
 
-    regions: RegionsOfSessions
+    regions: AzureRegions
     environments: Regions
-    virtual_machines: VirtualMachines
-    snapshots: Snapshots
-    disk_accesses: DiskAccesses
-    workers: Workers
-    commands: Commands
+    virtual_machines: AzureVirtualMachines
+    snapshots: AzureSnapshots
+    disk_accesses: AzureDiskAccesses
+    workers: AzureWorkers
+    commands: AzureCommands
     signatures: Signatures
     queues: Queues
     data_plane: DataPlane
-    bundles: Bundles
+    bundles: AzureBundles
 
     async def ready(
         self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
@@ -123,29 +125,34 @@ def settings_for(appliance_id: str, bundle: Path) -> Settings:
 
 
 @asynccontextmanager
-async def adapters(settings: Settings) -> AsyncIterator[Adapters]:
-    """Yield the adapters, wired as the operator has them, with the environment's identity."""
-    clients, operations, clock = Clients(asynchronous_credential()), Operations(), SystemClock()
+async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[Adapters]:
+    """Yield the adapters, wired as the operator has them, with the environment's identity.
+
+    *patience_s* is for how long a missing right is held for one that spreads.
+    """
+    clock, operations = SystemClock(), Operations()
+    refusals = Refusals(clock, {"NotAuthorized": Patience(patience_s, 0.2)})
+    clients = Clients(asynchronous_credential(), clock, refusals=refusals)
+    resources = ArmResources(clients, SharedReads(clock))
+    manager = AzureResourceManager(resources, operations)
     owner = Owner(settings, RING.ownership(settings.appliance.id))
-    environments = Regions(
-        owner, ResourceManager(clients, operations), Objects(), clock, lambda _: None
-    )
+    environments = Regions(owner, manager, Objects(), clock, lambda _: None)
     data_plane = DataPlane(clients)
     signatures = Signatures(data_plane, clock)
     appliance = settings.appliance.id
     try:
         yield Adapters(
-            regions=RegionsOfSessions(environments),
+            regions=AzureRegions(environments),
             environments=environments,
-            virtual_machines=VirtualMachines(clients),
-            snapshots=Snapshots(clients, operations, SnapshotOwner(appliance, RING)),
-            disk_accesses=DiskAccesses(DiskAccessResources(clients), environments, appliance),
-            workers=Workers(clients, operations, owner.ownership),
-            commands=Commands(clients, operations),
+            virtual_machines=AzureVirtualMachines(resources),
+            snapshots=AzureSnapshots(resources, operations, SnapshotOwner(appliance, RING)),
+            disk_accesses=AzureDiskAccesses(resources, environments, appliance),
+            workers=AzureWorkers(resources, operations, owner.ownership),
+            commands=AzureCommands(resources, operations),
             signatures=signatures,
             queues=Queues(data_plane, signatures),
             data_plane=data_plane,
-            bundles=Bundles(
+            bundles=AzureBundles(
                 data_plane, signatures, operations, clock, settings.workers.bundle_path
             ),
         )

@@ -10,6 +10,7 @@ from tests.contract.azure_services.cloud import Cloud
 from tests.unit.policies.memory_policies import MemoryMachineLists
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
+from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId, resource_group_of
@@ -51,7 +52,7 @@ async def lists(
         double.there, double.luns = set(machines), (0, 5)
         yield double
         return
-    clients = Clients(asynchronous_credential())
+    clients = Clients(asynchronous_credential(), SystemClock())
     yield AzureVirtualMachineLists(clients)
     await clients.close()
 

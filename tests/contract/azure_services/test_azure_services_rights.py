@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from azure.mgmt.storage import StorageManagementClient
 
-from tests.contract.azure_services.cloud import Adapters, Cloud
+from tests.contract.azure_services.cloud import (
+    APPLIANCE,
+    Adapters,
+    Cloud,
+    adapters,
+    settings_for,
+    until,
+)
 from tools import azure_roles
 from tools.local_cloud import seed
-from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
+from vmbackup_core.errors import (
+    PermanentError,
+    RefusedForNow,
+    TransientError,
+    VmbackupError,
+)
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.seen import VirtualMachineSeen
@@ -88,12 +100,19 @@ def approve_everything(cloud: Cloud, account: ArmId) -> None:
             )
 
 
+@pytest.fixture
+async def impatient(cloud: Cloud) -> AsyncIterator[Adapters]:
+    """Adapters that take a missing right for one that will not come, after a moment."""
+    async with adapters(settings_for(APPLIANCE, cloud.bundle), patience_s=0.5) as made:
+        yield made
+
+
 async def test_an_endpoint_that_we_may_not_approve_waits_for_its_owner_by_name(
-    cloud: Cloud, ours: Adapters, foreign_account: ArmId
+    cloud: Cloud, impatient: Adapters, foreign_account: ArmId
 ) -> None:
     waiting: Waiting | None = None
-    for _ in range(40):
-        seen = await ours.regions.ensure(
+    for _ in range(60):
+        seen = await impatient.regions.ensure(
             cloud.home.subscription_id, seed.HOME_REGION, (foreign_account,)
         )
         assert isinstance(seen, Waiting)
@@ -108,10 +127,12 @@ async def test_an_endpoint_that_we_may_not_approve_waits_for_its_owner_by_name(
 
     approve_everything(cloud, foreign_account)
 
-    assert await ours.ready(seed.HOME_REGION, (foreign_account,)) == cloud.home
+    assert await impatient.ready(seed.HOME_REGION, (foreign_account,)) == cloud.home
 
 
-async def test_what_the_role_does_not_hold_is_refused_by_name(cloud: Cloud, ours: Adapters) -> None:
+async def test_what_the_role_does_not_hold_is_refused_by_name_in_the_end(
+    cloud: Cloud, impatient: Adapters
+) -> None:
     nowhere = "33333333-3333-4444-8555-666666666666"
     cloud.azure.call("PUT", f"/subscriptions/{nowhere}")
     vm = ArmId(
@@ -119,10 +140,21 @@ async def test_what_the_role_does_not_hold_is_refused_by_name(cloud: Cloud, ours
         "/virtualMachines/secret-01"
     )
 
-    with pytest.raises(PermanentError, match="secret-01") as refused:
-        await ours.virtual_machines.find(vm)
+    with pytest.raises(RefusedForNow, match=r"secret-01.*tried again until"):
+        await impatient.virtual_machines.find(vm)
 
-    assert refused.value.reason == "NotAuthorized"
+    async def in_the_end() -> PermanentError | None:
+        try:
+            await impatient.virtual_machines.find(vm)
+        except RefusedForNow:
+            return None
+        except PermanentError as final:
+            return final
+        raise AssertionError("it was shown")
+
+    error = await until(in_the_end)
+    assert error.reason == "NotAuthorized"
+    assert "secret-01" in str(error)
 
 
 @pytest.fixture
@@ -173,7 +205,7 @@ async def _answered(ours: Adapters, vm: ArmId) -> VirtualMachineSeen | None:
             await asyncio.sleep(0.3)
 
 
-async def test_a_throttle_is_transient_and_its_time_is_kept(cloud: Cloud, ours: Adapters) -> None:
+async def test_a_throttle_is_transient_and_its_time_is_obeyed(cloud: Cloud, ours: Adapters) -> None:
     body = {"code": "OperationNotAllowed", "message": "too many requests"}
     fault = cloud.azure.call(
         "POST",
@@ -193,7 +225,11 @@ async def test_a_throttle_is_transient_and_its_time_is_kept(cloud: Cloud, ours: 
 
     with pytest.raises(TransientError) as throttled:
         await ours.virtual_machines.find(vm)
-
     cloud.azure.call("DELETE", f"/faults/{fault['id']}")
+    before = cloud.azure.last_entry()
+    with pytest.raises(TransientError, match="limit") as not_sent:
+        await ours.virtual_machines.find(vm)
+
     assert throttled.value.retry_after_s == 77
-    assert await ours.virtual_machines.find(vm) is None
+    assert not_sent.value.retry_after_s == pytest.approx(77, abs=5)
+    assert [e for e in cloud.azure.journal(before) if e["service"] == "arm"] == []

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, RefusedForNow
 from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, arm_id
 from vmbackup_operator.sessions.seen import SecretUrl, SnapshotWanted
@@ -238,13 +238,15 @@ async def test_a_snapshot_with_the_plain_tag_alone_is_shown_and_not_deleted(
     assert refused.value.reason == "NotOurs"
 
 
-async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused(
+async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused_by_name(
     ours: Adapters, wanted: SnapshotWanted
 ) -> None:
     nowhere = SnapshotWanted(wanted.id, wanted.region, ArmId(f"{wanted.disk_id}-x"), wanted.tags)
 
-    with pytest.raises(PermanentError):
+    with pytest.raises(RefusedForNow, match=f"{wanted.disk_id}-x") as refused:
         await taken(ours, nowhere)
+
+    assert refused.value.reason == "NotFound"
 
 
 async def test_an_end_of_access_that_nobody_saw_is_not_the_end_of_the_next_access(

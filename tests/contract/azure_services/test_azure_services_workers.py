@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
 from tools.local_cloud.administrator import SUBSCRIPTION
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, arm_id, worker_vm_name
 from vmbackup_operator.sessions.seen import CommandWanted, WorkerSeen, WorkerWanted
@@ -110,3 +110,68 @@ async def test_a_vm_with_plain_tags_is_neither_listed_nor_deleted(
         await ours.workers.delete(wanted.vm_id)
 
     assert refused.value.reason == "NotOurs"
+
+
+async def test_what_a_launch_left_without_a_vm_goes_too(
+    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+) -> None:
+    name = wanted.vm_id.rsplit("/", 1)[1]
+    group = wanted.vm_id.split("/providers/")[0]
+    disk = f"{group}/providers/Microsoft.Compute/disks/{name}"
+    fault = cloud.azure.call(
+        "POST",
+        "/faults",
+        {
+            "match": {"service": "arm", "method": "PUT", "path": f"virtualMachines/{name}"},
+            "status": 400,
+            "headers": {},
+            "body": {"error": {"code": "InvalidParameter", "message": "no such size"}},
+            "times": 9,
+        },
+    )
+    with pytest.raises(PermanentError):
+        await launched(ours, wanted)
+    cloud.azure.call("DELETE", f"/faults/{fault['id']}")
+    cloud.azure.arm(
+        disk,
+        "2024-03-02",
+        {
+            "location": wanted.region.region,
+            "properties": {"creationData": {"createOption": "Empty"}, "diskSizeGB": 4},
+        },
+    )
+    left = [each for each in cloud.azure.resources(group.rsplit("/", 1)[1]) if name in each]
+    assert len(left) == 2
+
+    await until(lambda: ours.workers.delete(wanted.vm_id))
+
+    assert [each for each in cloud.azure.resources(group.rsplit("/", 1)[1]) if name in each] == []
+
+
+async def test_an_operation_that_cannot_be_read_is_dropped(
+    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+) -> None:
+    await launched(ours, wanted)
+    fault = cloud.azure.call(
+        "POST",
+        "/faults",
+        {
+            "match": {"service": "arm", "method": "GET", "path": "/locations/.*/operations/"},
+            "status": 404,
+            "headers": {},
+            "body": {"error": {"code": "OperationNotFound", "message": "it has run out"}},
+            "times": 1,
+        },
+    )
+
+    async def dropped() -> bool:
+        try:
+            await ours.workers.deallocate(wanted.vm_id)
+        except TransientError as error:
+            return "can't be followed" in str(error)
+        return False
+
+    assert await until(dropped)
+    cloud.azure.call("DELETE", f"/faults/{fault['id']}")
+    assert await until(lambda: ours.workers.deallocate(wanted.vm_id))
+    await until(lambda: ours.workers.delete(wanted.vm_id))

@@ -16,6 +16,7 @@ from azure.storage.blob import (
     BlobServiceClient,
     ContainerClient,
     ImmutabilityPolicy,
+    RehydratePriority,
     StandardBlobTier,
 )
 from azure.storage.blob.aio import ContainerClient as AsyncContainerClient
@@ -328,6 +329,15 @@ def immutable(client: ContainerClient) -> None:
 
 def held_by_law(client: ContainerClient) -> None:
     client.upload_blob(new_name(), b"x", legal_hold=True)
+
+
+def test_a_tier_is_set_whatever_its_priority_would_be(container: ContainerClient) -> None:
+    blob = container.upload_blob(new_name(), b"x")
+    asked = (("Cool", RehydratePriority.STANDARD), ("Hot", RehydratePriority.HIGH))
+
+    for tier, priority in asked:
+        blob.set_standard_blob_tier(tier, rehydrate_priority=priority)
+        assert blob.get_blob_properties().blob_tier == tier
 
 
 def rehydrated(client: ContainerClient) -> None:

@@ -8,7 +8,7 @@ from tests.unit.environments.conftest import REPOSITORY, SUBSCRIPTION, Appliance
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.services.regions import Regions, Ways
+from vmbackup_operator.services.regions import AzureRegions, AzureWays
 from vmbackup_operator.sessions.seen import RegionSeen
 
 
@@ -17,13 +17,13 @@ async def test_a_way_is_open_once_the_home_region_reaches_the_account(
     appliance: Appliance, said: str
 ) -> None:
     appliance.arm.bodies[REPOSITORY.lower()]["location"] = said
-    ways = Ways(appliance.regions, appliance.settings.appliance)
+    ways = AzureWays(appliance.regions, appliance.settings.appliance)
 
     assert await ways.ensure(REPOSITORY, "westeurope") is None
 
 
 async def test_an_account_in_another_region_than_said_is_named(appliance: Appliance) -> None:
-    ways = Ways(appliance.regions, appliance.settings.appliance)
+    ways = AzureWays(appliance.regions, appliance.settings.appliance)
 
     with pytest.raises(PermanentError, match="repository01 lies in westeurope") as refused:
         await ways.ensure(REPOSITORY, "eastus")
@@ -32,7 +32,7 @@ async def test_an_account_in_another_region_than_said_is_named(appliance: Applia
 
 
 async def test_a_missing_account_is_told_to_who_named_it(appliance: Appliance) -> None:
-    ways = Ways(appliance.regions, appliance.settings.appliance)
+    ways = AzureWays(appliance.regions, appliance.settings.appliance)
 
     with pytest.raises(PermanentError) as refused:
         await ways.ensure(ArmId(f"{REPOSITORY}x"), "westeurope")
@@ -43,7 +43,7 @@ async def test_a_missing_account_is_told_to_who_named_it(appliance: Appliance) -
 async def test_a_session_waits_until_its_region_is_ready_and_sees_its_tags(
     appliance: Appliance,
 ) -> None:
-    regions = Regions(appliance.regions)
+    regions = AzureRegions(appliance.regions)
 
     assert isinstance(await regions.ensure(SUBSCRIPTION, "northeurope", ()), Waiting)
     await appliance.ready("northeurope")

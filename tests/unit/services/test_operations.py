@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.operations import Operations, is_unhurried
 
 
 class Slow:
@@ -90,6 +90,74 @@ async def test_closing_stops_waiting() -> None:
 
     assert not operations.under_way("k")
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_error_that_nobody_came_for_is_no_answer_to_another_attempt() -> None:
+    operations, slow = Operations(patience_s=0.01, hand_over_within_s=0.05), Slow()
+    await operations.advance("take s", slow)
+    slow.error = PermanentError("no", reason="No")
+    await settled(slow)
+    slow.error = None
+    await asyncio.sleep(0.06)
+
+    assert not operations.under_way("take s")
+    assert await operations.advance("take s", slow) == "done"
+    assert slow.begun == 2
+
+
+async def test_a_second_delete_is_not_answered_by_the_first() -> None:
+    operations, first, made, second = Operations(patience_s=0.01), Slow(), Slow(), Slow()
+    made.may_end.set()
+    second.may_end.set()
+    await operations.advance("delete s", first)
+    await settled(first)
+
+    await operations.advance("take s", made)
+    await operations.advance("delete s", second)
+
+    assert second.begun == 1
+
+
+async def test_what_is_begun_ends_what_was_under_way_of_the_resource() -> None:
+    operations, launched, gone = Operations(patience_s=0.01), Slow(), Slow()
+    gone.may_end.set()
+    await operations.advance("launch w", launched)
+
+    assert await operations.advance("delete w", gone) == "done"
+
+    assert not operations.under_way("launch w")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_who_waits_for_what_another_has_ended_looks_again() -> None:
+    operations, revoked, granted = Operations(patience_s=5), Slow(), Slow()
+    granted.may_end.set()
+    waiting = asyncio.create_task(operations.advance("revoke s", revoked))
+    await asyncio.sleep(0)
+
+    await operations.advance("grant s", granted)
+
+    assert await waiting is None
+
+
+async def test_what_is_done_to_one_resource_says_nothing_of_another() -> None:
+    operations, deleted, made = Operations(patience_s=0.01), Slow(), Slow()
+    made.may_end.set()
+    await operations.advance("delete s", deleted)
+    await settled(deleted)
+
+    await operations.advance("take t", made)
+
+    assert await operations.advance("delete s", deleted) == "done"
+    assert deleted.begun == 1
+
+
+async def test_what_runs_in_the_background_knows_that_nobody_waits() -> None:
+    async def ask() -> str:
+        return f"{is_unhurried()}"
+
+    assert await Operations().advance("k", ask) == "True"
+    assert not is_unhurried()
 
 
 async def test_what_ended_unasked_is_no_answer_once_it_was_forgotten() -> None:

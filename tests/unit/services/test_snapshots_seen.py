@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vmbackup_operator.environments.bodies import Body, Json
-from vmbackup_operator.services.snapshots import snapshot_seen
+from vmbackup_operator.services.snapshots import granted_url, snapshot_seen
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/snapshots/vmb-os"
 
@@ -38,3 +38,26 @@ def test_a_snapshot_is_told_from_a_later_one_under_its_id(properties: Body, told
 
 def test_a_snapshot_that_nothing_tells_from_another_is_not_ready() -> None:
     assert not snapshot_seen(answer(uniqueId="", timeCreated=None)).ready
+
+
+def test_tags_are_known_in_whatever_case_somebody_writes_their_names() -> None:
+    seen = snapshot_seen({**answer(), "tags": {"VMBackup-Run-Id": "R", "vmbackup-sealed": "S"}})
+
+    assert dict(seen.tags) == {"vmbackup-run-id": "R", "vmbackup-sealed": "S"}
+
+
+def test_letters_of_other_alphabets_are_not_taken_for_ours() -> None:
+    seen = snapshot_seen({**answer(), "tags": {"vmbac\N{KELVIN SIGN}up-run-id": "R"}})
+
+    assert "vmbackup-run-id" not in seen.tags
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        pytest.param({"properties": {"output": {"accessSAS": "https://x?sig"}}}, id="an operation"),
+        pytest.param({"accessSAS": "https://x?sig"}, id="a result"),
+    ],
+)
+def test_a_sas_is_found_where_azure_has_put_it(answered: Body) -> None:
+    assert granted_url(answered) == "https://x?sig"

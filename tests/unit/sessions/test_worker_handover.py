@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
 from tests.unit.sessions.memory_world import KEY, VM, World, machine, session_of
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import LostAttempt
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import SessionWorker
@@ -132,7 +132,7 @@ async def test_a_quota_that_is_used_up_is_waited_for_by_another_attempt(
         nonlocal left
         left -= 1
         if left >= 0:
-            raise PermanentError(told, reason="OperationNotAllowed")
+            raise LostAttempt(told, reason="OperationNotAllowed")
         return await ensure(wanted)
 
     monkeypatch.setattr(world.ground.workers, "ensure", without_room)

@@ -30,6 +30,8 @@ def test_every_type_has_versions(kind: str) -> None:
         pytest.param("Microsoft.Compute/disks", "2023-04-02", id="disks by Azure CLI"),
         pytest.param("Microsoft.Compute/snapshots", "2023-10-02", id="snapshots by Azure CLI"),
         pytest.param("Microsoft.Compute/snapshots", "2026-03-02", id="snapshots by the SDK"),
+        pytest.param("Microsoft.Network/virtualNetworks", "2025-07-01", id="networks by Azure CLI"),
+        pytest.param("Microsoft.Storage/storageAccounts", "2025-08-01", id="accounts by Azure CLI"),
         pytest.param("Microsoft.Compute/diskAccesses", "2020-05-01", id="the first disk accesses"),
         pytest.param("Microsoft.Network/privateEndpoints", "2026-03-01", id="endpoints"),
         pytest.param("Microsoft.Network/privateDnsZones/A", "2024-06-01", id="records"),

@@ -123,6 +123,7 @@ async def test_a_deleted_machine_takes_along_what_its_delete_options_say(
     assert machine.lower() not in azure.machines.up
 
 
+@pytest.mark.parametrize("speed", [100])
 async def test_power_actions_change_power_and_the_machine(azure: Azure) -> None:
     machine = await make_machine(azure)
     for action, code, up in (

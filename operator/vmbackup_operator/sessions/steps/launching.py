@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import LostAttempt
 from vmbackup_core.protocol import (
     ConversationAccess,
     Launch,
@@ -40,18 +40,6 @@ from vmbackup_operator.sessions.seen import (
 )
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
 
-#: Azure's codes for "no room for this VM": what others give back makes room, with luck before the
-#: session's last retry.
-_NO_ROOM = frozenset(
-    {
-        "OperationNotAllowed",  # a quota of cores
-        "OverconstrainedAllocationRequest",
-        "OverconstrainedZonalAllocationRequest",
-        "QuotaExceeded",
-        "SkuNotAvailable",
-        "SubnetIsFull",
-    }
-)
 #: What is said of a worker VM that will never run, where Azure names no reason.
 _WHY = {"failed": "Azure could not provision it", "deleting": "somebody deletes it"}
 
@@ -151,9 +139,8 @@ async def _running(
         return None
     try:
         seen = await _moved(ground, session, region, seen)
-    except PermanentError as error:
-        if error.reason not in _NO_ROOM:
-            raise
+    except LostAttempt as error:
+        # No room for this VM: what others give back makes some, with luck before the last retry.
         return TryAgain(error.reason, str(error), abandons_worker=True)
     match seen.state:
         case "running":
