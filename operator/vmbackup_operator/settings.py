@@ -7,7 +7,6 @@ values. Nothing here is secret: the key ring is named, never written down.
 from __future__ import annotations
 
 import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
@@ -16,7 +15,7 @@ import yaml
 from msgspec import Meta
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_ids import container_id, folded, lies_within
 
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 #: Azure's rule for a resource group's name: it may hold dots but not end in one.
@@ -56,6 +55,15 @@ Scope = Annotated[
         pattern=f"^{_SCOPE}$",
         description="the ARM id of a subscription, a resource group or a resource, without a "
         "slash at its end",
+    ),
+]
+StorageScope = Annotated[
+    str,
+    Meta(
+        pattern=rf"^/subscriptions/{_UUID}/resource[gG]roups/{_GROUP}/providers"
+        r"/Microsoft\.Storage/storageAccounts/[a-z0-9]{3,24}"
+        r"(/blobServices/default/containers/[a-z0-9]([-a-z0-9]{1,61})[a-z0-9])?$",
+        description="the ARM id of a storage account, or of a blob container in one",
     ),
 ]
 RepositoryName = Annotated[
@@ -127,11 +135,16 @@ class Appliance(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Tenant(msgspec.Struct, frozen=True, rename="camel"):
-    """What one namespace may name: Azure scopes to back up, repositories, scopes to restore to."""
+    """What one namespace may name: what is backed up, where that is kept, what is restored into.
+
+    *storage_accounts* are what the namespace's own BackupRepositories may name: whole accounts, or
+    single containers of one that teams share.
+    """
 
     namespace: Namespace
     backup_scopes: tuple[Scope, ...] = ()
     repositories: tuple[RepositoryName, ...] = ()
+    storage_accounts: tuple[StorageScope, ...] = ()
     restore_scopes: tuple[Scope, ...] = ()
 
 
@@ -184,6 +197,12 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         wanted = {f"{repository_namespace}/{name}", f"{repository_namespace}/*"}
         return tenant is not None and not wanted.isdisjoint(tenant.repositories)
 
+    def may_keep_in(self, namespace: str, account_id: str, container: str) -> bool:
+        """Return whether BackupRepositories of *namespace* may name that container."""
+        tenant = self._tenant(namespace)
+        wanted = container_id(account_id, container)
+        return tenant is not None and _within(wanted, tenant.storage_accounts)
+
     @property
     def served_namespaces(self) -> tuple[str, ...]:
         """The namespaces whose Secrets may be asked for: the operator's and the tenants'."""
@@ -225,7 +244,8 @@ def load(path: Path) -> Settings:
 def _with_own_namespace(settings: Settings) -> Settings:
     """Return *settings* where nobody but the operator's own namespace may name anything."""
     scope = f"/subscriptions/{settings.appliance.subscription_id}"
-    own = Tenant(settings.namespace, (scope,), (f"{settings.namespace}/*",), (scope,))
+    every = (f"{settings.namespace}/*",)
+    own = Tenant(settings.namespace, (scope,), every, (scope,), (scope,))
     return msgspec.structs.replace(settings, tenancy=(own,))
 
 
@@ -300,8 +320,5 @@ def _is_pool(text: str) -> bool:
 
 
 def _within(arm_id: str, scopes: tuple[str, ...]) -> bool:
-    """Return whether *arm_id* is one of *scopes* or lies below one; ARM ids ignore case."""
-    if not re.fullmatch(_SCOPE, arm_id, re.IGNORECASE):
-        return False
-    asked = f"{arm_id.lower()}/"
-    return any(asked.startswith(f"{scope.lower()}/") for scope in scopes)
+    """Return whether *arm_id* is one of *scopes* or lies below one."""
+    return any(lies_within(arm_id, scope) for scope in scopes)

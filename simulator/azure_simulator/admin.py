@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,6 +38,7 @@ class Administration:
         application = web.Application(middlewares=[_refusals])
         application.router.add_put("/subscriptions/{id}", self._subscription)
         application.router.add_put("/identities/{clientId}", self._identity)
+        application.router.add_get("/identities/{clientId}/rights", self._rights_asked)
         application.router.add_post("/tokens", self._token)
         application.router.add_put("/rights", self._rights)
         application.router.add_put("/appliance", self._appliance)
@@ -71,6 +73,13 @@ class Administration:
             )
             identities.federate(client_id, credential)
         return _done()
+
+    async def _rights_asked(self, request: web.Request) -> web.Response:
+        identities, client_id = self._simulator.identities, request.match_info["clientId"]
+        principal = identities.find(client_id)
+        if principal is None:
+            raise KeyError(client_id)
+        return web.json_response([asdict(right) for right in identities.asked(principal.object_id)])
 
     async def _token(self, request: web.Request) -> web.Response:
         body, identities = await request.json(), self._simulator.identities

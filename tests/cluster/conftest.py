@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools.local_cloud.control_plane import ControlPlane, control_plane
+from tools.local_cloud.installation import give_rights, serve
 from tools.local_cloud.kubernetes_user import KubernetesUser
 from vmbackup_operator.cluster.connection import Connection, connected
 
@@ -31,9 +32,7 @@ def served(plane: ControlPlane) -> ControlPlane:
 @pytest.fixture(scope="session")
 def installed(served: ControlPlane) -> ControlPlane:
     """The control plane with CRDs, the examples' namespaces, and rights."""
-    for name in ("vmbackup-system", "web-team"):
-        served.administrator.kubectl("create", "namespace", name)
-    served.administrator.apply(ROOT / "charts" / "vmbackup" / "rbac")
+    give_rights(served)
     return served
 
 
@@ -51,7 +50,15 @@ async def connection(operator: KubernetesUser) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-def namespace(plane: ControlPlane) -> str:
+def namespace(plane: ControlPlane, unserved: str) -> str:
+    """A namespace of the test's own, in which the operator works."""
+    serve(plane, unserved)
+    return unserved
+
+
+@pytest.fixture
+def unserved(plane: ControlPlane) -> str:
+    """A namespace of the test's own."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     plane.administrator.kubectl("create", "namespace", name)
     return name

@@ -39,9 +39,9 @@ def _example(name: str) -> Manifest:
 
 RIGHT: dict[str, Manifest] = {
     "backuppolicies": _example("policy"),
-    "backupsessions": _example("session"),
+    "backupsessions": _example("by-hand/session"),
     "backuprepositories": _example("repository"),
-    "regionenvironments": _example("region-environment"),
+    "regionenvironments": _example("by-hand/region-environment"),
     "recoverypoints": _manifest(
         "RecoveryPoint",
         {

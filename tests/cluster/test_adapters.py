@@ -17,7 +17,7 @@ from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.cluster.region_environments import StoredEnvironments
-from vmbackup_operator.cluster.secrets_by_name import NamedSecrets
+from vmbackup_operator.cluster.secrets_by_name import KeySecrets
 from vmbackup_operator.environments.ports import RegionEnvironments
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -90,7 +90,7 @@ async def test_every_port_has_its_adapter(connection: Connection) -> None:
     named: policies.Repositories = Objects(connection, BackupRepository)
     kept: repositories.Repositories = Objects(connection, BackupRepository)
     policy: policies.Policies = Objects(connection, BackupPolicy)
-    secrets: repositories.Secrets = NamedSecrets(connection)
+    secrets: repositories.Secrets = KeySecrets(connection)
     environments: RegionEnvironments = StoredEnvironments(connection, "vmbackup-system")
     events = ToldEvents(connection, SystemClock(), "test")
     told: tuple[sessions.EventLog, policies.EventLog]

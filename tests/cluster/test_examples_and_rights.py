@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.control_plane
 ROOT = Path(__file__).resolve().parents[2]
 RBAC = ROOT / "charts" / "vmbackup" / "rbac"
 SYSTEM, TEAM = "vmbackup-system", "web-team"  # as in examples/ and in the manifests
-EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if path.stem != "settings"]
+EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
+FOLDER = sorted((ROOT / "examples").glob("*.yaml"))
+OURS = "backuppolicies,backuprepositories,backupsessions,regionenvironments,restoresessions"
 
 
 def may(user: KubernetesUser, verb: str, resource: str, *words: str) -> bool:
@@ -29,29 +32,133 @@ def may(user: KubernetesUser, verb: str, resource: str, *words: str) -> bool:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_is_accepted(installed: ControlPlane, path: Path) -> None:
-    installed.administrator.kubectl("apply", "-f", str(path))
-
     (document,) = yaml.safe_load_all(path.read_text())
-    kept = installed.administrator.get(
-        document["kind"], document["metadata"]["name"], "-n", document["metadata"]["namespace"]
-    )
-    assert kept["metadata"]["uid"]
+
+    said = installed.administrator.kubectl("create", "-f", str(path), "--dry-run=server")
+
+    assert document["kind"].lower() in said
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_no_example_holds_a_secret(path: Path) -> None:
+    for document in yaml.safe_load_all(path.read_text()):
+        assert document["apiVersion"] == "vmbackup.dev/v1alpha1"
+
+
+def world(plane: ControlPlane) -> dict[str, Any]:
+    """Return every Secret and every object of ours in both namespaces, as it stands."""
+    found = [
+        item
+        for namespace in (SYSTEM, TEAM)
+        for item in plane.administrator.get(f"secrets,{OURS}", "-n", namespace)["items"]
+    ]
+    return {
+        f"{each['kind']} {each['metadata']['namespace']}/{each['metadata']['name']}": each
+        for each in found
+    }
+
+
+@pytest.mark.parametrize("words", [("apply",), ("apply", "--server-side")], ids=" ".join)
+def test_the_folder_is_applied_at_any_time_and_nothing_that_is_there_changes(
+    installed: ControlPlane, words: tuple[str, ...]
+) -> None:
+    """Over a world that has keys, an environment, and a session that somebody asked for."""
+    by_hand = ROOT / "examples" / "by-hand"
+    make_key = ("create", "secret", "generic", "west-europe-key", f"--namespace={TEAM}")
+    user = installed.administrator
+    for namespace, name in ((TEAM, "west-europe-key"), (SYSTEM, "vmbackup-key-ring")):
+        user.kubectl("delete", "secret", name, "-n", namespace, "--ignore-not-found")
+        user.kubectl("create", "secret", "generic", name, "-n", namespace, "--from-literal=key=k")
+    user.kubectl("delete", OURS, "--all", "-n", TEAM)
+    user.kubectl("delete", OURS, "--all", "-n", SYSTEM)
+    user.kubectl("create", "-f", str(by_hand))
+    before = world(installed)
+
+    first = user.kubectl(*words, "-f", str(ROOT / "examples"))
+    between = world(installed)
+    user.kubectl(*words, "-f", str(ROOT / "examples"))
+
+    assert len(first.splitlines()) == len(FOLDER)
+    assert {name: between[name] for name in before} == before
+    added = {f"{each['kind']} {TEAM}/{each['metadata']['name']}" for each in documents(FOLDER)}
+    assert set(between) - set(before) == added
+    assert not {name for name in added if name.startswith(("BackupSession", "RegionEnv"))}
+    assert world(installed) == between
+    with pytest.raises(KubectlRefused, match="already exists"):
+        user.kubectl(*make_key, "--from-literal=key=other")
+
+
+def documents(paths: list[Path]) -> Iterator[dict[str, Any]]:
+    for path in paths:
+        yield from yaml.safe_load_all(path.read_text())
+
+
+def test_a_session_is_never_begun_by_applying(installed: ControlPlane) -> None:
+    path = ROOT / "examples" / "by-hand" / "session.yaml"
+
+    with pytest.raises(KubectlRefused, match="generate name"):
+        installed.administrator.kubectl("apply", "-f", str(path))
 
 
 def test_the_operator_reads_named_secrets_of_served_namespaces_only(
-    installed: ControlPlane, operator: KubernetesUser, namespace: str
+    installed: ControlPlane, operator: KubernetesUser
 ) -> None:
-    for place in (SYSTEM, TEAM, namespace):
+    """Of its own namespace the key ring alone, unless that is served too."""
+    for place in (SYSTEM, TEAM):
         for name in ("vmbackup-key-ring", "other"):
+            installed.administrator.kubectl(
+                "delete", "secret", name, "-n", place, "--ignore-not-found"
+            )
             installed.administrator.kubectl(
                 "create", "secret", "generic", name, "-n", place, "--from-literal=key=x"
             )
 
     assert operator.get("secret", "vmbackup-key-ring", "-n", SYSTEM)["data"]
     assert operator.get("secret", "other", "-n", TEAM)["data"]
-    for place, name in ((SYSTEM, "other"), (namespace, "other")):
-        with pytest.raises(KubectlRefused, match="forbidden"):
-            operator.get("secret", name, "-n", place)
+    with pytest.raises(KubectlRefused, match="forbidden"):
+        operator.get("secret", "other", "-n", SYSTEM)
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "here", "elsewhere"),
+    [
+        ("get", "backuppolicies", True, True),
+        ("watch", "backupsessions", True, True),
+        ("patch", "backupsessions", True, True),
+        ("update", "backupsessions/status", True, True),
+        ("create", "backupsessions", True, False),
+        ("delete", "backupsessions", True, False),
+        ("create", "recoverypoints", True, False),
+        ("update", "backuppolicies/status", True, False),
+        ("update", "backuprepositories/status", True, False),
+        ("update", "restoresessions/status", True, True),
+        ("patch", "restoresessions", True, True),
+        ("update", "recoverypoints/status", True, False),
+        ("update", "regionenvironments/status", True, False),
+        ("create", "regionenvironments", False, False),
+        ("update", "backuppolicies", False, False),
+        ("update", "backupsessions", False, False),
+    ],
+)
+def test_the_operator_writes_in_served_namespaces_only(
+    operator: KubernetesUser,
+    verb: str,
+    resource: str,
+    *,
+    here: bool,
+    elsewhere: bool,
+) -> None:
+    kind, _, part = resource.partition("/")
+    words = [f"--subresource={part}"] if part else []
+
+    assert may(operator, verb, f"{kind}.vmbackup.dev", "-n", TEAM, *words) is here
+    assert may(operator, verb, f"{kind}.vmbackup.dev", "-n", "default", *words) is elsewhere
+
+
+def test_secrets_and_events_of_other_namespaces_are_out_of_reach(operator: KubernetesUser) -> None:
+    assert not may(operator, "get", "secrets", "-n", "default")
+    assert not may(operator, "create", "events.events.k8s.io", "-n", "default")
+    assert may(operator, "create", "events.events.k8s.io", "-n", TEAM)
 
 
 @pytest.mark.parametrize("place", [SYSTEM, TEAM])
@@ -72,6 +179,17 @@ def test_the_operator_never_writes_what_users_write(
     assert not may(operator, verb, resource, "-n", TEAM)
 
 
+def test_nothing_of_restores_and_no_status_is_in_a_role_that_edit_takes_in() -> None:
+    edit = [
+        role
+        for role in roles()
+        if "rbac.authorization.k8s.io/aggregate-to-edit" in role["metadata"]["labels"]
+    ]
+
+    named = {name for role in edit for rule in role["rules"] for name in rule["resources"]}
+    assert named == {"backuppolicies", "backupsessions"}
+
+
 def test_the_operator_makes_environments_in_its_own_namespace_only(
     operator: KubernetesUser,
 ) -> None:
@@ -79,7 +197,7 @@ def test_the_operator_makes_environments_in_its_own_namespace_only(
     assert not may(operator, "create", "regionenvironments.vmbackup.dev", "-n", TEAM)
 
 
-def roles() -> Iterator[dict[str, object]]:
+def roles() -> Iterator[dict[str, Any]]:
     for path in sorted(RBAC.glob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
             if document["kind"] in ("Role", "ClusterRole"):
@@ -115,6 +233,10 @@ def bound(plane: ControlPlane, namespace: str, role: str) -> KubernetesUser:
         ("admin", "update", "backuprepositories/status", False),
         ("vmbackup-restore", "create", "restoresessions", True),
         ("vmbackup-restore", "update", "restoresessions/status", False),
+        ("vmbackup-administer", "create", "restoresessions", False),
+        ("vmbackup-operate", "create", "backuprepositories", False),
+        ("edit", "unfinalize", "backupsessions", False),
+        ("admin", "unfinalize", "backupsessions", False),
         ("vmbackup-restore", "create", "backuppolicies", False),
     ],
 )

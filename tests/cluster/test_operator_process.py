@@ -25,6 +25,8 @@ from tools.local_cloud.installation import (
     OPERATOR_NAMESPACE,
     USER_NAMESPACE,
     example,
+    example_settings,
+    give_rights,
     write_settings,
 )
 from tools.local_cloud.operator_process import OperatorProcess, running
@@ -32,6 +34,8 @@ from tools.local_cloud.operator_process import OperatorProcess, running
 pytestmark = pytest.mark.control_plane
 
 ROOT = Path(__file__).resolve().parents[2]
+#: A namespace with a repository in which the operator has no binding.
+UNSERVED = "strangers"
 #: Nothing listens there: every request to Azure fails as if the network were down.
 NO_AZURE = {
     "proxies": {"appliance": "http://127.0.0.1:9"},
@@ -44,9 +48,7 @@ NO_AZURE = {
 def own_plane() -> Iterator[ControlPlane]:
     """A control plane with rights and namespaces, of this module alone; CRDs come later."""
     with control_plane() as plane:
-        for name in (OPERATOR_NAMESPACE, USER_NAMESPACE):
-            plane.administrator.kubectl("create", "namespace", name)
-        plane.administrator.apply(ROOT / "charts" / "vmbackup" / "rbac")
+        give_rights(plane)
         yield plane
 
 
@@ -99,7 +101,7 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_wrong_settings_end_the_start_with_every_problem_named(tmp_path: Path) -> None:
-    wrong = example("settings.yaml")
+    wrong = example_settings()
     del wrong["appliance"]["tenantId"]
     wrong["workers"]["timeoutSeconds"] = 1
     path = tmp_path / "settings.yaml"
@@ -186,7 +188,7 @@ def test_a_policy_without_its_repository_says_so(
 def test_a_session_out_of_scope_fails_and_lets_itself_be_deleted(
     own_plane: ControlPlane, operator_process: OperatorProcess
 ) -> None:
-    session = example("session.yaml")
+    session = example("by-hand/session.yaml")
     session["metadata"] = {"name": "astray", "namespace": USER_NAMESPACE}
     session["spec"]["virtualMachineId"] = session["spec"]["virtualMachineId"].replace(
         "rg-production", "rg-finance"
@@ -208,6 +210,38 @@ def test_a_session_out_of_scope_fails_and_lets_itself_be_deleted(
 def _without_finalizer(plane: ControlPlane, name: str) -> dict[str, Any] | None:
     stored: dict[str, Any] = plane.administrator.get("backupsession", name, "-n", USER_NAMESPACE)
     return None if stored["metadata"].get("finalizers") else stored
+
+
+def test_what_it_is_refused_in_a_namespace_that_is_not_served_is_in_its_log(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    own_plane.administrator.kubectl("create", "namespace", UNSERVED)
+    repository = example("repository.yaml")
+    repository["metadata"] = {"name": "theirs", "namespace": UNSERVED}
+    own_plane.administrator.create(repository)
+
+    refused = '"theirs" is forbidden'
+    eventually(lambda: refused in operator_process.log.read_text())
+
+    (said, *_) = [line for line in operator_process.log.read_text().splitlines() if refused in line]
+    assert f"{UNSERVED}/theirs" in said
+    assert "backuprepositories/status" in said
+
+
+def test_a_session_of_a_namespace_that_is_not_served_is_told_so_and_is_not_held(
+    own_plane: ControlPlane, operator_process: OperatorProcess
+) -> None:
+    own_plane.administrator.kubectl("create", "namespace", "others")
+    session = example("by-hand/session.yaml")
+    session["metadata"] = {"name": "theirs", "namespace": "others"}
+    own_plane.administrator.create(session)
+
+    def status() -> Any:
+        return own_plane.administrator.get("bses", "theirs", "-n", "others").get("status", {})
+
+    assert eventually(lambda: status().get("outcome")) == "Failed"
+    own_plane.administrator.kubectl("delete", "bses", "theirs", "-n", "others", "--timeout=20s")
+    assert operator_process.pid
 
 
 def test_a_restore_session_is_told_that_it_is_not_carried_out(
@@ -282,7 +316,7 @@ def test_it_ends_quickly_and_cleanly_when_asked_to(
         operator_process.start()
 
 
-def test_the_api_server_refused_the_operator_nothing(
+def test_where_it_is_served_the_api_server_refused_the_operator_nothing(
     own_plane: ControlPlane, operator_process: OperatorProcess
 ) -> None:
     assert operator_process.pid
@@ -291,6 +325,7 @@ def test_the_api_server_refused_the_operator_nothing(
         for event in own_plane.audited()
         if event["user"]["username"].endswith(f":{OPERATOR_ACCOUNT}")
         and event.get("responseStatus", {}).get("code") == 403
+        and event["objectRef"].get("namespace") != UNSERVED
     ]
     assert refused == []
 

@@ -22,7 +22,6 @@ from tools.local_cloud.disk_images import MIB
 from tools.local_cloud.installation import EXAMPLES, USER_NAMESPACE, Installation, install
 from tools.local_cloud.operator_process import OperatorProcess
 from tools.local_cloud.seed import SeededDisk
-from tools.local_cloud.toolchains import ROOT
 from tools.local_cloud.worker_python import worker_python
 
 #: How long one backup may take here before it counts as hung.
@@ -161,7 +160,7 @@ def a_stage(folder: Path) -> Iterator[Stage]:
     seed.make_disks(disks, data_bytes=32 * MIB)
     with simulated_azure(folder / "azure", speed=60) as ready, control_plane() as plane:
         azure = Administrator(ready)
-        seed.seed(azure, disks, ROOT / "docs" / "azure-role.json")
+        seed.seed(azure, disks)
         installation = install(
             plane,
             ready,

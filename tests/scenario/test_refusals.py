@@ -76,7 +76,11 @@ def test_a_repository_names_the_secret_whose_key_is_wrong(stage: Stage) -> None:
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": "other-key", "namespace": USER_NAMESPACE},
+            "metadata": {
+                "name": "other-key",
+                "namespace": USER_NAMESPACE,
+                "labels": {"vmbackup.dev/key": "true"},
+            },
             "stringData": {"key": secrets.token_hex(32)},
         }
     )

@@ -142,10 +142,18 @@ def test_decisions_are_numbered_without_gaps_and_as_their_titles_say() -> None:
         assert path.read_text().startswith(f"# {number}. ")
 
 
+def test_every_test_that_the_threat_table_names_is_there() -> None:
+    table = (ROOT / "SECURITY.md").read_text()
+    named = re.findall(r"`((?:unit|contract|cluster|format|scenario)/[\w/.]*)`", table)
+
+    assert named
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
+
+
 def test_every_example_is_explained() -> None:
     silent = [
         path.name
-        for path in (ROOT / "examples").glob("*.yaml")
+        for path in (ROOT / "examples").rglob("*.yaml")
         if not path.read_text().startswith("# ")
     ]
 

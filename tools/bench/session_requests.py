@@ -17,7 +17,6 @@ from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.disk_images import MIB
 from tools.local_cloud.installation import EXAMPLES, USER_NAMESPACE, Installation, install
-from tools.local_cloud.toolchains import ROOT
 from tools.local_cloud.worker_python import worker_python
 
 _DATA_BYTES = 32 * MIB
@@ -45,7 +44,7 @@ def _start(folder: Path, running: ExitStack) -> tuple[Administrator, ControlPlan
     ready = running.enter_context(simulated_azure(folder / "azure"))
     plane = running.enter_context(control_plane(folder / "kubernetes"))
     azure = Administrator(ready)
-    seed.seed(azure, disks, ROOT / "docs" / "azure-role.json")
+    seed.seed(azure, disks)
     return azure, plane, install(plane, ready, bundle, folder / "operator")
 
 

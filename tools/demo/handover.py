@@ -12,7 +12,7 @@ from typing import Any
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from tools.local_cloud.installation import USER_NAMESPACE
-from tools.local_cloud.operator_process import azure_environment
+from tools.local_cloud.operator_process import OperatorProcess, azure_environment
 from tools.local_cloud.toolchains import kubectl
 
 
@@ -34,6 +34,14 @@ def write_environment(path: Path, values: Mapping[str, str], folders: Sequence[P
     path.touch(mode=0o600)
     path.write_text("\n".join(lines) + "\n")
     return path.read_text()
+
+
+def to_restart(operator: OperatorProcess) -> str:
+    """Return how to stop the running operator and how to start it again, ready to paste."""
+    return f"""\
+kill {operator.pid}
+{operator.typed()}
+"""
 
 
 def to_try(repository: str, key_file: Path, folder: Path) -> str:

@@ -24,6 +24,7 @@ class Entry:
     sent_bytes: int = 0
     request: Any = None
     detail: dict[str, Any] = field(default_factory=dict)
+    identity: str = ""
 
     @property
     def succeeded(self) -> bool:

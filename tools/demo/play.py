@@ -23,7 +23,7 @@ from tools.local_cloud.installation import (
     install,
 )
 from tools.local_cloud.kubernetes_programs import kubernetes_program
-from tools.local_cloud.toolchains import ROOT, kubectl
+from tools.local_cloud.toolchains import kubectl
 from tools.local_cloud.worker_python import WANTED, worker_python
 
 #: A session of the demo takes a minute or two; this is when it has hung.
@@ -32,7 +32,6 @@ REPOSITORY = (
     f"https://{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
     f"/{seed.REPOSITORY_CONTAINER}"
 )
-ROLE = ROOT / "docs" / "azure-role.json"
 
 
 class Play:
@@ -75,6 +74,8 @@ class Play:
         self._narrator.say(
             handover.to_try(REPOSITORY, self._installed.repository_key, self._folder)
         )
+        print("\nTo stop the operator, and to start it again in such a terminal, at any moment:\n")
+        self._narrator.say(handover.to_restart(self._installed.operator))
         print("\nWith Azure CLI, yours or the one that `make clients` installs:\n")
         self._narrator.say(azure_clients.to_try())
 
@@ -113,8 +114,8 @@ class Play:
                 simulated_azure(self._folder / "azure")
             )
             self._azure = Administrator(self._ready)
-        with self._narrator.step("what a user already has: networks, a VM, an account, a role"):
-            seed.seed(self._azure, self._disks, ROLE)
+        with self._narrator.step("what a user already has: networks, a VM, an account, roles"):
+            seed.seed(self._azure, self._disks)
 
     def _start_operator(self, bundle: Path) -> None:
         self._narrator.part("4  vmbackup")
@@ -129,7 +130,7 @@ class Play:
 
     def _first_backup(self, bundle: Path) -> None:
         self._narrator.part("5  First backup: kubectl apply -f examples/")
-        self._plane.administrator.apply(EXAMPLES / "repository.yaml", EXAMPLES / "policy.yaml")
+        self._plane.administrator.apply(EXAMPLES)
         self._wait_until_policy_is_seen()
         evidence = Evidence(self._azure, self._plane, bundle, self._disks)
         self._trigger("first")

@@ -106,6 +106,11 @@ class Administrator:
         entries = self.journal()
         return int(entries[-1]["sequence"]) if entries else 0
 
+    def rights_asked(self, client_id: str) -> list[Json]:
+        """Return what services asked about an identity: action, data, scope, allowed."""
+        asked: list[Json] = self.call("GET", f"/identities/{client_id}/rights")
+        return asked
+
     def granted_url(self, snapshot_id: str) -> str:
         """Return the SAS that a snapshot was granted, as Azure gives it while it is good."""
         with ComputeManagementClient(

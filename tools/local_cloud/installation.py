@@ -1,7 +1,7 @@
 """vmbackup installed in a local control plane, for the simulated Azure: a user's way by hand.
 
-CRDs, the operator's rights, its namespaces, the two Secrets with freshly made keys, and the
-settings: those of examples/settings.yaml with the tenant and the bundle that are really there.
+CRDs, the operator's rights, admission, its namespaces, the two Secrets with freshly made keys, and
+the settings: the chart's, with the tenant and the bundle that are really there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tools.local_cloud.operator_process import OperatorProcess
 from tools.local_cloud.toolchains import ROOT
 
 EXAMPLES = ROOT / "examples"
+CHART = ROOT / "charts" / "vmbackup"
 OPERATOR_NAMESPACE = "vmbackup-system"
 OPERATOR_ACCOUNT = "vmbackup-operator"
 USER_NAMESPACE = "web-team"
@@ -43,15 +44,11 @@ def install(
     """Install vmbackup with files of its own in *folder*; the operator is not started yet.
 
     *scopes* may be backed up from the user's namespace beside those of the examples; *workers* are
-    settings under that name which differ from the example's.
+    settings under that name which differ from the chart's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plane.install_crds(ROOT / "crds")
-    for namespace in (OPERATOR_NAMESPACE, USER_NAMESPACE):
-        plane.administrator.create(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        )
-    plane.administrator.apply(ROOT / "charts" / "vmbackup" / "rbac")
+    give_rights(plane)
     ring = secrets.token_hex(32)
     _make_secret(plane, OPERATOR_NAMESPACE, "vmbackup-key-ring", {"2026-11": ring})
     key = folder / "repository.key"
@@ -59,10 +56,38 @@ def install(
     key.write_text(secrets.token_hex(32))
     reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
     _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
+    mark_as_key(plane, USER_NAMESPACE, reference["name"])
     user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
     settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, workers)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
+
+
+def give_rights(plane: ControlPlane) -> None:
+    """Make both namespaces, and give the operator its rights, in the users' too."""
+    for namespace in (OPERATOR_NAMESPACE, USER_NAMESPACE):
+        plane.administrator.kubectl("create", "namespace", namespace)
+    plane.administrator.apply(CHART / "rbac", CHART / "admission")
+    serve(plane, USER_NAMESPACE)
+
+
+def serve(plane: ControlPlane, namespace: str) -> None:
+    """Let the operator work in *namespace*."""
+    plane.administrator.kubectl(
+        "create",
+        "rolebinding",
+        "vmbackup-operator",
+        f"--namespace={namespace}",
+        "--clusterrole=vmbackup-operator-namespace",
+        f"--serviceaccount={OPERATOR_NAMESPACE}:{OPERATOR_ACCOUNT}",
+    )
+
+
+def mark_as_key(plane: ControlPlane, namespace: str, secret: str) -> None:
+    """Let the operator look into a Secret."""
+    plane.administrator.kubectl(
+        "label", "secret", secret, f"--namespace={namespace}", "vmbackup.dev/key=true"
+    )
 
 
 def write_settings(
@@ -72,8 +97,8 @@ def write_settings(
     scopes: Sequence[str],
     workers: Mapping[str, int] | None = None,
 ) -> Path:
-    """Write the example's settings with the tenant and the bundle that are really there."""
-    settings = example("settings.yaml")
+    """Write the chart's settings with the tenant and the bundle that are really there."""
+    settings = example_settings()
     settings["appliance"]["tenantId"] = ready["tenantId"]
     settings["workers"] |= {"bundle": str(bundle), **(workers or {})}
     settings["tenancy"][0]["backupScopes"] += scopes
@@ -85,6 +110,11 @@ def write_settings(
 def example(name: str) -> Any:
     """Return the one document of an example, parsed."""
     return yaml.safe_load((EXAMPLES / name).read_text())
+
+
+def example_settings() -> Any:
+    """Return the chart's settings, parsed."""
+    return yaml.safe_load((CHART / "settings.yaml").read_text())
 
 
 def _make_secret(plane: ControlPlane, namespace: str, name: str, values: dict[str, str]) -> None:

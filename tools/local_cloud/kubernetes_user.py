@@ -45,14 +45,15 @@ class KubernetesUser:
         kubeconfig.write_text(json.dumps(document))
         return cls(kubeconfig)
 
-    def kubectl(self, *words: str, given: str | None = None) -> str:
-        """Return what kubectl prints; *given* is its standard input."""
+    def kubectl(self, *words: str, given: str | None = None, editor: str = "false") -> str:
+        """Return what kubectl prints; *given* is its input, *editor* what it edits with."""
         environment = {
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(self.kubeconfig.parent / "kubectl-cache"),
             "HOME": str(self.kubeconfig.parent),
             "TMPDIR": str(self.kubeconfig.parent),  # kubectl edit leaves what was refused there
             "PATH": "/usr/bin:/bin",
+            "KUBE_EDITOR": editor,
         }
         done = subprocess.run(
             [str(kubectl()), *words],

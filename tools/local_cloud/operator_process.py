@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 import uuid
@@ -52,18 +53,10 @@ class OperatorProcess:
     def __init__(
         self, settings: Path, kubeconfig: Path, ready: Mapping[str, Any], log: Path
     ) -> None:
-        self._arguments = [
-            sys.executable,
-            "-m",
-            "vmbackup_operator",
-            "--config",
-            str(settings),
-            "--health-port-file",
-            str(log.with_suffix(".health")),
-            # Started again it is the same one, as a container that its pod starts again.
-            "--instance",
-            f"{log.stem}-{uuid.uuid4().hex[:8]}",
-        ]
+        # Started again it is the same one, as a container that its pod starts again.
+        instance = f"{log.stem}-{uuid.uuid4().hex[:8]}"
+        self._arguments = [sys.executable, "-m", "vmbackup_operator", "--config", str(settings)]
+        self._arguments += ["--instance", instance]
         self._environment = clean_environment() | azure_environment(ready)
         self._environment["KUBECONFIG"] = str(kubeconfig)
         self._log = log
@@ -76,11 +69,23 @@ class OperatorProcess:
             raise RuntimeError("the operator is not running")
         return self._program.process.pid
 
+    @property
+    def log(self) -> Path:
+        """Where its lines go."""
+        return self._log
+
+    def typed(self) -> str:
+        """Return what starts it, for a shell in which the Azure variables are set."""
+        kubeconfig = self._environment["KUBECONFIG"]
+        words = " ".join(shlex.quote(word) for word in self._arguments)
+        return f"KUBECONFIG={shlex.quote(kubeconfig)} {words}"
+
     def start(self) -> None:
         """Start it, and return once it says that it is ready; it ends with the calling thread."""
         port_file = self._log.with_suffix(".health")
         port_file.unlink(missing_ok=True)
-        self._program = start_program(self._arguments, self._log, self._environment)
+        arguments = [*self._arguments, "--health-port-file", str(port_file)]
+        self._program = start_program(arguments, self._log, self._environment)
         deadline = time.monotonic() + START_S
         while not self._is_ready(port_file):
             if self._program.has_ended or time.monotonic() > deadline:

@@ -1,21 +1,23 @@
 """What a user of vmbackup already has in Azure before installing it.
 
 In the home region: the appliance's resource group and VNet (where the cluster would be), the
-repository's storage account with public access off and its container, and the operator's identity
-with one custom role. In another region: a VM with an OS disk, a data disk of more than 64 GiB and
-an empty disk.
+repository's storage account with public access off and its container, in a group of its own, and
+the operator's identity with its roles where the documents say. In another region: a VM with an OS
+disk, a data disk of more than 64 GiB and an empty disk.
 """
 
 from __future__ import annotations
 
-import json
-import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import azure_roles
 from tools.local_cloud import disk_images
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from tools.local_cloud.disk_images import GIB, MIB
+from tools.local_cloud.toolchains import ROOT
+from vmbackup_operator.settings import Settings, load
 
 HOME_REGION = "westeurope"
 VM_REGION = "northeurope"
@@ -24,12 +26,13 @@ OPERATOR_CLIENT_SECRET = "only-good-for-the-simulator"  # noqa: S105 - nothing o
 OPERATOR_OBJECT_ID = "7a6b5c4d-3e2f-4101-9234-56789abcdef0"
 
 _APPLIANCE_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-backup"
+_REPOSITORY_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-repository"
 _PRODUCTION_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-production"
 APPLIANCE_NETWORK_ID = (
     f"{_APPLIANCE_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-cluster"
 )
 REPOSITORY_ACCOUNT_ID = (
-    f"{_APPLIANCE_GROUP}/providers/Microsoft.Storage/storageAccounts/contosobackups01"
+    f"{_REPOSITORY_GROUP}/providers/Microsoft.Storage/storageAccounts/contosobackups01"
 )
 REPOSITORY_CONTAINER = "vm-backups"
 VM_NAME = "web-01"
@@ -52,7 +55,9 @@ _DISKS = "2023-10-02"
 _NETWORK = "2024-01-01"
 _STORAGE = "2023-05-01"
 _GROUPS = "2022-09-01"
-_ROLES = "2022-04-01"
+
+#: Where backups can be made as things are seeded.
+REGIONS = (HOME_REGION, VM_REGION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +94,34 @@ def make_disks(disks: list[SeededDisk], data_bytes: int = 256 * MIB) -> None:
     disk_images.make_empty_disk(empty.path, empty.size_bytes)
 
 
-def seed(azure: Administrator, disks: list[SeededDisk], role: Path) -> None:
-    """Put all of it into the simulated Azure; *role* is the operator's role definition."""
-    seed_appliance(azure, role)
+def seed(azure: Administrator, disks: list[SeededDisk]) -> None:
+    """Put all of it into the simulated Azure."""
+    seed_appliance(azure)
     seed_machine(azure, VM_NAME, disks)
+    give_rights(azure)
 
 
-def seed_appliance(azure: Administrator, role: Path) -> None:
-    """Put there what the appliance itself needs: its network, its identity, a repository."""
+def seed_appliance(azure: Administrator) -> None:
+    """Put there what the appliance itself needs: its network, its identity, a repository.
+
+    And the group that VMs lie in, so that rights can be given there.
+    """
     azure.call("PUT", f"/subscriptions/{SUBSCRIPTION}")
+    azure.arm(_PRODUCTION_GROUP, _GROUPS, {"location": VM_REGION})
     _seed_network(azure)
     _seed_repository(azure)
-    _seed_identity(azure, role)
+    _seed_identity(azure)
+
+
+def example_settings() -> Settings:
+    """Return the settings that the seeded things are named in."""
+    return load(ROOT / "charts" / "vmbackup" / "settings.yaml")
+
+
+def give_rights(azure: Administrator, regions: Iterable[str] = REGIONS) -> None:
+    """Make the groups of *regions*, and give the operator's identity each role where it belongs."""
+    for put in azure_roles.puts(example_settings(), OPERATOR_OBJECT_ID, regions):
+        azure.arm(put.id, put.api_version, put.body)
 
 
 def _seed_network(azure: Administrator) -> None:
@@ -112,6 +133,7 @@ def _seed_network(azure: Administrator) -> None:
 
 
 def _seed_repository(azure: Administrator) -> None:
+    azure.arm(_REPOSITORY_GROUP, _GROUPS, {"location": HOME_REGION})
     azure.arm(
         REPOSITORY_ACCOUNT_ID,
         _STORAGE,
@@ -135,7 +157,7 @@ def _seed_repository(azure: Administrator) -> None:
     )
 
 
-def _seed_identity(azure: Administrator, role: Path) -> None:
+def _seed_identity(azure: Administrator) -> None:
     azure.call(
         "PUT",
         f"/identities/{OPERATOR_CLIENT_ID}",
@@ -145,33 +167,12 @@ def _seed_identity(azure: Administrator, role: Path) -> None:
             "displayName": "vmbackup operator",
         },
     )
-    scope = f"/subscriptions/{SUBSCRIPTION}"
-    definition = json.loads(role.read_text())
-    definition_id = (
-        f"{scope}/providers/Microsoft.Authorization/roleDefinitions/"
-        f"{uuid.uuid5(uuid.NAMESPACE_URL, scope + definition['properties']['roleName'])}"
-    )
-    definition["properties"]["assignableScopes"] = [scope]
-    azure.arm(definition_id, _ROLES, definition)
-    assignment = uuid.uuid5(uuid.NAMESPACE_URL, definition_id + OPERATOR_OBJECT_ID)
-    azure.arm(
-        f"{scope}/providers/Microsoft.Authorization/roleAssignments/{assignment}",
-        _ROLES,
-        {
-            "properties": {
-                "roleDefinitionId": definition_id,
-                "principalId": OPERATOR_OBJECT_ID,
-                "principalType": "ServicePrincipal",
-            }
-        },
-    )
 
 
 def seed_machine(
     azure: Administrator, name: str, disks: list[SeededDisk], region: str = VM_REGION
 ) -> None:
     """Put a VM there with *disks*, the OS disk first, in the region's own network."""
-    azure.arm(_PRODUCTION_GROUP, _GROUPS, {"location": VM_REGION})
     network = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-{region}"
     azure.arm(network, _NETWORK, _network(region, "10.10.0.0/16", "10.10.1.0/24"))
     nic_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/networkInterfaces/{name}-nic"
@@ -183,6 +184,8 @@ def seed_machine(
         azure.arm(disk.id, _DISKS, _managed_disk(disk, region))
         azure.fill_disk(disk.id, disk.path)
     azure.arm(vm_id(name), _COMPUTE, _machine(disks, nic_id, region))
+    if region not in REGIONS:
+        give_rights(azure, (region,))
 
 
 def _network(region: str, prefix: str, subnet: str) -> dict[str, object]:

@@ -129,6 +129,14 @@ async def _repository(ground: Ground, session: BackupSession) -> BackupRepositor
     if claimed_by not in {None, ground.settings.appliance.id}:
         message = f"BackupRepository {key} is claimed by appliance {claimed_by}"
         return Failed("ClaimedByOtherAppliance", message)
+    spec = repository.spec
+    if not ground.settings.may_keep_in(key.namespace, spec.storage_account_id, spec.container):
+        return Failed(
+            "ScopeNotAllowed",
+            f"BackupRepository {key} names container {spec.container} of "
+            f"{spec.storage_account_id}, which the operator's settings do not name among the "
+            f"storageAccounts of namespace {key.namespace}",
+        )
     if is_true(conditions, "Ready") and repository.status.repository_id is not None:
         return repository
     stalled = find_condition(conditions, "Stalled")

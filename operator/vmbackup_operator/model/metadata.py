@@ -33,6 +33,10 @@ POLICY_GENERATION_ANNOTATION: Final = "vmbackup.dev/policy-generation"
 #: On everything the operator creates: which appliance it was.
 APPLIANCE_LABEL: Final = "vmbackup.dev/appliance"
 
+#: On a Secret that holds a repository's key, written by its owner: others are never looked into.
+KEY_LABEL: Final = "vmbackup.dev/key"
+KEY_LABELLED: Final = "true"
+
 #: On everything the operator creates: a cluster backup must not bring these back as they were.
 EXCLUDE_FROM_CLUSTER_BACKUP: Final = {"velero.io/exclude-from-backup": "true"}
 

@@ -44,10 +44,14 @@ class Repositories(Protocol):
 
 
 class Secrets(Protocol):
-    """Secrets, read by name when they are needed; never listed, never watched."""
+    """Secrets that hold repositories' keys, read by name when needed; never listed or watched."""
 
     async def find(self, key: ObjectKey) -> dict[str, bytes] | None:
-        """Return the values of the Secret, or None where there is none."""
+        """Return the values of the Secret, or None where none of that name is marked as a key.
+
+        Who may write a BackupRepository may name any Secret; only the label ``vmbackup.dev/key``,
+        which takes the right to write the Secret itself, lets its content be looked at.
+        """
 
 
 class Ways(Protocol):

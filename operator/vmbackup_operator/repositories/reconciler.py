@@ -18,7 +18,7 @@ from vmbackup_operator.model.conditions import (
     with_conditions,
 )
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.metadata import KEY_LABEL, KEY_LABELLED, ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
 from vmbackup_operator.repositories.ports import (
@@ -92,15 +92,10 @@ class RepositoryReconciler:
 
     async def _looked(self, repository: BackupRepository) -> RepositorySeen | Waiting | Failed:
         """Return the opened repository, or what it waits for."""
-        metadata, spec = repository.metadata, repository.spec
-        if not self._settings.may_use_repository(
-            metadata.namespace, metadata.namespace, metadata.name
-        ):
-            return Failed(
-                "ScopeNotAllowed",
-                f"namespace {metadata.namespace} may not use its repository {metadata.key}: the "
-                "operator's settings do not list it among the namespace's repositories",
-            )
+        refused = refused_by_tenancy(self._settings, repository)
+        if refused is not None:
+            return refused
+        spec = repository.spec
         key = await self._key(repository)
         if isinstance(key, Failed):
             return key
@@ -130,13 +125,11 @@ class RepositoryReconciler:
         where = ObjectKey(repository.metadata.namespace, reference.name)
         values = await self._secrets.find(where)
         if values is None:
-            return Failed("SecretNotFound", f"there is no Secret {where}: create it")
+            message = f"there is no Secret {where} with the label {KEY_LABEL}={KEY_LABELLED}"
+            return Failed("SecretNotFound", f"{message}: create it, or label it")
         value = values.get(reference.key)
         if value is None:
-            found = ", ".join(sorted(values)) or "nothing"
-            return Failed(
-                "SecretNotFound", f"Secret {where} has no entry {reference.key}; it holds {found}"
-            )
+            return Failed("SecretNotFound", f"Secret {where} has no entry {reference.key}")
         return read_key(value, f"Secret {where}, entry {reference.key}")
 
     async def _write(
@@ -176,6 +169,25 @@ class RepositoryReconciler:
             generation=repository.metadata.generation,
         )
         return replace(status, conditions=conditions)
+
+
+def refused_by_tenancy(settings: Settings, repository: BackupRepository) -> Failed | None:
+    """Return why the repository's namespace may not have it, by what it says alone."""
+    namespace, spec = repository.metadata.namespace, repository.spec
+    if not settings.may_use_repository(namespace, namespace, repository.metadata.name):
+        return Failed(
+            "ScopeNotAllowed",
+            f"namespace {namespace} may not use its repository {repository.metadata.key}: the "
+            "operator's settings do not list it among the namespace's repositories",
+        )
+    if not settings.may_keep_in(namespace, spec.storage_account_id, spec.container):
+        return Failed(
+            "ScopeNotAllowed",
+            f"namespace {namespace} may not keep backups in container {spec.container} of "
+            f"{spec.storage_account_id}: the operator's settings name no storageAccounts for it "
+            "that hold this container",
+        )
+    return None
 
 
 def read_key(value: bytes, where: str) -> RepositoryKey | Failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,6 +21,9 @@ _AT_ONCE = 32
 
 # Taken by somebody else meanwhile, or gone: neither is ours to remove any more.
 _NO_LONGER_OURS = frozenset({"popreceiptmismatch", "messagenotfound", "queuenotfound"})
+
+# A put whose answer was lost, sent again.
+_THERE_ALREADY = frozenset({"blobalreadyexists", "unauthorizedbloboverwrite"})
 
 
 class Queues(QueuesPort):
@@ -92,7 +96,13 @@ class Queues(QueuesPort):
 
     @override
     async def spill(self, account: Account, name: str, sealed: bytes, until: datetime) -> SecretUrl:
+        # Named by its bytes: nothing is ever written over, which the operator has no right to do.
+        stored = f"{name}-{hashlib.sha256(sealed).hexdigest()[:32]}"
         with translated(f"storing message {name}"):
-            client = self._data_plane.blobs(account).get_blob_client(MESSAGES_CONTAINER, name)
-            await client.upload_blob(sealed, overwrite=True)
-        return await self._signatures.blob(account, MESSAGES_CONTAINER, name, until)
+            client = self._data_plane.blobs(account).get_blob_client(MESSAGES_CONTAINER, stored)
+            try:
+                await client.upload_blob(sealed, overwrite=False)
+            except HttpResponseError as error:
+                if code_and_message(error)[0].lower() not in _THERE_ALREADY:
+                    raise
+        return await self._signatures.blob(account, MESSAGES_CONTAINER, stored, until)

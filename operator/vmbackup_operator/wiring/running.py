@@ -20,7 +20,7 @@ from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.cluster.region_environments import StoredEnvironments
-from vmbackup_operator.cluster.secrets_by_name import NamedSecrets
+from vmbackup_operator.cluster.secrets_by_name import KeySecrets, NamedSecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Owner
@@ -276,7 +276,7 @@ class _Parts:
         self.repositories = Objects(connection, BackupRepository)
         self.restores = Objects(connection, RestoreSession)
         self.environment_objects = StoredEnvironments(connection, settings.namespace)
-        self.secrets = NamedSecrets(connection)
+        self.secrets = KeySecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
         self.environments = Environments(
             Owner(settings, ring.ownership(appliance.id)),

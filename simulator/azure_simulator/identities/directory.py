@@ -19,6 +19,16 @@ ROLE_DEFINITIONS = "microsoft.authorization/roledefinitions"
 
 
 @dataclass(frozen=True, slots=True)
+class RightAsked:
+    """A question that a service asked about a principal, and its answer; *scope* is an ARM id."""
+
+    action: str
+    data: bool
+    scope: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePrincipal:
     """An application that may ask for tokens; *client_secret* is empty where it can't (a VM's)."""
 
@@ -60,6 +70,7 @@ class Identities:
         self._resources = resources
         self._principals: dict[str, ServicePrincipal] = {}
         self._owners: set[str] = set()
+        self._asked: dict[str, dict[RightAsked, None]] = {}
         self._directory_readers: set[str] = set()
         self._federated: dict[str, list[FederatedCredential]] = {}
         self._built_in = {role.guid: (role.permission,) for role in BUILT_IN_ROLES}
@@ -126,14 +137,22 @@ class Identities:
         """Tell whether *object_id* may do *action* at *scope*: an ARM id, or one below it.
 
         A container is ``…/storageAccounts/a/blobServices/default/containers/c``. Assignments at a
-        scope hold for everything below it; *data* asks about data actions.
+        scope hold for everything below it; *data* asks about data actions. Each question is kept:
+        what was never asked about is a right that nobody needs.
         """
         if not data and object_id.lower() in self._owners:
             return True
-        return any(
+        allowed = any(
             permission.allows(action, data=data)
             for permission in self._permissions(object_id, scope)
         )
+        asked = self._asked.setdefault(object_id.lower(), {})
+        asked[RightAsked(action, data, scope, allowed)] = None
+        return allowed
+
+    def asked(self, object_id: str) -> list[RightAsked]:
+        """Return what services asked about *object_id*, each question once, in order."""
+        return list(self._asked.get(object_id.lower(), {}))
 
     def holds_any_right(self, object_id: str, scope: str) -> bool:
         """Tell whether *object_id* may do anything in the control plane at *scope* or below it."""

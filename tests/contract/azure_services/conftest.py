@@ -16,14 +16,34 @@ from tests.contract.azure_services.cloud import (
     adapters,
     settings_for,
 )
+from tools import azure_roles
 from tools.local_cloud import seed
-from tools.local_cloud.administrator import Administrator
+from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.operator_process import azure_environment
 from vmbackup_core.protocol.bundle import BUNDLE_LIST, bundle_file, bundle_list
 from vmbackup_operator.sessions.seen import RegionSeen
 
-ROLE = Path(__file__).parents[3] / "docs" / "azure-role.json"
+
+def _let_work_anywhere(azure: Administrator) -> None:
+    """Give the operator's identity in the whole subscription what it has in its own groups.
+
+    The suite makes environments under names of its own, groups included, which the documented roles
+    leave to the administrator.
+    """
+    settings, principal = seed.example_settings(), seed.OPERATOR_OBJECT_ID
+    scope = f"/subscriptions/{SUBSCRIPTION}"
+    made = azure_roles.define(settings, "workers", [scope])
+    (permission,) = made.body["properties"]["permissions"]
+    permission["actions"].append("Microsoft.Resources/subscriptions/resourceGroups/write")
+    source = azure_roles.define(settings, "source", [scope])
+    for put in (
+        made,
+        source,
+        azure_roles.assign(settings, "workers", scope, principal),
+        azure_roles.assign(settings, "source", scope, principal),
+    ):
+        azure.arm(put.id, put.api_version, put.body)
 
 
 def _make_bundle(folder: Path) -> Path:
@@ -51,7 +71,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     bundle = _make_bundle(folder / "bundle")
     with simulated_azure(folder / "azure", speed=60) as ready:
         azure = Administrator(ready)
-        seed.seed_appliance(azure, ROLE)
+        seed.seed_appliance(azure)
+        seed.give_rights(azure)
+        _let_work_anywhere(azure)
         before = azure.last_entry()
         with pytest.MonkeyPatch.context() as patch:
             _become_the_operator(patch, ready)

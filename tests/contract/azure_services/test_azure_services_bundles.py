@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.identity import ClientSecretCredential
+from azure.storage.blob import BlobClient
 
 from tests.contract.azure_services.cloud import (
     APPLIANCE,
@@ -17,6 +21,29 @@ from tests.contract.azure_services.cloud import (
 )
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol.bundle import BUNDLE_LIST, read_bundle
+from vmbackup_core.stores.azure_blob import SERVICE_VERSION
+
+#: Azure's own number of the role Storage Blob Data Owner.
+BLOB_DATA_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
+INSIDER = "5d4c3b2a-0000-4111-8222-333344445555"
+
+
+def _overwrite(cloud: Cloud, name: str, content: bytes) -> None:
+    """Put *content* in a blob's place in the home account, as an insider with every data right."""
+    azure, account = cloud.azure, cloud.home.account
+    azure.call("PUT", f"/identities/{INSIDER}", {"clientSecret": "s", "objectId": INSIDER})
+    properties = {
+        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{BLOB_DATA_OWNER}",
+        "principalId": INSIDER,
+        "principalType": "ServicePrincipal",
+    }
+    at = f"{account.id}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    azure.arm(at, "2022-04-01", {"properties": properties})
+    credential = ClientSecretCredential(cloud.ready["tenantId"], INSIDER, "s")
+    with BlobClient(
+        account.blob_url, "bundle", name, credential=credential, api_version=SERVICE_VERSION
+    ) as blob:
+        blob.upload_blob(content, overwrite=True)
 
 
 async def test_every_file_lies_there_with_its_md5_and_is_uploaded_once(
@@ -64,7 +91,9 @@ async def test_a_stored_file_that_somebody_altered_is_refused_by_name(
     bundle = read_bundle(cloud.bundle)
     await until(lambda: ours.bundles.ensure(cloud.home))
     client = ours.data_plane.blobs(cloud.home.account).get_container_client("bundle")
-    await client.get_blob_client(f"{bundle.id}/install.sh").upload_blob(b"evil", overwrite=True)
+    with pytest.raises(HttpResponseError, match="perform blob overwrites"):  # not the operator
+        await client.get_blob_client(f"{bundle.id}/install.sh").upload_blob(b"evil", overwrite=True)
+    _overwrite(cloud, f"{bundle.id}/install.sh", b"evil")
 
     with pytest.raises(PermanentError, match=r"install\.sh") as refused:
         await until(lambda: ours.bundles.ensure(cloud.home))

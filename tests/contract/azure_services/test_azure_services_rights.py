@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from tests.contract.azure_services.cloud import (
     settings_for,
     until,
 )
+from tools import azure_roles
 from tools.local_cloud import seed
 from vmbackup_core.errors import (
     PermanentError,
@@ -35,12 +34,11 @@ from vmbackup_operator.sessions.seen import VirtualMachineSeen
 OTHERS = "22222222-3333-4444-8555-666666666666"
 STORAGE_VERSION = "2023-05-01"
 ROLES_VERSION = "2022-04-01"
-ROLE = Path(__file__).parents[3] / "docs" / "azure-role.json"
 
 
 def give_role_without_approval(cloud: Cloud) -> None:
     scope = f"/subscriptions/{OTHERS}"
-    definition: dict[str, Any] = json.loads(ROLE.read_text())
+    definition: dict[str, Any] = {"properties": azure_roles.definition("repository")}
     (permission,) = definition["properties"]["permissions"]
     permission["actions"] = [
         action for action in permission["actions"] if "ConnectionsApproval" not in action

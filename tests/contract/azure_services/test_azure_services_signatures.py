@@ -205,11 +205,13 @@ async def test_what_is_too_large_for_a_queue_is_read_by_its_own_sas_only(
     name = uuid.uuid4().hex
     await ours.queues.spill(cloud.home.account, name, b"first", soon())
 
+    await ours.queues.spill(cloud.home.account, name, b"sealed", soon())
     url = await ours.queues.spill(cloud.home.account, name, b"sealed", soon())
 
     path, _, query = url.value.partition("?")
     beside = SecretUrl(f"{path.rsplit('/', 1)[0]}?{query}")
     async with container(beside) as client:
-        assert await (await client.get_blob_client(name).download_blob()).readall() == b"sealed"
+        stored = client.get_blob_client(path.rsplit("/", 1)[1])
+        assert await (await stored.download_blob()).readall() == b"sealed"
         with pytest.raises(HttpResponseError):
             _ = [b.name async for b in client.list_blobs()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,6 @@ from tools.local_cloud import seed
 from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.azure import simulated_azure
 
-ROLE = Path(__file__).parents[3] / "docs" / "azure-role.json"
 STORAGE = "2023-05-01"
 
 
@@ -27,7 +25,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
             file.truncate(disk.size_bytes)
     with simulated_azure(folder / "azure", speed=60) as ready:
         azure = Administrator(ready)
-        seed.seed(azure, disks, ROLE)
+        seed.seed(azure, disks)
         account = {
             "location": seed.HOME_REGION,
             "kind": "StorageV2",

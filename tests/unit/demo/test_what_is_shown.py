@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tools.demo import handover, sessions
+from tools.local_cloud.operator_process import OperatorProcess
 
 KUBECTL = """\
 NAME        VM       TYPE     PHASE          PROGRESS   READ      STORED   AGE
@@ -45,6 +49,19 @@ def test_a_shell_that_sources_the_environment_has_what_clients_ask_for(tmp_path:
     assert proxy == "http://127.0.0.1:39953"
     assert search == f"{tmp_path / 'bin here'}:/usr/bin:/bin"
     assert "SSL_CERT_FILE=/some where/ca.pem" in done.stdout.splitlines()
+
+
+def test_the_operator_is_stopped_and_started_by_what_is_printed(tmp_path: Path) -> None:
+    settings, kubeconfig = tmp_path / "settings.yaml", tmp_path / "its own kubeconfig"
+    operator = OperatorProcess(settings, kubeconfig, READY, tmp_path / "operator.log")
+
+    with pytest.raises(RuntimeError, match="not running"):  # nothing to stop is not printed
+        handover.to_restart(operator)
+
+    variable, *program = shlex.split(operator.typed())
+    assert variable == f"KUBECONFIG={kubeconfig}"
+    assert program[1:5] == ["-m", "vmbackup_operator", "--config", str(settings)]
+    assert program[5] == "--instance"  # the same one again, and not a second operator
 
 
 def test_only_its_owner_reads_the_environment(tmp_path: Path) -> None:

@@ -56,9 +56,11 @@ class Ways(ports.Ways):
     def __init__(self) -> None:
         self.waiting: Waiting | None = None
         self.lies_in: str | None = None
+        self.asked: list[ArmId] = []
 
     @override
     async def ensure(self, storage_account_id: ArmId, region: str) -> Waiting | None:
+        self.asked.append(storage_account_id)
         if self.lies_in not in {None, region}:
             raise PermanentError(f"{storage_account_id} is elsewhere", reason="RegionDiffers")
         return self.waiting
@@ -145,7 +147,7 @@ async def test_what_opening_meets_is_said_with_its_reason(
     ("values", "reason", "said"),
     [
         (None, "SecretNotFound", "there is no Secret team/repo-key"),
-        ({"other": b"x"}, "SecretNotFound", "no entry key; it holds other"),
+        ({"other": b"x"}, "SecretNotFound", "Secret team/repo-key has no entry key"),
         ({"key": b"short"}, "InvalidKey", "neither 32 bytes"),
     ],
     ids=["no secret", "no entry", "no key"],
@@ -160,6 +162,14 @@ async def test_a_key_that_is_not_there_is_named(
     assert place.said()[1] == reason
     assert said in place.said()[2]
     assert place.opened.keys == []
+
+
+async def test_what_else_a_secret_holds_is_not_said(place: Place) -> None:
+    place.secrets.values = {"password": b"x", "username": b"y"}
+
+    await place.look()
+
+    assert not [word for word in ("password", "username") if word in place.said()[2]]
 
 
 @pytest.mark.parametrize("text", [SECRET, SECRET.hex().encode(), SECRET.hex().upper().encode()])
@@ -222,6 +232,27 @@ async def test_a_repository_outside_the_tenancy_is_refused(place: Place) -> None
     await place.reconciler.reconcile(ObjectKey("strangers", "repo"))
 
     assert place.said()[1] == "ScopeNotAllowed"
+
+
+FOREIGN = (
+    "/subscriptions/99999999-0000-4000-8000-000000000000/resourceGroups/data/providers/"
+    "Microsoft.Storage/storageAccounts/theirs"
+)
+
+
+async def test_an_account_outside_the_tenancy_is_refused_before_azure_is_asked(
+    place: Place,
+) -> None:
+    spec = replace(place.objects.stored.spec, storage_account_id=FOREIGN)
+    place.objects.stored = replace(place.objects.stored, spec=spec)
+
+    await place.look()
+
+    assert place.said()[1] == "ScopeNotAllowed"
+    assert place.said("Stalled")[0] == "True"
+    assert FOREIGN in place.said()[2]
+    assert place.ways.asked == []
+    assert place.opened.keys == []
 
 
 async def test_a_repository_claimed_by_another_appliance_is_left_alone(place: Place) -> None:

@@ -90,6 +90,7 @@ SETTINGS = Settings(
             "team",
             (f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{FOREIGN_SUBSCRIPTION}"),
             ("team/*",),
+            (f"/subscriptions/{SUBSCRIPTION}",),
         ),
         Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
     ),

@@ -63,6 +63,21 @@ async def test_a_repository_of_another_namespace_is_refused() -> None:
     assert "rich/theirs" in message
 
 
+async def test_a_ready_repository_whose_account_left_the_tenancy_is_refused() -> None:
+    world = World()
+    world.sessions.put(session_of())
+    ready = ready_repository()
+    account = ready.spec.storage_account_id.replace(SUBSCRIPTION, FOREIGN_SUBSCRIPTION)
+    spec = replace(ready.spec, storage_account_id=account)
+    world.repositories.put(replace(ready, spec=spec))
+
+    reason, message = await ended(world)
+
+    assert reason == "ScopeNotAllowed"
+    assert account in message
+    assert made(world) == []
+
+
 async def test_a_vm_of_another_subscription_is_refused_before_anything_is_made() -> None:
     world = World()
     world.sessions.put(session_of(vm_id=FOREIGN))

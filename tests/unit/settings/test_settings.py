@@ -14,7 +14,7 @@ import yaml
 from vmbackup_operator.settings import Settings, WrongSettings, load
 
 ROOT = Path(__file__).resolve().parents[3]
-EXAMPLE = ROOT / "examples" / "settings.yaml"
+EXAMPLE = ROOT / "charts" / "vmbackup" / "settings.yaml"
 SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
 PRODUCTION = f"{SUBSCRIPTION}/resourceGroups/rg-production"
 A_SCOPE = "the ARM id of a subscription, a resource group or a resource, without a slash at its end"
@@ -175,6 +175,46 @@ def test_a_namespace_may_use_its_repositories(tmp_path: Path, document: Document
     assert not settings.may_use_repository("unknown", "web-team", "west-europe")
 
 
+STORAGE = f"{SUBSCRIPTION}/resourceGroups/rg-repository/providers/Microsoft.Storage"
+ACCOUNT = f"{STORAGE}/storageAccounts/contosobackups01"
+
+
+def test_a_namespace_keeps_backups_in_its_accounts_and_containers_only(
+    tmp_path: Path, document: Document
+) -> None:
+    shared = f"{ACCOUNT}/blobServices/default/containers/db-backups"
+    document["tenancy"].append({"namespace": "db-team", "storageAccounts": [shared]})
+    settings = load(written(tmp_path, document))
+
+    assert settings.may_keep_in("web-team", ACCOUNT, "vm-backups")
+    assert settings.may_keep_in("web-team", ACCOUNT.upper(), "vm-backups")
+    assert not settings.may_keep_in("web-team", f"{ACCOUNT}2", "vm-backups")
+    assert not settings.may_keep_in("web-team", f"{ACCOUNT}/../theirs", "vm-backups")
+    assert settings.may_keep_in("db-team", ACCOUNT, "db-backups")
+    assert not settings.may_keep_in("db-team", ACCOUNT, "vm-backups")
+    assert not settings.may_keep_in("vmbackup-system", ACCOUNT, "vm-backups")
+
+
+def test_only_accounts_and_containers_are_named_as_such(tmp_path: Path, document: Document) -> None:
+    document["tenancy"][0]["storageAccounts"] = [PRODUCTION, f"{ACCOUNT}/queueServices/default"]
+
+    assert [problem.split(";")[0] for problem in problems_of(tmp_path, document)] == [
+        f"tenancy[0].storageAccounts[{index}]: must be the ARM id of a storage account, or of a "
+        "blob container in one"
+        for index in (0, 1)
+    ]
+
+
+def test_a_letter_that_looks_like_another_opens_nothing() -> None:
+    settings = load(EXAMPLE)
+
+    asked = f"{PRODUCTION}/{VM}".replace("rg-production", "rg-produc\N{KELVIN SIGN}tion")
+    assert not settings.may_back_up("web-team", asked)
+    assert not settings.may_back_up(
+        "web-team", f"{PRODUCTION}/{VM}".replace("s", "\N{LATIN SMALL LETTER LONG S}")
+    )
+
+
 def test_without_tenancy_only_the_own_namespace_may_name_anything(
     tmp_path: Path, document: Document
 ) -> None:
@@ -184,4 +224,6 @@ def test_without_tenancy_only_the_own_namespace_may_name_anything(
     assert settings.may_back_up("vmbackup-system", f"{PRODUCTION}/{VM}")
     assert settings.may_use_repository("vmbackup-system", "vmbackup-system", "any")
     assert not settings.may_back_up("web-team", f"{PRODUCTION}/{VM}")
+    assert settings.may_keep_in("vmbackup-system", ACCOUNT, "any")
+    assert not settings.may_keep_in("web-team", ACCOUNT, "any")
     assert settings.served_namespaces == ("vmbackup-system",)

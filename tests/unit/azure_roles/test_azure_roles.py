@@ -1,0 +1,132 @@
+"""What the administrator is told to put into Azure follows from the settings."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tools import azure_roles
+from vmbackup_operator.naming import environment_names
+from vmbackup_operator.settings import Settings, Tenant, load
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "charts" / "vmbackup" / "settings.yaml"
+SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
+ACCOUNT = (
+    f"{SUBSCRIPTION}/resourceGroups/rg-repository/providers/Microsoft.Storage"
+    "/storageAccounts/contosobackups01"
+)
+WHO = "7a6b5c4d-3e2f-4101-9234-56789abcdef0"
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load(EXAMPLE)
+
+
+def group(region: str) -> str:
+    names = environment_names("contoso-backup", SUBSCRIPTION.split("/")[2], region)
+    return f"{SUBSCRIPTION}/resourceGroups/{names.resource_group}"
+
+
+def test_each_role_is_assigned_where_it_belongs(settings: Settings) -> None:
+    assert azure_roles.scopes_of_roles(settings, ("westeurope", "northeurope")) == {
+        "subscription": [SUBSCRIPTION],
+        "source": [f"{SUBSCRIPTION}/resourceGroups/rg-production"],
+        "workers": [
+            f"{SUBSCRIPTION}/resourceGroups/rg-backup",
+            group("westeurope"),
+            group("northeurope"),
+        ],
+        "repository": [ACCOUNT],
+    }
+
+
+def test_accounts_are_named_once_and_containers_by_their_account(settings: Settings) -> None:
+    container = f"{ACCOUNT.upper()}/blobServices/default/containers/c"
+    more = Tenant("db-team", storage_accounts=(container, ACCOUNT))
+    settings = replace(settings, tenancy=(*settings.tenancy, more))
+
+    assert azure_roles.scopes_of_roles(settings, ())["repository"] == [ACCOUNT]
+
+
+def test_a_network_of_another_group_gets_the_role_for_itself_alone(settings: Settings) -> None:
+    network = settings.appliance.virtual_network_id.replace("rg-backup", "rg-hub")
+    appliance = replace(settings.appliance, virtual_network_id=network)
+
+    scopes = azure_roles.scopes_of_roles(replace(settings, appliance=appliance), ())["workers"]
+
+    assert network in scopes
+    assert f"{SUBSCRIPTION}/resourceGroups/rg-hub" not in scopes
+
+
+def test_a_role_can_be_assigned_in_every_subscription_that_needs_it(settings: Settings) -> None:
+    elsewhere = ACCOUNT.replace("11111111", "22222222")
+    more = Tenant("db-team", storage_accounts=(elsewhere,))
+    settings = replace(settings, tenancy=(*settings.tenancy, more))
+
+    defined = azure_roles.define(settings, "repository", [ACCOUNT, elsewhere])
+
+    assert defined.body["properties"]["assignableScopes"] == [
+        SUBSCRIPTION,
+        SUBSCRIPTION.replace("11111111", "22222222"),
+    ]
+
+
+def test_what_is_put_has_the_same_name_each_time_and_no_two_have_one(settings: Settings) -> None:
+    regions = ("northeurope", "westeurope")
+    first = [put.id for put in azure_roles.puts(settings, WHO, regions)]
+
+    assert first == [put.id for put in azure_roles.puts(settings, WHO.upper(), regions)]
+    assert len({each.lower() for each in first}) == len(first)
+
+
+def test_the_script_holds_every_put_for_a_shell(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--settings", str(EXAMPLE), "--principal", WHO, "--region", "northeurope"]
+    assert azure_roles.main(words) == 0
+
+    lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines() if line[:2] == "az"]
+    puts = list(azure_roles.puts(settings, WHO, ("northeurope",)))
+    assert [json.loads(line[-1]) for line in lines] == [put.body for put in puts]
+    assert [line[5].split("?")[0] for line in lines] == [
+        f"https://management.azure.com{put.id}" for put in puts
+    ]
+
+
+def test_wrong_settings_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--settings", str(tmp_path / "none.yaml"), "--principal", WHO]
+
+    assert azure_roles.main(words) == 2
+    assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("role", azure_roles.ROLES)
+def test_no_role_has_wildcards_takes_keys_or_gives_roles(role: str) -> None:
+    text = azure_roles.role_file(role).read_text()
+
+    assert "*" not in text
+    assert "listkeys" not in text.lower()
+    assert "Microsoft.Authorization" not in text
+
+
+def test_on_what_is_backed_up_nothing_is_written_run_or_deleted() -> None:
+    (permission,) = azure_roles.definition("source")["permissions"]
+
+    assert permission["dataActions"] == []
+    assert {action.rsplit("/", 1)[1] for action in permission["actions"]} == {"read", "action"}
+    assert [a for a in permission["actions"] if a.endswith("/action")] == [
+        "Microsoft.Compute/disks/beginGetAccess/action"
+    ]
+
+
+def test_no_role_lets_a_stored_blob_be_overwritten_or_deleted() -> None:
+    for role in azure_roles.ROLES:
+        (permission,) = azure_roles.definition(role)["permissions"]
+        blobs = [action for action in permission["dataActions"] if "/blobs/" in action]
+        assert {action.split("/blobs/")[1] for action in blobs} <= {"read", "add/action"}
