@@ -11,6 +11,9 @@ RunId = NewType("RunId", str)
 #: What a worker VM is called in the conversation; from the run id and attempt that launched it.
 WorkerId = NewType("WorkerId", str)
 
+#: 32 lowercase hex digits, random: one start of a worker's agent by the operator.
+LaunchNonce = NewType("LaunchNonce", str)
+
 #: One job given to a worker: the run id, what is asked and of which snapshots, as in
 #: ``3f…-backup-k4…``.
 JobId = NewType("JobId", str)

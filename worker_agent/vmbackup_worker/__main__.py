@@ -13,15 +13,13 @@ from pathlib import Path
 
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.protocol import BackupJob, without_secrets
+from vmbackup_core.protocol import shown_lines
 from vmbackup_worker import VERSION
 from vmbackup_worker.agent import Agent
-from vmbackup_worker.backup import Backup
 from vmbackup_worker.conversation import Inbox, Outbox
 from vmbackup_worker.heart import Heart
-from vmbackup_worker.meter import Meter
+from vmbackup_worker.jobs import Desk
 from vmbackup_worker.numbers import Numbers
-from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Settings, read_settings
 
 log = logging.getLogger("vmbackup_worker")
@@ -54,20 +52,16 @@ def _run_and_tell(settings: Settings, state: Path) -> int:
     try:
         _run(settings, state)
     except Exception as error:  # noqa: BLE001 - told without the URLs that tracebacks may hold
-        log.critical("%s", without_secrets("".join(traceback.format_exception(error))))
+        log.critical("%s", shown_lines("".join(traceback.format_exception(error))))
         return FAULT
     return 0
 
 
 def _run(settings: Settings, state: Path) -> None:
     """Work until a signal or a shutdown job ends it."""
-
-    def make(job: BackupJob, meter: Meter, stop: threading.Event) -> Work:
-        return Backup(job, meter, stop, renewal_s=settings.rhythm.renewal_s)
-
     clock = SystemClock()
     outbox = Outbox(settings, Numbers(state / "numbers", clock))
-    agent = Agent(settings, Inbox(settings), outbox, make)
+    agent = Agent(settings, Inbox(settings), outbox, Desk(settings).make)
     heart = Heart(settings, outbox, clock.now(), agent.pulse)
     log.info("agent %s of bundle %s for %s", VERSION, settings.bundle_id, settings.worker_id)
     _end_on({signal.SIGTERM, signal.SIGINT}, agent.stop)

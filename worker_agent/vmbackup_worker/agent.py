@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from typing_extensions import assert_never
+
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import JobId
-from vmbackup_core.protocol import BackupJob, Event, Shutdown, failure
+from vmbackup_core.protocol import Event, Shutdown, WorkJob, failure
 from vmbackup_worker.conversation import Lease, LeaseLost, Received
-from vmbackup_worker.meter import Reading
+from vmbackup_worker.meter import Pulse
 from vmbackup_worker.orders import Known, Outcome, order_for
 from vmbackup_worker.running import MakeWork, Running
 from vmbackup_worker.settings import Settings
@@ -59,7 +61,7 @@ class Events(Protocol):
 class Held:
     """A job that was taken up: its newest message and the hold on it."""
 
-    job: BackupJob
+    job: WorkJob
     sequence: int
     lease: Lease
 
@@ -67,7 +69,13 @@ class Held:
 class Agent:
     """One worker's agent; `run` is called once, `stop` from a signal handler or another thread."""
 
-    def __init__(self, settings: Settings, jobs: Jobs, events: Events, make: MakeWork) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: Jobs,
+        events: Events,
+        make: MakeWork,
+    ) -> None:
         self._rhythm = settings.rhythm
         self._jobs = jobs
         self._events = events
@@ -84,10 +92,13 @@ class Agent:
         self._stopping.set()
         self._wake.set()
 
-    def pulse(self) -> tuple[JobId, Reading] | None:
+    def pulse(self) -> Pulse | None:
         """Return the running job and how far it is."""
         running = self._running
-        return (running.job_id, running.reading()) if running is not None else None
+        held = None if running is None else self._held.get(running.job_id)
+        if running is None or held is None:
+            return None
+        return Pulse(running.job_id, held.sequence, running.reading())
 
     def run(self) -> None:
         """Work until stopped."""
@@ -113,19 +124,20 @@ class Agent:
             self._running = Running(job, self._make, self._wake.set)
 
     def _take(self, received: Received) -> None:
-        job = received.job
-        match job:
-            case BackupJob() if job.job_id == received.header.job_id:
-                self._take_backup(job, received)
+        match received.job:
+            case PermanentError() as error:
+                self._take_unreadable(error, received)
+            case job if job.job_id != received.header.job_id:
+                wrong = PermanentError("job under another id than its own", reason="BadMessage")
+                self._take_unreadable(wrong, received)
             case Shutdown():
                 self._shut_down(received)
-            case PermanentError():
-                self._take_unreadable(job, received)
-            case _:
-                wrong = PermanentError("job under another id than its own", reason="BadMessage")
-                self._refuse(received, wrong)
+            case WorkJob() as job:
+                self._take_work(job, received)
+            case never:
+                assert_never(never)
 
-    def _take_backup(self, job: BackupJob, received: Received) -> None:
+    def _take_work(self, job: WorkJob, received: Received) -> None:
         header, lease = received.header, received.lease
         order = order_for(header, lease.dequeues, self._known)
         log.info("job %s, message %s: %s", header.job_id, header.sequence, order)
@@ -149,6 +161,8 @@ class Agent:
             case "GiveUp":
                 detail = f"received {lease.dequeues} times and never ended"
                 self._refuse(received, PermanentError(detail, reason="JobSeenTooOften"))
+            case never:
+                assert_never(never)
 
     def _take_unreadable(self, error: PermanentError, received: Received) -> None:
         """Answer a message that can't be read; it changes nothing about a job that is taken up."""
@@ -177,7 +191,7 @@ class Agent:
         if older.message_id != lease.message_id:
             self._delete(older)
 
-    def _renew(self, job: BackupJob, received: Received) -> None:
+    def _renew(self, job: WorkJob, received: Received) -> None:
         held = self._held[job.job_id]
         held.job, held.sequence = job, received.header.sequence
         self._known[job.job_id] = Known(held.sequence)
@@ -187,7 +201,7 @@ class Agent:
 
     def _refuse(self, received: Received, error: PermanentError) -> None:
         job_id, sequence = received.header.job_id, received.header.sequence
-        failed = failure(job_id, error, error.reason, transient=False)
+        failed = failure(job_id, error, error.reason, answers=sequence, transient=False)
         log.error("job %s: %s: %s", job_id, failed.reason, failed.message)
         self._events.send(failed, job_id)
         self._delete(received.lease)
@@ -198,7 +212,8 @@ class Agent:
         running = self._running
         if running is None or running.alive:
             return
-        held, outcome = self._held[running.job_id], running.outcome
+        held = self._held[running.job_id]
+        outcome = running.outcome(held.sequence)
         if outcome is not None:
             self._events.send(outcome, running.job_id)
             self._remember(running.job_id, Known(held.sequence, outcome))
@@ -240,17 +255,21 @@ class Agent:
         if self._running is not None:
             self._running.stop(self._rhythm.stop_s)
         for job_id, held in list(self._held.items()):
-            ended = self._running.outcome if self._running_is(job_id) and self._running else None
-            told: Outcome = ended or failure(
-                job_id, TransientError("shut down"), "ShutDown", transient=True
-            )
-            self._events.send(told, job_id)
+            self._events.send(self._outcome_at_shutdown(job_id, held.sequence), job_id)
             self._delete(held.lease)
             del self._held[job_id]
             if self._running_is(job_id):
                 self._running = None
         self._delete(received.lease)
         self._stopping.set()
+
+    def _outcome_at_shutdown(self, job_id: JobId, answers: int) -> Outcome:
+        running = self._running
+        ended = None
+        if running is not None and running.job_id == job_id:
+            ended = running.outcome(answers)
+        gave_up = TransientError("shut down")
+        return ended or failure(job_id, gave_up, "ShutDown", answers=answers, transient=True)
 
     def _running_is(self, job_id: JobId) -> bool:
         return self._running is not None and self._running.job_id == job_id
@@ -259,7 +278,7 @@ class Agent:
         """Give everything back: the next agent goes on from what is stored."""
         if self._running is not None:
             self._running.stop(self._rhythm.stop_s)
-        if self._running is not None and self._running.outcome is not None:
+        if self._running is not None and self._running.has_outcome:
             self._if_it_may_be(self._end_running)
         for held in self._held.values():
             self._if_it_may_be(partial(self._jobs.give_back, held.lease))

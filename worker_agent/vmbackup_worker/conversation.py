@@ -19,6 +19,7 @@ from vmbackup_core.protocol import (
     Header,
     Job,
     Overflow,
+    Passing,
     RefusedMessage,
     opened,
     read_job,
@@ -26,7 +27,7 @@ from vmbackup_core.protocol import (
     unseal,
     write_message,
 )
-from vmbackup_core.protocol.limits import DEQUEUES
+from vmbackup_core.protocol.limits import DEQUEUES, PASSING_EVENT_S
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
 from vmbackup_core.stores.azure_errors import code_of, translated
 from vmbackup_worker.numbers import Numbers
@@ -67,7 +68,7 @@ class Received:
 
 
 class Inbox:
-    """The jobs queue of this worker."""
+    """The jobs queue of this launch."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -155,7 +156,7 @@ class Inbox:
 
 
 class Outbox:
-    """The appliance's events queue; calls come from several threads."""
+    """The events queue of this launch; calls come from several threads."""
 
     def __init__(self, settings: Settings, numbers: Numbers) -> None:
         self._settings = settings
@@ -175,8 +176,9 @@ class Outbox:
         header = Header("event", self._settings.worker_id, job_id, self._numbers.next())
         text = seal(self._key, header, write_message(event))
         with _translated("sending an event"):
-            # Never expires: an appliance that was down for a week finds what happened.
-            self._queue.send_message(text, time_to_live=-1)
+            # -1 never expires: an appliance that was down for a week finds what happened.
+            lives_s = PASSING_EVENT_S if isinstance(event, Passing) else -1
+            self._queue.send_message(text, time_to_live=lives_s)
 
 
 def queue_client(url: str) -> QueueClient:

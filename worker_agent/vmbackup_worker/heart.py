@@ -14,7 +14,7 @@ from vmbackup_core.errors import TransientError
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import NO_JOB, Event, Heartbeat, Hello, Progress
 from vmbackup_worker import VERSION
-from vmbackup_worker.meter import Reading
+from vmbackup_worker.meter import Pulse, Reading
 from vmbackup_worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,15 +30,15 @@ class Mouth(Protocol):
         """Send *event*; raise TransientError."""
 
 
-#: What the agent is at: the running job, if any, and how far it is.
-Pulse = Callable[[], "tuple[JobId, Reading] | None"]
+#: Returns what the agent is at, if anything.
+FeelPulse = Callable[[], "Pulse | None"]
 
 
 class Heart:
     """A thread that tells of the agent; what can't be sent is told anew the next time."""
 
     def __init__(
-        self, settings: Settings, mouth: Mouth, started_at: datetime, pulse: Pulse
+        self, settings: Settings, mouth: Mouth, started_at: datetime, pulse: FeelPulse
     ) -> None:
         self._settings = settings
         self._mouth = mouth
@@ -72,6 +72,7 @@ class Heart:
         settings, wait_s = self._settings, 0.5
         hello = Hello(
             settings.worker_id,
+            settings.launch,
             VERSION,
             settings.bundle_id,
             platform.python_version(),
@@ -84,22 +85,28 @@ class Heart:
         settings, pulse = self._settings, self._pulse()
         return Heartbeat(
             settings.worker_id,
+            settings.launch,
             VERSION,
             settings.bundle_id,
             platform.python_version(),
             self._started_at,
-            pulse[0] if pulse else None,
+            pulse.job_id if pulse else None,
         )
 
     def _tell_progress(self) -> None:
         pulse = self._pulse()
-        if pulse is None or pulse[1] == self._said:
+        if pulse is None or pulse.reading == self._said:
             return
-        job_id, reading = pulse
+        reading = pulse.reading
         progress = Progress(
-            job_id, reading.bytes_to_read, reading.bytes_read, reading.bytes_stored, reading.disk
+            pulse.job_id,
+            pulse.answers,
+            reading.bytes_to_read,
+            reading.bytes_read,
+            reading.bytes_stored,
+            reading.disk,
         )
-        if self._tell(progress, job_id):
+        if self._tell(progress, pulse.job_id):
             self._said = reading
 
     def _tell(self, event: Event, job_id: JobId) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from vmbackup_core.ids import JobId
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -14,6 +16,15 @@ class Reading:
     bytes_read: int = 0
     bytes_stored: int = 0
     disk: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What the agent is at: the running job, the number of its newest message, how far it is."""
+
+    job_id: JobId
+    answers: int
+    reading: Reading
 
 
 class Meter:

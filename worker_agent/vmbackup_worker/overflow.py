@@ -7,11 +7,10 @@ from urllib3.exceptions import HTTPError
 
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.protocol import without_query
+from vmbackup_core.protocol.bounds import JOB_BYTES
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
 from vmbackup_worker.trust import tls_context
 
-#: 65 disks need some 150 KiB; what is larger is no job.
-JOB_BYTES = 4 * 1024 * 1024
 OK = 200
 GONE = frozenset({404, 410})
 

@@ -11,7 +11,8 @@ from typing import Protocol
 from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
-from vmbackup_core.protocol import BackupJob, Done, Failed, failure, without_secrets
+from vmbackup_core.ids import JobId
+from vmbackup_core.protocol import Done, Failed, Result, WorkJob, failure, shown
 from vmbackup_worker.access import AccessRefused, Stopped
 from vmbackup_worker.meter import Meter, Reading
 from vmbackup_worker.orders import Outcome
@@ -22,11 +23,11 @@ log = logging.getLogger(__name__)
 class Work(Protocol):
     """One job's work; made from the job, renewed by the same job with fresh credentials."""
 
-    def renew(self, job: BackupJob) -> None:
+    def renew(self, job: WorkJob) -> None:
         """Put the credentials of *job* in the place of the ones in use."""
 
-    def run(self) -> Done:
-        """Do it; doing it again finds what is done."""
+    def run(self) -> Result:
+        """Do it and return what it came to; doing it again finds what is done."""
 
 
 class DiskFailure(Exception):
@@ -38,20 +39,20 @@ class DiskFailure(Exception):
         self.cause = cause
 
 
-MakeWork = Callable[[BackupJob, Meter, threading.Event], Work]
+MakeWork = Callable[[WorkJob, Meter, threading.Event], Work]
 
 
 class Running:
     """A job that has begun; it ends with an outcome, or without one where it was stopped."""
 
-    def __init__(self, job: BackupJob, make: MakeWork, ended: Callable[[], None]) -> None:
+    def __init__(self, job: WorkJob, make: MakeWork, ended: Callable[[], None]) -> None:
         self.job_id = job.job_id
-        self._job = job
         self._meter = Meter()
         self._stop = threading.Event()
         self._work = _made(make, job, self._meter, self._stop)
         self._ended = ended
-        self._outcome: Outcome | None = None
+        self._result: Result | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
         self._thread.start()
 
@@ -61,20 +62,28 @@ class Running:
         return self._thread.is_alive()
 
     @property
-    def outcome(self) -> Outcome | None:
-        """How it ended; None where it has not, or was stopped."""
-        return self._outcome
+    def has_outcome(self) -> bool:
+        """False where it has not ended, or was stopped."""
+        return self._result is not None or self._error is not None
+
+    def outcome(self, answers: int) -> Outcome | None:
+        """Return how it ended, as the answer to message *answers*; None: not yet, or stopped."""
+        if self._result is not None:
+            return Done(self.job_id, answers, self._result)
+        if self._error is not None:
+            return outcome_of(self.job_id, self._error, answers)
+        return None
 
     def reading(self) -> Reading:
         """Return how far it is."""
         return self._meter.reading()
 
-    def renew(self, job: BackupJob) -> None:
+    def renew(self, job: WorkJob) -> None:
         """Go on with the credentials of *job*, or without them where they can't be used."""
         try:
             self._work.renew(job)
         except Exception as error:  # noqa: BLE001 - a bad renewal is not the agent's end
-            log.error("job %s: not renewed: %s", self.job_id, without_secrets(str(error)))  # noqa: TRY400 - tracebacks may hold URLs
+            log.error("job %s: not renewed: %s", self.job_id, shown(str(error)))  # noqa: TRY400 - tracebacks may hold URLs
 
     def stop(self, within_s: float) -> None:
         """Have it end at its next block, and wait for that."""
@@ -83,18 +92,17 @@ class Running:
 
     def _run(self) -> None:
         began = time.monotonic()
-        log.info("job %s: begun, %s disks", self.job_id, len(self._job.disks))
+        log.info("job %s: begun", self.job_id)
         try:
-            self._outcome = self._work.run()
+            self._result = self._work.run()
             seconds, read = time.monotonic() - began, self._meter.reading().bytes_read
             log.info("job %s: done, %s bytes read in %.1f s", self.job_id, read, seconds)
         except Stopped:
             log.info("job %s: stopped", self.job_id)
         except Exception as error:  # noqa: BLE001 - whatever ends a job is told, not lost
-            self._outcome = outcome_of(self._job, error)
-            log.error(  # noqa: TRY400 - tracebacks may hold URLs
-                "job %s: %s: %s", self.job_id, self._outcome.reason, self._outcome.message
-            )
+            self._error = error
+            told = outcome_of(self.job_id, error, 1)
+            log.error("job %s: %s: %s", self.job_id, told.reason, told.message)  # noqa: TRY400 - tracebacks may hold URLs
         finally:
             self._ended()
 
@@ -106,27 +114,27 @@ class _Unmade(Work):
         self._error = error
 
     @override
-    def renew(self, job: BackupJob) -> None:
+    def renew(self, job: WorkJob) -> None:
         return
 
     @override
-    def run(self) -> Done:
+    def run(self) -> Result:
         raise self._error
 
 
-def _made(make: MakeWork, job: BackupJob, meter: Meter, stop: threading.Event) -> Work:
+def _made(make: MakeWork, job: WorkJob, meter: Meter, stop: threading.Event) -> Work:
     try:
         return make(job, meter, stop)
     except Exception as error:  # noqa: BLE001 - whatever ends a job is told, not lost
         return _Unmade(error)
 
 
-def outcome_of(job: BackupJob, error: Exception) -> Failed:
+def outcome_of(job_id: JobId, error: Exception, answers: int) -> Failed:
     """Return the event that tells of *error*, with the disk where one is to blame."""
     disk_id = error.disk_id if isinstance(error, DiskFailure) else None
     cause = error.cause if isinstance(error, DiskFailure) else error
     reason, transient = _reason_of(cause)
-    return failure(job.job_id, cause, reason, transient=transient, disk_id=disk_id)
+    return failure(job_id, cause, reason, answers=answers, transient=transient, disk_id=disk_id)
 
 
 def _reason_of(error: Exception) -> tuple[str, bool]:

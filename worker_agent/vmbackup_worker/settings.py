@@ -1,4 +1,4 @@
-"""What the agent is told at its start: `agent.json`, written by install.sh and readable by root."""
+"""What the agent is told at its start: `agent.json`, written by install.sh into memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import WorkerId
-from vmbackup_core.protocol import WorkerKey
+from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.protocol import LaunchKey
+from vmbackup_core.protocol.bounds import LAUNCH, WORKER
 from vmbackup_core.protocol.limits import (
     HEARTBEAT_S,
     LEASE_EXTENSION_S,
@@ -39,8 +40,9 @@ class Rhythm(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The content of `agent.json`."""
 
-    worker_id: WorkerId
-    worker_key: str
+    worker_id: Annotated[WorkerId, WORKER]
+    launch: Annotated[LaunchNonce, LAUNCH]
+    launch_key: str
     jobs_url: str
     events_url: str
     bundle_id: str
@@ -52,9 +54,9 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
         return f"Settings({self.worker_id})"
 
     @property
-    def key(self) -> WorkerKey:
+    def key(self) -> LaunchKey:
         """The key of the conversation."""
-        return WorkerKey.from_text(self.worker_key)
+        return LaunchKey.from_text(self.launch_key)
 
 
 def read_settings(path: Path) -> Settings:

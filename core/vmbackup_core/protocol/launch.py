@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vmbackup_core.ids import WorkerId
-from vmbackup_core.protocol.sealing import WorkerKey
+from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.protocol.sealing import LaunchKey
 
 #: Exit codes of the launch script.
 DOWNLOAD_FAILED = 3
@@ -19,7 +19,8 @@ class Launch:
     """All that a worker is told; *bundle_url* is the bundle's folder, with the container's SAS."""
 
     worker_id: WorkerId
-    worker_key: WorkerKey
+    nonce: LaunchNonce
+    key: LaunchKey
     bundle_url: str = field(repr=False)
     bundle_sha256: str
     jobs_url: str = field(repr=False)
@@ -37,7 +38,8 @@ def launch_parameters(launch: Launch) -> dict[str, str]:
         "VMBACKUP_BUNDLE_URL": launch.bundle_url,
         "VMBACKUP_BUNDLE_SHA256": launch.bundle_sha256,
         "VMBACKUP_WORKER_ID": launch.worker_id,
-        "VMBACKUP_WORKER_KEY": launch.worker_key.to_text(),
+        "VMBACKUP_LAUNCH": launch.nonce,
+        "VMBACKUP_LAUNCH_KEY": launch.key.to_text(),
         "VMBACKUP_JOBS_URL": launch.jobs_url,
         "VMBACKUP_EVENTS_URL": launch.events_url,
     }

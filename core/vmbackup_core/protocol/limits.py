@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: The envelope's version; readers refuse every other one by name.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 #: Azure Queue Storage's largest message, as text ("Scalability and performance targets for Queue
 #: Storage").
@@ -20,6 +20,10 @@ HEARTBEAT_S = 15.0
 
 #: The agent's own limit; the operator writes a status at most every 10 s.
 PROGRESS_S = 2.0
+
+#: How long a heartbeat or a progress is of use: as long as the operator's lease, so that what was
+#: taken expires before it comes again, and nobody has to delete it.
+PASSING_EVENT_S = 60
 
 #: A job's visibility timeout, and when it is extended: two extensions may fail before it ends.
 LEASE_S = 60

@@ -1,9 +1,9 @@
-"""What operator and agent tell each other: the payloads of docs/worker-protocol.md, section 3."""
+"""What operator and agent tell each other: the payloads of docs/worker-protocol.md, section 4."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal, TypeVar, Union, get_args
 
 import msgspec
 from typing_extensions import override
@@ -14,19 +14,34 @@ from vmbackup_core.ids import (
     CommitSlot,
     DiskUniqueId,
     JobId,
+    LaunchNonce,
     RunId,
     SnapshotUniqueId,
     WorkerId,
 )
+from vmbackup_core.protocol.bounds import (
+    JOB,
+    LAUNCH,
+    SLOT,
+    WORKER,
+    Amount,
+    ArmIdText,
+    Digest,
+    Seconds,
+    Sequence,
+    Sha256,
+    Text,
+    Total,
+    Url,
+    Word,
+    text_of,
+)
 from vmbackup_core.protocol.limits import DISKS, FAILURE_CHARS
-from vmbackup_core.protocol.redaction import without_secrets
+from vmbackup_core.protocol.reasons import Reason, reason_named
+from vmbackup_core.protocol.redaction import shown
 
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
-Url = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
 #: Told from the disk's other snapshots by it; never empty.
 SnapshotTold = Annotated[SnapshotUniqueId, msgspec.Meta(min_length=1, max_length=256)]
-Reason = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Za-z0-9]{0,63}$")]
 CommitKind = Literal["full", "incremental"]
 
 
@@ -41,7 +56,7 @@ class _Message(_Value, frozen=True, tag_field="kind"):
 class Predecessor(_Value, frozen=True):
     """The commit that an incremental goes on from, and its snapshot."""
 
-    slot: CommitSlot
+    slot: Annotated[CommitSlot, SLOT]
     snapshot_url: Url
 
     @override
@@ -53,17 +68,17 @@ class Predecessor(_Value, frozen=True):
 class DiskToBackUp(_Value, frozen=True):
     """One disk of a backup job; *chain_keys* are this chain's only."""
 
-    disk_id: Text
+    disk_id: ArmIdText
     name: Text
-    lun: int | None
-    size_bytes: Count
+    lun: Annotated[int, msgspec.Meta(ge=0, le=255)] | None
+    size_bytes: Amount
     unique_id: DiskUniqueId
-    snapshot_id: Text
+    snapshot_id: ArmIdText
     snapshot_unique_id: SnapshotTold
     snapshot_url: Url
     chain_id: ChainId
     chain_keys: Text
-    block_bytes: Annotated[int, msgspec.Meta(gt=0)]
+    block_bytes: Annotated[int, msgspec.Meta(gt=0, le=2**32)]
     previous: Predecessor | None = None
 
     @override
@@ -98,7 +113,7 @@ class ConversationAccess(_Value, frozen=True):
 class BackupJob(_Message, frozen=True, tag="backup"):
     """Back up *disks*; the same job again, with a higher sequence number, brings fresh SAS."""
 
-    job_id: JobId
+    job_id: Annotated[JobId, JOB]
     run_id: RunId
     disks: Annotated[list[DiskToBackUp], msgspec.Meta(min_length=1, max_length=DISKS)]
     repository: RepositoryAccess
@@ -109,15 +124,15 @@ class BackupJob(_Message, frozen=True, tag="backup"):
 class Shutdown(_Message, frozen=True, tag="shutdown"):
     """Give up what is running and end."""
 
-    job_id: JobId
+    job_id: Annotated[JobId, JOB]
 
 
 class Overflow(_Message, frozen=True, tag="overflow"):
     """Where the payload lies that is too large for the queue: sealed, in one blob, by SAS."""
 
     url: Url
-    size_bytes: Count
-    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    size_bytes: Amount
+    sha256: Sha256
 
     @override
     def __repr__(self) -> str:
@@ -128,76 +143,121 @@ class Overflow(_Message, frozen=True, tag="overflow"):
 class Hello(_Message, frozen=True, tag="hello"):
     """The agent has started."""
 
-    worker_id: WorkerId
-    agent: Text
-    bundle_id: Text
-    python: Text
+    worker_id: Annotated[WorkerId, WORKER]
+    launch: Annotated[LaunchNonce, LAUNCH]
+    agent: Word
+    bundle_id: Word
+    python: Word
     started_at: datetime
 
 
 class Heartbeat(_Message, frozen=True, tag="heartbeat"):
     """The agent lives; *job_id* is what it is at."""
 
-    worker_id: WorkerId
-    agent: Text
-    bundle_id: Text
-    python: Text
+    worker_id: Annotated[WorkerId, WORKER]
+    launch: Annotated[LaunchNonce, LAUNCH]
+    agent: Word
+    bundle_id: Word
+    python: Word
     started_at: datetime
-    job_id: JobId | None = None
+    job_id: Annotated[JobId, JOB] | None = None
 
 
 class Progress(_Message, frozen=True, tag="progress"):
-    """How far a job is, in totals over its disks."""
+    """How far a job is, in totals over its disks; *answers* is the number of the job's message."""
 
-    job_id: JobId
-    bytes_to_read: Count
-    bytes_read: Count
-    bytes_stored: Count
-    disk: str | None = None
+    job_id: Annotated[JobId, JOB]
+    answers: Sequence
+    bytes_to_read: Total
+    bytes_read: Total
+    bytes_stored: Total
+    disk: ArmIdText | None = None
 
 
 class DiskDone(_Value, frozen=True):
     """What a disk's commit holds and what it took."""
 
-    disk_id: Text
-    slot: CommitSlot
-    commit_digest: Text
+    disk_id: ArmIdText
+    slot: Annotated[CommitSlot, SLOT]
+    commit_digest: Digest
     kind: CommitKind
-    read_bytes: Count
-    stored_bytes: Count
-    blocks_new: Count
-    blocks_reused: Count
-    blocks_zero: Count
-    allocated_bytes: Count
-    seconds: float
+    read_bytes: Amount
+    stored_bytes: Amount
+    blocks_new: Amount
+    blocks_reused: Amount
+    blocks_zero: Amount
+    allocated_bytes: Amount
+    seconds: Seconds
+
+
+class BackupResult(_Message, frozen=True, tag="backup"):
+    """Every disk of the backup job is committed."""
+
+    disks: Annotated[list[DiskDone], msgspec.Meta(max_length=DISKS)]
+
+
+class ResultsBlob(_Value, frozen=True):
+    """Where a result lies that is too large for an event: sealed, in the repository's data."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^results/[0-9a-f]{32}$")]
+    size_bytes: Amount
+    sha256: Sha256
+
+
+#: What a job came to, by its kind.
+Result = BackupResult
 
 
 class Done(_Message, frozen=True, tag="done"):
-    """Every disk of the job is committed."""
+    """The job has ended with its result: here, or in a blob."""
 
-    job_id: JobId
-    disks: Annotated[list[DiskDone], msgspec.Meta(max_length=DISKS)]
+    job_id: Annotated[JobId, JOB]
+    answers: Sequence
+    result: Result | None = None
+    results_blob: ResultsBlob | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless there is just one of both."""
+        if (self.result is None) == (self.results_blob is None):
+            raise ValueError("a job's end has a result, or a blob of results")
 
 
 class Failed(_Message, frozen=True, tag="failed"):
     """The job ended without its result; *transient*: asking again may help."""
 
-    job_id: JobId
+    job_id: Annotated[JobId, JOB]
+    answers: Sequence
     reason: Reason
     message: Annotated[str, msgspec.Meta(max_length=FAILURE_CHARS)]
     transient: bool
-    disk_id: str | None = None
+    disk_id: ArmIdText | None = None
 
 
+#: Jobs that are worked on: each has a maker in the agent.
+WorkJob = BackupJob
 #: ``Union``: read at run time by msgspec, on 3.10 too.
-Job = Union[BackupJob, Shutdown]  # noqa: UP007 - evaluated at run time on 3.10
-JobOrPointer = Union[BackupJob, Shutdown, Overflow]  # noqa: UP007 - evaluated at run time on 3.10
+Job = Union[WorkJob, Shutdown]  # noqa: UP007 - evaluated at run time on 3.10
+JobOrPointer = Union[Job, Overflow]  # noqa: UP007 - evaluated at run time on 3.10
 Event = Union[Hello, Heartbeat, Progress, Done, Failed]  # noqa: UP007 - evaluated at run time on 3.10
+#: Worth something only while they are fresh: sent with a short life, and never deleted by hand.
+Passing = (Heartbeat, Progress)
+
+#: What may be asked of a worker; a kind without a message above is refused by its name.
+JobKind = Literal["backup", "restore", "archive", "verify", "repair", "shutdown"]
+JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
+
+
+def kinds_of(union: object) -> frozenset[str]:
+    """Return the kinds of the messages of *union*, or of the one message that it is."""
+    return frozenset(str(each.__struct_config__.tag) for each in get_args(union) or (union,))
+
 
 _JOBS: msgspec.json.Decoder[JobOrPointer] = msgspec.json.Decoder(JobOrPointer)
 _EVENTS: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_JOB_KINDS = frozenset({"backup", "shutdown", "overflow"})
-_EVENT_KINDS = frozenset({"hello", "heartbeat", "progress", "done", "failed"})
+_RESULTS: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
+EVENT_KINDS = kinds_of(Event)
+
+M = TypeVar("M")
 
 
 class UnknownKind(PermanentError):
@@ -205,7 +265,7 @@ class UnknownKind(PermanentError):
 
     def __init__(self, kind: str) -> None:
         super().__init__(
-            f"message of kind {kind[:64]!r}: this version knows none", reason="UnknownKind"
+            f"message of kind {shown(kind[:64])!r}: this version knows none", reason="UnknownKind"
         )
 
 
@@ -215,46 +275,68 @@ class _KindOnly(msgspec.Struct):
     kind: str
 
 
-def write_message(message: JobOrPointer | Event) -> bytes:
+def write_message(message: JobOrPointer | Event | Result) -> bytes:
     """Return *message* as the payload to seal."""
     return msgspec.json.encode(message)
 
 
 def read_job(payload: bytes) -> JobOrPointer:
-    """Return the job that *payload* is; raise UnknownKind, or PermanentError (BadMessage)."""
-    _check_kind(payload, _JOB_KINDS)
-    try:
-        return _JOBS.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise _unreadable(error) from None
+    """Return the job that *payload* is.
+
+    Raise UnknownKind, or PermanentError: NotSupported for a kind that nobody does yet, BadMessage.
+    """
+    kind = _kind_of(payload)
+    if kind in JOB_KINDS and kind not in kinds_of(Job):
+        raise PermanentError(f"jobs of kind {kind!r} are not done yet", reason="NotSupported")
+    return _read(payload, kinds_of(JobOrPointer), _JOBS)
 
 
 def read_event(payload: bytes) -> Event:
     """Return the event that *payload* is; raise UnknownKind, or PermanentError (BadMessage)."""
-    _check_kind(payload, _EVENT_KINDS)
-    try:
-        return _EVENTS.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise _unreadable(error) from None
+    return _read(payload, EVENT_KINDS, _EVENTS)
 
 
-def _check_kind(payload: bytes, kinds: frozenset[str]) -> None:
-    try:
-        kind = msgspec.json.decode(payload, type=_KindOnly).kind
-    except msgspec.MsgspecError as error:
-        raise _unreadable(error) from None
+def read_result(payload: bytes) -> Result:
+    """Return the result in *payload*; raise UnknownKind, or PermanentError (BadMessage)."""
+    return _read(payload, kinds_of(Result), _RESULTS)
+
+
+def _read(payload: bytes, kinds: frozenset[str], decoder: msgspec.json.Decoder[M]) -> M:
+    kind = _kind_of(payload)
     if kind not in kinds:
         raise UnknownKind(kind)
+    try:
+        return decoder.decode(payload)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from None
 
 
-def _unreadable(error: msgspec.MsgspecError) -> PermanentError:
+def _kind_of(payload: bytes) -> str:
+    """Return the payload's kind, after its bounds as a text have been seen to hold."""
+    try:
+        return msgspec.json.decode(text_of(payload), type=_KindOnly).kind
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> PermanentError:
     """Say why: msgspec's messages name the field and never its value."""
-    return PermanentError(f"message that cannot be read: {error}", reason="BadMessage")
+    said = shown(str(error))[:200]
+    return PermanentError(f"message that cannot be read: {said}", reason="BadMessage")
 
 
 def failure(
-    job_id: JobId, error: Exception, reason: str, *, transient: bool, disk_id: str | None = None
+    job_id: JobId,
+    error: Exception,
+    reason: str,
+    *,
+    answers: int,
+    transient: bool,
+    disk_id: str | None = None,
 ) -> Failed:
     """Return the event that tells of *error*, bounded and without what must stay secret."""
-    text = without_secrets(str(error)) or type(error).__name__
-    return Failed(job_id, reason, text[:FAILURE_CHARS], transient, disk_id)
+    text = shown(str(error)) or type(error).__name__
+    said = reason_named(reason)
+    if said != reason:
+        text = f"{reason}: {text}"
+    return Failed(job_id, answers, said, text[:FAILURE_CHARS], transient, disk_id)

@@ -1,12 +1,38 @@
-"""Texts without the secrets that URLs carry, for logs, events and errors."""
+"""The filter for texts that others wrote: no secret, and nothing that acts on whoever reads them.
+
+What workers, Run Commands and Azure say is shown in a status, an Event, a log and on a terminal.
+All of it passes `shown` before; text that has passed it passes unchanged.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
-_QUERY = re.compile(r"\?[^\s\"'<>]*")
-#: A SAS's signature wherever it stands, also in a query torn from its URL.
-_SIGNATURE = re.compile(r"\b(sig|skt|sks|sip|se|sp|st|sv|sr|si)=[^&\s\"'<>]*", re.IGNORECASE)
+#: A query with parameters, which is where a SAS stands.
+_QUERY = re.compile(r"\?(?=[^\s\"'<>]*=)[^\s\"'<>]*")
+#: A SAS's parameters wherever they stand, also torn from their URL, or encoded into another one.
+_SIGNATURE = re.compile(
+    r"(?:\b|(?<=%3F)|(?<=%26))(sig|signature|skoid|sktid|skt|sks|ske|skv|sip|spr|se|sp|st|sv|sr|si)(=|%3D)[^&\s\"'<>]*",
+    re.IGNORECASE,
+)
+#: ``Authorization`` headers, and what connection strings, JSON and our own variables call secrets.
+_NAMED = re.compile(
+    r"\b((?:bearer|sharedkey(?:lite)?)\s+(?=\S{16})"
+    r"|(?:accountkey|sharedaccesssignature|password|client_secret|access_token|refresh_token"
+    r"|launchKey|VMBACKUP_LAUNCH_KEY)[\"']?\s*[:=]\s*[\"']?)"
+    r"[^\s\"'<>;,…]+",
+    re.IGNORECASE,
+)
+#: A JSON web token: three parts, of which the first is an object.
+_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
+#: 32 or 64 bytes in base64: keys of ours and of storage accounts. (Hex digits are digests.)
+_KEY = re.compile(r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==)(?![A-Za-z0-9+/=])")
+#: What a run of blanks and line ends becomes.
+_BLANKS = re.compile(r"[ \t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]+")
+#: Control, format (bidirectional overrides, invisible ones) and lone surrogates.
+_ACTING = frozenset({"Cc", "Cf", "Cs"})
+_INSTEAD = "\N{REPLACEMENT CHARACTER}"
 
 
 def without_query(url: str) -> str:
@@ -15,5 +41,23 @@ def without_query(url: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return *text* with every URL's query and every SAS parameter taken out."""
-    return _SIGNATURE.sub(r"\1=…", _QUERY.sub("?…", text))
+    """Return *text* without URLs' queries, signatures, keys and tokens."""
+    text = _SIGNATURE.sub(r"\1\2…", _QUERY.sub("?…", text))
+    return _KEY.sub("…", _TOKEN.sub("…", _NAMED.sub(r"\1…", text)))
+
+
+def shown(text: str) -> str:
+    """Return *text* on one line, without secrets and without characters that act."""
+    # Once before, since a secret may be cut in two by what is taken out, and once after it.
+    return without_secrets(_harmless(_BLANKS.sub(" ", without_secrets(text))))
+
+
+def shown_lines(text: str) -> str:
+    """Return *text* as `shown` does, but on as many lines as it has."""
+    return "\n".join(shown(line) for line in text.split("\n"))
+
+
+def _harmless(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_INSTEAD if unicodedata.category(one) in _ACTING else one for one in text)

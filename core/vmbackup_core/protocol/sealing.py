@@ -1,4 +1,4 @@
-"""Sealed messages: AES-256-GCM under the worker's key; docs/worker-protocol.md section 2."""
+"""Sealed messages: AES-256-GCM under a launch's key; docs/worker-protocol.md sections 2 and 3."""
 
 from __future__ import annotations
 
@@ -18,19 +18,44 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import JobId, WorkerId
+from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
+from vmbackup_core.protocol.bounds import (
+    JOB_BYTES,
+    JOB_CHARS,
+    LAUNCH_CHARS,
+    RESULTS_BYTES,
+    WORKER_CHARS,
+    JobTextOrNone,
+    Sequence,
+    WorkerText,
+    text_of,
+)
 from vmbackup_core.protocol.limits import MESSAGE_BYTES, PROTOCOL_VERSION
 
 Direction = Literal["job", "event"]
 #: Where a sealed text lies: it authenticates only there.
-Place = Literal["queue", "blob"]
+Place = Literal["queue", "blob", "results"]
 Why = Literal[
-    "Malformed", "UnknownVersion", "WrongDirection", "ForeignWorker", "ForeignKey", "Altered"
+    "TooLong",
+    "Malformed",
+    "UnknownVersion",
+    "WrongDirection",
+    "ForeignWorker",
+    "ForeignKey",
+    "Altered",
 ]
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
-_ID = re.compile(r"[A-Za-z0-9._-]{0,128}")
+_WORKER = re.compile(f"[A-Za-z0-9._-]{{1,{WORKER_CHARS}}}")
+_JOB = re.compile(f"[A-Za-z0-9._-]{{0,{JOB_CHARS}}}")
+_LAUNCH = re.compile(f"[0-9a-f]{{{LAUNCH_CHARS}}}")
+#: What a reader looks at in each place: sealed, in base64, with its envelope.
+_LONGEST: dict[Place, int] = {
+    "queue": MESSAGE_BYTES,
+    "blob": JOB_BYTES,
+    "results": RESULTS_BYTES,
+}
 #: The job id of what concerns the worker itself: hello and heartbeat.
 NO_JOB = JobId("")
 
@@ -44,14 +69,14 @@ class RefusedMessage(PermanentError):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerKey:
-    """The key under which one worker's messages are sealed."""
+class LaunchKey:
+    """The key under which the messages of one launch of a worker are sealed."""
 
     secret: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
         if len(self.secret) != _KEY_BYTES:
-            raise ValueError(f"worker key of {len(self.secret)} bytes, not {_KEY_BYTES}")
+            raise ValueError(f"launch key of {len(self.secret)} bytes, not {_KEY_BYTES}")
 
     @property
     def key_id(self) -> str:
@@ -63,20 +88,27 @@ class WorkerKey:
         return base64.b64encode(self.secret).decode("ascii")
 
     @staticmethod
-    def from_text(text: str) -> WorkerKey:
+    def from_text(text: str) -> LaunchKey:
         """Return the key that *text* holds; raise ValueError, without the text."""
         try:
-            return WorkerKey(base64.b64decode(text, validate=True))
+            return LaunchKey(base64.b64decode(text, validate=True))
         except binascii.Error:
-            raise ValueError("worker key that is not base64") from None
+            raise ValueError("launch key that is not base64") from None
 
 
-def worker_key(appliance_key: bytes, worker_id: WorkerId) -> WorkerKey:
-    """Return the key of *worker_id*, always the same for the same appliance key."""
+def new_launch() -> LaunchNonce:
+    """Return a nonce that no launch had before."""
+    return LaunchNonce(os.urandom(LAUNCH_CHARS // 2).hex())
+
+
+def launch_key(appliance_key: bytes, worker_id: WorkerId, launch: LaunchNonce) -> LaunchKey:
+    """Return the key of one *launch* of *worker_id*, always the same for the same three."""
     if len(appliance_key) < _KEY_BYTES:
         raise ValueError(f"appliance key of {len(appliance_key)} bytes, fewer than {_KEY_BYTES}")
-    info = b"vmbackup worker key 1\0" + worker_id.encode("ascii")
-    return WorkerKey(HKDF(SHA256(), _KEY_BYTES, None, info).derive(appliance_key))
+    if not (_WORKER.fullmatch(worker_id) and _LAUNCH.fullmatch(launch)):
+        raise ValueError(f"launch {launch!r} of worker {worker_id!r}: one of them is none")
+    info = b"vmbackup launch key 2\0" + f"{worker_id}\0{launch}".encode("ascii")
+    return LaunchKey(HKDF(SHA256(), _KEY_BYTES, None, info).derive(appliance_key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +127,9 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: int
     key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
     dir: Direction
-    worker: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,128}$")]
-    job: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{0,128}$")]
-    seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    worker: WorkerText
+    job: JobTextOrNone
+    seq: Sequence
     nonce: Annotated[str, msgspec.Meta(min_length=16, max_length=16)]
     sealed: str
 
@@ -118,13 +150,13 @@ def _associated(header: Header, key_id: str, place: Place) -> bytes:
         header.job_id,
         str(header.sequence),
     ]
-    if place == "blob":
-        lines.append("blob")
+    if place != "queue":
+        lines.append(place)
     return "\n".join(lines).encode("ascii")
 
 
 def seal(
-    key: WorkerKey,
+    key: LaunchKey,
     header: Header,
     payload: bytes,
     *,
@@ -132,7 +164,7 @@ def seal(
     nonce: bytes | None = None,
 ) -> str:
     """Return *payload* sealed for *place*; a *nonce* is given only by the golden files' tests."""
-    if not (_ID.fullmatch(header.worker_id) and _ID.fullmatch(header.job_id)):
+    if not (_WORKER.fullmatch(header.worker_id) and _JOB.fullmatch(header.job_id)):
         raise ValueError(f"ids that no message may carry: {header!r}")
     nonce = os.urandom(_NONCE_BYTES) if nonce is None else nonce
     sealed = AESGCM(key.secret).encrypt(nonce, payload, _associated(header, key.key_id, place))
@@ -154,14 +186,17 @@ def fits(text: str) -> bool:
     return len(text.encode()) <= MESSAGE_BYTES
 
 
-def _envelope(text: str) -> _Envelope:
+def _envelope(text: str, place: Place = "queue") -> _Envelope:
+    if len(text) > _LONGEST[place]:
+        raise RefusedMessage("TooLong", f"{len(text)} characters, {_LONGEST[place]} at most")
     try:
+        text_of(text.encode())
         version = msgspec.json.decode(text, type=_VersionOnly).v
         if version != PROTOCOL_VERSION:
             detail = f"version {version}, this reader knows {PROTOCOL_VERSION}"
             raise RefusedMessage("UnknownVersion", detail)
         return msgspec.json.decode(text, type=_Envelope)
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise RefusedMessage("Malformed", "it is not an envelope of this protocol") from None
 
 
@@ -175,7 +210,7 @@ def peek(text: str) -> Header:
 
 
 def unseal(
-    keys: WorkerKey | Iterable[WorkerKey],
+    keys: LaunchKey | Iterable[LaunchKey],
     text: str,
     *,
     direction: Direction,
@@ -184,15 +219,15 @@ def unseal(
 ) -> tuple[Header, bytes]:
     """Return header and payload of a message of *worker_id*; raise RefusedMessage.
 
-    Of several *keys* (the worker's under each key of the ring) the one it names opens it.
+    Of several *keys* the one that it names opens it.
     """
-    envelope = _envelope(text)
+    envelope = _envelope(text, place)
     header = _header(envelope)
     if header.direction != direction:
         raise RefusedMessage("WrongDirection", f"direction {header.direction}, not {direction}")
     if header.worker_id != worker_id:
         raise RefusedMessage("ForeignWorker", f"worker {header.worker_id}, not {worker_id}")
-    candidates = (keys,) if isinstance(keys, WorkerKey) else keys
+    candidates = (keys,) if isinstance(keys, LaunchKey) else keys
     key = next((key for key in candidates if key.key_id == envelope.key), None)
     if key is None:
         raise RefusedMessage("ForeignKey", f"sealed with key {envelope.key}, which is not known")

@@ -1,11 +1,12 @@
-"""What the operator does with an event that authenticates: docs/worker-protocol.md section 4."""
+"""What the operator does with an event that authenticates: docs/worker-protocol.md section 5."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vmbackup_core.ids import JobId, WorkerId
+from vmbackup_core.protocol.messages import Event, Failed
 from vmbackup_core.protocol.sealing import NO_JOB, Header
 
 #: Apply: write the effect and the number in one status write, then delete the message.
@@ -15,31 +16,49 @@ Decision = Literal["Apply", "AcknowledgeOnly", "Refuse"]
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a session's status says of the events that it has taken in."""
+    """What a session's status says of the events that it has taken in.
+
+    *last_sent* is the number of the job's last message, *last_failed* that of the last one whose
+    failure was counted.
+    """
 
     worker_id: WorkerId
     job_id: JobId
     last_of_job: int = 0
     last_of_worker: int = 0
+    last_sent: int = 0
+    last_failed: int = 0
+
+    @property
+    def next_to_send(self) -> int:
+        """The number of the job's next message: above all that was answered."""
+        return max(self.last_sent, self.last_failed) + 1
 
 
-def decide(header: Header, applied: Applied) -> Decision:
-    """Return what to do with the message of *header* where *applied* was so far."""
+def decide(header: Header, event: Event, applied: Applied) -> Decision:
+    """Return what to do with *event*, the message of *header*, where *applied* was so far."""
     if header.direction != "event" or header.worker_id != applied.worker_id:
         return "Refuse"
     if header.job_id == NO_JOB:
         return "Apply" if header.sequence > applied.last_of_worker else "AcknowledgeOnly"
-    if header.job_id != applied.job_id:
-        return "AcknowledgeOnly"  # of a job that this worker had before
-    return "Apply" if header.sequence > applied.last_of_job else "AcknowledgeOnly"
+    if header.job_id != applied.job_id or header.sequence <= applied.last_of_job:
+        return "AcknowledgeOnly"  # of a job that this worker had before, or repeated
+    if isinstance(event, Failed) and not _counts(event, applied):
+        return "AcknowledgeOnly"
+    return "Apply"
 
 
-def after(header: Header, applied: Applied) -> Applied:
-    """Return what *applied* becomes once the message of *header* has been applied."""
+def _counts(event: Failed, applied: Applied) -> bool:
+    """Tell whether the failure is news: of the job's last message, and not told before.
+
+    An older message's failure is overtaken: the agent tries again by the newer one.
+    """
+    return event.answers >= applied.last_sent and event.answers > applied.last_failed
+
+
+def after(header: Header, event: Event, applied: Applied) -> Applied:
+    """Return what *applied* becomes once *event*, the message of *header*, has been applied."""
     if header.job_id == NO_JOB:
-        return Applied(
-            applied.worker_id, applied.job_id, applied.last_of_job, last_of_worker=header.sequence
-        )
-    return Applied(
-        applied.worker_id, applied.job_id, header.sequence, last_of_worker=applied.last_of_worker
-    )
+        return replace(applied, last_of_worker=header.sequence)
+    failed = event.answers if isinstance(event, Failed) else applied.last_failed
+    return replace(applied, last_of_job=header.sequence, last_failed=failed)

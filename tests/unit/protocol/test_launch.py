@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 
-from vmbackup_core.ids import WorkerId
-from vmbackup_core.protocol import Launch, launch_parameters, launch_script, worker_key
+from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.protocol import Launch, launch_key, launch_parameters, launch_script
 
 WORKER = WorkerId("w-1")
+NONCE = LaunchNonce("a" * 32)
 LAUNCH = Launch(
     worker_id=WORKER,
-    worker_key=worker_key(bytes(32), WORKER),
+    nonce=NONCE,
+    key=launch_key(bytes(32), WORKER, NONCE),
     bundle_url="https://region.blob.core.windows.net/bundles/0123?sig=one",
     bundle_sha256="0" * 64,
     jobs_url="https://home.queue.core.windows.net/w-1?sig=two",
@@ -33,4 +35,4 @@ def test_every_parameter_that_the_script_reads_is_given() -> None:
 
 def test_a_launch_prints_no_secret() -> None:
     assert "sig=" not in repr(LAUNCH)
-    assert LAUNCH.worker_key.to_text() not in repr(LAUNCH)
+    assert LAUNCH.key.to_text() not in repr(LAUNCH)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +14,16 @@ from vmbackup_core.ids import (
     CommitSlot,
     DiskUniqueId,
     JobId,
+    LaunchNonce,
     RunId,
     SnapshotUniqueId,
     WorkerId,
 )
 from vmbackup_core.protocol import (
+    EVENT_KINDS,
+    JOB_KINDS,
     BackupJob,
+    BackupResult,
     DiskDone,
     DiskToBackUp,
     Done,
@@ -36,21 +42,26 @@ from vmbackup_core.protocol import (
     UnknownKind,
     failure,
     fits,
+    kinds_of,
+    launch_key,
     opened,
+    opened_results,
     read_event,
     read_job,
+    results_blob,
     seal,
     sealed_job,
     sealed_pointer,
+    sealed_results,
     unseal,
-    worker_key,
     write_message,
 )
 
 JOB = JobId("0123abcd-backup")
 WORKER = WorkerId("w-0123abcd-1")
 STARTED = datetime(2026, 11, 22, 21, 0, tzinfo=UTC)
-KEY = worker_key(bytes(32), WORKER)
+LAUNCH = LaunchNonce("0123456789abcdef" * 2)
+KEY = launch_key(bytes(32), WORKER, LAUNCH)
 HEADER = Header("job", WORKER, JOB, 3)
 
 
@@ -88,22 +99,25 @@ def job(disks: int) -> BackupJob:
 def done(disks: int) -> Done:
     return Done(
         JOB,
-        [
-            DiskDone(
-                disk_id=disk(n).disk_id,
-                slot=CommitSlot(5),
-                commit_digest="d" * 64,
-                kind="full",
-                read_bytes=2**40,
-                stored_bytes=2**39,
-                blocks_new=2**22,
-                blocks_reused=2**22,
-                blocks_zero=2**22,
-                allocated_bytes=2**40,
-                seconds=12345.678,
-            )
-            for n in range(disks)
-        ],
+        3,
+        BackupResult(
+            [
+                DiskDone(
+                    disk_id=disk(n).disk_id,
+                    slot=CommitSlot(5),
+                    commit_digest="d" * 64,
+                    kind="full",
+                    read_bytes=2**40,
+                    stored_bytes=2**39,
+                    blocks_new=2**22,
+                    blocks_reused=2**22,
+                    blocks_zero=2**22,
+                    allocated_bytes=2**40,
+                    seconds=12345.678,
+                )
+                for n in range(disks)
+            ]
+        ),
     )
 
 
@@ -115,11 +129,11 @@ def test_a_job_reads_as_it_was_written(message: Job) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        Hello(WORKER, "0.1.0", "0" * 16, "3.10.12", STARTED),
-        Heartbeat(WORKER, "0.1.0", "0" * 16, "3.10.12", STARTED, JOB),
-        Progress(JOB, 10, 5, 2, "disk"),
+        Hello(WORKER, LAUNCH, "0.1.0", "0" * 16, "3.10.12", STARTED),
+        Heartbeat(WORKER, LAUNCH, "0.1.0", "0" * 16, "3.10.12", STARTED, JOB),
+        Progress(JOB, 3, 10, 5, 2, "disk"),
         done(2),
-        Failed(JOB, "ExportRefused", "no", transient=True, disk_id=None),
+        Failed(JOB, 3, "ExportRefused", "no", transient=True, disk_id=None),
     ],
     ids=["hello", "heartbeat", "progress", "done", "failed"],
 )
@@ -128,13 +142,32 @@ def test_an_event_reads_as_it_was_written(message: Event) -> None:
 
 
 def test_a_kind_that_is_not_known_is_named() -> None:
-    with pytest.raises(UnknownKind, match="'archive'"):
-        read_job(b'{"kind":"archive","whatever":1}')
+    with pytest.raises(UnknownKind, match="'unheard-of'"):
+        read_job(b'{"kind":"unheard-of","whatever":1}')
+
+
+@pytest.mark.parametrize("kind", ["restore", "archive", "verify", "repair"])
+def test_a_kind_that_nobody_does_yet_is_refused_by_its_name(kind: str) -> None:
+    with pytest.raises(PermanentError, match=kind) as refused:
+        read_job(f'{{"kind":"{kind}","whatever":1}}'.encode())
+    assert refused.value.reason == "NotSupported"
+
+
+def test_the_kinds_are_those_of_the_document() -> None:
+    text = (Path(__file__).parents[3] / "docs/worker-protocol.md").read_text()
+    jobs, events = (
+        re.findall("`([a-z]+)`", text.split(f"**{what} kinds**:")[1].split(".")[0])
+        for what in ("Job", "Event")
+    )
+
+    assert tuple(jobs) == JOB_KINDS
+    assert set(events) == EVENT_KINDS
+    assert kinds_of(Job) < set(JOB_KINDS)
 
 
 def test_an_event_is_no_job() -> None:
     with pytest.raises(UnknownKind, match="'hello'"):
-        read_job(write_message(Hello(WORKER, "0.1.0", "0", "3.10.12", STARTED)))
+        read_job(write_message(Hello(WORKER, LAUNCH, "0.1.0", "0", "3.10.12", STARTED)))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +196,13 @@ def test_no_secret_of_a_job_is_in_its_repr() -> None:
 
 def test_a_failure_is_bounded_and_has_no_secret() -> None:
     url = "https://md-1.blob.storage.azure.net/x/y?sv=2018&sig=AbC%3D"
-    told = failure(JOB, ValueError(f"GET {url} said {'no ' * 900}"), "Refused", transient=False)
+    told = failure(
+        JOB,
+        ValueError(f"GET {url} said {'no ' * 900}"),
+        "ExportRefused",
+        answers=3,
+        transient=False,
+    )
 
     assert len(told.message) == 1_000
     assert "AbC" not in told.message
@@ -173,7 +212,9 @@ def test_a_failure_is_bounded_and_has_no_secret() -> None:
 def test_the_largest_done_and_failed_fit_a_queue_message() -> None:
     # 260: ARM ids are bounded by names of 80 or 90 characters; this is longer than any.
     header = Header("event", WORKER, JOB, 2**62)
-    failed = Failed(JOB, "R" * 64, "ü" * 1_000, transient=True, disk_id="d" * 1_000)
+    failed = Failed(
+        JOB, 2**62, "IncrementalNotSupported", "ü" * 1_000, transient=True, disk_id="d" * 1_000
+    )
 
     assert fits(seal(KEY, header, write_message(done(65))))
     assert fits(seal(KEY, header, write_message(failed)))
@@ -218,3 +259,77 @@ def test_a_blob_that_was_changed_or_belongs_to_another_message_is_refused() -> N
         opened(KEY, HEADER, pointer, blob[:-1])
     with pytest.raises(RefusedMessage):
         opened(KEY, HEADER, pointer, other)
+
+
+HOSTILE = {
+    "nested": b'{"kind":"hello","x":' + b"[" * 1_200 + b"]" * 1_200 + b"}",
+    "nested and never closed": b'{"kind":"hello","x":' + b"[" * 40_000,
+    "no UTF-8": b'{"kind":"failed","message":"\xff"}',
+    "no UTF-8 kind": b'{"kind":"\xff"}',
+    "half a surrogate": b'{"kind":"\\ud800"}',
+    "a number beyond all": write_message(Progress(JOB, 3, 10, 5, 2)).replace(
+        b'"bytesRead":5', b'"bytesRead":1' + b"0" * 30
+    ),
+    "one above an int64": write_message(Progress(JOB, 3, 10, 5, 2)).replace(
+        b'"bytesRead":5', b'"bytesRead":9223372036854775808'
+    ),
+    "less than nothing": write_message(Progress(JOB, 3, 10, 5, 2)).replace(b":5,", b":-5,"),
+    "slot -5": write_message(done(1)).replace(b'"slot":5', b'"slot":-5'),
+    "no slot": write_message(done(1)).replace(b'"slot":5', b'"slot":0'),
+    "a digest of 2,000 characters": write_message(done(1)).replace(b"d" * 64, b"d" * 2_000),
+    "a digest with a line end": write_message(done(1)).replace(b"d" * 64, b"d\\n" * 20),
+    "bytes of 65 disks that add up beyond an int64": write_message(done(1)).replace(
+        b'"readBytes":1099511627776', b'"readBytes":9223372036854775807'
+    ),
+    "infinite seconds": write_message(done(1)).replace(b"12345.678", b"1e999"),
+    "66 disks": write_message(done(66)),
+    "an outcome as a reason": write_message(
+        Failed(JOB, 3, "ExportRefused", "no", transient=True)
+    ).replace(b"ExportRefused", b"Cancelled"),
+    "a reason that is none": write_message(
+        Failed(JOB, 3, "ExportRefused", "no", transient=True)
+    ).replace(b"ExportRefused", b"Whatever"),
+    "an end without a result": b'{"kind":"done","jobId":"a","answers":1}',
+    "an end with two results": write_message(done(1)).replace(
+        b'"resultsBlob":null',
+        b'"resultsBlob":{"name":"results/%s","sizeBytes":1,"sha256":"%s"}' % (b"0" * 32, b"0" * 64),
+    ),
+    "another launch than any": write_message(
+        Hello(WORKER, LAUNCH, "0.1.0", "0" * 16, "3.10.12", STARTED)
+    ).replace(LAUNCH.encode(), b"0" * 31),
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE)
+def test_what_no_status_could_hold_is_a_bad_message(payload: bytes) -> None:
+    with pytest.raises(PermanentError) as bad:
+        read_event(payload)
+    assert bad.value.reason == "BadMessage"
+
+
+def test_brackets_within_texts_are_no_depth() -> None:
+    told = Failed(JOB, 3, "ExportRefused", "[" * 500 + '\\"{', transient=True)
+
+    assert read_event(write_message(told)) == told
+
+
+def test_results_in_a_blob_open_by_the_end_that_names_them_only() -> None:
+    header, other = Header("event", WORKER, JOB, 9), Header("event", WORKER, JOB, 10)
+    result = done(65).result
+    assert result is not None
+    blob = sealed_results(KEY, header, result)
+    named = results_blob("results/" + "0" * 32, blob)
+
+    assert opened_results(KEY, header, named, blob) == result
+    with pytest.raises(RefusedMessage):
+        opened_results(KEY, other, named, blob)
+    with pytest.raises(RefusedMessage):
+        opened_results(KEY, header, named, blob[:-1])
+    with pytest.raises(RefusedMessage):
+        unseal(KEY, blob.decode(), direction="event", worker_id=WORKER)
+
+
+def test_a_reason_without_a_word_of_the_list_is_the_agents_error_and_said_in_the_message() -> None:
+    told = failure(JOB, ValueError("no"), "Skipped", answers=1, transient=False)
+
+    assert (told.reason, told.message) == ("AgentError", "Skipped: no")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from vmbackup_core.ids import ChainId, DiskUniqueId, JobId, RunId, SnapshotUniqueId, WorkerId
-from vmbackup_core.protocol import BackupJob, DiskToBackUp, RepositoryAccess, worker_key
+from vmbackup_core.ids import (
+    ChainId,
+    DiskUniqueId,
+    JobId,
+    LaunchNonce,
+    RunId,
+    SnapshotUniqueId,
+    WorkerId,
+)
+from vmbackup_core.protocol import BackupJob, DiskToBackUp, RepositoryAccess, launch_key
 from vmbackup_worker.settings import Rhythm, Settings
 
 WORKER = WorkerId("w-1")
-KEY = worker_key(bytes(32), WORKER)
+LAUNCH = LaunchNonce("0123456789abcdef" * 2)
+KEY = launch_key(bytes(32), WORKER, LAUNCH)
 
 
 def settings() -> Settings:
@@ -21,7 +30,7 @@ def settings() -> Settings:
         renewal_s=0.1,
     )
     nowhere = "http://127.0.0.1:1/nowhere?sig=x"
-    return Settings(WORKER, KEY.to_text(), nowhere, nowhere, "0" * 16, rhythm)
+    return Settings(WORKER, LAUNCH, KEY.to_text(), nowhere, nowhere, "0" * 16, rhythm)
 
 
 def job(job_id: str = "r-backup", sas: str = "first") -> BackupJob:

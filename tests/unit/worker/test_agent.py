@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.worker.agent_at_work import JOB, Bench
+from tests.unit.worker.agent_at_work import JOB, Bench, done
 from tests.unit.worker.sample_jobs import job
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.protocol import (
-    Done,
     Failed,
 )
 from vmbackup_worker.access import AccessRefused
@@ -22,7 +21,7 @@ def test_a_job_is_done_told_and_only_then_deleted(bench: Bench) -> None:
 
     bench.desk.begun[0].end()
     bench.until(lambda: bench.jobs.deleted)
-    assert bench.events.sent == [(JOB, Done(JOB, []))]
+    assert bench.events.sent == [(JOB, done())]
     assert bench.jobs.deleted == ["m1"]
 
 
@@ -79,7 +78,7 @@ def test_a_failed_job_begins_again_when_it_is_asked_for_again(bench: Bench) -> N
 
     bench.until(lambda: len(bench.desk.begun) > 1)
     bench.desk.begun[1].end()
-    bench.until(lambda: Done(JOB, []) in bench.events.all())
+    bench.until(lambda: done(2) in bench.events.all())
 
 
 def test_a_job_that_was_seen_too_often_fails_and_is_not_begun(bench: Bench) -> None:

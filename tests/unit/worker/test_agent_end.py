@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.unit.worker.agent_at_work import JOB, Bench
+from tests.unit.worker.agent_at_work import JOB, Bench, done
 from tests.unit.worker.sample_jobs import job
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
     ConversationAccess,
-    Done,
     Failed,
     Shutdown,
 )
@@ -22,7 +21,7 @@ def test_an_end_that_cannot_be_told_keeps_the_message_until_it_can(bench: Bench)
     bench.desk.begun[0].end()
 
     bench.until(lambda: bench.events.broken == 0 and bench.jobs.deleted)
-    assert bench.events.all() == [Done(JOB, [])]
+    assert bench.events.all() == [done()]
 
 
 def test_an_end_that_cannot_be_told_does_not_keep_fresh_ways_to_the_queues_from_coming(
@@ -39,7 +38,7 @@ def test_an_end_that_cannot_be_told_does_not_keep_fresh_ways_to_the_queues_from_
     bench.events.broken = 0
 
     bench.until(lambda: "m2" in bench.jobs.deleted)
-    assert bench.events.all() == [Done(JOB, [])]
+    assert bench.events.all() == [done(2)]
 
 
 def test_a_signal_gives_the_job_back_and_tells_nothing(bench: Bench) -> None:

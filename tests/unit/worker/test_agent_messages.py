@@ -5,15 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.unit.worker.agent_at_work import JOB, Bench
-from tests.unit.worker.sample_jobs import job
+from tests.unit.worker.agent_at_work import JOB, Bench, done
+from tests.unit.worker.sample_jobs import WORKER, job
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     ConversationAccess,
-    Done,
     Failed,
+    Header,
     UnknownKind,
 )
+from vmbackup_worker.conversation import Lease, Received
 
 
 def test_a_redelivered_done_job_is_answered_and_not_done_again(bench: Bench) -> None:
@@ -24,7 +25,7 @@ def test_a_redelivered_done_job_is_answered_and_not_done_again(bench: Bench) -> 
     bench.jobs.put("m1", job(), 1, dequeues=2)
 
     bench.until(lambda: len(bench.jobs.deleted) > 1)
-    assert bench.events.all() == [Done(JOB, []), Done(JOB, [])]
+    assert bench.events.all() == [done(), done()]
     assert len(bench.desk.begun) == 1
 
 
@@ -86,7 +87,7 @@ def test_a_message_that_cannot_be_read_does_not_fail_the_job_that_runs(bench: Be
     bench.until(lambda: bench.desk.begun[0].renewed == [job(sas="fresh")])
     bench.desk.begun[0].end()
     bench.until(lambda: "m3" in bench.jobs.deleted)
-    assert bench.events.all() == [Done(JOB, [])]
+    assert bench.events.all() == [done(3)]
 
 
 def test_a_running_job_keeps_its_message_though_it_comes_again_unreadable(bench: Bench) -> None:
@@ -100,7 +101,7 @@ def test_a_running_job_keeps_its_message_though_it_comes_again_unreadable(bench:
     assert bench.events.all() == []
     bench.desk.begun[0].end()
     bench.until(lambda: "m1-again" in bench.jobs.deleted)
-    assert bench.events.all() == [Done(JOB, [])]
+    assert bench.events.all() == [done()]
 
 
 def test_a_done_job_is_answered_with_its_end_though_its_message_comes_again_unreadable(
@@ -113,7 +114,7 @@ def test_a_done_job_is_answered_with_its_end_though_its_message_comes_again_unre
     bench.jobs.put("m1-again", PermanentError("gone", reason="JobUnreadable"), 1, dequeues=2)
 
     bench.until(lambda: "m1-again" in bench.jobs.deleted)
-    assert bench.events.all() == [Done(JOB, []), Done(JOB, [])]
+    assert bench.events.all() == [done(), done()]
 
 
 def test_credentials_that_cannot_be_taken_leave_the_job_with_the_ones_before(
@@ -127,7 +128,7 @@ def test_credentials_that_cannot_be_taken_leave_the_job_with_the_ones_before(
     bench.desk.begun[0].end()
 
     bench.until(lambda: "m2" in bench.jobs.deleted)
-    assert bench.events.all() == [Done(JOB, [])]
+    assert bench.events.all() == [done(2)]
     assert "secret" not in caplog.text
 
 
@@ -166,4 +167,14 @@ def test_ways_that_are_none_change_nothing_about_the_job_that_runs(bench: Bench)
     assert bench.desk.begun[0].renewed == []
     bench.desk.begun[0].end()
     bench.until(lambda: "m1" in bench.jobs.deleted)
-    assert bench.events.all() == [Done(JOB, [])]
+    assert bench.events.all() == [done()]
+
+
+def test_a_job_under_another_id_than_its_own_is_refused(bench: Bench) -> None:
+    received = Received(Header("job", WORKER, JOB, 1), job("another"), Lease("m1", "receipt", 1))
+    bench.jobs.waiting.append(received)
+    bench.until(lambda: bench.jobs.deleted)
+
+    (failed,) = bench.events.all()
+    assert isinstance(failed, Failed)
+    assert (failed.job_id, failed.reason, failed.answers) == (JOB, "BadMessage", 1)

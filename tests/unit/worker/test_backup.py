@@ -13,10 +13,10 @@ from tests.unit.worker.sample_jobs import job
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, DiskUniqueId
-from vmbackup_core.protocol import BackupJob, Done
+from vmbackup_core.protocol import BackupJob, BackupResult
 from vmbackup_core.repository import ChainKeys, RepositoryKey, initialise
 from vmbackup_core.stores.directory import DirectoryStore
-from vmbackup_worker.backup import Backup
+from vmbackup_worker.jobs.backup import Backup
 from vmbackup_worker.meter import Meter, Reading
 from vmbackup_worker.running import DiskFailure
 
@@ -44,7 +44,7 @@ class Case:
         )
         return msgspec.structs.replace(job(), disks=[disk], threads=2)
 
-    def run(self, asked: BackupJob) -> Done:
+    def run(self, asked: BackupJob) -> BackupResult:
         stop = threading.Event()
         return Backup(
             asked, self.meter, stop, renewal_s=0.05, open_store=lambda _url: self.store

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from vmbackup_core.ids import JobId, WorkerId
-from vmbackup_core.protocol import Done, Failed, Header
+from vmbackup_core.protocol import BackupResult, Done, Failed, Header
 from vmbackup_worker.orders import Known, Order, order_for
 
 JOB = JobId("r-backup")
-DONE = Done(JOB, [])
-FAILED = Failed(JOB, "ExportRefused", "no", transient=True)
+DONE = Done(JOB, 1, BackupResult([]))
+FAILED = Failed(JOB, 1, "ExportRefused", "no", transient=True)
 
 
 @pytest.mark.parametrize(

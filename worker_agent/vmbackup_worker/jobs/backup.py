@@ -13,7 +13,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp, Done
+from vmbackup_core.protocol import BackupJob, BackupResult, DiskDone, DiskToBackUp
 from vmbackup_core.repository import (
     Chain,
     ChainKeys,
@@ -32,6 +32,7 @@ from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_ranges import ExtentTable
 from vmbackup_worker.renewable_store import RenewableStore
 from vmbackup_worker.running import DiskFailure, Work
+from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.source import Export, export_pool
 from vmbackup_worker.trust import ca_file
 
@@ -40,6 +41,8 @@ from vmbackup_worker.trust import ca_file
 DISKS_AT_ONCE = 4
 
 T = TypeVar("T")
+
+Maker = Callable[[BackupJob, Meter, threading.Event, Rhythm], Work]
 
 
 def container_store(url: str) -> Store:
@@ -99,10 +102,10 @@ class Backup(Work):
                 self._urls[disk.disk_id].renew(disk.snapshot_url)
 
     @override
-    def run(self) -> Done:
+    def run(self) -> BackupResult:
         try:
             prepared = [self._of_disk(disk, self._prepare) for disk in self._job.disks]
-            return Done(self._job.job_id, self._all(prepared))
+            return BackupResult(self._all(prepared))
         finally:
             self._pool.clear()
 
@@ -190,6 +193,11 @@ class Backup(Work):
             progress=told,
             threads=self._threads_per_disk,
         )
+
+
+def make(job: BackupJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> Work:
+    """Return the work of *job*."""
+    return Backup(job, meter, stop, renewal_s=rhythm.renewal_s)
 
 
 def _done(

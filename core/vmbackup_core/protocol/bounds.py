@@ -1,0 +1,68 @@
+"""How large and how deep a message may be: what the cluster's status takes, and nothing beyond.
+
+Each bound that a status field has too is written once more in the CRD; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+
+#: An int64, as Kubernetes stores it: the totals of a job.
+MOST = 2**63 - 1
+#: Of one disk: far above Azure's largest (64 TiB), and 65 of them still add up within an int64.
+MOST_OF_DISK = 2**56
+#: Arrays and objects within each other.
+DEPTH = 8
+#: A job that lies in a blob: 65 disks need some 150 KiB.
+JOB_BYTES = 4 * 1024 * 1024
+#: Results that lie in a blob.
+RESULTS_BYTES = 64 * 1024 * 1024
+
+ID_CHARS = 1_000
+WORKER_CHARS = 64
+JOB_CHARS = 128
+DIGEST_CHARS = 128
+LAUNCH_CHARS = 32
+
+_ID = "[A-Za-z0-9._-]"
+
+#: For types of our own: ``Annotated[CommitSlot, SLOT]``.
+SLOT = msgspec.Meta(ge=1, le=MOST)
+LAUNCH = msgspec.Meta(pattern=f"^[0-9a-f]{{{LAUNCH_CHARS}}}$")
+WORKER = msgspec.Meta(pattern=f"^{_ID}{{1,{WORKER_CHARS}}}$")
+JOB = msgspec.Meta(pattern=f"^{_ID}{{1,{JOB_CHARS}}}$")
+
+Total = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST_OF_DISK)]
+Sequence = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
+ArmIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS)]
+Url = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+#: Printable ASCII without blanks.
+Digest = Annotated[str, msgspec.Meta(pattern=f"^[!-~]{{1,{DIGEST_CHARS}}}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+WorkerText = Annotated[str, WORKER]
+#: A job's id; empty in what concerns the worker itself.
+JobTextOrNone = Annotated[str, msgspec.Meta(pattern=f"^{_ID}{{0,{JOB_CHARS}}}$")]
+
+#: What tells strings from the brackets between them.
+_MARK = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+
+
+def text_of(payload: bytes) -> str:
+    """Return *payload* as text; raise ValueError where it is no UTF-8, or too deep."""
+    text = payload.decode("utf-8")
+    depth, in_string = 0, False
+    for mark in _MARK.finditer(text):
+        if mark[0] == '"':
+            in_string = not in_string
+        elif not in_string and len(mark[0]) == 1:
+            depth += 1 if mark[0] in "[{" else -1
+        if depth > DEPTH:
+            raise ValueError(f"more than {DEPTH} arrays and objects within each other")
+    return text

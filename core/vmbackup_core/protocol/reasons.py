@@ -1,0 +1,49 @@
+"""The reasons that a worker may give for a job's failure: a closed list.
+
+How a session ends is decided from the operator's own state; no word here says so.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Reason = Literal[
+    # the message
+    "BadMessage",
+    "JobSeenTooOften",
+    "JobUnreadable",
+    "NotSupported",
+    "RefusedMessage",
+    "UnknownKind",
+    # the agent
+    "AgentError",
+    "OutOfMemory",
+    "ShutDown",
+    # the way
+    "AccessRefused",
+    "TransferInterrupted",
+    # the export
+    "DiskSizeDiffers",
+    "ExportRefused",
+    "IncrementalNotSupported",
+    # the repository
+    "AlreadyStored",
+    "AuthenticationFailed",
+    "BaseNotFound",
+    "CorruptRepository",
+    "InvalidKey",
+    "KeyMismatch",
+    "NotInitialised",
+    "NotStored",
+    "RecoveryPointDiffers",
+    "SnapshotDiffers",
+    "StoreRefused",
+    "UnsupportedFormat",
+]
+
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+def reason_named(word: str) -> Reason:
+    """Return *word* as a worker may say it; what is not among the reasons is ``AgentError``."""
+    return next((reason for reason in REASONS if reason == word), "AgentError")
