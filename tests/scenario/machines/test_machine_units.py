@@ -126,7 +126,7 @@ async def test_a_unit_that_stops_unwillingly_is_killed_when_its_time_is_over(wor
     ("change", "message"),
     [
         (("ExecStart=/bin/bash", "ExecStart=bash"), "not absolute"),
-        (("[Service]", "[Service]\nUser=backup"), "root alone"),
+        (("[Service]", "[Service]\nDynamicUser=yes"), "DynamicUser"),
         (("[Service]", "[Service]\nType=notify"), "not simulated"),
     ],
     ids=["relative program", "another user", "unknown type"],
@@ -149,3 +149,84 @@ async def test_a_unit_nobody_wrote_is_not_found(world: World) -> None:
 
     assert result.exit_code == 5
     assert "nothing.service not found" in result.stderr
+
+
+CONFINED = """\
+[Unit]
+ConditionPathExists=/run/given
+
+[Service]
+Type=oneshot
+User=clerk
+ExecStart=/bin/bash /opt/program ${CREDENTIALS_DIRECTORY}/secret
+LoadCredential=secret:/run/given
+StateDirectory=clerk
+UMask=0077
+LimitCORE=0
+CapabilityBoundingSet=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+MemoryDenyWriteExecute=yes
+"""
+
+#: Says what the service is and what it may do, one line for each, in the one place it can write to.
+TRY = """\
+exec > /var/lib/clerk/said 2> /dev/null
+echo "user $(id -u) $(id -un)"
+echo "credential $(cat "$1")"
+cat /run/given && echo "reads the settings"
+cat /etc/shadow && echo "reads what is root's"
+ls /root && echo "looks into root's home"
+touch /opt/x && echo "writes into opt"
+touch /etc/x && echo "writes into etc"
+touch /usr/bin/x && echo "writes into usr"
+touch "$1" && echo "writes its credential"
+mount -t tmpfs none /mnt && echo "mounts"
+touch /tmp/x && echo "writes into a tmp: $(ls /tmp)"
+grep -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status | tr "\\t" " "
+echo "core $(ulimit -c) umask $(umask)"
+"""
+
+
+async def confined(world: World, *, given: bool = True) -> str:
+    await install(world, TRY, CONFINED)
+    prepare = (
+        "useradd --system clerk; touch /tmp/others; echo root > /etc/shadow; chmod 600 /etc/shadow"
+    )
+    if given:
+        prepare += "; umask 077; echo sesame > /run/given"
+    await world.output(f"{prepare}; systemctl daemon-reload")
+    return await world.output("systemctl start agent; cat /var/lib/clerk/said 2> /dev/null || true")
+
+
+async def test_a_confined_service_is_its_user_and_can_do_nothing_else(world: World) -> None:
+    said = (await confined(world)).splitlines()
+    assert said, world.path("/var/log/journal.txt").read_text()
+
+    user = said[0].split()
+    assert user[0] == "user"
+    assert user[1] != "0"
+    assert user[2] == "clerk"
+    assert sorted(said[1:]) == [
+        "CapBnd: 0000000000000000",
+        "CapEff: 0000000000000000",
+        "NoNewPrivs: 1",
+        "core 0 umask 0077",
+        "credential sesame",
+        "writes into a tmp: x",
+    ]
+
+
+async def test_a_service_whose_condition_does_not_hold_is_not_started(world: World) -> None:
+    assert await confined(world, given=False) == ""
+    assert await world.output("systemctl is-failed agent || true") == "inactive\n"
+
+
+async def test_a_service_whose_user_nobody_made_fails(world: World) -> None:
+    await install(world, TRY, CONFINED)
+    said = await world.output("echo x > /run/given; systemctl start agent 2>&1 || true")
+
+    assert "failed" in said
+    assert "no user clerk" in world.path("/var/log/journal.txt").read_text()

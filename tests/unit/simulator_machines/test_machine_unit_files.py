@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from azure_simulator.machines.guest.sandbox import Sandbox
 from azure_simulator.machines.guest.units import (
     BadUnit,
     Command,
@@ -13,6 +16,7 @@ from azure_simulator.machines.guest.units import (
     span,
 )
 
+ROOT = Path(__file__).parents[3]
 PLAIN = "[Service]\nExecStart=/bin/true\n"
 
 
@@ -80,7 +84,14 @@ def test_what_is_no_time_span_is_refused(text: str) -> None:
         (f"{PLAIN}ExecStart=/bin/false\n", "2 ExecStart"),
         ("[Service]\nExecStart=true\n", "not absolute"),
         (f"{PLAIN}Type=forking\n", "Type=forking"),
-        (f"{PLAIN}User=backup\n", "User=backup"),
+        (f"{PLAIN}User=backup\nGroup=other\n", "Group=other"),
+        (f"{PLAIN}CapabilityBoundingSet=CAP_CHOWN\n", "CapabilityBoundingSet=CAP_CHOWN"),
+        (f"{PLAIN}LimitCORE=5\n", "LimitCORE=5"),
+        (f"{PLAIN}DynamicUser=yes\n", "DynamicUser"),
+        (f"{PLAIN}ReadWritePaths=/opt\n", "ReadWritePaths"),
+        (f"{PLAIN}PrivateUsers=yes\n", "PrivateUsers"),
+        (f"{PLAIN}LoadCredential=only-a-name\n", "LoadCredential"),
+        (f"{PLAIN}ConditionVirtualization=vm\n", "ConditionVirtualization"),
         (f"{PLAIN}Restart=sometimes\n", "Restart=sometimes"),
         (f"{PLAIN}KillSignal=SIGINT\n", "KillSignal=SIGINT"),
     ],
@@ -101,3 +112,32 @@ def test_a_oneshot_may_have_several_commands() -> None:
 
     assert len(unit.start) == 2
     assert unit.remains
+
+
+def test_every_directive_of_the_agents_unit_is_understood() -> None:
+    text = (ROOT / "tools/bundle/install/vmbackup-agent.service").read_text()
+    unit = parse("vmbackup-agent.service", text.replace("@PYTHON@", "/usr/bin/python3"))
+
+    assert unit.ignored == ()
+    assert unit.conditions == ("/run/vmbackup/agent.json",)
+    assert unit.never_restart == {2}
+    assert unit.sandbox == Sandbox(
+        unit="vmbackup-agent.service",
+        user="vmbackup-agent",
+        credentials=(("agent.json", "/run/vmbackup/agent.json"),),
+        writable=("/var/lib/vmbackup",),
+        system="strict",
+        umask=0o077,
+        no_core=True,
+        no_capabilities=True,
+        no_new_privileges=True,
+        no_writable_code=True,
+        private_tmp=True,
+        protect_home=True,
+    )
+    assert Sandbox.from_json(unit.sandbox.to_json()) == unit.sandbox
+
+
+def test_a_unit_that_asks_for_no_sandbox_needs_none() -> None:
+    assert not parse("a.service", f"{PLAIN}StateDirectory=a\n").sandbox.is_needed
+    assert parse("a.service", f"{PLAIN}NoNewPrivileges=yes\n").sandbox.is_needed

@@ -52,7 +52,7 @@ def bind(source: Path, target: Path) -> None:
 def bind_read_only(source: Path, target: Path) -> None:
     """Show *source* at *target*, and let nobody write there: each mount below needs it, too."""
     bind(source, target)
-    for mounted in _mounted_below(target):
+    for mounted in mounted_below(target):
         make_read_only(mounted)
 
 
@@ -74,6 +74,24 @@ def change_root(new_root: Path) -> None:
     os.chdir("/")
 
 
+def own_mounts() -> None:
+    """Let this process's mounts be seen by nobody else."""
+    _check(_libc.unshare(_CLONE_NEWNS), "unshare", Path("/"))
+    make_private()
+
+
+def become(user: int, group: int) -> None:
+    """Be *user* and *group* from here on, without any right of root's.
+
+    The host has one id for all of a VM's users: what belongs to root here seems to be theirs.
+    """
+    was_user, was_group = os.getuid(), os.getgid()
+    _check(_libc.unshare(_CLONE_NEWUSER), "unshare", Path("/"))
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{user} {was_user} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{group} {was_group} 1", encoding="ascii")
+
+
 def lock() -> None:
     """Move into namespaces from which nothing that was mounted so far can be undone.
 
@@ -86,7 +104,8 @@ def lock() -> None:
     Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
 
 
-def _mounted_below(target: Path) -> list[Path]:
+def mounted_below(target: Path) -> list[Path]:
+    """Return where something is mounted at *target* or below it."""
     path = target.resolve()
     lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     points = [_unescaped(line.split(" ")[4]) for line in lines]

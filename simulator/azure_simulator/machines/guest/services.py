@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 
 from azure_simulator.machines.guest.commands import ENVIRONMENT
+from azure_simulator.machines.guest.root import SOURCES
 from azure_simulator.machines.guest.units import (
     Command,
     Unit,
@@ -18,6 +19,11 @@ from azure_simulator.machines.guest.units import (
 )
 
 JOURNAL = Path("/var/log/journal.txt")
+
+_CONFINE = (
+    f"import sys; sys.path.insert(0, {SOURCES!r});"
+    "from azure_simulator.machines.guest.confine import main; main()"
+)
 
 #: systemd's own exit codes.
 _EXEC_FAILED = 203
@@ -43,6 +49,8 @@ class Service:
     async def start(self) -> bool:
         """Start it where it is not up; tell whether it could be, as ``systemctl start`` does."""
         if self.state in ("active", "activating"):
+            return True
+        if not self._conditions_hold():
             return True
         await self._end_watch()
         process = await self._start_once()
@@ -80,7 +88,7 @@ class Service:
                 _kill_group(process.pid)  # what it left behind belongs to the service
             self.pid = None
             write_journal(self.unit.name, f"Main process exited, code {code}.")
-            if not _wants_restart(self.unit.restart, code):
+            if code in self.unit.never_restart or not _wants_restart(self.unit.restart, code):
                 self.state = "failed" if code else "inactive"
                 return
             self.state = "activating"
@@ -100,6 +108,7 @@ class Service:
             return None
         for folder in self.unit.folders:
             folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(self.unit.folders_mode)
         waited_for = self.unit.before_start
         if self.unit.kind == "oneshot":
             waited_for += self.unit.start
@@ -129,7 +138,7 @@ class Service:
         with JOURNAL.open("ab") as output:  # noqa: ASYNC230 - a line of a local file
             try:
                 return await asyncio.create_subprocess_exec(
-                    *expand(command.words, environment),
+                    *self._confined(expand(command.words, environment)),
                     env=environment,
                     cwd=self.unit.working_folder.removeprefix("-"),
                     stdin=asyncio.subprocess.DEVNULL,
@@ -141,8 +150,24 @@ class Service:
                 self._fail(f"{command.words[0]}: {error.strerror}, code {_EXEC_FAILED}.")
                 return None
 
+    def _conditions_hold(self) -> bool:
+        """Tell whether the unit is to be started at all; where not, that is no failure."""
+        missing = [path for path in self.unit.conditions if not Path(path).exists()]
+        if missing:
+            write_journal(self.unit.name, f"Condition failed: {missing[0]} is not there.")
+        return not missing
+
+    def _confined(self, words: list[str]) -> list[str]:
+        """Return the command line that runs *words* as the unit's sandbox says."""
+        sandbox = self.unit.sandbox
+        if not sandbox.is_needed:
+            return words
+        return ["/usr/bin/python3", "-ISB", "-c", _CONFINE, sandbox.to_json(), *words]
+
     def _environment(self) -> dict[str, str] | None:
         environment = {**ENVIRONMENT, **self.unit.environment}
+        if self.unit.sandbox.credentials:
+            environment["CREDENTIALS_DIRECTORY"] = self.unit.sandbox.credentials_folder
         for path, may_be_missing in self.unit.environment_files:
             try:
                 environment.update(read_environment_file(Path(path).read_text("utf-8")))

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from azure_simulator.machines.guest.sandbox import BadSandbox, Sandbox, parse_sandbox
+
 #: Where a VM's own units lie.
 UNITS_FOLDER = Path("/etc/systemd/system")
 
@@ -15,18 +17,28 @@ _KINDS = ("simple", "exec", "oneshot")
 _RESTARTS = ("no", "on-failure", "always", "on-success", "on-abnormal", "on-abort", "on-watchdog")
 _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True}
 
-#: Directives that change nothing here, where there is one user, one VM and no control groups.
+#: Directives of a sandbox that would be less of one without them: refused, since nobody keeps them.
+_REFUSED = re.compile(
+    r"(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec)Paths|DynamicUser|SupplementaryGroups|Condition\w+"
+    r"|PrivateUsers|PrivateNetwork|PrivateMounts|RootDirectory|SetCredential|IPAddress\w+"
+)
+#: Directives that change nothing here, where there is one VM and no control groups.
 _WITHOUT_EFFECT = re.compile(
     r"Description|Documentation|After|Before|Wants|Requires|DefaultDependencies|SyslogIdentifier"
-    r"|Condition\w+|Protect\w+|Private\w+|Restrict\w+|NoNewPrivileges|Capability\w+|AmbientCap\w+"
-    r"|SystemCall\w+|LockPersonality|Memory\w+|CPU\w+|IO\w+|Tasks\w+|Limit\w+|Nice|OOM\w+|UMask"
-    r"|Read\w+Paths|ReadWritePaths|InaccessiblePaths|KillMode|StandardOutput|StandardError"
-    r"|Delegate|Slice|RemoveIPC|KeyringMode|ProcSubset|TimeoutStartSec"
+    # Filters of system calls, and what only devices, clocks and kernels of a VM's own would tell.
+    r"|ProtectClock|ProtectControlGroups|ProtectHostname|ProtectKernel\w+|ProtectProc|ProcSubset"
+    r"|PrivateDevices|Restrict(AddressFamilies|Namespaces|Realtime|SUIDSGID)|LockPersonality"
+    r"|SystemCall(Filter|Architectures|ErrorNumber)|RemoveIPC|KeyringMode"
+    r"|Memory(Max|High|Low|Min)|CPU\w+|IO\w+|Tasks\w+|Limit(?!CORE)\w+|Nice|OOM\w+"
+    r"|KillMode|StandardOutput|StandardError|Delegate|Slice|TimeoutStartSec"
 )
 _UNDERSTOOD = re.compile(
     r"Type|ExecStart|ExecStartPre|Environment|EnvironmentFile|WorkingDirectory|Restart|RestartSec"
     r"|TimeoutStopSec|StartLimitBurst|StartLimitIntervalSec|RemainAfterExit|WantedBy|User|Group"
-    r"|KillSignal|(Runtime|State|Cache|Logs|Configuration)Directory"
+    r"|KillSignal|(Runtime|State|Cache|Logs|Configuration)Directory|StateDirectoryMode"
+    r"|ConditionPathExists|RestartPreventExitStatus|LoadCredential|UMask|LimitCORE"
+    r"|CapabilityBoundingSet|AmbientCapabilities|NoNewPrivileges|MemoryDenyWriteExecute"
+    r"|Protect(System|Home)|PrivateTmp"
 )
 _FOLDERS = {
     "RuntimeDirectory": "/run",
@@ -67,7 +79,11 @@ class Unit:
     environment_files: tuple[tuple[str, bool], ...]
     working_folder: str
     folders: tuple[Path, ...]
+    folders_mode: int
+    sandbox: Sandbox
+    conditions: tuple[str, ...]
     restart: str
+    never_restart: frozenset[int]
     restart_s: float
     stop_s: float
     start_limit: int
@@ -92,7 +108,13 @@ def parse(name: str, text: str) -> Unit:
     general = said.get("Unit", {})
     start = tuple(_command(name, line) for line in service.get("ExecStart", ()))
     kind = _last(service, "Type", "simple")
-    _check(name, service, kind, start)
+    _check(name, said, kind, start)
+    folders = tuple(
+        Path(parent, folder)
+        for key, parent in _FOLDERS.items()
+        for line in service.get(key, ())
+        for folder in line.split()
+    )
     return Unit(
         name=name,
         description=_last(general, "Description", name),
@@ -105,11 +127,14 @@ def parse(name: str, text: str) -> Unit:
             for path in service.get("EnvironmentFile", ())
         ),
         working_folder=_last(service, "WorkingDirectory", "/"),
-        folders=tuple(
-            Path(parent, folder)
-            for key, parent in _FOLDERS.items()
-            for line in service.get(key, ())
-            for folder in line.split()
+        folders=folders,
+        folders_mode=int(_last(service, "StateDirectoryMode", "755"), 8),
+        sandbox=_sandbox(name, service, folders),
+        conditions=tuple(general.get("ConditionPathExists", ())),
+        never_restart=frozenset(
+            int(code)
+            for line in service.get("RestartPreventExitStatus", ())
+            for code in line.split()
         ),
         restart=_last(service, "Restart", "no"),
         restart_s=span(_last(service, "RestartSec", "100ms")),
@@ -160,19 +185,30 @@ def expand(words: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
     return expanded
 
 
+def _sandbox(name: str, service: Mapping[str, list[str]], folders: tuple[Path, ...]) -> Sandbox:
+    try:
+        return parse_sandbox(name, service, tuple(str(folder) for folder in folders))
+    except BadSandbox as error:
+        raise BadUnit(f"{name}: {error}") from None
+
+
 def _check(
-    name: str, service: Mapping[str, list[str]], kind: str, start: tuple[Command, ...]
+    name: str,
+    said: Mapping[str, Mapping[str, list[str]]],
+    kind: str,
+    start: tuple[Command, ...],
 ) -> None:
     """Refuse what systemd would refuse, and what it could do and we can't."""
+    service = said.get("Service", {})
+    for key in (key for entries in said.values() for key in entries):
+        if _REFUSED.fullmatch(key) and key != "ConditionPathExists":
+            raise BadUnit(f"{name}: {key}= is not simulated")
     if kind not in _KINDS:
         raise BadUnit(f"{name}: Type={kind} is not simulated; {', '.join(_KINDS)} are")
     if not start or (len(start) > 1 and kind != "oneshot"):
         raise BadUnit(f"{name}: {len(start)} ExecStart= lines, and Type={kind}: bad-setting")
     if (restart := _last(service, "Restart", "no")) not in _RESTARTS:
         raise BadUnit(f"{name}: Restart={restart} is not known")
-    for key in ("User", "Group"):
-        if (account := _last(service, key, "root")) not in ("root", "0"):
-            raise BadUnit(f"{name}: {key}={account} is not simulated: a VM here has root alone")
     if (killed_by := _last(service, "KillSignal", "SIGTERM")) != "SIGTERM":
         raise BadUnit(f"{name}: KillSignal={killed_by} is not simulated")
 
