@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import NewType
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import JobId, RunId, SnapshotUniqueId, WorkerId
+from vmbackup_core.ids import JobId, LaunchNonce, RunId, SnapshotUniqueId, WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_ids import lies_within as lies_within  # noqa: PLC0414 - of names, too
 from vmbackup_operator.arm_ids import same_id as same_id  # noqa: PLC0414
@@ -32,6 +32,8 @@ WORKER_TAG = "vmbackup-worker-id"
 
 # 20 of a run id's 32 digits: 80 bits, and room for a worker's number in a queue's 63 characters.
 _RUN_DIGITS = 20
+# Of a launch's nonce: two launches of one worker need other queues, never a secret.
+_LAUNCH_DIGITS = 8
 # 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
 _POLICY_CHARACTERS = 36
 # So many names of a region's account are tried where the ones before are taken.
@@ -201,14 +203,19 @@ def worker_vm_name(worker: WorkerId) -> str:
     return f"vmb-w-{worker}"
 
 
-def jobs_queue(worker: WorkerId) -> str:
-    """Return the name of the queue that *worker* takes its jobs from."""
-    return f"vmb-jobs-{worker}"
+def jobs_queue(worker: WorkerId, launch: LaunchNonce) -> str:
+    """Return the name of the queue that this launch of *worker* takes its jobs from."""
+    return f"vmb-jobs-{worker}-{launch[:_LAUNCH_DIGITS]}"
 
 
-def events_queue(appliance_id: str) -> str:
-    """Return the name of the queue that all workers of the appliance answer into."""
-    return f"vmb-events-{_letters(12, 'events', appliance_id)}"
+def events_queue(worker: WorkerId, launch: LaunchNonce) -> str:
+    """Return the name of the queue that this launch of *worker* answers into."""
+    return f"vmb-events-{worker}-{launch[:_LAUNCH_DIGITS]}"
+
+
+def queues_of(worker: WorkerId) -> tuple[str, str]:
+    """Return how the names of all queues begin that *worker* ever had, of whatever launch."""
+    return f"vmb-jobs-{worker}-", f"vmb-events-{worker}-"
 
 
 # what a region keeps

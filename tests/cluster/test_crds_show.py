@@ -80,7 +80,7 @@ async def complete(stored: StoredSessions, namespace: str) -> BackupSession:
                 message="stored",
                 conditions=(Condition("Complete", "True", "Stored", "", BEGAN),),
                 progress=Progress(100, 1_288_490_189, 1_288_490_189, 325_058_560),
-                worker=SessionWorker(WorkerId("w-0123"), "vm", "jobs"),
+                worker=SessionWorker(WorkerId("w-0123"), "vm"),
             ),
         )
     )

@@ -110,19 +110,25 @@ def bundle_checked(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
 
 
 def queues_at_home(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
-    """Complain unless each worker has one jobs queue, beside one events queue, all at home."""
-    created = {
-        (e.host, e.path.strip("/"))
-        for e in entries
-        if e.service == "queue" and e.method == "PUT" and e.succeeded and "/messages" not in e.path
-    }
-    workers = {e.path.lower() for e in entries if e.is_write(MACHINES)}
+    """Complain unless each launch has two queues of its own, at home, which go with it."""
+    created, deleted = _queues(entries, "PUT"), _queues(entries, "DELETE")
+    launches = {e.path.lower() for e in entries if e.is_write(RUN_COMMANDS)}
     kinds = Counter(path.split("-")[1] for _, path in created if "-" in path)
-    if kinds["events"] != 1 or kinds["jobs"] != len(workers):
-        yield f"{dict(kinds)} queues for {len(workers)} workers"
+    if not kinds["events"] == kinds["jobs"] == len(launches):
+        yield f"{dict(kinds)} queues for {len(launches)} launches"
+    for host, path in created - deleted:
+        yield f"queue {path} on {host} outlived its launch"
     for host, path in created:
         if host.split(".")[0] != scene.home_account_name:
             yield f"queue {path} is on {host}, not in the home region"
+
+
+def _queues(entries: Sequence[Entry], method: str) -> set[tuple[str, str]]:
+    return {
+        (e.host, e.path.strip("/"))
+        for e in entries
+        if e.service == "queue" and e.method == method and e.succeeded and "/messages" not in e.path
+    }
 
 
 def access_only_when_private(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:

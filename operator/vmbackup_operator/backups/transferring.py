@@ -15,10 +15,8 @@ from vmbackup_core.protocol import (
     DiskToBackUp,
     Header,
     RepositoryAccess,
-    WorkerKey,
     sealed_job,
     sealed_pointer,
-    worker_key,
 )
 from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -36,10 +34,11 @@ from vmbackup_operator.sessions.findings import (
     worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.hearing import applied_by
 from vmbackup_operator.sessions.seen import RegionSeen, SecretUrl, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.conversing import conversation, launch_of
 from vmbackup_operator.sessions.steps.exporting import grants_of, without_ends
-from vmbackup_operator.sessions.steps.launching import conversation
 
 #: The worker's word for a SAS that was refused, whose successor did not come in time.
 _REFUSED = "AccessRefused"
@@ -56,8 +55,9 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
         return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
     if worker.failure is not None:
         return _job_failed(ground, session, worker)
-    ground.listen()
-    if worker.job_sequence == 0 or ground.is_worn(worker.credentials_expire_at):
+    ground.listen(session)
+    lifetime_s = ground.pacing.repository_access_s
+    if worker.job_sequence == 0 or ground.is_worn(worker.credentials_expire_at, lifetime_s):
         return await _given(ground, session, worker)
     return await _watched(ground, session, worker)
 
@@ -116,11 +116,11 @@ async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) 
     repository = await same_repository(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(status, repository)
-    queues = await conversation(ground, home, worker)
+    queues = await conversation(ground, home.account, worker)
     # What the job holds was granted before or is signed after this: it ends no sooner than that.
-    ends = [ground.credentials_until(), *(each.expires_at for each in status.exports)]
+    ends = [ground.repository_access_until(), *(each.expires_at for each in status.exports)]
     job = await _job(ground, session, repository, grants, queues)
-    sequence = worker.job_sequence + 1
+    sequence = applied_by(worker, job.job_id).next_to_send
     await _put(ground, home, worker, job, sequence)
     soonest = min(end for end in ends if end is not None)
     given = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
@@ -139,7 +139,7 @@ async def _job(
     unique_ids = [disk.unique_id for _, disk in members]
     chains = await ground.points.open_chains(repository, unique_ids)
     account = account_of(ArmId(found.account_id))
-    until = ground.credentials_until()
+    until = ground.repository_access_until()
     container = await ground.signatures.container(account, found.container, "write_new", until)
     return BackupJob(
         job_id=backup_job(session),
@@ -178,7 +178,7 @@ async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:
 async def _put(
     ground: Ground, home: RegionSeen, worker: SessionWorker, job: BackupJob, sequence: int
 ) -> None:
-    key = _key_of(ground, worker)
+    _, key = launch_of(ground, worker)
     header = Header("job", worker.id, job.job_id, sequence)
     sealed = sealed_job(key, header, job)
     text = sealed.text
@@ -190,8 +190,3 @@ async def _put(
         url = await ground.queues.spill(home.account, name, sealed.blob, until)
         text = sealed_pointer(key, header, url.value, sealed.blob)
     await ground.queues.put(home.account, worker.jobs_queue, text, ground.pacing.credentials_s)
-
-
-def _key_of(ground: Ground, worker: SessionWorker) -> WorkerKey:
-    appliance_key = ground.ring.find(worker.key_id) or ground.ring.active
-    return worker_key(appliance_key.secret, worker.id)

@@ -6,7 +6,14 @@ from datetime import datetime
 
 import msgspec
 
-from vmbackup_core.ids import CommitSlot, DiskUniqueId, RepositoryId, SnapshotUniqueId, WorkerId
+from vmbackup_core.ids import (
+    CommitSlot,
+    DiskUniqueId,
+    LaunchNonce,
+    RepositoryId,
+    SnapshotUniqueId,
+    WorkerId,
+)
 from vmbackup_core.protocol import CommitKind
 
 
@@ -94,13 +101,18 @@ class SessionWorker(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     """The worker that serves the session and where their conversation stands.
 
     *attempt* is the session's that gave it the worker; an *abandoned* one is deleted, and another
-    takes its place. *credentials_expire_at* is when the SAS of the job that was sent last end.
+    takes its place. *launch* names the start of its agent for this session: key and queues follow
+    from it. *credentials_expire_at* is when the SAS of the job that was sent last end.
+    *failed_sequence* is the number of the job's message whose failure was counted last.
     """
 
     id: WorkerId
     vm_id: str
-    jobs_queue: str
+    launch: LaunchNonce | None = None
+    jobs_queue: str = ""
+    events_queue: str = ""
     job_sequence: int = 0
+    failed_sequence: int = 0
     last_event_sequence: int = 0
     last_worker_sequence: int = 0
     key_id: str = ""

@@ -49,17 +49,20 @@ class Queues(QueuesPort):
         return True
 
     @override
-    async def clear(self, account: Account, queue: str) -> None:
-        with translated(f"clearing queue {queue}"):
-            await self._data_plane.queues(account).get_queue_client(queue).clear_messages()
-
-    @override
     async def delete(self, account: Account, queue: str) -> None:
         with translated(f"deleting queue {queue}"):
             try:
                 await self._data_plane.queues(account).get_queue_client(queue).delete_queue()
             except ResourceNotFoundError:
                 return
+
+    @override
+    async def delete_all(self, account: Account, prefix: str) -> None:
+        with translated(f"listing queues {prefix}…"):
+            listed = self._data_plane.queues(account).list_queues(name_starts_with=prefix)
+            names = [queue.name async for queue in listed]
+        for name in names:
+            await self.delete(account, name)
 
     @override
     async def put(self, account: Account, queue: str, text: str, lifetime_s: int) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.ids import WorkerId
+from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.protocol import new_launch
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
@@ -44,13 +46,22 @@ class Pacing:
     #: How long a worker may take from its Run Command to its first word: the command itself takes
     #: 20 s at least on Azure, the download of the bundle and private DNS records minutes at worst.
     launch_timeout_s: float = 900.0
-    #: How long SAS of exports, queues and repositories are good for; renewed with a quarter left.
+    #: How long SAS of exports and queues are good for; renewed with a quarter left. Both end with
+    #: the session: access is revoked, and the queues are deleted.
     credentials_s: int = 6 * 3600
+    #: The same for a repository, which nobody ends: an hour after its release a worker has nothing
+    #: in its hands that opens anything.
+    longest_repository_access_s: int = 3600
     #: Soonest repetition of a look at something that Azure is at.
     look_again_s: float = 5.0
     #: How long a step may stand still, and how long the last ones are tried before they are left
     #: to the sweeper.
     patience: Patience = field(default_factory=Patience)
+
+    @property
+    def repository_access_s(self) -> int:
+        """How long a way to a repository is good for: never longer than the job's others."""
+        return min(self.longest_repository_access_s, self.credentials_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +91,12 @@ class Ground:
     events: EventLog
     #: Has a session looked at soon: one that waited for what is free again.
     wake: Callable[[ObjectKey], None]
-    #: Tells the intake that a worker is about to say something.
-    listen: Callable[[], None]
+    #: Has the intake hear the worker that the session has launched.
+    listen: Callable[[Session], None]
     #: Tells how long a worker has been silent that was last known to have spoken at that time.
     silence: Callable[[WorkerId, datetime], timedelta]
+    #: Draws the name of a launch.
+    new_launch: Callable[[], LaunchNonce] = new_launch
     #: SAS of granted exports by snapshot: never anywhere but here and in sealed jobs.
     grants: dict[ArmId, SecretUrl] = field(default_factory=dict)
 
@@ -91,9 +104,13 @@ class Ground:
         """Return when what is signed at this moment shall end."""
         return self.clock.now() + timedelta(seconds=self.pacing.credentials_s)
 
-    def is_worn(self, expires_at: datetime | None) -> bool:
+    def repository_access_until(self) -> datetime:
+        """Return when a way to a repository that is signed at this moment shall end."""
+        return self.clock.now() + timedelta(seconds=self.pacing.repository_access_s)
+
+    def is_worn(self, expires_at: datetime | None, lifetime_s: int | None = None) -> bool:
         """Tell whether what ends then has less than a quarter of its time left."""
         if expires_at is None:
             return False
         left = expires_at - self.clock.now()
-        return left < timedelta(seconds=self.pacing.credentials_s / 4)
+        return left < timedelta(seconds=(lifetime_s or self.pacing.credentials_s) / 4)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from msgspec.structs import replace
 
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
     Applied,
@@ -20,6 +22,7 @@ from vmbackup_core.protocol import (
     after,
     decide,
 )
+from vmbackup_core.protocol.limits import HEARTBEAT_S
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.progress import Progress as ProgressShown
@@ -27,8 +30,8 @@ from vmbackup_operator.model.session_findings import DiskResult, JobFailure, Ses
 from vmbackup_operator.naming import same_id
 from vmbackup_operator.sessions.findings import backup_job
 
-#: A heartbeat is written when the last one written is this old: it comes every 15 s.
-HEARTBEAT_WRITTEN = timedelta(seconds=30)
+#: A heartbeat is written when the last one written is so old; silence is counted in memory.
+HEARTBEAT_WRITTEN = timedelta(seconds=4 * HEARTBEAT_S)
 
 
 def heard(
@@ -60,14 +63,15 @@ def _with(
     worker = status.worker
     if worker is None:
         return status
-    applied = Applied(worker.id, job, worker.last_event_sequence, worker.last_worker_sequence)
-    if decide(header, applied) != "Apply" or worker.launched_at is None:
+    applied = applied_by(worker, job)
+    if decide(header, event, applied) != "Apply" or worker.launched_at is None:
         return status
-    then = after(header, applied)
+    then = after(header, event, applied)
     counted = replace(
         worker,
         last_event_sequence=then.last_of_job,
         last_worker_sequence=then.last_of_worker,
+        failed_sequence=then.last_failed,
         last_heartbeat_time=now,
     )
     match event:
@@ -83,6 +87,30 @@ def _with(
             message = cut(event.message, MAX_MESSAGE)
             failure = JobFailure(event.reason, message, event.transient)
             return replace(status, worker=replace(counted, failure=failure))
+        case never:
+            assert_never(never)
+
+
+def applied_by(worker: SessionWorker, job: JobId) -> Applied:
+    """Return how far the conversation about *job* has come."""
+    return Applied(
+        worker.id,
+        job,
+        last_of_job=worker.last_event_sequence,
+        last_of_worker=worker.last_worker_sequence,
+        last_sent=worker.job_sequence,
+        last_failed=worker.failed_sequence,
+    )
+
+
+def is_awaited(status: BackupSessionStatus) -> bool:
+    """Tell whether the worker's answer is awaited: its hello, or the end of its job."""
+    worker = status.worker
+    if worker is None or worker.launched_at is None:
+        return False
+    if worker.last_heartbeat_time is None or worker.last_heartbeat_time < worker.launched_at:
+        return True
+    return worker.job_sequence > 0 and worker.failure is None and not status.disks
 
 
 def _alive(
@@ -108,10 +136,12 @@ def _progress(event: Progress) -> ProgressShown:
 
 
 def _done(session: BackupSession, status: BackupSessionStatus, event: Done) -> BackupSessionStatus:
+    if event.result is None:
+        raise PermanentError("a backup's result is in its message", reason="BadMessage")
     resolved = session.status.resolved
     known = () if resolved is None else resolved.disks
     results = []
-    for done in event.disks:
+    for done in event.result.disks:
         disk = next((disk for disk in known if same_id(disk.id, done.disk_id)), None)
         if disk is not None:
             results.append(

@@ -10,9 +10,9 @@ from typing import Literal
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import jobs_queue
 from vmbackup_operator.reconciling.outcome import Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import RegionSeen, WorkerSeen
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class IdleWorkers:
                 continue
             try:
                 if wanted == "stop":
+                    await self._delete_queues(worker)
                     await ground.workers.deallocate(worker.vm_id)
                 else:
                     await self._delete(worker)
@@ -71,13 +72,22 @@ class IdleWorkers:
                 ground.allocator.left(worker.id)
 
     async def _delete(self, worker: WorkerSeen) -> None:
-        home = await self._ground.places.recall_home()
-        if not isinstance(home, RegionSeen):
+        # Its queues first: a worker that has gone would not lead to them any more.
+        if not await self._delete_queues(worker):
             return
-        # Its queue first: a worker that has gone would not lead to it any more.
-        await self._ground.queues.delete(home.account, jobs_queue(worker.id))
         if await self._ground.workers.delete(worker.vm_id):
             log.info("worker %s: deleted, nobody needed it", worker.id)
+
+    async def _delete_queues(self, worker: WorkerSeen) -> bool:
+        """Delete what its launches left, and tell whether it could be: they go with sessions.
+
+        But for one whose finalizer somebody took off, or that gave its worker back and ended.
+        """
+        home = await self._ground.places.recall_home()
+        if not isinstance(home, RegionSeen):
+            return False
+        await delete_all_queues(self._ground, home.account, worker.id)
+        return True
 
 
 def fate(

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import WorkerId
-from vmbackup_core.protocol import WorkerKey, worker_key
+from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.protocol import LaunchKey, launch_key
 from vmbackup_operator.ownership import PURPOSE as OWNERSHIP_PURPOSE
 from vmbackup_operator.ownership import Ownership
 
@@ -59,10 +59,10 @@ class KeyRing:
         """Return what proves that a resource is the appliance's."""
         return Ownership(appliance_id, self.active.id, self.for_purpose(OWNERSHIP_PURPOSE))
 
-    def worker_keys(self, worker: WorkerId) -> tuple[WorkerKey, ...]:
-        """Return the keys under which *worker* may have sealed, the active one's first."""
-        others = [key for key in self.keys.values() if key.id != self.active.id]
-        return tuple(worker_key(key.secret, worker) for key in (self.active, *others))
+    def launch_key(self, key_id: str, worker: WorkerId, launch: LaunchNonce) -> LaunchKey | None:
+        """Return the key of that launch, or None where the ring's key *key_id* was taken out."""
+        key = self.keys.get(key_id)
+        return None if key is None else launch_key(key.secret, worker, launch)
 
 
 def read_key_ring(values: Mapping[str, bytes], where: str) -> KeyRing:

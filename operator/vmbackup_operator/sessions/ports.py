@@ -175,11 +175,11 @@ class Queues(Protocol):
     async def ensure(self, account: Account, queue: str) -> bool:
         """Make the queue unless it is there; True once it is (deleting one takes Azure a while)."""
 
-    async def clear(self, account: Account, queue: str) -> None:
-        """Remove every message, those that somebody has taken included."""
-
     async def delete(self, account: Account, queue: str) -> None:
         """Delete the queue with whatever it holds."""
+
+    async def delete_all(self, account: Account, prefix: str) -> None:
+        """Delete every queue whose name begins with *prefix*."""
 
     async def put(self, account: Account, queue: str, text: str, lifetime_s: int) -> None:
         """Append a message; it is not deduplicated, the reader's sequence numbers do that."""

@@ -293,9 +293,7 @@ class _Parts:
         book = SessionBook()
         allocator = Allocator(book, wake)
         self.booked = BookedSessions(self.sessions, book, allocator)
-        self.intake = Intake(
-            appliance.id, ring, clock, Surroundings(queues, self.booked, places, wake)
-        )
+        self.intake = Intake(ring, clock, Surroundings(queues, self.booked, wake))
         self.ground = Ground(
             settings=settings,
             ring=ring,

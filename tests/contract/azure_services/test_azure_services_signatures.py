@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -173,15 +174,45 @@ async def test_a_bundle_whose_key_was_revoked_is_stored_at_the_next_try(
     assert stored.container == "bundle"
 
 
-async def test_queues_are_made_once_cleared_and_deleted(cloud: Cloud, ours: Adapters) -> None:
+async def test_queues_are_made_once_and_deleted(cloud: Cloud, ours: Adapters) -> None:
     account, name = cloud.home.account, f"vmb-jobs-{uuid.uuid4().hex[:12]}"
 
     assert await ours.queues.ensure(account, name) is True
     assert await ours.queues.ensure(account, name) is True
     await ours.queues.put(account, name, "one", 600)
-    await ours.queues.clear(account, name)
-    assert await ours.queues.take(account, name, 30) == []
     await ours.queues.delete(account, name)
+    await ours.queues.delete(account, name)
+
+
+async def test_all_queues_of_a_worker_are_deleted_and_no_others(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    account, stem = cloud.home.account, f"vmb-jobs-{uuid.uuid4().hex[:12]}"
+    for name in (f"{stem}-1-aaaa", f"{stem}-1-bbbb", f"{stem}-10-cccc"):
+        assert await ours.queues.ensure(account, name) is True
+
+    await ours.queues.delete_all(account, f"{stem}-1-")
+
+    with pytest.raises(PermanentError):
+        await ours.queues.take(account, f"{stem}-1-aaaa", 30)
+    with pytest.raises(PermanentError):
+        await ours.queues.take(account, f"{stem}-1-bbbb", 30)
+    assert await ours.queues.take(account, f"{stem}-10-cccc", 30) == []
+    await ours.queues.delete_all(account, stem)
+
+
+async def test_a_message_that_expires_while_it_is_taken_never_comes_again(
+    cloud: Cloud, ours: Adapters
+) -> None:
+    account, name = cloud.home.account, f"vmb-events-{uuid.uuid4().hex[:12]}"
+    await ours.queues.ensure(account, name)
+    await ours.queues.put(account, name, "one", 2)
+    (first,) = await ours.queues.take(account, name, 3)
+    assert first.text == "one"
+
+    await asyncio.sleep(4)  # the service's own clock
+
+    assert await ours.queues.take(account, name, 3) == []
     await ours.queues.delete(account, name)
 
 

@@ -54,7 +54,8 @@ class AgentProcess:
     def start(self) -> None:
         settings = {
             "workerId": self.cloud.worker_id,
-            "workerKey": self.cloud.key.to_text(),
+            "launch": self.cloud.launch,
+            "launchKey": self.cloud.key.to_text(),
             "jobsUrl": self.cloud.jobs_url,
             "eventsUrl": self.cloud.events_url,
             "bundleId": read_bundle(self.bundle).id,

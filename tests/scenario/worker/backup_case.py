@@ -96,7 +96,7 @@ class BackupCase:
             created_at=datetime.now(UTC),
             retention="{}",
             kind="full",
-            disks=tuple(self._line(number, one) for number, one in enumerate(done.disks)),
+            disks=tuple(self._line(number, one) for number, one in enumerate(disks_of(done))),
         )
         self.repository.record_point(point)
         sinks = [Sink(disk.size_bytes) for disk in point.disks]
@@ -138,6 +138,12 @@ def backup_case(cloud: Cloud) -> Iterator[BackupCase]:
         repository = initialise(store, key, appliance_id="appliance", clock=SystemClock())
         run_id = RunId(random.Random(cloud.name).randbytes(16).hex())  # noqa: S311 - a name
         yield BackupCase(cloud, [os_disk, data_disk], repository, run_id)
+
+
+def disks_of(done: Done) -> list[DiskDone]:
+    """Return the lines of the disks in a backup's result."""
+    assert done.result is not None
+    return done.result.disks
 
 
 def content_of(size_bytes: int, ranges: list[tuple[int, int]]) -> bytes:

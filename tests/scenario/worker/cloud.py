@@ -13,16 +13,16 @@ from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, gener
 from azure.storage.queue import QueueSasPermissions, QueueServiceClient, generate_queue_sas
 
 from tools.local_cloud.azurite import Azurite
-from vmbackup_core.ids import JobId, WorkerId
+from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
     Event,
     Header,
     Job,
-    WorkerKey,
+    LaunchKey,
+    launch_key,
     read_event,
     seal,
     unseal,
-    worker_key,
     write_message,
 )
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
@@ -49,8 +49,12 @@ class Cloud:
         return WorkerId(f"w-{self.name}")
 
     @property
-    def key(self) -> WorkerKey:
-        return worker_key(b"\5" * 32, self.worker_id)
+    def key(self) -> LaunchKey:
+        return launch_key(b"\5" * 32, self.worker_id, self.launch)
+
+    @property
+    def launch(self) -> LaunchNonce:
+        return LaunchNonce((self.name.encode().hex() + "0" * 32)[:32])
 
     @property
     def blobs(self) -> BlobServiceClient:

@@ -24,8 +24,13 @@ stop() { [ ! -f /run/agent.pid ] || { kill "$(cat /run/agent.pid)"; rm /run/agen
 case "$1" in
 restart | start)
     stop
-    command=$(sed -n 's/^ExecStart=//p' /etc/systemd/system/vmbackup-agent.service)
-    env -i PATH=/usr/bin:/bin setsid $command >> /var/log/agent.log 2>&1 < /dev/null &
+    unit=/etc/systemd/system/vmbackup-agent.service
+    given=/run/credentials/vmbackup-agent.service
+    mkdir -p "$given" /var/lib/vmbackup
+    cp "$(sed -n 's/^LoadCredential=agent.json://p' $unit)" "$given/agent.json"
+    command="exec $(sed -n 's/^ExecStart=//p' $unit)"
+    env -i PATH=/usr/bin:/bin CREDENTIALS_DIRECTORY=$given setsid bash -c "$command" \\
+        >> /var/log/agent.log 2>&1 < /dev/null &
     echo $! > /run/agent.pid
     ;;
 stop) stop ;;

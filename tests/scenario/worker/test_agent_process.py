@@ -10,7 +10,7 @@ import pytest
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
 from tests.scenario.worker.agent_process import AgentProcess
-from tests.scenario.worker.backup_case import MIB, BackupCase
+from tests.scenario.worker.backup_case import MIB, BackupCase, disks_of
 from tests.scenario.worker.cloud import Cloud, job_id, until
 from vmbackup_core.ids import CommitSlot, JobId, WorkerId
 from vmbackup_core.protocol import (
@@ -23,9 +23,9 @@ from vmbackup_core.protocol import (
     Predecessor,
     Progress,
     Shutdown,
+    launch_key,
     seal,
     sealed_pointer,
-    worker_key,
     write_message,
 )
 
@@ -42,9 +42,9 @@ def test_a_backup_is_read_once_stored_told_and_restorable(
 
     assert backup.restored(done) == [host.disk for host in backup.hosts]
     assert backup.bytes_read() == backup.bytes_allocated()
-    assert [disk.read_bytes for disk in done.disks] == backup.bytes_allocated()
-    assert [disk.allocated_bytes for disk in done.disks] == backup.bytes_allocated()
-    assert [(disk.slot, disk.kind) for disk in done.disks] == [(1, "full"), (1, "full")]
+    assert [disk.read_bytes for disk in disks_of(done)] == backup.bytes_allocated()
+    assert [disk.allocated_bytes for disk in disks_of(done)] == backup.bytes_allocated()
+    assert [(disk.slot, disk.kind) for disk in disks_of(done)] == [(1, "full"), (1, "full")]
     until(lambda: cloud.jobs_left() == 0)
     assert agent.end() == 0
 
@@ -110,12 +110,12 @@ def test_a_job_delivered_again_to_the_next_process_finds_its_commits(
     cloud.send(backup.job(), 1)
     second = cloud.wait_for(Done, 2)
 
-    assert [disk.commit_digest for disk in second.disks] == [
-        disk.commit_digest for disk in first.disks
+    assert [disk.commit_digest for disk in disks_of(second)] == [
+        disk.commit_digest for disk in disks_of(first)
     ]
     # Told from the commits alone, which count whole blocks.
-    blocks = [disk.read_bytes // (256 * 1024) for disk in second.disks]
-    assert blocks == [disk.blocks_new + disk.blocks_reused for disk in first.disks]
+    blocks = [disk.read_bytes // (256 * 1024) for disk in disks_of(second)]
+    assert blocks == [disk.blocks_new + disk.blocks_reused for disk in disks_of(first)]
     assert backup.bytes_read() == backup.bytes_allocated()
 
 
@@ -259,7 +259,7 @@ def test_foreign_and_altered_messages_are_deleted_and_the_next_job_is_done(
     cloud.make_queues()
     job = write_message(backup.job())
     header = Header("job", cloud.worker_id, job_id(cloud), 1)
-    foreign = worker_key(b"\1" * 32, cloud.worker_id)
+    foreign = launch_key(b"\1" * 32, cloud.worker_id, cloud.launch)
     altered = seal(cloud.key, header, job).replace('"seq":1', '"seq":9')
     other = WorkerId("w-other")
     for text in (

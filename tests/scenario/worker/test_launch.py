@@ -39,7 +39,7 @@ def test_a_launched_agent_says_hello_on_the_images_python(
     assert hello.python.rpartition(".")[0] == worker_python().version
 
 
-def test_secrets_are_in_roots_file_and_nowhere_else(
+def test_secrets_are_in_memory_in_roots_file_and_nowhere_on_the_disk(
     cloud: Cloud, bundle: Path, worker_machine: Machine
 ) -> None:
     cloud.make_queues()
@@ -47,12 +47,12 @@ def test_secrets_are_in_roots_file_and_nowhere_else(
     ran = worker_machine.run(launch_script(), launch_parameters(launch))
     cloud.wait_for(Hello)
 
-    settings = worker_machine.path("/etc/vmbackup/agent.json")
+    settings = worker_machine.path("/run/vmbackup/agent.json")
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
-    assert json.loads(settings.read_text())["workerKey"] == cloud.key.to_text()
-    trees = [worker_machine.path(name) for name in ("etc", "opt", "var", "run")]
+    assert json.loads(settings.read_text())["launchKey"] == cloud.key.to_text()
+    trees = [worker_machine.path(name) for name in ("etc", "opt", "var")]
     files = [path for tree in trees for path in tree.rglob("*") if path.is_file()]
-    written = [path.read_bytes().decode("latin-1") for path in files if path != settings]
+    written = [path.read_bytes().decode("latin-1") for path in files]
     for text in [ran.stdout, ran.stderr, *written]:
         assert cloud.key.to_text() not in text
         assert launch.jobs_url.partition("?")[2] not in text
@@ -70,16 +70,56 @@ def test_launching_again_renews_the_settings_and_restarts(
 
     cloud.wait_for(Hello)
     commands = worker_machine.path("/run/systemctl.log").read_text().splitlines()
-    assert (
-        commands
-        == [
-            "daemon-reload",
-            "enable vmbackup-agent.service",
-            "restart vmbackup-agent.service",
-        ]
-        * 2
-    )
+    assert commands == ["daemon-reload", "restart vmbackup-agent.service"] * 2
     assert len(list(worker_machine.path("/opt/vmbackup").iterdir())) == 1
+
+
+def test_a_launch_of_what_is_installed_downloads_nothing(
+    cloud: Cloud, bundle: Path, worker_machine: Machine
+) -> None:
+    cloud.make_queues()
+    launch = upload(cloud, bundle)
+    ran = worker_machine.run(launch_script(), launch_parameters(launch))
+    assert ran.returncode == 0, ran.stderr
+    first = cloud.wait_for(Hello)
+    cloud.blobs.delete_container(f"bundle-{cloud.name}")
+
+    again = worker_machine.run(launch_script(), launch_parameters(launch))
+
+    assert again.returncode == 0, again.stderr
+    second = cloud.wait_for(Hello, 2)
+    assert second.started_at > first.started_at
+    assert second.launch == cloud.launch
+
+
+def test_another_bundle_than_the_installed_one_is_downloaded(
+    cloud: Cloud, bundle: Path, worker_machine: Machine
+) -> None:
+    cloud.make_queues()
+    launch = upload(cloud, bundle)
+    ran = worker_machine.run(launch_script(), launch_parameters(launch))
+    assert ran.returncode == 0, ran.stderr
+    installed = worker_machine.path(f"/opt/vmbackup/{read_bundle(bundle).id}/bundle.json")
+    installed.write_bytes(installed.read_bytes() + b" ")
+    cloud.blobs.delete_container(f"bundle-{cloud.name}")
+
+    again = worker_machine.run(launch_script(), launch_parameters(launch))
+
+    assert again.returncode == 3
+
+
+def test_the_agent_has_a_user_of_its_own_that_cannot_log_in(
+    bundle: Path, worker_machine: Machine
+) -> None:
+    shutil.copytree(bundle, worker_machine.path("/var/bundle"))
+    for _ in range(2):
+        ran = worker_machine.run("bash /var/bundle/install.sh")
+        assert ran.returncode == 0, ran.stderr
+
+    users = worker_machine.path("/etc/passwd").read_text().splitlines()
+    (line,) = [user for user in users if user.startswith("vmbackup-agent:")]
+    assert line.split(":")[2] != "0"
+    assert line.endswith(":/nonexistent:/usr/sbin/nologin")
 
 
 @pytest.mark.parametrize("file", [BUNDLE_LIST, "install.sh", "vmbackup_core.zip", "zstandard"])
@@ -95,7 +135,7 @@ def test_one_wrong_byte_is_refused_by_the_launch_with_the_files_name(
     assert name in ran.stderr
     assert "sig=" not in ran.stderr
     assert list(worker_machine.path("/opt").iterdir()) == []
-    assert not worker_machine.path("/etc/vmbackup").exists()
+    assert not worker_machine.path("/run/vmbackup").exists()
 
 
 def test_a_missing_file_is_named(cloud: Cloud, bundle: Path, worker_machine: Machine) -> None:
@@ -172,7 +212,7 @@ def test_what_is_installed_is_on_disk_before_its_name_counts(
     unfinished, unit = f".{installed}.unfinished", "vmbackup-agent.service"
     assert worker_machine.path("/run/sync.log").read_text().splitlines() == [
         f"-f /opt/vmbackup/{unfinished} | {unfinished} | ",
-        f"-f /opt/vmbackup /etc/vmbackup /etc/systemd/system | {installed} | {unit}",
+        f"-f /opt/vmbackup /etc/systemd/system | {installed} | {unit}",
     ]
 
 
@@ -180,9 +220,9 @@ def test_the_agent_ends_by_itself_where_its_settings_are_wrong(
     cloud: Cloud, bundle: Path, worker_machine: Machine
 ) -> None:
     launch = upload(cloud, bundle)
-    parameters = {**launch_parameters(launch), "VMBACKUP_WORKER_KEY": "c2hvcnQ="}
+    parameters = {**launch_parameters(launch), "VMBACKUP_LAUNCH_KEY": "c2hvcnQ="}
     assert worker_machine.run(launch_script(), parameters).returncode == 0
 
     log = worker_machine.path("/var/log/agent.log")
-    until(lambda: log.exists() and "worker key" in log.read_text())
+    until(lambda: log.exists() and "launch key" in log.read_text())
     assert "c2hvcnQ" not in log.read_text()

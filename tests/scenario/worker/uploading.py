@@ -17,7 +17,8 @@ def upload(cloud: Cloud, folder: Path) -> Launch:
     base, _, sas = cloud.container_url(container.container_name, "r").partition("?")
     return Launch(
         worker_id=cloud.worker_id,
-        worker_key=cloud.key,
+        nonce=cloud.launch,
+        key=cloud.key,
         bundle_url=f"{base}/{listed.id}?{sas}",
         bundle_sha256=listed.sha256,
         jobs_url=cloud.jobs_url,

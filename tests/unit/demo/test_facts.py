@@ -46,8 +46,8 @@ def read(offset: int, length: int) -> Entry:
     return Entry(0, "export", WORKER, "GET", "md-1", "/x/abcd", "", 206, 0, length, None, detail)
 
 
-def queue(host: str, name: str) -> Entry:
-    return Entry(0, "queue", "appliance", "PUT", host, f"/{name}", "", 201)
+def queue(host: str, name: str, method: str = "PUT") -> Entry:
+    return Entry(0, "queue", "appliance", method, host, f"/{name}", "", 201)
 
 
 CREATED = {
@@ -59,7 +59,7 @@ GOOD = [
     arm("PUT", SNAPSHOT, CREATED),
     arm("PUT", ACCOUNT),
     blob("PUT", "region1.blob.core.windows.net", "/bundle/1/install.sh", md5="md5=="),
-    queue(HOME, "vmb-events-a"),
+    queue(HOME, "vmb-events-1"),
     queue(HOME, "vmb-jobs-1"),
     arm("PUT", WORKER),
     arm("PUT", f"{WORKER}/runCommands/launch"),
@@ -74,6 +74,8 @@ GOOD = [
     blob("PUT", REPOSITORY, "/vm-backups/r/1"),
     arm("POST", f"{SNAPSHOT}/endGetAccess"),
     arm("POST", f"{WORKER}/deallocate"),
+    queue(HOME, "vmb-events-1", "DELETE"),
+    queue(HOME, "vmb-jobs-1", "DELETE"),
 ]
 
 
@@ -129,6 +131,7 @@ BROKEN = [
         swapped(4, queue("region1.queue.core.windows.net", "vmb-jobs-1")),
         id="queue elsewhere",
     ),
+    pytest.param(facts.queues_at_home, without(18), id="queue that stays"),
     pytest.param(facts.access_only_when_private, moved(9, 11), id="granted before associated"),
     pytest.param(facts.access_only_when_private, without(16), id="access not ended"),
     pytest.param(

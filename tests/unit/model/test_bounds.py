@@ -14,7 +14,7 @@ LONG = "x" * 5000
 
 def test_long_texts_are_cut() -> None:
     failure = JobFailure(LONG, LONG, transient=True)
-    worker = SessionWorker(WorkerId("w"), "vm", "jobs", failure=failure)
+    worker = SessionWorker(WorkerId("w"), "vm", failure=failure)
     status = within_bounds(
         BackupSessionStatus(message=LONG, errors=(SessionError("A", LONG, LONG),), worker=worker)
     )

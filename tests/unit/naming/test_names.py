@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import RunId
+from vmbackup_core.ids import LaunchNonce, RunId
 from vmbackup_operator import naming
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
@@ -96,13 +96,13 @@ def test_policies_that_agree_in_their_first_characters_have_different_sessions()
 
 
 def test_names_in_azure_are_legal_there() -> None:
-    worker = naming.worker_id(RUN, 12)
+    worker, launch = naming.worker_id(RUN, 1_000), LaunchNonce("f" * 32)
     names = naming.environment_names("appliance", "sub", "westeurope")
 
     assert naming.snapshot_name(RUN, None) == f"vmb-{RUN[:20]}-os"
     assert naming.snapshot_name(RUN, 63) == f"vmb-{RUN[:20]}-63"
-    assert re.fullmatch("[a-z0-9](-?[a-z0-9]){2,62}", naming.jobs_queue(worker))
-    assert re.fullmatch("[a-z0-9](-?[a-z0-9]){2,62}", naming.events_queue("an-appliance"))
+    assert re.fullmatch("[a-z0-9](-?[a-z0-9]){2,62}", naming.jobs_queue(worker, launch))
+    assert re.fullmatch("[a-z0-9](-?[a-z0-9]){2,62}", naming.events_queue(worker, launch))
     assert re.fullmatch("[a-z0-9]{24}", names.storage_account)
     assert len(naming.worker_vm_name(worker)) <= 64
     assert len(names.resource_group) <= 90

@@ -8,7 +8,7 @@ from typing import get_args
 
 from tests.reasons import reasons_in
 from vmbackup_core.protocol import REASONS
-from vmbackup_operator.model.backup_session import Outcome
+from vmbackup_operator.model.session import Outcome
 
 ROOT = Path(__file__).parents[3]
 #: Of the bundle and the settings: no job has begun where they are found.

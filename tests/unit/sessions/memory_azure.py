@@ -81,7 +81,7 @@ class Azure:
     _looks: Counter[str] = field(default_factory=Counter)
     _numbers: int = 0
 
-    def write(self, what: str, apply: Callable[[], None]) -> None:
+    def write(self, what: str, apply: Callable[[], object]) -> None:
         """Do *apply*, noted as *what*; the operator may be killed on either side of it."""
         self.meets(f"before {what}")
         apply()

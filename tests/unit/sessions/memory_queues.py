@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from typing_extensions import override
 
-from tests.unit.sessions.memory_azure import Azure, Refused
+from tests.unit.sessions.memory_azure import Azure
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.sessions import ports, seen
 
 
@@ -15,6 +17,8 @@ class MemoryQueues(ports.Queues):
     def __init__(self, azure: Azure) -> None:
         self.azure = azure
         self.taken: dict[str, datetime] = {}
+        #: When a message expires that was sent with a short life.
+        self.expires: dict[str, datetime] = {}
 
     @override
     async def ensure(self, account: seen.Account, queue: str) -> bool:
@@ -24,12 +28,16 @@ class MemoryQueues(ports.Queues):
         return True
 
     @override
-    async def clear(self, account: seen.Account, queue: str) -> None:
-        self._messages(account, queue).clear()
+    async def delete(self, account: seen.Account, queue: str) -> None:
+        place = (account.id, queue)
+        if place in self.azure.queues:
+            self.azure.write(f"delete queue {queue}", lambda: self.azure.queues.pop(place))
 
     @override
-    async def delete(self, account: seen.Account, queue: str) -> None:
-        self.azure.queues.pop((account.id, queue), None)
+    async def delete_all(self, account: seen.Account, prefix: str) -> None:
+        for place in list(self.azure.queues):
+            if place[0] == account.id and place[1].startswith(prefix):
+                await self.delete(account, place[1])
 
     @override
     async def put(self, account: seen.Account, queue: str, text: str, lifetime_s: int) -> None:
@@ -43,14 +51,15 @@ class MemoryQueues(ports.Queues):
         self, account: seen.Account, queue: str, lease_s: int
     ) -> Sequence[seen.Received]:
         now = self.azure.clock.now()
-        free = [
-            message
-            for message in self._messages(account, queue)
-            if self.taken.get(message.message_id, now) <= now
-        ][:32]
+        messages = self._messages(account, queue)
+        messages[:] = [each for each in messages if self.expires.get(each.message_id, now) >= now]
+        free = [each for each in messages if self.taken.get(each.message_id, now) <= now][:32]
         for message in free:
             self.taken[message.message_id] = now + timedelta(seconds=lease_s)
-        return free
+            again = replace(message, dequeue_count=message.dequeue_count + 1)
+            messages[messages.index(message)] = again
+        taken = {message.message_id for message in free}
+        return [each for each in messages if each.message_id in taken]
 
     @override
     async def remove(self, account: seen.Account, queue: str, received: seen.Received) -> None:
@@ -69,5 +78,5 @@ class MemoryQueues(ports.Queues):
 
     def _messages(self, account: seen.Account, queue: str) -> list[seen.Received]:
         if (account.id, queue) not in self.azure.queues:
-            raise Refused(f"queue {queue} does not exist")
+            raise PermanentError(f"queue {queue} does not exist", reason="NotFound")
         return self.azure.queues[account.id, queue]

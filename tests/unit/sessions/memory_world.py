@@ -9,7 +9,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tests.unit.sessions import memory_azure as azure_in_memory
 from tests.unit.sessions import memory_cluster as cluster_in_memory
@@ -17,24 +20,27 @@ from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
 from tests.unit.sessions.memory_queues import MemoryQueues
 from tests.unit.sessions.memory_workers import MemoryCommands, MemoryWorkers
 from tests.unit.sessions.turned_clock import TurnedClock
-from vmbackup_core.ids import CommitSlot, DiskUniqueId, JobId, WorkerId
+from vmbackup_core.ids import CommitSlot, DiskUniqueId, JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
+    BackupResult,
     DiskDone,
     Done,
     Event,
     Failed,
     Header,
     Hello,
+    LaunchKey,
+    Passing,
     Progress,
-    WorkerKey,
     peek,
     read_job,
     seal,
     unseal,
     write_message,
 )
+from vmbackup_core.protocol.limits import PASSING_EVENT_S
 from vmbackup_operator.model.backup_session import (
     BackupSession,
     BackupSessionSpec,
@@ -43,7 +49,7 @@ from vmbackup_operator.model.backup_session import (
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
-from vmbackup_operator.naming import ArmId, arm_id, events_queue
+from vmbackup_operator.naming import ArmId, arm_id
 from vmbackup_operator.reconciling.outcome import Done as Finished
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator
@@ -54,7 +60,7 @@ from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.places import Places
 from vmbackup_operator.sessions.reconciler import SessionReconciler
-from vmbackup_operator.sessions.seen import DiskSeen, Received, VirtualMachineSeen
+from vmbackup_operator.sessions.seen import Account, DiskSeen, Received, VirtualMachineSeen
 from vmbackup_operator.settings import (
     Appliance,
     SecretName,
@@ -140,7 +146,10 @@ class Agent:
     """The program on a worker, as its Run Command started it."""
 
     worker: WorkerId
-    key: WorkerKey
+    launch: LaunchNonce
+    key: LaunchKey
+    jobs_queue: str
+    events_queue: str
     sequence: int = 0
     greeted: bool = False
     seen_jobs: dict[int, BackupJob] = field(default_factory=dict)
@@ -189,8 +198,8 @@ class World:
         for session in self.sessions.stored.values():
             booked.seen(session)
         self.sessions.watched, self.sessions.gone = booked.seen, booked.gone
-        around = Surroundings(self.queues, booked, places, self.woken.append)
-        self.intake = Intake(APPLIANCE, RING, self.clock, around)
+        around = Surroundings(self.queues, booked, self.woken.append)
+        self.intake = Intake(RING, self.clock, around)
         self.ground = Ground(
             settings=SETTINGS,
             ring=RING,
@@ -273,8 +282,15 @@ class World:
             command = f"{vm_id} {name}"
             if worker.state == "running" and command not in self.agents:
                 before = [a for a in self.agents.values() if a.worker == worker.id]
-                key = WorkerKey.from_text(wanted.protected["VMBACKUP_WORKER_KEY"])
-                self.agents[command] = Agent(worker.id, key, sum(a.sequence for a in before))
+                given = wanted.protected
+                self.agents[command] = Agent(
+                    worker.id,
+                    LaunchNonce(given["VMBACKUP_LAUNCH"]),
+                    LaunchKey.from_text(given["VMBACKUP_LAUNCH_KEY"]),
+                    _queue_in(given["VMBACKUP_JOBS_URL"]),
+                    _queue_in(given["VMBACKUP_EVENTS_URL"]),
+                    sum(a.sequence for a in before),
+                )
         newest = {agent.worker: agent for agent in self.agents.values()}
         for worker in self.azure.workers.values():
             agent = newest.get(worker.id)
@@ -283,9 +299,10 @@ class World:
 
     def _work(self, agent: Agent) -> None:
         now = self.clock.now()
-        hello = Hello(agent.worker, "0.1", "0123456789abcdef", "3.10.12", now)
+        hello = Hello(agent.worker, agent.launch, "0.1", "0123456789abcdef", "3.10.12", now)
         self._say(agent, NO_JOB, hello)
-        queue = self.azure.queues[account(HOME).id, f"vmb-jobs-{agent.worker}"]
+        # A SAS for a queue that is gone opens nothing.
+        queue = self.azure.queues.get((account(HOME).id, agent.jobs_queue), [])
         for message in list(queue):
             header, payload = unseal(
                 agent.key, message.text, direction="job", worker_id=agent.worker
@@ -294,23 +311,22 @@ class World:
             assert isinstance(job, BackupJob)
             self.jobs.append((agent.worker, header.sequence, job))
             queue.remove(message)
-            self._do(agent, job)
+            self._do(agent, job, header.sequence)
 
-    def _do(self, agent: Agent, job: BackupJob) -> None:
+    def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
         for disk in job.disks:
             if self.azure.open_sas(disk.snapshot_id) != disk.snapshot_url:
-                self._say(
-                    agent, job.job_id, Failed(job.job_id, "AccessRefused", "403", transient=True)
-                )
+                refused = Failed(job.job_id, number, "AccessRefused", "403", transient=True)
+                self._say(agent, job.job_id, refused)
                 return
         failure = self.behaviour(job)
         if failure is not None:
-            self._say(agent, job.job_id, failure)
+            self._say(agent, job.job_id, replace(failure, answers=number))
             return
         total = sum(disk.size_bytes for disk in job.disks)
-        self._say(agent, job.job_id, Progress(job.job_id, total, total // 2, total // 4))
+        self._say(agent, job.job_id, Progress(job.job_id, number, total, total // 2, total // 4))
         done = [self._commit(job, position) for position in range(len(job.disks))]
-        self._say(agent, job.job_id, Done(job.job_id, done))
+        self._say(agent, job.job_id, Done(job.job_id, number, BackupResult(done)))
 
     def _commit(self, job: BackupJob, position: int) -> DiskDone:
         disk = job.disks[position]
@@ -337,14 +353,46 @@ class World:
     def _say(self, agent: Agent, job: JobId, event: Event) -> None:
         agent.sequence += 1
         header = Header("event", agent.worker, job, agent.sequence)
-        self.say_text(seal(agent.key, header, write_message(event)))
+        text = seal(agent.key, header, write_message(event))
+        self.say_text(text, agent.events_queue, passing=isinstance(event, Passing))
 
-    def say_text(self, text: str) -> None:
-        """Put *text* into the events queue."""
+    def say_text(self, text: str, queue: str = "", *, passing: bool = False) -> None:
+        """Put *text* into a worker's events queue: that of the first session's, if none is named.
+
+        What passes expires as it does in Azure; a queue that is gone takes nothing.
+        """
         number = str(self.azure.number())
-        queue = self.azure.queues.setdefault((account(HOME).id, events_queue(APPLIANCE)), [])
-        queue.append(Received(text, number, number, 0))
+        messages = self.azure.queues.get((account(HOME).id, queue or self.events_queue()))
+        if messages is None:
+            return
+        messages.append(Received(text, number, number, 0))
+        if passing:
+            self.queues.expires[number] = self.clock.now() + timedelta(seconds=PASSING_EVENT_S)
 
-    def events_left(self) -> list[Header]:
-        queue = self.azure.queues.get((account(HOME).id, events_queue(APPLIANCE)), [])
-        return [peek(message.text) for message in queue]
+    def events_queue(self, key: ObjectKey = KEY) -> str:
+        worker = self.status(key).worker
+        assert worker is not None
+        return worker.events_queue
+
+    def place_of_events(self, key: ObjectKey = KEY) -> tuple[Account, str]:
+        """Return where the session's worker answers into."""
+        return account(HOME), self.events_queue(key)
+
+    def launch_key(self, key: ObjectKey = KEY) -> LaunchKey:
+        """Return the key of the launch that the session's worker is in."""
+        worker = self.status(key).worker
+        assert worker is not None
+        assert worker.launch is not None
+        found = RING.launch_key(worker.key_id, worker.id, worker.launch)
+        assert found is not None
+        return found
+
+    def events_left(self, key: ObjectKey = KEY) -> list[Header]:
+        queue = self.azure.queues.get((account(HOME).id, self.events_queue(key)), [])
+        now = self.clock.now()
+        left = [each for each in queue if self.queues.expires.get(each.message_id, now) >= now]
+        return [peek(message.text) for message in left]
+
+
+def _queue_in(url: str) -> str:
+    return url.partition("?")[0].rsplit("/", 1)[1]

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
-from tests.unit.sessions.memory_azure import APPLIANCE, HOME, account
+from tests.unit.sessions.memory_azure import HOME, account
 from tests.unit.sessions.memory_world import KEY, RING, Killed, World, session_of
-from vmbackup_core.ids import JobId, WorkerId
+from vmbackup_core.ids import JobId, LaunchNonce
 from vmbackup_core.protocol import (
     NO_JOB,
     Event,
+    Failed,
     Header,
     Heartbeat,
+    Hello,
+    LaunchKey,
+    Passing,
     Progress,
-    WorkerKey,
     seal,
-    worker_key,
     write_message,
 )
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import SessionWorker
-from vmbackup_operator.naming import events_queue
 from vmbackup_operator.sessions.findings import backup_job
+from vmbackup_operator.sessions.seen import Account, Received
 
 
 @pytest.fixture
@@ -43,6 +47,12 @@ def worker(world: World) -> SessionWorker:
     return found
 
 
+def launch(world: World) -> LaunchNonce:
+    found = worker(world).launch
+    assert found is not None
+    return found
+
+
 def job(world: World) -> JobId:
     return backup_job(world.sessions.stored[KEY])
 
@@ -53,21 +63,26 @@ def say(
     sequence: int,
     *,
     about: JobId | None = None,
-    key: WorkerKey | None = None,
+    key: LaunchKey | None = None,
     direction: str = "event",
 ) -> None:
     name = worker(world).id
     header = Header(direction, name, about or job(world), sequence)  # type: ignore[arg-type]  # also wrong ones
-    sealing = key or worker_key(RING.active.secret, name)
-    world.say_text(seal(sealing, header, write_message(event)))
+    sealing = key or world.launch_key()
+    text = seal(sealing, header, write_message(event))
+    world.say_text(text, passing=isinstance(event, Passing))
 
 
 def progress(world: World, read: int) -> Progress:
-    return Progress(job(world), 1000, read, read // 2)
+    return Progress(job(world), 1, 1000, read, read // 2)
 
 
 def queue_of(world: World) -> list[str]:
-    return [each.text for each in world.azure.queues[account(HOME).id, events_queue(APPLIANCE)]]
+    """Return what is in the queue once all that passes has expired."""
+    world.clock.turn(61)
+    messages = world.azure.queues[account(HOME).id, world.events_queue()]
+    now, expires = world.clock.now(), world.queues.expires
+    return [each.text for each in messages if expires.get(each.message_id, now) >= now]
 
 
 async def test_progress_reaches_the_status_at_once_and_wakes_the_session(
@@ -95,7 +110,7 @@ async def test_a_job_that_has_not_ended_is_never_at_100_percent(
     transferring: World, to_read: int, read: int, percent: int
 ) -> None:
     world = transferring
-    say(world, Progress(job(world), to_read, read, 0), 100)
+    say(world, Progress(job(world), 1, to_read, read, 0), 100)
 
     await world.intake.round()
 
@@ -166,7 +181,8 @@ async def test_killed_between_the_write_and_the_removal_the_event_counts_once(
     transferring: World, moment: str
 ) -> None:
     world = transferring
-    say(world, progress(world, 500), 100)
+    failed = Failed(job(world), 1, "TransferInterrupted", "no way", transient=True)
+    say(world, failed, 100)
 
     def meet(what: str) -> None:
         if what == moment:
@@ -178,7 +194,7 @@ async def test_killed_between_the_write_and_the_removal_the_event_counts_once(
     world.meets(lambda _what: None)
     world.start()
     writes = world.sessions.writes
-    world.azure.regions[HOME] = 99
+    world.intake.listen(world.sessions.stored[KEY])
     await world.intake.round()
 
     assert world.sessions.writes == writes
@@ -188,7 +204,7 @@ async def test_killed_between_the_write_and_the_removal_the_event_counts_once(
 async def test_a_foreign_key_is_refused_and_counted(transferring: World) -> None:
     world = transferring
     before = world.status()
-    say(world, progress(world, 999), 500, key=WorkerKey(bytes([7]) * 32))
+    say(world, progress(world, 999), 500, key=LaunchKey(bytes([7]) * 32))
 
     await world.intake.round()
 
@@ -232,16 +248,32 @@ async def test_what_is_no_message_is_refused(transferring: World) -> None:
 
 async def test_a_worker_that_serves_nobody_is_heard_by_nobody(transferring: World) -> None:
     world = transferring
-    stranger = WorkerId("0123456789abcdef0123-1")
-    beat = Heartbeat(stranger, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
-    header = Header("event", stranger, NO_JOB, 1)
-    text = seal(worker_key(RING.active.secret, stranger), header, write_message(beat))
-    world.say_text(text)
+    assert world.intake.heard_workers == {worker(world).id}
+    session = world.sessions.stored[KEY]
+    world.sessions.put(replace(session, status=replace(session.status, worker=None)))
+    queue = worker_queue(session)
+    say_to(world, session, queue)
 
     await world.intake.round()
 
     assert world.intake.refused == {"NoSession": 1}
-    assert queue_of(world) == []
+    assert world.intake.heard_workers == frozenset()
+
+
+def worker_queue(session: BackupSession) -> str:
+    assert session.status.worker is not None
+    return session.status.worker.events_queue
+
+
+def say_to(world: World, session: BackupSession, queue: str) -> None:
+    found = session.status.worker
+    assert found is not None
+    assert found.launch is not None
+    key = RING.launch_key(found.key_id, found.id, found.launch)
+    assert key is not None
+    hello = Hello(found.id, found.launch, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
+    header = Header("event", found.id, NO_JOB, 900)
+    world.say_text(seal(key, header, write_message(hello)), queue)
 
 
 async def test_events_of_an_earlier_job_of_the_worker_change_nothing(
@@ -250,24 +282,26 @@ async def test_events_of_an_earlier_job_of_the_worker_change_nothing(
     world = transferring
     before = world.status()
     other = JobId(f"{'f' * 32}-backup")
-    say(world, Progress(other, 1000, 1000, 1), 700, about=other)
+    say(world, Progress(other, 1, 1000, 1000, 1), 700, about=other)
 
     await world.intake.round()
 
     assert (world.status(), queue_of(world)) == (before, [])
 
 
-async def test_heartbeats_are_written_twice_a_minute_at_most(transferring: World) -> None:
+async def test_heartbeats_are_written_once_a_minute_at_most(transferring: World) -> None:
     world = transferring
     writes = world.sessions.writes
     name = worker(world).id
     for number in range(8):
         world.clock.turn(15)
-        beat = Heartbeat(name, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
+        beat = Heartbeat(
+            name, launch(world), "0.1", "0123456789abcdef", "3.10.12", world.clock.now()
+        )
         say(world, beat, 500 + number, about=NO_JOB)
         await world.intake.round()
 
-    assert 3 <= world.sessions.writes - writes <= 4
+    assert world.sessions.writes - writes == 2
     assert queue_of(world) == []
 
 
@@ -276,7 +310,7 @@ async def test_a_jobs_first_progress_is_shown_however_lately_a_heartbeat_was_wri
 ) -> None:
     world = transferring
     name = worker(world).id
-    beat = Heartbeat(name, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
+    beat = Heartbeat(name, launch(world), "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
     say(world, beat, 500, about=NO_JOB)
     await world.intake.round()
     world.clock.turn(2)
@@ -289,25 +323,25 @@ async def test_a_jobs_first_progress_is_shown_however_lately_a_heartbeat_was_wri
     assert shown.bytes_read == 100
 
 
-async def test_a_bug_that_one_round_meets_does_not_end_the_hearing(
+async def test_a_bug_that_one_queue_meets_does_not_end_the_hearing(
     transferring: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = transferring
-    rounds = 0
+    take, takes = world.queues.take, 0
 
-    async def round_with_a_bug() -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 1:
+    async def take_with_a_bug(account: Account, queue: str, lease_s: int) -> Sequence[Received]:
+        nonlocal takes
+        takes += 1
+        if takes == 1:
             raise ZeroDivisionError
-        if rounds == 3:
-            raise asyncio.CancelledError
+        return await take(account, queue, lease_s)
 
-    monkeypatch.setattr(world.intake, "round", round_with_a_bug)
-    monkeypatch.setattr("vmbackup_operator.sessions.intake.QUICK_S", 0)
-    monkeypatch.setattr("vmbackup_operator.sessions.intake.SLOW_S", 0)
+    monkeypatch.setattr(world.queues, "take", take_with_a_bug)
+    say(world, progress(world, 250), 100)
+    await world.intake.round()
+    world.clock.turn(30)
+    await world.intake.round()
 
-    with pytest.raises(asyncio.CancelledError):
-        await world.intake.run()
-
-    assert rounds == 3
+    shown = world.status().progress
+    assert shown is not None
+    assert shown.bytes_read == 250

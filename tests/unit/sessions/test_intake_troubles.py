@@ -2,111 +2,317 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
-from tests.unit.sessions.memory_world import KEY, RING, World, session_of
+from tests.unit.sessions.memory_world import KEY, World, session_of
+from tests.unit.sessions.other_worker import OTHER, say, transferring_world, two_at_work
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.ids import WorkerId
-from vmbackup_core.protocol import (
-    NO_JOB,
-    Header,
-    Heartbeat,
-    Progress,
-    seal,
-    worker_key,
-    write_message,
-)
+from vmbackup_core.protocol import Done, Failed, Header, Heartbeat, Hello, Progress
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.session_findings import SessionWorker
-from vmbackup_operator.sessions import intake
+from vmbackup_operator.sessions import ear
 from vmbackup_operator.sessions.findings import backup_job
+from vmbackup_operator.sessions.hearing import applied_by, heard
 from vmbackup_operator.sessions.seen import Account, Received
+
+
+def progress(world: World, read: int = 500) -> Progress:
+    return Progress(backup_job(world.sessions.stored[KEY]), 1, 1000, read, 250)
+
+
+def shown(world: World) -> int:
+    found = world.status().progress
+    return 0 if found is None else found.bytes_read
 
 
 @pytest.fixture
 async def transferring() -> World:
     """A world whose session waits for its worker, which is silent but for what tests say."""
-    world = World()
-    world.sessions.put(session_of())
-    await world.run_until("ExportGranted")
-    world.silent_workers.add(worker(world).vm_id)
-    while worker(world).job_sequence == 0:
-        await world.look()
-        await world.intake.round()
-    return world
+    return await transferring_world()
 
 
-def worker(world: World) -> SessionWorker:
-    found = world.status().worker
-    assert found is not None
-    return found
-
-
-def beat(world: World, name: WorkerId, sequence: int) -> None:
-    event = Heartbeat(name, "0.1", "0123456789abcdef", "3.10.12", world.clock.now())
-    header = Header("event", name, NO_JOB, sequence)
-    world.say_text(seal(worker_key(RING.active.secret, name), header, write_message(event)))
-
-
-def progress(world: World, sequence: int) -> None:
-    name, job = worker(world).id, backup_job(world.sessions.stored[KEY])
-    header = Header("event", name, job, sequence)
-    event = Progress(job, 1000, 500, 250)
-    world.say_text(seal(worker_key(RING.active.secret, name), header, write_message(event)))
-
-
-async def test_a_status_that_is_refused_keeps_no_other_worker_from_being_heard(
+async def test_a_status_that_cannot_be_written_now_is_written_later(
     transferring: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = transferring
-    progress(world, 100)
-    beat(world, WorkerId("0123456789abcdef0123-1"), 1)
-    write = world.sessions.write_status
-    writes = 0
+    write, writes = world.sessions.write_status, 0
 
-    async def refused(_session: BackupSession) -> BackupSession:
+    async def unreached(_session: BackupSession) -> BackupSession:
         nonlocal writes
         writes += 1
-        raise PermanentError("the schema says no", reason="RefusedByCluster")
+        raise TransientError("the API server has a bad hour")
 
-    monkeypatch.setattr(world.sessions, "write_status", refused)
-    for _ in range(5):
+    monkeypatch.setattr(world.sessions, "write_status", unreached)
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "TransferInterrupted", "no way", transient=True), 100)
+    for _ in range(600):
+        world.clock.turn(6)
         await world.intake.round()
-        world.clock.turn(1)
-    assert world.intake.refused == {"NoSession": 1}
-    assert writes == 1
+    assert writes > 100
+    assert world.intake.refused == {}
 
     monkeypatch.setattr(world.sessions, "write_status", write)
-    world.clock.turn(intake.PROGRESS_EVERY_S)
+    world.clock.turn(ear.PROGRESS_EVERY_S)
     await world.intake.round()
 
-    shown = world.status().progress
-    assert shown is not None
-    assert shown.bytes_read == 500
+    worker = world.status().worker
+    assert worker is not None
+    assert worker.failure is not None
     assert world.events_left() == []
+
+
+async def test_a_message_whose_effect_the_cluster_refuses_is_refused_and_the_others_count(
+    transferring: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = transferring
+    write = world.sessions.write_status
+
+    async def as_a_schema(session: BackupSession) -> BackupSession:
+        if session.status.progress is not None and session.status.progress.bytes_read == 666:
+            raise PermanentError("the schema says no", reason="RefusedByCluster")
+        return await write(session)
+
+    monkeypatch.setattr(world.sessions, "write_status", as_a_schema)
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, progress(world, 666), 100)
+    say(world, Failed(job, 1, "TransferInterrupted", "no way", transient=True), 101)
+
+    await world.intake.round()
+
+    worker = world.status().worker
+    assert worker is not None
+    assert worker.failure is not None
+    assert world.intake.refused == {"RefusedByCluster": 1}
+    assert world.events_left() == []
+
+
+async def test_a_right_that_is_missing_is_not_the_messages_fault(
+    transferring: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = transferring
+
+    async def forbidden(_session: BackupSession) -> BackupSession:
+        raise PermanentError("cannot patch backupsessions/status", reason="NotAuthorized")
+
+    monkeypatch.setattr(world.sessions, "write_status", forbidden)
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "AccessRefused", "no SAS", transient=True), 100)
+    await world.intake.round()
+    monkeypatch.undo()
+    world.clock.turn(ear.PROGRESS_EVERY_S)
+    await world.intake.round()
+
+    worker = world.status().worker
+    assert worker is not None
+    assert worker.failure is not None
+    assert world.intake.refused == {}
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        pytest.param(b'{"kind":"hello","x":' + b"[" * 1_200 + b"]" * 1_200 + b"}", "BadMessage",
+                     id="nested 1,200 deep"),
+        pytest.param(b'{"kind":"failed","message":"\xff"}', "BadMessage", id="no UTF-8"),
+        pytest.param(b'{"kind":"progress","jobId":"JOB","answers":1,"bytesToRead":1,"bytesRead":1'
+                     + b"0" * 30 + b',"bytesStored":0}', "BadMessage", id="10^30 bytes"),
+        pytest.param(b'{"kind":"unheard-of"}', "UnknownKind", id="unknown kind"),
+        pytest.param(b'{"kind":"failed","jobId":"JOB","answers":1,"reason":"Cancelled",'
+                     b'"message":"","transient":false}', "BadMessage", id="an outcome as a reason"),
+    ],
+)  # fmt: skip
+async def test_a_hostile_message_is_refused_and_what_comes_behind_it_counts(
+    transferring: World, payload: bytes, why: str
+) -> None:
+    world = transferring
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, payload.replace(b"JOB", job.encode()), 100)
+    say(world, progress(world), 101)
+
+    await world.intake.round()
+
+    assert world.intake.refused == {why: 1}
+    assert shown(world) == 500
+
+
+@pytest.mark.parametrize(
+    ("slot", "digest"), [(-5, "x"), (0, "x"), (2**70, "x"), (1, "y" * 2_000), (1, "a\nb")]
+)
+async def test_an_end_that_no_status_could_hold_is_no_end(
+    transferring: World, slot: int, digest: str
+) -> None:
+    world = transferring
+    job, disks = backup_job(world.sessions.stored[KEY]), world.status().snapshot_set
+    lines = ",".join(
+        f'{{"diskId":"{each.disk}","slot":{slot},"commitDigest":"{digest}","kind":"full",'
+        '"readBytes":1,"storedBytes":1,"blocksNew":1,"blocksReused":1,"blocksZero":1,'
+        '"allocatedBytes":1,"seconds":1}'
+        for each in disks
+    )
+    result = f'{{"kind":"backup","disks":[{lines}]}}'
+    say(world, f'{{"kind":"done","jobId":"{job}","answers":1,"result":{result}}}'.encode(), 100)
+
+    await world.intake.round()
+
+    assert world.status().disks == ()
+    assert world.intake.refused == {"BadMessage": 1}
+    assert world.events_left() == []
+
+
+async def test_a_bug_that_one_message_meets_refuses_that_message(
+    transferring: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = transferring
+
+    def stumble(session: BackupSession, events: list[tuple[object, object]], now: object) -> object:
+        if any(isinstance(event, Done) for _, event in events):
+            raise ZeroDivisionError
+        return heard(session, events, now)  # type: ignore[arg-type]  # handed on
+
+    monkeypatch.setattr("vmbackup_operator.sessions.ear.heard", stumble)
+    job = backup_job(world.sessions.stored[KEY])
+    result = b'{"kind":"backup","disks":[]}'
+    say(world, b'{"kind":"done","jobId":"%s","answers":1,"result":%s}' % (job.encode(), result), 99)
+    say(world, progress(world), 100)
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"ZeroDivisionError": 1}
+    assert shown(world) == 500
+
+
+async def test_a_message_that_was_received_too_often_is_refused(transferring: World) -> None:
+    world = transferring
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "TransferInterrupted", "no", transient=True), 100)
+    for _ in range(ear.DEQUEUES):  # each one the last thing that an operator did
+        world.queues.taken.clear()
+        await world.queues.take(*world.place_of_events(), ear.LEASE_S)
+    world.queues.taken.clear()
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"SeenTooOften": 1}
+    assert world.events_left() == []
+
+
+async def test_a_hello_of_another_launch_proves_nothing(transferring: World) -> None:
+    world = transferring
+    worker = world.status().worker
+    assert worker is not None
+    before = worker.last_heartbeat_time
+    world.clock.turn(120)
+    other = "f" * 32
+    say(world, Hello(worker.id, other, "0.1", "0" * 16, "3.10.12", world.clock.now()), 100, "")  # type: ignore[arg-type]  # no launch's
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"OtherLaunch": 1}
+    after = world.status().worker
+    assert after is not None
+    assert after.last_heartbeat_time == before
+
+
+async def test_a_failure_that_is_told_twice_costs_one_attempt(transferring: World) -> None:
+    world = transferring
+    job = backup_job(world.sessions.stored[KEY])
+    failed = Failed(job, 1, "TransferInterrupted", "no way", transient=True)
+    say(world, failed, 100)
+    await world.intake.round()
+    say(world, failed, 101)
+    await world.intake.round()
+    await world.look()
+    assert world.status().attempt == 2
+
+    world.silent_workers.clear()
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 2)
+    assert len(world.status().errors) == 1
+
+
+async def test_a_failure_of_a_worker_that_keeps_its_job_counts_once(transferring: World) -> None:
+    world = transferring
+    session = world.sessions.stored[KEY]
+    worker, job = session.status.worker, backup_job(session)
+    assert worker is not None
+    failed = Failed(job, 1, "TransferInterrupted", "no way", transient=True)
+    first = heard(session, [(Header("event", worker.id, job, 7), failed)], world.clock.now())
+    assert first.worker is not None
+    assert first.worker.failure is not None
+    judged = replace(first, worker=replace(first.worker, failure=None))
+
+    again = replace(session, status=judged)
+    second = heard(again, [(Header("event", worker.id, job, 8), failed)], world.clock.now())
+
+    assert second.worker is not None
+    assert second.worker.failure is None
+    assert applied_by(second.worker, job).next_to_send == 2
+
+
+async def test_the_queues_of_a_worker_that_was_given_back_go_before_it_is_launched_again(
+    transferring: World,
+) -> None:
+    world = transferring
+    before = world.events_queue()
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "TransferInterrupted", "no way", transient=True), 100)
+    await world.intake.round()
+    await world.look()
+    assert world.status().worker is None
+
+    world.silent_workers.clear()
+    await world.run_until("WorkerReady")
+
+    assert world.events_queue() != before
+    assert {queue for _, queue in world.azure.queues if "events" in queue} == {world.events_queue()}
+    await world.run()
+    assert world.azure.queues == {}
+
+
+async def test_a_failure_that_a_newer_message_of_the_job_has_overtaken_does_not_count(
+    transferring: World,
+) -> None:
+    world = transferring
+    world.clock.turn(2800)  # its credentials are worn: the job is sent again
+    await world.look()
+    worker = world.status().worker
+    assert worker is not None
+    assert worker.job_sequence == 2
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "AccessRefused", "no fresh SAS came", transient=True), 100)
+
+    await world.intake.round()
+    await world.look()
+
+    assert world.status().attempt == 1
 
 
 async def test_a_queue_that_nobody_reached_makes_no_worker_silent(
     transferring: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = transferring
-    first, take = worker(world), world.queues.take
+    first, take = world.status().worker, world.queues.take
 
     async def unreached(*_asked: object) -> Sequence[Received]:
         raise TransientError("the storage service has a bad hour")
 
     monkeypatch.setattr(world.queues, "take", unreached)
-    for _ in range(120):
+    for _ in range(100):
         world.clock.turn(30)
-        with pytest.raises(TransientError):
-            await world.intake.round()
+        await world.intake.round()
         await world.look()
     monkeypatch.setattr(world.queues, "take", take)
+    world.clock.turn(30)
     await world.intake.round()
     await world.look()
-    assert (worker(world).id, world.status().attempt) == (first.id, 1)
+    now = world.status().worker
+    assert first is not None
+    assert now is not None
+    assert (now.id, world.status().attempt) == (first.id, 1)
 
     world.clock.turn(world.pacing.worker_timeout_s + 1)
     await world.intake.round()
@@ -115,50 +321,141 @@ async def test_a_queue_that_nobody_reached_makes_no_worker_silent(
     assert world.status().errors[-1].reason == "WorkerLost"
 
 
-async def test_who_floods_the_queue_does_not_keep_the_round_from_its_end(
+async def test_resource_manager_out_of_reach_keeps_nobody_from_being_heard(
     transferring: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = transferring
-    takes = 0
 
-    async def flooded(*_asked: object) -> Sequence[Received]:
-        nonlocal takes
-        takes += 1
-        return [Received("nonsense", str(takes), "", 1)]
+    async def unreached(*_asked: object) -> object:
+        raise TransientError("Resource Manager has a bad hour")
 
-    monkeypatch.setattr(world.queues, "take", flooded)
-    progress(world, 100)
+    monkeypatch.setattr(world.ground.places, "ensure", unreached)
+    world.clock.turn(3600)
+    say(world, progress(world), 100)
 
     await world.intake.round()
 
-    assert takes == intake.MOST_TAKES
+    assert shown(world) == 500
 
 
-async def test_the_queue_is_asked_for_once_and_again_only_where_it_has_gone(
-    transferring: World, monkeypatch: pytest.MonkeyPatch
+async def test_who_floods_its_queue_neither_fills_memory_nor_keeps_others_waiting(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = transferring
-    asked = []
-    ensure, take = world.queues.ensure, world.queues.take
+    world = await two_at_work()
+    takes = 0
+    take, flooded = world.queues.take, world.events_queue()
 
-    async def counted(account: Account, queue: str) -> bool:
-        asked.append(queue)
-        return await ensure(account, queue)
+    async def flood(account: Account, queue: str, lease_s: int) -> Sequence[Received]:
+        nonlocal takes
+        if queue != flooded:
+            return await take(account, queue, lease_s)
+        takes += 1
+        return [Received("nonsense", str(takes), "", 1)] * 32
 
-    async def found(account: Account, queue: str, lease_s: int) -> Sequence[Received]:
-        if (account.id, queue) not in world.azure.queues:
-            raise PermanentError(f"queue {queue} is not there", reason="NotFound")
+    monkeypatch.setattr(world.queues, "take", flood)
+    job = backup_job(world.sessions.stored[OTHER])
+    say(world, Progress(job, 1, 1000, 500, 250), 100, key=OTHER)
+
+    await world.intake.round()
+
+    assert takes == ear.MOST_TAKES
+    other = world.status(OTHER).progress
+    assert other is not None
+    assert other.bytes_read == 500
+
+
+async def test_a_queue_that_hangs_keeps_no_other_worker_from_being_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await two_at_work()
+    take, hanging, heard = world.queues.take, world.events_queue(), asyncio.Event()
+
+    async def hang(account: Account, queue: str, lease_s: int) -> Sequence[Received]:
+        if queue == hanging:
+            await asyncio.Event().wait()
+        heard.set()
         return await take(account, queue, lease_s)
 
-    monkeypatch.setattr(world.queues, "ensure", counted)
-    monkeypatch.setattr(world.queues, "take", found)
-    await world.intake.round()
-    await world.intake.round()
-    before = list(asked)
-    world.azure.queues.clear()
-    with pytest.raises(PermanentError):
-        await world.intake.round()
+    monkeypatch.setattr(world.queues, "take", hang)
+    say(
+        world, Progress(backup_job(world.sessions.stored[OTHER]), 1, 1000, 500, 250), 100, key=OTHER
+    )
+    running = asyncio.create_task(world.intake.run())
+    try:
+        await asyncio.wait_for(heard.wait(), 10)
+        for _ in range(100):
+            await asyncio.sleep(0)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    other = world.status(OTHER).progress
+    assert other is not None
+    assert other.bytes_read == 500
+
+
+async def test_a_deleted_session_is_heard_no_more(transferring: World) -> None:
+    world = transferring
+    worker = world.status().worker
+    assert worker is not None
+    assert worker.launch is not None
+    del world.sessions.stored[KEY]
+    world.clock.turn(ear.LOOK_UP_S + 1)
+
     await world.intake.round()
 
-    assert before == []
-    assert len(asked) == 1
+    assert world.intake.heard_workers == frozenset()
+
+
+async def test_heartbeats_alone_are_read_from_the_cluster_once(
+    transferring: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = transferring
+    find, finds = world.sessions.find, 0
+    worker = world.status().worker
+    assert worker is not None
+    assert worker.launch is not None
+
+    async def counted(key: object) -> BackupSession | None:
+        nonlocal finds
+        finds += 1
+        return await find(key)  # type: ignore[arg-type]  # handed on
+
+    monkeypatch.setattr(world.sessions, "find", counted)
+    for number in range(18):
+        beat = Heartbeat(worker.id, worker.launch, "0.1", "0" * 16, "3.10.12", world.clock.now())
+        say(world, beat, 100 + number, "")
+        await world.intake.round()
+        world.clock.turn(15)
+
+    assert finds <= 1
+
+
+async def test_a_reused_worker_that_was_idle_for_long_is_given_its_time_to_speak(
+    world: World,
+) -> None:
+    await world.run()
+    vm = next(iter(world.azure.workers.values())).vm_id
+    world.silent_workers.add(vm)
+    for _ in range(60):  # twenty minutes in which the operator listens
+        world.clock.turn(20)
+        await world.intake.round()
+    world.sessions.put(session_of(OTHER))
+    while not (world.azure.commands and world.status(OTHER).worker):
+        await world.look(OTHER)
+        await world.intake.round()
+        world.clock.turn(5)
+    await world.look(OTHER)
+    assert (world.status(OTHER).attempt, world.status(OTHER).errors) == (1, ())
+
+    while world.status(OTHER).attempt == 1:
+        await world.look(OTHER)
+        await world.intake.round()
+        world.clock.turn(20)
+
+    launched = world.status(OTHER).worker
+    assert launched is not None
+    assert launched.launched_at is not None
+    waited_s = (world.clock.now() - launched.launched_at).total_seconds()
+    assert waited_s >= world.pacing.launch_timeout_s
+    assert world.status(OTHER).errors[-1].reason == "WorkerSilent"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import WorkerId
-from vmbackup_core.protocol import worker_key
+from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.protocol import launch_key
 from vmbackup_operator.sessions.keys import read_key_ring
 
 ONE = bytes(range(32))
@@ -35,11 +35,12 @@ def test_of_several_keys_the_active_one_seals_and_all_open() -> None:
     assert found.secret == ONE
 
 
-def test_a_workers_messages_open_under_every_key_the_active_one_first() -> None:
+def test_a_launchs_key_is_of_the_key_that_was_active_then() -> None:
     ring = read_key_ring({"k1": ONE, "k2": TWO, "active": b"k2"}, "secret ns/ring")
-    worker = WorkerId("w-1")
+    worker, launch = WorkerId("w-1"), LaunchNonce("0" * 32)
 
-    assert ring.worker_keys(worker) == (worker_key(TWO, worker), worker_key(ONE, worker))
+    assert ring.launch_key("k1", worker, launch) == launch_key(ONE, worker, launch)
+    assert ring.launch_key("k3", worker, launch) is None
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:

@@ -141,15 +141,17 @@ async def test_heartbeats_without_progress_cost_the_worker_its_job_after_an_hour
     world: World,
 ) -> None:
     await world.run_until("ExportGranted")
-    world.behaviour = lambda job: Failed(job.job_id, "ReadFailed", "never said", transient=True)
+    world.behaviour = lambda job: Failed(
+        job.job_id, 1, "TransferInterrupted", "never said", transient=True
+    )
     while not world.status().worker or world.status().worker.job_sequence == 0:  # type: ignore[union-attr]  # checked before
         await world.look()
     first = world.status().worker
-    for queue in world.azure.queues.values():
-        queue.clear()  # the agent has the job, works at it, and gets nowhere
 
     for _ in range(130):
         await world.look()
+        for queue in world.azure.queues.values():
+            queue.clear()  # the agent has the job, works at it, and gets nowhere
         world.agents_work()
         await world.intake.round()
         world.clock.turn(30)
@@ -201,7 +203,7 @@ async def test_a_retry_that_is_asked_for_begins_at_once(world: World) -> None:
 
     def fails_once(job: BackupJob) -> Failed | None:
         if next(failures, False):
-            return Failed(job.job_id, "ReadFailed", "once", transient=True)
+            return Failed(job.job_id, 1, "TransferInterrupted", "once", transient=True)
         return None
 
     world.behaviour = fails_once
@@ -224,7 +226,9 @@ async def test_a_retry_that_is_asked_for_begins_at_once(world: World) -> None:
 
 
 async def test_between_two_attempts_a_session_keeps_no_worker_from_others(world: World) -> None:
-    world.behaviour = lambda job: Failed(job.job_id, "ReadFailed", "always", transient=True)
+    world.behaviour = lambda job: Failed(
+        job.job_id, 1, "TransferInterrupted", "always", transient=True
+    )
     while world.status().attempt < 2:
         await world.look()
         world.agents_work()

@@ -20,7 +20,9 @@ def fails_times(times: int, *, transient: bool) -> Behaviour:
         nonlocal count
         count += 1
         if count <= times:
-            return Failed(job.job_id, "ReadFailed", f"failure {count}", transient=transient)
+            return Failed(
+                job.job_id, 1, "TransferInterrupted", f"failure {count}", transient=transient
+            )
         return None
 
     return behaviour
@@ -54,7 +56,7 @@ async def test_retries_wait_longer_each_time_and_end(world: World) -> None:
     assert world.status().attempt == 4
     assert len(world.jobs) == 4
     assert (world.clock.now() - started).total_seconds() > 300 + 600 + 1200
-    assert world.condition("Failed").reason == "ReadFailed"
+    assert world.condition("Failed").reason == "TransferInterrupted"
     assert "attempt 4, the last" in world.status().message
     assert_cleaned_up(world)
 
@@ -67,7 +69,7 @@ async def test_a_failed_transfer_still_releases_the_worker_and_drops_its_snapsho
     await world.run()
 
     assert (world.status().outcome, world.status().phase) == ("Failed", "Failed")
-    assert world.condition("FailureTarget").reason == "ReadFailed"
+    assert world.condition("FailureTarget").reason == "TransferInterrupted"
     assert world.condition("WorkerReleased").status == "True"
     assert world.azure.snapshots == {}
     assert world.points.points == {}

@@ -25,7 +25,7 @@ from vmbackup_operator.model.metadata import (
     ObjectKey,
 )
 from vmbackup_operator.model.references import LocalReference
-from vmbackup_operator.naming import ArmId, arm_id, events_queue
+from vmbackup_operator.naming import ArmId, arm_id
 from vmbackup_operator.sessions.tags import open_tags
 
 SECOND = ObjectKey("team", "nightly-2")
@@ -205,10 +205,10 @@ async def test_a_second_session_makes_nothing_again_and_starts_the_same_worker(
     assert world.status(SECOND).worker == world.status(SECOND).worker
     assert {what.split()[0] for what in made} == {
         "snapshot", "associate", "grant", "revoke", "command", "delete", "start",
+        "queue", "message",
     }  # fmt: skip
     assert len(asked(world, "worker ")) == 1
     assert len(asked(world, "start ")) == 1
-    assert len(asked(world, "queue vmb-jobs")) == 1
 
 
 async def test_snapshots_beyond_the_policys_number_are_deleted_the_newest_set_stays(
@@ -315,12 +315,34 @@ async def test_the_job_carries_this_chains_keys_only_and_fresh_ways(world: World
 
 
 async def test_queues_are_in_the_home_region_only(world: World) -> None:
-    await world.run()
+    await world.run_until("WorkerReady")
+    worker = world.status().worker
+    assert worker is not None
 
-    assert {place for place, _ in world.azure.queues} == {account(HOME).id}
-    names = {name for _, name in world.azure.queues}
-    assert events_queue(APPLIANCE) in names
-    assert len(names) == 2
+    assert set(world.azure.queues) == {
+        (account(HOME).id, worker.jobs_queue),
+        (account(HOME).id, worker.events_queue),
+    }
+
+
+async def test_the_queues_of_a_launch_go_with_it_and_the_next_launch_has_others(
+    world: World,
+) -> None:
+    await world.run()
+    first = world.status().worker
+    assert first is not None
+    assert world.azure.queues == {}
+    assert world.intake.heard_workers == frozenset()
+    world.sessions.put(session_of(SECOND))
+
+    await world.run(SECOND)
+
+    second = world.status(SECOND).worker
+    assert second is not None
+    assert first.id == second.id
+    assert first.launch != second.launch
+    assert first.events_queue != second.events_queue
+    assert world.azure.queues == {}
 
 
 @pytest.mark.parametrize("disks", [1, 3, 12])

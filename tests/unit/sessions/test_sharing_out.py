@@ -74,7 +74,7 @@ def session(  # noqa: PLR0913, PLR0917 - each names what a test is about
     environment = ResolvedEnvironment(SUBSCRIPTION, place, "group", "/a", "/w", "/e")
     status = BackupSessionStatus(
         resolved=Resolved(environment=environment),
-        worker=None if worker is None else SessionWorker(WorkerId(worker), f"/{worker}", "queue"),
+        worker=None if worker is None else SessionWorker(WorkerId(worker), f"/{worker}"),
         exports=exports,
         start_time=now + timedelta(seconds=began),
         conditions=(waiting,) if waits else (),

@@ -1,22 +1,29 @@
 #!/bin/bash
-# Installs the agent from the bundle beside this file and starts it. Needs python3, no network, no pip,
-# no apt. The settings come in the environment (docs/worker-protocol.md section 6); they are optional only
-# for an image that is prepared in advance: then nothing is started.
+# Installs the agent from the bundle beside this file, where it is not installed yet, and starts it. Needs
+# python3, no network, no pip, no apt. The settings come in the environment (docs/worker-protocol.md section
+# 8); they are optional only for an image that is prepared in advance: then nothing is started.
 # Exit codes: 4 a file is not what the list says, 5 another Python version.
 set -eu
 umask 022
 folder=$(cd "$(dirname "$0")" && pwd)
+
+# The agent's own user: no login, no home, no group but its own.
+if ! id vmbackup-agent > /dev/null 2>&1; then
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin \
+        vmbackup-agent
+fi
 
 # -I -S: only the interpreter's own library.
 VMBACKUP_FOLDER="$folder" python3 -I -S - <<'PYTHON'
 import base64, hashlib, json, os, shutil, subprocess, sys, zipfile
 
 FOLDER = os.environ["VMBACKUP_FOLDER"]
-OPT, ETC, STATE = "/opt/vmbackup", "/etc/vmbackup", "/var/lib/vmbackup"
+OPT, RUN = "/opt/vmbackup", "/run/vmbackup"
 UNIT = "/etc/systemd/system/vmbackup-agent.service"
 SETTINGS = {
     "workerId": "VMBACKUP_WORKER_ID",
-    "workerKey": "VMBACKUP_WORKER_KEY",
+    "launch": "VMBACKUP_LAUNCH",
+    "launchKey": "VMBACKUP_LAUNCH_KEY",
     "jobsUrl": "VMBACKUP_JOBS_URL",
     "eventsUrl": "VMBACKUP_EVENTS_URL",
 }
@@ -51,7 +58,9 @@ here = "%d.%d" % sys.version_info[:2]
 if here != bundle["python"]:
     end(5, "this machine has Python %s, the bundle is for %s" % (here, bundle["python"]))
 
-for file in bundle["files"]:
+place = os.path.join(OPT, bundle["id"])
+installed = os.path.isdir(place)
+for file in () if installed else bundle["files"]:
     path = os.path.join(FOLDER, file["name"])
     try:
         with open(path, "rb") as opened:
@@ -63,8 +72,7 @@ for file in bundle["files"]:
     if found != (file["sizeBytes"], file["md5"], file["sha256"]):
         end(4, "%s: not the file that the bundle lists" % file["name"])
 
-place = os.path.join(OPT, bundle["id"])
-if not os.path.isdir(place):
+if not installed:
     aside = os.path.join(OPT, ".%s.unfinished" % bundle["id"])
     shutil.rmtree(aside, ignore_errors=True)
     os.makedirs(os.path.join(aside, "site"))
@@ -73,15 +81,15 @@ if not os.path.isdir(place):
         if file["name"].endswith((".whl", ".zip")):
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(os.path.join(aside, "site"))
-        elif file["name"] == "start.py":
-            shutil.copyfile(path, os.path.join(aside, "start.py"))
+        else:
+            shutil.copyfile(path, os.path.join(aside, file["name"]))
+    # Last, and found by the next launch: with it, all of the bundle is here.
+    shutil.copyfile(os.path.join(FOLDER, "bundle.json"), os.path.join(aside, "bundle.json"))
     on_disk(aside)  # else a machine that loses power may find the name, and empty files under it
     os.rename(aside, place)
 
-os.makedirs(STATE, mode=0o700, exist_ok=True)
-os.makedirs(ETC, mode=0o700, exist_ok=True)
 os.makedirs(os.path.dirname(UNIT), exist_ok=True)
-with open(os.path.join(FOLDER, "vmbackup-agent.service")) as file:
+with open(os.path.join(place, "vmbackup-agent.service")) as file:
     unit = file.read().replace("@PYTHON@", sys.executable).replace("@ID@", bundle["id"])
 write(UNIT, unit, 0o644)
 given = {field: os.environ[name] for field, name in SETTINGS.items() if os.environ.get(name)}
@@ -90,12 +98,14 @@ if given:
     if missing:
         end(1, "no %s in the environment" % ", ".join(SETTINGS[field] for field in missing))
     settings = json.dumps({**given, "bundleId": bundle["id"]}, indent=1)
-    write(os.path.join(ETC, "agent.json"), settings, 0o600)
-on_disk(OPT, ETC, os.path.dirname(UNIT))  # the renames themselves, before systemd relies on them
+    os.makedirs(RUN, mode=0o700, exist_ok=True)
+    write(os.path.join(RUN, "agent.json"), settings, 0o600)  # memory: gone when the machine stops
+on_disk(OPT, os.path.dirname(UNIT))  # the renames themselves, before systemd relies on them
 PYTHON
 
 systemctl daemon-reload
-systemctl enable vmbackup-agent.service
 if [ -n "${VMBACKUP_WORKER_ID:-}" ]; then
-    systemctl restart vmbackup-agent.service  # restart: it may run with the settings of the launch before
+    # Not enabled: every start of the machine is followed by a launch, which brings its settings. Restart:
+    # it may run with the settings of the launch before.
+    systemctl restart vmbackup-agent.service
 fi

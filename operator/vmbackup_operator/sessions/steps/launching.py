@@ -8,11 +8,9 @@ from msgspec.structs import replace
 
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.protocol import (
-    ConversationAccess,
     Launch,
     launch_parameters,
     launch_script,
-    worker_key,
 )
 from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.model.session import Session
@@ -32,6 +30,7 @@ from vmbackup_operator.naming import (
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, run_of, worker_of
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import (
     CommandWanted,
     RegionSeen,
@@ -39,6 +38,11 @@ from vmbackup_operator.sessions.seen import (
     WorkerWanted,
 )
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
+from vmbackup_operator.sessions.steps.conversing import (
+    conversation,
+    delete_queues,
+    launch_of,
+)
 
 #: What is said of a worker VM that will never run, where Azure names no reason.
 _WHY = {"failed": "Azure could not provision it", "deleting": "somebody deletes it"}
@@ -76,9 +80,7 @@ async def _assigned(ground: Ground, session: Session, region: RegionSeen) -> Tak
     worker = SessionWorker(
         id=chosen,
         vm_id=vm_id,
-        jobs_queue=jobs_queue(chosen),
         attempt=session.status.attempt,
-        key_id=ground.ring.active.id,
     )
     return Taken(replace(session.status, worker=worker), Waiting(0, f"worker {chosen}"))
 
@@ -86,13 +88,10 @@ async def _assigned(ground: Ground, session: Session, region: RegionSeen) -> Tak
 async def _abandoned(ground: Ground, session: Session) -> Taken:
     """Have a worker that is not trusted any more deleted before another one gets its job."""
     worker = worker_of(session)
-    home = await ground.places.recall_home()
-    if isinstance(home, Waiting):
-        return Taken(session.status, home)
+    await delete_queues(ground, session)
     if not await ground.workers.delete(ArmId(worker.vm_id)):
         message = f"worker {worker.id} is being deleted"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
-    await ground.queues.delete(home.account, worker.jobs_queue)
     ground.allocator.left(worker.id)
     message = f"worker {worker.id} has been deleted; another one is launched"
     return Taken(replace(session.status, worker=None), Waiting(0, message))
@@ -108,20 +107,51 @@ async def _prepared(ground: Ground, session: Session, region: RegionSeen) -> Tak
     seen = await _running(ground, session, region)
     if seen is None:
         message = f"worker {worker.id}, which was idle, has gone: another one is chosen"
+        await delete_queues(ground, session)
         return Taken(replace(status, worker=None), Waiting(0, message))
     bundle = await ground.bundles.ensure(region)
     if not isinstance(seen, WorkerSeen):
         return Taken(status, seen)
     if bundle is None:
         return Taken(status, _UPLOADING)
+    if worker.launch is None:
+        return await _draw_launch(ground, status, worker)
+    waiting = await _queues_there(ground, worker)
+    if waiting is not None:
+        return Taken(status, waiting)
+    launched = replace(worker, launched_at=ground.clock.now())
+    return Taken(replace(status, worker=launched), Waiting(0, "the agent will be installed"))
+
+
+async def _queues_there(ground: Ground, worker: SessionWorker) -> Waiting | None:
+    """Have the launch's queues made; return what they wait for, None where both are there."""
+    home = await ground.places.recall_home()
+    if isinstance(home, Waiting):
+        return home
+    for queue in (worker.events_queue, worker.jobs_queue):
+        if not await ground.queues.ensure(home.account, queue):
+            return Waiting(ground.pacing.look_again_s, f"queue {queue} is not there")
+    return None
+
+
+async def _draw_launch(ground: Ground, status: SessionStatus, worker: SessionWorker) -> Taken:
+    """Give the launch its name: written down before its queues are made, so that they can go.
+
+    What earlier launches of this worker left goes before: they open nothing from here on.
+    """
     home = await ground.places.recall_home()
     if isinstance(home, Waiting):
         return Taken(status, home)
-    for queue in (events_queue(ground.settings.appliance.id), worker.jobs_queue):
-        if not await ground.queues.ensure(home.account, queue):
-            return Taken(status, Waiting(ground.pacing.look_again_s, f"queue {queue} is not there"))
-    launched = replace(worker, launched_at=ground.clock.now())
-    return Taken(replace(status, worker=launched), Waiting(0, "the agent will be installed"))
+    await delete_all_queues(ground, home.account, worker.id)
+    launch = ground.new_launch()
+    named = replace(
+        worker,
+        launch=launch,
+        key_id=ground.ring.active.id,
+        jobs_queue=jobs_queue(worker.id, launch),
+        events_queue=events_queue(worker.id, launch),
+    )
+    return Taken(replace(status, worker=named), Waiting(0, "the agent's launch has a name"))
 
 
 async def _running(
@@ -179,15 +209,14 @@ async def _launched(ground: Ground, session: Session, region: RegionSeen) -> Ans
     home = await ground.places.recall_home()
     if isinstance(home, Waiting):
         return home
-    # Jobs that an earlier session left there are not this worker's any more.
-    await ground.queues.clear(home.account, worker.jobs_queue)
     until = ground.credentials_until()
     container = await ground.signatures.container(region.account, bundle.container, "read", until)
-    queues = await conversation(ground, home, worker)
-    key = ground.ring.find(worker.key_id) or ground.ring.active
+    queues = await conversation(ground, home.account, worker)
+    nonce, key = launch_of(ground, worker)
     launch = Launch(
         worker_id=worker.id,
-        worker_key=worker_key(key.secret, worker.id),
+        nonce=nonce,
+        key=key,
         bundle_url=_folder_url(container.value, bundle.folder),
         bundle_sha256=bundle.list_sha256,
         jobs_url=queues.jobs_url,
@@ -206,17 +235,6 @@ async def _launched(ground: Ground, session: Session, region: RegionSeen) -> Ans
     return Waiting(ground.pacing.look_again_s, "the agent is being installed")
 
 
-async def conversation(
-    ground: Ground, home: RegionSeen, worker: SessionWorker
-) -> ConversationAccess:
-    """Return ways to the worker's two queues that are good for a while."""
-    until = ground.credentials_until()
-    events = events_queue(ground.settings.appliance.id)
-    jobs = await ground.signatures.queue(home.account, worker.jobs_queue, "take", until)
-    answers = await ground.signatures.queue(home.account, events, "send", until)
-    return ConversationAccess(jobs_url=jobs.value, events_url=answers.value)
-
-
 def _folder_url(container_url: str, folder: str) -> str:
     base, _, query = container_url.partition("?")
     return f"{base}/{folder}?{query}"
@@ -228,7 +246,7 @@ async def _heard(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     launched, heard = worker.launched_at, worker.last_heartbeat_time
     if launched is None:
         raise AssertionError("only a worker that was launched can be heard")
-    ground.listen()
+    ground.listen(session)
     name = launch_command(run_of(session), worker.attempt)
     command = await ground.commands.find(ArmId(worker.vm_id), name)
     if command is None:
@@ -263,7 +281,8 @@ async def _sent_again(ground: Ground, session: Session, region: RegionSeen) -> T
     if seen is None and worker.id == worker_id(run_of(session), worker.attempt):
         message = f"worker {worker.id} has gone before its agent spoke"
         return Taken(status, TryAgain("WorkerLost", message, abandons_worker=True))
-    unlaunched = replace(status, worker=replace(worker, launched_at=None))
+    await delete_queues(ground, session)
+    unlaunched = replace(status, worker=replace(worker, launched_at=None, launch=None))
     return Taken(unlaunched, Waiting(0, f"worker {worker.id} runs no more"))
 
 

@@ -8,8 +8,10 @@ from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.allocator import region_of
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import WorkerSeen, account_of
 from vmbackup_operator.sessions.step import Answer, Taken
+from vmbackup_operator.sessions.steps.conversing import delete_queues
 
 
 async def release_worker(ground: Ground, session: Session) -> Taken:
@@ -17,15 +19,17 @@ async def release_worker(ground: Ground, session: Session) -> Taken:
     worker = session.status.worker
     if worker is None:
         return Taken(session.status, await _stop_left(ground, session))
+    await delete_queues(ground, session)
     if worker.abandoned:
         return Taken(session.status, await _deleted(ground, session))
     key = session.metadata.key
     holder = ground.allocator.leave(worker.id, key)
     if holder is not None:
         return Taken(session.status, Done(f"{worker.id} serves {holder}"))
-    await ground.commands.delete(
-        ArmId(worker.vm_id), launch_command(run_of(session), worker.attempt)
-    )
+    # Of every attempt: it may have been this worker's. Azure keeps at most 25 of them for a VM.
+    for attempt in range(1, session.status.attempt + 1):
+        command = launch_command(run_of(session), attempt)
+        await ground.commands.delete(ArmId(worker.vm_id), command)
     region = region_of(session)
     waiting = None if region is None else ground.allocator.next_in(region)
     if waiting is not None:
@@ -64,6 +68,11 @@ async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
     """Deallocate the worker unless it was given to another session; tell whether that is over."""
     if ground.allocator.leave(worker.id, session.metadata.key) is not None:
         return True
+    resolved = session.status.resolved
+    environment = None if resolved is None else resolved.environment
+    if environment is not None and environment.home_storage_account_id is not None:
+        home = account_of(ArmId(environment.home_storage_account_id))
+        await delete_all_queues(ground, home, worker.id)
     stopped = await ground.workers.deallocate(worker.vm_id)
     if stopped:
         ground.allocator.left(worker.id)
@@ -76,11 +85,5 @@ async def _deleted(ground: Ground, session: Session) -> Answer:
         return Done()
     if not await ground.workers.delete(ArmId(worker.vm_id)):
         return Waiting(ground.pacing.look_again_s, f"worker {worker.id} is being deleted")
-    resolved = session.status.resolved
-    environment = None if resolved is None else resolved.environment
-    if environment is not None and environment.home_storage_account_id is not None:
-        # From what was recorded: undoing asks nobody what the home region is.
-        home = account_of(ArmId(environment.home_storage_account_id))
-        await ground.queues.delete(home, worker.jobs_queue)
     ground.allocator.left(worker.id)
     return Done(f"worker {worker.id} is deleted")
