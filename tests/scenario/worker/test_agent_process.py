@@ -279,15 +279,20 @@ def test_foreign_and_altered_messages_are_deleted_and_the_next_job_is_done(
     cloud.wait_for(Done)
 
 
-def test_a_job_of_a_kind_from_the_future_is_answered(cloud: Cloud, agent: AgentProcess) -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("archive", "NotSupported"), ("teleport", "UnknownKind")]
+)
+def test_a_job_of_a_kind_that_is_not_done_is_answered_by_its_name(
+    cloud: Cloud, agent: AgentProcess, kind: str, reason: str
+) -> None:
     cloud.make_queues()
-    header = Header("job", cloud.worker_id, JobId("r-archive"), 1)
-    cloud.send_text(seal(cloud.key, header, b'{"kind":"archive","jobId":"r-archive"}'))
+    header = Header("job", cloud.worker_id, JobId("r-other"), 1)
+    cloud.send_text(seal(cloud.key, header, f'{{"kind":"{kind}","jobId":"r-other"}}'.encode()))
     agent.start()
 
     failed = cloud.wait_for(Failed)
-    assert (failed.job_id, failed.reason) == ("r-archive", "UnknownKind")
-    assert "archive" in failed.message
+    assert (failed.job_id, failed.reason) == ("r-other", reason)
+    assert kind in failed.message
 
 
 def test_an_incremental_is_refused_rather_than_read_as_something_else(

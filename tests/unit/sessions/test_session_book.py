@@ -51,7 +51,7 @@ def test_a_session_of_the_same_name_that_is_another_is_news_whatever_its_version
 
 def test_a_session_is_found_by_its_vm_and_its_worker_until_it_ends() -> None:
     book = SessionBook()
-    worker = SessionWorker(WorkerId("w-1"), "/w", "queue")
+    worker = SessionWorker(WorkerId("w-1"), "/w")
     book.note(at("1", worker=worker))
     by_vm, by_worker = list(book.of_vm(VM.upper())), list(book.served_by(WorkerId("w-1")))
 
@@ -64,7 +64,7 @@ def test_a_session_is_found_by_its_vm_and_its_worker_until_it_ends() -> None:
 
 def test_a_worker_that_a_session_gave_back_serves_it_no_more() -> None:
     book = SessionBook()
-    book.note(at("1", worker=SessionWorker(WorkerId("w-1"), "/w", "queue")))
+    book.note(at("1", worker=SessionWorker(WorkerId("w-1"), "/w")))
 
     book.note(at("2"))
 

@@ -13,7 +13,7 @@ from vmbackup_core.protocol import (
     launch_script,
 )
 from vmbackup_operator.arm_tags import joined_tags
-from vmbackup_operator.model.session import Session
+from vmbackup_operator.model.session import Session, SessionStatus
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import (
     APPLIANCE_TAG,
