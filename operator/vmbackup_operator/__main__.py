@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.protocol import BUNDLE_LIST
+from vmbackup_core.protocol import BUNDLE_LIST, shown_lines
 from vmbackup_operator.cluster.connection import Connection, connected
 from vmbackup_operator.cluster.leadership import Leadership
 from vmbackup_operator.handlers.health import served
@@ -39,14 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = _startable(asked.config)
     except WrongSettings as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{shown_lines(str(error))}\n")
         return WRONG_SETTINGS
     log_to_stderr(asked.log_format, verbose=asked.verbose)
     give_memory_back()
     try:
         asyncio.run(_run(settings, asked))
     except PermanentError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{shown_lines(str(error))}\n")
         return WRONG_SETTINGS
     except TransientError as error:
         log.error("ended by trouble at the start: %s", error)  # noqa: TRY400 - its cause says no more

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import assert_never
 
 from vmbackup_core.errors import CorruptRepository, VmbackupError
 from vmbackup_operator.cli.adoption_command import adopt
 from vmbackup_operator.cli.arguments import Adopt, Check, Command, ListPoints, Restore, parse
+from vmbackup_operator.cli.printing import write_complaint
 from vmbackup_operator.cli.repository_commands import DAMAGE, check, list_points, restore
 
 FAILED = 1
@@ -43,5 +43,5 @@ def _done(command: Command) -> int:
 
 
 def _failed(error: VmbackupError, code: int) -> int:
-    sys.stderr.write(f"vmbackup: {' '.join(str(error).split())}\n")
+    write_complaint(str(error))
     return code

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
 
 import msgspec
 
+from vmbackup_core.protocol.redaction import shown
 from vmbackup_core.repository import Progress
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -15,26 +17,34 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write columns as wide as their widest cell."""
-    lines = [head, *rows]
+    lines = [[shown(cell) for cell in line] for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        write_line("   ".join(cells).rstrip())
+        sys.stdout.write("   ".join(cells).rstrip() + "\n")
 
 
 def write_json(value: object) -> None:
     """Write *value* as indented JSON."""
-    write_line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    # For programs: nothing is taken out, but what acts on a terminal is written as an escape.
+    sys.stdout.write("".join(_escaped(one) for one in text) + "\n")
+
+
+def _escaped(one: str) -> str:
+    if one == "\n" or one.isprintable():
+        return one
+    return json.dumps(one)[1:-1]
 
 
 def write_line(text: str) -> None:
     """Write one line to standard output."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{shown(text)}\n")
 
 
 def write_complaint(text: str) -> None:
     """Write one line to standard error."""
-    sys.stderr.write(f"vmbackup: {text}\n")
+    sys.stderr.write(f"vmbackup: {shown(text)}\n")
 
 
 def size(count: int) -> str:
@@ -50,7 +60,7 @@ class ProgressLine:
     """Shows on a terminal how far a transfer has come; elsewhere it is silent."""
 
     def __init__(self, what: str) -> None:
-        self._what = what
+        self._what = shown(what)
         self._shown = 0.0
         self._on = sys.stderr.isatty()
 

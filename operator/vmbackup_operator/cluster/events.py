@@ -8,6 +8,7 @@ from typing import Literal
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.protocol.redaction import shown
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.failures import AlreadyThere
 from vmbackup_operator.model.kinds import Resource
@@ -57,7 +58,7 @@ class ToldEvents:
             "action": reason,
             "reason": reason,
             "type": kind,
-            "note": message.encode()[:MAX_NOTE_BYTES].decode(errors="ignore"),
+            "note": shown(message).encode()[:MAX_NOTE_BYTES].decode(errors="ignore"),
             "regarding": {
                 "apiVersion": API_VERSION,
                 "kind": about.kind,

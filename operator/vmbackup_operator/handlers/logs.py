@@ -11,7 +11,7 @@ from typing import Literal
 
 from typing_extensions import override
 
-from vmbackup_core.protocol.redaction import without_secrets
+from vmbackup_core.protocol.redaction import shown, shown_lines
 
 LogFormat = Literal["text", "json"]
 
@@ -39,10 +39,10 @@ class JsonLines(logging.Formatter):
             "ts": moment(record),
             "level": record.levelname.lower(),
             "logger": record.name.removeprefix("vmbackup_operator."),
-            "message": record.getMessage(),
+            "message": shown(record.getMessage()),
         }
         if record.exc_info:
-            line["error"] = without_secrets(self.formatException(record.exc_info))
+            line["error"] = shown_lines(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
@@ -58,7 +58,14 @@ class TextLines(logging.Formatter):
 
     @override
     def formatException(self, ei: _ExceptionInfo) -> str:
-        return without_secrets(super().formatException(ei))
+        # Indented, so that no line of what an exception says can pass as a line of the log.
+        lines = shown_lines(super().formatException(ei)).split("\n")
+        return "\n".join(f"    {line}" for line in lines)
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = shown(record.message)
+        return super().formatMessage(record)
 
 
 def log_to_stderr(form: LogFormat, *, verbose: bool) -> None:

@@ -19,6 +19,9 @@ def within_bounds(status: BackupSessionStatus) -> BackupSessionStatus:
     return replace(
         status,
         message=cut(status.message, MAX_MESSAGE),
+        conditions=tuple(
+            replace(each, message=cut(each.message, MAX_MESSAGE)) for each in status.conditions
+        ),
         errors=tuple(_error_within_bounds(error) for error in status.errors[-MAX_ERRORS:]),
         worker=None if status.worker is None else _worker_within_bounds(status.worker),
     )

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from vmbackup_core.protocol.redaction import shown
+
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 #: The schema's bounds; a longer text is cut here so that a long error never makes a write fail.
@@ -124,5 +126,10 @@ def one_word(reason: str) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Return *text*, its end replaced by an ellipsis where it is longer than *length*."""
+    """Return *text* as it may be shown, its end replaced by an ellipsis beyond *length*.
+
+    What Azure, Run Commands and workers say gets into a status through here and through nothing
+    else: without secrets, and without characters that act on whoever reads it.
+    """
+    text = shown(text)
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from typing_extensions import override
 
+from vmbackup_core.protocol.redaction import shown
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
@@ -13,8 +14,9 @@ from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.sessions.ports import Commands
 from vmbackup_operator.sessions.seen import CommandSeen, CommandWanted
 
-# The tail of each stream that a person may want to read; Azure keeps 4 KiB.
+# The tail of each stream that a person may want to read; Azure keeps 4 KiB of it.
 _OUTPUT_CHARACTERS = 500
+_KEPT_BYTES = 4096
 
 
 class _InstanceView(msgspec.Struct, rename="camel", frozen=True):
@@ -93,7 +95,7 @@ def _seen(command: _Command) -> CommandSeen:
     view = command.properties.instance_view
     if view is None:
         return CommandSeen("unknown")
-    tail = (view.output[-_OUTPUT_CHARACTERS:], view.error[-_OUTPUT_CHARACTERS:])
+    tail = (end_of(view.output), end_of(view.error))
     output = "\n".join(part for part in tail if part) or view.execution_message
     match view.execution_state.lower():
         case "pending" | "running":
@@ -106,3 +108,16 @@ def _seen(command: _Command) -> CommandSeen:
             return CommandSeen("failed", view.exit_code, output)
         case _:
             return CommandSeen("unknown", view.exit_code, output)
+
+
+def end_of(stream: str) -> str:
+    """Return the end of what a script wrote, as it may be shown.
+
+    A word that was cut in two is left out: the rest of a signature does not look like one.
+    """
+    if len(stream.encode()) >= _KEPT_BYTES:
+        stream = stream.partition("\n")[2] or stream.partition(" ")[2]
+    text = shown(stream)
+    if len(text) <= _OUTPUT_CHARACTERS:
+        return text
+    return text[-_OUTPUT_CHARACTERS:].partition(" ")[2]

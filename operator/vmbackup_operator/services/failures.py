@@ -30,7 +30,7 @@ from azure.core.exceptions import (
 )
 
 from vmbackup_core.clock import SystemClock
-from vmbackup_core.protocol.redaction import without_secrets
+from vmbackup_core.protocol.redaction import shown
 from vmbackup_operator.services.refusals import Kind, Refusal, Refusals
 
 
@@ -206,7 +206,7 @@ def _first_line(error: HttpResponseError) -> str:
 
 
 def _cut(text: str) -> str:
-    return without_secrets(" ".join(text.split()))[:_MESSAGE_CHARACTERS]
+    return shown(text)[:_MESSAGE_CHARACTERS]
 
 
 def retry_after_s(error: HttpResponseError) -> float | None:
