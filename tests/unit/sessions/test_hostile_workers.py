@@ -1,0 +1,209 @@
+"""What a worker says that is wrong, or twice: refused or counted once, and nobody else is hurt."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from tests.unit.sessions.memory_world import KEY, World
+from tests.unit.sessions.other_worker import say, transferring_world
+from vmbackup_core.protocol import Done, Failed, Header, Hello, Progress
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.sessions import ear
+from vmbackup_operator.sessions.findings import backup_job
+from vmbackup_operator.sessions.hearing import applied_by, heard
+
+
+def progress(world: World, read: int = 500) -> Progress:
+    return Progress(backup_job(world.sessions.stored[KEY]), 1, 1000, read, 250)
+
+
+def shown(world: World) -> int:
+    found = world.status().progress
+    return 0 if found is None else found.bytes_read
+
+
+@pytest.fixture
+async def transferring() -> World:
+    """A world whose session waits for its worker, which is silent but for what tests say."""
+    return await transferring_world()
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        pytest.param(b'{"kind":"hello","x":' + b"[" * 1_200 + b"]" * 1_200 + b"}", "BadMessage",
+                     id="nested 1,200 deep"),
+        pytest.param(b'{"kind":"failed","message":"\xff"}', "BadMessage", id="no UTF-8"),
+        pytest.param(b'{"kind":"progress","jobId":"JOB","answers":1,"bytesToRead":1,"bytesRead":1'
+                     + b"0" * 30 + b',"bytesStored":0}', "BadMessage", id="10^30 bytes"),
+        pytest.param(b'{"kind":"unheard-of"}', "UnknownKind", id="unknown kind"),
+        pytest.param(b'{"kind":"failed","jobId":"JOB","answers":1,"reason":"Cancelled",'
+                     b'"message":"","transient":false}', "BadMessage", id="an outcome as a reason"),
+    ],
+)  # fmt: skip
+async def test_a_hostile_message_is_refused_and_what_comes_behind_it_counts(
+    transferring: World, payload: bytes, why: str
+) -> None:
+    world = transferring
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, payload.replace(b"JOB", job.encode()), 100)
+    say(world, progress(world), 101)
+
+    await world.intake.round()
+
+    assert world.intake.refused == {why: 1}
+    assert shown(world) == 500
+
+
+@pytest.mark.parametrize(
+    ("slot", "digest"), [(-5, "x"), (0, "x"), (2**70, "x"), (1, "y" * 2_000), (1, "a\nb")]
+)
+async def test_an_end_that_no_status_could_hold_is_no_end(
+    transferring: World, slot: int, digest: str
+) -> None:
+    world = transferring
+    job, disks = backup_job(world.sessions.stored[KEY]), world.status().snapshot_set
+    lines = ",".join(
+        f'{{"diskId":"{each.disk}","slot":{slot},"commitDigest":"{digest}","kind":"full",'
+        '"readBytes":1,"storedBytes":1,"blocksNew":1,"blocksReused":1,"blocksZero":1,'
+        '"allocatedBytes":1,"seconds":1}'
+        for each in disks
+    )
+    result = f'{{"kind":"backup","disks":[{lines}]}}'
+    say(world, f'{{"kind":"done","jobId":"{job}","answers":1,"result":{result}}}'.encode(), 100)
+
+    await world.intake.round()
+
+    assert world.status().disks == ()
+    assert world.intake.refused == {"BadMessage": 1}
+    assert world.events_left() == []
+
+
+async def test_a_bug_that_one_message_meets_refuses_that_message(
+    transferring: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = transferring
+
+    def stumble(session: BackupSession, events: list[tuple[object, object]], now: object) -> object:
+        if any(isinstance(event, Done) for _, event in events):
+            raise ZeroDivisionError
+        return heard(session, events, now)  # type: ignore[arg-type]  # handed on
+
+    monkeypatch.setattr("vmbackup_operator.sessions.ear.heard", stumble)
+    job = backup_job(world.sessions.stored[KEY])
+    result = b'{"kind":"backup","disks":[]}'
+    say(world, b'{"kind":"done","jobId":"%s","answers":1,"result":%s}' % (job.encode(), result), 99)
+    say(world, progress(world), 100)
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"ZeroDivisionError": 1}
+    assert shown(world) == 500
+
+
+async def test_a_message_that_was_received_too_often_is_refused(transferring: World) -> None:
+    world = transferring
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "TransferInterrupted", "no", transient=True), 100)
+    for _ in range(ear.DEQUEUES):  # each one the last thing that an operator did
+        world.queues.taken.clear()
+        await world.queues.take(*world.place_of_events(), ear.LEASE_S)
+    world.queues.taken.clear()
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"SeenTooOften": 1}
+    assert world.events_left() == []
+
+
+async def test_a_hello_of_another_launch_proves_nothing(transferring: World) -> None:
+    world = transferring
+    worker = world.status().worker
+    assert worker is not None
+    before = worker.last_heartbeat_time
+    world.clock.turn(120)
+    other = "f" * 32
+    say(world, Hello(worker.id, other, "0.1", "0" * 16, "3.10.12", world.clock.now()), 100, "")  # type: ignore[arg-type]  # no launch's
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"OtherLaunch": 1}
+    after = world.status().worker
+    assert after is not None
+    assert after.last_heartbeat_time == before
+
+
+async def test_a_failure_that_is_told_twice_costs_one_attempt(transferring: World) -> None:
+    world = transferring
+    job = backup_job(world.sessions.stored[KEY])
+    failed = Failed(job, 1, "TransferInterrupted", "no way", transient=True)
+    say(world, failed, 100)
+    await world.intake.round()
+    say(world, failed, 101)
+    await world.intake.round()
+    await world.look()
+    assert world.status().attempt == 2
+
+    world.silent_workers.clear()
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 2)
+    assert len(world.status().errors) == 1
+
+
+async def test_a_failure_of_a_worker_that_keeps_its_job_counts_once(transferring: World) -> None:
+    world = transferring
+    session = world.sessions.stored[KEY]
+    worker, job = session.status.worker, backup_job(session)
+    assert worker is not None
+    failed = Failed(job, 1, "TransferInterrupted", "no way", transient=True)
+    first = heard(session, [(Header("event", worker.id, job, 7), failed)], world.clock.now())
+    assert first.worker is not None
+    assert first.worker.failure is not None
+    judged = replace(first, worker=replace(first.worker, failure=None))
+
+    again = replace(session, status=judged)
+    second = heard(again, [(Header("event", worker.id, job, 8), failed)], world.clock.now())
+
+    assert second.worker is not None
+    assert second.worker.failure is None
+    assert applied_by(second.worker, job).next_to_send == 2
+
+
+async def test_the_queues_of_a_worker_that_was_given_back_go_before_it_is_launched_again(
+    transferring: World,
+) -> None:
+    world = transferring
+    before = world.events_queue()
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "TransferInterrupted", "no way", transient=True), 100)
+    await world.intake.round()
+    await world.look()
+    assert world.status().worker is None
+
+    world.silent_workers.clear()
+    await world.run_until("WorkerReady")
+
+    assert world.events_queue() != before
+    assert {queue for _, queue in world.azure.queues if "events" in queue} == {world.events_queue()}
+    await world.run()
+    assert world.azure.queues == {}
+
+
+async def test_a_failure_that_a_newer_message_of_the_job_has_overtaken_does_not_count(
+    transferring: World,
+) -> None:
+    world = transferring
+    world.clock.turn(2800)  # its credentials are worn: the job is sent again
+    await world.look()
+    worker = world.status().worker
+    assert worker is not None
+    assert worker.job_sequence == 2
+    job = backup_job(world.sessions.stored[KEY])
+    say(world, Failed(job, 1, "AccessRefused", "no fresh SAS came", transient=True), 100)
+
+    await world.intake.round()
+    await world.look()
+
+    assert world.status().attempt == 1
