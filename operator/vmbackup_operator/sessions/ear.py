@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -41,7 +42,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions.hearing import heard, is_awaited
-from vmbackup_operator.sessions.ports import Queues, Sessions
+from vmbackup_operator.sessions.ports import Queues
 from vmbackup_operator.sessions.seen import Account, Received, account_of
 
 log = logging.getLogger(__name__)
@@ -87,12 +88,22 @@ def launched_of(session: BackupSession) -> Launched | None:
     return Launched(key, worker.id, worker.launch, worker.key_id, account, queue)
 
 
+class Served(Protocol):
+    """The sessions that workers serve."""
+
+    async def find(self, key: ObjectKey) -> BackupSession | None:
+        """Return the session as stored, or None."""
+
+    async def write_status(self, session: BackupSession) -> BackupSession:
+        """Replace the status and return what is stored; raise Conflict where it was stale."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hearing:
     """What every ear needs; *wake* has a session looked at soon, *refused* counts by why."""
 
     queues: Queues
-    sessions: Sessions
+    sessions: Served
     clock: Clock
     wake: Callable[[ObjectKey], None]
     refused: Counter[str]

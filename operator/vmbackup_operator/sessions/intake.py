@@ -20,10 +20,10 @@ from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
-from vmbackup_operator.sessions.ear import Ear, Hearing, Launched, launched_of
+from vmbackup_operator.sessions.ear import Ear, Hearing, Launched, Served, launched_of
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.pace import pause_s
-from vmbackup_operator.sessions.ports import Queues, Sessions
+from vmbackup_operator.sessions.ports import Queues
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Surroundings:
     """What the intake needs; *wake* has a session looked at soon."""
 
     queues: Queues
-    sessions: Sessions
+    sessions: Served
     wake: Callable[[ObjectKey], None]
 
 

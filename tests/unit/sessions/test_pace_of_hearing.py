@@ -1,0 +1,155 @@
+"""How many workers one intake hears at once: every call takes as long as in a region."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import pytest
+from msgspec.structs import replace
+
+from tests.unit.sessions.memory_azure import HOME, account
+from tests.unit.sessions.memory_world import KEY, RING, World, session_of
+from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.protocol import NO_JOB, Header, Hello, seal, write_message
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.naming import events_queue
+from vmbackup_operator.sessions.intake import Intake, Surroundings
+from vmbackup_operator.sessions.pace import AWAITED_S, HEARTBEAT_S, MOST_PER_S, pause_s
+from vmbackup_operator.sessions.seen import Account, Received
+
+WORKERS = 400
+CALL_S = 0.015
+
+T = TypeVar("T")
+
+
+class Counted:
+    """Calls that take their time, and are counted by their names."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def slow(self, name: str, real: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+        async def call(*given: object) -> T:
+            self.calls[name] += 1
+            await asyncio.sleep(CALL_S)
+            return await real(*given)
+
+        return call
+
+
+def launched(world: World, base: BackupSession, number: int) -> BackupSession:
+    """Return one more session like *base*, with a worker that was launched just now."""
+    worker_id, launch = WorkerId(f"{number:020x}-1"), LaunchNonce(f"{number:032x}")
+    assert base.status.worker is not None
+    queue = events_queue(worker_id, launch)
+    worker = replace(
+        base.status.worker,
+        id=worker_id,
+        launch=launch,
+        events_queue=queue,
+        launched_at=world.clock.now(),
+        last_heartbeat_time=None,
+        last_worker_sequence=0,
+    )
+    key = ObjectKey("team", f"s-{number}")
+    world.azure.queues[account(HOME).id, queue] = []
+    world.sessions.put(
+        replace(
+            session_of(key, uid=f"u-{number}"), status=replace(base.status, worker=worker, disks=())
+        )
+    )
+    return world.sessions.stored[key]
+
+
+def say_hello(world: World, session: BackupSession) -> None:
+    worker = session.status.worker
+    assert worker is not None
+    assert worker.launch is not None
+    key = RING.launch_key(worker.key_id, worker.id, worker.launch)
+    assert key is not None
+    hello = Hello(worker.id, worker.launch, "0.1", "0" * 16, "3.10.12", world.clock.now())
+    header = Header("event", worker.id, NO_JOB, 1)
+    world.say_text(seal(key, header, write_message(hello)), worker.events_queue)
+
+
+@pytest.fixture
+async def many() -> tuple[World, Intake, Counted, Sequence[BackupSession]]:
+    world = World()
+    world.sessions.put(session_of())
+    await world.run_until("WorkerReady")
+    counted = Counted()
+    base = world.sessions.stored[KEY]
+    sessions = [launched(world, base, number) for number in range(1, WORKERS + 1)]
+    for name in ("take", "remove"):
+        setattr(world.queues, name, counted.slow(name, getattr(world.queues, name)))
+    for name in ("find", "write_status"):
+        setattr(world.sessions, name, counted.slow(name, getattr(world.sessions, name)))
+    intake = Intake(
+        RING, world.clock, Surroundings(world.queues, world.sessions, world.woken.append)
+    )
+    for session in sessions:
+        intake.listen(session)
+    return world, intake, counted, sessions
+
+
+async def test_the_hellos_of_400_workers_are_heard_side_by_side(
+    many: tuple[World, Intake, Counted, Sequence[BackupSession]],
+) -> None:
+    world, intake, counted, sessions = many
+    for session in sessions:
+        say_hello(world, session)
+    began = asyncio.get_running_loop().time()
+
+    await intake.round()
+
+    took_s = asyncio.get_running_loop().time() - began
+    statuses = [world.sessions.stored[each.metadata.key].status for each in sessions]
+    assert all(each.worker and each.worker.last_heartbeat_time for each in statuses)
+    assert counted.calls == {
+        "take": 2 * WORKERS, "find": WORKERS, "write_status": WORKERS, "remove": WORKERS,
+    }  # fmt: skip
+    # One after another they would take half a minute of waiting alone.
+    assert took_s < 15
+
+
+def test_all_queues_together_are_asked_at_most_so_often() -> None:
+    for awaited in (1, 10, 40, 100, 300):
+        assert awaited / pause_s(awaited=True, awaited_in_all=awaited) <= MOST_PER_S
+    assert pause_s(awaited=True, awaited_in_all=1) == AWAITED_S
+    assert pause_s(awaited=True, awaited_in_all=WORKERS) == HEARTBEAT_S
+    assert WORKERS / pause_s(awaited=False, awaited_in_all=0) < 27
+
+
+async def test_a_worker_whose_queue_hangs_is_the_only_one_that_is_not_heard(
+    many: tuple[World, Intake, Counted, Sequence[BackupSession]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, intake, _, sessions = many
+    take, hanging = world.queues.take, sessions[0].status.worker
+    assert hanging is not None
+
+    async def hang(at: Account, queue: str, lease_s: int) -> Sequence[Received]:
+        if queue == hanging.events_queue:
+            await asyncio.Event().wait()
+        return await take(at, queue, lease_s)
+
+    monkeypatch.setattr(world.queues, "take", hang)
+    for session in sessions:
+        say_hello(world, session)
+    hearing = asyncio.create_task(intake.round())
+    await asyncio.wait([hearing], timeout=8)
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+
+    heard = [
+        each.metadata.name
+        for each in sessions
+        if (worker := world.sessions.stored[each.metadata.key].status.worker) is not None
+        and worker.last_heartbeat_time is not None
+    ]
+    assert len(heard) == WORKERS - 1
