@@ -14,6 +14,7 @@ from azure.core.exceptions import ServiceRequestError
 from typing_extensions import override
 
 from tests.unit.sessions.turned_clock import TurnedClock
+from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import failure
 from vmbackup_operator.cli import printing
@@ -131,7 +132,9 @@ def test_the_command_lines_texts(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_azure_and_workers_say() -> None:
-    check(str(failures.failure(ServiceRequestError(HOSTILE), "asking")))
+    with pytest.raises(VmbackupError) as raised, failures.translated("asking"):
+        raise ServiceRequestError(HOSTILE)
+    check(str(raised.value))
     check(failure(JobId("j"), ValueError(HOSTILE), "AgentError", answers=1, transient=True).message)
 
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from tests.unit.sessions.memory_world import KEY, Agent, World
 from vmbackup_core.ids import JobId, WorkerId
-from vmbackup_core.protocol import BackupJob, Done, Failed, Progress
+from vmbackup_core.protocol import BackupJob, BackupResult, Done, Failed, Progress
 
 #: How long an agent waits for fresh credentials after a refusal.
 RENEWAL_S = 60
@@ -20,6 +20,7 @@ class Transfer:
     """A job under way: *job* is its latest message, with the latest credentials."""
 
     job: BackupJob
+    number: int
     worked_s: float = 0.0
     refused_at: datetime | None = None
 
@@ -36,12 +37,12 @@ class SlowWorld(World):
     _worked_at: datetime | None = None
 
     @override
-    def _do(self, agent: Agent, job: BackupJob) -> None:
+    def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
         known = self.running.get(agent.worker)
         if known is None or known.job.job_id != job.job_id:
-            self.running[agent.worker] = Transfer(job)
+            self.running[agent.worker] = Transfer(job, number)
             return
-        known.job = job  # fresh credentials, under the running transfer
+        known.job, known.number = job, number  # fresh credentials, under the running transfer
 
     @override
     def agents_work(self) -> None:
@@ -58,7 +59,7 @@ class SlowWorld(World):
         if not self._is_open(job):
             transfer.refused_at = transfer.refused_at or now
             if (now - transfer.refused_at).total_seconds() > RENEWAL_S:
-                self._give_up(agent, job.job_id)
+                self._give_up(agent, job.job_id, transfer.number)
             return
         if transfer.refused_at is not None:
             self.gaps_s.append((now - transfer.refused_at).total_seconds())
@@ -67,16 +68,17 @@ class SlowWorld(World):
         total = sum(disk.size_bytes for disk in job.disks)
         part = min(1.0, transfer.worked_s / self.transfer_s)
         read = int(total * part)
-        self._say(agent, job.job_id, Progress(job.job_id, total, read, read // 2))
+        progress = Progress(job.job_id, transfer.number, total, read, read // 2)
+        self._say(agent, job.job_id, progress)
         if part == 1.0:
             del self.running[agent.worker]
             done = [self._commit(job, position) for position in range(len(job.disks))]
-            self._say(agent, job.job_id, Done(job.job_id, done))
+            self._say(agent, job.job_id, Done(job.job_id, transfer.number, BackupResult(done)))
 
-    def _give_up(self, agent: Agent, job_id: JobId) -> None:
+    def _give_up(self, agent: Agent, job_id: JobId, number: int) -> None:
         del self.running[agent.worker]
         self.refusals += 1
-        failed = Failed(job_id, "AccessRefused", "no fresh SAS came", transient=True)
+        failed = Failed(job_id, number, "AccessRefused", "no fresh SAS came", transient=True)
         self._say(agent, job_id, failed)
 
     def _is_open(self, job: BackupJob) -> bool:
