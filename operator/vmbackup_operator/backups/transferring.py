@@ -56,10 +56,14 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
     if worker.failure is not None:
         return _job_failed(ground, session, worker)
     ground.listen(session)
-    lifetime_s = ground.pacing.repository_access_s
-    if worker.job_sequence == 0 or ground.is_worn(worker.credentials_expire_at, lifetime_s):
+    if worker.job_sequence == 0 or _is_worn(ground, worker):
         return await _given(ground, session, worker)
     return await _watched(ground, session, worker)
+
+
+def _is_worn(ground: Ground, worker: SessionWorker) -> bool:
+    """Tell whether what the worker's job was given is to be renewed."""
+    return ground.is_worn(worker.credentials_expire_at, ground.pacing.repository_access_s)
 
 
 def _job_failed(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
@@ -73,7 +77,7 @@ def _job_failed(ground: Ground, session: BackupSession, worker: SessionWorker) -
     again = replace(worker, failure=None, credentials_expire_at=worker.launched_at)
     status = replace(session.status, worker=again)
     if failure.reason == _REFUSED:
-        if ground.is_worn(worker.credentials_expire_at):
+        if _is_worn(ground, worker):
             # Their renewal took longer than the worker waits: no failure of this attempt.
             return Taken(status, Waiting(0, "the worker's credentials are being renewed"))
         status = replace(status, exports=without_ends(status.exports))

