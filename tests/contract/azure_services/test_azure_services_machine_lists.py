@@ -11,7 +11,7 @@ from tests.unit.policies.memory_policies import MemoryMachineLists
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.clock import SystemClock
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import RefusedForNow
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId, resource_group_of
 from vmbackup_operator.policies.ports import MachineListed, VirtualMachineLists
@@ -80,11 +80,11 @@ async def test_a_subscription_without_rights_is_refused(
 ) -> None:
     foreign = "99999999-9999-4999-8999-999999999999"
     if isinstance(lists, MemoryMachineLists):
-        lists.trouble = PermanentError("may not list", reason="NotAuthorized")
+        lists.trouble = RefusedForNow("may not list", reason="NotAuthorized", retry_after_s=30)
     else:
         cloud.azure.call("PUT", f"/subscriptions/{foreign}")
 
-    with pytest.raises(PermanentError) as caught:
+    with pytest.raises(RefusedForNow) as caught:
         await lists.of_group(foreign, GROUP)
     assert caught.value.reason == "NotAuthorized"
 

@@ -103,7 +103,7 @@ def approve_everything(cloud: Cloud, account: ArmId) -> None:
 @pytest.fixture
 async def impatient(cloud: Cloud) -> AsyncIterator[Adapters]:
     """Adapters that take a missing right for one that will not come, after a moment."""
-    async with adapters(settings_for(APPLIANCE, cloud.bundle), patience_s=0.5) as made:
+    async with adapters(settings_for(APPLIANCE, cloud.bundle), patience_s=4) as made:
         yield made
 
 
