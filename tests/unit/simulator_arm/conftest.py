@@ -224,7 +224,7 @@ class Azure:
         url = reply.headers.get("Azure-AsyncOperation") or reply.headers.get("Location")
         if url is None:
             return reply
-        for _ in range(200):
+        for _ in range(6000):  # half a minute: what ends slowly ends, what hangs is named
             poll = await self.send("GET", url)
             status = (poll.body or {}).get("status", "InProgress" if poll.status == 202 else "")
             if status != "InProgress":
