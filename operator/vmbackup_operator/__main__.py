@@ -80,9 +80,10 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> None:
     ):
         await established(connection)
         ring = await key_ring(settings, connection)
-        async with leading(settings, connection, instance, health.ready):
+        async with leading(settings, connection, instance, health.ready) as leadership:
             health.ready.clear()
-            async with running(settings, ring, connection, instance) as operator:
+            fence = leadership.check
+            async with running(settings, ring, connection, instance, fence) as operator:
                 await watch(operator, health.ready)
     log.info("appliance %s: ended", settings.appliance.id)
 

@@ -45,6 +45,7 @@ from vmbackup_operator.services.correlation import correlated
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
+from vmbackup_operator.services.fence import Fence, open_fence
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import Queues
 from vmbackup_operator.services.regions import AzureRegions, AzureWays
@@ -157,9 +158,12 @@ class _Azure:
 
 
 @contextlib.asynccontextmanager
-async def azure_adapters(clock: Clock) -> AsyncIterator[_Azure]:
-    """Yield what the adapters for Azure are made of, with the environment's identity."""
-    clients = Clients(asynchronous_credential(), clock)
+async def azure_adapters(clock: Clock, fence: Fence = open_fence) -> AsyncIterator[_Azure]:
+    """Yield what the adapters for Azure are made of, with the environment's identity.
+
+    Every write to Azure asks *fence* first.
+    """
+    clients = Clients(asynchronous_credential(), clock, fence)
     azure = _Azure(
         ArmResources(clients, SharedReads(clock)),
         Operations(),
@@ -212,11 +216,14 @@ async def key_ring(settings: Settings, connection: Connection) -> KeyRing:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, ring: KeyRing, connection: Connection, instance: str
+    settings: Settings, ring: KeyRing, connection: Connection, instance: str, fence: Fence
 ) -> AsyncIterator[Operator]:
-    """Build the operator and have it work for as long as the context lasts."""
+    """Build the operator and have it work for as long as the context lasts.
+
+    *fence* raises where this process may not write to Azure at this moment.
+    """
     clock = SystemClock()
-    async with azure_adapters(clock) as azure:
+    async with azure_adapters(clock, fence) as azure:
         operator = Operator()
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
