@@ -23,7 +23,7 @@ from vmbackup_operator.sessions.seen import RegionSeen, SnapshotSeen, WorkerSeen
 from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
 
 #: A session that waits for its turn is woken when it comes; this is for a waking that was lost.
-TURN_AGAIN_S = 60.0
+TURN_AGAIN_S = 300.0
 
 
 class Allocator:
@@ -78,6 +78,9 @@ class Allocator:
         free.sort(key=lambda worker: (worker.state != "running", worker.id))
         chosen = free[len(ahead)].id if len(ahead) < len(free) else own
         self._workers[key] = chosen
+        if len(ahead) + 1 < len(free) + room:
+            # Several may have come free at once, and only the first one waiting was woken.
+            self.wake_next(region.region)
         return chosen
 
     def holder_of(self, worker: WorkerId, other_than: ObjectKey) -> ObjectKey | None:
@@ -100,7 +103,7 @@ class Allocator:
 
     def next_in(self, region: str) -> ObjectKey | None:
         """Return the session whose turn it is for a worker of the region, or None."""
-        waiting = self._waiting(region)
+        waiting = [each for each in self._waiting(region) if each.metadata.key not in self._workers]
         order = turns(waiting, Counter(self._namespaces(self._holders(None))))
         return order[0].metadata.key if order else None
 

@@ -203,6 +203,17 @@ def test_who_waits_for_longer_comes_first_and_is_woken_by_what_is_left_for_it() 
     assert woken == [first.metadata.key]
 
 
+def test_who_gets_one_of_several_free_workers_has_the_next_one_woken() -> None:
+    first, second = session("first", waits=True, began=1), session("second", waits=True, began=2)
+    allots, woken = allocator(first, second)
+    existing = [seen("a", "running"), seen("b", "running")]
+
+    assert allots.choose_worker(existing, first, region(2), OWN) == "a"
+    assert woken == [second.metadata.key]
+    assert allots.choose_worker(existing, second, region(2), OWN) == "b"
+    assert woken == [second.metadata.key]
+
+
 def test_one_session_waits_for_one_worker_beside_a_namespace_with_hundreds() -> None:
     many = [session(f"many-{n}", waits=True, began=n, namespace="rich") for n in range(500)]
     busy = [session(f"busy-{n}", worker=f"w{n}", namespace="rich") for n in range(4)]
