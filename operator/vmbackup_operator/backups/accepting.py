@@ -59,10 +59,10 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
             mirror_of(point, repository, ground.settings.appliance.id)
         )
         return Taken(_adopted(session, point), Done(ADOPTED))
-    return await _begun(ground, session, repository)
+    return await _begin(ground, session, repository)
 
 
-async def _begun(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
+async def _begin(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
     """Record the VM as it is, unless the session comes too late to begin with it."""
     late = _late(session)
     if late is not None:

@@ -36,7 +36,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     if session.status.resolved is None:
         return Taken(session.status, Done("no snapshot was taken"))
     if session.status.recovery_point is None:
-        return await _own_dropped(ground, session)
+        return await _drop_own_set(ground, session)
     appliance = ground.settings.appliance
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     unfinished = await ground.sessions.unfinished()
@@ -48,7 +48,9 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
     named = snapshots_named(unfinished)
     surplus = [each for each in surplus if named.isdisjoint(_ids(each))]
-    gone = await _deleted(ground, [snapshot.id for each in surplus for snapshot in each.snapshots])
+    gone = await _delete_snapshots(
+        ground, [snapshot.id for each in surplus for snapshot in each.snapshots]
+    )
     if not gone:
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
     for each in sets:
@@ -57,15 +59,15 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     return Taken(session.status, Done(f"kept: {counted(len(own) - len(surplus), 'snapshot set')}"))
 
 
-async def _own_dropped(ground: Ground, session: BackupSession) -> Taken:
+async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:
     """Delete the session's own set: no recovery point stands for it, no incremental needs it."""
     own = list(snapshot_ids(ground.settings.appliance, session))
-    if not await _deleted(ground, own):
+    if not await _delete_snapshots(ground, own):
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
     return Taken(session.status, Done("its unfinished snapshot set is deleted"))
 
 
-async def _deleted(ground: Ground, ids: Sequence[ArmId]) -> bool:
+async def _delete_snapshots(ground: Ground, ids: Sequence[ArmId]) -> bool:
     # Azure deletes no snapshot that a SAS still reads.
     revoked = await asyncio.gather(*map(ground.snapshots.revoke, ids))
     if not all(revoked):

@@ -38,7 +38,7 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
     run_id = run_of(session)
     point = await ground.points.find(repository, run_id)
     if point is None:
-        point = await _recorded(ground, session, repository)
+        point = await _record(ground, session, repository)
     mirror = mirror_of(point, repository, ground.settings.appliance.id)
     await ground.point_objects.ensure(mirror)
     await ground.undo_records.keep(record_of(session, stored=True))
@@ -46,12 +46,12 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
     return Taken(status, Done(f"recovery point {mirror.metadata.key}"))
 
 
-async def _recorded(
+async def _record(
     ground: Ground, session: BackupSession, repository: BackupRepository
 ) -> PointSeen:
     unique_ids = [disk.unique_id for disk in resolved_of(session).disks]
     chains = await ground.points.open_chains(repository, unique_ids)
-    wanted = await _wanted(ground, session, chains)
+    wanted = await _describe_point(ground, session, chains)
     await ground.points.record(repository, wanted)
     return PointSeen(
         run_id=wanted.run_id,
@@ -64,7 +64,7 @@ async def _recorded(
     )
 
 
-async def _wanted(
+async def _describe_point(
     ground: Ground, session: BackupSession, chains: Mapping[DiskUniqueId, ChainGrant]
 ) -> PointWanted:
     machine, policy = machine_of(session), session.spec.policy_ref

@@ -43,7 +43,7 @@ async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
             ground.grants.pop(each, None)  # a SAS of what had this id before opens nothing
         await asyncio.gather(*(ground.snapshots.request(wanted[each]) for each in missing))
         return Taken(session.status, Waiting(1, f"asked for {counted(len(disks), 'snapshot')}"))
-    answer = await _judged(ground, seen)
+    answer = await _judge_set(ground, seen)
     if not isinstance(answer, Done):
         return Taken(session.status, answer)
     members = (
@@ -59,7 +59,7 @@ def _is_late(ground: Ground, seen: Sequence[SnapshotSeen]) -> bool:
     return any(ground.clock.now() - each.created_at > limit for each in seen)
 
 
-async def _judged(ground: Ground, seen: Sequence[SnapshotSeen]) -> Answer:
+async def _judge_set(ground: Ground, seen: Sequence[SnapshotSeen]) -> Answer:
     broken = [each for each in seen if each.failure is not None]
     if broken:
         # All of them: a set is of one moment, and its other members are of an earlier one by now.

@@ -57,8 +57,8 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
         return _job_failed(ground, session, worker)
     ground.listen(session)
     if worker.job_sequence == 0 or _is_worn(ground, worker):
-        return await _given(ground, session, worker)
-    return await _watched(ground, session, worker)
+        return await _give_job(ground, session, worker)
+    return await _watch_worker(ground, session, worker)
 
 
 def _is_worn(ground: Ground, worker: SessionWorker) -> bool:
@@ -85,7 +85,7 @@ def _job_failed(ground: Ground, session: BackupSession, worker: SessionWorker) -
     return Taken(status, TryAgain(failure.reason, message))
 
 
-async def _watched(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
+async def _watch_worker(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
     """Tell whether the worker still speaks; one that does not is looked at and replaced."""
     limit = timedelta(seconds=ground.pacing.worker_timeout_s)
     heard = worker.last_heartbeat_time or worker.launched_at
@@ -108,7 +108,7 @@ def _moving(session: BackupSession) -> str:
     return f"worker {worker.id} moves {counted(len(resolved_of(session).disks), 'disk')}"
 
 
-async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
+async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
     """Seal the job with credentials that are good for a while, and put it in the worker's queue."""
     status = session.status
     home = await ground.places.recall_home()
@@ -125,7 +125,7 @@ async def _given(ground: Ground, session: BackupSession, worker: SessionWorker) 
     ends = [ground.repository_access_until(), *(each.expires_at for each in status.exports)]
     job = await _job(ground, session, repository, grants, queues)
     sequence = applied_by(worker, job.job_id).next_to_send
-    await _put(ground, home, worker, job, sequence)
+    await _send_job(ground, home, worker, job, sequence)
     soonest = min(end for end in ends if end is not None)
     given = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
     return Taken(replace(status, worker=given), Waiting(5, _moving(session)))
@@ -179,7 +179,7 @@ async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:
         )
 
 
-async def _put(
+async def _send_job(
     ground: Ground, home: RegionSeen, worker: SessionWorker, job: BackupJob, sequence: int
 ) -> None:
     _, key = launch_of(ground, worker)

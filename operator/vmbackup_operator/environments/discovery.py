@@ -117,7 +117,7 @@ class Discovery:
             chosen = ranges_of(existing)
             if chosen is not None:
                 return chosen
-        taken = await self._taken() if keeps_clear else ()
+        taken = await self._find_taken() if keeps_clear else ()
         if spec.network.address_prefix is None:
             return choose_ranges(self.settings.region_environments.address_pool, names.key, taken)
         wanted = split_range(spec.network.address_prefix)
@@ -130,7 +130,7 @@ class Discovery:
             )
         return wanted
 
-    async def _taken(self) -> tuple[str, ...]:
+    async def _find_taken(self) -> tuple[str, ...]:
         appliance = ArmId(self.settings.appliance.virtual_network_id)
         found = await self.manager.find("VirtualNetwork", appliance)
         if found is None:

@@ -66,7 +66,7 @@ class RepositoryReconciler:
         if repository.status.appliance_id not in {None, self._settings.appliance.id}:
             return Done()
         try:
-            found = await self._judged(repository)
+            found = await self._judge(repository)
         except Conflict:
             raise
         except TransientError as error:
@@ -81,16 +81,16 @@ class RepositoryReconciler:
             case _:
                 return Waiting(READY_AGAIN_S, "ready")
 
-    async def _judged(self, repository: BackupRepository) -> RepositorySeen | Waiting | Failed:
+    async def _judge(self, repository: BackupRepository) -> RepositorySeen | Waiting | Failed:
         """Look, and take what only somebody's hand can change for an answer."""
         try:
-            return await self._looked(repository)
+            return await self._look(repository)
         except PermanentError as error:
             return Failed(error.reason, str(error))
         except CorruptRepository as error:
             return Failed("CorruptRepository", str(error))
 
-    async def _looked(self, repository: BackupRepository) -> RepositorySeen | Waiting | Failed:
+    async def _look(self, repository: BackupRepository) -> RepositorySeen | Waiting | Failed:
         """Return the opened repository, or what it waits for."""
         refused = refused_by_tenancy(self._settings, repository)
         if refused is not None:

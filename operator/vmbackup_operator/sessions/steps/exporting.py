@@ -25,7 +25,7 @@ async def grant_export(ground: Ground, session: Session) -> Taken:
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     if not session.status.exports:
-        return await _allotted(ground, session, region)
+        return await _allot(ground, session, region)
     exports = session.status.exports
     waiting = await _disk_accesses_ready(ground, session, region)
     if waiting is not None:
@@ -50,7 +50,7 @@ async def grants_of(ground: Ground, session: Session) -> Mapping[ArmId, SecretUr
     """
     worn = [each for each in session.status.exports if _is_worn(ground, each)]
     if worn:
-        return await _renewed(ground, session, worn)
+        return await _renew(ground, session, worn)
     ids = [ArmId(each.snapshot_id) for each in session.status.exports]
     await asyncio.gather(*(_grant(ground, each) for each in ids if each not in ground.grants))
     if any(each not in ground.grants for each in ids):
@@ -73,7 +73,7 @@ async def _grant(ground: Ground, snapshot: ArmId) -> None:
         ground.grants[snapshot] = url
 
 
-async def _renewed(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken:
+async def _renew(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken:
     """End the *worn* exports; once that is done, record when those that follow will end."""
     snapshots = [ArmId(each.snapshot_id) for each in worn]
     ended = await asyncio.gather(*map(ground.snapshots.revoke, snapshots))
@@ -98,7 +98,7 @@ def _ends_soon(ground: Ground, url: SecretUrl) -> bool:
     return url.expires_at is not None and ground.is_worn(url.expires_at)
 
 
-async def _allotted(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _allot(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Give each snapshot its disk access; the next look makes those that are not there yet."""
     snapshots = list(snapshot_ids(ground.settings.appliance, session))
     appliance = ground.settings.appliance

@@ -56,15 +56,15 @@ async def launch_worker(ground: Ground, session: Session) -> Taken:
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     if session.status.worker is None:
-        return await _assigned(ground, session, region)
+        return await _assign_worker(ground, session, region)
     if session.status.worker.abandoned:
-        return await _abandoned(ground, session)
+        return await _delete_abandoned(ground, session)
     if session.status.worker.launched_at is not None:
-        return await _heard(ground, session, region)
-    return await _prepared(ground, session, region)
+        return await _await_hello(ground, session, region)
+    return await _prepare(ground, session, region)
 
 
-async def _assigned(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _assign_worker(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Give the session a worker that is idle, or the id of one to be made; nothing is asked yet."""
     existing = await ground.workers.of_group(region.subscription_id, region.resource_group)
     own = worker_id(run_of(session), session.status.attempt)
@@ -85,7 +85,7 @@ async def _assigned(ground: Ground, session: Session, region: RegionSeen) -> Tak
     return Taken(replace(session.status, worker=worker), Waiting(0, f"worker {chosen}"))
 
 
-async def _abandoned(ground: Ground, session: Session) -> Taken:
+async def _delete_abandoned(ground: Ground, session: Session) -> Taken:
     """Have a worker that is not trusted any more deleted before another one gets its job."""
     worker = worker_of(session)
     await delete_queues(ground, session)
@@ -97,7 +97,7 @@ async def _abandoned(ground: Ground, session: Session) -> Taken:
     return Taken(replace(session.status, worker=None), Waiting(0, message))
 
 
-async def _prepared(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _prepare(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Take the VM, and what its agent needs, to where the Run Command can be sent.
 
     That it will be is written down first: the agent may speak before Azure has said that the
@@ -168,7 +168,7 @@ async def _running(
     if inherited and (seen is None or seen.state == "deleting"):
         return None
     try:
-        seen = await _moved(ground, session, region, seen)
+        seen = await _ensure_running(ground, session, region, seen)
     except LostAttempt as error:
         # No room for this VM: what others give back makes some, with luck before the last retry.
         return TryAgain(error.reason, str(error), abandons_worker=True)
@@ -183,7 +183,7 @@ async def _running(
             return Waiting(ground.pacing.look_again_s, message)
 
 
-async def _moved(
+async def _ensure_running(
     ground: Ground, session: Session, region: RegionSeen, seen: WorkerSeen | None
 ) -> WorkerSeen:
     """Have the VM made or started, whichever is owed, and return it as it is then."""
@@ -200,7 +200,7 @@ async def _moved(
     return seen
 
 
-async def _launched(ground: Ground, session: Session, region: RegionSeen) -> Answer:
+async def _send_command(ground: Ground, session: Session, region: RegionSeen) -> Answer:
     """Send the Run Command that installs the agent and starts it."""
     worker = worker_of(session)
     bundle = await ground.bundles.ensure(region)
@@ -240,7 +240,7 @@ def _folder_url(container_url: str, folder: str) -> str:
     return f"{base}/{folder}?{query}"
 
 
-async def _heard(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _await_hello(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Tell whether the agent has spoken since it was launched: that alone proves that it runs."""
     worker, status = worker_of(session), session.status
     launched, heard = worker.launched_at, worker.last_heartbeat_time
@@ -250,7 +250,7 @@ async def _heard(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     name = launch_command(run_of(session), worker.attempt)
     command = await ground.commands.find(ArmId(worker.vm_id), name)
     if command is None:
-        return await _sent_again(ground, session, region)
+        return await _send_again(ground, session, region)
     if heard is not None and heard >= launched:
         return Taken(status, Done(f"worker {worker.id} runs"))
     if command.state == "failed":
@@ -269,7 +269,7 @@ async def _heard(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     return Taken(status, Waiting(ground.pacing.look_again_s, f"worker {worker.id} has not spoken"))
 
 
-async def _sent_again(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _send_again(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     """Send the command that was not sent yet, or that Azure took and gave up: its error tells why.
 
     A VM that has gone since it was launched gets no second life under its id.
@@ -277,7 +277,7 @@ async def _sent_again(ground: Ground, session: Session, region: RegionSeen) -> T
     worker, status = worker_of(session), session.status
     seen = await ground.workers.find(ArmId(worker.vm_id))
     if seen is not None and seen.state == "running":
-        return Taken(status, await _launched(ground, session, region))
+        return Taken(status, await _send_command(ground, session, region))
     if seen is None and worker.id == worker_id(run_of(session), worker.attempt):
         message = f"worker {worker.id} has gone before its agent spoke"
         return Taken(status, TryAgain("WorkerLost", message, abandons_worker=True))

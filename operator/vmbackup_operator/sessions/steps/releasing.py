@@ -21,7 +21,7 @@ async def release_worker(ground: Ground, session: Session) -> Taken:
         return Taken(session.status, await _stop_left(ground, session))
     await delete_queues(ground, session)
     if worker.abandoned:
-        return Taken(session.status, await _deleted(ground, session))
+        return Taken(session.status, await _delete_abandoned(ground, session))
     key = session.metadata.key
     holder = ground.allocator.leave(worker.id, key)
     if holder is not None:
@@ -79,7 +79,7 @@ async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
     return stopped
 
 
-async def _deleted(ground: Ground, session: Session) -> Answer:
+async def _delete_abandoned(ground: Ground, session: Session) -> Answer:
     worker = session.status.worker
     if worker is None:
         return Done()
