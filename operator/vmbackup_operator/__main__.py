@@ -23,7 +23,8 @@ from vmbackup_operator.handlers.health import served
 from vmbackup_operator.handlers.logs import log_to_stderr
 from vmbackup_operator.handlers.serving import watch
 from vmbackup_operator.settings import Settings, WrongSettings, load
-from vmbackup_operator.wiring.running import established, key_ring, running
+from vmbackup_operator.wiring.running import running
+from vmbackup_operator.wiring.starting import established, key_ring
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from vmbackup_operator.environments.adoption import adopt
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.settings import Settings
-from vmbackup_operator.wiring.running import azure_adapters, key_ring
+from vmbackup_operator.wiring.running import azure_adapters
+from vmbackup_operator.wiring.starting import key_ring
 
 
 async def adopt_account(settings: Settings, account_id: ArmId) -> str:

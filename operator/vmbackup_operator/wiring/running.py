@@ -11,16 +11,14 @@ from dataclasses import dataclass
 import msgspec
 
 from vmbackup_core.clock import Clock, SystemClock
-from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
-from vmbackup_operator.cluster.definitions import missing_definitions
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.cluster.region_environments import StoredEnvironments
-from vmbackup_operator.cluster.secrets_by_name import KeySecrets, NamedSecrets
+from vmbackup_operator.cluster.secrets_by_name import KeySecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Owner
@@ -29,10 +27,12 @@ from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
+from vmbackup_operator.reconciling.mistakes import shows_mistakes
 from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import IDLE_WORKERS, LEFT_BEHIND, PRIORITIES, Work, WorkKind
@@ -64,7 +64,7 @@ from vmbackup_operator.sessions.booked import BookedSessions
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.intake import Intake, Surroundings
-from vmbackup_operator.sessions.keys import KeyRing, read_key_ring
+from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.places import Places
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.settings import Settings
@@ -73,9 +73,6 @@ from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 log = logging.getLogger(__name__)
 
 Reconcile = Callable[[ObjectKey], Awaitable[Outcome]]
-
-#: How soon the API server, or a CRD that is not there yet, is asked again at the start.
-START_AGAIN_S = 2.0
 
 
 class Operator:
@@ -179,41 +176,6 @@ async def azure_adapters(clock: Clock, fence: Fence = open_fence) -> AsyncIterat
         await clients.close()
 
 
-async def established(connection: Connection) -> None:
-    """Return once the API server serves all six kinds; say what is missing meanwhile."""
-    said: Sequence[str] = ()
-    while True:
-        try:
-            missing = await missing_definitions(connection)
-        except TransientError as error:
-            log.warning("the API server does not answer: %s", error)
-            missing = ("?",)
-        if not missing:
-            return
-        if missing != said:
-            log.info("waiting for the CRDs %s", ", ".join(missing))
-            said = missing
-        await asyncio.sleep(START_AGAIN_S)
-
-
-async def key_ring(settings: Settings, connection: Connection) -> KeyRing:
-    """Return the appliance's key ring; raise PermanentError where its Secret holds none."""
-    reference = settings.appliance.key_ring.secret_ref
-    where = ObjectKey(reference.namespace, reference.name)
-    while True:
-        try:
-            values = await NamedSecrets(connection).find(where)
-        except TransientError as error:
-            log.warning("Secret %s: %s", where, error)
-            await asyncio.sleep(START_AGAIN_S)
-            continue
-        if values is None:
-            raise PermanentError(
-                f"appliance.keyRing.secretRef: there is no Secret {where}", reason="WrongSettings"
-            )
-        return read_key_ring(values, f"Secret {where}")
-
-
 @contextlib.asynccontextmanager
 async def running(
     settings: Settings, ring: KeyRing, connection: Connection, instance: str, fence: Fence
@@ -277,6 +239,7 @@ class _Parts:
         self._clock = clock
         self._operator = operator
         self._azure = azure
+        self._connection = connection
         appliance = settings.appliance
         self.sessions = StoredSessions(connection)
         self.policies = Objects(connection, BackupPolicy)
@@ -349,7 +312,7 @@ class _Parts:
         async def left_behind(_key: ObjectKey) -> Outcome:
             return await left.reconcile()
 
-        return {
+        plain: Mapping[WorkKind, Reconcile] = {
             "BackupPolicy": PolicyReconciler(
                 settings,
                 clock,
@@ -379,6 +342,21 @@ class _Parts:
             ).reconcile,
             "IdleWorkers": idle_workers,
             "LeftBehind": left_behind,
+        }
+        return {**plain, **self._showing_mistakes(plain)}
+
+    def _showing_mistakes(
+        self, plain: Mapping[WorkKind, Reconcile]
+    ) -> Mapping[WorkKind, Reconcile]:
+        """Return those of *plain* whose objects have no steps to show a mistake of ours in."""
+        environments = Objects(self._connection, RegionEnvironment)
+        around = (self.events, self._clock)
+        return {
+            "BackupPolicy": shows_mistakes(plain["BackupPolicy"], self.policies, *around),
+            "BackupRepository": shows_mistakes(
+                plain["BackupRepository"], self.repositories, *around
+            ),
+            "RegionEnvironment": shows_mistakes(plain["RegionEnvironment"], environments, *around),
         }
 
     def _wake_session(self, key: ObjectKey) -> None:
