@@ -19,7 +19,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError, RefusedForNow, TransientError
 from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
     Done,
@@ -192,11 +192,12 @@ class Ear:
         began = self._clock.now()
         try:
             has_all = await self._take()
-        except PermanentError as error:
-            if error.reason != "NotFound":
+        except (PermanentError, RefusedForNow) as error:
+            if not error.reason.endswith("NotFound"):
                 raise
-            # It goes with the launch: it may have ended.
-            await self._look_up()
+            # It goes with the launch, which may have ended; else it was made just now.
+            if await self._look_up() is not None:
+                raise
             return
         if has_all:
             self._listened_at, self._listens_since = began, listens_since or began

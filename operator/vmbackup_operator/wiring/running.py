@@ -210,13 +210,14 @@ async def running(
 
 
 async def _take_in(operator: Operator, sessions: StoredSessions, booked: BookedSessions) -> None:
-    """Take all sessions into the picture before the first is looked at.
+    """Take all sessions into the picture, and have looked at those that have not ended.
 
-    Looked at is also what no watch will bring: ended sessions that still have something to undo.
+    What the watch tells of them is no news then. Ended ones that still have something to undo are
+    not watched at all.
     """
     for session in await sessions.all():
         booked.seen(session)
-        if session.status.outcome is not None and FINALIZER in session.metadata.finalizers:
+        if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
             operator.seen("BackupSession", session.metadata.key)
     for work in (IDLE_WORKERS, LEFT_BEHIND):
         operator.queue.add(work, priority=PRIORITIES[work.kind])

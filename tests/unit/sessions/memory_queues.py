@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from tests.unit.sessions.memory_azure import Azure
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import RefusedForNow
 from vmbackup_operator.sessions import ports, seen
 
 
@@ -78,5 +78,6 @@ class MemoryQueues(ports.Queues):
 
     def _messages(self, account: seen.Account, queue: str) -> list[seen.Received]:
         if (account.id, queue) not in self.azure.queues:
-            raise PermanentError(f"queue {queue} does not exist", reason="NotFound")
+            # As the adapter says it: what was just made is not to be found for a while either.
+            raise RefusedForNow(f"queue {queue} does not exist", reason="NotFound", retry_after_s=2)
         return self.azure.queues[account.id, queue]
