@@ -15,7 +15,7 @@ from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient
 
 from tests.contract.azure_services.cloud import Adapters, Cloud, until
-from vmbackup_core.errors import PermanentError, VmbackupError
+from vmbackup_core.errors import PermanentError, RefusedForNow, VmbackupError
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
 from vmbackup_operator.sessions.seen import Account, Received, SecretUrl
 
@@ -193,10 +193,10 @@ async def test_all_queues_of_a_worker_are_deleted_and_no_others(
 
     await ours.queues.delete_all(account, f"{stem}-1-")
 
-    with pytest.raises(PermanentError):
-        await ours.queues.take(account, f"{stem}-1-aaaa", 30)
-    with pytest.raises(PermanentError):
-        await ours.queues.take(account, f"{stem}-1-bbbb", 30)
+    for gone in (f"{stem}-1-aaaa", f"{stem}-1-bbbb"):
+        with pytest.raises(RefusedForNow) as refused:
+            await ours.queues.take(account, gone, 30)
+        assert refused.value.reason == "NotFound"
     assert await ours.queues.take(account, f"{stem}-10-cccc", 30) == []
     await ours.queues.delete_all(account, stem)
 

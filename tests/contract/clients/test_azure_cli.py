@@ -99,7 +99,7 @@ def test_resources_groups_and_accounts_are_listed(administrator: AzureCli) -> No
     kinds = {each["name"]: each["type"] for each in resources}
     assert kinds[seed.VM_NAME] == "Microsoft.Compute/virtualMachines"
     assert UPLOADS not in kinds
-    assert [each["name"] for each in groups] == ["rg-backup", GROUP]
+    assert {"rg-backup", "rg-repository", GROUP} <= {each["name"] for each in groups}
     assert {each["name"] for each in accounts} == {UPLOADS, "contosobackups01"}
 
 
