@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -190,7 +191,7 @@ async def running(
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
         operator.sessions = parts.booked
-        await _take_in(operator, parts.sessions, parts.booked)
+        await take_in(operator, parts.sessions, parts.booked)
         intake = asyncio.create_task(parts.intake.run(), name="events intake")
 
         async def end_intake() -> None:
@@ -209,7 +210,14 @@ async def running(
             await operator.end()
 
 
-async def _take_in(operator: Operator, sessions: StoredSessions, booked: BookedSessions) -> None:
+class AllSessions(Protocol):
+    """Every BackupSession that there is."""
+
+    async def all(self) -> Sequence[BackupSession]:
+        """Return every session, ended ones too."""
+
+
+async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessions) -> None:
     """Take all sessions into the picture, and have looked at those that have not ended.
 
     What the watch tells of them is no news then. Ended ones that still have something to undo are
