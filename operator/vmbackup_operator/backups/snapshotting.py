@@ -20,7 +20,7 @@ from vmbackup_operator.sessions.findings import machine_of, run_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import SnapshotSeen, SnapshotWanted
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
-from vmbackup_operator.sessions.tags import MemberFacts, TagsNotGenuine, seal_tags, verified_set
+from vmbackup_operator.sessions.tags import MemberFacts, seal_tags, verified_set
 
 #: How far apart the members of one set may be: a crash may fall between two of its requests.
 SAME_MOMENT_S = 120
@@ -69,12 +69,8 @@ async def _judge_set(ground: Ground, seen: Sequence[SnapshotSeen]) -> Answer:
     if growing:
         message = f"{len(growing)} of {len(seen)} snapshots are not complete yet"
         return Waiting(ground.pacing.look_again_s, message)
-    try:
-        verified_set(ground.ring, seen)
-    except TagsNotGenuine as error:
-        # Somebody altered the tags of a set that nobody has used: it is taken anew.
-        await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen))
-        return TryAgain(error.reason, f"{error}; the snapshot set is taken again")
+    # What does not verify is not deleted either, so it can't be taken again under its ids.
+    verified_set(ground.ring, seen)
     return Done(counted(len(seen), "snapshot"))
 
 

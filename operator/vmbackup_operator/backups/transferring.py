@@ -37,7 +37,11 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.hearing import applied_by
 from vmbackup_operator.sessions.seen import RegionSeen, SecretUrl, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
-from vmbackup_operator.sessions.steps.conversing import conversation, launch_of
+from vmbackup_operator.sessions.steps.conversing import (
+    conversation,
+    launch_of,
+    listen_to_worker,
+)
 from vmbackup_operator.sessions.steps.exporting import grants_of, without_ends
 
 #: The worker's word for a SAS that was refused, whose successor did not come in time.
@@ -55,7 +59,7 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
         return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
     if worker.failure is not None:
         return _job_failed(ground, session, worker)
-    ground.listen(session)
+    listen_to_worker(ground, session, worker)
     if worker.job_sequence == 0 or _is_worn(ground, worker):
         return await _give_job(ground, session, worker)
     return await _watch_worker(ground, session, worker)

@@ -30,7 +30,7 @@ from vmbackup_operator.sessions.seen import (
     SnapshotSeen,
     SnapshotWanted,
 )
-from vmbackup_operator.sessions.tags import TagsNotGenuine, open_tags
+from vmbackup_operator.sessions.tags import check_ours
 
 _COMPLETE_PERCENT = 100.0
 
@@ -173,7 +173,7 @@ class AzureSnapshots(Snapshots):
             seen = await self.find(snapshot_id)
             if seen is None:
                 return True
-            self._check_ours(snapshot_id, seen.tags)
+            check_ours(self._owner.ring, snapshot_id, seen.tags)
         await self._operations.advance(
             key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
         )
@@ -181,12 +181,6 @@ class AzureSnapshots(Snapshots):
 
     def _is_marked(self, tags: Mapping[str, str]) -> bool:
         return tag_value(tags, APPLIANCE_TAG) == self._owner.appliance_id
-
-    def _check_ours(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> None:
-        try:
-            open_tags(self._owner.ring, snapshot_id, tags)
-        except TagsNotGenuine as error:
-            raise PermanentError(f"{error}: it is left alone", reason="NotOurs") from error
 
 
 def body(wanted: SnapshotWanted) -> Body:

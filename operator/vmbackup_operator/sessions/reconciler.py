@@ -42,9 +42,12 @@ AFTER_A_BUG_S = 300.0
 #: How soon a step is taken again that waits for somebody's hand, where that is worth waiting for.
 MENDED_BY_HAND_S = 30.0
 
-#: Refusals that somebody mends without touching the session: a Secret that was dropped or mistyped.
-#: They are waited for as long as a step may stand still.
-MENDED_BY_HAND = frozenset({"SecretNotFound", "InvalidKey", "KeyMismatch"})
+#: Refusals that somebody mends without touching the session: a Secret that was dropped or mistyped,
+#: a key that was taken out of the key ring too early. They are waited for as long as a step may
+#: stand still.
+MENDED_BY_HAND = frozenset(
+    {"SecretNotFound", "InvalidKey", "KeyMismatch", "KeyRingIncomplete", "TagsKeyUnknown"}
+)
 
 
 class SessionStore(Protocol[AnySession]):

@@ -32,6 +32,9 @@ from vmbackup_operator.sessions.seen import SnapshotSeen
 
 SEALED_TAG = "vmbackup-sealed"
 
+#: The reason of tags that nobody can judge, since the key that sealed them is not in the ring.
+KEY_UNKNOWN = "TagsKeyUnknown"
+
 _VERSION = "1"
 _PURPOSE = "snapshot tags 1"
 _NONCE_BYTES = 12
@@ -101,9 +104,21 @@ def open_tags(ring: KeyRing, snapshot_id: ArmId, tags: Mapping[str, str]) -> Mem
     if key is None:
         raise TagsNotGenuine(
             f"{snapshot_id}: tags sealed with key {key_id}, which the key ring does not hold",
-            reason="TagsKeyUnknown",
+            reason=KEY_UNKNOWN,
         )
     return _unsealed(key, head, snapshot_id, _joined(tags, parts, snapshot_id))
+
+
+def check_ours(ring: KeyRing, snapshot_id: ArmId, tags: Mapping[str, str]) -> None:
+    """Refuse, by a PermanentError, to delete a snapshot whose *tags* do not prove it ours.
+
+    One whose key was taken out of the ring may be ours: that is said, and mended by the key.
+    """
+    try:
+        open_tags(ring, snapshot_id, tags)
+    except TagsNotGenuine as error:
+        reason = KEY_UNKNOWN if error.reason == KEY_UNKNOWN else "NotOurs"
+        raise PermanentError(f"{error}: it is left alone", reason=reason) from error
 
 
 def _read_head(head: str, snapshot_id: ArmId) -> tuple[str, str, int]:

@@ -27,6 +27,8 @@ from vmbackup_operator.naming import (
 )
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions import ports, seen
+from vmbackup_operator.sessions.keys import KeyRing
+from vmbackup_operator.sessions.tags import check_ours
 
 SUBSCRIPTION = "11111111-1111-4111-8111-111111111111"
 APPLIANCE = "test-appliance"
@@ -125,8 +127,8 @@ class MemoryMachines(ports.VirtualMachines):
 
 
 class MemorySnapshots(ports.Snapshots):
-    def __init__(self, azure: Azure) -> None:
-        self.azure = azure
+    def __init__(self, azure: Azure, ring: KeyRing) -> None:
+        self.azure, self.ring = azure, ring
         #: Whether a SAS tells when it ends, as Azure's examples do and its answers do not.
         self.tells_end = False
 
@@ -243,6 +245,7 @@ class MemorySnapshots(ports.Snapshots):
         found = self.azure.snapshots.get(snapshot_id.lower())
         if found is None:
             return True
+        check_ours(self.ring, snapshot_id, found.tags)
         if found.exported:
             raise Refused(f"{snapshot_id} is exported")
 

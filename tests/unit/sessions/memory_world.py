@@ -169,6 +169,7 @@ class World:
     behaviour: Behaviour = lambda _job: None
     woken: list[ObjectKey] = field(default_factory=list)
     pacing: Pacing = field(default_factory=Pacing)
+    ring: KeyRing = RING
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
@@ -199,15 +200,15 @@ class World:
             booked.seen(session)
         self.sessions.watched, self.sessions.gone = booked.seen, booked.gone
         around = Surroundings(self.queues, booked, self.woken.append)
-        self.intake = Intake(RING, self.clock, around)
+        self.intake = Intake(self.ring, self.clock, around)
         self.ground = Ground(
             settings=SETTINGS,
-            ring=RING,
+            ring=self.ring,
             clock=self.clock,
             pacing=self.pacing,
             places=places,
             virtual_machines=azure_in_memory.MemoryMachines(self.azure),
-            snapshots=azure_in_memory.MemorySnapshots(self.azure),
+            snapshots=azure_in_memory.MemorySnapshots(self.azure, self.ring),
             disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
             workers=MemoryWorkers(self.azure),
             commands=MemoryCommands(self.azure),
@@ -383,7 +384,7 @@ class World:
         worker = self.status(key).worker
         assert worker is not None
         assert worker.launch is not None
-        found = RING.launch_key(worker.key_id, worker.id, worker.launch)
+        found = self.ring.launch_key(worker.key_id, worker.id, worker.launch)
         assert found is not None
         return found
 

@@ -108,7 +108,7 @@ async def test_a_snapshot_that_fails_has_the_whole_set_taken_again(world: World)
     assert world.status().errors[0].reason == "SnapshotFailed"
 
 
-async def test_a_set_whose_tags_were_altered_is_never_used(world: World) -> None:
+async def test_a_set_whose_tags_were_altered_is_neither_used_nor_deleted(world: World) -> None:
     await world.run_until("Accepted")
     await world.look()
     key, snapshot = next(iter(world.azure.snapshots.items()))
@@ -117,9 +117,10 @@ async def test_a_set_whose_tags_were_altered_is_never_used(world: World) -> None
 
     await world.run()
 
-    assert world.status().outcome == "Succeeded"
+    assert world.status().outcome == "Failed"
     assert world.status().errors[0].reason == "TagsAltered"
-    assert world.azure.asked[f"snapshot {snapshot.id}"] == 2
+    assert world.azure.sas == {}
+    assert snapshot.id in {each.id for each in world.azure.snapshots.values()}
 
 
 async def test_a_worker_that_cannot_be_provisioned_is_replaced(world: World) -> None:

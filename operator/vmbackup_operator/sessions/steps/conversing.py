@@ -37,6 +37,12 @@ def launch_of(ground: Ground, worker: SessionWorker) -> tuple[LaunchNonce, Launc
     return worker.launch, key
 
 
+def listen_to_worker(ground: Ground, session: Session, worker: SessionWorker) -> None:
+    """Hear the session's worker; raise PermanentError where what it says can't be opened."""
+    launch_of(ground, worker)
+    ground.listen(session)
+
+
 async def delete_queues(ground: Ground, session: Session) -> None:
     """Delete the queues of the launch that the session had: no SAS for them opens anything then.
 

@@ -42,6 +42,7 @@ from vmbackup_operator.sessions.steps.conversing import (
     conversation,
     delete_queues,
     launch_of,
+    listen_to_worker,
 )
 
 #: What is said of a worker VM that will never run, where Azure names no reason.
@@ -114,7 +115,8 @@ async def _prepare(ground: Ground, session: Session, region: RegionSeen) -> Take
         return Taken(status, seen)
     if bundle is None:
         return Taken(status, _UPLOADING)
-    if worker.launch is None:
+    if worker.launch is None or ground.ring.find(worker.key_id) is None:
+        # Nobody was told of a launch before its command was sent: another key may have it.
         return await _draw_launch(ground, status, worker)
     waiting = await _queues_there(ground, worker)
     if waiting is not None:
@@ -246,7 +248,7 @@ async def _await_hello(ground: Ground, session: Session, region: RegionSeen) -> 
     launched, heard = worker.launched_at, worker.last_heartbeat_time
     if launched is None:
         raise AssertionError("only a worker that was launched can be heard")
-    ground.listen(session)
+    listen_to_worker(ground, session, worker)
     name = launch_command(run_of(session), worker.attempt)
     command = await ground.commands.find(ArmId(worker.vm_id), name)
     if command is None:

@@ -1,0 +1,307 @@
+"""The life of the key ring: rotated, a key dropped too early or in time, appliance reinstalled."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.unit.sessions.memory_queues import MemoryQueues
+from tests.unit.sessions.memory_world import KEY, VM, World, session_of
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.references import LocalReference
+from vmbackup_operator.naming import RUN_TAG, session_name_of_slot
+from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
+from vmbackup_operator.sessions.tags import SEALED_TAG
+
+OLD, NEW = ApplianceKey("k1", bytes(32)), ApplianceKey("k2", b"2" * 32)
+FIRST = KeyRing(OLD, {"k1": OLD})
+ROTATED = KeyRing(NEW, {"k1": OLD, "k2": NEW})
+DROPPED = KeyRing(NEW, {"k2": NEW})
+#: What runs a world up to a moment.
+Until = Callable[[World], Awaitable[None]]
+SLOTS = [datetime(2026, 11, day, 2, 0, tzinfo=UTC) for day in (22, 23)]
+
+
+@pytest.fixture
+def world() -> World:
+    made = World(ring=FIRST)
+    made.sessions.put(session_of(snapshots_to_keep=1))
+    return made
+
+
+def restart(world: World, ring: KeyRing) -> None:
+    """Start the operator anew with *ring*: it is read at the start."""
+    world.ring = ring
+    world.start()
+
+
+async def back_up(world: World, name: str) -> ObjectKey:
+    """Have a later session of the same VM run to its end."""
+    world.clock.turn(3600)
+    key = ObjectKey("team", name)
+    world.sessions.put(session_of(key, snapshots_to_keep=1))
+    await world.run(key)
+    assert world.status(key).outcome == "Succeeded"
+    return key
+
+
+async def go_on(world: World, seconds: int = 600) -> None:
+    """Let operator and agents go on for a while."""
+    for _ in range(seconds // 5):
+        await world.look()
+        world.agents_work()
+        await world.intake.round()
+        world.clock.turn(5)
+
+
+async def run_until_launch_is_named(world: World) -> None:
+    await world.run_until("EnvironmentReady")
+    while launch_key_id(world) == "":
+        await world.look()
+        world.clock.turn(5)
+
+
+async def run_until_launched(world: World) -> None:
+    """Run until the Run Command was sent, and let no agent speak."""
+    await run_until_launch_is_named(world)
+    while not world.azure.commands:
+        await world.look()
+        world.clock.turn(5)
+
+
+async def run_until_job_is_given(world: World) -> None:
+    await world.run_until("ExportGranted")
+    while (worker := world.status().worker) is None or worker.job_sequence == 0:
+        await world.look()
+        world.clock.turn(5)
+
+
+def launch_key_id(world: World, key: ObjectKey = KEY) -> str:
+    worker = world.status(key).worker
+    return "" if worker is None else worker.key_id
+
+
+def sealing_keys(world: World) -> list[str]:
+    """Return the ids of the keys that sealed each snapshot there is."""
+    return [each.tags[SEALED_TAG].split(" ")[1] for each in world.azure.snapshots.values()]
+
+
+def deletions(world: World) -> list[str]:
+    return [what for what in world.azure.order if what.startswith("delete ")]
+
+
+def altered_sets(world: World) -> list[str]:
+    """Return what people were told of sets that do not verify."""
+    return [said for _, reason, said in world.events.told if reason == "SnapshotSetAltered"]
+
+
+@pytest.mark.parametrize(
+    "condition", ["Accepted", "SnapshotsReady", "EnvironmentReady", "WorkerReady", "ExportGranted"]
+)
+async def test_a_session_goes_on_to_its_end_when_a_key_is_added(
+    world: World, condition: str
+) -> None:
+    await world.run_until(condition)
+    await world.look()
+
+    restart(world, ROTATED)
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert world.status().errors == ()
+    assert sealing_keys(world) == ["k1"] * 3
+
+
+@pytest.mark.parametrize(
+    "until",
+    [run_until_launch_is_named, run_until_launched, run_until_job_is_given],
+    ids=["launch named", "launched", "job given"],
+)
+async def test_a_worker_launched_under_the_older_key_is_understood_after_a_rotation(
+    world: World, until: Until
+) -> None:
+    await until(world)
+
+    restart(world, ROTATED)
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert launch_key_id(world) == "k1"
+    assert len(world.agents) == 1
+
+
+async def test_after_a_rotation_the_newer_key_seals_and_the_older_ones_sets_are_still_ours(
+    world: World,
+) -> None:
+    await world.run()
+    restart(world, ROTATED)
+
+    later = await back_up(world, "later")
+
+    assert sealing_keys(world) == ["k2"] * 3
+    assert launch_key_id(world, later) == "k2"
+    assert not altered_sets(world)
+
+
+async def test_a_set_waits_for_its_key_and_is_neither_used_nor_deleted(world: World) -> None:
+    await world.run_until("Accepted")
+    await world.look()
+    taken = set(world.azure.snapshots)
+
+    restart(world, DROPPED)
+    await go_on(world)
+
+    said = world.condition("SnapshotsReady")
+    assert (said.status, said.reason) == ("False", "TagsKeyUnknown")
+    assert "key k1," in said.message
+    assert (world.status().outcome, deletions(world)) == (None, [])
+    restart(world, ROTATED)
+    await world.run()
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert set(world.azure.snapshots) == taken
+
+
+async def test_a_broken_set_whose_key_is_missing_is_not_deleted(world: World) -> None:
+    await world.run_until("Accepted")
+    await world.look()
+    world.azure.broken_snapshots.add(next(iter(world.azure.snapshots.values())).id)
+
+    restart(world, DROPPED)
+    await go_on(world)
+
+    assert world.condition("SnapshotsReady").reason == "TagsKeyUnknown"
+    assert deletions(world) == []
+
+
+async def test_a_cancelled_sessions_set_whose_key_is_missing_goes_once_the_key_is_back(
+    world: World,
+) -> None:
+    await world.run_until("SnapshotsReady")
+    restart(world, DROPPED)
+    world.sessions.edit_spec(KEY, cancel=True)
+    await go_on(world)
+    said = world.condition("SnapshotsPruned")
+    assert (said.reason, "key k1," in said.message) == ("TagsKeyUnknown", True)
+    assert (len(world.azure.snapshots), deletions(world)) == (3, [])
+
+    restart(world, ROTATED)
+    await world.run()
+
+    assert world.azure.snapshots == {}
+
+
+async def test_an_older_set_whose_key_is_missing_stays_and_is_named(world: World) -> None:
+    await world.run()
+    restart(world, DROPPED)
+
+    await back_up(world, "later")
+
+    assert sorted(sealing_keys(world)) == ["k1"] * 3 + ["k2"] * 3
+    assert "key k1," in altered_sets(world)[0]
+    restart(world, ROTATED)
+    await back_up(world, "latest")
+    assert sealing_keys(world) == ["k2"] * 3
+
+
+@pytest.mark.parametrize(
+    ("until", "condition"),
+    [(run_until_launched, "WorkerReady"), (run_until_job_is_given, "DataTransferred")],
+    ids=["launched", "job given"],
+)
+async def test_a_launch_waits_for_its_key_and_its_worker_is_kept(
+    world: World, until: Until, condition: str
+) -> None:
+    await until(world)
+
+    restart(world, DROPPED)
+    await go_on(world)
+
+    said = world.condition(condition)
+    assert (said.status, said.reason) == ("False", "KeyRingIncomplete")
+    assert "key 'k1'" in said.message
+    assert (world.status().outcome, deletions(world)) == (None, [])
+    restart(world, ROTATED)
+    await world.run()
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert len(world.agents) == 1
+
+
+async def test_a_launch_that_was_only_named_is_named_anew_where_its_key_is_missing(
+    world: World,
+) -> None:
+    await run_until_launch_is_named(world)
+    assert launch_key_id(world) == "k1"
+
+    restart(world, DROPPED)
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    assert launch_key_id(world) == "k2"
+
+
+async def test_a_key_that_nothing_needs_any_more_is_dropped_unnoticed(world: World) -> None:
+    await world.run()
+    restart(world, ROTATED)
+    await back_up(world, "later")
+    restart(world, DROPPED)
+
+    last = await back_up(world, "last")
+
+    assert (world.status(last).attempt, world.status(last).errors) == (1, ())
+    assert sealing_keys(world) == ["k2"] * 3
+    assert not altered_sets(world)
+
+
+def reinstalled(before: World) -> World:
+    """Return *before* with an empty cluster: Azure and the repository are as they were."""
+    after = World(clock=before.clock, ring=before.ring)
+    after.azure, after.queues = before.azure, MemoryQueues(before.azure)
+    after.points = before.points
+    after.start()
+    return after
+
+
+async def run_slot(world: World, slot: int, uid: int) -> ObjectKey:
+    """Have the policy's session of the *slot* run to its end."""
+    key = ObjectKey("team", session_name_of_slot("nightly", VM, SLOTS[slot]))
+    identity = f"00000000-0000-4000-8000-{uid:012d}"
+    policy = LocalReference("nightly")
+    world.sessions.put(
+        session_of(key, uid=identity, policy_ref=policy, slot=SLOTS[slot], snapshots_to_keep=1)
+    )
+    await world.run(key)
+    assert (world.status(key).outcome, world.status(key).attempt) == ("Succeeded", 1)
+    return key
+
+
+async def test_a_reinstalled_appliance_finds_its_slots_backup_and_makes_nothing_twice() -> None:
+    before = World(ring=FIRST)
+    key = await run_slot(before, 0, uid=1)
+    made, points = before.azure.asked.copy(), dict(before.points.points)
+
+    after = reinstalled(before)
+    await run_slot(after, 0, uid=2)
+
+    assert after.status(key).run_id == before.status(key).run_id
+    assert after.points.points == points
+    twice = (after.azure.asked - made).keys()
+    assert not [what for what in twice if what.split(" ")[0] in {"snapshot", "worker", "region"}]
+
+
+async def test_a_reinstalled_appliance_prunes_the_sets_of_before_as_its_own() -> None:
+    before = World(ring=FIRST)
+    key = await run_slot(before, 0, uid=1)
+    made = before.azure.asked.copy()
+    of_before = {each.tags[RUN_TAG] for each in before.azure.snapshots.values()}
+    assert of_before == {before.status(key).run_id}
+
+    after = reinstalled(before)
+    after.clock.turn(24 * 3600)
+    second = await run_slot(after, 1, uid=3)
+
+    left = {each.tags[RUN_TAG] for each in after.azure.snapshots.values()}
+    assert left == {after.status(second).run_id}
+    assert not altered_sets(after)
+    assert not [what for what in after.azure.asked - made if what.startswith(("region", "worker"))]
