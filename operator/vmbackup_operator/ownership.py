@@ -51,7 +51,7 @@ class Ownership:
         said = tag_value(tags, OWNER_TAG)
         if said is None:
             return f"it has no tag {OWNER_TAG}"
-        version, key_id, _ = [*said.split(" "), "", ""][:3]
+        version, key_id = _head(said)
         if version != _VERSION:
             return f"its tag {OWNER_TAG} was altered, or is of another version"
         if key_id not in self.keys:
@@ -62,7 +62,18 @@ class Ownership:
             return f"its tag {OWNER_TAG} does not verify: altered, or made for another resource"
         return ""
 
+    def missing_key(self, tags: Mapping[str, object]) -> str:
+        """Return the id of the key that *tags* name and the ring does not hold; empty else."""
+        version, key_id = _head(tag_value(tags, OWNER_TAG) or "")
+        return key_id if version == _VERSION and key_id not in self.keys else ""
+
     def _value(self, key_id: str, resource_id: ArmId) -> str:
         words = ("vmbackup ownership", _VERSION, key_id, self.appliance_id, folded(resource_id))
         mac = hmac.new(self.keys[key_id], "\n".join(words).encode(), hashlib.sha256).digest()
         return f"{_VERSION} {key_id} {base64.b64encode(mac).decode('ascii')}"
+
+
+def _head(said: str) -> tuple[str, str]:
+    """Return the version and the key's id that the value of an owner's tag begins with."""
+    version, key_id, _ = [*said.split(" "), "", ""][:3]
+    return version, key_id

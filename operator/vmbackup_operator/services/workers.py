@@ -163,9 +163,8 @@ class AzureWorkers(Workers):
             vm = left.get("VirtualMachine")
             doubt = "" if vm is None else self._ownership.doubt(vm_id, tags_of(vm))
             if doubt:
-                raise PermanentError(
-                    f"VM {vm_id} may be somebody else's: {doubt}", reason="NotOurs"
-                )
+                message = f"VM {vm_id} may be somebody else's: {doubt}"
+                raise PermanentError(message, reason=self._refusal(vm))
             if not left:
                 return True
         return await self._operations.advance(key, lambda: self._remove(vm_id)) or False
@@ -221,6 +220,11 @@ class AzureWorkers(Workers):
             if kind in left:
                 await self._resources.delete(kind, _part_id(vm_id, resource_type))
         return True
+
+    def _refusal(self, vm: Body | None) -> str:
+        """Return why a VM in doubt is left alone: for want of its key, or for good."""
+        lacks = vm is not None and self._ownership.missing_key(tags_of(vm))
+        return "KeyRingIncomplete" if lacks else "NotOurs"
 
     def _is_ours(self, vm_id: ArmId, body: Body) -> bool:
         return self._ownership.owns(vm_id, tags_of(body))

@@ -14,7 +14,7 @@ from vmbackup_core.errors import PermanentError, RefusedForNow
 from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, arm_id
 from vmbackup_operator.sessions.seen import SecretUrl, SnapshotWanted
-from vmbackup_operator.sessions.tags import MemberFacts, seal_tags
+from vmbackup_operator.sessions.tags import SEALED_TAG, MemberFacts, seal_tags
 
 GROUP = "rg-backup"
 
@@ -236,6 +236,22 @@ async def test_a_snapshot_with_the_plain_tag_alone_is_shown_and_not_deleted(
     with pytest.raises(PermanentError, match="vmbackup-sealed is missing") as refused:
         await ours.snapshots.delete(wanted.id)
     assert refused.value.reason == "NotOurs"
+
+
+async def test_a_snapshot_whose_key_left_the_ring_is_not_deleted_and_the_key_is_named(
+    ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    head = wanted.tags[SEALED_TAG].replace(" 2026 ", " 2025 ")
+    older = SnapshotWanted(
+        wanted.id, wanted.region, wanted.disk_id, {**wanted.tags, SEALED_TAG: head}
+    )
+    await taken(ours, older)
+
+    with pytest.raises(PermanentError, match="key 2025,") as refused:
+        await ours.snapshots.delete(wanted.id)
+
+    assert refused.value.reason == "TagsKeyUnknown"
+    assert await ours.snapshots.find(wanted.id) is not None
 
 
 async def test_a_snapshot_of_a_disk_that_is_not_there_is_refused_by_name(

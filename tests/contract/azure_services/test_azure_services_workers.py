@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, arm_id, worker_vm_name
+from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.sessions.seen import CommandWanted, WorkerSeen, WorkerWanted
 
 
@@ -110,6 +112,20 @@ async def test_a_vm_with_plain_tags_is_neither_listed_nor_deleted(
         await ours.workers.delete(wanted.vm_id)
 
     assert refused.value.reason == "NotOurs"
+
+
+async def test_a_vm_whose_key_left_the_ring_is_not_deleted_and_the_key_is_named(
+    ours: Adapters, wanted: WorkerWanted
+) -> None:
+    sealed = Ownership(APPLIANCE, "2025", {"2025": bytes(32)}).sealed_tag(wanted.vm_id)
+    older = replace(wanted, tags={**wanted.tags, **sealed})
+    await launched(ours, older)
+
+    with pytest.raises(PermanentError, match="'2025'") as refused:
+        await ours.workers.delete(wanted.vm_id)
+
+    assert refused.value.reason == "KeyRingIncomplete"
+    assert await ours.workers.find(wanted.vm_id) is not None
 
 
 async def test_what_a_launch_left_without_a_vm_goes_too(
