@@ -18,6 +18,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.naming import ArmId
@@ -62,10 +63,17 @@ class Ownership:
             return f"its tag {OWNER_TAG} does not verify: altered, or made for another resource"
         return ""
 
-    def missing_key(self, tags: Mapping[str, object]) -> str:
-        """Return the id of the key that *tags* name and the ring does not hold; empty else."""
-        version, key_id = _head(tag_value(tags, OWNER_TAG) or "")
-        return key_id if version == _VERSION and key_id not in self.keys else ""
+    def check_ours(self, resource_id: ArmId, tags: Mapping[str, object]) -> None:
+        """Refuse, by a PermanentError, to delete a resource whose *tags* do not prove it ours.
+
+        One whose key was taken out of the ring may be ours: that is said, and mended by the key.
+        """
+        doubt = self.doubt(resource_id, tags)
+        if doubt:
+            version, key_id = _head(tag_value(tags, OWNER_TAG) or "")
+            lacks_key = version == _VERSION and key_id not in self.keys
+            reason = "KeyRingIncomplete" if lacks_key else "NotOurs"
+            raise PermanentError(f"{resource_id} may be somebody else's: {doubt}", reason=reason)
 
     def _value(self, key_id: str, resource_id: ArmId) -> str:
         words = ("vmbackup ownership", _VERSION, key_id, self.appliance_id, folded(resource_id))

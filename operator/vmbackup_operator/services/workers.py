@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typing_extensions import override
 
-from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, text_at
@@ -161,10 +160,8 @@ class AzureWorkers(Workers):
         if not self._operations.under_way(key):
             left = await self._parts_left(vm_id)
             vm = left.get("VirtualMachine")
-            doubt = "" if vm is None else self._ownership.doubt(vm_id, tags_of(vm))
-            if doubt:
-                message = f"VM {vm_id} may be somebody else's: {doubt}"
-                raise PermanentError(message, reason=self._refusal(vm))
+            if vm is not None:
+                self._ownership.check_ours(vm_id, tags_of(vm))
             if not left:
                 return True
         return await self._operations.advance(key, lambda: self._remove(vm_id)) or False
@@ -220,11 +217,6 @@ class AzureWorkers(Workers):
             if kind in left:
                 await self._resources.delete(kind, _part_id(vm_id, resource_type))
         return True
-
-    def _refusal(self, vm: Body | None) -> str:
-        """Return why a VM in doubt is left alone: for want of its key, or for good."""
-        lacks = vm is not None and self._ownership.missing_key(tags_of(vm))
-        return "KeyRingIncomplete" if lacks else "NotOurs"
 
     def _is_ours(self, vm_id: ArmId, body: Body) -> bool:
         return self._ownership.owns(vm_id, tags_of(body))

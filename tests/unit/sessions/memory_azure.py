@@ -7,7 +7,7 @@ Everything that takes Azure time takes a few looks. Each write is noted in `Azur
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -61,6 +61,7 @@ class Azure:
     snapshots: dict[str, seen.SnapshotSeen] = field(default_factory=dict)
     disk_accesses: dict[str, int] = field(default_factory=dict)
     workers: dict[str, seen.WorkerSeen] = field(default_factory=dict)
+    worker_tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
     commands: dict[tuple[str, str], seen.CommandWanted] = field(default_factory=dict)
     command_states: dict[tuple[str, str], seen.CommandSeen] = field(default_factory=dict)
     queues: dict[tuple[str, str], list[seen.Received]] = field(default_factory=dict)

@@ -10,11 +10,12 @@ from typing_extensions import override
 from tests.unit.sessions.memory_azure import APPLIANCE, Azure, Refused
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
 from vmbackup_operator.sessions import ports, seen
+from vmbackup_operator.sessions.keys import KeyRing
 
 
 class MemoryWorkers(ports.Workers):
-    def __init__(self, azure: Azure) -> None:
-        self.azure = azure
+    def __init__(self, azure: Azure, ring: KeyRing) -> None:
+        self.azure, self.ownership = azure, ring.ownership(APPLIANCE)
 
     @override
     async def of_group(
@@ -38,6 +39,7 @@ class MemoryWorkers(ports.Workers):
             raise Refused("tags of somebody else")
         if key not in self.azure.workers:
             made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
+            self.azure.worker_tags[key] = wanted.tags
             self.azure.write(f"worker {wanted.vm_id}", lambda: self._put(made))
         worker = self.azure.workers[key]
         if worker.state == "creating" and self.azure.settled(f"create {key}"):
@@ -67,6 +69,8 @@ class MemoryWorkers(ports.Workers):
         key = vm_id.lower()
         if key not in self.azure.workers:
             return True
+        if key in self.azure.worker_tags:  # a VM that a test put there is ours without
+            self.ownership.check_ours(vm_id, self.azure.worker_tags[key])
 
         def deleted() -> None:
             del self.azure.workers[key]

@@ -210,7 +210,7 @@ class World:
             virtual_machines=azure_in_memory.MemoryMachines(self.azure),
             snapshots=azure_in_memory.MemorySnapshots(self.azure, self.ring),
             disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
-            workers=MemoryWorkers(self.azure),
+            workers=MemoryWorkers(self.azure, self.ring),
             commands=MemoryCommands(self.azure),
             bundles=azure_in_memory.MemoryBundles(self.azure),
             signatures=azure_in_memory.MemorySignatures(self.azure),

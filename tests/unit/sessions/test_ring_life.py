@@ -228,6 +228,26 @@ async def test_a_launch_waits_for_its_key_and_its_worker_is_kept(
     assert len(world.agents) == 1
 
 
+async def test_a_worker_given_up_for_want_of_its_key_is_deleted_once_the_key_is_back(
+    world: World,
+) -> None:
+    await run_until_job_is_given(world)
+    restart(world, DROPPED)
+
+    await go_on(world, 90 * 60)
+
+    said = world.condition("WorkerReady")
+    assert (said.status, said.reason, world.status().attempt) == ("False", "KeyRingIncomplete", 2)
+    assert "key 'k1'" in said.message
+    assert world.status().outcome is None
+    (given_up,) = world.azure.workers
+    restart(world, ROTATED)
+    await world.run()
+    assert world.status().outcome == "Succeeded"
+    assert given_up not in world.azure.workers
+    assert launch_key_id(world) == "k2"
+
+
 async def test_a_launch_that_was_only_named_is_named_anew_where_its_key_is_missing(
     world: World,
 ) -> None:

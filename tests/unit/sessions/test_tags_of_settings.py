@@ -29,7 +29,7 @@ class RecordedWorkers(MemoryWorkers):
 async def test_snapshots_carry_the_settings_tags_and_workers_prove_whose_they_are() -> None:
     world = World()
     world.sessions.put(session_of())
-    workers = RecordedWorkers(world.azure)
+    workers = RecordedWorkers(world.azure, RING)
     settings = msgspec.structs.replace(world.ground.settings, tags={"team": "backup"})
     world.ground = dataclasses.replace(world.ground, settings=settings, workers=workers)
     world.reconciler = SessionReconciler(world.ground, backup_sessions(world.sessions))
