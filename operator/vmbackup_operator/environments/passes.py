@@ -16,8 +16,9 @@ from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 #: So long what was seen ready is believed: somebody may have deleted it.
 SHARED_S = 60.0
 
-#: So long a failure: somebody may have repaired it, and asks for it again.
-FAILED_S = 30.0
+#: So long a failure, which is final for who asks: somebody may have repaired it since, and the next
+#: session must not fail for what is no longer so. Those that ask together still share it.
+FAILED_S = 2.0
 
 #: Azure's wish for patience is obeyed, within reason.
 _LONGEST_WAIT_S = 3600.0
