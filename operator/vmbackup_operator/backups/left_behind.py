@@ -41,7 +41,12 @@ class LeftBehind:
     async def reconcile(self) -> Outcome:
         """Take a step for every record without a session; one that fails keeps no other waiting."""
         soon = False
-        for record in await self._ground.undo_records.all():
+        records = await self._ground.undo_records.all()
+        # Nearly all of them: a record is there for as long as its session.
+        going_on = {each.status.run_id for each in self._ground.book.unfinished()}
+        for record in records:
+            if record.run_id in going_on:
+                continue
             try:
                 soon |= not await self._is_settled(record)
             except VmbackupError as error:

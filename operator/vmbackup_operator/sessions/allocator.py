@@ -85,7 +85,9 @@ class Allocator:
 
     def holder_of(self, worker: WorkerId, other_than: ObjectKey) -> ObjectKey | None:
         """Return the session, *other_than* this one, that was given the worker; None: nobody."""
-        return self._holders(other_than).get(worker)
+        reserved = (key for key, given in self._workers.items() if given == worker)
+        served = (each.metadata.key for each in self._book.served_by(worker))
+        return next((key for key in (*reserved, *served) if key != other_than), None)
 
     def leave(self, worker: WorkerId, session: ObjectKey) -> ObjectKey | None:
         """Have the worker given to nobody any more: it is about to be stopped or deleted.
