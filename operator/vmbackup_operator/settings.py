@@ -27,7 +27,7 @@ _SCOPE = (
 _LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
 Uuid = Annotated[str, Meta(pattern=f"^{_UUID}$", description="a UUID")]
-Region = Annotated[
+RegionName = Annotated[
     str, Meta(pattern="^[a-z][a-z0-9]{2,39}$", description="a region's name as in westeurope")
 ]
 Namespace = Annotated[str, Meta(pattern=f"^{_LABEL}$", description="a namespace's name")]
@@ -128,7 +128,7 @@ class Appliance(msgspec.Struct, frozen=True, rename="camel"):
     id: ApplianceId
     tenant_id: Uuid
     subscription_id: Uuid
-    region: Region
+    region: RegionName
     resource_group: ResourceGroup
     virtual_network_id: VirtualNetworkId
     key_ring: KeyRing

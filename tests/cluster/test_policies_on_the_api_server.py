@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.cluster.crd_objects import RIGHT, Writer, changed
-from tests.unit.policies.memory_policies import MemoryMachineLists, MemoryRepositories
-from tests.unit.sessions.memory_cluster import ready_repository
-from tests.unit.sessions.memory_world import SETTINGS, VM
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.memory_policies import MemoryMachineLists, MemoryRepositories
+from tests.worlds.samples import SETTINGS, VM
+from tests.worlds.turned_clock import TurnedClock
 from tools.local_cloud.control_plane import ControlPlane
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection, connected

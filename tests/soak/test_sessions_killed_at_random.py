@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.sessions.memory_world import KEY, Killed, World, session_of
+from tests.worlds.memory_world import Killed, World
+from tests.worlds.samples import KEY, session_of
 
 #: How many writes go well before each of the kills.
 Distances = st.lists(st.integers(1, 60), min_size=1, max_size=40)

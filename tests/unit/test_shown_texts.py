@@ -13,7 +13,7 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from typing_extensions import override
 
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import failure

@@ -50,7 +50,7 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
     account = ArmId(repository.spec.storage_account_id)
-    home = await ground.places.ensure_home({account})
+    home = await ground.regions.ensure_home({account})
     if isinstance(home, Waiting):
         return Taken(session.status, home)
     point = await ground.points.find(repository, run_of(session))

@@ -35,7 +35,7 @@ from vmbackup_operator.sessions.findings import (
 )
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.hearing import applied_by
-from vmbackup_operator.sessions.seen import RegionSeen, SecretUrl, account_of
+from vmbackup_operator.sessions.seen import Region, SecretUrl, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
 from vmbackup_operator.sessions.steps.conversing import (
     conversation,
@@ -115,7 +115,7 @@ def _moving(session: BackupSession) -> str:
 async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
     """Seal the job with credentials that are good for a while, and put it in the worker's queue."""
     status = session.status
-    home = await ground.places.recall_home()
+    home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return Taken(status, home)
     grants = await grants_of(ground, session)
@@ -184,7 +184,7 @@ async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:
 
 
 async def _send_job(
-    ground: Ground, home: RegionSeen, worker: SessionWorker, job: BackupJob, sequence: int
+    ground: Ground, home: Region, worker: SessionWorker, job: BackupJob, sequence: int
 ) -> None:
     _, key = launch_of(ground, worker)
     header = Header("job", worker.id, job.job_id, sequence)

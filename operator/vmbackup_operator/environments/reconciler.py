@@ -10,7 +10,7 @@ from vmbackup_core.clock import Clock
 from vmbackup_operator.environments.environment import Report
 from vmbackup_operator.environments.objects import speaking_for
 from vmbackup_operator.environments.ports import RegionEnvironments
-from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.environments.regions import Environments
 from vmbackup_operator.environments.table import TABLE
 from vmbackup_operator.environments.waits import resources_of
 from vmbackup_operator.environments.walk import UNCLEAR, conditions_of
@@ -41,7 +41,11 @@ class EnvironmentReconciler:
     """Looks at one RegionEnvironment at a time, and writes its status where that differs."""
 
     def __init__(
-        self, settings: Settings, objects: RegionEnvironments, regions: Regions, clock: Clock
+        self,
+        settings: Settings,
+        objects: RegionEnvironments,
+        regions: Environments,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._objects = objects

@@ -60,7 +60,7 @@ class _Building:
     confirmed: dict[ArmId, Body] = field(default_factory=dict)
 
 
-class Regions:
+class Environments:
     """Every region environment of the appliance.
 
     *wake* is called with an object's key whenever its status may have something to tell.

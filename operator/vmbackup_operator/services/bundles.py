@@ -22,9 +22,9 @@ from vmbackup_operator.naming import name_of
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.failures import code_and_message, translated
 from vmbackup_operator.services.operations import Operations
-from vmbackup_operator.services.signatures import Signatures
+from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.sessions.ports import Bundles
-from vmbackup_operator.sessions.seen import Account, BundleStored, RegionSeen
+from vmbackup_operator.sessions.seen import Account, BundleStored, Region
 
 _UPLOAD_WITHIN = timedelta(hours=1)
 
@@ -41,7 +41,7 @@ class AzureBundles(Bundles):
     def __init__(
         self,
         data_plane: DataPlane,
-        signatures: Signatures,
+        signatures: AzureSignatures,
         operations: Operations,
         clock: Clock,
         path: Path,
@@ -53,7 +53,7 @@ class AzureBundles(Bundles):
         self._path = path
 
     @override
-    async def ensure(self, region: RegionSeen) -> BundleStored | None:
+    async def ensure(self, region: Region) -> BundleStored | None:
         account = region.account
         return await self._operations.advance(
             f"store bundle in {folded(account.id)}", lambda: self._store(account)

@@ -8,24 +8,24 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.environments.bodies import Body, bodies_at, text_at
-from vmbackup_operator.environments.regions import Regions
+from vmbackup_operator.environments.regions import Environments
 from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.reconciling.outcome import Done, Failed
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.sessions.ports import DiskAccesses
-from vmbackup_operator.sessions.seen import DiskAccessSeen, RegionSeen
+from vmbackup_operator.sessions.seen import DiskAccessSeen, Region
 
 
 class AzureDiskAccesses(DiskAccesses):
     """The appliance's disk accesses, which are so by their computed names in the region's group."""
 
-    def __init__(self, resources: ArmResources, regions: Regions, appliance_id: str) -> None:
+    def __init__(self, resources: ArmResources, regions: Environments, appliance_id: str) -> None:
         self._resources = resources
         self._regions = regions
         self._appliance_id = appliance_id
 
     @override
-    async def of_region(self, region: RegionSeen) -> Sequence[DiskAccessSeen]:
+    async def of_region(self, region: Region) -> Sequence[DiskAccessSeen]:
         found = await self._resources.of_group(
             "DiskAccess", region.subscription_id, region.resource_group
         )
@@ -35,7 +35,7 @@ class AzureDiskAccesses(DiskAccesses):
         return [DiskAccessSeen(ArmId(text_at(body, "id")), _approved(body)) for body in ours]
 
     @override
-    async def ensure(self, region: RegionSeen, number: int) -> DiskAccessSeen:
+    async def ensure(self, region: Region, number: int) -> DiskAccessSeen:
         identity, report = await self._regions.ensure_disk_access(
             region.subscription_id, region.region, number
         )

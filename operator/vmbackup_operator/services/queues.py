@@ -12,8 +12,8 @@ from typing_extensions import override
 from vmbackup_operator.environments.plan import MESSAGES_CONTAINER
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.failures import code_and_message, translated
-from vmbackup_operator.services.signatures import Signatures
-from vmbackup_operator.sessions.ports import Queues as QueuesPort
+from vmbackup_operator.services.signatures import AzureSignatures
+from vmbackup_operator.sessions.ports import Queues
 from vmbackup_operator.sessions.seen import Account, Received, SecretUrl
 
 # The most that Azure hands out at once.
@@ -26,10 +26,10 @@ _NO_LONGER_OURS = frozenset({"popreceiptmismatch", "messagenotfound", "queuenotf
 _THERE_ALREADY = frozenset({"blobalreadyexists", "unauthorizedbloboverwrite"})
 
 
-class Queues(QueuesPort):
+class AzureQueues(Queues):
     """Azure Queue Storage."""
 
-    def __init__(self, data_plane: DataPlane, signatures: Signatures) -> None:
+    def __init__(self, data_plane: DataPlane, signatures: AzureSignatures) -> None:
         self._data_plane = data_plane
         self._signatures = signatures
 

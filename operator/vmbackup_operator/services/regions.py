@@ -15,14 +15,14 @@ from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.repositories.ports import Ways
 from vmbackup_operator.sessions.ports import Regions
-from vmbackup_operator.sessions.seen import Account, RegionSeen
+from vmbackup_operator.sessions.seen import Account, Region
 from vmbackup_operator.settings import Appliance
 
 
 class AzureRegions(Regions):
     """Regions for sessions."""
 
-    def __init__(self, environments: regions.Regions) -> None:
+    def __init__(self, environments: regions.Environments) -> None:
         self._environments = environments
 
     @override
@@ -32,7 +32,7 @@ class AzureRegions(Regions):
         region: str,
         repository_accounts: Collection[ArmId],
         not_before: datetime | None = None,
-    ) -> RegionSeen | Waiting:
+    ) -> Region | Waiting:
         report = await self._environments.ensure(
             subscription_id, region, repository_accounts, not_before
         )
@@ -48,7 +48,7 @@ class AzureRegions(Regions):
 class AzureWays(Ways):
     """The appliance's ways to repositories' accounts: endpoints of the home environment."""
 
-    def __init__(self, environments: regions.Regions, appliance: Appliance) -> None:
+    def __init__(self, environments: regions.Environments, appliance: Appliance) -> None:
         self._environments = environments
         self._appliance = appliance
 
@@ -69,9 +69,9 @@ class AzureWays(Ways):
         return report.outcome if isinstance(report.outcome, Waiting) else None
 
 
-def seen(environment: Environment) -> RegionSeen:
+def seen(environment: Environment) -> Region:
     """Return the environment in the sessions' words."""
-    return RegionSeen(
+    return Region(
         name=environment.name,
         subscription_id=environment.subscription_id,
         region=environment.region,

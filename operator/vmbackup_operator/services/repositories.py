@@ -29,14 +29,18 @@ from vmbackup_core.stores.port import Store
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.repositories.ports import OpenRepositories as OpenRepositoriesPort
-from vmbackup_operator.repositories.ports import RepositoryKey, RepositorySeen, Secrets
+from vmbackup_operator.repositories.ports import (
+    OpenRepositories,
+    RepositoryKey,
+    RepositorySeen,
+    Secrets,
+)
 from vmbackup_operator.services.repository_stores import RepositoryStores
-from vmbackup_operator.sessions.ports import RecoveryPoints as RecoveryPointsPort
+from vmbackup_operator.sessions.ports import RecoveryPoints
 from vmbackup_operator.sessions.seen import ChainGrant, PointDisk, PointSeen, PointWanted
 
 
-class OpenRepositories(OpenRepositoriesPort):
+class BlobRepositories(OpenRepositories):
     """Opens repositories, and begins those whose container is empty."""
 
     def __init__(self, stores: RepositoryStores, appliance_id: str, clock: Clock) -> None:
@@ -81,7 +85,7 @@ class OpenRepositories(OpenRepositoriesPort):
         )
 
 
-class RecoveryPoints(RecoveryPointsPort):
+class BlobRecoveryPoints(RecoveryPoints):
     """The recovery points of repositories, and what writing into their chains takes."""
 
     def __init__(self, stores: RepositoryStores, secrets: Secrets, appliance_id: str) -> None:

@@ -29,7 +29,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_operator.naming import name_of
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.failures import translated
-from vmbackup_operator.sessions.ports import Signatures as SignaturesPort
+from vmbackup_operator.sessions.ports import Signatures
 from vmbackup_operator.sessions.seen import Account, SecretUrl
 
 # Azure's limit for a delegation key, and so for what it signs.
@@ -62,7 +62,7 @@ class _Key:
     ends_at: datetime
 
 
-class Signatures(SignaturesPort):
+class AzureSignatures(Signatures):
     """Signs URLs."""
 
     def __init__(self, data_plane: DataPlane, clock: Clock) -> None:

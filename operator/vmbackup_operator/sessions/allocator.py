@@ -19,7 +19,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import VM_BUSY, WORKER_BUSY
-from vmbackup_operator.sessions.seen import RegionSeen, SnapshotSeen, WorkerSeen
+from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
 from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
 
 #: A session that waits for its turn is woken when it comes; this is for a waking that was lost.
@@ -54,7 +54,7 @@ class Allocator:
         self,
         existing: Sequence[WorkerSeen],
         session: Session,
-        region: RegionSeen,
+        region: Region,
         own: WorkerId,
     ) -> WorkerId | Waiting:
         """Return the worker that the session gets: an idle one, else *own* where there is room.
@@ -167,7 +167,7 @@ class Allocator:
         holders.update({worker: key for key, worker in self._workers.items()})
         return {worker: key for worker, key in holders.items() if key != other_than}
 
-    def _held_in(self, region: RegionSeen, other_than: ObjectKey) -> set[WorkerId]:
+    def _held_in(self, region: Region, other_than: ObjectKey) -> set[WorkerId]:
         here = {
             session.status.worker.id
             for session in self._book.unfinished()
@@ -183,7 +183,7 @@ class Allocator:
         return here | reserved
 
     def _ahead(
-        self, session: Session, region: RegionSeen, holders: Mapping[WorkerId, ObjectKey]
+        self, session: Session, region: Region, holders: Mapping[WorkerId, ObjectKey]
     ) -> list[ObjectKey]:
         """Return who waits for a worker of the region and comes before *session*."""
         waiting: list[Session] = [

@@ -16,7 +16,6 @@ from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import Patience
 from vmbackup_operator.sessions.keys import KeyRing
-from vmbackup_operator.sessions.places import Places
 from vmbackup_operator.sessions.ports import (
     Bundles,
     Commands,
@@ -33,6 +32,7 @@ from vmbackup_operator.sessions.ports import (
     Workers,
 )
 from vmbackup_operator.sessions.seen import SecretUrl
+from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.undo_record import UndoRecords
 from vmbackup_operator.settings import Settings
 
@@ -72,7 +72,7 @@ class Ground:
     ring: KeyRing
     clock: Clock
     pacing: Pacing
-    places: Places
+    regions: SeenRegions
     virtual_machines: VirtualMachines
     snapshots: Snapshots
     disk_accesses: DiskAccesses

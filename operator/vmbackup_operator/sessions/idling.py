@@ -13,7 +13,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
-from vmbackup_operator.sessions.seen import RegionSeen, WorkerSeen
+from vmbackup_operator.sessions.seen import Region, WorkerSeen
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,8 @@ class IdleWorkers:
 
         But for one whose finalizer somebody took off, or that gave its worker back and ended.
         """
-        home = await self._ground.places.recall_home()
-        if not isinstance(home, RegionSeen):
+        home = await self._ground.regions.recall_home()
+        if not isinstance(home, Region):
             return False
         await delete_all_queues(self._ground, home.account, worker.id)
         return True

@@ -31,7 +31,7 @@ from vmbackup_operator.sessions.seen import (
     PointSeen,
     PointWanted,
     Received,
-    RegionSeen,
+    Region,
     SecretUrl,
     SnapshotSeen,
     SnapshotWanted,
@@ -88,10 +88,10 @@ class Snapshots(Protocol):
 class DiskAccesses(Protocol):
     """Disk access resources: the private way to a snapshot's data, five exports at once on each."""
 
-    async def of_region(self, region: RegionSeen) -> Sequence[DiskAccessSeen]:
+    async def of_region(self, region: Region) -> Sequence[DiskAccessSeen]:
         """Return ours in the region, in order of name."""
 
-    async def ensure(self, region: RegionSeen, number: int) -> DiskAccessSeen:
+    async def ensure(self, region: Region, number: int) -> DiskAccessSeen:
         """Have the region's disk access *number* made, with its private endpoint (``disks``).
 
         Its name is `EnvironmentNames.disk_access`; `ready` is False until all of it stands.
@@ -136,7 +136,7 @@ class Commands(Protocol):
 class Bundles(Protocol):
     """The agent's bundle, in the account of the region where it is to run."""
 
-    async def ensure(self, region: RegionSeen) -> BundleStored | None:
+    async def ensure(self, region: Region) -> BundleStored | None:
         """Upload what is missing through a short-lived SAS and prove every file; None meanwhile.
 
         Each file's MD5 travels with its upload and is compared with what Azure stored; its SHA-256
@@ -206,7 +206,7 @@ class Regions(Protocol):
         region: str,
         repository_accounts: Collection[ArmId],
         not_before: datetime | None = None,
-    ) -> RegionSeen | Waiting:
+    ) -> Region | Waiting:
         """Look at Azure, take the next step towards readiness, and return the region once it is.
 
         Ready means: its own resources, its workers' ways to the home queue and to

@@ -87,7 +87,7 @@ def account_of(account_id: ArmId) -> Account:
 
 
 @dataclass(frozen=True, slots=True)
-class RegionSeen:
+class Region:
     """A region environment that is ready: what a session needs of it, read from Azure."""
 
     name: str
@@ -178,7 +178,7 @@ class WorkerWanted:
     vm_id: ArmId
     id: WorkerId
     run_id: RunId
-    region: RegionSeen
+    region: Region
     tags: Mapping[str, str]
 
 

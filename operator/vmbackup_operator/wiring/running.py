@@ -22,8 +22,7 @@ from vmbackup_operator.cluster.region_environments import StoredEnvironments
 from vmbackup_operator.cluster.secrets_by_name import KeySecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
-from vmbackup_operator.environments.regions import Owner
-from vmbackup_operator.environments.regions import Regions as Environments
+from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -48,13 +47,13 @@ from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.fence import Fence, open_fence
 from vmbackup_operator.services.operations import Operations
-from vmbackup_operator.services.queues import Queues
+from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.regions import AzureRegions, AzureWays
-from vmbackup_operator.services.repositories import OpenRepositories, RecoveryPoints
+from vmbackup_operator.services.repositories import BlobRecoveryPoints, BlobRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
-from vmbackup_operator.services.signatures import Signatures
+from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
@@ -66,8 +65,8 @@ from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import KeyRing
-from vmbackup_operator.sessions.places import Places
 from vmbackup_operator.sessions.reconciler import SessionReconciler
+from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
@@ -265,9 +264,9 @@ class _Parts:
             lambda key: operator.seen("RegionEnvironment", key),
         )
         self.virtual_machines = AzureVirtualMachines(azure.resources)
-        places = Places(appliance, AzureRegions(self.environments), clock)
-        signatures = Signatures(azure.data_plane, clock)
-        queues = Queues(azure.data_plane, signatures)
+        regions = SeenRegions(appliance, AzureRegions(self.environments), clock)
+        signatures = AzureSignatures(azure.data_plane, clock)
+        queues = AzureQueues(azure.data_plane, signatures)
         wake = self._wake_session
         book = SessionBook()
         allocator = Allocator(book, wake)
@@ -278,7 +277,7 @@ class _Parts:
             ring=ring,
             clock=clock,
             pacing=Pacing(worker_timeout_s=settings.workers.timeout_seconds),
-            places=places,
+            regions=regions,
             virtual_machines=self.virtual_machines,
             snapshots=AzureSnapshots(
                 azure.resources, azure.operations, SnapshotOwner(appliance.id, ring)
@@ -295,7 +294,7 @@ class _Parts:
             ),
             signatures=signatures,
             queues=queues,
-            points=RecoveryPoints(azure.stores, self.secrets, appliance.id),
+            points=BlobRecoveryPoints(azure.stores, self.secrets, appliance.id),
             sessions=self.booked,
             book=book,
             allocator=allocator,
@@ -341,7 +340,7 @@ class _Parts:
                 self.repositories,
                 self.secrets,
                 AzureWays(self.environments, settings.appliance),
-                OpenRepositories(self._azure.stores, settings.appliance.id, clock),
+                BlobRepositories(self._azure.stores, settings.appliance.id, clock),
             ).reconcile,
             "RegionEnvironment": EnvironmentReconciler(
                 settings, self.environment_objects, self.environments, clock

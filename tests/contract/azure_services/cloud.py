@@ -14,7 +14,7 @@ import msgspec
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from vmbackup_core.clock import SystemClock
-from vmbackup_operator.environments.regions import Owner, Regions
+from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -26,17 +26,17 @@ from vmbackup_operator.services.credentials import asynchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.operations import Operations
-from vmbackup_operator.services.queues import Queues
+from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.refusals import Patience, Refusals
 from vmbackup_operator.services.regions import AzureRegions
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
-from vmbackup_operator.services.signatures import Signatures
+from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.keys import read_key_ring
-from vmbackup_operator.sessions.seen import RegionSeen
+from vmbackup_operator.sessions.seen import Region
 from vmbackup_operator.settings import Settings
 
 APPLIANCE = "contract"
@@ -70,20 +70,20 @@ class Adapters:
     """Everything that sessions use of Azure."""
 
     regions: AzureRegions
-    environments: Regions
+    environments: Environments
     virtual_machines: AzureVirtualMachines
     snapshots: AzureSnapshots
     disk_accesses: AzureDiskAccesses
     workers: AzureWorkers
     commands: AzureCommands
-    signatures: Signatures
-    queues: Queues
+    signatures: AzureSignatures
+    queues: AzureQueues
     data_plane: DataPlane
     bundles: AzureBundles
 
     async def ready(
         self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
-    ) -> RegionSeen:
+    ) -> Region:
         """Ask for the region until it is ready."""
         wanted = [ArmId(account) for account in accounts]
         async with asyncio.timeout(PATIENCE_S):
@@ -136,9 +136,9 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
     resources = ArmResources(clients, SharedReads(clock))
     manager = AzureResourceManager(resources, operations)
     owner = Owner(settings, RING.ownership(settings.appliance.id))
-    environments = Regions(owner, manager, Objects(), clock, lambda _: None)
+    environments = Environments(owner, manager, Objects(), clock, lambda _: None)
     data_plane = DataPlane(clients)
-    signatures = Signatures(data_plane, clock)
+    signatures = AzureSignatures(data_plane, clock)
     appliance = settings.appliance.id
     try:
         yield Adapters(
@@ -150,7 +150,7 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
             workers=AzureWorkers(resources, operations, owner.ownership),
             commands=AzureCommands(resources, operations),
             signatures=signatures,
-            queues=Queues(data_plane, signatures),
+            queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,
             bundles=AzureBundles(
                 data_plane, signatures, operations, clock, settings.workers.bundle_path
@@ -178,6 +178,6 @@ class Cloud:
     azure: Administrator
     ready: dict[str, Any]
     bundle: Path
-    home: RegionSeen
-    region: RegionSeen
+    home: Region
+    region: Region
     built: list[dict[str, Any]]

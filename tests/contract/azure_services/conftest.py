@@ -22,7 +22,7 @@ from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.operator_process import azure_environment
 from vmbackup_core.protocol.bundle import BUNDLE_LIST, bundle_file, bundle_list
-from vmbackup_operator.sessions.seen import RegionSeen
+from vmbackup_operator.sessions.seen import Region
 
 
 def _let_work_anywhere(azure: Administrator) -> None:
@@ -57,7 +57,7 @@ def _make_bundle(folder: Path) -> Path:
     return folder
 
 
-async def _come_up(bundle: Path) -> tuple[RegionSeen, RegionSeen]:
+async def _come_up(bundle: Path) -> tuple[Region, Region]:
     accounts = (seed.REPOSITORY_ACCOUNT_ID,)
     async with adapters(settings_for(APPLIANCE, bundle)) as ours:
         home = await ours.ready(seed.HOME_REGION, accounts)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.contract.azure_services.cloud import Cloud
-from tests.unit.policies.memory_policies import MemoryMachineLists
+from tests.worlds.memory_policies import MemoryMachineLists
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.clock import SystemClock

@@ -23,7 +23,7 @@ from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.repositories.ports import RepositoryKey
 from vmbackup_operator.services.credentials import synchronous_credential
-from vmbackup_operator.services.repositories import OpenRepositories, RecoveryPoints
+from vmbackup_operator.services.repositories import BlobRecoveryPoints, BlobRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 
 KEY = CoreKey.generate()
@@ -63,17 +63,17 @@ def stores(cloud: Cloud) -> Iterator[RepositoryStores]:
 
 
 @pytest.fixture
-def opening(stores: RepositoryStores) -> OpenRepositories:
-    return OpenRepositories(stores, APPLIANCE, SystemClock())
+def opening(stores: RepositoryStores) -> BlobRepositories:
+    return BlobRepositories(stores, APPLIANCE, SystemClock())
 
 
 @pytest.fixture
-def points(stores: RepositoryStores) -> RecoveryPoints:
-    return RecoveryPoints(stores, Secrets(), APPLIANCE)
+def points(stores: RepositoryStores) -> BlobRecoveryPoints:
+    return BlobRecoveryPoints(stores, Secrets(), APPLIANCE)
 
 
 async def test_an_empty_container_becomes_the_appliances_and_is_found_again(
-    opening: OpenRepositories,
+    opening: BlobRepositories,
 ) -> None:
     key = RepositoryKey(KEY.secret)
 
@@ -85,7 +85,7 @@ async def test_an_empty_container_becomes_the_appliances_and_is_found_again(
     assert begun.key_fingerprint == KEY.fingerprint
 
 
-async def test_another_key_is_refused_with_both_fingerprints(opening: OpenRepositories) -> None:
+async def test_another_key_is_refused_with_both_fingerprints(opening: BlobRepositories) -> None:
     await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
     other = CoreKey.generate()
 
@@ -98,7 +98,7 @@ async def test_another_key_is_refused_with_both_fingerprints(opening: OpenReposi
     assert KEY.fingerprint in str(refused.value)
 
 
-async def test_a_container_that_is_not_there_is_said_so(opening: OpenRepositories) -> None:
+async def test_a_container_that_is_not_there_is_said_so(opening: BlobRepositories) -> None:
     with pytest.raises(PermanentError, match="no container nowhere: create it") as refused:
         await opening.open_or_begin(repository("nowhere"), RepositoryKey(KEY.secret))
 
@@ -106,7 +106,7 @@ async def test_a_container_that_is_not_there_is_said_so(opening: OpenRepositorie
 
 
 async def test_a_container_with_something_else_in_it_is_left_alone(
-    cloud: Cloud, opening: OpenRepositories, stores: RepositoryStores
+    cloud: Cloud, opening: BlobRepositories, stores: RepositoryStores
 ) -> None:
     version = "2023-05-01"
     containers = f"{seed.REPOSITORY_ACCOUNT_ID}/blobServices/default/containers"
@@ -120,7 +120,7 @@ async def test_a_container_with_something_else_in_it_is_left_alone(
 
 
 async def test_a_disks_chain_is_granted_without_the_repositorys_key(
-    opening: OpenRepositories, points: RecoveryPoints
+    opening: BlobRepositories, points: BlobRecoveryPoints
 ) -> None:
     await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
 
@@ -133,7 +133,7 @@ async def test_a_disks_chain_is_granted_without_the_repositorys_key(
 
 
 async def test_a_run_that_stored_nothing_has_no_point(
-    opening: OpenRepositories, points: RecoveryPoints
+    opening: BlobRepositories, points: BlobRecoveryPoints
 ) -> None:
     await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
 
@@ -146,7 +146,7 @@ async def test_a_run_that_stored_nothing_has_no_point(
     ("secret", "reason"), [("missing", "SecretNotFound"), ("unreadable", "InvalidKey")]
 )
 async def test_a_key_that_cannot_be_read_is_said_so(
-    points: RecoveryPoints, secret: str, reason: str
+    points: BlobRecoveryPoints, secret: str, reason: str
 ) -> None:
     with pytest.raises(PermanentError, match=f"vmbackup/{secret}") as refused:
         await points.find(repository(seed.REPOSITORY_CONTAINER, secret), RunId("0" * 32))
@@ -155,10 +155,10 @@ async def test_a_key_that_cannot_be_read_is_said_so(
 
 
 async def test_another_appliances_repository_is_read_only(
-    opening: OpenRepositories, stores: RepositoryStores
+    opening: BlobRepositories, stores: RepositoryStores
 ) -> None:
     await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
-    foreign = RecoveryPoints(stores, Secrets(), "fabrikam")
+    foreign = BlobRecoveryPoints(stores, Secrets(), "fabrikam")
 
     with pytest.raises(PermanentError) as refused:
         await foreign.open_chains(repository(seed.REPOSITORY_CONTAINER), [DISK])

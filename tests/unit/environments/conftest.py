@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from tests.unit.environments.arm_in_memory import ArmInMemory
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.arm_in_memory import ArmInMemory
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.environment import Environment, Report
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
-from vmbackup_operator.environments.regions import Owner, Regions
+from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
@@ -78,7 +78,7 @@ class Appliance:
     def restart(self) -> None:
         """Forget everything that the process remembers."""
         owner = Owner(self.settings, self.ownership)
-        self.regions = Regions(owner, self.arm, self.objects, self.clock, self.woken.append)
+        self.regions = Environments(owner, self.arm, self.objects, self.clock, self.woken.append)
         self.reconciler = EnvironmentReconciler(
             self.settings, self.objects, self.regions, self.clock
         )

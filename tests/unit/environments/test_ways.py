@@ -9,7 +9,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.regions import AzureRegions, AzureWays
-from vmbackup_operator.sessions.seen import RegionSeen
+from vmbackup_operator.sessions.seen import Region
 
 
 @pytest.mark.parametrize("said", ["westeurope", "West Europe"])
@@ -49,5 +49,5 @@ async def test_a_session_waits_until_its_region_is_ready_and_sees_its_tags(
     await appliance.ready("northeurope")
     region = await regions.ensure(SUBSCRIPTION, "northeurope", ())
 
-    assert isinstance(region, RegionSeen)
+    assert isinstance(region, Region)
     assert region.tags == {}

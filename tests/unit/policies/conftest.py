@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.policies.memory_policies import PolicyWorld, policy
-from tests.unit.sessions.memory_world import VM
+from tests.worlds.memory_policies import PolicyWorld, policy
+from tests.worlds.samples import VM
 
 
 @pytest.fixture

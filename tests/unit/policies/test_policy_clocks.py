@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.policies.memory_policies import PolicyWorld
+from tests.worlds.memory_policies import PolicyWorld
 from vmbackup_operator.model.backup_policy import Schedule
 
 

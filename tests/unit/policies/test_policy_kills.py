@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.unit.policies.memory_policies import PolicyWorld, fleet, policy
+from tests.worlds.memory_policies import PolicyWorld, fleet, policy
 from vmbackup_operator.model.backup_policy import SessionHistory
 from vmbackup_operator.model.metadata import FINALIZER
 from vmbackup_operator.model.session import Outcome

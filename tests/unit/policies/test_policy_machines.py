@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.unit.policies.memory_policies import KEY, PolicyWorld, fleet, policy
-from tests.unit.sessions.memory_world import VM
+from tests.worlds.memory_policies import KEY, PolicyWorld, fleet, policy
+from tests.worlds.samples import VM
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.metadata import ObjectKey

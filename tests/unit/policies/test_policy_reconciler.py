@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.policies.memory_policies import KEY, PolicyWorld, policy
-from tests.unit.sessions.memory_azure import SUBSCRIPTION
-from tests.unit.sessions.memory_cluster import stalled_repository
-from tests.unit.sessions.memory_world import FOREIGN_SUBSCRIPTION, VM
+from tests.worlds.memory_azure import SUBSCRIPTION
+from tests.worlds.memory_cluster import stalled_repository
+from tests.worlds.memory_policies import KEY, PolicyWorld, policy
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION, VM
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.model.backup_policy import Schedule
 from vmbackup_operator.naming import ArmId, session_name_of_slot

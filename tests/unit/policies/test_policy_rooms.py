@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tests.unit.policies.memory_policies import KEY, PolicyWorld, fleet, policy
-from tests.unit.sessions.memory_world import VM
+from tests.worlds.memory_policies import KEY, PolicyWorld, fleet, policy
+from tests.worlds.samples import VM
 from vmbackup_operator.model.backup_policy import SessionHistory
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId

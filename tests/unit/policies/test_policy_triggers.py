@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.unit.policies.memory_policies import PolicyWorld, fleet, policy
-from tests.unit.sessions.memory_world import VM
+from tests.worlds.memory_policies import PolicyWorld, fleet, policy
+from tests.worlds.samples import VM
 from vmbackup_operator.naming import session_name_of_slot
 from vmbackup_operator.reconciling.outcome import Waiting
 

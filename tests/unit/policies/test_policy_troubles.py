@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.policies.memory_policies import KEY, PolicyWorld, policy
-from tests.unit.sessions.memory_cluster import ready_repository
-from tests.unit.sessions.memory_world import VM
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.memory_policies import KEY, PolicyWorld, policy
+from tests.worlds.samples import VM
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import as_reconciling, with_conditions

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.policies.memory_policies import fleet
+from tests.worlds.memory_policies import fleet
 from vmbackup_operator.model.backup_policy import Occasion
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.turns import last_of, owed, with_begun, with_passed_over

@@ -6,8 +6,8 @@ from typing import Literal
 
 import pytest
 
-from tests.unit.sessions.memory_cluster import ready_repository
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.conditions import find_condition

@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.unit.sessions.memory_azure import APPLIANCE
-from tests.unit.sessions.memory_cluster import ready_repository
-from tests.unit.sessions.memory_world import SETTINGS
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_azure import APPLIANCE
+from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.samples import SETTINGS
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
 from vmbackup_core.ids import RepositoryId
 from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus

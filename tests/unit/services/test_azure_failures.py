@@ -17,7 +17,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import HttpRequest, HttpResponse
 from typing_extensions import override
 
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import (
     LostAttempt,
     PermanentError,

@@ -13,7 +13,7 @@ from azure.core.rest import HttpRequest
 from typing_extensions import override
 
 from tests.unit.services.test_azure_failures import Answer, envelope
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.services.fence import WriteFence
 from vmbackup_operator.services.operations import Operations

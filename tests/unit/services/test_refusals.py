@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from azure.core.exceptions import AzureError
 
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError, RefusedForNow
 from vmbackup_operator.services.refusals import Patience, Refusal, Refusals
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.services.shared_reads import FRESH_S, SharedReads, group
 
 HERE = group("S", "Appliance")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.services.token_buckets import LIMITS, Class, Scope, TokenBuckets, class_of
 
 READS = Scope("s", "reads", "microsoft.compute")

@@ -19,14 +19,14 @@ from vmbackup_operator.services.workers import (
 from vmbackup_operator.sessions.seen import (
     Account,
     CommandWanted,
-    RegionSeen,
+    Region,
     SnapshotWanted,
     WorkerWanted,
 )
 
 GROUP = "/subscriptions/1/resourceGroups/g/providers"
 VM_ID = ArmId(f"{GROUP}/Microsoft.Compute/virtualMachines/vmb-w-1")
-REGION = RegionSeen(
+REGION = Region(
     name="northeurope",
     subscription_id="1",
     region="northeurope",

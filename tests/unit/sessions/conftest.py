@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sessions.memory_world import World, session_of
+from tests.worlds.memory_world import World
+from tests.worlds.samples import session_of
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_azure import HOME, account
-from tests.unit.sessions.memory_world import KEY, RING, Killed, World, session_of
+from tests.worlds.memory_azure import HOME, account
+from tests.worlds.memory_world import Killed, World
+from tests.worlds.samples import KEY, RING, session_of
 from vmbackup_core.ids import JobId, LaunchNonce
 from vmbackup_core.protocol import (
     NO_JOB,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_world import KEY, World
-from tests.unit.sessions.other_worker import say, transferring_world
+from tests.worlds.memory_world import World
+from tests.worlds.other_worker import say, transferring_world
+from tests.worlds.samples import KEY
 from vmbackup_core.protocol import Done, Failed, Header, Hello, Progress
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions import ear

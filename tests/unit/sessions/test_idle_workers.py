@@ -8,8 +8,9 @@ from typing import Literal
 
 import pytest
 
-from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
-from tests.unit.sessions.memory_world import KEY, World, session_of
+from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.unit.sessions.memory_world import KEY, World, session_of
-from tests.unit.sessions.other_worker import OTHER, say, transferring_world, two_at_work
+from tests.worlds.memory_world import World
+from tests.worlds.other_worker import OTHER, say, transferring_world, two_at_work
+from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.protocol import Failed, Heartbeat, Progress
 from vmbackup_operator.model.backup_session import BackupSession
@@ -147,7 +148,7 @@ async def test_resource_manager_out_of_reach_keeps_nobody_from_being_heard(
     async def unreached(*_asked: object) -> object:
         raise TransientError("Resource Manager has a bad hour")
 
-    monkeypatch.setattr(world.ground.places, "ensure", unreached)
+    monkeypatch.setattr(world.ground.regions, "ensure", unreached)
     world.clock.turn(3600)
     say(world, progress(world), 100)
 

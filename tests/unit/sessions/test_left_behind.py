@@ -6,7 +6,8 @@ import contextlib
 
 import pytest
 
-from tests.unit.sessions.memory_world import KEY, World, session_of
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.naming import ArmId

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.unit.sessions.memory_world import KEY, session_of
-from tests.unit.sessions.slow_agents import RENEWAL_S, SlowWorld
+from tests.worlds.samples import KEY, session_of
+from tests.worlds.slow_agents import RENEWAL_S, SlowWorld
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.ground import Pacing
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_azure import HOME, account
-from tests.unit.sessions.memory_world import KEY, RING, World, session_of
+from tests.worlds.memory_azure import HOME, account
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, RING, session_of
 from vmbackup_core.ids import LaunchNonce, WorkerId
 from vmbackup_core.protocol import NO_JOB, Header, Hello, seal, write_message
 from vmbackup_operator.model.backup_session import BackupSession

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.unit.sessions.memory_queues import MemoryQueues
-from tests.unit.sessions.memory_world import KEY, VM, World, session_of
+from tests.worlds.memory_queues import MemoryQueues
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import RUN_TAG, session_name_of_slot

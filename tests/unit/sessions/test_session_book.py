@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_world import KEY, VM, session_of
+from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.session import Outcome

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sessions.memory_world import KEY, Killed, World, session_of
+from tests.worlds.memory_world import Killed, World
+from tests.worlds.samples import KEY, session_of
 from vmbackup_core.ids import RunId
 from vmbackup_operator.naming import ArmId
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_world import KEY, World, session_of
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.protocol import BackupJob, Failed
 from vmbackup_operator.model.metadata import RETRY_ANNOTATION

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_azure import APPLIANCE
-from tests.unit.sessions.memory_world import KEY, VM, Killed, World, session_of
+from tests.worlds.memory_azure import APPLIANCE
+from tests.worlds.memory_world import Killed, World
+from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_operator.backups.identity import run_id_for
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, FINALIZER, ObjectKey

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sessions.memory_world import KEY, World
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY
 from vmbackup_core.errors import LostAttempt, PermanentError, RefusedForNow, TransientError
 
 

@@ -6,15 +6,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_azure import APPLIANCE, HOME, account
-from tests.unit.sessions.memory_world import (
-    KEY,
-    RING,
-    VM,
-    World,
-    machine,
-    session_of,
-)
+from tests.worlds.memory_azure import APPLIANCE, HOME, account
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, RING, VM, machine, session_of
 from vmbackup_core.ids import RunId
 from vmbackup_operator.backups.table import STEPS
 from vmbackup_operator.model.metadata import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.unit.sessions.memory_world import VM, Killed, World, session_of
+from tests.worlds.memory_world import Killed, World
+from tests.worlds.samples import VM, session_of
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import LocalReference

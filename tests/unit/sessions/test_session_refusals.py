@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_azure import SUBSCRIPTION
-from tests.unit.sessions.memory_cluster import ready_repository, stalled_repository
-from tests.unit.sessions.memory_world import FOREIGN_SUBSCRIPTION, KEY, VM, World, session_of
+from tests.worlds.memory_azure import SUBSCRIPTION
+from tests.worlds.memory_cluster import ready_repository, stalled_repository
+from tests.worlds.memory_world import World
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION, KEY, VM, session_of
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.naming import ArmId

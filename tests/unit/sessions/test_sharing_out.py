@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_azure import AWAY, SUBSCRIPTION
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId, WorkerId
 from vmbackup_operator.model.backup_session import (
     BackupSession,
@@ -31,7 +31,7 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.seen import (
-    RegionSeen,
+    Region,
     SnapshotSeen,
     WorkerSeen,
     WorkerState,
@@ -42,9 +42,9 @@ from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
 OWN = WorkerId("own-1")
 
 
-def region(max_workers: int = 1) -> RegionSeen:
+def region(max_workers: int = 1) -> Region:
     nothing = ArmId("/nothing")
-    return RegionSeen(
+    return Region(
         name=AWAY,
         subscription_id=SUBSCRIPTION,
         region=AWAY,

@@ -7,9 +7,10 @@ import dataclasses
 import msgspec
 from typing_extensions import override
 
-from tests.unit.sessions.memory_azure import APPLIANCE
-from tests.unit.sessions.memory_workers import MemoryWorkers
-from tests.unit.sessions.memory_world import RING, World, session_of
+from tests.worlds.memory_azure import APPLIANCE
+from tests.worlds.memory_workers import MemoryWorkers
+from tests.worlds.memory_world import World
+from tests.worlds.samples import RING, session_of
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerWanted
 from vmbackup_operator.wiring.tables import backup_sessions

@@ -7,8 +7,9 @@ import dataclasses
 
 import pytest
 
-from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
-from tests.unit.sessions.memory_world import KEY, VM, World, machine, session_of
+from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, VM, machine, session_of
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_cluster import MemorySessions
-from tests.unit.sessions.memory_world import session_of
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_cluster import MemorySessions
+from tests.worlds.samples import session_of
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.session import Outcome as Ending

@@ -15,13 +15,13 @@ from vmbackup_operator.naming import ArmId, arm_id, environment_names, name_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import RegionSeen, SecretUrl
+from vmbackup_operator.sessions.seen import Region, SecretUrl
 from vmbackup_operator.sessions.step import Taken
 
 
 async def grant_export(ground: Ground, session: Session) -> Taken:
     """Have enough disk accesses, associate the snapshots with them, and access granted."""
-    region = await ground.places.recall(machine_of(session).region)
+    region = await ground.regions.recall(machine_of(session).region)
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     if not session.status.exports:
@@ -98,7 +98,7 @@ def _ends_soon(ground: Ground, url: SecretUrl) -> bool:
     return url.expires_at is not None and ground.is_worn(url.expires_at)
 
 
-async def _allot(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     """Give each snapshot its disk access; the next look makes those that are not there yet."""
     snapshots = list(snapshot_ids(ground.settings.appliance, session))
     appliance = ground.settings.appliance
@@ -127,9 +127,7 @@ async def _allot(ground: Ground, session: Session, region: RegionSeen) -> Taken:
     return Taken(replace(session.status, exports=exports), Waiting(0, message))
 
 
-async def _disk_accesses_ready(
-    ground: Ground, session: Session, region: RegionSeen
-) -> Waiting | None:
+async def _disk_accesses_ready(ground: Ground, session: Session, region: Region) -> Waiting | None:
     """Have every disk access that the session was allotted made, with its way in."""
     owed = {export.disk_access_id for export in session.status.exports if export.disk_access_id}
     for access in sorted(owed):

@@ -33,7 +33,7 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import (
     CommandWanted,
-    RegionSeen,
+    Region,
     WorkerSeen,
     WorkerWanted,
 )
@@ -53,7 +53,7 @@ _UPLOADING = Waiting(1, "the agent's bundle is being uploaded")
 
 async def launch_worker(ground: Ground, session: Session) -> Taken:
     """Have a worker run for this session; Done once its agent has spoken."""
-    region = await ground.places.recall(machine_of(session).region)
+    region = await ground.regions.recall(machine_of(session).region)
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     if session.status.worker is None:
@@ -65,7 +65,7 @@ async def launch_worker(ground: Ground, session: Session) -> Taken:
     return await _prepare(ground, session, region)
 
 
-async def _assign_worker(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _assign_worker(ground: Ground, session: Session, region: Region) -> Taken:
     """Give the session a worker that is idle, or the id of one to be made; nothing is asked yet."""
     existing = await ground.workers.of_group(region.subscription_id, region.resource_group)
     own = worker_id(run_of(session), session.status.attempt)
@@ -98,7 +98,7 @@ async def _delete_abandoned(ground: Ground, session: Session) -> Taken:
     return Taken(replace(session.status, worker=None), Waiting(0, message))
 
 
-async def _prepare(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _prepare(ground: Ground, session: Session, region: Region) -> Taken:
     """Take the VM, and what its agent needs, to where the Run Command can be sent.
 
     That it will be is written down first: the agent may speak before Azure has said that the
@@ -127,7 +127,7 @@ async def _prepare(ground: Ground, session: Session, region: RegionSeen) -> Take
 
 async def _queues_there(ground: Ground, worker: SessionWorker) -> Waiting | None:
     """Have the launch's queues made; return what they wait for, None where both are there."""
-    home = await ground.places.recall_home()
+    home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return home
     for queue in (worker.events_queue, worker.jobs_queue):
@@ -141,7 +141,7 @@ async def _draw_launch(ground: Ground, status: SessionStatus, worker: SessionWor
 
     What earlier launches of this worker left goes before: they open nothing from here on.
     """
-    home = await ground.places.recall_home()
+    home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return Taken(status, home)
     await delete_all_queues(ground, home.account, worker.id)
@@ -156,9 +156,7 @@ async def _draw_launch(ground: Ground, status: SessionStatus, worker: SessionWor
     return Taken(replace(status, worker=named), Waiting(0, "the agent's launch has a name"))
 
 
-async def _running(
-    ground: Ground, session: Session, region: RegionSeen
-) -> WorkerSeen | Answer | None:
+async def _running(ground: Ground, session: Session, region: Region) -> WorkerSeen | Answer | None:
     """Return the session's VM once it runs; have it made, or started where it is stopped.
 
     None where it was another session's and has gone: its id is never given to another VM.
@@ -186,7 +184,7 @@ async def _running(
 
 
 async def _ensure_running(
-    ground: Ground, session: Session, region: RegionSeen, seen: WorkerSeen | None
+    ground: Ground, session: Session, region: Region, seen: WorkerSeen | None
 ) -> WorkerSeen:
     """Have the VM made or started, whichever is owed, and return it as it is then."""
     worker, run_id = worker_of(session), run_of(session)
@@ -202,13 +200,13 @@ async def _ensure_running(
     return seen
 
 
-async def _send_command(ground: Ground, session: Session, region: RegionSeen) -> Answer:
+async def _send_command(ground: Ground, session: Session, region: Region) -> Answer:
     """Send the Run Command that installs the agent and starts it."""
     worker = worker_of(session)
     bundle = await ground.bundles.ensure(region)
     if bundle is None:
         return _UPLOADING
-    home = await ground.places.recall_home()
+    home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return home
     until = ground.credentials_until()
@@ -242,7 +240,7 @@ def _folder_url(container_url: str, folder: str) -> str:
     return f"{base}/{folder}?{query}"
 
 
-async def _await_hello(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _await_hello(ground: Ground, session: Session, region: Region) -> Taken:
     """Tell whether the agent has spoken since it was launched: that alone proves that it runs."""
     worker, status = worker_of(session), session.status
     launched, heard = worker.launched_at, worker.last_heartbeat_time
@@ -271,7 +269,7 @@ async def _await_hello(ground: Ground, session: Session, region: RegionSeen) -> 
     return Taken(status, Waiting(ground.pacing.look_again_s, f"worker {worker.id} has not spoken"))
 
 
-async def _send_again(ground: Ground, session: Session, region: RegionSeen) -> Taken:
+async def _send_again(ground: Ground, session: Session, region: Region) -> Taken:
     """Send the command that was not sent yet, or that Azure took and gave up: its error tells why.
 
     A VM that has gone since it was launched gets no second life under its id.

@@ -22,10 +22,10 @@ async def prepare_region(ground: Ground, session: Session) -> Taken:
     After a lost attempt it is looked at as it is since: something of it may be gone.
     """
     account = ArmId(repository_of(session).account_id)
-    region = await ground.places.ensure(machine_of(session).region, {account}, _lost_at(session))
+    region = await ground.regions.ensure(machine_of(session).region, {account}, _lost_at(session))
     if isinstance(region, Waiting):
         return Taken(session.status, region)
-    home = await ground.places.recall_home()
+    home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return Taken(session.status, home)
     environment = ResolvedEnvironment(

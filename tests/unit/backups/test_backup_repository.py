@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_cluster import ready_repository
-from tests.unit.sessions.memory_world import KEY, World, session_of
+from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, session_of
 from vmbackup_core.ids import RepositoryId
 
 

@@ -6,21 +6,20 @@ the rest is as it was.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from msgspec.structs import replace
 
-from tests.unit.sessions import memory_azure as azure_in_memory
-from tests.unit.sessions import memory_cluster as cluster_in_memory
-from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION, Azure, account
-from tests.unit.sessions.memory_queues import MemoryQueues
-from tests.unit.sessions.memory_workers import MemoryCommands, MemoryWorkers
-from tests.unit.sessions.turned_clock import TurnedClock
-from vmbackup_core.ids import CommitSlot, DiskUniqueId, JobId, LaunchNonce, WorkerId
+from tests.worlds import memory_azure as azure_in_memory
+from tests.worlds import memory_cluster as cluster_in_memory
+from tests.worlds.memory_azure import HOME, Azure, account
+from tests.worlds.memory_queues import MemoryQueues
+from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
+from tests.worlds.samples import KEY, RING, SETTINGS, machine
+from tests.worlds.turned_clock import TurnedClock
+from vmbackup_core.ids import CommitSlot, JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
@@ -42,14 +41,10 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_core.protocol.limits import PASSING_EVENT_S
 from vmbackup_operator.model.backup_session import (
-    BackupSession,
-    BackupSessionSpec,
     BackupSessionStatus,
 )
 from vmbackup_operator.model.conditions import Condition
-from vmbackup_operator.model.metadata import Metadata, ObjectKey
-from vmbackup_operator.model.references import ObjectReference
-from vmbackup_operator.naming import ArmId, arm_id
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Done as Finished
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator
@@ -57,88 +52,15 @@ from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.intake import Intake, Surroundings
-from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
-from vmbackup_operator.sessions.places import Places
+from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
-from vmbackup_operator.sessions.seen import Account, DiskSeen, Received, VirtualMachineSeen
-from vmbackup_operator.settings import (
-    Appliance,
-    SecretName,
-    Settings,
-    Tenant,
-    Workers,
-)
-from vmbackup_operator.settings import (
-    KeyRing as KeyRingSettings,
-)
+from vmbackup_operator.sessions.seen import Account, Received, VirtualMachineSeen
+from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.wiring.tables import backup_sessions
-
-RING = KeyRing(ApplianceKey("k1", bytes(32)), {"k1": ApplianceKey("k1", bytes(32))})
-VM = arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/virtualMachines", "web-01")
-FOREIGN_SUBSCRIPTION = "22222222-2222-4222-8222-222222222222"
-KEY = ObjectKey("team", "nightly-1")
-
-SETTINGS = Settings(
-    appliance=Appliance(
-        id=APPLIANCE,
-        tenant_id=SUBSCRIPTION,
-        subscription_id=SUBSCRIPTION,
-        region=HOME,
-        resource_group="appliance",
-        virtual_network_id=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/appliance/providers/"
-        "Microsoft.Network/virtualNetworks/cluster",
-        key_ring=KeyRingSettings(SecretName("vmbackup-system", "ring")),
-    ),
-    namespace="vmbackup-system",
-    workers=Workers(bundle=str(Path("bundle"))),
-    tenancy=(
-        Tenant(
-            "team",
-            (f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{FOREIGN_SUBSCRIPTION}"),
-            ("team/*",),
-            (f"/subscriptions/{SUBSCRIPTION}",),
-        ),
-        Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
-    ),
-)
 
 
 class Killed(BaseException):
     """The operator is gone, in the middle of whatever it was at."""
-
-
-def machine(disks: int = 3, vm_id: ArmId = VM, region: str = AWAY) -> VirtualMachineSeen:
-    name = vm_id.rsplit("/", 1)[1]
-    return VirtualMachineSeen(
-        id=vm_id,
-        name=name,
-        region=region,
-        unique_id=f"vm-{name}",
-        disks=tuple(
-            DiskSeen(
-                id=arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/disks", f"{name}-{number}"),
-                name=f"{name}-{number}",
-                unique_id=DiskUniqueId(f"{name}-unique-{number}"),
-                lun=None if number == 0 else number - 1,
-                size_bytes=(number + 1) * 2**30,
-                sku="Premium_LRS",
-            )
-            for number in range(disks)
-        ),
-        description='{"vm": "as it was"}',
-    )
-
-
-def session_of(
-    key: ObjectKey = KEY, vm_id: ArmId = VM, uid: str = "", **spec: object
-) -> BackupSession:
-    wanted = BackupSessionSpec(
-        virtual_machine_id=vm_id, repository_ref=ObjectReference("repo", "team")
-    )
-    fields = {name: getattr(wanted, name) for name in wanted.__struct_fields__} | spec
-    uid = uid or f"{zlib.crc32(str(key).encode()):08x}-0000-4000-8000-000000000000"
-    metadata = Metadata(name=key.name, namespace=key.namespace, uid=uid, generation=1)
-    return BackupSession(metadata=metadata, spec=BackupSessionSpec(**fields))
 
 
 @dataclass
@@ -191,7 +113,9 @@ class World:
 
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
-        places = Places(SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock)
+        regions = SeenRegions(
+            SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock
+        )
         self.queues.taken.clear()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
@@ -206,7 +130,7 @@ class World:
             ring=self.ring,
             clock=self.clock,
             pacing=self.pacing,
-            places=places,
+            regions=regions,
             virtual_machines=azure_in_memory.MemoryMachines(self.azure),
             snapshots=azure_in_memory.MemorySnapshots(self.azure, self.ring),
             disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from tests.unit.sessions.memory_azure import APPLIANCE, Azure, Refused
+from tests.worlds.memory_azure import APPLIANCE, Azure, Refused
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing

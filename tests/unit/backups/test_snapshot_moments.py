@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.sessions.memory_world import KEY, VM, World, machine, session_of
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, VM, machine, session_of
 from vmbackup_core.ids import RunId, SnapshotUniqueId
 from vmbackup_operator.sessions.findings import backup_job
 from vmbackup_operator.sessions.seen import PointWanted

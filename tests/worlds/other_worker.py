@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.sessions.memory_azure import SUBSCRIPTION
-from tests.unit.sessions.memory_world import KEY, World, machine, session_of
+from tests.worlds.memory_azure import SUBSCRIPTION
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, machine, session_of
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import Event, Header, Passing, seal, write_message
 from vmbackup_operator.model.metadata import ObjectKey

@@ -15,28 +15,28 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.ports import Regions
-from vmbackup_operator.sessions.seen import RegionSeen
+from vmbackup_operator.sessions.seen import Region
 from vmbackup_operator.settings import Appliance
 
 #: For as long as this, steps behind EnvironmentReady take a region for what it was.
 REMEMBERED_S = 300.0
 
 
-class Places:
+class SeenRegions:
     """The regions of the appliance's own subscription, which is where its workers run."""
 
     def __init__(self, appliance: Appliance, regions: Regions, clock: Clock) -> None:
         self._appliance = appliance
         self._regions = regions
         self._clock = clock
-        self._seen: dict[str, tuple[float, RegionSeen]] = {}
+        self._seen: dict[str, tuple[float, Region]] = {}
 
     async def ensure(
         self,
         region: str,
         repository_accounts: Collection[ArmId],
         not_before: datetime | None = None,
-    ) -> RegionSeen | Waiting:
+    ) -> Region | Waiting:
         """Look at the region in Azure and take it a step towards readiness.
 
         What was seen before *not_before* is no look.
@@ -44,11 +44,11 @@ class Places:
         found = await self._regions.ensure(
             self._appliance.subscription_id, region, repository_accounts, not_before
         )
-        if isinstance(found, RegionSeen):
+        if isinstance(found, Region):
             self._seen[folded(region)] = (self._clock.monotonic_s(), found)
         return found
 
-    async def recall(self, region: str) -> RegionSeen | Waiting:
+    async def recall(self, region: str) -> Region | Waiting:
         """Look at the region unless it was seen lately; else, or in trouble, as it was then."""
         at, seen = self._seen.get(folded(region), (0.0, None))
         if seen is not None and self._clock.monotonic_s() - at < REMEMBERED_S:
@@ -61,10 +61,10 @@ class Places:
             return seen
         return seen if isinstance(found, Waiting) and seen is not None else found
 
-    async def ensure_home(self, repository_accounts: Collection[ArmId]) -> RegionSeen | Waiting:
+    async def ensure_home(self, repository_accounts: Collection[ArmId]) -> Region | Waiting:
         """Look at the home region, where the queues are."""
         return await self.ensure(self._appliance.region, repository_accounts)
 
-    async def recall_home(self) -> RegionSeen | Waiting:
+    async def recall_home(self) -> Region | Waiting:
         """Return the home region as it was seen lately, else look."""
         return await self.recall(self._appliance.region)

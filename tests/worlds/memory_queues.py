@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from typing_extensions import override
 
-from tests.unit.sessions.memory_azure import Azure
+from tests.worlds.memory_azure import Azure
 from vmbackup_core.errors import RefusedForNow
 from vmbackup_operator.sessions import ports, seen
 

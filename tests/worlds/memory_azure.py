@@ -14,7 +14,7 @@ from typing import Literal
 
 from typing_extensions import override
 
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import SnapshotUniqueId
 from vmbackup_operator.naming import (
@@ -272,7 +272,7 @@ class MemoryDiskAccesses(ports.DiskAccesses):
         self.azure = azure
 
     @override
-    async def of_region(self, region: seen.RegionSeen) -> Sequence[seen.DiskAccessSeen]:
+    async def of_region(self, region: seen.Region) -> Sequence[seen.DiskAccessSeen]:
         names = _names(region)
         return [
             seen.DiskAccessSeen(_disk_access(names, number), ready=True)
@@ -281,7 +281,7 @@ class MemoryDiskAccesses(ports.DiskAccesses):
         ]
 
     @override
-    async def ensure(self, region: seen.RegionSeen, number: int) -> seen.DiskAccessSeen:
+    async def ensure(self, region: seen.Region, number: int) -> seen.DiskAccessSeen:
         identity = _disk_access(_names(region), number)
         key = identity.lower()
         if key not in self.azure.disk_accesses:
@@ -292,7 +292,7 @@ class MemoryDiskAccesses(ports.DiskAccesses):
         return seen.DiskAccessSeen(identity, ready=self.azure.disk_accesses[key] > LOOKS)
 
 
-def _names(region: seen.RegionSeen) -> EnvironmentNames:
+def _names(region: seen.Region) -> EnvironmentNames:
     return environment_names(APPLIANCE, region.subscription_id, region.region)
 
 
@@ -306,7 +306,7 @@ class MemoryBundles(ports.Bundles):
         self.azure = azure
 
     @override
-    async def ensure(self, region: seen.RegionSeen) -> seen.BundleStored | None:
+    async def ensure(self, region: seen.Region) -> seen.BundleStored | None:
         if region.account.id not in self.azure.bundles:
             self.azure.write(
                 f"bundle {region.account.id}",
@@ -367,7 +367,7 @@ class MemoryRegions(ports.Regions):
         region: str,
         repository_accounts: Collection[ArmId],
         not_before: datetime | None = None,
-    ) -> seen.RegionSeen | Waiting:
+    ) -> seen.Region | Waiting:
         if subscription_id != SUBSCRIPTION:
             raise Refused(f"subscription {subscription_id}")
         self.ways |= {(region, each.lower()) for each in repository_accounts}
@@ -383,7 +383,7 @@ class MemoryRegions(ports.Regions):
             "Microsoft.Network/virtualNetworks",
             names.virtual_network,
         )
-        return seen.RegionSeen(
+        return seen.Region(
             name=region,
             subscription_id=subscription_id,
             region=region,

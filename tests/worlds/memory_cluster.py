@@ -8,8 +8,8 @@ from typing import Literal
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.unit.sessions.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION, Refused
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION, Refused
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId, SnapshotUniqueId
 from vmbackup_operator.model.backup_repository import (

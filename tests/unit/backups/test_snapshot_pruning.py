@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.sessions.memory_world import KEY, RING, VM, World, session_of
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY, RING, VM, session_of
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.model.session_findings import Export

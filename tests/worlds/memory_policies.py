@@ -14,9 +14,9 @@ import yaml
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.unit.sessions.memory_cluster import ready_repository
-from tests.unit.sessions.memory_world import SETTINGS, VM
-from tests.unit.sessions.turned_clock import TurnedClock
+from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.samples import SETTINGS, VM
+from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.backup_policy import (
     BackupPolicy,
@@ -44,7 +44,7 @@ from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Conflict, Waiting
 from vmbackup_operator.reconciling.outcome import Outcome as Answer
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 KEY = ObjectKey("team", "nightly")
 CREATED = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

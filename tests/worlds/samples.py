@@ -1,0 +1,94 @@
+"""The samples of most tests: the settings, a key ring, a VM, and a session for it."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
+from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.model.backup_session import (
+    BackupSession,
+    BackupSessionSpec,
+)
+from vmbackup_operator.model.metadata import Metadata, ObjectKey
+from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.naming import ArmId, arm_id
+from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
+from vmbackup_operator.sessions.seen import DiskSeen, VirtualMachineSeen
+from vmbackup_operator.settings import (
+    Appliance,
+    SecretName,
+    Settings,
+    Tenant,
+    Workers,
+)
+from vmbackup_operator.settings import (
+    KeyRing as KeyRingSettings,
+)
+
+RING = KeyRing(ApplianceKey("k1", bytes(32)), {"k1": ApplianceKey("k1", bytes(32))})
+
+VM = arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/virtualMachines", "web-01")
+
+FOREIGN_SUBSCRIPTION = "22222222-2222-4222-8222-222222222222"
+
+KEY = ObjectKey("team", "nightly-1")
+
+SETTINGS = Settings(
+    appliance=Appliance(
+        id=APPLIANCE,
+        tenant_id=SUBSCRIPTION,
+        subscription_id=SUBSCRIPTION,
+        region=HOME,
+        resource_group="appliance",
+        virtual_network_id=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/appliance/providers/"
+        "Microsoft.Network/virtualNetworks/cluster",
+        key_ring=KeyRingSettings(SecretName("vmbackup-system", "ring")),
+    ),
+    namespace="vmbackup-system",
+    workers=Workers(bundle=str(Path("bundle"))),
+    tenancy=(
+        Tenant(
+            "team",
+            (f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{FOREIGN_SUBSCRIPTION}"),
+            ("team/*",),
+            (f"/subscriptions/{SUBSCRIPTION}",),
+        ),
+        Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
+    ),
+)
+
+
+def machine(disks: int = 3, vm_id: ArmId = VM, region: str = AWAY) -> VirtualMachineSeen:
+    name = vm_id.rsplit("/", 1)[1]
+    return VirtualMachineSeen(
+        id=vm_id,
+        name=name,
+        region=region,
+        unique_id=f"vm-{name}",
+        disks=tuple(
+            DiskSeen(
+                id=arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/disks", f"{name}-{number}"),
+                name=f"{name}-{number}",
+                unique_id=DiskUniqueId(f"{name}-unique-{number}"),
+                lun=None if number == 0 else number - 1,
+                size_bytes=(number + 1) * 2**30,
+                sku="Premium_LRS",
+            )
+            for number in range(disks)
+        ),
+        description='{"vm": "as it was"}',
+    )
+
+
+def session_of(
+    key: ObjectKey = KEY, vm_id: ArmId = VM, uid: str = "", **spec: object
+) -> BackupSession:
+    wanted = BackupSessionSpec(
+        virtual_machine_id=vm_id, repository_ref=ObjectReference("repo", "team")
+    )
+    fields = {name: getattr(wanted, name) for name in wanted.__struct_fields__} | spec
+    uid = uid or f"{zlib.crc32(str(key).encode()):08x}-0000-4000-8000-000000000000"
+    metadata = Metadata(name=key.name, namespace=key.namespace, uid=uid, generation=1)
+    return BackupSession(metadata=metadata, spec=BackupSessionSpec(**fields))
