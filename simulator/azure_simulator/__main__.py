@@ -90,14 +90,14 @@ async def _told_to_end() -> None:
     if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        closing = asyncio.create_task(_drained(reader, end))
+        closing = asyncio.create_task(_drain(reader, end))
         await end.wait()
         closing.cancel()
         return
     await end.wait()
 
 
-async def _drained(reader: asyncio.StreamReader, end: asyncio.Event) -> None:
+async def _drain(reader: asyncio.StreamReader, end: asyncio.Event) -> None:
     while await reader.read(4096):
         pass
     end.set()

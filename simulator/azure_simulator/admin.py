@@ -38,7 +38,7 @@ class Administration:
         application = web.Application(middlewares=[_refusals])
         application.router.add_put("/subscriptions/{id}", self._subscription)
         application.router.add_put("/identities/{clientId}", self._identity)
-        application.router.add_get("/identities/{clientId}/rights", self._rights_asked)
+        application.router.add_get("/identities/{clientId}/rights", self._show_rights_asked)
         application.router.add_post("/tokens", self._token)
         application.router.add_put("/rights", self._rights)
         application.router.add_put("/appliance", self._appliance)
@@ -74,7 +74,7 @@ class Administration:
             identities.federate(client_id, credential)
         return _done()
 
-    async def _rights_asked(self, request: web.Request) -> web.Response:
+    async def _show_rights_asked(self, request: web.Request) -> web.Response:
         identities, client_id = self._simulator.identities, request.match_info["clientId"]
         principal = identities.find(client_id)
         if principal is None:

@@ -144,19 +144,9 @@ GO_CLIENT = ClientProgram(
 )
 
 
-def azure_cli() -> Path:
-    """Return Azure CLI's `az`, installed in a virtual environment of its own where missing."""
-    return AZURE_CLI.path()
-
-
 def azcopy() -> Path:
     """Return azcopy, installed where missing."""
     return AZCOPY.path()
-
-
-def go_client() -> Path:
-    """Return the program that lists VMs by Azure's SDK for Go, built where missing."""
-    return GO_CLIENT.path()
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import (
     Resolved,
     ResolvedDisk,
-    ResolvedEnvironment,
     ResolvedRepository,
     ResolvedVirtualMachine,
     SessionWorker,
@@ -46,14 +45,6 @@ def repository_of(session: Session) -> ResolvedRepository:
     if repository is None:
         raise AssertionError(f"{session.metadata.key} has resolved no repository")
     return repository
-
-
-def environment_of(session: Session) -> ResolvedEnvironment:
-    """Return where the session's worker runs."""
-    environment = resolved_of(session).environment
-    if environment is None:
-        raise AssertionError(f"{session.metadata.key} has no environment yet")
-    return environment
 
 
 def worker_of(session: Session) -> SessionWorker:

@@ -58,8 +58,3 @@ def _checked(subnet: Resource, network: ipaddress.IPv4Network, used: set[str], w
         message = f"Private static IP address {wanted} is already allocated in {subnet.id}."
         raise ArmError(400, "PrivateIPAddressIsAllocated", message, details=[])
     return wanted
-
-
-def count_free(cloud: Cloud, subnet: Resource) -> int:
-    """Return how many addresses *subnet* can still give out."""
-    return network_of(subnet).num_addresses - 5 - len(list(configurations_in(cloud, subnet.id)))

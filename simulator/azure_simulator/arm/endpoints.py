@@ -15,9 +15,7 @@ from azure_simulator.arm.connections import (
 )
 from azure_simulator.arm.connections import (
     connect,
-    connections_of,
     disconnect,
-    endpoint_of,
     links_of,
 )
 from azure_simulator.arm.errors import ArmError, invalid_reference
@@ -259,15 +257,6 @@ async def tear_down(cloud: Cloud, endpoint: Resource) -> None:
         cloud.resources.remove(interface["id"])
     disconnect(cloud, endpoint.id)
     cloud.resources.remove(endpoint.id)
-
-
-def connection_states(cloud: Cloud, target: Resource) -> dict[str, str]:
-    """Return the status of each of *target*'s connections by its endpoint's id, lower case."""
-    return {
-        endpoint_of(c): c["properties"]["privateLinkServiceConnectionState"]["status"]
-        for c in connections_of(target)
-        if cloud.resources.find(endpoint_of(c)) is not None
-    }
 
 
 ROUTES = (

@@ -104,7 +104,7 @@ class ResourceManager:
         call = Call("arm", request.method, host, unquote(path), query, lambda: _gone(request))
 
         async def apply() -> web.Response:
-            return await self._applied(request, sent, noted)
+            return await self._apply(request, sent, noted)
 
         try:
             response = await self._interventions.around(call, apply, Fault.response)
@@ -126,7 +126,7 @@ class ResourceManager:
         )
         return response
 
-    async def _applied(self, request: web.BaseRequest, sent: bytes, noted: _Noted) -> web.Response:
+    async def _apply(self, request: web.BaseRequest, sent: bytes, noted: _Noted) -> web.Response:
         try:
             answer = await self._answer(request, sent, noted)
         except Exception as problem:  # noqa: BLE001 - a server answers whatever breaks in it
