@@ -11,6 +11,7 @@ from vmbackup_core.repository.chain_check import ChainCheck
 from vmbackup_core.repository.names import (
     CHAINS,
     HEADER,
+    POINTS,
     chain_prefix,
     commit_name,
     is_id,
@@ -53,10 +54,10 @@ class RepositoryCheck:
 
     def run(self, *, read_data: bool) -> CheckReport:
         """Look at everything; with *read_data* at every byte."""
-        for run in runs_with_point(self._store):
-            name = f"r/{run}"
-            with self._seen.noting(name):
-                self._point(run)
+        with self._seen.noting(POINTS):
+            for run in runs_with_point(self._store):
+                with self._seen.noting(point_name(run)):
+                    self._point(run)
         for chain_id in self._chain_ids():
             chain = self._chain(chain_id)
             if chain is not None:
@@ -67,12 +68,14 @@ class RepositoryCheck:
         return self._seen.report()
 
     def _chain_ids(self) -> list[ChainId]:
-        found: dict[ChainId, None] = {}
-        for each in self._store.list(CHAINS):
-            part = each.name.split("/")[1]
-            if is_id(part):  # objects with other names are left alone
-                found[ChainId(part)] = None
-        return list(found)
+        """Return the chains that are listed and those that recovery points name."""
+        found = dict.fromkeys(self._needed)
+        with self._seen.noting(CHAINS):
+            for each in self._store.list(CHAINS):
+                part = each.name.split("/")[1]
+                if is_id(part):  # objects with other names are left alone
+                    found[ChainId(part)] = None
+        return sorted(found)
 
     def _chain(self, chain_id: ChainId) -> Chain | None:
         if chain_id not in self._chains:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.failures import UnsupportedFormat
-from vmbackup_core.stores.port import NotStored
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class Observations:
             self.fault(error.name, "is missing")
         except (CorruptRepository, UnsupportedFormat) as error:
             self.fault(name, str(error).removeprefix(f"{name}: "))
+        except ObjectUnreadable as error:
+            self.fault(name, str(error))
 
     def report(self) -> CheckReport:
         """Return the report."""

@@ -12,12 +12,17 @@ from azure.core.exceptions import (
 )
 
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.stores.port import CredentialsRefused
+from vmbackup_core.stores.port import CredentialsRefused, ObjectUnreadable
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _NOT_LET_IN = frozenset({401, 403})
 #: What Azure says where a SAS that may only create is used on a name that is taken.
 _OVERWRITE = "UnauthorizedBlobOverwrite"
+#: What one blob can be like while others are well: in the archive tier, on its way out of it, or
+#: under a key that its writer brought along.
+_BLOBS_OWN = frozenset(
+    {"BlobArchived", "BlobBeingRehydrated", "BlobUsesCustomerSpecifiedEncryption"}
+)
 _NETWORK = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
 
 
@@ -36,6 +41,8 @@ def translated(doing: str, error: AzureError) -> TransientError | PermanentError
     refused: type[PermanentError] = PermanentError
     if status in _NOT_LET_IN and code != _OVERWRITE:
         refused = CredentialsRefused
+    elif code in _BLOBS_OWN:
+        refused = ObjectUnreadable
     return refused(f"{doing}: {said}", reason=code or "StoreRefused")
 
 

@@ -16,6 +16,7 @@ from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
     NotStored,
+    ObjectUnreadable,
     Store,
     StoredObject,
     checked_name,
@@ -34,6 +35,20 @@ _REASONS = {
     errno.EISDIR: "StoreNotADirectory",
     errno.EMLINK: "StoreUnsuitable",
     errno.ENOTSUP: "StoreUnsuitable",
+}
+
+#: What one object can be like while others are well, by what its reading says: a bad sector, a
+#: file system's own checksum, a folder or a loop of links in the file's place, a file without the
+#: right to read it, a file in a folder's place.
+_OBJECTS_OWN = {
+    errno.EIO: "ObjectUnreadable",
+    errno.EBADMSG: "ObjectUnreadable",
+    getattr(errno, "EUCLEAN", errno.EIO): "ObjectUnreadable",
+    errno.EISDIR: "ObjectUnreadable",
+    errno.ELOOP: "ObjectUnreadable",
+    errno.EACCES: "StoreAccessDenied",
+    errno.EPERM: "StoreAccessDenied",
+    errno.ENOTDIR: "StoreNotADirectory",
 }
 
 
@@ -63,20 +78,20 @@ class DirectoryStore(Store):
 
     @override
     def get(self, name: str) -> bytes:
-        with _translated(f"reading {name} in {self._root}"), _missing_named(name):
+        with _reading(f"reading {name} in {self._root}"), _missing_named(name):
             return (self._root / checked_name(name)).read_bytes()
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         path = self._root / checked_name(name)
         doing = f"reading {name} in {self._root}"
-        with _translated(doing), _missing_named(name), path.open("rb") as file:
+        with _reading(doing), _missing_named(name), path.open("rb") as file:
             file.seek(offset)
             return file.read(length)
 
     @override
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        with _translated(f"listing {prefix or 'everything'} in {self._root}"):
+        with _reading(f"listing {prefix or 'everything'} in {self._root}"):
             found = sorted(self._files(prefix), key=lambda each: each.name)
         yield from found
 
@@ -100,7 +115,7 @@ class DirectoryStore(Store):
                 name = path.relative_to(self._root).as_posix()
                 if name.startswith(prefix) and not file.startswith("."):
                     with _tolerating_missing():
-                        yield StoredObject(name, path.stat().st_size)
+                        yield StoredObject(name, _size_of(path))
 
 
 def _write_durably(path: Path, data: Buffer) -> None:
@@ -143,6 +158,15 @@ def _tolerating_missing() -> Iterator[None]:
         return
 
 
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # there is something, and its reading will say what
+            return path.lstat().st_size
+        raise
+
+
 @contextmanager
 def _missing_named(name: str) -> Iterator[None]:
     try:
@@ -152,12 +176,28 @@ def _missing_named(name: str) -> Iterator[None]:
 
 
 @contextmanager
+def _reading(doing: str) -> Iterator[None]:
+    """Translate what *doing* raises, and tell what is one object's own from what is the store's."""
+    with _translated(doing):
+        try:
+            yield
+        except OSError as error:
+            reason = _OBJECTS_OWN.get(error.errno or 0)
+            if reason is None:
+                raise
+            raise ObjectUnreadable(f"{doing}: {_said(error)}", reason=reason) from error
+
+
+@contextmanager
 def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = error.strerror or type(error).__name__
         reason = _REASONS.get(error.errno or 0)
         if reason is not None:
-            raise PermanentError(f"{doing}: {said}", reason=reason) from error
-        raise TransientError(f"{doing}: {said}") from error
+            raise PermanentError(f"{doing}: {_said(error)}", reason=reason) from error
+        raise TransientError(f"{doing}: {_said(error)}") from error
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -52,6 +52,13 @@ class NotStored(PermanentError):
         self.name = name
 
 
+class ObjectUnreadable(PermanentError):
+    """The object is there, and the store can't give its bytes; other objects may be well.
+
+    Where the reason is ``ObjectUnreadable`` other parts of the object may be well, too.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """One line of a listing."""
@@ -75,15 +82,19 @@ class Store(Protocol):
         """
 
     def get(self, name: str) -> bytes:
-        """Return the whole object; raise NotStored."""
+        """Return the whole object; raise NotStored or ObjectUnreadable."""
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """Return *length* bytes from *offset*, fewer at the object's end; raise NotStored."""
+        """Return *length* bytes from *offset*, fewer at the object's end.
+
+        Raise NotStored or ObjectUnreadable.
+        """
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose names begin with *prefix*, in order of name.
 
-        *prefix* may end within a name, or be empty for everything.
+        *prefix* may end within a name, or be empty for everything. Raise ObjectUnreadable where
+        some of them can't be listed.
         """
 
     def delete(self, name: str) -> None:

@@ -13,7 +13,7 @@ from tests.loopback_server import LoopbackServer, serving
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.patience import Patience
-from vmbackup_core.stores.port import AlreadyStored, CredentialsRefused, Store
+from vmbackup_core.stores.port import AlreadyStored, CredentialsRefused, ObjectUnreadable, Store
 
 
 @dataclass
@@ -126,3 +126,15 @@ def test_an_answer_without_its_range_may_pass_and_names_the_object(
         CALLS[call](script.store)
 
     assert script.asked == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("code", ["BlobArchived", "BlobBeingRehydrated"])
+@pytest.mark.parametrize("call", ["get", "get_range"])
+def test_a_blob_that_is_archived_says_nothing_of_the_others(
+    script: Script, code: str, call: str
+) -> None:
+    script.answers = {"GET": (409, code, b"")}
+
+    with pytest.raises(ObjectUnreadable, match=f"status 409 {code}") as refused:
+        CALLS[call](script.store)
+    assert refused.value.reason == code
