@@ -1,21 +1,13 @@
-"""An address becomes a store, with the identity that the environment has."""
+"""A container becomes a store, with a SAS or with the identity that the environment has."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.azure_blob import AzureBlobStore
-from vmbackup_core.stores.directory import DirectoryStore
-from vmbackup_operator.services.repository_access import store_at
+from vmbackup_operator.services.repository_access import container_store
 
 CONTAINER = "https://account.blob.core.windows.net/container"
-
-
-def test_a_path_is_a_directory(tmp_path: Path) -> None:
-    assert isinstance(store_at(str(tmp_path)), DirectoryStore)
 
 
 @pytest.mark.parametrize(
@@ -35,23 +27,13 @@ def test_a_path_is_a_directory(tmp_path: Path) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize("query", ["", "?sv=2026-06-06&sig=abc"], ids=["identity", "SAS"])
+@pytest.mark.parametrize("sas", ["", "sv=2026-06-06&sig=abc"], ids=["identity", "SAS"])
 def test_a_container_is_asked_for_nothing_before_it_is_read(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], query: str
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], sas: str
 ) -> None:
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert isinstance(store_at(CONTAINER + query), AzureBlobStore)
-
-
-@pytest.mark.parametrize(
-    "address", ["https://account.blob.core.windows.net", "http:///c", "s3://b/c"]
-)
-def test_what_names_no_container_is_refused(address: str) -> None:
-    with pytest.raises(PermanentError, match="is no address of a container") as refused:
-        store_at(address)
-
-    assert refused.value.reason == "InvalidAddress"
+    assert isinstance(container_store(CONTAINER, sas), AzureBlobStore)

@@ -62,7 +62,8 @@ def reading(store: MemoryStore) -> Bench:
 
 
 def restored(bench: Bench, threads: int = 1) -> tuple[bytes, list[Hole]]:
-    sink, holes = MemorySink(len(CONTENT)), []
+    sink = MemorySink(len(CONTENT))
+    holes: list[Hole] = []
     bench.repository.restore_disk(
         POINT, POINT.disks[0], sink, threads=threads, on_hole=holes.append
     )
@@ -161,7 +162,8 @@ def test_the_targets_failure_is_no_hole() -> None:
         def write_at(self, offset: int, data: object) -> None:
             raise CorruptRepository("stands for whatever a target can raise")
 
-    bench, told = reading(MemoryStore()), []
+    bench = reading(MemoryStore())
+    told: list[Hole] = []
     with pytest.raises(VmbackupError):
         bench.repository.restore_disk(
             POINT, POINT.disks[0], Full(len(CONTENT)), threads=1, on_hole=told.append
