@@ -53,6 +53,7 @@ ADVICE = {
     "StoreNotADirectory": "name the directory that holds the repository",
     "StoreUnavailable": "look at network, proxy and DNS, and try again",
     "TargetFull": "make room there, or name another place with --to",
+    "WrongVariables": "correct the environment variables that say who we are, or whom to trust",
     "WrongSettings": "correct the settings or the kubeconfig; docs/operations.md says how",
     "UnsupportedFormat": "use the version of vmbackup that wrote it, or a newer one",
 }
