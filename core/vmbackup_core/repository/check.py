@@ -8,6 +8,7 @@ from collections.abc import Callable
 from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.chain import CHAIN_HEADER, Chain
 from vmbackup_core.repository.chain_check import ChainCheck
+from vmbackup_core.repository.harm import points_hurt
 from vmbackup_core.repository.names import (
     CHAINS,
     HEADER,
@@ -46,6 +47,7 @@ class RepositoryCheck:
         self._seen = Observations()
         self._chains: dict[ChainId, Chain | None] = {}
         self._needed: defaultdict[ChainId, set[CommitSlot]] = defaultdict(set)
+        self._uses: defaultdict[tuple[ChainId, CommitSlot], set[RunId]] = defaultdict(set)
 
     def header(self, read: Callable[[], object]) -> None:
         """Look at the header, which *read* opens."""
@@ -65,7 +67,7 @@ class RepositoryCheck:
                 needed = self._needed[chain_id]
                 look = ChainCheck(chain, needed, self._seen, self._tally, read_data=read_data)
                 look.run()
-        return self._seen.report()
+        return self._seen.report(points_hurt(self._seen.findings, self._uses, self._chains))
 
     def _chain_ids(self) -> list[ChainId]:
         """Return the chains that are listed and those that recovery points name."""
@@ -95,6 +97,7 @@ class RepositoryCheck:
         self._seen.points += 1
         for disk in point.disks:
             self._needed[disk.chain_id].add(disk.slot)
+            self._uses[disk.chain_id, disk.slot].add(run)
             chain = self._chain(disk.chain_id)
             if chain is None:
                 continue  # that was said of the chain

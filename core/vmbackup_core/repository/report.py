@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.ids import RunId
 from vmbackup_core.repository.failures import UnsupportedFormat
 from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was written: the object's name, and what was found."""
+    """Something that is not as it was written: the object's name, and what was found.
+
+    *points* are the runs whose recovery points refer to it.
+    """
 
     object: str
     found: str
+    points: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,13 @@ class Observations:
         except ObjectUnreadable as error:
             self.fault(name, str(error))
 
-    def report(self) -> CheckReport:
-        """Return the report."""
+    def report(self, hurt: Mapping[str, Sequence[RunId]]) -> CheckReport:
+        """Return the report; *hurt* has the recovery points that refer to an object."""
         return CheckReport(
-            findings=tuple(Finding(name, found) for name, found in sorted(self.findings.items())),
+            findings=tuple(
+                Finding(name, found, tuple(hurt.get(name, ())))
+                for name, found in sorted(self.findings.items())
+            ),
             points=self.points,
             chains=self.chains,
             commits=self.commits,

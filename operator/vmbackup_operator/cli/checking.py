@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from vmbackup_core.repository import CheckReport
+from vmbackup_core.repository import CheckReport, Finding
 from vmbackup_operator.cli.arguments import Check
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD
 from vmbackup_operator.cli.opening import open_at
-from vmbackup_operator.cli.printing import Console, size
+from vmbackup_operator.cli.printing import Console, number_of, size
 from vmbackup_operator.cli.progress import ProgressLine
+
+#: How many recovery points are named beside one object.
+MOST_NAMED = 8
 
 
 def check(asked: Check, console: Console) -> int:
@@ -27,7 +30,10 @@ def _as_json(report: CheckReport, *, read_data: bool) -> dict[str, object]:
     return {
         "good": report.good,
         "readData": read_data,
-        "findings": [{"object": each.object, "found": each.found} for each in report.findings],
+        "findings": [
+            {"object": each.object, "found": each.found, "points": list(each.points)}
+            for each in report.findings
+        ],
         "points": report.points,
         "chains": report.chains,
         "commits": report.commits,
@@ -39,15 +45,29 @@ def _as_json(report: CheckReport, *, read_data: bool) -> dict[str, object]:
 
 
 def _write_report(report: CheckReport, console: Console, *, read_data: bool) -> None:
-    looked = f"every byte of {report.packs} packs" if read_data else f"{report.packs} packs' sizes"
+    looked = ("every byte of " if read_data else "the sizes of ") + number_of(report.packs, "pack")
     console.write_line(
-        f"{report.points} recovery points, {report.chains} disks, {report.commits} commits,"
-        f" {report.indexes} indexes, {looked} ({report.unreferenced_packs} not referred to)"
+        f"{number_of(report.points, 'recovery point')}, {number_of(report.chains, 'disk')},"
+        f" {number_of(report.commits, 'commit')}, {number_of(report.indexes, 'index')}, {looked}"
+        f" ({report.unreferenced_packs} not referred to)"
     )
     if read_data:
         console.write_line(f"read {size(report.read_bytes)}")
     for each in report.findings:
-        console.write_line(f"DAMAGED {each.object}: {each.found}")
-    console.write_line(
-        "nothing found" if report.good else f"{len(report.findings)} objects are damaged"
-    )
+        console.write_line(f"DAMAGED {each.object}: {each.found}{_hurt(each)}")
+    console.write_line(_sum(report))
+
+
+def _hurt(finding: Finding) -> str:
+    named, more = finding.points[:MOST_NAMED], len(finding.points) - MOST_NAMED
+    if not named:
+        return "; no recovery point refers to it"
+    return f"; referred to by {', '.join(named)}" + (f" and {more} more" if more > 0 else "")
+
+
+def _sum(report: CheckReport) -> str:
+    if report.good:
+        return "nothing found"
+    hurt = {run for each in report.findings for run in each.points}
+    damaged = number_of(len(report.findings), "damaged object")
+    return f"{damaged}, referred to by {number_of(len(hurt), 'recovery point')}"

@@ -49,7 +49,7 @@ def list_points(asked: ListPoints, console: Console) -> int:
     """Print recovery points, the oldest first; damaged ones are named."""
     opened = open_at(asked.where, console)
     line = ProgressLine("list", console, quiet=asked.where.quiet)
-    with counted(line, "recovery points") as one_more:
+    with counted(line, "recovery point") as one_more:
         found = read_points(opened, asked.point, asked.vm, one_more)
     if asked.where.output == "json":
         console.write_json([_listed(each) for each in found.points])

@@ -114,3 +114,9 @@ def size(count: int) -> str:
         amount /= 1024
         unit += 1
     return f"{count} B" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
+
+
+def number_of(count: int, what: str) -> str:
+    """Return *count* of *what*, in words: ``1 index``, ``3 indexes``."""
+    plural = f"{what}es" if what.endswith("x") else f"{what}s"
+    return f"{count} {what if count == 1 else plural}"

@@ -11,7 +11,7 @@ from typing import Self
 
 from vmbackup_core.protocol.redaction import shown
 from vmbackup_core.repository import Progress
-from vmbackup_operator.cli.printing import Console, size
+from vmbackup_operator.cli.printing import Console, number_of, size
 
 ON_A_TERMINAL_S = 1.0
 ELSEWHERE_S = 10.0
@@ -92,7 +92,7 @@ def counted(line: ProgressLine, what: str) -> Iterator[Callable[[], None]]:
     def one_more() -> None:
         nonlocal count
         count += 1
-        line.say(f"{count} {what}")
+        line.say(number_of(count, what))
 
     with line:
         yield one_more

@@ -21,7 +21,7 @@ from vmbackup_operator.cli.arguments import Restore
 from vmbackup_operator.cli.choosing import choose, read_points
 from vmbackup_operator.cli.file_names import file_names
 from vmbackup_operator.cli.opening import Opened, open_at
-from vmbackup_operator.cli.printing import Console, size
+from vmbackup_operator.cli.printing import Console, number_of, size
 from vmbackup_operator.cli.progress import ProgressLine, counted
 from vmbackup_operator.cli.restored_device import restored_device
 from vmbackup_operator.cli.restored_file import restored_file
@@ -59,7 +59,7 @@ def restore(asked: Restore, console: Console) -> int:
 def _chosen(asked: Restore, opened: Opened, console: Console) -> tuple[RecoveryPoint, bool]:
     """Return the point, and whether no damaged one may have been meant in its stead."""
     line = ProgressLine("looking", console, quiet=asked.where.quiet)
-    with counted(line, "recovery points") as one_more:
+    with counted(line, "recovery point") as one_more:
         found = read_points(opened, asked.point, asked.vm, one_more)
     point = choose(found, asked.point, asked.vm)
     for error in found.damaged.values():
@@ -135,7 +135,7 @@ def _write(done: list[Restored], asked: Restore, console: Console) -> None:
             console.write_table(("HOLE IN", "OFFSET", "LENGTH", "WHY"), rows)
     if holes:
         missing = size(sum(hole.length for _, hole in holes))
-        text = f"{len(holes)} holes, {missing} in all, were not restored"
+        text = f"{number_of(len(holes), 'hole')}, {missing} in all, not restored"
         console.complain(complaints.complaint("Holes", text))
 
 

@@ -30,7 +30,7 @@ def test_keep_going_brings_all_else_and_lists_the_holes(
     restored = {place: tmp_path / "to" / f"{name}.img" for place, name in enumerate("abc")}
     why = f"{pack.relative_to(filled.folder)} is not stored"
     assert code == 1
-    assert "Holes: 1 holes, 8.0 KiB in all, were not restored; they read as zeros" in err
+    assert "Holes: 1 hole, 8.0 KiB in all, not restored; they read as zeros" in err
     assert restored[0].read_bytes() == disk_content(0)
     assert restored[1].read_bytes() == bytes(len(disk_content(1)))
     assert restored[2].read_bytes() == disk_content(2)

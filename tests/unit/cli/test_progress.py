@@ -84,7 +84,7 @@ def test_counting_tells_how_many() -> None:
     err, clock = io.StringIO(), Clock()
     line = ProgressLine("list", Console(None, err), quiet=False, monotonic_s=clock)
 
-    with counted(line, "recovery points") as one_more:
+    with counted(line, "recovery point") as one_more:
         for _ in range(3):
             clock.seconds += 5
             one_more()

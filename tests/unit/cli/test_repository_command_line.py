@@ -62,7 +62,7 @@ def test_check_of_a_good_repository_finds_nothing(line: CommandLine, how: list[s
     code, out, _ = line.run("check", *how)
 
     assert code == 0
-    assert out.splitlines()[0].startswith("2 recovery points, 1 disks, 2 commits")
+    assert out.splitlines()[0].startswith("2 recovery points, 1 disk, 2 commits, 6 indexes")
     assert out.splitlines()[-1] == "nothing found"
 
 
@@ -75,11 +75,14 @@ def test_check_names_what_is_damaged_and_exits_with_1(line: CommandLine) -> None
 
     code, out, _ = line.run("check", "--read-data")
     assert code == 1
-    assert f"DAMAGED {pack}: record 0 does not verify" in out
+    assert f"DAMAGED {pack}: record 0 does not verify; referred to by {FULL.run_id}" in out
+    assert "1 damaged object, referred to by " in out
 
     code, out, _ = line.run("check", "--read-data", "--output", "json")
     assert code == 1
-    assert [each["object"] for each in json.loads(out)["findings"]] == [pack]
+    (finding,) = json.loads(out)["findings"]
+    assert finding["object"] == pack
+    assert FULL.run_id in finding["points"]
 
 
 def test_restoring_damage_exits_with_1_and_leaves_no_file(
