@@ -39,12 +39,13 @@ class RepositoryCheck:
         read_point: Callable[[RunId], RecoveryPoint | None],
         find_chain: Callable[[ChainId], Chain | None],
         tally: Tally,
+        seen: Observations,
     ) -> None:
         self._store = store
         self._read_point = read_point
         self._find_chain = find_chain
         self._tally = tally
-        self._seen = Observations()
+        self._seen = seen
         self._chains: dict[ChainId, Chain | None] = {}
         self._needed: defaultdict[ChainId, set[CommitSlot]] = defaultdict(set)
         self._uses: defaultdict[tuple[ChainId, CommitSlot], set[RunId]] = defaultdict(set)

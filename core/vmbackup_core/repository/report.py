@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -43,9 +43,16 @@ class CheckReport:
         return not self.findings
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(slots=True)
 class Observations:
-    """What a check has seen so far; an object is found fault with once."""
+    """What a check has seen so far; an object is found fault with once.
+
+    *on_look* hears of each look at an object.
+    """
 
     findings: dict[str, str] = field(default_factory=dict)
     points: int = 0
@@ -55,6 +62,7 @@ class Observations:
     packs: int = 0
     unreferenced_packs: int = 0
     read_bytes: int = 0
+    on_look: Callable[[], None] = _nothing
 
     def fault(self, name: str, found: str) -> None:
         """Note that the object called *name* is not as it was written."""
@@ -63,6 +71,7 @@ class Observations:
     @contextmanager
     def noting(self, name: str) -> Iterator[None]:
         """Note what stops the block from reading the object called *name*, and go on behind it."""
+        self.on_look()
         try:
             yield
         except NotStored as error:

@@ -24,7 +24,7 @@ from vmbackup_core.repository.points import (
     seal_point,
 )
 from vmbackup_core.repository.records import Manifest
-from vmbackup_core.repository.report import CheckReport
+from vmbackup_core.repository.report import CheckReport, Observations
 from vmbackup_core.repository.restore import restore_commit
 from vmbackup_core.repository.transfer import DiskSink, OnProgress, Progress, Tally
 from vmbackup_core.stores.port import AlreadyStored, NotStored, ObjectUnreadable, Store
@@ -108,10 +108,21 @@ class Repository:
                     reason="RecoveryPointDiffers",
                 ) from None
 
-    def check(self, *, read_data: bool, progress: OnProgress = _silent) -> CheckReport:
-        """Return what is not as it was written; with *read_data* every stored byte is looked at."""
+    def check(
+        self,
+        *,
+        read_data: bool,
+        progress: OnProgress = _silent,
+        on_look: Callable[[], None] | None = None,
+    ) -> CheckReport:
+        """Return what is not as it was written; with *read_data* every stored byte is looked at.
+
+        *progress* hears of the bytes that are read, *on_look* of each look at an object.
+        """
         decode_header(_read_header(self._store), self._key)
-        check = RepositoryCheck(self._store, self.find_point, self._find_chain, Tally(0, progress))
+        seen = Observations() if on_look is None else Observations(on_look=on_look)
+        tally = Tally(0, progress)
+        check = RepositoryCheck(self._store, self.find_point, self._find_chain, tally, seen)
         return check.run(read_data=read_data)
 
     def restore_disk(

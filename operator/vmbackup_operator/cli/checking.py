@@ -7,7 +7,7 @@ from vmbackup_operator.cli.arguments import Check
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD
 from vmbackup_operator.cli.opening import open_at
 from vmbackup_operator.cli.printing import Console, number_of, size
-from vmbackup_operator.cli.progress import ProgressLine
+from vmbackup_operator.cli.progress import ProgressLine, counted
 
 #: How many recovery points are named beside one object.
 MOST_NAMED = 8
@@ -16,8 +16,11 @@ MOST_NAMED = 8
 def check(asked: Check, console: Console) -> int:
     """Print what is not as it was written."""
     repository = open_at(asked.where, console).repository
-    with ProgressLine("read", console, quiet=asked.where.quiet) as line:
-        report = repository.check(read_data=asked.read_data, progress=line.show)
+    line = ProgressLine("check", console, quiet=asked.where.quiet)
+    with counted(line, "look") as one_more:
+        # Bytes tell more than looks, where bytes are read.
+        on_look = None if asked.read_data else one_more
+        report = repository.check(read_data=asked.read_data, progress=line.show, on_look=on_look)
     if asked.where.output == "json":
         console.write_json(_as_json(report, read_data=asked.read_data))
     else:

@@ -250,3 +250,15 @@ def test_a_name_as_long_as_can_be_is_restored_to(tmp_path: Path) -> None:
         file.write_at(0, b"data")
 
     assert path.read_bytes() == b"data"
+
+
+def test_restored_files_are_read_by_nobody_else(
+    filled: Filled, filled_line: CommandLine, tmp_path: Path
+) -> None:
+    filled.add(1, "web", "2026-11-20")
+    replaced = tmp_path / "os.img"
+    replaced.write_text("open to all")
+    replaced.chmod(0o666)
+
+    assert restore_all(filled_line, tmp_path, "--force")[0] == 0
+    assert replaced.stat().st_mode & 0o777 == 0o600

@@ -106,3 +106,12 @@ def test_a_damaged_point_hurts_itself() -> None:
 
     assert isinstance(finding, Finding)
     assert finding.points == (RunId(POINT_NAMES[0].removeprefix("r/")),)
+
+
+def test_a_check_tells_of_each_look() -> None:
+    looks: list[int] = []
+    repository = open_repository(FILLED.bench.store, FILLED.bench.key)
+
+    assert repository.check(read_data=False, on_look=lambda: looks.append(1)).good
+
+    assert len(looks) >= len([name for name in NAMES if "/p/" not in name]) + len(POINT_NAMES)
