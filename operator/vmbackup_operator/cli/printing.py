@@ -13,7 +13,7 @@ from typing import TextIO
 
 import msgspec
 
-from vmbackup_core.protocol.redaction import shown, shown_lines
+from vmbackup_core.redaction import shown, shown_lines
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 

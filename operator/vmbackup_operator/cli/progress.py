@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from vmbackup_core.protocol.redaction import shown
+from vmbackup_core.redaction import shown
 from vmbackup_core.repository import Progress
 from vmbackup_operator.cli.printing import Console, number_of, size
 
