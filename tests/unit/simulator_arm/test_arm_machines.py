@@ -62,6 +62,23 @@ async def power(azure: Azure, machine: str) -> list[str]:
     return [status["code"] for status in view["statuses"]]
 
 
+async def test_the_instance_view_says_since_when_the_machine_is_as_it_is(azure: Azure) -> None:
+    """Whoever counts how long a VM has been deallocated counts from there."""
+    machine = await make_machine(azure)
+
+    async def since() -> str:
+        view = await azure.get(f"{machine}/instanceView")
+        time: str = view["statuses"][0]["time"]
+        return time
+
+    running = await since()
+    assert await since() == running
+    await azure.done(await azure.send("POST", f"{machine}/deallocate"))
+    deallocated = await since()
+
+    assert running < deallocated == await since()
+
+
 async def test_a_machine_is_made_of_an_image_with_a_managed_os_disk(azure: Azure) -> None:
     machine = azure.id("Microsoft.Compute/virtualMachines", "vm")
     reply = await azure.send("PUT", machine, await machine_body(azure))
