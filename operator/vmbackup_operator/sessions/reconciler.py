@@ -24,7 +24,14 @@ from vmbackup_operator.model.metadata import (
     ObjectKey,
 )
 from vmbackup_operator.model.session import AnySession, Session, SessionStatus
-from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
+from vmbackup_operator.reconciling.outcome import (
+    Conflict,
+    Done,
+    Failed,
+    Outcome,
+    Waiting,
+    reason_of,
+)
 from vmbackup_operator.sessions import deadlines
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reporting import report
@@ -207,7 +214,7 @@ class SessionReconciler(Generic[AnySession]):
             raise
         except TransientError as error:
             trouble = error
-            taken = Taken(session.status, Troubled(_reason_of(error), str(error)))
+            taken = Taken(session.status, Troubled(reason_of(error), str(error)))
         tried = self._tried_for(session) if step.even_after_failure else timedelta(0)
         judge = self._judge(session, self._ground.clock.now())
         written = await self._write(session, judge.judged(step, taken, tried=tried))
@@ -267,13 +274,6 @@ def _wait(step: Step[AnySession], answer: Answer) -> Waiting:
             return Waiting(LAST_STEPS_AGAIN_S, "tried again")
         case _:
             return Waiting(AFTER_A_BUG_S, answer.message)
-
-
-def _reason_of(error: TransientError) -> str:
-    said = getattr(error, "reason", None)
-    if isinstance(said, str) and said:
-        return said
-    return "AzureUnavailable" if error.retry_after_s is None else "AzureThrottled"
 
 
 def _has_turned(before: Session, after: Session) -> bool:
