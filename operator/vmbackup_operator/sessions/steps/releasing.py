@@ -9,7 +9,7 @@ from vmbackup_operator.sessions.allocator import region_of
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
-from vmbackup_operator.sessions.seen import WorkerSeen, account_of
+from vmbackup_operator.sessions.seen import Account, WorkerSeen, account_of
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.conversing import delete_queues
 
@@ -68,15 +68,27 @@ async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
     """Deallocate the worker unless it was given to another session; tell whether that is over."""
     if ground.allocator.leave(worker.id, session.metadata.key) is not None:
         return True
-    resolved = session.status.resolved
-    environment = None if resolved is None else resolved.environment
-    if environment is not None and environment.home_storage_account_id is not None:
-        home = account_of(ArmId(environment.home_storage_account_id))
+    home = await _home_of(ground, session)
+    if home is not None:
         await delete_all_queues(ground, home, worker.id)
     stopped = await ground.workers.deallocate(worker.vm_id)
     if stopped:
         ground.allocator.left(worker.id)
     return stopped
+
+
+async def _home_of(ground: Ground, session: Session) -> Account | None:
+    """Return the account of the queues, as it was recorded or is known; None where it is neither.
+
+    A record of what is to be undone was written before the session knew it. What is left of them
+    then goes with the worker, once that is idle for too long.
+    """
+    resolved = session.status.resolved
+    environment = None if resolved is None else resolved.environment
+    if environment is not None and environment.home_storage_account_id is not None:
+        return account_of(ArmId(environment.home_storage_account_id))
+    home = await ground.regions.recall_home()
+    return None if isinstance(home, Waiting) else home.account
 
 
 async def _delete_abandoned(ground: Ground, session: Session) -> Answer:
