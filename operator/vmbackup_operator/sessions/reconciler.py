@@ -75,7 +75,8 @@ class Kind(Generic[AnySession]):
     """One kind of session: where its objects are, its tables of steps, and its run ids.
 
     *show* returns a session with the phase and the columns that the rest of its status has;
-    *let_go* is told of one that nothing is left to do for, once its finalizer is off.
+    *let_go* is told of one that nothing is left to do for, once its finalizer is off; *give_back*
+    of one that keeps its worker no longer, before that is written down: after a crash, again.
     """
 
     store: SessionStore[AnySession]
@@ -83,6 +84,7 @@ class Kind(Generic[AnySession]):
     run_id_of: Callable[[str, AnySession], RunId]
     show: Callable[[AnySession], AnySession]
     let_go: Callable[[Ground, AnySession], Awaitable[None]]
+    give_back: Callable[[Ground, AnySession], Awaitable[None]]
 
 
 class SessionReconciler(Generic[AnySession]):
@@ -217,7 +219,10 @@ class SessionReconciler(Generic[AnySession]):
             taken = Taken(session.status, Troubled(reason_of(error), str(error)))
         tried = self._tried_for(session) if step.even_after_failure else timedelta(0)
         judge = self._judge(session, self._ground.clock.now())
-        written = await self._write(session, judge.judged(step, taken, tried=tried))
+        status = judge.judged(step, taken, tried=tried)
+        if taken.status.worker is not None and status.worker is None:
+            await self._kind.give_back(self._ground, replace(session, status=taken.status))
+        written = await self._write(session, status)
         await report(self._ground.events, session, written)
         if _has_turned(session, written):
             return Waiting(self._pause_s(written), "the next attempt, or the end")
