@@ -1,4 +1,4 @@
-"""What a worker holds that a session gave back between two attempts: nothing that opens anything."""
+"""A worker that was given back between two attempts holds nothing that opens anything."""
 
 from __future__ import annotations
 
