@@ -108,10 +108,12 @@ def a_life(folder: Path) -> Iterator[Lived]:
 def _live(stage: Stage, bundle: Path) -> Lived:
     said, since = _wait_for_rights(stage)
     stage.back_up("at-home", seed.vm_id(AT_HOME))
-    first, lost = _begin_first_backup(stage)
+    first, hello = _begin_first_backup(stage)
     idle = _delete_on_its_way(stage, "at-home")
+    _lose_worker(stage, first, hello)
+    _is_gone(stage, "at-home")
     idle_since = time.monotonic()
-    _end_first_backup(stage, first, lost)
+    _succeeds(stage, first)
     account = _account(stage, first)
     stage.operator.stop()
     bundles = [read_bundle(bundle).id, _store_another_bundle(stage, account), _next_bundle(bundle)]
@@ -177,12 +179,11 @@ def _begin_first_backup(stage: Stage) -> tuple[str, str]:
     return _asked_for(stage, "first", set()), stage.azure.hold_all("before", **hello)
 
 
-def _end_first_backup(stage: Stage, session: str, hello: str) -> None:
-    """Take away the VM that was about to speak, and wait for what its successor does."""
+def _lose_worker(stage: Stage, session: str, hello: str) -> None:
+    """Take away the VM that was about to speak: another one has to take its place."""
     stage.caught(hello, "the agent's hello")
     stage.azure.remove(stage.status(session)["worker"]["vmId"], COMPUTE)
     stage.azure.let_go(hello)
-    _succeeds(stage, session)
 
 
 def _keep_one_session(stage: Stage) -> None:
@@ -208,13 +209,16 @@ def _delete_on_its_way(stage: Stage, session: str) -> str:
     vm_id: str = stage.status(session)["worker"]["vmId"]
     words = ("delete", "backupsession", session, "--namespace", USER_NAMESPACE, "--wait=false")
     stage.plane.administrator.kubectl(*words)
+    return vm_id
+
+
+def _is_gone(stage: Stage, session: str) -> None:
     eventually(
         lambda: [each["metadata"]["name"] for each in _sessions(stage)],
         lambda names: session not in names,
         "the object is gone",
         limit_s=120,
     )
-    return vm_id
 
 
 def _is_deleted(stage: Stage, vm_id: str) -> None:
