@@ -17,6 +17,9 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.sessions.seen import Account, account_of
 
+#: A container beside those of other tests.
+BACKUPS = "other-backups"
+
 
 def soon() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
@@ -60,6 +63,8 @@ async def test_another_blob_of_the_same_message_lies_beside_it(
 def workers_role_at_the_repository(cloud: Cloud) -> Iterator[Account]:
     """The repository's account in the appliance's group, as operations.md says not to have it."""
     account = seed.REPOSITORY_ACCOUNT_ID
+    container = f"{account}/blobServices/default/containers/{BACKUPS}"
+    cloud.azure.arm(container, "2023-05-01", {"properties": {"publicAccess": "None"}})
     settings, principal = seed.example_settings(), seed.OPERATOR_OBJECT_ID
     given = azure_roles.assign(settings, "workers", account, principal)
     cloud.azure.arm(given.id, given.api_version, given.body)
@@ -70,9 +75,7 @@ def workers_role_at_the_repository(cloud: Cloud) -> Iterator[Account]:
 async def test_no_blob_is_deleted_in_any_other_container(
     ours: Adapters, workers_role_at_the_repository: Account
 ) -> None:
-    container = ours.data_plane.blobs(workers_role_at_the_repository).get_container_client(
-        seed.REPOSITORY_CONTAINER
-    )
+    container = ours.data_plane.blobs(workers_role_at_the_repository).get_container_client(BACKUPS)
     name = f"kept-{uuid.uuid4().hex}"
     await container.upload_blob(name, b"a backup")
 

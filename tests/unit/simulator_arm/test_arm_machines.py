@@ -205,6 +205,20 @@ async def test_a_run_command_gets_its_protected_parameters_and_never_shows_them(
     assert viewed["output"] == "done\n"
 
 
+async def test_a_machine_keeps_so_many_run_commands_and_no_more(azure: Azure) -> None:
+    machine = await make_machine(azure)
+    script = {**REGION, "properties": {"source": {"script": "true"}}}
+    for number in range(25):
+        await azure.put(f"{machine}/runCommands/launch-{number}", script)
+
+    one_more = await azure.send("PUT", f"{machine}/runCommands/launch-25", script)
+    await azure.done(await azure.send("PUT", f"{machine}/runCommands/launch-0", script))
+    await azure.done(await azure.send("DELETE", f"{machine}/runCommands/launch-0"))
+    await azure.put(f"{machine}/runCommands/launch-25", script)
+
+    assert (one_more.status, one_more.code) == (409, "OperationNotAllowed")
+
+
 async def test_an_asynchronous_run_command_ends_before_its_script(azure: Azure) -> None:
     machine = await make_machine(azure)
     command = f"{machine}/runCommands/agent"
