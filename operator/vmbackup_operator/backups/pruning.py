@@ -49,7 +49,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     named = snapshots_named(unfinished)
     surplus = [each for each in surplus if named.isdisjoint(_ids(each))]
     gone = await _delete_snapshots(
-        ground, [snapshot.id for each in surplus for snapshot in each.snapshots]
+        ground, [snapshot for each in surplus for snapshot in each.snapshots]
     )
     if not gone:
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
@@ -61,18 +61,19 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
 
 async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:
     """Delete the session's own set: no recovery point stands for it, no incremental needs it."""
-    own = list(snapshot_ids(ground.settings.appliance, session))
-    if not await _delete_snapshots(ground, own):
+    own = snapshot_ids(ground.settings.appliance, session)
+    found = await asyncio.gather(*map(ground.snapshots.find, own))
+    if not await _delete_snapshots(ground, [each for each in found if each is not None]):
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
     return Taken(session.status, Done("its unfinished snapshot set is deleted"))
 
 
-async def _delete_snapshots(ground: Ground, ids: Sequence[ArmId]) -> bool:
-    # Azure deletes no snapshot that a SAS still reads.
-    revoked = await asyncio.gather(*map(ground.snapshots.revoke, ids))
-    if not all(revoked):
+async def _delete_snapshots(ground: Ground, seen: Sequence[SnapshotSeen]) -> bool:
+    # Azure deletes no snapshot that a SAS still reads; each session has ended the access it had.
+    exported = [each.id for each in seen if each.exported]
+    if not all(await asyncio.gather(*map(ground.snapshots.revoke, exported))):
         return False
-    return all(await asyncio.gather(*map(ground.snapshots.delete, ids)))
+    return all(await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen)))
 
 
 def sets_of_machine(ring: KeyRing, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
