@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import RunId
+from vmbackup_operator.backups.descriptions import drop_description
 from vmbackup_operator.backups.table import STEPS
 from vmbackup_operator.model.backup_session import (
     BackupSession,
@@ -86,6 +87,7 @@ class LeftBehind:
 
 async def drop_record(ground: Ground, session: BackupSession) -> None:
     """Drop the record of a session that has undone everything; what was given up stays known."""
+    drop_description(ground, session)
     status = session.status
     last = (step.condition for step in STEPS if step.even_after_failure)
     if status.run_id is None or status.resolved is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.ids import LaunchNonce, RunId, WorkerId
 from vmbackup_core.protocol import new_launch
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
@@ -99,6 +99,8 @@ class Ground:
     new_launch: Callable[[], LaunchNonce] = new_launch
     #: SAS of granted exports by snapshot: never anywhere but here and in sealed jobs.
     grants: dict[ArmId, SecretUrl] = field(default_factory=dict)
+    #: What Azure said of the VMs of runs that are under way, packed; too long for a status.
+    descriptions: dict[RunId, bytes] = field(default_factory=dict)
 
     def credentials_until(self) -> datetime:
         """Return when what is signed at this moment shall end."""
