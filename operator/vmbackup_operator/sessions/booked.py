@@ -40,6 +40,10 @@ class BookedSessions(Sessions):
         if known is not None:
             self._wake_others(known)
 
+    def known(self, key: ObjectKey) -> BackupSession | None:
+        """Return the unfinished session as it was last seen or written; nothing is asked for it."""
+        return self._book.find(key)
+
     @override
     async def find(self, key: ObjectKey) -> BackupSession | None:
         session = await self._stored.find(key)
