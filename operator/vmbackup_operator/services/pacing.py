@@ -1,13 +1,15 @@
 """Sends each request to Resource Manager when Azure's limits allow it, and again where that helps.
 
 A reconcile waits a moment and is then told when to come back; an operation in the background, for
-which nobody waits, waits as long as it takes.
+which nobody waits, waits as long as it takes. Those stand in line: however many there are, one of
+them looks for a token, and a reconcile does not come behind them all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -56,6 +58,8 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
         super().__init__()
         self._buckets = buckets
         self._sleep = sleep
+        #: Where operations stand in line; a provider that is left alone holds up no other's.
+        self._lines: defaultdict[Scope, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @override
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
@@ -72,7 +76,13 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
         raise AssertionError("the last one is always returned")
 
     async def _wait_for_token(self, scope: Scope) -> None:
-        left_s = _UNHURRIED_WAIT_S if is_unhurried() else _HURRIED_WAIT_S
+        if not is_unhurried():
+            await self._take_token(scope, _HURRIED_WAIT_S)
+            return
+        async with self._lines[scope]:
+            await self._take_token(scope, _UNHURRIED_WAIT_S)
+
+    async def _take_token(self, scope: Scope, left_s: float) -> None:
         while (wait_s := self._buckets.take(scope)) > 0:
             if wait_s > left_s:
                 what = f"{scope.provider or 'Resource Manager'}'s {scope.class_}"
