@@ -8,8 +8,9 @@ from typing_extensions import override
 
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.sessions.allocator import Allocator, region_of
+from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
+from vmbackup_operator.sessions.findings import region_of
 from vmbackup_operator.sessions.ports import Sessions, StoredSessions
 
 
