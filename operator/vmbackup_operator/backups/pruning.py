@@ -15,10 +15,8 @@ from vmbackup_operator.naming import RUN_TAG, ArmId, same_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
 from vmbackup_operator.sessions.step import Taken
-from vmbackup_operator.sessions.tags import TagsNotGenuine, verified_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     # Sets that are being taken or dropped are whole or not from one moment to the next.
     growing = {other.status.run_id for other in unfinished}
     ended = [each for each in seen if each.tags.get(RUN_TAG) not in growing]
-    sets = sets_of_machine(ground.ring, ended, ArmId(machine_of(session).id))
+    sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
     named = snapshots_named(unfinished)
@@ -76,7 +74,7 @@ async def _delete_snapshots(ground: Ground, seen: Sequence[SnapshotSeen]) -> boo
     return all(await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen)))
 
 
-def sets_of_machine(ring: KeyRing, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
+def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
     """Return the sets of the VM by their sealed tags, newest first; the rest of it as faults.
 
     Which VM an altered set is of can't be known: it is reported by every VM's session.
@@ -85,14 +83,10 @@ def sets_of_machine(ring: KeyRing, seen: Iterable[SnapshotSeen], machine: ArmId)
     for snapshot in seen:
         by_run[snapshot.tags.get(RUN_TAG, "")].append(snapshot)
     sets = []
-    for run, snapshots in by_run.items():
-        try:
-            found = verified_set(ring, snapshots)
-        except TagsNotGenuine as error:
-            sets.append(SetSeen(RunId(run), tuple(snapshots), str(error)))
-            continue
-        if same_id(found.virtual_machine_id, machine):
-            sets.append(SetSeen(found.run_id, tuple(snapshots), policy=found.policy))
+    for run, judged in ground.judged_sets.judge(ground.ring, by_run).items():
+        if judged.fault is not None or same_id(judged.virtual_machine_id, machine):
+            snapshots = tuple(by_run[run])
+            sets.append(SetSeen(RunId(judged.run_id), snapshots, judged.fault, judged.policy))
     return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
 
 
