@@ -11,7 +11,7 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.naming import RUN_TAG, ArmId, same_id
+from vmbackup_operator.naming import RUN_TAG, ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
@@ -39,8 +39,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     unfinished = await ground.sessions.unfinished()
     # Sets that are being taken or dropped are whole or not from one moment to the next.
-    growing = {other.status.run_id for other in unfinished}
-    ended = [each for each in seen if each.tags.get(RUN_TAG) not in growing]
+    ended = [each for each in seen if not any(ground.book.of_run(each.tags.get(RUN_TAG, "")))]
     sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
@@ -82,11 +81,12 @@ def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId
     by_run: dict[str, list[SnapshotSeen]] = defaultdict(list)
     for snapshot in seen:
         by_run[snapshot.tags.get(RUN_TAG, "")].append(snapshot)
-    sets = []
-    for run, judged in ground.judged_sets.judge(ground.ring, by_run).items():
-        if judged.fault is not None or same_id(judged.virtual_machine_id, machine):
-            snapshots = tuple(by_run[run])
-            sets.append(SetSeen(RunId(judged.run_id), snapshots, judged.fault, judged.policy))
+    now_s = ground.clock.monotonic_s()
+    judged = ground.judged_sets.judge(ground.ring, by_run, machine, now_s)
+    sets = [
+        SetSeen(RunId(each.run_id), tuple(by_run[run]), each.fault, each.policy)
+        for run, each in judged.items()
+    ]
     return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
 
 

@@ -10,9 +10,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vmbackup_operator.naming import ArmId, same_id
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
 from vmbackup_operator.sessions.tags import TagsNotGenuine, verified_set
+
+#: How often the sets of all VMs are looked at for what was altered.
+_ALL_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +34,53 @@ class JudgedSets:
 
     def __init__(self) -> None:
         self._judged: dict[str, tuple[bytes, JudgedSet]] = {}
+        self._judged_all_s = -_ALL_EVERY_S
 
     def judge(
-        self, ring: KeyRing, sets: Mapping[str, Sequence[SnapshotSeen]]
+        self,
+        ring: KeyRing,
+        sets: Mapping[str, Sequence[SnapshotSeen]],
+        machine: ArmId,
+        now_s: float,
     ) -> Mapping[str, JudgedSet]:
-        """Return what each of all the *sets* is, by the run that its plain tags name."""
-        known, self._judged = self._judged, {}
+        """Return those of all the *sets* that are the VM's or are at fault, by their plain run tag.
+
+        What is the VM's, or not known yet, is verified as it is now; what was found to be another
+        one's is taken for that for a minute.
+        """
+        judges_all = now_s - self._judged_all_s >= _ALL_EVERY_S
+        if judges_all:
+            self._judged_all_s = now_s
+            self._judged = {run: it for run, it in self._judged.items() if run in sets}
+        found = {}
         for run, snapshots in sets.items():
-            seen = _digest(snapshots)
-            before = known.get(run)
-            judged = before[1] if before is not None and before[0] == seen else None
-            self._judged[run] = (seen, judged or _judged(ring, run, snapshots))
-        return {run: judged for run, (_, judged) in self._judged.items()}
+            before = self._judged.get(run)
+            if before is None or judges_all or _concerns(before[1], machine):
+                before = self._judged[run] = _judged(ring, run, snapshots, before)
+            if _concerns(before[1], machine):
+                found[run] = before[1]
+        return found
 
 
-def _judged(ring: KeyRing, run: str, snapshots: Sequence[SnapshotSeen]) -> JudgedSet:
+def _concerns(judged: JudgedSet, machine: ArmId) -> bool:
+    return judged.fault is not None or same_id(judged.virtual_machine_id, machine)
+
+
+def _judged(
+    ring: KeyRing,
+    run: str,
+    snapshots: Sequence[SnapshotSeen],
+    before: tuple[bytes, JudgedSet] | None,
+) -> tuple[bytes, JudgedSet]:
+    """Return the digest of the set and what it is: as *before* where it is what it was."""
+    digest = _digest(snapshots)
+    if before is not None and before[0] == digest:
+        return before
     try:
         found = verified_set(ring, snapshots)
     except TagsNotGenuine as error:
-        return JudgedSet(run, fault=str(error))
-    return JudgedSet(found.run_id, found.virtual_machine_id, found.policy)
+        return digest, JudgedSet(run, fault=str(error))
+    return digest, JudgedSet(found.run_id, found.virtual_machine_id, found.policy)
 
 
 def _digest(snapshots: Sequence[SnapshotSeen]) -> bytes:
