@@ -142,7 +142,7 @@ async def _idle(run: Run, found: dict[str, Any]) -> None:
         "kubernetes_writes": run.server.writes.total(),
         "kubernetes_by_kind": dict(run.server.reads + run.server.writes),
         "queue_requests": run.measured.queues.requests.total(),
-        "lease_writes_beside_these": round(_HOUR_S / Terms().retry_period_s),
+        "lease_writes_beside_these": round(_HOUR_S / Terms().retry_s),
     }
 
 

@@ -133,7 +133,7 @@ class Run:
             self._told_s = now_s
             counts = f"{len(self.ended_s)} ended, {len(self.unfinished)} unfinished"
             computed = f"{self.clock.computed_s:.0f} s of processor time"
-            asked = f"{self.manager.requests.total()} requests of Azure"
+            asked = f"{self.manager.requests.total()} requests {self.manager.kinds.most_common(4)}"
             sys.stderr.write(f"{now_s:.0f} s turned, {computed}: {counts}, {asked}\n")
 
     async def _until(self, reached: Callable[[], bool]) -> None:

@@ -172,6 +172,32 @@ def test_operations_that_wait_for_a_token_stand_in_line() -> None:
     assert len(waits) <= 2 * 100
 
 
+def test_looks_and_operations_come_in_turns_and_nobody_is_sent_away() -> None:
+    clock = ComputedClock(lambda: 0.0)
+    loop = TurnedLoop(clock)
+    policy = PacingPolicy(TokenBuckets(clock, {**LIMITS, "reads": Limit(1, 25)}))
+    policy.next = Azure()
+    ends: dict[str, list[float]] = {"look": [], "poll": []}
+
+    async def read(who: str) -> bool:
+        request = PipelineRequest(HttpRequest("GET", f"{URL}/snapshots/s"), PipelineContext(None))
+        await policy.send(request)
+        ends[who].append(clock.monotonic_s())
+        return True
+
+    async def all_of_them() -> None:
+        operations = Operations(patience_s=60)
+        polls = [operations.advance(f"poll {n}", partial(read, "poll")) for n in range(50)]
+        await asyncio.gather(*polls, *(read("look") for _ in range(100)))
+
+    loop.run_until_complete(all_of_them())
+    loop.close()
+
+    assert (len(ends["look"]), len(ends["poll"])) == (100, 50)
+    assert max(ends["poll"]) == pytest.approx(100 / 25, abs=1)
+    assert max(ends["look"]) == pytest.approx(150 / 25, abs=1)
+
+
 async def test_a_limit_of_a_providers_own_stops_that_provider_alone() -> None:
     send = Sender()
     left = {"x-ms-ratelimit-remaining-resource": "Microsoft.Compute/HighCostGet30Min;0"}
