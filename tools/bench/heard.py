@@ -37,7 +37,7 @@ from vmbackup_core.ids import LaunchNonce, WorkerId
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import events_queue
+from vmbackup_operator.naming import ArmId, events_queue
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.queues import AzureQueues
@@ -191,7 +191,7 @@ async def _ask_only(
 
 
 async def _run(seconds: float, folder: Path) -> dict[str, Any]:
-    account = Account(f"{KEY}/bench", "https://localhost", "https://localhost")
+    account = Account(ArmId(f"{KEY}/bench"), "https://localhost", "https://localhost")
     sessions = await sessions_at_work(account)
     with queue_server(list(talkers_of(sessions)), folder) as port:
         return await _heard(seconds, sessions, port)
@@ -234,7 +234,7 @@ class _Loopback(CountedQueues):
 
     def __init__(self, data_plane: DataPlane, signatures: AzureSignatures, port: int) -> None:
         super().__init__(data_plane, signatures)
-        self.account = Account("bench", "", f"https://localhost:{port}/bench")
+        self.account = Account(ArmId("bench"), "", f"https://localhost:{port}/bench")
 
     @override
     async def take(self, account: Account, queue: str, lease_s: int) -> Any:

@@ -167,4 +167,4 @@ async def test_a_list_that_is_being_read_while_one_is_written_does_not_serve_who
     await asyncio.sleep(0)
     azure.may_answer.set()
 
-    assert await asyncio.gather(before, after) == [1, 2]
+    assert list(await asyncio.gather(before, after)) == [1, 2]
