@@ -37,6 +37,12 @@ def lies_within(identity: str, scope: str) -> bool:
     return is_arm_id(identity) and is_arm_id(scope) and inner[: len(outer)] == outer
 
 
+def is_within_group(identity: str, subscription_id: str, resource_group: str) -> bool:
+    """Tell whether *identity* is that resource group or lies in it."""
+    group = f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+    return _parts(identity)[: len(_parts(group))] == _parts(group)
+
+
 def is_arm_id(identity: str) -> bool:
     """Tell whether *identity* is the id of a subscription, a resource group or a resource."""
     root, *parts = _parts(identity)

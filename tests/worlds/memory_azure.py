@@ -25,6 +25,7 @@ from vmbackup_operator.naming import (
     environment_names,
     resource_group_of,
 )
+from vmbackup_operator.ownership import OWNER_TAG, SNAPSHOT_TAG, key_named
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
@@ -36,6 +37,14 @@ HOME = "westeurope"
 AWAY = "northeurope"
 #: How many looks something takes that Azure takes its time for.
 LOOKS = 2
+
+#: Writes to Resource Manager; of those of the data plane nothing is asked, nor of ends of access.
+_FENCED = frozenset(
+    {
+        *("snapshot", "associate", "grant", "delete", "disk"),
+        *("worker", "start", "deallocate", "command", "region"),
+    }
+)
 
 
 class Refused(PermanentError):
@@ -79,6 +88,8 @@ class Azure:
     meets: Callable[[str], None] = lambda _what: None
     max_workers: int = 1
     private: bool = True
+    #: The operator's key ring: what a lost key seals keeps every write away, as in `ArmResources`.
+    ring: KeyRing | None = None
     broken_snapshots: set[str] = field(default_factory=set)
     broken_workers: set[str] = field(default_factory=set)
     _looks: Counter[str] = field(default_factory=Counter)
@@ -86,11 +97,23 @@ class Azure:
 
     def write(self, what: str, apply: Callable[[], object]) -> None:
         """Do *apply*, noted as *what*; the operator may be killed on either side of it."""
+        self._check_keys(what)
         self.meets(f"before {what}")
         apply()
         self.asked[what] += 1
         self.order.append(what)
         self.meets(f"after {what}")
+
+    def _check_keys(self, what: str) -> None:
+        """Refuse a write to Resource Manager where a key is missing; but for an end of access."""
+        if self.ring is None or what.split(" ")[0] not in _FENCED:
+            return
+        named = [key_named(each.tags, SNAPSHOT_TAG) for each in self.snapshots.values()]
+        named += [key_named(self.worker_tags.get(key, {}), OWNER_TAG) for key in self.workers]
+        missing = {key for key in named if key is not None} - self.ring.keys.keys()
+        if missing:
+            message = f"keys that seal what is ours are missing: {sorted(missing)}"
+            raise PermanentError(message, reason="KeyRingIncomplete")
 
     def settled(self, what: str) -> bool:
         """Tell whether *what* has been looked at often enough to be done."""

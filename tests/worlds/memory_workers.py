@@ -22,14 +22,15 @@ class MemoryWorkers(ports.Workers):
         self, subscription_id: str, resource_group: str
     ) -> Sequence[seen.WorkerSeen]:
         found = [
-            worker
+            replace(worker, doubt=self._doubt(worker.vm_id))
             for worker in self.azure.workers.values()
-            if resource_group_of(worker.vm_id) == resource_group
+            if resource_group_of(worker.vm_id) == resource_group and self._may_be_ours(worker)
         ]
         return sorted(found, key=lambda worker: worker.id)
 
     @override
     async def find(self, vm_id: ArmId) -> seen.WorkerSeen | None:
+        self.check_ours(vm_id)
         return self.azure.workers.get(vm_id.lower())
 
     @override
@@ -41,6 +42,7 @@ class MemoryWorkers(ports.Workers):
             made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
             self.azure.worker_tags[key] = wanted.tags
             self.azure.write(f"worker {wanted.vm_id}", lambda: self._put(made))
+        self.check_ours(wanted.vm_id)
         worker = self.azure.workers[key]
         if worker.state == "creating" and self.azure.settled(f"create {key}"):
             broken = key in self.azure.broken_workers
@@ -50,6 +52,7 @@ class MemoryWorkers(ports.Workers):
 
     @override
     async def start(self, vm_id: ArmId) -> bool:
+        self.check_ours(vm_id)
         worker = self._get(vm_id)
         if worker.state == "deallocated":
             self.azure.write(f"start {vm_id}", lambda: self._put(replace(worker, state="running")))
@@ -57,6 +60,7 @@ class MemoryWorkers(ports.Workers):
 
     @override
     async def deallocate(self, vm_id: ArmId) -> bool:
+        self.check_ours(vm_id)
         worker = self.azure.workers.get(vm_id.lower())
         if worker is None or worker.state == "deallocated":
             return True
@@ -69,8 +73,7 @@ class MemoryWorkers(ports.Workers):
         key = vm_id.lower()
         if key not in self.azure.workers:
             return True
-        if key in self.azure.worker_tags:  # a VM that a test put there is ours without
-            self.ownership.check_ours(vm_id, self.azure.worker_tags[key])
+        self.check_ours(vm_id)
 
         def deleted() -> None:
             del self.azure.workers[key]
@@ -80,6 +83,20 @@ class MemoryWorkers(ports.Workers):
 
         self.azure.write(f"delete {vm_id}", deleted)
         return False
+
+    def check_ours(self, vm_id: ArmId) -> None:
+        """Refuse what does not prove to be ours; a VM that a test put there is, without tags."""
+        key = vm_id.lower()
+        if key in self.azure.workers and key in self.azure.worker_tags:
+            self.ownership.check_ours(vm_id, self.azure.worker_tags[key])
+
+    def _doubt(self, vm_id: ArmId) -> str:
+        tags = self.azure.worker_tags.get(vm_id.lower())
+        return "" if tags is None else self.ownership.doubt(vm_id, tags)
+
+    def _may_be_ours(self, worker: seen.WorkerSeen) -> bool:
+        tags = self.azure.worker_tags.get(worker.vm_id.lower(), {})
+        return not self._doubt(worker.vm_id) or self.ownership.lacks_key(tags)
 
     def _get(self, vm_id: ArmId) -> seen.WorkerSeen:
         if vm_id.lower() not in self.azure.workers:
@@ -91,8 +108,8 @@ class MemoryWorkers(ports.Workers):
 
 
 class MemoryCommands(ports.Commands):
-    def __init__(self, azure: Azure) -> None:
-        self.azure = azure
+    def __init__(self, azure: Azure, workers: MemoryWorkers) -> None:
+        self.azure, self.workers = azure, workers
 
     @override
     async def find(self, vm_id: ArmId, name: str) -> seen.CommandSeen | None:
@@ -103,6 +120,7 @@ class MemoryCommands(ports.Commands):
         worker = self.azure.workers.get(wanted.vm_id.lower())
         if worker is None or worker.state != "running":
             raise Refused(f"{wanted.vm_id} does not run")
+        self.workers.check_ours(wanted.vm_id)
         key = (wanted.vm_id.lower(), wanted.name)
 
         def sent() -> None:
@@ -113,5 +131,6 @@ class MemoryCommands(ports.Commands):
 
     @override
     async def delete(self, vm_id: ArmId, name: str) -> None:
+        self.workers.check_ours(vm_id)
         self.azure.commands.pop((vm_id.lower(), name), None)
         self.azure.command_states.pop((vm_id.lower(), name), None)

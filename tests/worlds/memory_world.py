@@ -118,6 +118,8 @@ class World:
         regions = SeenRegions(
             SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock
         )
+        workers = MemoryWorkers(self.azure, self.ring)
+        self.azure.ring = self.ring
         self.queues.taken.clear()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
@@ -136,8 +138,8 @@ class World:
             virtual_machines=azure_in_memory.MemoryMachines(self.azure),
             snapshots=azure_in_memory.MemorySnapshots(self.azure, self.ring),
             disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
-            workers=MemoryWorkers(self.azure, self.ring),
-            commands=MemoryCommands(self.azure),
+            workers=workers,
+            commands=MemoryCommands(self.azure, workers),
             bundles=azure_in_memory.MemoryBundles(self.azure),
             signatures=azure_in_memory.MemorySignatures(self.azure),
             queues=self.queues,

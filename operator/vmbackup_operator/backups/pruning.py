@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
@@ -42,7 +43,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     unfinished = await ground.sessions.unfinished()
     # Sets that are being taken or dropped are whole or not from one moment to the next.
     growing = {other.status.run_id for other in unfinished}
-    ended = [each for each in seen if each.tags.get(RUN_TAG) not in growing]
+    ended = [each for each in seen if tag_value(each.tags, RUN_TAG) not in growing]
     sets = sets_of_machine(ground.ring, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
@@ -82,7 +83,7 @@ def sets_of_machine(ring: KeyRing, seen: Iterable[SnapshotSeen], machine: ArmId)
     """
     by_run: dict[str, list[SnapshotSeen]] = defaultdict(list)
     for snapshot in seen:
-        by_run[snapshot.tags.get(RUN_TAG, "")].append(snapshot)
+        by_run[tag_value(snapshot.tags, RUN_TAG) or ""].append(snapshot)
     sets = []
     for run, snapshots in by_run.items():
         try:

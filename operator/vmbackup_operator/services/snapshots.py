@@ -14,14 +14,13 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
-from vmbackup_operator.arm_tags import tag_value
-from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.arm_tags import folded_tags, tag_value
+from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import address
-from vmbackup_operator.services.tags import tags_of
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import Snapshots
 from vmbackup_operator.sessions.seen import (
@@ -161,7 +160,10 @@ class AzureSnapshots(Snapshots):
         async def begin() -> bool:
             call = snapshots.begin_revoke_access(at.group, at.name, polling=Following(shows=False))
             what = f"ending access to snapshot {at.name}"
-            await self._resources.carry_out(what, snapshot_id, call, missing_is_fine=True)
+            # Access ends even where a key of the ring is missing: it takes nothing away.
+            await self._resources.carry_out(
+                what, snapshot_id, call, missing_is_fine=True, ends_access=True
+            )
             return True
 
         return await self._operations.advance(key, begin) or False
@@ -243,7 +245,7 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
         unique_id=SnapshotUniqueId(unique_id),
         size_bytes=held.disk_size_bytes or held.disk_size_gb << 30,
         created_at=created or datetime.fromtimestamp(0, UTC),
-        tags=tags_of(answer),
+        tags=folded_tags(body_at(answer, "tags")),
         # Azure fills in both late; what nothing tells from another snapshot can't be relied on.
         ready=state in {"", "succeeded"} and complete and unique_id != "",
         failure=f"Azure ended it as {held.provisioning_state}"

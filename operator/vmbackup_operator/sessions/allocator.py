@@ -66,11 +66,14 @@ class Allocator:
         holders = self._holders(key)
         usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
         taken = holders.keys() | self._leaving
-        free = [worker for worker in usable if worker.id not in taken]
+        free = [worker for worker in usable if worker.id not in taken and not worker.doubt]
         room = region.max_workers - len({each.id for each in usable} | self._held_in(region, key))
         ahead = self._ahead(session, region, holders)
         if len(ahead) >= len(free) + max(0, room):
             message = f"all workers of {region.region} are busy ({region.max_workers} at most)"
+            message += "".join(
+                f"; {each.id} is left alone: {each.doubt}" for each in _doubtful(usable)
+            )
             return Waiting(TURN_AGAIN_S, message, WORKER_BUSY)
         for other in ahead:
             self._wake(other)
@@ -209,6 +212,11 @@ class Allocator:
     @staticmethod
     def _namespaces(holders: Mapping[WorkerId, ObjectKey]) -> list[str]:
         return [key.namespace for key in holders.values()]
+
+
+def _doubtful(workers: Sequence[WorkerSeen]) -> list[WorkerSeen]:
+    """Return the first few that nobody can tell whether they are ours."""
+    return [worker for worker in workers if worker.doubt][:3]
 
 
 def region_of(session: Session) -> str | None:

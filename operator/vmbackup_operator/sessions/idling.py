@@ -65,6 +65,9 @@ class IdleWorkers:
         idle_for = timedelta(seconds=ground.settings.workers.idle_ttl_seconds)
         now, settled = ground.clock.now(), True
         for worker in workers:
+            if worker.doubt:
+                log.warning("worker %s is left alone: %s", worker.id, worker.doubt)
+                continue
             wanted = fate(worker, now, idle_for)
             if wanted == "keep" or ground.allocator.leave(worker.id, NOBODY) is not None:
                 continue

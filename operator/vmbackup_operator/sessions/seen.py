@@ -159,13 +159,18 @@ WorkerState = Literal[
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """A worker VM of ours, by its tags; *changed_at* is when Azure last finished a change to it."""
+    """A worker VM of ours, by its tags; *changed_at* is when Azure last finished a change to it.
+
+    *doubt*: why nobody can tell whether it is ours, since its key has left the ring. Such a one
+    counts among the region's, and is not touched.
+    """
 
     vm_id: ArmId
     id: WorkerId
     state: WorkerState
     changed_at: datetime | None
     failure: str | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
