@@ -25,7 +25,6 @@ from vmbackup_operator.naming import (
     environment_names,
     resource_group_of,
 )
-from vmbackup_operator.ownership import OWNER_TAG, SNAPSHOT_TAG, key_named
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
@@ -37,14 +36,6 @@ HOME = "westeurope"
 AWAY = "northeurope"
 #: How many looks something takes that Azure takes its time for.
 LOOKS = 2
-
-#: Writes to Resource Manager; of those of the data plane nothing is asked, nor of ends of access.
-_FENCED = frozenset(
-    {
-        *("snapshot", "associate", "grant", "delete", "disk"),
-        *("worker", "start", "deallocate", "command", "region"),
-    }
-)
 
 
 class Refused(PermanentError):
@@ -88,8 +79,7 @@ class Azure:
     meets: Callable[[str], None] = lambda _what: None
     max_workers: int = 1
     private: bool = True
-    #: The operator's key ring: what a lost key seals keeps every write away, as in `ArmResources`.
-    ring: KeyRing | None = None
+    fence: Callable[[str], None] = lambda _what: None  # see `lost_keys`
     broken_snapshots: set[str] = field(default_factory=set)
     broken_workers: set[str] = field(default_factory=set)
     _looks: Counter[str] = field(default_factory=Counter)
@@ -97,23 +87,12 @@ class Azure:
 
     def write(self, what: str, apply: Callable[[], object]) -> None:
         """Do *apply*, noted as *what*; the operator may be killed on either side of it."""
-        self._check_keys(what)
+        self.fence(what)
         self.meets(f"before {what}")
         apply()
         self.asked[what] += 1
         self.order.append(what)
         self.meets(f"after {what}")
-
-    def _check_keys(self, what: str) -> None:
-        """Refuse a write to Resource Manager where a key is missing; but for an end of access."""
-        if self.ring is None or what.split(" ")[0] not in _FENCED:
-            return
-        named = [key_named(each.tags, SNAPSHOT_TAG) for each in self.snapshots.values()]
-        named += [key_named(self.worker_tags.get(key, {}), OWNER_TAG) for key in self.workers]
-        missing = {key for key in named if key is not None} - self.ring.keys.keys()
-        if missing:
-            message = f"keys that seal what is ours are missing: {sorted(missing)}"
-            raise PermanentError(message, reason="KeyRingIncomplete")
 
     def settled(self, what: str) -> bool:
         """Tell whether *what* has been looked at often enough to be done."""
@@ -145,9 +124,6 @@ class MemoryMachines(ports.VirtualMachines):
     @override
     async def find(self, vm_id: ArmId) -> seen.VirtualMachineSeen | None:
         return self.azure.machines.get(vm_id.lower())
-
-    async def exists(self, vm_id: ArmId) -> bool:
-        return vm_id.lower() in self.azure.machines
 
 
 class MemorySnapshots(ports.Snapshots):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE, Azure, Refused
+from vmbackup_operator.arm_tags import has_tags
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
@@ -22,7 +23,9 @@ class MemoryWorkers(ports.Workers):
         self, subscription_id: str, resource_group: str
     ) -> Sequence[seen.WorkerSeen]:
         found = [
-            replace(worker, doubt=self._doubt(worker.vm_id))
+            replace(
+                worker, doubt=self._doubt(worker.vm_id), outdated=self._is_outdated(worker.vm_id)
+            )
             for worker in self.azure.workers.values()
             if resource_group_of(worker.vm_id) == resource_group and self._may_be_ours(worker)
         ]
@@ -83,6 +86,20 @@ class MemoryWorkers(ports.Workers):
 
         self.azure.write(f"delete {vm_id}", deleted)
         return False
+
+    @override
+    async def seal(self, vm_id: ArmId) -> bool:
+        self.check_ours(vm_id)
+        if not self._is_outdated(vm_id):
+            return True
+        key, sealed = vm_id.lower(), self.ownership.sealed_tag(vm_id)
+        tags = {**self.azure.worker_tags[key], **sealed}
+        self.azure.write(f"seal {vm_id}", lambda: self.azure.worker_tags.update({key: tags}))
+        return False
+
+    def _is_outdated(self, vm_id: ArmId) -> bool:
+        tags = self.azure.worker_tags.get(vm_id.lower())
+        return tags is not None and not has_tags(tags, self.ownership.sealed_tag(vm_id))
 
     def check_ours(self, vm_id: ArmId) -> None:
         """Refuse what does not prove to be ours; a VM that a test put there is, without tags."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
 from tests.worlds import memory_azure as azure_in_memory
 from tests.worlds import memory_cluster as cluster_in_memory
+from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
@@ -119,7 +121,7 @@ class World:
             SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock
         )
         workers = MemoryWorkers(self.azure, self.ring)
-        self.azure.ring = self.ring
+        self.azure.fence = partial(check_keys, self.azure, self.ring)
         self.queues.taken.clear()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)

@@ -19,11 +19,11 @@ from typing_extensions import override
 
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.arm_tags import tag_value
+from vmbackup_operator.arm_tags import has_tags, merged_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import WORKER_TAG, ArmId, arm_id
 from vmbackup_operator.ownership import Ownership
-from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import ResourceKind, address
@@ -94,7 +94,11 @@ class AzureWorkers(Workers):
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
         found = await self._resources.of_group("VirtualMachine", subscription_id, resource_group)
         workers = [
-            replace(_seen(body), doubt=self._ownership.doubt(_id(body), _tags(body)))
+            replace(
+                _seen(body),
+                doubt=self._ownership.doubt(_id(body), _tags(body)),
+                outdated=not has_tags(_tags(body), self._ownership.sealed_tag(_id(body))),
+            )
             for body in found
             if tag_value(_tags(body), WORKER_TAG) and self._may_be_ours(body)
         ]
@@ -162,6 +166,34 @@ class AzureWorkers(Workers):
             if not await self._parts_left(vm_id):
                 return True
         return await self._operations.advance(key, lambda: self._remove(vm_id)) or False
+
+    @override
+    async def seal(self, vm_id: ArmId) -> bool:
+        key = _key("seal", vm_id)
+        if not self._operations.under_way(key):
+            vm = await self._proven(vm_id)
+            if vm is None or has_tags(_tags(vm), self._ownership.sealed_tag(vm_id)):
+                return True
+        return await self._operations.advance(key, lambda: self._seal(vm_id)) or False
+
+    async def _seal(self, vm_id: ArmId) -> bool:
+        """Seal the interface, then the VM: what is behind the VM's seal is sealed as well."""
+        at, parts = address(vm_id), await self._parts_left(vm_id)
+        clients, what = self._resources.clients, f"sealing worker {address(vm_id).name} anew"
+        interface, vm = parts.get("NetworkInterface"), parts.get("VirtualMachine")
+        if interface is not None:
+            update = clients.network(at.subscription_id).network_interfaces.update_tags
+            call = update(at.group, at.name, encoded(self._sealed(interface, vm_id)))
+            await self._resources.carry_out(what, _id(interface), call)
+        if vm is not None:
+            begin = clients.compute(at.subscription_id).virtual_machines.begin_update
+            sealed = encoded(self._sealed(vm, vm_id))
+            begun = begin(at.group, at.name, sealed, polling=Following(shows=False))
+            await self._resources.carry_out(what, vm_id, begun)
+        return True
+
+    def _sealed(self, body: Body, vm_id: ArmId) -> Body:
+        return {"tags": {**merged_tags(_tags(body), self._ownership.sealed_tag(vm_id))}}
 
     async def _power(self, vm_id: ArmId) -> str | None:
         """Return the VM's power state, empty while it is being made; None where there is no VM."""

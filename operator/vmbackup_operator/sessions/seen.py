@@ -162,7 +162,7 @@ class WorkerSeen:
     """A worker VM of ours, by its tags; *changed_at* is when Azure last finished a change to it.
 
     *doubt*: why nobody can tell whether it is ours, since its key has left the ring. Such a one
-    counts among the region's, and is not touched.
+    counts among the region's, and is not touched. *outdated*: an older key of the ring sealed it.
     """
 
     vm_id: ArmId
@@ -171,6 +171,7 @@ class WorkerSeen:
     changed_at: datetime | None
     failure: str | None = None
     doubt: str = ""
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
