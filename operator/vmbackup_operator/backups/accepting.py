@@ -6,6 +6,8 @@ import hashlib
 
 from msgspec.structs import replace
 
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import ASK_AGAIN_S
 from vmbackup_operator.backups.undo import record_of
@@ -58,8 +60,22 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
         await ground.point_objects.ensure(
             mirror_of(point, repository, ground.settings.appliance.id)
         )
-        return Taken(_adopted(session, point), Done(ADOPTED))
+        return Taken(_adopted(session, point), Done(await _compared(ground, session, point)))
     return await _begin(ground, session, repository)
+
+
+async def _compared(ground: Ground, session: BackupSession, point: PointSeen) -> str:
+    """Return what is said of an adopted point, with what it lacks of what the session asks for."""
+    try:
+        machine = await ground.virtual_machines.find(ArmId(session.spec.virtual_machine_id))
+    except PermanentError:
+        machine = None  # the point exists, whatever has become of the VM
+    differs = differences(session.spec, point, machine)
+    if not differs:
+        return ADOPTED
+    message = f"{ADOPTED}; it {differs}"
+    await ground.events.tell(session, "Warning", "PointDiffers", message)
+    return message
 
 
 async def _begin(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
@@ -76,6 +92,11 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
         return Taken(session.status, Failed("VirtualMachineNotFound", message))
     taken = _resolved(session, repository, machine)
+    unknown = unknown_luns(session.spec, machine.disks)
+    if unknown and session.spec.policy_ref is None:
+        # A policy's is for all of its VMs: one that some lack is not amiss, and it says so itself.
+        message = f"excludeDataDiskLuns: {machine.name} has no data disk at LUN {unknown}"
+        await ground.events.tell(session, "Warning", "UnknownLun", message)
     if isinstance(taken.answer, Done):
         # Before anything is made: whoever takes the finalizer off takes nothing of this away.
         await ground.undo_records.keep(record_of(replace(session, status=taken.status)))
