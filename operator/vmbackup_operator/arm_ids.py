@@ -1,8 +1,8 @@
 """ARM ids as Azure compares them: part by part, without case, and case only of ASCII letters.
 
-The one place where ids are compared. Python's own lower() makes a k of the Kelvin sign and its
-regular expressions an s of the long s; Azure keeps them apart, so whoever names a group with such a
-letter must not pass for the owner of another one.
+The one place where ids, names and words of Azure lose their case. Python's own lower() makes a k of
+the Kelvin sign and its regular expressions an s of the long s; Azure keeps them apart, so whoever
+names a group with such a letter must not pass for the owner of another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _RESOURCE_PARTS = 8
 
 def folded(text: str) -> str:
     """Return *text* with its ASCII capitals as small letters, and nothing else changed."""
-    return text.translate(_LOWER)
+    # Of ASCII alone both are the same, and this is many times as fast.
+    return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def same_id(one: str, other: str) -> bool:

@@ -54,7 +54,7 @@ def digest(*parts: str) -> bytes:
 
 def _letters(count: int, *parts: str) -> str:
     """Return *count* characters of a-z and 2-7 that stand for *parts*; five bits each."""
-    return base64.b32encode(digest(*parts)).decode().lower()[:count]
+    return folded(base64.b32encode(digest(*parts)).decode())[:count]
 
 
 # ARM ids
@@ -111,7 +111,7 @@ def run_id_of_trigger(
 
 def run_id_of_uid(uid: str) -> RunId:
     """Return the run id of a session that a user wrote."""
-    digits = uid.replace("-", "").lower()
+    digits = folded(uid.replace("-", ""))
     if len(digits) == 32 and set(digits) <= set("0123456789abcdef"):  # noqa: PLR2004 - a UUID's
         return RunId(digits)
     return RunId(digest("uid", uid).hex()[:32])
@@ -162,7 +162,7 @@ def _session_stem(policy: str, vm_id: ArmId) -> str:
 def recovery_point_name(vm_name: str, created_at: datetime, run_id: RunId) -> str:
     """Return what the object that mirrors a recovery point is called."""
     moment = created_at.astimezone(UTC).strftime("%Y%m%d%H%M")
-    letters = re.sub(r"[^a-z0-9]+", "-", vm_name.lower()).strip("-")[:_POLICY_CHARACTERS]
+    letters = re.sub(r"[^a-z0-9]+", "-", folded(vm_name)).strip("-")[:_POLICY_CHARACTERS]
     return f"{letters.rstrip('-') or 'vm'}-{moment}-{run_id[:6]}"
 
 

@@ -7,6 +7,7 @@ import hashlib
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import ASK_AGAIN_S
@@ -129,7 +130,7 @@ def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
             f"namespace {namespace} may not use repository {repository}: the operator's settings "
             "do not list it among the namespace's repositories",
         )
-    own = settings.appliance.subscription_id.lower()
+    own = folded(settings.appliance.subscription_id)
     if subscription_of(vm_id) != own:
         return Failed(
             "CrossSubscriptionRefused",

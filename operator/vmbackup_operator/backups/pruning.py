@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.model.backup_session import BackupSession
@@ -101,11 +102,11 @@ def snapshots_named(sessions: Iterable[BackupSession]) -> set[str]:
     statuses = [session.status for session in sessions]
     members = (each.snapshot_id for status in statuses for each in status.snapshot_set)
     exports = (each.snapshot_id for status in statuses for each in status.exports)
-    return {snapshot_id.lower() for snapshot_id in (*members, *exports)}
+    return {folded(snapshot_id) for snapshot_id in (*members, *exports)}
 
 
 def _ids(seen: SetSeen) -> set[str]:
-    return {snapshot.id.lower() for snapshot in seen.snapshots}
+    return {folded(snapshot.id) for snapshot in seen.snapshots}
 
 
 def surplus_sets(sets: Sequence[SetSeen], keep: int, own: RunId | None) -> list[SetSeen]:

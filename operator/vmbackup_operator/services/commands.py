@@ -109,7 +109,7 @@ def _seen(command: _Command) -> CommandSeen:
         return CommandSeen("unknown")
     tail = (end_of(view.output), end_of(view.error))
     output = "\n".join(part for part in tail if part) or view.execution_message
-    match view.execution_state.lower():
+    match folded(view.execution_state):
         case "pending" | "running":
             return CommandSeen("running")
         case "succeeded":

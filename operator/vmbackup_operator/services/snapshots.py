@@ -234,10 +234,10 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
     """Return the snapshot that Azure's *answer* describes."""
     snapshot = msgspec.convert(answer, _Snapshot)
     held = snapshot.properties
-    state = held.provisioning_state.lower()
+    state = folded(held.provisioning_state)
     complete = held.completion_percent is None or held.completion_percent >= _COMPLETE_PERCENT
     created = held.time_created
-    unique_id = held.unique_id.lower() or ("" if created is None else created.isoformat())
+    unique_id = folded(held.unique_id) or ("" if created is None else created.isoformat())
     return SnapshotSeen(
         id=ArmId(snapshot.id),
         source_disk_id=ArmId(held.creation_data.source_resource_id),
@@ -252,9 +252,9 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
         if state in {"failed", "canceled"}
         else None,
         network_access=_network_access(held.network_access_policy),
-        public_access=held.public_network_access.lower() != "disabled",
+        public_access=folded(held.public_network_access) != "disabled",
         disk_access_id=ArmId(held.disk_access_id) if held.disk_access_id else None,
-        exported=held.disk_state.lower().startswith("activesas"),
+        exported=folded(held.disk_state).startswith("activesas"),
         incremental=held.incremental,
     )
 
@@ -262,7 +262,7 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
 def _network_access(said: str) -> NetworkAccess:
     policies: tuple[Literal["AllowAll", "AllowPrivate", "DenyAll"], ...]
     policies = ("AllowAll", "AllowPrivate", "DenyAll")
-    return next((policy for policy in policies if policy.lower() == said.lower()), "AllowAll")
+    return next((policy for policy in policies if folded(policy) == folded(said)), "AllowAll")
 
 
 def _expiry(url: str) -> datetime | None:

@@ -68,7 +68,7 @@ class _Vm(msgspec.Struct, rename="camel", frozen=True):
     @property
     def power(self) -> str:
         """The power state, empty while the VM is being made."""
-        codes = (status.code.lower() for status in self.properties.instance_view.statuses)
+        codes = (folded(status.code) for status in self.properties.instance_view.statuses)
         return next((code.removeprefix(_POWER) for code in codes if code.startswith(_POWER)), "")
 
 
@@ -362,12 +362,12 @@ def _seen(body: Body) -> WorkerSeen:
         id=WorkerId(tag_value(_tags(body), WORKER_TAG) or ""),
         state=_state(vm),
         changed_at=max(times, default=held.time_created),
-        failure=_failure(held) if held.provisioning_state.lower() == "failed" else None,
+        failure=_failure(held) if folded(held.provisioning_state) == "failed" else None,
     )
 
 
 def _state(vm: _Vm) -> WorkerState:
-    provisioning = vm.properties.provisioning_state.lower()
+    provisioning = folded(vm.properties.provisioning_state)
     if provisioning in {"failed", "deleting"}:
         # What is being deleted keeps its power state until it has gone.
         return "failed" if provisioning == "failed" else "deleting"
@@ -375,7 +375,7 @@ def _state(vm: _Vm) -> WorkerState:
 
 
 def _failure(held: _Properties) -> str:
-    statuses = (status for status in held.instance_view.statuses if "failed" in status.code.lower())
+    statuses = (status for status in held.instance_view.statuses if "failed" in folded(status.code))
     said = next(statuses, _Status(code="ProvisioningState/failed"))
     return f"{said.code.rsplit('/', 1)[-1]}: {said.message}".rstrip(": ")
 

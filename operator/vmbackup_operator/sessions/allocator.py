@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
@@ -140,7 +141,7 @@ class Allocator:
         self._exports.pop(key, None)
         in_use = exports_in_use(self._book.unfinished(), exported, session)
         for others in self._exports.values():
-            in_use.update(access.lower() for access in others.values())
+            in_use.update(folded(access) for access in others.values())
         given = spread(snapshots, access_of, in_use)
         self._exports[key] = given
         return given

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 
@@ -55,7 +56,7 @@ class SessionBook:
 
     def of_vm(self, vm_id: str) -> Iterator[BackupSession]:
         """Return the unfinished sessions of the VM, compared without case."""
-        return (self._sessions[key] for key in tuple(self._by_vm.get(vm_id.lower(), ())))
+        return (self._sessions[key] for key in tuple(self._by_vm.get(folded(vm_id), ())))
 
     def served_by(self, worker: WorkerId) -> Iterator[BackupSession]:
         """Return the unfinished sessions that *worker* serves: one, or none."""
@@ -64,12 +65,12 @@ class SessionBook:
     def _list(self, session: BackupSession) -> None:
         key, worker = session.metadata.key, session.status.worker
         self._sessions[key] = session
-        self._by_vm[session.spec.virtual_machine_id.lower()].add(key)
+        self._by_vm[folded(session.spec.virtual_machine_id)].add(key)
         if worker is not None:
             self._by_worker[worker.id].add(key)
 
     def _unlist(self, session: BackupSession) -> None:
-        key, vm_id = session.metadata.key, session.spec.virtual_machine_id.lower()
+        key, vm_id = session.metadata.key, folded(session.spec.virtual_machine_id)
         worker = session.status.worker
         del self._sessions[key]
         self._by_vm[vm_id].discard(key)

@@ -22,6 +22,7 @@ from vmbackup_core.ids import (
     WorkerId,
 )
 from vmbackup_core.protocol import CommitKind
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.naming import ArmId, name_of
@@ -78,7 +79,7 @@ class Account:
 
 def account_of(account_id: ArmId) -> Account:
     """Return the account as Azure's public cloud addresses it."""
-    name = name_of(account_id).lower()
+    name = folded(name_of(account_id))
     return Account(
         account_id,
         f"https://{name}.blob.core.windows.net",

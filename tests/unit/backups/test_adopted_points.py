@@ -20,7 +20,7 @@ from vmbackup_operator.wiring.tables import backup_sessions
 
 
 async def adopted(world: World, exclude: tuple[int, ...] = ()) -> str:
-    """Have the session made again, as excluding those LUNs, and return what it says of its point."""
+    """Have the session made again, excluding those LUNs; return what it says of its point."""
     ended = world.sessions.stored.pop(KEY)
     world.jobs.clear()
     world.sessions.put(session_of(uid=ended.metadata.uid, exclude_data_disk_luns=exclude))
