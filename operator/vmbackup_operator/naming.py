@@ -127,6 +127,11 @@ def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -
     return RunId(digest(*parts).hex()[:32])
 
 
+def claim_name(appliance_id: str, vm_id: str) -> str:
+    """Return how the ConfigMap is called by which one session claims the VM."""
+    return f"vmbackup-vm-{digest('claim', appliance_id, folded(vm_id)).hex()[:32]}"
+
+
 def slot_text(slot: datetime) -> str:
     """Return *slot* as it is written in a spec and hashed, ``2026-11-22T02:00:00Z``."""
     return slot.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import ASK_AGAIN_S
-from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
@@ -86,22 +86,33 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         return Taken(session.status, late)
     vm_id = ArmId(session.spec.virtual_machine_id)
     turn = ground.allocator.turn_of_vm(session, vm_id)
-    if turn is not None:
+    if turn is not None and not await has_claim(ground, session):
         return Taken(session.status, turn)
     machine = await ground.virtual_machines.find(vm_id)
     if machine is None:
         message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
         return Taken(session.status, Failed("VirtualMachineNotFound", message))
     taken = _resolved(session, repository, machine)
+    if isinstance(taken.answer, Done):
+        # Before anything is made.
+        claimed = await claim_vm(ground, replace(session, status=taken.status))
+        if claimed is not None:
+            return Taken(session.status, claimed)
+        await _tell_unknown_luns(ground, session, machine)
+    return taken
+
+
+async def _tell_unknown_luns(
+    ground: Ground, session: BackupSession, machine: VirtualMachineSeen
+) -> None:
+    """Say which LUNs a user's session excludes in vain.
+
+    A policy's are for all of its VMs: one that some lack is not amiss, and it says so itself.
+    """
     unknown = unknown_luns(session.spec, machine.disks)
     if unknown and session.spec.policy_ref is None:
-        # A policy's is for all of its VMs: one that some lack is not amiss, and it says so itself.
         message = f"excludeDataDiskLuns: {machine.name} has no data disk at LUN {unknown}"
         await ground.events.tell(session, "Warning", "UnknownLun", message)
-    if isinstance(taken.answer, Done):
-        # Before anything is made: whoever takes the finalizer off takes nothing of this away.
-        await ground.undo_records.keep(record_of(replace(session, status=taken.status)))
-    return taken
 
 
 def _late(session: BackupSession) -> Skipped | None:
