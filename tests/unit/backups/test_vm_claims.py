@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.worlds.memory_world import Killed, World
-from tests.worlds.samples import KEY, session_of
+from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.model.references import LocalReference
+from vmbackup_operator.naming import ArmId, session_name_of_slot
 
 SECOND = ObjectKey("team", "nightly-2")
 
@@ -184,14 +187,23 @@ async def test_a_kill_while_a_claim_passes_on_loses_nothing(world: World, moment
     assert world.azure.sas == {}
 
 
-async def test_a_session_that_was_made_again_takes_its_runs_claim_over(world: World) -> None:
-    await world.run_until("SnapshotsReady")
-    ended = world.sessions.stored.pop(KEY)
-    world.sessions.gone(KEY)
-    run_id = ended.status.run_id
-    again = session_of(uid="99999999-0000-4000-8000-000000000000")
-    world.sessions.put(again)
-    await world.run()
+async def test_a_session_that_was_made_again_takes_its_runs_claim_over() -> None:
+    world = World()
+    slot = datetime(2026, 11, 22, 2, tzinfo=UTC)
+    key = ObjectKey("team", session_name_of_slot("nightly", VM, slot))
+    policy = LocalReference("nightly")
+    world.sessions.put(session_of(key, policy_ref=policy, slot=slot))
+    await world.run_until("SnapshotsReady", key)
+    before = world.sessions.stored.pop(key)
+    world.sessions.gone(key)
 
-    assert world.status().outcome == "Succeeded"
-    assert world.status().run_id != run_id
+    uid = "99999999-0000-4000-8000-000000000000"
+    world.sessions.put(session_of(key, uid=uid, policy_ref=policy, slot=slot))
+    await world.run_until("Accepted", key)
+
+    (record,) = world.undo_records.stored.values()
+    assert (record.run_id, record.uid) == (before.status.run_id, uid)
+    await world.run(key)
+    assert world.status(key).outcome == "Succeeded"
+    assert len(world.azure.snapshots) == 3
+    assert world.undo_records.stored == {}
