@@ -1,4 +1,4 @@
-"""Azure's worker VMs and their Run Commands in memory."""
+"""Azure's worker VMs, their Run Commands and the agent's bundle in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import APPLIANCE, Azure, Refused
+from tests.worlds.memory_azure import APPLIANCE, LOOKS, Azure, Refused
 from vmbackup_operator.arm_tags import has_tags
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
 from vmbackup_operator.sessions import ports, seen
@@ -151,3 +151,20 @@ class MemoryCommands(ports.Commands):
         self.workers.check_ours(vm_id)
         self.azure.commands.pop((vm_id.lower(), name), None)
         self.azure.command_states.pop((vm_id.lower(), name), None)
+
+
+class MemoryBundles(ports.Bundles):
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    @override
+    async def ensure(self, region: seen.Region) -> seen.BundleStored | None:
+        if region.account.id not in self.azure.bundles:
+            self.azure.write(
+                f"bundle {region.account.id}",
+                lambda: self.azure.bundles.update({region.account.id: 0}),
+            )
+        self.azure.bundles[region.account.id] += 1
+        if self.azure.bundles[region.account.id] <= LOOKS:
+            return None
+        return seen.BundleStored("bundle", "0123456789abcdef", "f" * 64)

@@ -18,7 +18,7 @@ from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_queues import MemoryQueues
-from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
+from tests.worlds.memory_workers import MemoryBundles, MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.ids import CommitSlot, JobId, LaunchNonce, WorkerId
@@ -142,7 +142,7 @@ class World:
             disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
             workers=workers,
             commands=MemoryCommands(self.azure, workers),
-            bundles=azure_in_memory.MemoryBundles(self.azure),
+            bundles=MemoryBundles(self.azure),
             signatures=azure_in_memory.MemorySignatures(self.azure),
             queues=self.queues,
             points=self.points,

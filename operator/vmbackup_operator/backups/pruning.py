@@ -11,6 +11,7 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.backups.identity import counted_for
+from vmbackup_operator.backups.resealing import seal_anew
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.naming import RUN_TAG, ArmId, same_id
@@ -55,6 +56,10 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     )
     if not gone:
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
+    kept = [each for each in sets if each.fault is None and each not in surplus]
+    if not await seal_anew(ground, [snapshot for each in kept for snapshot in each.snapshots]):
+        message = "snapshots are sealed by the newest key"
+        return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
     for each in sets:
         if each.fault is not None:
             await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)

@@ -14,7 +14,7 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
-from vmbackup_operator.arm_tags import folded_tags, tag_value
+from vmbackup_operator.arm_tags import folded_tags, merged_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
@@ -180,6 +180,28 @@ class AzureSnapshots(Snapshots):
             key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
         )
         return False
+
+    @override
+    async def seal(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> bool:
+        key = _key("seal", snapshot_id)
+        change: Body = {}
+        if not self._operations.under_way(key):
+            seen = await self.find(snapshot_id)
+            if seen is None:
+                return True
+            check_ours(self._owner.ring, snapshot_id, seen.tags)
+            change = {"tags": {**merged_tags(seen.tags, tags)}}
+        at = address(snapshot_id)
+        snapshots = self._resources.clients.compute(at.subscription_id).snapshots
+
+        async def begin() -> bool:
+            following = Following(shows=False)
+            call = snapshots.begin_update(at.group, at.name, encoded(change), polling=following)
+            what = f"sealing snapshot {at.name} anew"
+            await self._resources.carry_out(what, snapshot_id, call)
+            return True
+
+        return await self._operations.advance(key, begin) or False
 
     def _is_marked(self, tags: Mapping[str, str]) -> bool:
         return tag_value(tags, APPLIANCE_TAG) == self._owner.appliance_id

@@ -84,6 +84,9 @@ class Snapshots(Protocol):
     async def delete(self, snapshot_id: ArmId) -> bool:
         """Delete the snapshot if it proves to be ours; True once it is gone."""
 
+    async def seal(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> bool:
+        """Give the snapshot *tags* beside its others if it proves to be ours; True once it has."""
+
 
 class DiskAccesses(Protocol):
     """Disk access resources: the private way to a snapshot's data, five exports at once on each."""

@@ -39,7 +39,7 @@ from vmbackup_operator.sessions.seen import (
     SnapshotWanted,
     WorkerWanted,
 )
-from vmbackup_operator.sessions.tags import MemberFacts, seal_tags
+from vmbackup_operator.sessions.tags import MemberFacts, open_tags, seal_tags
 
 OLD, NEW = ApplianceKey("old", b"o" * 32), RING.active
 FIRST = KeyRing(OLD, {"old": OLD})
@@ -176,6 +176,9 @@ ACTS: dict[str, Act] = {
     ),
     "associate": lambda ours, place: ours.snapshots.associate(place.snapshots["new"].id, None),
     "grant": lambda ours, place: ours.snapshots.grant(place.snapshots["new"].id, 3600),
+    "seal a snapshot": lambda ours, place: ours.snapshots.seal(
+        place.snapshots["new"].id, {"vmbackup-sealed": "1 new 0"}
+    ),
     "delete a snapshot": lambda ours, place: ours.snapshots.delete(place.snapshots["new"].id),
 }
 
@@ -220,6 +223,25 @@ async def test_a_worker_of_the_lost_key_counts_and_is_named(place: Place, lost: 
     doubts = {worker.id: worker.doubt for worker in listed}
     assert "'old'" in doubts[place.workers["old"].id]
     assert doubts[place.workers["new"].id] == ""
+
+
+async def test_a_key_that_is_back_has_its_snapshots_sealed_anew(
+    cloud: Cloud, place: Place, operators_environment: None
+) -> None:
+    del operators_environment
+    snapshot = snapshot_wanted(place.disk_id, OLD)
+    async with adapters(settings_for(APPLIANCE, cloud.bundle), ring=ROTATED) as ours:
+        await _take(ours, snapshot)
+        facts = open_tags(ROTATED, snapshot.id, snapshot.tags)
+        sealed = seal_tags(NEW, snapshot.id, facts)
+
+        await until(lambda: ours.snapshots.seal(snapshot.id, sealed))
+
+        seen = await ours.snapshots.find(snapshot.id)
+        assert seen is not None
+        assert open_tags(RING, snapshot.id, seen.tags) == facts
+        assert seen.tags[RUN_TAG] == snapshot.tags[RUN_TAG]
+        assert (seen.network_access, seen.ready) == ("DenyAll", True)
 
 
 async def test_a_key_that_is_back_has_its_workers_sealed_anew(
