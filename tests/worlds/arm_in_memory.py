@@ -9,7 +9,7 @@ from typing import Any
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.environments.ports import Kind
+from vmbackup_operator.environments.ports import Kind, SealedKind
 from vmbackup_operator.naming import ArmId, name_of
 
 
@@ -78,11 +78,23 @@ class ArmInMemory:
             if identity.startswith(wanted) and identity.split("/")[-2] == "storageaccounts"
         ]
 
-    def add(self, kind: Kind, resource_id: str, body: Body) -> None:
+    async def sealed(
+        self, kind: SealedKind, subscription_id: str, resource_group: str
+    ) -> Sequence[Body]:
+        self._check_reachable()
+        wanted = f"/subscriptions/{subscription_id}/resourcegroups/{resource_group}/".lower()
+        types = {"VirtualMachine": "virtualmachines", "Snapshot": "snapshots"}
+        return [
+            copy.deepcopy(body)
+            for identity, body in self.bodies.items()
+            if identity.startswith(wanted) and identity.split("/")[-2] == types[kind]
+        ]
+
+    def add(self, kind: Kind | SealedKind, resource_id: str, body: Body) -> None:
         """Put something there that somebody else made."""
         self._store(kind, ArmId(resource_id), body)
 
-    def _store(self, kind: Kind, resource_id: ArmId, body: Body) -> Body:
+    def _store(self, kind: Kind | SealedKind, resource_id: ArmId, body: Body) -> Body:
         stored: dict[str, Any] = {
             **copy.deepcopy(body),
             "id": resource_id,

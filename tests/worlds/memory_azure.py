@@ -79,6 +79,7 @@ class Azure:
     meets: Callable[[str], None] = lambda _what: None
     max_workers: int = 1
     private: bool = True
+    fence: Callable[[str], None] = lambda _what: None  # see `lost_keys`
     broken_snapshots: set[str] = field(default_factory=set)
     broken_workers: set[str] = field(default_factory=set)
     _looks: Counter[str] = field(default_factory=Counter)
@@ -86,6 +87,7 @@ class Azure:
 
     def write(self, what: str, apply: Callable[[], object]) -> None:
         """Do *apply*, noted as *what*; the operator may be killed on either side of it."""
+        self.fence(what)
         self.meets(f"before {what}")
         apply()
         self.asked[what] += 1
@@ -122,9 +124,6 @@ class MemoryMachines(ports.VirtualMachines):
     @override
     async def find(self, vm_id: ArmId) -> seen.VirtualMachineSeen | None:
         return self.azure.machines.get(vm_id.lower())
-
-    async def exists(self, vm_id: ArmId) -> bool:
-        return vm_id.lower() in self.azure.machines
 
 
 class MemorySnapshots(ports.Snapshots):
@@ -256,6 +255,14 @@ class MemorySnapshots(ports.Snapshots):
         self.azure.write(f"delete {snapshot_id}", deleted)
         return False
 
+    @override
+    async def seal(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> bool:
+        found = self._get(snapshot_id)
+        check_ours(self.ring, snapshot_id, found.tags)
+        sealed = replace(found, tags={**found.tags, **tags})
+        self.azure.write(f"seal {snapshot_id}", lambda: self._put(sealed))
+        return False
+
     def _get(self, snapshot_id: ArmId) -> seen.SnapshotSeen:
         self.azure.open_sas(snapshot_id)
         found = self.azure.snapshots.get(snapshot_id.lower())
@@ -299,23 +306,6 @@ def _names(region: seen.Region) -> EnvironmentNames:
 def _disk_access(names: EnvironmentNames, number: int) -> ArmId:
     group, name = names.resource_group, names.disk_access(number)
     return arm_id(SUBSCRIPTION, group, "Microsoft.Compute/diskAccesses", name)
-
-
-class MemoryBundles(ports.Bundles):
-    def __init__(self, azure: Azure) -> None:
-        self.azure = azure
-
-    @override
-    async def ensure(self, region: seen.Region) -> seen.BundleStored | None:
-        if region.account.id not in self.azure.bundles:
-            self.azure.write(
-                f"bundle {region.account.id}",
-                lambda: self.azure.bundles.update({region.account.id: 0}),
-            )
-        self.azure.bundles[region.account.id] += 1
-        if self.azure.bundles[region.account.id] <= LOOKS:
-            return None
-        return seen.BundleStored("bundle", "0123456789abcdef", "f" * 64)
 
 
 class MemorySignatures(ports.Signatures):

@@ -12,6 +12,7 @@ from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION, Refused
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId, SnapshotUniqueId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositorySpec,
@@ -196,14 +197,42 @@ class MemoryPoints(ports.RecoveryPoints):
 
 
 class MemoryUndoRecords(UndoRecords):
+    """By run, and claims by ``vm`` and the VM's id."""
+
     def __init__(self) -> None:
-        self.stored: dict[RunId, UndoRecord] = {}
+        self.stored: dict[str, UndoRecord] = {}
         self.meets: Callable[[str], None] = lambda _what: None
 
     @override
-    async def keep(self, record: UndoRecord) -> None:
+    async def find_claim(self, vm_id: str) -> UndoRecord | None:
+        return self.stored.get(_claim(vm_id))
+
+    @override
+    async def claim(self, record: UndoRecord) -> UndoRecord | None:
         self.meets("before the undo record")
-        self.stored[record.run_id] = record
+        held = self.stored.setdefault(_claim(record.virtual_machine_id), record)
+        self.meets("after the undo record")
+        return None if held.is_of(record) else held
+
+    @override
+    async def take_over(self, held: UndoRecord, record: UndoRecord) -> None:
+        name = _claim(record.virtual_machine_id)
+        if self.stored.get(name) != held:
+            raise Conflict(f"{name}: held by another session meanwhile")
+        self.meets("before the undo record is kept by run")
+        if held.run_id != record.run_id:
+            self.stored[held.run_id] = held
+        self.meets("before the undo record is taken over")
+        self.stored[name] = record
+        self.meets("after the undo record is taken over")
+
+    @override
+    async def keep(self, record: UndoRecord) -> None:
+        claim = _claim(record.virtual_machine_id)
+        held = self.stored.get(claim)
+        has_it = held is not None and held.is_of(record)
+        self.meets("before the undo record")
+        self.stored[claim if has_it else record.run_id] = record
         self.meets("after the undo record")
 
     @override
@@ -211,10 +240,16 @@ class MemoryUndoRecords(UndoRecords):
         return list(self.stored.values())
 
     @override
-    async def drop(self, run_id: RunId) -> None:
+    async def drop(self, vm_id: str, run_id: RunId) -> None:
+        held = self.stored.get(_claim(vm_id))
+        name = _claim(vm_id) if held is not None and held.run_id == run_id else run_id
         self.meets("before the undo record goes")
-        self.stored.pop(run_id, None)
+        self.stored.pop(name, None)
         self.meets("after the undo record goes")
+
+
+def _claim(vm_id: str) -> str:
+    return f"vm {folded(vm_id)}"
 
 
 class MemoryPointObjects(ports.RecoveryPointObjects):

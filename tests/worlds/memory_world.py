@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
 from tests.worlds import memory_azure as azure_in_memory
 from tests.worlds import memory_cluster as cluster_in_memory
+from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_queues import MemoryQueues
-from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
+from tests.worlds.memory_workers import MemoryBundles, MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.ids import CommitSlot, JobId, LaunchNonce, WorkerId
@@ -118,6 +120,8 @@ class World:
         regions = SeenRegions(
             SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock
         )
+        workers = MemoryWorkers(self.azure, self.ring)
+        self.azure.fence = partial(check_keys, self.azure, self.ring)
         self.queues.taken.clear()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
@@ -136,9 +140,9 @@ class World:
             virtual_machines=azure_in_memory.MemoryMachines(self.azure),
             snapshots=azure_in_memory.MemorySnapshots(self.azure, self.ring),
             disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
-            workers=MemoryWorkers(self.azure, self.ring),
-            commands=MemoryCommands(self.azure),
-            bundles=azure_in_memory.MemoryBundles(self.azure),
+            workers=workers,
+            commands=MemoryCommands(self.azure, workers),
+            bundles=MemoryBundles(self.azure),
             signatures=azure_in_memory.MemorySignatures(self.azure),
             queues=self.queues,
             points=self.points,

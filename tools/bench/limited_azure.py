@@ -8,7 +8,7 @@ world's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -191,6 +191,17 @@ class LimitedSnapshots(ports.Snapshots):
 
         await self._around.advance(key, begin)
         return False
+
+    @override
+    async def seal(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> bool:
+        key = f"seal {folded(snapshot_id)}"
+
+        async def begin() -> bool:
+            await self._around.write("PATCH", snapshot_id, "snapshots")
+            await self._around.world(self._double.seal(snapshot_id, tags))
+            return True
+
+        return await self._around.advance(key, begin) or False
 
     async def _list(self, where: Group, about: ArmId | None = None) -> None:
         await self._around.list(where, "snapshots", len(self._around.azure.snapshots), about)

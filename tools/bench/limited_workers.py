@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
+from tests.worlds.samples import RING
 from tools.bench.limited_azure import Surroundings
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId
@@ -102,6 +103,17 @@ class LimitedWorkers(ports.Workers):
 
         return await self._around.advance(f"delete {folded(vm_id)}", begin) or False
 
+    @override
+    async def seal(self, vm_id: ArmId) -> bool:
+        await self._list(group_of(vm_id), vm_id)
+
+        async def begin() -> bool:
+            await self._around.write("PATCH", vm_id, "virtualMachines", polls=1)
+            await self._around.world(self._double.seal(vm_id))
+            return True
+
+        return await self._around.advance(f"seal {folded(vm_id)}", begin) or False
+
     async def _list(self, where: Group, about: ArmId | None = None) -> None:
         count = len(self._around.azure.workers)
         await self._around.list(where, "virtualMachines", count, about)
@@ -112,7 +124,7 @@ class LimitedCommands(ports.Commands):
 
     def __init__(self, around: Surroundings, sent: Callable[[seen.CommandWanted], None]) -> None:
         self._around = around
-        self._double = MemoryCommands(around.azure)
+        self._double = MemoryCommands(around.azure, MemoryWorkers(around.azure, RING))
         self._sent = sent
 
     @override
@@ -175,6 +187,11 @@ class LimitedQueues(ports.Queues):
     async def delete_all(self, account: seen.Account, prefix: str) -> None:
         await self._ask("list")
         await self._around.world(self._double.delete_all(account, prefix))
+
+    @override
+    async def delete_spilled(self, account: seen.Account, prefix: str) -> None:
+        await self._ask("list blobs")
+        await self._around.world(self._double.delete_spilled(account, prefix))
 
     @override
     async def put(self, account: seen.Account, queue: str, text: str, lifetime_s: int) -> None:

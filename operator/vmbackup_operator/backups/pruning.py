@@ -8,7 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.backups.identity import counted_for
+from vmbackup_operator.backups.resealing import seal_anew
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.naming import RUN_TAG, ArmId
@@ -39,7 +42,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     unfinished = await ground.sessions.unfinished()
     # Sets that are being taken or dropped are whole or not from one moment to the next.
-    ended = [each for each in seen if not any(ground.book.of_run(each.tags.get(RUN_TAG, "")))]
+    ended = [each for each in seen if not any(ground.book.of_run(_plain_run(each)))]
     sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
@@ -50,6 +53,10 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     )
     if not gone:
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
+    kept = [each for each in sets if each.fault is None and each not in surplus]
+    if not await seal_anew(ground, [snapshot for each in kept for snapshot in each.snapshots]):
+        message = "snapshots are sealed by the newest key"
+        return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
     for each in sets:
         if each.fault is not None:
             await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
@@ -80,7 +87,7 @@ def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId
     """
     by_run: dict[str, list[SnapshotSeen]] = defaultdict(list)
     for snapshot in seen:
-        by_run[snapshot.tags.get(RUN_TAG, "")].append(snapshot)
+        by_run[_plain_run(snapshot)].append(snapshot)
     now_s = ground.clock.monotonic_s()
     judged = ground.judged_sets.judge(ground.ring, by_run, machine, now_s)
     sets = [
@@ -95,11 +102,15 @@ def snapshots_named(sessions: Iterable[BackupSession]) -> set[str]:
     statuses = [session.status for session in sessions]
     members = (each.snapshot_id for status in statuses for each in status.snapshot_set)
     exports = (each.snapshot_id for status in statuses for each in status.exports)
-    return {snapshot_id.lower() for snapshot_id in (*members, *exports)}
+    return {folded(snapshot_id) for snapshot_id in (*members, *exports)}
+
+
+def _plain_run(snapshot: SnapshotSeen) -> str:
+    return tag_value(snapshot.tags, RUN_TAG) or ""
 
 
 def _ids(seen: SetSeen) -> set[str]:
-    return {snapshot.id.lower() for snapshot in seen.snapshots}
+    return {folded(snapshot.id) for snapshot in seen.snapshots}
 
 
 def surplus_sets(sets: Sequence[SetSeen], keep: int, own: RunId | None) -> list[SetSeen]:

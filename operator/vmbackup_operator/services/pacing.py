@@ -22,6 +22,7 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy
 from typing_extensions import override
 
 from vmbackup_core.errors import TransientError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.services.failures import code_and_message, retry_after_s
 from vmbackup_operator.services.operations import is_unhurried
 from vmbackup_operator.services.token_buckets import Scope, TokenBuckets, class_of
@@ -111,7 +112,7 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
 
 def scope_of(method: str, url: str) -> Scope:
     """Return what Azure counts the request among."""
-    segments = urlsplit(url).path.lower().strip("/").split("/")
+    segments = folded(urlsplit(url).path).strip("/").split("/")
     subscription = segments[1] if segments[0] == "subscriptions" and len(segments) > 1 else ""
     providers = [name for word, name in pairwise(segments) if word == "providers"]
     return Scope(subscription, class_of(method), providers[-1] if providers else "")
@@ -121,7 +122,7 @@ def pause_after(scope: Scope, error: HttpResponseError) -> _Pause | None:
     """Return what a 429 asks to be left alone, and for how long."""
     seconds = retry_after_s(error)
     code, _ = code_and_message(error)
-    if seconds is None or code.lower() in _BUSY:
+    if seconds is None or folded(code) in _BUSY:
         return None
     headers = getattr(error.response, "headers", {})
     # Compute refuses in the name of a policy of its own, by this code or with this header.

@@ -9,6 +9,7 @@ from datetime import datetime
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from typing_extensions import override
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.plan import MESSAGES_CONTAINER
 from vmbackup_operator.services.data_plane import DataPlane, delete_blobs
 from vmbackup_operator.services.failures import code_and_message, translated
@@ -39,7 +40,7 @@ class AzureQueues(Queues):
             try:
                 await self._data_plane.queues(account).get_queue_client(queue).create_queue()
             except ResourceExistsError as error:
-                match code_and_message(error)[0].lower():
+                match folded(code_and_message(error)[0]):
                     case "queuealreadyexists":
                         return True
                     case "queuebeingdeleted":
@@ -98,7 +99,7 @@ class AzureQueues(Queues):
             try:
                 await client.delete_message(received.message_id, received.receipt)
             except HttpResponseError as error:
-                if code_and_message(error)[0].lower() not in _NO_LONGER_OURS:
+                if folded(code_and_message(error)[0]) not in _NO_LONGER_OURS:
                     raise
 
     @override
@@ -110,7 +111,7 @@ class AzureQueues(Queues):
             try:
                 await client.upload_blob(sealed, overwrite=False)
             except HttpResponseError as error:
-                if code_and_message(error)[0].lower() not in _THERE_ALREADY:
+                if folded(code_and_message(error)[0]) not in _THERE_ALREADY:
                     raise
         return await self._signatures.blob(account, MESSAGES_CONTAINER, stored, until)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 
 from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
@@ -68,13 +69,16 @@ class Allocator:
         holders = self._holders(key)
         usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
         taken = holders.keys() | self._leaving
-        free = [worker for worker in usable if worker.id not in taken]
+        free = [worker for worker in usable if worker.id not in taken and not worker.doubt]
         room = region.max_workers - len(
             {each.id for each in usable} | self._held_in(region, holders)
         )
         ahead = self._ahead(session, region, holders)
         if len(ahead) >= len(free) + max(0, room):
             message = f"all workers of {region.region} are busy ({region.max_workers} at most)"
+            message += "".join(
+                f"; {each.id} is left alone: {each.doubt}" for each in _doubtful(usable)
+            )
             return Waiting(TURN_AGAIN_S, message, WORKER_BUSY)
         for other in ahead:
             self._wake(other)
@@ -141,7 +145,7 @@ class Allocator:
         self._exports.pop(key, None)
         in_use = exports_in_use(self._book.exporting(), exported, session)
         for others in self._exports.values():
-            in_use.update(access.lower() for access in others.values())
+            in_use.update(folded(access) for access in others.values())
         given = spread(snapshots, access_of, in_use)
         self._exports[key] = given
         return given
@@ -204,6 +208,11 @@ class Allocator:
     @staticmethod
     def _namespaces(holders: Mapping[WorkerId, ObjectKey]) -> list[str]:
         return [key.namespace for key in holders.values()]
+
+
+def _doubtful(workers: Sequence[WorkerSeen]) -> list[WorkerSeen]:
+    """Return the first few that nobody can tell whether they are ours."""
+    return [worker for worker in workers if worker.doubt][:3]
 
 
 def _waits_with(session: Session, reason: str) -> bool:

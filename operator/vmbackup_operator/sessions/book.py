@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.sessions.findings import region_of
@@ -87,7 +88,7 @@ class SessionBook:
 
     def of_vm(self, vm_id: str) -> Iterator[BackupSession]:
         """Return the unfinished sessions of the VM, compared without case."""
-        return self._found(self._by_vm.of(vm_id.lower()))
+        return self._found(self._by_vm.of(folded(vm_id)))
 
     def of_run(self, run_id: str) -> Iterator[BackupSession]:
         """Return the unfinished sessions of the run: one, or none."""
@@ -115,7 +116,7 @@ class SessionBook:
     def _list(self, session: BackupSession) -> None:
         key, status = session.metadata.key, session.status
         self._sessions[key] = session
-        self._by_vm.add(session.spec.virtual_machine_id.lower(), key)
+        self._by_vm.add(folded(session.spec.virtual_machine_id), key)
         self._by_run.add(status.run_id, key)
         self._by_worker.add(_worker_of(session), key)
         self._by_region.add(_region_without_worker(session), key)
@@ -124,7 +125,7 @@ class SessionBook:
     def _unlist(self, session: BackupSession) -> None:
         key, status = session.metadata.key, session.status
         del self._sessions[key]
-        self._by_vm.discard(session.spec.virtual_machine_id.lower(), key)
+        self._by_vm.discard(folded(session.spec.virtual_machine_id), key)
         self._by_run.discard(status.run_id, key)
         self._by_worker.discard(_worker_of(session), key)
         self._by_region.discard(_region_without_worker(session), key)

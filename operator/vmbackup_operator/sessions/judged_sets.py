@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vmbackup_operator.naming import ArmId, same_id
+from vmbackup_operator.arm_ids import same_id
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
 from vmbackup_operator.sessions.tags import TagsNotGenuine, verified_set

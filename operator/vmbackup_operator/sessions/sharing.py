@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
@@ -57,15 +58,15 @@ def exports_in_use(
 
     What sessions were allotted counts, and what Azure says is exported: it may be a leftover.
     """
-    own = {export.snapshot_id.lower() for export in session.status.exports}
+    own = {folded(export.snapshot_id) for export in session.status.exports}
     held: dict[str, str] = {}
     for other in unfinished:
         if other.metadata.key != session.metadata.key:
             for export in other.status.exports:
-                held[export.snapshot_id.lower()] = (export.disk_access_id or "").lower()
+                held[folded(export.snapshot_id)] = folded(export.disk_access_id or "")
     for seen in snapshots:
-        if seen.exported and seen.disk_access_id is not None and seen.id.lower() not in own:
-            held.setdefault(seen.id.lower(), seen.disk_access_id.lower())
+        if seen.exported and seen.disk_access_id is not None and folded(seen.id) not in own:
+            held.setdefault(folded(seen.id), folded(seen.disk_access_id))
     return Counter(access for access in held.values() if access)
 
 
@@ -77,7 +78,7 @@ def spread(
     rest, number = list(wanted), 0
     while rest:
         access = access_of(number)
-        free = max(0, EXPORTS_PER_DISK_ACCESS - in_use.get(access.lower(), 0))
+        free = max(0, EXPORTS_PER_DISK_ACCESS - in_use.get(folded(access), 0))
         through.update(dict.fromkeys(rest[:free], access))
         rest, number = rest[free:], number + 1
     return through

@@ -15,6 +15,7 @@ from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from vmbackup_core.clock import SystemClock
 from vmbackup_operator.environments.regions import Environments, Owner
+from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -35,7 +36,7 @@ from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
-from vmbackup_operator.sessions.keys import read_key_ring
+from vmbackup_operator.sessions.keys import KeyRing, read_key_ring
 from vmbackup_operator.sessions.seen import Region
 from vmbackup_operator.settings import Settings
 
@@ -125,7 +126,9 @@ def settings_for(appliance_id: str, bundle: Path) -> Settings:
 
 
 @asynccontextmanager
-async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[Adapters]:
+async def adapters(
+    settings: Settings, patience_s: float = 60, ring: KeyRing = RING
+) -> AsyncIterator[Adapters]:
     """Yield the adapters, wired as the operator has them, with the environment's identity.
 
     *patience_s* is for how long a missing right is held for one that spreads.
@@ -133,9 +136,10 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
     clock, operations = SystemClock(), Operations()
     refusals = Refusals(clock, {"NotAuthorized": Patience(patience_s, 0.2)})
     clients = Clients(asynchronous_credential(), clock, refusals=refusals)
-    resources = ArmResources(clients, SharedReads(clock))
+    seals = RegionSeals(settings.appliance, ring.keys)
+    resources = ArmResources(clients, SharedReads(clock), seals)
     manager = AzureResourceManager(resources, operations)
-    owner = Owner(settings, RING.ownership(settings.appliance.id))
+    owner = Owner(settings, ring.ownership(settings.appliance.id), seals)
     environments = Environments(owner, manager, Objects(), clock, lambda _: None)
     data_plane = DataPlane(clients)
     signatures = AzureSignatures(data_plane, clock)
@@ -145,10 +149,10 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
             regions=AzureRegions(environments),
             environments=environments,
             virtual_machines=AzureVirtualMachines(resources),
-            snapshots=AzureSnapshots(resources, operations, SnapshotOwner(appliance, RING)),
+            snapshots=AzureSnapshots(resources, operations, SnapshotOwner(appliance, ring)),
             disk_accesses=AzureDiskAccesses(resources, environments, appliance),
             workers=AzureWorkers(resources, operations, owner.ownership),
-            commands=AzureCommands(resources, operations),
+            commands=AzureCommands(resources, operations, owner.ownership),
             signatures=signatures,
             queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 
 import pytest
 
-from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
+from tests.contract.azure_services.cloud import (
+    APPLIANCE,
+    RING,
+    Adapters,
+    Cloud,
+    adapters,
+    settings_for,
+    until,
+    writes,
+)
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, arm_id, worker_vm_name
-from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.sessions.seen import CommandWanted, WorkerSeen, WorkerWanted
 
 
@@ -98,34 +105,35 @@ async def test_a_command_runs_and_its_secrets_are_not_shown(
     await until(lambda: ours.workers.delete(wanted.vm_id))
 
 
-async def test_a_vm_with_plain_tags_is_neither_listed_nor_deleted(
+async def test_nothing_is_sent_to_a_vm_with_plain_tags(
     cloud: Cloud, ours: Adapters, wanted: WorkerWanted
 ) -> None:
+    await launched(ours, wanted)
+    before = cloud.azure.last_entry()
     plain = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: wanted.id}
-    foreign = WorkerWanted(wanted.vm_id, wanted.id, wanted.run_id, wanted.region, plain)
-    await launched(ours, foreign)
+    cloud.azure.retag(wanted.vm_id, "2024-03-01", plain)
+    command = CommandWanted(wanted.vm_id, "launch", cloud.region.region, "true", {})
+    async with adapters(settings_for(APPLIANCE, cloud.bundle)) as anew:
+        listed = await anew.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
+        assert wanted.id not in {worker.id for worker in listed}
 
-    listed = await ours.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
-    assert wanted.id not in {worker.id for worker in listed}
+        for act in (
+            anew.workers.find(wanted.vm_id),
+            anew.workers.ensure(wanted),
+            anew.workers.start(wanted.vm_id),
+            anew.workers.deallocate(wanted.vm_id),
+            anew.workers.seal(wanted.vm_id),
+            anew.workers.delete(wanted.vm_id),
+            anew.commands.run(command),
+            anew.commands.delete(wanted.vm_id, "launch"),
+        ):
+            with pytest.raises(PermanentError) as refused:
+                await act
+            assert refused.value.reason == "NotOurs"
 
-    with pytest.raises(PermanentError) as refused:
-        await ours.workers.delete(wanted.vm_id)
-
-    assert refused.value.reason == "NotOurs"
-
-
-async def test_a_vm_whose_key_left_the_ring_is_not_deleted_and_the_key_is_named(
-    ours: Adapters, wanted: WorkerWanted
-) -> None:
-    sealed = Ownership(APPLIANCE, "2025", {"2025": bytes(32)}).sealed_tag(wanted.vm_id)
-    older = replace(wanted, tags={**wanted.tags, **sealed})
-    await launched(ours, older)
-
-    with pytest.raises(PermanentError, match="'2025'") as refused:
-        await ours.workers.delete(wanted.vm_id)
-
-    assert refused.value.reason == "KeyRingIncomplete"
-    assert await ours.workers.find(wanted.vm_id) is not None
+    by_us = [each for each in writes(cloud.azure.journal(before)) if not each.startswith("PATCH")]
+    assert by_us == []
+    cloud.azure.remove(wanted.vm_id, "2024-03-01")
 
 
 async def test_what_a_launch_left_without_a_vm_goes_too(

@@ -99,9 +99,9 @@ class CountedRecords(MemoryUndoRecords):
         self.dropped: Counter[RunId] = Counter()
 
     @override
-    async def drop(self, run_id: RunId) -> None:
+    async def drop(self, vm_id: str, run_id: RunId) -> None:
         self.dropped[run_id] += 1
-        await super().drop(run_id)
+        await super().drop(vm_id, run_id)
 
 
 async def test_an_ended_session_that_is_looked_at_again_drops_its_record_no_more(

@@ -83,8 +83,8 @@ def test_what_is_not_there_is_none_and_what_is_there_is_not_made_again() -> None
         await records.keep(record)
         await records.keep(replace(record, stored=True))
         assert [each.stored for each in await records.all()] == [True]
-        await records.drop(record.run_id)
-        await records.drop(record.run_id)
+        await records.drop(record.virtual_machine_id, record.run_id)
+        await records.drop(record.virtual_machine_id, record.run_id)
         assert await records.all() == []
 
     stage.run(live())

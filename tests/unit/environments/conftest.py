@@ -15,6 +15,7 @@ from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.environment import Environment, Report
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Environments, Owner
+from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
@@ -77,7 +78,8 @@ class Appliance:
 
     def restart(self) -> None:
         """Forget everything that the process remembers."""
-        owner = Owner(self.settings, self.ownership)
+        self.seals = RegionSeals(self.settings.appliance, self.ownership.keys)
+        owner = Owner(self.settings, self.ownership, self.seals)
         self.regions = Environments(owner, self.arm, self.objects, self.clock, self.woken.append)
         self.reconciler = EnvironmentReconciler(
             self.settings, self.objects, self.regions, self.clock

@@ -130,6 +130,19 @@ def test_a_worker_that_serves_another_session_is_waited_for() -> None:
     assert chosen.reason == "WorkerBusy"
 
 
+def test_a_worker_whose_key_is_missing_counts_is_named_and_is_given_to_nobody() -> None:
+    allots, _ = allocator(session("me"))
+    doubt = "its key 'k1' is missing"
+    doubtful = WorkerSeen(ArmId("/w"), WorkerId("w"), "deallocated", None, doubt=doubt)
+
+    chosen = allots.choose_worker([doubtful], session("me"), region(), OWN)
+
+    assert isinstance(chosen, Waiting)
+    assert chosen.reason == "WorkerBusy"
+    assert "w is left alone: its key 'k1' is missing" in chosen.message
+    assert allots.choose_worker([doubtful], session("me"), region(2), OWN) == OWN
+
+
 def test_what_a_wait_for_a_worker_says_does_not_change_with_who_has_them() -> None:
     one, _ = allocator(session("other", "w"))
     another, _ = allocator(session("third", "w"))

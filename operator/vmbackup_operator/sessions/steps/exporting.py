@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
@@ -102,9 +103,9 @@ async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     appliance = ground.settings.appliance
     others = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     # What is open already was granted by a run that nobody recorded: nobody knows when it ends.
-    is_open = {each.id.lower() for each in others if each.exported}
+    is_open = {folded(each.id) for each in others if each.exported}
     until = ground.credentials_until()
-    ends = {each: None if each.lower() in is_open else until for each in snapshots}
+    ends = {each: None if folded(each) in is_open else until for each in snapshots}
     if not region.private:
         exports = tuple(Export(each, expires_at=ends[each]) for each in snapshots)
         return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))

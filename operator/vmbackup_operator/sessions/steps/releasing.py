@@ -79,6 +79,8 @@ async def _stop_left(ground: Ground, session: Session) -> Answer:
     existing = await ground.workers.of_group(appliance.subscription_id, names.resource_group)
     own = {worker_id(run_id, attempt) for attempt in range(1, session.spec.retry_limit + 2)}
     left = [each for each in existing if each.id in own and each.state != "deallocated"]
+    for stopped_before in own - {each.id for each in left}:
+        ground.allocator.left(stopped_before)  # it was marked when it was being stopped
     stopped = [await _stop(ground, session, each) for each in left]
     if not all(stopped):
         return Waiting(ground.pacing.look_again_s, "a worker of this run is being deallocated")
