@@ -3,7 +3,8 @@
     PermanentError
     ├── NotUnderstood            authentic, and made by or for somebody who knows more
     │   ├── NewerFormat          a format, flag, codec, cipher or kind that this version lacks
-    │   └── KeyRingIncomplete    of an epoch whose master no given user key opens
+    │   ├── KeyRingIncomplete    of an epoch whose master no given user key opens
+    │   └── KeyNotGiven          needs a key that this reader was not given
     ├── KeyMismatch, WrapMistyped, InvalidUserKey, LastKey
     ├── NoRepository, ForeignObjects, RepositoryThere
     └── ChainUnclear, ObjectTooLarge
@@ -49,6 +50,13 @@ class KeyRingIncomplete(NotUnderstood):
             reason="KeyRingIncomplete",
         )
         self.epoch = epoch
+
+
+class KeyNotGiven(NotUnderstood):
+    """Who reads was given fewer keys than the object needs, on purpose: *what* is missing."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was not given to who reads here", reason="KeyNotGiven")
 
 
 class NoSuchEpoch(CorruptRepository):
