@@ -12,12 +12,14 @@ from azure.core.exceptions import (
 )
 
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.stores.port import CredentialsRefused
+from vmbackup_core.stores.port import CredentialsRefused, ObjectUnreadable
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _NOT_LET_IN = frozenset({401, 403})
 #: What Azure says where a SAS that may only create is used on a name that is taken.
 _OVERWRITE = "UnauthorizedBlobOverwrite"
+#: What Azure says of a blob that has to be brought back from its Archive tier first.
+_ARCHIVED = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 _NETWORK = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
 
 
@@ -36,6 +38,8 @@ def translated(doing: str, error: AzureError) -> TransientError | PermanentError
     refused: type[PermanentError] = PermanentError
     if status in _NOT_LET_IN and code != _OVERWRITE:
         refused = CredentialsRefused
+    elif code in _ARCHIVED:
+        refused = ObjectUnreadable
     return refused(f"{doing}: {said}", reason=code or "StoreRefused")
 
 
