@@ -25,10 +25,7 @@ from vmbackup_core.stores.port import (
     checked_batch,
     checked_name,
 )
-from vmbackup_core.stores.put_if_absent import WAYS, PutIfAbsent, by_plain_rename
-
-#: Where unfinished writes lie; no name of an object has a dot there, so listings pass it by.
-UNFINISHED = ".unfinished"
+from vmbackup_core.stores.put_if_absent import UNFINISHED, WAYS, PutIfAbsent, by_plain_rename
 
 _REASONS = {
     errno.EACCES: "StoreAccessDenied",

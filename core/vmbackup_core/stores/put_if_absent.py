@@ -23,6 +23,9 @@ PutIfAbsent = Literal["link", "rename", "exclusive"]
 #: Gives the file at the first path the name of the second, or raises FileExistsError.
 Way = Callable[[Path, Path], None]
 
+#: Where unfinished writes lie; no name of an object has a dot there, so listings pass it by.
+UNFINISHED: Final = ".unfinished"
+
 _AT_CWD: Final = -100
 _NO_REPLACE: Final = 1
 
@@ -73,13 +76,20 @@ WAYS: Mapping[PutIfAbsent, Way] = MappingProxyType(
 )
 
 
-def find_put_if_absent(folder: Path, ways: Mapping[PutIfAbsent, Way] = WAYS) -> PutIfAbsent:
-    """Return the first of *ways* that the file system of *folder*, which is there, keeps."""
+def find_put_if_absent(root: Path, ways: Mapping[PutIfAbsent, Way] = WAYS) -> PutIfAbsent:
+    """Return the first of *ways* that the file system of the directory *root* keeps."""
+    folder = root / UNFINISHED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PermanentError(
+            f"{root}: {error.strerror or type(error).__name__}", reason="StoreUnsuitable"
+        ) from error
     for name, way in ways.items():
         if _keeps(folder, way):
             return name
     raise PermanentError(
-        f"{folder}: its file system gives no way to store a file only where its name is free",
+        f"{root}: its file system gives no way to store a file only where its name is free",
         reason="StoreUnsuitable",
     )
 

@@ -71,7 +71,7 @@ def test_the_first_way_that_the_file_system_keeps_is_found(
     tmp_path: Path, ways: Mapping[PutIfAbsent, Way], found: PutIfAbsent
 ) -> None:
     assert find_put_if_absent(tmp_path, ways) == found
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [tmp_path / ".unfinished"]
 
 
 def test_a_file_system_that_keeps_none_is_refused(tmp_path: Path) -> None:
@@ -79,7 +79,16 @@ def test_a_file_system_that_keeps_none_is_refused(tmp_path: Path) -> None:
         find_put_if_absent(tmp_path, {"link": replaces, "exclusive": refuses(errno.EROFS)})
 
     assert refused.value.reason == "StoreUnsuitable"
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [tmp_path / ".unfinished"]
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "control").write_bytes(b"")
+
+    with pytest.raises(PermanentError, match="Not a directory") as refused:
+        find_put_if_absent(tmp_path / "control")
+
+    assert refused.value.reason == "StoreUnsuitable"
 
 
 @pytest.mark.parametrize("way", [*WAYS.values(), by_plain_rename])
