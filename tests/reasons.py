@@ -24,6 +24,7 @@ STATES = {
     "Statement": 2,
     "_state": 3,
     "Troubled": 0,
+    "complaint": 0,
     "tell": 2,
     "failure": 2,
     "as_ready": 1,
@@ -33,16 +34,9 @@ STATES = {
 Meanings = dict[str, list[ast.expr]]
 
 
-def reasons_in(folder: Path, *, without: str = "") -> dict[str, str]:
-    """Return each reason that the modules under *folder* can set, and a module that sets it.
-
-    The folder called *without* is left out.
-    """
-    modules = {
-        path: ast.parse(path.read_text())
-        for path in sorted(folder.rglob("*.py"))
-        if without not in path.relative_to(folder).parts
-    }
+def reasons_in(folder: Path) -> dict[str, str]:
+    """Return each reason that the modules under *folder* can set, and a module that sets it."""
+    modules = {path: ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))}
     constants: Meanings = defaultdict(list)
     for tree in modules.values():
         _gather(tree.body, constants)

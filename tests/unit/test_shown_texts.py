@@ -17,7 +17,7 @@ from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import failure
-from vmbackup_operator.cli import printing
+from vmbackup_operator.cli.printing import standard_console
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.handlers.logs import JsonLines, TextLines
@@ -117,10 +117,11 @@ def test_a_traceback_in_the_log_has_no_line_that_passes_for_another() -> None:
 
 
 def test_the_command_lines_texts(capsys: pytest.CaptureFixture[str]) -> None:
-    printing.write_complaint(HOSTILE)
-    printing.write_line(HOSTILE)
-    printing.write_table(("A", "B"), [(HOSTILE, "x")])
-    printing.write_json({"a": "\x1b[2J\x9b\u202e\n"})
+    console = standard_console()
+    console.complain(HOSTILE)
+    console.write_line(HOSTILE)
+    console.write_table(("A", "B"), [(HOSTILE, "x")])
+    console.write_json({"a": "\x1b[2J\x9b\u202e\n"})
 
     out, err = capsys.readouterr()
     line, head, row, *text = out.splitlines()

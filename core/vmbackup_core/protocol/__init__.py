@@ -60,7 +60,6 @@ from vmbackup_core.protocol.overflow import (
     sealed_results,
 )
 from vmbackup_core.protocol.reasons import REASONS, Reason
-from vmbackup_core.protocol.redaction import shown, shown_lines, without_query, without_secrets
 from vmbackup_core.protocol.sealing import (
     NO_JOB,
     Direction,
@@ -75,6 +74,7 @@ from vmbackup_core.protocol.sealing import (
     unseal,
 )
 from vmbackup_core.protocol.sequence import Applied, Decision, after, decide
+from vmbackup_core.redaction import shown, shown_lines, without_query, without_secrets
 
 __all__ = [
     "BUNDLE_LIST",

@@ -38,7 +38,7 @@ from vmbackup_core.protocol.bounds import (
 )
 from vmbackup_core.protocol.limits import DISKS, FAILURE_CHARS
 from vmbackup_core.protocol.reasons import Reason, reason_named
-from vmbackup_core.protocol.redaction import shown
+from vmbackup_core.redaction import shown
 
 #: Told from the disk's other snapshots by it; never empty.
 SnapshotTold = Annotated[SnapshotUniqueId, msgspec.Meta(min_length=1, max_length=256)]

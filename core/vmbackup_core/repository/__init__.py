@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmbackup_core.repository.backup import CommittedDisk, back_up_disk, find_committed
 from vmbackup_core.repository.chain import Chain, open_chain
 from vmbackup_core.repository.failures import KeyMismatch, NotInitialised, UnsupportedFormat
+from vmbackup_core.repository.holes import DAMAGE, Hole, OnHole, joined
 from vmbackup_core.repository.keys import ChainKeys, RepositoryKey
 from vmbackup_core.repository.points import RecoveryPoint, RecoveryPointDisk
 from vmbackup_core.repository.records import ChainParameters, PointKind
@@ -13,6 +14,7 @@ from vmbackup_core.repository.repository import Repository, initialise, open_rep
 from vmbackup_core.repository.transfer import DiskSink, DiskSource, OnProgress, Progress
 
 __all__ = [
+    "DAMAGE",
     "Chain",
     "ChainKeys",
     "ChainParameters",
@@ -21,8 +23,10 @@ __all__ = [
     "DiskSink",
     "DiskSource",
     "Finding",
+    "Hole",
     "KeyMismatch",
     "NotInitialised",
+    "OnHole",
     "OnProgress",
     "PointKind",
     "Progress",
@@ -34,6 +38,7 @@ __all__ = [
     "back_up_disk",
     "find_committed",
     "initialise",
+    "joined",
     "open_chain",
     "open_repository",
 ]

@@ -57,6 +57,7 @@ class ChainCheck:
         self._tally = tally
         self._read_data = read_data
         self._sizes: dict[PackId, int] = {}
+        self._packs_listed = False
         self._named: set[PackId] = set()
         self._indexes: set[str] = set()
         self._read: set[PackId] = set()
@@ -66,11 +67,11 @@ class ChainCheck:
         """Look at everything."""
         # Slots before packs: what is committed while we look is left to the next check, since its
         # packs may be newer than our listing of them.
-        slots = self._chain.slots()
-        for each in self._chain.store.list(self._chain.full_name("p/")):
-            pack = pack_of(self._chain.short_name(each.name))
-            if pack is not None:
-                self._sizes[pack] = each.size_bytes
+        slots: list[CommitSlot] = []
+        with self._seen.noting(self._chain.full_name("k/")):
+            slots = self._chain.slots()
+        with self._seen.noting(self._chain.full_name("p/")):
+            self._list_packs()
         if self._read_data:
             self._tally.add(total=sum(self._sizes.values()))
         self._seen.packs += len(self._sizes)
@@ -79,6 +80,13 @@ class ChainCheck:
             for pack in self._sizes.keys() - self._read:
                 self._unreferenced(pack)
         self._seen.unreferenced_packs += len(self._sizes.keys() - self._named)
+
+    def _list_packs(self) -> None:
+        for each in self._chain.store.list(self._chain.full_name("p/")):
+            pack = pack_of(self._chain.short_name(each.name))
+            if pack is not None:
+                self._sizes[pack] = each.size_bytes
+        self._packs_listed = True
 
     def _commits(self, slots: list[CommitSlot]) -> None:
         previous: str | None = None
@@ -139,6 +147,8 @@ class ChainCheck:
                 self._entries(name, index, manifest)
 
     def _pack(self, index: str, pack: PackId, size_bytes: int) -> None:
+        if not self._packs_listed:
+            return  # that was said of the listing
         name, found = self._chain.full_name(str(pack)), self._sizes.get(pack)
         if found is None:
             self._seen.fault(name, f"is missing; {index} names it")

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.chain import CHAIN_HEADER, Chain
 from vmbackup_core.repository.chain_check import ChainCheck
+from vmbackup_core.repository.harm import points_hurt
 from vmbackup_core.repository.names import (
     CHAINS,
     HEADER,
+    POINTS,
     chain_prefix,
     commit_name,
     is_id,
@@ -37,14 +39,16 @@ class RepositoryCheck:
         read_point: Callable[[RunId], RecoveryPoint | None],
         find_chain: Callable[[ChainId], Chain | None],
         tally: Tally,
+        seen: Observations,
     ) -> None:
         self._store = store
         self._read_point = read_point
         self._find_chain = find_chain
         self._tally = tally
-        self._seen = Observations()
+        self._seen = seen
         self._chains: dict[ChainId, Chain | None] = {}
         self._needed: defaultdict[ChainId, set[CommitSlot]] = defaultdict(set)
+        self._uses: defaultdict[tuple[ChainId, CommitSlot], set[RunId]] = defaultdict(set)
 
     def header(self, read: Callable[[], object]) -> None:
         """Look at the header, which *read* opens."""
@@ -53,10 +57,10 @@ class RepositoryCheck:
 
     def run(self, *, read_data: bool) -> CheckReport:
         """Look at everything; with *read_data* at every byte."""
-        for run in runs_with_point(self._store):
-            name = f"r/{run}"
-            with self._seen.noting(name):
-                self._point(run)
+        with self._seen.noting(POINTS):
+            for run in runs_with_point(self._store):
+                with self._seen.noting(point_name(run)):
+                    self._point(run)
         for chain_id in self._chain_ids():
             chain = self._chain(chain_id)
             if chain is not None:
@@ -64,15 +68,17 @@ class RepositoryCheck:
                 needed = self._needed[chain_id]
                 look = ChainCheck(chain, needed, self._seen, self._tally, read_data=read_data)
                 look.run()
-        return self._seen.report()
+        return self._seen.report(points_hurt(self._seen.findings, self._uses, self._chains))
 
     def _chain_ids(self) -> list[ChainId]:
-        found: dict[ChainId, None] = {}
-        for each in self._store.list(CHAINS):
-            part = each.name.split("/")[1]
-            if is_id(part):  # objects with other names are left alone
-                found[ChainId(part)] = None
-        return list(found)
+        """Return the chains that are listed and those that recovery points name."""
+        found = dict.fromkeys(self._needed)
+        with self._seen.noting(CHAINS):
+            for each in self._store.list(CHAINS):
+                part = each.name.split("/")[1]
+                if is_id(part):  # objects with other names are left alone
+                    found[ChainId(part)] = None
+        return sorted(found)
 
     def _chain(self, chain_id: ChainId) -> Chain | None:
         if chain_id not in self._chains:
@@ -92,6 +98,7 @@ class RepositoryCheck:
         self._seen.points += 1
         for disk in point.disks:
             self._needed[disk.chain_id].add(disk.slot)
+            self._uses[disk.chain_id, disk.slot].add(run)
             chain = self._chain(disk.chain_id)
             if chain is None:
                 continue  # that was said of the chain

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.ids import RunId
 from vmbackup_core.repository.failures import UnsupportedFormat
-from vmbackup_core.stores.port import NotStored
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was written: the object's name, and what was found."""
+    """Something that is not as it was written: the object's name, and what was found.
+
+    *points* are the runs whose recovery points refer to it.
+    """
 
     object: str
     found: str
+    points: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,16 @@ class CheckReport:
         return not self.findings
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(slots=True)
 class Observations:
-    """What a check has seen so far; an object is found fault with once."""
+    """What a check has seen so far; an object is found fault with once.
+
+    *on_look* hears of each look at an object.
+    """
 
     findings: dict[str, str] = field(default_factory=dict)
     points: int = 0
@@ -50,6 +62,7 @@ class Observations:
     packs: int = 0
     unreferenced_packs: int = 0
     read_bytes: int = 0
+    on_look: Callable[[], None] = _nothing
 
     def fault(self, name: str, found: str) -> None:
         """Note that the object called *name* is not as it was written."""
@@ -58,17 +71,23 @@ class Observations:
     @contextmanager
     def noting(self, name: str) -> Iterator[None]:
         """Note what stops the block from reading the object called *name*, and go on behind it."""
+        self.on_look()
         try:
             yield
         except NotStored as error:
             self.fault(error.name, "is missing")
         except (CorruptRepository, UnsupportedFormat) as error:
             self.fault(name, str(error).removeprefix(f"{name}: "))
+        except ObjectUnreadable as error:
+            self.fault(name, str(error))
 
-    def report(self) -> CheckReport:
-        """Return the report."""
+    def report(self, hurt: Mapping[str, Sequence[RunId]]) -> CheckReport:
+        """Return the report; *hurt* has the recovery points that refer to an object."""
         return CheckReport(
-            findings=tuple(Finding(name, found) for name, found in sorted(self.findings.items())),
+            findings=tuple(
+                Finding(name, found, tuple(hurt.get(name, ())))
+                for name, found in sorted(self.findings.items())
+            ),
             points=self.points,
             chains=self.chains,
             commits=self.commits,

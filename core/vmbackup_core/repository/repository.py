@@ -12,6 +12,7 @@ from vmbackup_core.repository.chain import CHAIN_HEADER, Chain, find_chain
 from vmbackup_core.repository.check import RepositoryCheck
 from vmbackup_core.repository.failures import NotInitialised, UnsupportedFormat
 from vmbackup_core.repository.header import Header, decode_header, encode_header
+from vmbackup_core.repository.holes import OnHole
 from vmbackup_core.repository.keys import FIRST_EPOCH, ChainKeys, RepositoryKey
 from vmbackup_core.repository.names import HEADER, chain_prefix, commit_name, point_name
 from vmbackup_core.repository.points import (
@@ -23,10 +24,13 @@ from vmbackup_core.repository.points import (
     seal_point,
 )
 from vmbackup_core.repository.records import Manifest
-from vmbackup_core.repository.report import CheckReport
+from vmbackup_core.repository.report import CheckReport, Observations
 from vmbackup_core.repository.restore import restore_commit
 from vmbackup_core.repository.transfer import DiskSink, OnProgress, Progress, Tally
-from vmbackup_core.stores.port import AlreadyStored, NotStored, Store
+from vmbackup_core.stores.port import AlreadyStored, NotStored, ObjectUnreadable, Store
+
+#: What is wrong with one object, and says nothing of the others.
+Damage = CorruptRepository | UnsupportedFormat | ObjectUnreadable
 
 
 def _silent(_progress: Progress) -> None:
@@ -63,9 +67,7 @@ class Repository:
         """Return the recovery point that *run_id* made, or None."""
         return find_point(self._store, run_id, secret=self._key.secret, epoch=FIRST_EPOCH)
 
-    def points(
-        self, damaged: Callable[[CorruptRepository | UnsupportedFormat], None] | None = None
-    ) -> Iterator[RecoveryPoint]:
+    def points(self, damaged: Callable[[Damage], None] | None = None) -> Iterator[RecoveryPoint]:
         """Yield every recovery point, in order of run ids.
 
         One that can't be read is told to *damaged* and hides no other; without, it ends them all.
@@ -73,7 +75,7 @@ class Repository:
         for run in runs_with_point(self._store):
             try:
                 point = self.find_point(run)
-            except (CorruptRepository, UnsupportedFormat) as error:
+            except (CorruptRepository, UnsupportedFormat, ObjectUnreadable) as error:
                 if damaged is None:
                     raise
                 damaged(error)
@@ -106,10 +108,21 @@ class Repository:
                     reason="RecoveryPointDiffers",
                 ) from None
 
-    def check(self, *, read_data: bool, progress: OnProgress = _silent) -> CheckReport:
-        """Return what is not as it was written; with *read_data* every stored byte is looked at."""
+    def check(
+        self,
+        *,
+        read_data: bool,
+        progress: OnProgress = _silent,
+        on_look: Callable[[], None] | None = None,
+    ) -> CheckReport:
+        """Return what is not as it was written; with *read_data* every stored byte is looked at.
+
+        *progress* hears of the bytes that are read, *on_look* of each look at an object.
+        """
         decode_header(_read_header(self._store), self._key)
-        check = RepositoryCheck(self._store, self.find_point, self._find_chain, Tally(0, progress))
+        seen = Observations() if on_look is None else Observations(on_look=on_look)
+        tally = Tally(0, progress)
+        check = RepositoryCheck(self._store, self.find_point, self._find_chain, tally, seen)
         return check.run(read_data=read_data)
 
     def restore_disk(
@@ -120,15 +133,20 @@ class Repository:
         progress: OnProgress = _silent,
         *,
         threads: int = 4,
+        on_hole: OnHole | None = None,
     ) -> None:
-        """Write *disk* as it was at *point* into *sink*: its blocks that are not zero, verified."""
+        """Write *disk* as it was at *point* into *sink*: its blocks that are not zero, verified.
+
+        Damage is an error; with *on_hole* what it hides is told there and the rest is written. A
+        disk of which nothing can be had is an error all the same.
+        """
         chain, manifest = self._manifest(point.run_id, disk)
         if not is_of_snapshot(disk, manifest):
             raise CorruptRepository(
                 f"{point_name(point.run_id)}: {disk.name} is of snapshot "
                 f"{disk.snapshot_unique_id}, slot {disk.slot} holds {manifest.snapshot_unique_id}"
             )
-        restore_commit(chain, manifest, sink, progress=progress, threads=threads)
+        restore_commit(chain, manifest, sink, progress=progress, threads=threads, on_hole=on_hole)
 
     def _find_chain(self, chain_id: ChainId) -> Chain | None:
         return find_chain(self._store, chain_id, self.chain_keys(chain_id))

@@ -18,8 +18,11 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _NOT_LET_IN = frozenset({401, 403})
 #: What Azure says where a SAS that may only create is used on a name that is taken.
 _OVERWRITE = "UnauthorizedBlobOverwrite"
-#: What Azure says of a blob that has to be brought back from its Archive tier first.
-_ARCHIVED = frozenset({"BlobArchived", "BlobBeingRehydrated"})
+#: What one blob can be like while others are well: in the archive tier, on its way out of it, or
+#: under a key that its writer brought along.
+_BLOBS_OWN = frozenset(
+    {"BlobArchived", "BlobBeingRehydrated", "BlobUsesCustomerSpecifiedEncryption"}
+)
 _NETWORK = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
 
 
@@ -38,7 +41,7 @@ def translated(doing: str, error: AzureError) -> TransientError | PermanentError
     refused: type[PermanentError] = PermanentError
     if status in _NOT_LET_IN and code != _OVERWRITE:
         refused = CredentialsRefused
-    elif code in _ARCHIVED:
+    elif code in _BLOBS_OWN:
         refused = ObjectUnreadable
     return refused(f"{doing}: {said}", reason=code or "StoreRefused")
 

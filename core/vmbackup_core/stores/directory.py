@@ -34,9 +34,23 @@ _REASONS = {
     errno.ENOSPC: "StoreFull",
     errno.EDQUOT: "StoreFull",
     errno.ENOTDIR: "StoreNotADirectory",
-    errno.EISDIR: "StoreNotAFile",
+    errno.EISDIR: "StoreNotADirectory",
     errno.EMLINK: "StoreUnsuitable",
     errno.ENOTSUP: "StoreUnsuitable",
+}
+
+#: What one object can be like while others are well, by what its reading says: a bad sector, a
+#: file system's own checksum, a folder or a loop of links in the file's place, a file without the
+#: right to read it, a file in a folder's place.
+_OBJECTS_OWN = {
+    errno.EIO: "ObjectUnreadable",
+    errno.EBADMSG: "ObjectUnreadable",
+    getattr(errno, "EUCLEAN", errno.EIO): "ObjectUnreadable",
+    errno.EISDIR: "ObjectUnreadable",
+    errno.ELOOP: "ObjectUnreadable",
+    errno.EACCES: "StoreAccessDenied",
+    errno.EPERM: "StoreAccessDenied",
+    errno.ENOTDIR: "StoreNotADirectory",
 }
 
 
@@ -73,7 +87,11 @@ class DirectoryStore(Store):
     @override
     def get(self, name: str, *, most: int | None = None) -> bytes:
         path = self._root / checked_name(name)
-        with self._reading(name), path.open("rb") as file:
+        with (
+            _reading(f"reading {name} in {self._root}"),
+            _missing_named(name),
+            path.open("rb") as file,
+        ):
             content = file.read() if most is None else file.read(most + 1)
         if most is not None and len(content) > most:
             raise TooLarge(name, most)
@@ -82,14 +100,22 @@ class DirectoryStore(Store):
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         path = self._root / checked_name(name)
-        with self._reading(name), path.open("rb") as file:
+        with (
+            _reading(f"reading {name} in {self._root}"),
+            _missing_named(name),
+            path.open("rb") as file,
+        ):
             file.seek(offset)
             return file.read(length)
 
     @override
     def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
         path = self._root / checked_name(name)
-        with self._reading(name), path.open("rb") as file:
+        with (
+            _reading(f"reading {name} in {self._root}"),
+            _missing_named(name),
+            path.open("rb") as file,
+        ):
             found = file.seek(0, os.SEEK_END)
             file.seek(max(0, found - length))
             return file.read(length), found
@@ -97,7 +123,7 @@ class DirectoryStore(Store):
     @override
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
         start = self._start_of(prefix)
-        with _translated(f"listing {prefix or 'everything'} in {self._root}", reading=True):
+        with _reading(f"listing {prefix or 'everything'} in {self._root}"):
             for count, found in enumerate(_objects(self._root, start, prefix)):
                 if count == limit:
                     return
@@ -106,7 +132,7 @@ class DirectoryStore(Store):
     @override
     def folders(self, prefix: str) -> Iterator[str]:
         start = self._start_of(prefix)
-        with _translated(f"listing {prefix or 'everything'} in {self._root}", reading=True):
+        with _reading(f"listing {prefix or 'everything'} in {self._root}"):
             for entry in _entries(start):
                 name = f"{Path(entry.path).relative_to(self._root).as_posix()}/"
                 if (
@@ -148,25 +174,20 @@ class DirectoryStore(Store):
             checked_name(within)
         return self._root / within
 
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[None]:
-        doing = f"reading {name} in {self._root}"
-        with _translated(doing, reading=True), _missing_named(name):
-            yield
-
 
 def _objects(root: Path, start: Path, prefix: str) -> Iterator[StoredObject]:
     """Yield the files below *start* in order of their whole names, one folder at a time."""
     if root.is_file():
         raise NotADirectoryError(errno.ENOTDIR, "it is a file")
     for entry in _entries(start):
-        name = Path(entry.path).relative_to(root).as_posix()
+        path = Path(entry.path)
+        name = path.relative_to(root).as_posix()
         if entry.is_dir(follow_symlinks=False):
             if f"{name}/".startswith(prefix[: len(name) + 1]):
-                yield from _objects(root, Path(entry.path), prefix)
-        elif name.startswith(prefix) and entry.is_file():
+                yield from _objects(root, path, prefix)
+        elif name.startswith(prefix) and not path.is_dir():  # a link to a folder is no object
             with _tolerating_missing():
-                yield StoredObject(name, entry.stat().st_size)
+                yield StoredObject(name, _size_of(path))
 
 
 def _entries(folder: Path) -> builtins.list[os.DirEntry[str]]:
@@ -222,6 +243,15 @@ def _tolerating_missing() -> Iterator[None]:
         return
 
 
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # there is something, and its reading will say what
+            return path.lstat().st_size
+        raise
+
+
 @contextmanager
 def _missing_named(name: str) -> Iterator[None]:
     try:
@@ -231,13 +261,28 @@ def _missing_named(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(doing: str, *, reading: bool = False) -> Iterator[None]:
+def _reading(doing: str) -> Iterator[None]:
+    """Translate what *doing* raises, and tell what is one object's own from what is the store's."""
+    with _translated(doing):
+        try:
+            yield
+        except OSError as error:
+            reason = _OBJECTS_OWN.get(error.errno or 0)
+            if reason is None:
+                raise
+            raise ObjectUnreadable(f"{doing}: {_said(error)}", reason=reason) from error
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = error.strerror or type(error).__name__
         reason = _REASONS.get(error.errno or 0)
-        if reason is None:
-            raise TransientError(f"{doing}: {said}") from error
-        refused = ObjectUnreadable if reading else PermanentError
-        raise refused(f"{doing}: {said}", reason=reason) from error
+        if reason is not None:
+            raise PermanentError(f"{doing}: {_said(error)}", reason=reason) from error
+        raise TransientError(f"{doing}: {_said(error)}") from error
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or type(error).__name__

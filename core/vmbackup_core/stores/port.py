@@ -40,10 +40,6 @@ class Unreadable(VmbackupError):
 UNREADABLE_NOW: Final = (TransientError, Unreadable)
 
 
-class ObjectUnreadable(PermanentError, Unreadable):
-    """One object cannot be read: archived, a folder in its place, a file that nobody may open."""
-
-
 class TooLarge(CorruptRepository):
     """The object has more bytes than anybody would have stored; they were not read."""
 
@@ -74,6 +70,13 @@ class NotStored(PermanentError):
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is not stored", reason="NotStored")
         self.name = name
+
+
+class ObjectUnreadable(PermanentError, Unreadable):
+    """The object is there, and the store can't give its bytes; other objects may be well.
+
+    Where the reason is ``ObjectUnreadable`` other parts of the object may be well, too.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +114,17 @@ class Store(Protocol):
         """
 
     def get(self, name: str, *, most: int | None = None) -> bytes:
-        """Return the whole object; raise NotStored.
+        """Return the whole object; raise NotStored or ObjectUnreadable.
 
         Of one that has more than *most* bytes, raise TooLarge and read no more than one byte of
         what is behind.
         """
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """Return *length* bytes from *offset*, fewer at the object's end; raise NotStored."""
+        """Return *length* bytes from *offset*, fewer at the object's end.
+
+        Raise NotStored or ObjectUnreadable.
+        """
 
     def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
         """Return the last *length* bytes, or all where there are fewer, and the object's size.
@@ -131,7 +137,8 @@ class Store(Protocol):
         """Yield the objects whose names begin with *prefix*, in order of name.
 
         *prefix* may end within a name, or be empty for everything. No more is asked for than
-        *limit* objects, and nothing is kept of what was yielded.
+        *limit* objects, and nothing is kept of what was yielded. Raise ObjectUnreadable where some
+        of them can't be listed.
         """
 
     def folders(self, prefix: str) -> Iterator[str]:

@@ -6,20 +6,33 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
-from vmbackup_core.ids import RunId
-from vmbackup_core.repository.names import checked_id
+from typing_extensions import override
+
+from vmbackup_operator.cli.wanted_points import WantedPoint, wanted_point
 
 Output = Literal["table", "json"]
 
 EXIT_CODES = """\
 exit codes:
-  0  done; a check found nothing
-  1  it failed: the last line of standard error says what and why
-  2  the command was not understood
-  3  damage: a check found something, or an object is not as it was written
+  0    done; nothing is damaged
+  1    damage: a list or a check found some, or a restore met some or left holes
+  2    not understood, or it could not be done: the last line of standard error says why
+  130  interrupted
 """
+
+
+class Answer(Exception):
+    """The arguments ask for nothing but a text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
+class Misunderstood(Exception):
+    """The arguments make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +41,18 @@ class Where:
 
     repository: str
     key_file: Path
-    output: Output
+    sas_file: Path | None = None
+    output: Output = "table"
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ListPoints:
-    """``vmbackup repository list``."""
+    """``vmbackup repository list``; all of them where neither *point* nor *vm* is given."""
 
     where: Where
+    point: WantedPoint | None = None
+    vm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +68,12 @@ class Restore:
     """``vmbackup repository restore``; *disk* is None for all of them."""
 
     where: Where
-    point: RunId
+    point: WantedPoint
+    vm: str | None
     disk: str | None
     to: Path
     force: bool
+    keep_going: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,49 +93,95 @@ class _Parsed(argparse.Namespace):
     command: str
     repository: str
     key_file: Path
+    sas_file: Path | None
     output: Output
+    quiet: bool
     read_data: bool
-    point: RunId
+    point: WantedPoint
+    vm: str | None
     disk: str | None
     to: Path
     force: bool
+    keep_going: bool
     account: str
     config: Path
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that prints nothing and ends nothing: it raises Answer or Misunderstood."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise Misunderstood(message)
+
+    @override
+    def print_help(self, file: object = None) -> None:
+        del file
+        raise Answer(self.format_help())
+
+
+class _Version(argparse.Action):
+    @override
+    def __call__(self, *_: object, **__: object) -> None:
+        from vmbackup_operator.cli.versions import versions  # noqa: PLC0415 - nobody else needs it
+
+        raise Answer(f"{versions()}\n")
+
+
 def parse(arguments: Sequence[str] | None) -> Command:
-    """Return what *arguments* ask for; end the program where they make no sense."""
+    """Return what *arguments* ask for; raise Answer or Misunderstood."""
     found = _parser().parse_args(arguments, namespace=_Parsed())
     if found.command == "adopt":
         return Adopt(found.account, found.config)
-    where = Where(found.repository, found.key_file, found.output)
+    where = Where(found.repository, found.key_file, found.sas_file, found.output, quiet=found.quiet)
     match found.command:
         case "list":
-            return ListPoints(where)
+            return ListPoints(where, found.point, found.vm)
         case "check":
             return Check(where, found.read_data)
         case _:
-            return Restore(where, found.point, found.disk, found.to, found.force)
+            return Restore(
+                where,
+                found.point,
+                found.vm,
+                found.disk,
+                found.to,
+                force=found.force,
+                keep_going=found.keep_going,
+            )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="vmbackup",
         description="Recovery points of Azure VMs, with no cluster and no operator; and what an"
         " administrator decides about the appliance.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        help="print the versions of the product and of the repositories that it reads",
     )
     subjects = parser.add_subparsers(metavar="repository|adopt", required=True)
-    repository = subjects.add_parser("repository", help="read a repository, with its key alone")
+    repository = subjects.add_parser(
+        "repository", help="read a repository, with its key alone", allow_abbrev=False
+    )
     verbs = repository.add_subparsers(dest="command", required=True, metavar="list|check|restore")
-    _add_common(verbs.add_parser("list", help="list the recovery points"))
-    check = _add_common(verbs.add_parser("check", help="prove recovery points readable"))
+    _add_list(_add_verb(verbs, "list", "list the recovery points"))
+    check = _add_verb(verbs, "check", "prove recovery points readable")
     check.add_argument(
         "--read-data", action="store_true", help="read every stored byte, not the structure alone"
     )
-    _add_restore(_add_common(verbs.add_parser("restore", help="write disks to files")))
-    _add_adopt(subjects.add_parser("adopt", help="make a storage account a region's own"))
+    _add_restore(_add_verb(verbs, "restore", "write disks to files or block devices"))
+    _add_adopt(
+        subjects.add_parser(
+            "adopt", help="make a storage account a region's own", allow_abbrev=False
+        )
+    )
     return parser
 
 
@@ -132,34 +197,76 @@ def _add_adopt(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _add_verb(
+    verbs: argparse._SubParsersAction[_Parser],
+    name: str,
+    about: str,
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=about, description=about, allow_abbrev=False)
     parser.epilog = EXIT_CODES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--repository",
         required=True,
         metavar="URL|DIRECTORY",
-        help="https://ACCOUNT.blob.core.windows.net/CONTAINER (with a SAS, or with the identity"
-        " that the environment or az login has), or a directory",
+        help="https://ACCOUNT.blob.core.windows.net/CONTAINER (with the identity that the"
+        " environment or az login has, or with a SAS), or a directory",
     )
     parser.add_argument(
         "--key-file", required=True, type=Path, help="the repository key: 32 bytes, base64 or hex"
     )
+    parser.add_argument(
+        "--sas-file",
+        type=Path,
+        metavar="FILE",
+        help="a file with the SAS to use; the environment variable VMBACKUP_SAS does as well",
+    )
     parser.add_argument("--output", choices=("table", "json"), default="table")
+    parser.add_argument(
+        "--json", dest="output", action="store_const", const="json", help="as --output json"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not tell how far it has come")
     return parser
 
 
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--point",
+        type=_point,
+        metavar="POINT",
+        help="those only whose run id begins so, the one of a RecoveryPoint's name, or latest: the"
+        " latest of each VM",
+    )
+    parser.add_argument("--vm", metavar="NAME|ID", help="those of this VM only")
+
+
 def _add_restore(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--point", required=True, type=_run, metavar="RUN", help="see list")
+    parser.add_argument(
+        "--point",
+        required=True,
+        type=_point,
+        metavar="POINT",
+        help="a run id (see list) or its first digits, latest, or a RecoveryPoint's name",
+    )
+    parser.add_argument("--vm", metavar="NAME|ID", help="of this VM; latest needs it among several")
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--disk", metavar="NAME", help="this disk only, into the file PATH")
+    which.add_argument("--disk", metavar="NAME", help="this disk only, into PATH")
     which.add_argument("--all", action="store_true", help="every disk, into PATH/NAME.img")
-    parser.add_argument("--to", required=True, type=Path, metavar="PATH")
-    parser.add_argument("--force", action="store_true", help="replace files that are there")
+    parser.add_argument(
+        "--to", required=True, type=Path, metavar="PATH", help="a file, a block device or a folder"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace files, and write into devices, that are there"
+    )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="go on past damage, bring all else, and print what is missing",
+    )
 
 
-def _run(text: str) -> RunId:
+def _point(text: str) -> WantedPoint:
     try:
-        return RunId(checked_id(text, "run id"))
+        return wanted_point(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

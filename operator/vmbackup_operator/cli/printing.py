@@ -1,50 +1,110 @@
-"""Answers as people and programs read them."""
+"""Answers as people and programs read them; a reader who goes away harms nothing."""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TextIO
 
 import msgspec
 
-from vmbackup_core.protocol.redaction import shown
-from vmbackup_core.repository import Progress
+from vmbackup_core.redaction import shown, shown_lines
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write columns as wide as their widest cell."""
-    lines = [[shown(cell) for cell in line] for line in (head, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        sys.stdout.write("   ".join(cells).rstrip() + "\n")
+class Console:
+    """Standard output and error; either may be None, closed at any moment, or full.
+
+    Work goes on when its reader has gone away. What else keeps an answer from being written is in
+    `lost`.
+    """
+
+    def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
+        self.lost: OSError | None = None
+        self._out = _unbreakable(out)
+        self._err = _unbreakable(err)
+
+    def write(self, text: str) -> None:
+        """Write *text*, which is our own, to standard output."""
+        try:
+            if self._out is None:
+                raise OSError(errno.EBADF, "it is closed")
+            self._out.write(text)
+            self._out.flush()
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.lost = self.lost or error
+            _turn_away(self._out)
+
+    def write_line(self, text: str) -> None:
+        """Write one line to standard output."""
+        self.write(f"{shown(text)}\n")
+
+    def write_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write columns as wide as their widest cell."""
+        lines = [[shown(cell) for cell in line] for line in (head, *rows)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        padded = (
+            "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            for line in lines
+        )
+        self.write("".join(f"{line.rstrip()}\n" for line in padded))
+
+    def write_json(self, value: object) -> None:
+        """Write *value* as indented JSON: nothing is taken out, and all is ASCII."""
+        self.write(json.dumps(msgspec.to_builtins(value), indent=2) + "\n")
+
+    def complain(self, text: str) -> None:
+        """Write one line to standard error."""
+        self._tell(f"vmbackup: {shown(text)}\n")
+
+    def complain_at_length(self, text: str) -> None:
+        """Write lines to standard error."""
+        self._tell(f"{shown_lines(text)}\n")
+
+    def show(self, text: str) -> None:
+        """Write to standard error what is neither a line nor filtered: see ProgressLine."""
+        self._tell(text)
+
+    def is_watched(self) -> bool:
+        """Tell whether standard error is a terminal."""
+        return self._err is not None and self._err.isatty()
+
+    def _tell(self, text: str) -> None:
+        try:
+            if self._err is not None:
+                self._err.write(text)
+                self._err.flush()
+        except OSError:  # there is nobody else whom to tell
+            _turn_away(self._err)
 
 
-def write_json(value: object) -> None:
-    """Write *value* as indented JSON."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    # For programs: nothing is taken out, but what acts on a terminal is written as an escape.
-    sys.stdout.write("".join(_escaped(one) for one in text) + "\n")
+def standard_console() -> Console:
+    """Return what writes to the program's own streams."""
+    return Console(sys.stdout, sys.stderr)
 
 
-def _escaped(one: str) -> str:
-    if one == "\n" or one.isprintable():
-        return one
-    return json.dumps(one)[1:-1]
+def _unbreakable(stream: TextIO | None) -> TextIO | None:
+    """Return *stream*, which writes what it has no letters for as escapes."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
 
 
-def write_line(text: str) -> None:
-    """Write one line to standard output."""
-    sys.stdout.write(f"{shown(text)}\n")
-
-
-def write_complaint(text: str) -> None:
-    """Write one line to standard error."""
-    sys.stderr.write(f"vmbackup: {shown(text)}\n")
+def _turn_away(stream: TextIO | None) -> None:
+    """Have what else goes to *stream* go nowhere, also what it still holds at the program's end."""
+    if stream is None:
+        return
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def size(count: int) -> str:
@@ -56,25 +116,7 @@ def size(count: int) -> str:
     return f"{count} B" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
-class ProgressLine:
-    """Shows on a terminal how far a transfer has come; elsewhere it is silent."""
-
-    def __init__(self, what: str) -> None:
-        self._what = shown(what)
-        self._shown = 0.0
-        self._on = sys.stderr.isatty()
-
-    def show(self, progress: Progress) -> None:
-        """Replace what was shown, at most a few times a second."""
-        now = time.monotonic()
-        if not self._on or now - self._shown < 0.2:  # noqa: PLR2004 - as often as eyes follow
-            return
-        self._shown = now
-        done, total = size(progress.done_bytes), size(progress.total_bytes)
-        sys.stderr.write(f"\r{self._what}: {done} of {total}\x1b[K")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Leave nothing behind."""
-        if self._on and self._shown:
-            sys.stderr.write("\r\x1b[K")
+def number_of(count: int, what: str) -> str:
+    """Return *count* of *what*, in words: ``1 index``, ``3 indexes``."""
+    plural = f"{what}es" if what.endswith("x") else f"{what}s"
+    return f"{count} {what if count == 1 else plural}"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.port import Buffer
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: A file's name has 255 bytes at most; the rest is for what tells that it is unfinished.
+_NAME_BYTES = 220
+
+#: Gives the first path's file the second path as another name; raises OSError.
+Link = Callable[[Path, Path], None]
 
 
 class SparseFile:
@@ -19,44 +28,77 @@ class SparseFile:
 
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of *data* at *offset*."""
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._descriptor, view, offset)
-            offset += written
-            view = view[written:]
+        write_all(self._descriptor, offset, data)
+
+
+def write_all(descriptor: int, offset: int, data: Buffer) -> None:
+    """Write all of *data* at *offset*."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        offset += written
+        view = view[written:]
 
 
 @contextmanager
-def restored_file(path: Path, size_bytes: int, *, force: bool) -> Iterator[SparseFile]:
-    """Give a file of *size_bytes* to write into; it becomes *path* when the block ends well."""
-    unfinished = path.with_name(f"{path.name}.unfinished-{os.getpid()}")
+def restored_file(
+    path: Path, size_bytes: int, *, force: bool, link: Link = os.link
+) -> Iterator[SparseFile]:
+    """Give a file of *size_bytes* to write into; it becomes *path* when the block ends well.
+
+    What the block could not finish is deleted; what it has finished never is. *link* gives a file
+    a second name, where its file system can.
+    """
+    unfinished = path.with_name(_unfinished_name(path.name))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.ftruncate(descriptor, size_bytes)
-            yield SparseFile(descriptor)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        _name(unfinished, path, force=force)
+        with failures_named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                os.ftruncate(descriptor, size_bytes)
+                yield SparseFile(descriptor)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+    try:
+        if force:
+            unfinished.replace(path)
+        else:
+            _name(unfinished, path, link)
     except OSError as error:
-        raise PermanentError(f"{path}: {error.strerror}", reason="RestoreFailed") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+        raise PermanentError(
+            f"{path}: {error.strerror}; the restored disk is whole, in {unfinished}",
+            reason="RestoredElsewhere",
+        ) from error
 
 
-def refuse_existing(path: Path) -> None:
-    """Raise where there is something at *path*."""
-    if os.path.lexists(path):
-        raise PermanentError(f"{path} exists; --force replaces it", reason="FileExists")
-
-
-def _name(unfinished: Path, path: Path, *, force: bool) -> None:
-    if force:
-        unfinished.replace(path)
-        return
+@contextmanager
+def failures_named(path: Path) -> Iterator[None]:
+    """Raise what the operating system refuses as an error that names *path*."""
     try:
-        os.link(unfinished, path)  # unlike a rename it never replaces what came meanwhile
+        yield
+    except OSError as error:
+        reason = "TargetFull" if error.errno in _FULL else "RestoreFailed"
+        raise PermanentError(f"{path}: {error.strerror}", reason=reason) from error
+
+
+def _unfinished_name(name: str) -> str:
+    kept = os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
+    return f"{kept}.unfinished-{secrets.token_hex(4)}"
+
+
+def _name(unfinished: Path, path: Path, link: Link) -> None:
+    """Give the finished file its name, never that of something that is there."""
+    try:
+        link(unfinished, path)  # unlike a rename it never replaces what came meanwhile
     except FileExistsError:
-        refuse_existing(path)
+        raise
+    except OSError:  # a file system without links: the name is taken first, then used
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        unfinished.replace(path)
+    else:
+        unfinished.unlink()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.protocol.redaction import shown
+from vmbackup_core.redaction import shown
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.failures import AlreadyThere
 from vmbackup_operator.model.kinds import Resource

@@ -11,7 +11,7 @@ from typing import Literal
 
 from typing_extensions import override
 
-from vmbackup_core.protocol.redaction import shown, shown_lines
+from vmbackup_core.redaction import shown, shown_lines
 
 LogFormat = Literal["text", "json"]
 

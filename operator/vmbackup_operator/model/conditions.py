@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from vmbackup_core.protocol.redaction import shown
+from vmbackup_core.redaction import shown
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 

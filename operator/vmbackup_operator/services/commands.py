@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from typing_extensions import override
 
-from vmbackup_core.protocol.redaction import shown
+from vmbackup_core.redaction import shown
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId

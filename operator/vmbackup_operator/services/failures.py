@@ -30,7 +30,7 @@ from azure.core.exceptions import (
 )
 
 from vmbackup_core.clock import SystemClock
-from vmbackup_core.protocol.redaction import shown
+from vmbackup_core.redaction import shown
 from vmbackup_operator.services.refusals import Kind, Refusal, Refusals
 
 

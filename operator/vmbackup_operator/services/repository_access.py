@@ -1,44 +1,41 @@
-"""A repository by its address: a container's URL or a directory; for the command line."""
+"""A repository's container, with the identity that the environment has; for the command line."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.identity import DefaultAzureCredential
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
-from vmbackup_core.stores.directory import DirectoryStore
+from vmbackup_core.stores.azure_errors import translated
 from vmbackup_core.stores.port import Store
 from vmbackup_operator.services.credentials import ca_file, synchronous_credential
 
+#: Whom a token for blobs is asked for, in every one of Azure's clouds.
+_BLOBS = "https://storage.azure.com/.default"
 
-def store_at(address: str) -> Store:
-    """Return the store at *address*: ``https://ACCOUNT.blob.core.windows.net/CONTAINER`` or a path.
 
-    A URL with a SAS needs nothing else; for one without, the environment says who we are.
+def container_store(url: str, sas: str) -> Store:
+    """Return the store in the container at *url*.
+
+    With a *sas* it needs nothing else; without, the environment says who we are, and a token is
+    asked for at once: later a failure would be taken for the container's.
     """
-    if "://" not in address:
-        return DirectoryStore(_directory(address))
-    url = urlsplit(address)
-    container = url.path.strip("/")
-    if url.scheme not in {"https", "http"} or not url.hostname or not container:
-        raise PermanentError(
-            f"{url.scheme}://{url.hostname or ''}{url.path} is no address of a container: "
-            "https://ACCOUNT.blob.core.windows.net/CONTAINER is one",
-            reason="InvalidAddress",
-        )
-    credential = None if "sig" in parse_qs(url.query) else _credential()
-    return AzureBlobStore(container_client(address, credential, ca_file=ca_file()))
-
-
-def _directory(address: str) -> Path:
-    folder = Path(address)
-    if not folder.is_dir():
-        raise PermanentError(f"{address} is no directory", reason="NoDirectory")
-    return folder
+    for name in ("azure", "msal", "urllib3"):  # they log what becomes an error of ours anyway
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    _check_ca_file()
+    if sas:
+        return AzureBlobStore(container_client(f"{url}?{sas}", ca_file=ca_file()))
+    with _signing_in():
+        credential = _credential()
+        credential.get_token(_BLOBS)
+    return AzureBlobStore(container_client(url, credential, ca_file=ca_file()))
 
 
 def _credential() -> TokenCredential:
@@ -47,3 +44,28 @@ def _credential() -> TokenCredential:
         return synchronous_credential()
     except PermanentError:
         return DefaultAzureCredential(connection_verify=ca_file() or True)
+
+
+def _check_ca_file() -> None:
+    path = ca_file()
+    if path and not Path(path).exists():
+        raise PermanentError(
+            f"SSL_CERT_FILE or REQUESTS_CA_BUNDLE names {path}, which is not there",
+            reason="WrongVariables",
+        )
+
+
+@contextmanager
+def _signing_in() -> Iterator[None]:
+    """Translate what the identity library raises, its own checks of the environment included."""
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        said = str(error).strip().partition("\n")[0]
+        raise PermanentError(
+            f"no token was given: {said}", reason="AuthenticationFailed"
+        ) from error
+    except AzureError as error:
+        raise translated("signing in", error) from error
+    except (OSError, ValueError) as error:
+        raise PermanentError(f"signing in: {error}", reason="WrongVariables") from error

@@ -19,6 +19,6 @@ def test_an_account_and_the_settings_are_what_it_needs() -> None:
 def test_settings_that_are_missing_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["adopt", ACCOUNT, "--config", str(tmp_path / "absent.yaml")]) == 1
+    assert main(["adopt", ACCOUNT, "--config", str(tmp_path / "absent.yaml")]) == 2
 
     assert "absent.yaml" in capsys.readouterr().err

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 BEFORE_ANY_JOB = {"BadBundle", "BadSettings"}
 #: Of repositories in a directory, which workers don't have.
 OF_DIRECTORIES = {
+    "ObjectUnreadable",
     "StoreAccessDenied",
     "StoreFull",
     "StoreNotADirectory",

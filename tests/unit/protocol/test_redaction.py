@@ -27,6 +27,8 @@ TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwcyJ9.c2lnbmF0dXJl"
         pytest.param(f"Authorization: Bearer {TOKEN}", TOKEN, id="bearer"),
         pytest.param(f"got {TOKEN}", TOKEN.split(".")[1], id="token alone"),
         pytest.param('{"client_secret": "hunter2"}', "hunter2", id="client secret"),
+        pytest.param("proxy http://user:hunter2@proxy:8080/ said no", "hunter2", id="password"),
+        pytest.param("https://hunter2@host/a", "hunter2", id="user"),
         pytest.param("si\u200bg=AbCd s\u200big=AbCd", "\u200b", id="invisible"),
     ],
 )
@@ -56,6 +58,7 @@ def test_nothing_that_acts_is_shown(text: str, safe: str) -> None:
     "text",
     [
         "manifest 7f3a…: 12 blocks listed, 11 stored",
+        "https://registry/image@sha256:0123 and a@b.example",
         "sha256 " + "0123456789abcdef" * 4,
         "/subscriptions/1/resourceGroups/prod/providers/Microsoft.Compute/disks/web-01",
         "is it running? look at it",

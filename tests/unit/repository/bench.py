@@ -103,9 +103,10 @@ class Bench:
         store: Store | None = None,
         threads: int = 1,
         snapshot: SnapshotUniqueId | None = None,
+        chain: Chain | None = None,
     ) -> CommittedDisk:
         return back_up_disk(
-            self.chain(store),
+            chain or self.chain(store),
             MemoryDisk(content),
             run_id=run_id(number),
             snapshot=snapshot or snapshot_of(number),

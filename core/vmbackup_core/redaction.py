@@ -24,6 +24,8 @@ _NAMED = re.compile(
     r"[^\s\"'<>;,…]+",
     re.IGNORECASE,
 )
+#: A user's name and password in a URL, as in a proxy's.
+_USER = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
 #: A JSON web token: three parts, of which the first is an object.
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
 #: 32 or 64 bytes in base64: keys of ours and of storage accounts. (Hex digits are digests.)
@@ -41,8 +43,8 @@ def without_query(url: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return *text* without URLs' queries, signatures, keys and tokens."""
-    text = _SIGNATURE.sub(r"\1\2…", _QUERY.sub("?…", text))
+    """Return *text* without URLs' queries and users, signatures, keys and tokens."""
+    text = _SIGNATURE.sub(r"\1\2…", _QUERY.sub("?…", _USER.sub("…@", text)))
     return _KEY.sub("…", _TOKEN.sub("…", _NAMED.sub(r"\1…", text)))
 
 

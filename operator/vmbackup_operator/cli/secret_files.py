@@ -1,0 +1,54 @@
+"""Files that hold a secret: read within bounds, never shown, warned of where others read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.keys import KEY_BYTES, RepositoryKey
+
+#: More than any key or SAS has; a device that never ends is not read to its end.
+MOST_BYTES = 16 * 1024
+
+Warn = Callable[[str], None]
+
+
+def read_key(path: Path, warn: Warn) -> RepositoryKey:
+    """Return the repository key in the file; *warn* hears of rights that are too wide."""
+    content = _content(path, "key file", warn, reason="KeyFileUnreadable")
+    if len(content) == KEY_BYTES:
+        return RepositoryKey(content)
+    try:
+        text = content.decode("ascii")
+    except UnicodeDecodeError:
+        raise PermanentError(
+            f"key file {path}: neither {KEY_BYTES} bytes nor text", reason="InvalidKey"
+        ) from None
+    try:
+        return RepositoryKey.parse(text)
+    except PermanentError as error:
+        raise PermanentError(f"key file {path}: {error}", reason=error.reason) from None
+
+
+def read_sas_file(path: Path, warn: Warn) -> str:
+    """Return the text in the file of a SAS."""
+    content = _content(path, "SAS file", warn, reason="SasFileUnreadable")
+    return content.decode("ascii", errors="replace").strip()
+
+
+def _content(path: Path, what: str, warn: Warn, *, reason: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PermanentError(f"{what} {path}: {error.strerror}", reason=reason) from error
+    if len(content) > MOST_BYTES:
+        raise PermanentError(f"{what} {path}: more than {MOST_BYTES} bytes", reason=reason)
+    mode = stat.S_IMODE(found.st_mode)
+    if stat.S_ISREG(found.st_mode) and mode & 0o077:
+        warn(f"warning: {what} {path} is open to others (mode {mode:04o}); chmod 600 {path}")
+    return content

@@ -1,0 +1,74 @@
+"""What a command loads: a repository in a directory needs neither Azure's SDKs nor a cluster's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.program import CommandLine
+
+#: Each of them costs a good part of a second of processor time.
+HEAVY = ("azure", "kopf", "kubernetes", "aiohttp", "msal", "requests", "asyncio", "yaml")
+
+LOADED = """\
+import sys
+from vmbackup_operator.cli import main
+code = main(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write("\\n".join(sys.modules))
+sys.exit(code)
+"""
+
+
+def loaded(tmp_path: Path, arguments: list[str]) -> tuple[int, set[str]]:
+    """Return the exit code and what was loaded, of a process of its own."""
+    file = tmp_path / "modules"
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", LOADED, str(file), *arguments], capture_output=True, check=False
+    )
+    return ended.returncode, {name.split(".")[0] for name in file.read_text().split()}
+
+
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [
+        ("list", ["--json"]),
+        ("check", ["--read-data"]),
+        ("restore", ["--point", "latest", "--all", "--to", "TO"]),
+    ],
+)
+def test_a_directory_needs_none_of_the_heavy_ones(
+    line: CommandLine, tmp_path: Path, verb: str, more: list[str]
+) -> None:
+    more = [each.replace("TO", str(tmp_path / "to")) for each in more]
+
+    code, modules = loaded(tmp_path, line.arguments(verb, *more))
+
+    assert code == 0
+    assert "cryptography" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["repository"]])
+def test_what_reads_no_repository_needs_none_of_them(tmp_path: Path, arguments: list[str]) -> None:
+    _, modules = loaded(tmp_path, arguments)
+
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_a_container_needs_azures(line: CommandLine, tmp_path: Path) -> None:
+    """Were the name of it wrong above, nothing would be seen there."""
+    line.address = "https://abc.blob.core.windows.net/vms"
+    source = "import vmbackup_operator.services.repository_access"
+    ended = subprocess.run(  # noqa: S603 - our own source
+        [sys.executable, "-c", f"import sys; {source}; print('\\n'.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {"azure", "msal"} <= {name.split(".")[0] for name in ended.stdout.split()}
+    assert tmp_path.exists()
