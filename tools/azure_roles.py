@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vmbackup_operator.arm_ids import folded, lies_within
+from vmbackup_operator.environments.plan import BUNDLE_CONTAINER, MESSAGES_CONTAINER
 from vmbackup_operator.naming import APPLIANCE_TAG, environment_names
 from vmbackup_operator.settings import Settings, WrongSettings, load
 
@@ -29,6 +30,19 @@ _GROUPS = "2022-09-01"
 _AUTHORIZATION = "2022-04-01"
 #: /subscriptions/S/resourceGroups/G/providers/Microsoft.Storage/storageAccounts/A and its slash.
 _ACCOUNT_PARTS = 9
+
+_DELETE_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"
+_CONTAINER = "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name]"
+#: Blobs are deleted in the operator's own containers only, whatever else an account at that scope
+#: may hold. Azure judges it for each request.
+OWN_CONTAINERS_ONLY = (
+    f"((!(ActionMatches{{'{_DELETE_BLOBS}'}}))"
+    f" OR ({_CONTAINER} StringEquals '{BUNDLE_CONTAINER}')"
+    f" OR ({_CONTAINER} StringEquals '{MESSAGES_CONTAINER}'))"
+)
+#: Under which condition a role is assigned, where there is one.
+CONDITIONS = {"workers": OWN_CONTAINERS_ONLY}
+_CONDITION_VERSION = "2.0"
 
 #: A JSON object.
 Json = dict[str, Any]
@@ -126,6 +140,8 @@ def assign(settings: Settings, role: str, scope: str, principal: str) -> Put:
         "principalId": principal,
         "principalType": "ServicePrincipal",
     }
+    if role in CONDITIONS:
+        properties |= {"condition": CONDITIONS[role], "conditionVersion": _CONDITION_VERSION}
     at = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{number}"
     return Put(f"{name} at {scope}", at, _AUTHORIZATION, {"properties": properties})
 

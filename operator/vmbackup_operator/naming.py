@@ -218,6 +218,16 @@ def queues_of(worker: WorkerId) -> tuple[str, str]:
     return f"vmb-jobs-{worker}-", f"vmb-events-{worker}-"
 
 
+def launch_messages(worker: WorkerId, launch: LaunchNonce) -> str:
+    """Return how the names of all blobs begin that hold messages of this launch of *worker*."""
+    return f"{messages_of(worker)}{launch[:_LAUNCH_DIGITS]}/"
+
+
+def messages_of(worker: WorkerId) -> str:
+    """Return how the names of all blobs begin that hold messages of *worker*, of any launch."""
+    return f"{worker}/"
+
+
 # what a region keeps
 
 

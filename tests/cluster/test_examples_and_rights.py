@@ -129,6 +129,7 @@ def test_the_operator_reads_named_secrets_of_served_namespaces_only(
         ("create", "backupsessions", True, False),
         ("delete", "backupsessions", True, False),
         ("create", "recoverypoints", True, False),
+        ("get", "recoverypoints", True, False),
         ("update", "backuppolicies/status", True, False),
         ("update", "backuprepositories/status", True, False),
         ("update", "restoresessions/status", True, True),

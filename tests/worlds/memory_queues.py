@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from typing_extensions import override
 
@@ -73,8 +75,17 @@ class MemoryQueues(ports.Queues):
     async def spill(
         self, account: seen.Account, name: str, sealed: bytes, until: datetime
     ) -> seen.SecretUrl:
-        self.azure.blobs[name] = sealed
-        return seen.SecretUrl(f"{account.blob_url}/messages/{name}?sig=secret", until)
+        # Beside what lies there: who has no right to overwrite stores other bytes as another blob.
+        stored = f"{name}-{hashlib.sha256(sealed).hexdigest()[:32]}"
+        if stored not in self.azure.blobs:
+            store = {stored: sealed}
+            self.azure.write(f"message blob {stored}", lambda: self.azure.blobs.update(store))
+        return seen.SecretUrl(f"{account.blob_url}/messages/{stored}?sig=secret", until)
+
+    @override
+    async def delete_spilled(self, account: seen.Account, prefix: str) -> None:
+        for name in [each for each in self.azure.blobs if each.startswith(prefix)]:
+            self.azure.write(f"delete message blob {name}", partial(self.azure.blobs.pop, name))
 
     def _messages(self, account: seen.Account, queue: str) -> list[seen.Received]:
         if (account.id, queue) not in self.azure.queues:

@@ -31,8 +31,10 @@ from vmbackup_core.protocol import (
     Header,
     Hello,
     LaunchKey,
+    Overflow,
     Passing,
     Progress,
+    opened,
     peek,
     read_job,
     seal,
@@ -233,6 +235,12 @@ class World:
                 agent.key, message.text, direction="job", worker_id=agent.worker
             )
             job = read_job(payload)
+            if isinstance(job, Overflow):
+                blob = self.azure.blobs.get(_blob_in(job.url))
+                if blob is None:
+                    queue.remove(message)  # as the agent does: it is never readable any more
+                    continue
+                job = opened(agent.key, header, job, blob)
             assert isinstance(job, BackupJob)
             self.jobs.append((agent.worker, header.sequence, job))
             queue.remove(message)
@@ -317,6 +325,10 @@ class World:
         now = self.clock.now()
         left = [each for each in queue if self.queues.expires.get(each.message_id, now) >= now]
         return [peek(message.text) for message in left]
+
+
+def _blob_in(url: str) -> str:
+    return url.partition("?")[0].partition("/messages/")[2]
 
 
 def _queue_in(url: str) -> str:

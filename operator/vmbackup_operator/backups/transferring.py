@@ -23,7 +23,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session_findings import SessionWorker, SnapshotMember
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, launch_messages
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import (
     backup_job,
@@ -186,14 +186,14 @@ async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:
 async def _send_job(
     ground: Ground, home: Region, worker: SessionWorker, job: BackupJob, sequence: int
 ) -> None:
-    _, key = launch_of(ground, worker)
+    launch, key = launch_of(ground, worker)
     header = Header("job", worker.id, job.job_id, sequence)
     sealed = sealed_job(key, header, job)
     text = sealed.text
     if text is None:
         if sealed.blob is None:
             raise AssertionError("a sealed job is a text or a blob")
-        name = f"{worker.id}/{job.job_id}-{sequence}"
+        name = f"{launch_messages(worker.id, launch)}{job.job_id}-{sequence}"
         until = ground.credentials_until()
         url = await ground.queues.spill(home.account, name, sealed.blob, until)
         text = sealed_pointer(key, header, url.value, sealed.blob)

@@ -22,12 +22,12 @@ from vmbackup_operator.environments.service import LOOK_AGAIN_S
 from vmbackup_operator.environments.storage_accounts import NAME_TAKEN
 from vmbackup_operator.environments.table import TABLE
 from vmbackup_operator.environments.waits import APPROVAL_PENDING, with_ends
-from vmbackup_operator.environments.walk import UNAVAILABLE, Line, Walk, whole
+from vmbackup_operator.environments.walk import Line, Walk, whole
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.ownership import Ownership
-from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting, reason_of
 from vmbackup_operator.settings import Settings
 
 # What one pass saw ready is not looked at again by the next passes of the same building, unless
@@ -157,7 +157,7 @@ class Environments:
             return Report(Failed(error.reason, str(error)), ())
         except TransientError as error:
             seconds = error.retry_after_s or _RETRY_S
-            return Report(Waiting(seconds, str(error), UNAVAILABLE), ())
+            return Report(Waiting(seconds, str(error), reason_of(error)), ())
 
     async def _pass(self, environment: RegionEnvironment, accounts: Sequence[ArmId]) -> Report:
         spec = environment.spec

@@ -13,6 +13,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, name_of, subscription_of
 from vmbackup_operator.policies.ports import MachineListed, Repositories
 from vmbackup_operator.policies.presence import Presence
+from vmbackup_operator.reconciling.outcome import reason_of
 from vmbackup_operator.settings import Settings
 
 
@@ -134,7 +135,7 @@ class Surveyor:
         try:
             listed = await self.presence.find(vm_id)
         except TransientError as error:
-            finding = Finding("AzureUnavailable", str(error), passing=True, blocking=False)
+            finding = Finding(reason_of(error), str(error), passing=True, blocking=False)
             return Machine(vm_id, finding=finding, trouble=error)
         except PermanentError as error:
             return Machine(vm_id, finding=Finding(error.reason, f"{vm_id}: {error}"))

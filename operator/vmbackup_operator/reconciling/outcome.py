@@ -39,3 +39,11 @@ class Conflict(TransientError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} has changed since it was read", retry_after_s=0)
+
+
+def reason_of(error: TransientError) -> str:
+    """Return the word by which a trouble that passes is shown: Azure's own where it has one."""
+    said = getattr(error, "reason", None)
+    if isinstance(said, str) and said:
+        return said
+    return "AzureUnavailable" if error.retry_after_s is None else "AzureThrottled"

@@ -20,7 +20,14 @@ from vmbackup_operator.model.conditions import (
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import KEY_LABEL, KEY_LABELLED, ObjectKey
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
+from vmbackup_operator.reconciling.outcome import (
+    Conflict,
+    Done,
+    Failed,
+    Outcome,
+    Waiting,
+    reason_of,
+)
 from vmbackup_operator.repositories.ports import (
     OpenRepositories,
     Repositories,
@@ -70,7 +77,7 @@ class RepositoryReconciler:
         except Conflict:
             raise
         except TransientError as error:
-            await self._write(repository, Waiting(0, str(error), "AzureUnavailable"))
+            await self._write(repository, Waiting(0, str(error), reason_of(error)))
             raise
         await self._write(repository, found)
         match found:

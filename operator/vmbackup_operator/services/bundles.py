@@ -1,11 +1,17 @@
-"""The agent's bundle: uploaded through a SAS, every file proved, once per region and bundle."""
+"""The agent's bundle: uploaded through a SAS, every file proved, once per region and bundle.
+
+Those of earlier versions are deleted with our own identity: no SAS of ours deletes anything.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import logging
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from azure.core.exceptions import ResourceExistsError
@@ -14,25 +20,37 @@ from azure.storage.blob.aio import ContainerClient
 from typing_extensions import override
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.protocol.bundle import BUNDLE_LIST, BundleFile, BundleList, read_bundle
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.plan import BUNDLE_CONTAINER
 from vmbackup_operator.naming import name_of
-from vmbackup_operator.services.data_plane import DataPlane
+from vmbackup_operator.services.data_plane import DataPlane, delete_blobs
 from vmbackup_operator.services.failures import code_and_message, translated
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.sessions.ports import Bundles
 from vmbackup_operator.sessions.seen import Account, BundleStored, Region
 
+log = logging.getLogger(__name__)
+
 _UPLOAD_WITHIN = timedelta(hours=1)
+
+#: So many bundles stay: a launch that began before the newest was there reads the one before.
+_KEPT = 2
+#: A folder that a bundle may lie in; whatever else is in the container is somebody else's.
+_FOLDER = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
     size_bytes: int
     md5: bytes
+    at: datetime
+
+
+#: What lies in the folders of bundles: by folder, then by the file's name.
+_Folders = Mapping[str, Mapping[str, _Stored]]
 
 
 class AzureBundles(Bundles):
@@ -66,16 +84,39 @@ class AzureBundles(Bundles):
         container = self._data_plane.signed_container(url)
         where = f"bundle {bundle.id} in {name_of(account.id)}"
         with translated(f"storing {where}"), self._signatures.watched():
-            stored = await _stored(container, bundle.id)
-            for name, data in self._owed(bundle, stored, where):
+            folders = await _stored(container)
+            owed = self._owed(bundle, folders.get(bundle.id, {}), where)
+            for name, data in owed:
                 await _upload(container, f"{bundle.id}/{name}", data)
-            stored = await _stored(container, bundle.id)
+            if owed:
+                folders = await _stored(container)
+        stored = folders.get(bundle.id, {})
         for file in (*bundle.files, _line_of_list(bundle)):
             _prove(file, stored.get(file.name), where)
+        await self._delete_outdated(account, folders, bundle.id)
         return BundleStored(BUNDLE_CONTAINER, bundle.id, bundle.sha256)
 
+    async def _delete_outdated(self, account: Account, folders: _Folders, current: str) -> None:
+        """Delete bundles of earlier versions; where that is refused they stay, and that is logged.
+
+        No launch fails for what is left of others: it is tried again with the next one.
+        """
+        gone = outdated({name: _newest(files) for name, files in folders.items()}, current)
+        container = self._data_plane.blobs(account).get_container_client(BUNDLE_CONTAINER)
+        for folder in gone:
+            what = f"deleting bundle {folder} in {name_of(account.id)}"
+            # The list first: where it is, all is.
+            files = sorted(folders[folder], key=lambda name: name != BUNDLE_LIST)
+            try:
+                with translated(what):
+                    await delete_blobs(container, [f"{folder}/{name}" for name in files])
+            except VmbackupError as error:
+                log.warning("%s: %s", what, error)
+                return
+            log.info("%s: a newer one has taken its place", what)
+
     def _owed(
-        self, bundle: BundleList, stored: dict[str, _Stored], where: str
+        self, bundle: BundleList, stored: Mapping[str, _Stored], where: str
     ) -> list[tuple[str, bytes]]:
         """Return the files that are not there yet, the list last: where it is, all is."""
         owed: list[tuple[str, bytes]] = []
@@ -104,12 +145,27 @@ def _line_of_list(bundle: BundleList) -> BundleFile:
     return BundleFile(BUNDLE_LIST, len(data), md5, bundle.sha256)
 
 
-async def _stored(container: ContainerClient, folder: str) -> dict[str, _Stored]:
-    """Return what lies in *folder*, with the MD5 that Azure keeps of it."""
-    found: dict[str, _Stored] = {}
-    async for blob in container.list_blobs(name_starts_with=f"{folder}/"):
-        md5 = blob.content_settings.content_md5
-        found[blob.name.removeprefix(f"{folder}/")] = _Stored(blob.size, bytes(md5 or b""))
+def outdated(stored_at: Mapping[str, datetime], current: str) -> list[str]:
+    """Return which bundles go, by the time at which each was stored: all but the newest few.
+
+    None while *current* is not the newest: whoever went back to an earlier version may go forward.
+    """
+    newest = sorted(stored_at, key=lambda name: (stored_at[name], name), reverse=True)
+    return newest[_KEPT:] if newest[:1] == [current] else []
+
+
+def _newest(files: Mapping[str, _Stored]) -> datetime:
+    return max(file.at for file in files.values())
+
+
+async def _stored(container: ContainerClient) -> _Folders:
+    """Return what lies in the folders of bundles, with the MD5 that Azure keeps of each file."""
+    found: dict[str, dict[str, _Stored]] = {}
+    async for blob in container.list_blobs():
+        folder, _, name = blob.name.partition("/")
+        if name and _FOLDER.fullmatch(folder):
+            md5 = bytes(blob.content_settings.content_md5 or b"")
+            found.setdefault(folder, {})[name] = _Stored(blob.size, md5, blob.last_modified)
     return found
 
 

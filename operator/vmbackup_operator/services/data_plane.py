@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from vmbackup_core.stores.azure_blob import ONE_REQUEST_BYTES, SERVICE_VERSION
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.sessions.seen import Account, SecretUrl
+
+
+async def delete_blobs(container: ContainerClient, names: Iterable[str]) -> None:
+    """Delete the blobs *names* one after the other; what is gone already counts."""
+    for name in names:
+        with contextlib.suppress(ResourceNotFoundError):
+            await container.delete_blob(name)
 
 
 class DataPlane:

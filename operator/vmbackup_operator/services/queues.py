@@ -10,7 +10,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from typing_extensions import override
 
 from vmbackup_operator.environments.plan import MESSAGES_CONTAINER
-from vmbackup_operator.services.data_plane import DataPlane
+from vmbackup_operator.services.data_plane import DataPlane, delete_blobs
 from vmbackup_operator.services.failures import code_and_message, translated
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.sessions.ports import Queues
@@ -109,3 +109,10 @@ class AzureQueues(Queues):
                 if code_and_message(error)[0].lower() not in _THERE_ALREADY:
                     raise
         return await self._signatures.blob(account, MESSAGES_CONTAINER, stored, until)
+
+    @override
+    async def delete_spilled(self, account: Account, prefix: str) -> None:
+        container = self._data_plane.blobs(account).get_container_client(MESSAGES_CONTAINER)
+        with translated(f"deleting messages {prefix}…"):
+            names = [name async for name in container.list_blob_names(name_starts_with=prefix)]
+            await delete_blobs(container, names)

@@ -22,6 +22,9 @@ NOBODY = ObjectKey("", "")
 
 #: How often idle workers are looked for.
 LOOK_S = 300.0
+#: How soon again where something was begun, or could not be yet: as at a start, when nobody has
+#: looked at the home region.
+LOOK_AGAIN_S = 15.0
 #: A worker may run without a session for this long: one session hands it to the next.
 HANDOVER = timedelta(minutes=10)
 
@@ -45,19 +48,22 @@ class IdleWorkers:
 
     async def reconcile(self) -> Outcome:
         """Have what is idle stopped or deleted; one pass over all regions."""
+        settled = True
         for group in await self._groups():
             try:
-                await self._look(group)
+                settled &= await self._look(group)
             except VmbackupError as error:
                 # What one region refuses must not leave another one's workers running.
                 log.warning("idle workers of %s: %s", group.resource_group, error)
-        return Waiting(LOOK_S, "idle workers are looked for again")
+        again_s = LOOK_S if settled else LOOK_AGAIN_S
+        return Waiting(again_s, "idle workers are looked for again")
 
-    async def _look(self, group: WorkerGroup) -> None:
+    async def _look(self, group: WorkerGroup) -> bool:
+        """Take a step for each worker of the group; tell whether nothing is left to do soon."""
         ground = self._ground
         workers = await ground.workers.of_group(group.subscription_id, group.resource_group)
         idle_for = timedelta(seconds=ground.settings.workers.idle_ttl_seconds)
-        now = ground.clock.now()
+        now, settled = ground.clock.now(), True
         for worker in workers:
             wanted = fate(worker, now, idle_for)
             if wanted == "keep" or ground.allocator.leave(worker.id, NOBODY) is not None:
@@ -65,18 +71,21 @@ class IdleWorkers:
             try:
                 if wanted == "stop":
                     await self._delete_queues(worker)
-                    await ground.workers.deallocate(worker.vm_id)
+                    settled &= await ground.workers.deallocate(worker.vm_id)
                 else:
-                    await self._delete(worker)
+                    settled &= await self._delete(worker)
             finally:
                 ground.allocator.left(worker.id)
+        return settled
 
-    async def _delete(self, worker: WorkerSeen) -> None:
+    async def _delete(self, worker: WorkerSeen) -> bool:
         # Its queues first: a worker that has gone would not lead to them any more.
         if not await self._delete_queues(worker):
-            return
-        if await self._ground.workers.delete(worker.vm_id):
+            return False
+        gone = await self._ground.workers.delete(worker.vm_id)
+        if gone:
             log.info("worker %s: deleted, nobody needed it", worker.id)
+        return gone
 
     async def _delete_queues(self, worker: WorkerSeen) -> bool:
         """Delete what its launches left, and tell whether it could be: they go with sessions.

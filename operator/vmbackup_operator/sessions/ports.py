@@ -191,10 +191,14 @@ class Queues(Protocol):
         """Remove a message that was taken; one whose lease has passed is left to come again."""
 
     async def spill(self, account: Account, name: str, sealed: bytes, until: datetime) -> SecretUrl:
-        """Store what is too large for a queue as the blob *name* and return a SAS that reads it.
+        """Store what is too large for a queue in a blob and return a SAS that reads it.
 
-        It lies in the account's container ``messages``; stored again, it is replaced.
+        It lies in the account's container ``messages``, under a name that begins with *name*. The
+        same bytes stored again are one blob, others are another one.
         """
+
+    async def delete_spilled(self, account: Account, prefix: str) -> None:
+        """Delete every blob of `spill` whose name begins with *prefix*; none is no error."""
 
 
 class Regions(Protocol):

@@ -24,7 +24,14 @@ from vmbackup_operator.model.metadata import (
     ObjectKey,
 )
 from vmbackup_operator.model.session import AnySession, Session, SessionStatus
-from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
+from vmbackup_operator.reconciling.outcome import (
+    Conflict,
+    Done,
+    Failed,
+    Outcome,
+    Waiting,
+    reason_of,
+)
 from vmbackup_operator.sessions import deadlines
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reporting import report
@@ -68,7 +75,8 @@ class Kind(Generic[AnySession]):
     """One kind of session: where its objects are, its tables of steps, and its run ids.
 
     *show* returns a session with the phase and the columns that the rest of its status has;
-    *let_go* is told of one that nothing is left to do for, once its finalizer is off.
+    *let_go* is told of one that nothing is left to do for, once its finalizer is off; *give_back*
+    of one that keeps its worker no longer, before that is written down: after a crash, again.
     """
 
     store: SessionStore[AnySession]
@@ -76,6 +84,7 @@ class Kind(Generic[AnySession]):
     run_id_of: Callable[[str, AnySession], RunId]
     show: Callable[[AnySession], AnySession]
     let_go: Callable[[Ground, AnySession], Awaitable[None]]
+    give_back: Callable[[Ground, AnySession], Awaitable[None]]
 
 
 class SessionReconciler(Generic[AnySession]):
@@ -207,10 +216,13 @@ class SessionReconciler(Generic[AnySession]):
             raise
         except TransientError as error:
             trouble = error
-            taken = Taken(session.status, Troubled(_reason_of(error), str(error)))
+            taken = Taken(session.status, Troubled(reason_of(error), str(error)))
         tried = self._tried_for(session) if step.even_after_failure else timedelta(0)
         judge = self._judge(session, self._ground.clock.now())
-        written = await self._write(session, judge.judged(step, taken, tried=tried))
+        status = judge.judged(step, taken, tried=tried)
+        if taken.status.worker is not None and status.worker is None:
+            await self._kind.give_back(self._ground, replace(session, status=taken.status))
+        written = await self._write(session, status)
         await report(self._ground.events, session, written)
         if _has_turned(session, written):
             return Waiting(self._pause_s(written), "the next attempt, or the end")
@@ -267,13 +279,6 @@ def _wait(step: Step[AnySession], answer: Answer) -> Waiting:
             return Waiting(LAST_STEPS_AGAIN_S, "tried again")
         case _:
             return Waiting(AFTER_A_BUG_S, answer.message)
-
-
-def _reason_of(error: TransientError) -> str:
-    said = getattr(error, "reason", None)
-    if isinstance(said, str) and said:
-        return said
-    return "AzureUnavailable" if error.retry_after_s is None else "AzureThrottled"
 
 
 def _has_turned(before: Session, after: Session) -> bool:

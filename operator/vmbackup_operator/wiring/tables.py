@@ -16,6 +16,7 @@ from vmbackup_operator.restores import table as restores
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reconciler import Kind, SessionStore
 from vmbackup_operator.sessions.step import Table
+from vmbackup_operator.sessions.steps.releasing import give_back_worker
 
 TABLES: Mapping[SessionType, Table[BackupSession]] = {
     "Backup": backups.STEPS,
@@ -30,16 +31,22 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
         lambda _session: restores.STEPS,
         lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
         lambda session: displayed(session, session.spec.target.vm_name or ""),
-        _nothing_to_let_go,
+        _nothing_was_made,
+        _nothing_was_made,
     )
 
 
-async def _nothing_to_let_go(_ground: Ground, _session: RestoreSession) -> None:
-    """Do nothing: a restore that is refused has made nothing."""
+async def _nothing_was_made(_ground: Ground, _session: RestoreSession) -> None:
+    """Do nothing: a restore that is refused has made nothing, and has no worker."""
 
 
 def backup_sessions(store: SessionStore[BackupSession]) -> Kind[BackupSession]:
     """Return the kind BackupSession, whose objects *store* keeps."""
     return Kind(
-        store, lambda session: TABLES[session.spec.type], run_id_for, with_display, drop_record
+        store,
+        lambda session: TABLES[session.spec.type],
+        run_id_for,
+        with_display,
+        drop_record,
+        give_back_worker,
     )

@@ -8,6 +8,7 @@ import uuid
 from azure_simulator.arm.answers import Answer
 from azure_simulator.arm.errors import ArmError
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
+from azure_simulator.identities import conditions
 from azure_simulator.identities.directory import scope_of
 from azure_simulator.identities.roles import BUILT_IN_ROLES, BuiltInRole
 from azure_simulator.resources import Body, Resource, name_of
@@ -115,6 +116,7 @@ async def _put_assignment(exchange: Exchange) -> Answer:
     principal, role = given.get("principalId", ""), given.get("roleDefinitionId", "")
     _check_principal(exchange.cloud, principal, given.get("principalType"))
     _check_role(exchange.cloud, role)
+    _check_condition(given)
     existing = exchange.existing
     if existing is not None:
         same = (existing.properties["principalId"], existing.properties["roleDefinitionId"])
@@ -123,7 +125,7 @@ async def _put_assignment(exchange: Exchange) -> Answer:
                 "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
             )
             raise ArmError(400, "RoleAssignmentUpdateNotPermitted", message)
-        return Answer(200, existing.body)
+        return _update_assignment(exchange, existing)
     _refuse_twin(exchange, principal, role)
     now = exchange.cloud.now()
     properties = {
@@ -145,6 +147,35 @@ async def _put_assignment(exchange: Exchange) -> Answer:
     exchange.cloud.identities.spreading.made(assignment)
     exchange.cloud.resources.put(assignment)
     return Answer(201, body)
+
+
+def _update_assignment(exchange: Exchange, existing: Resource) -> Answer:
+    """Take the condition and the description that are sent; who sends the same changes nothing."""
+    given = exchange.properties
+    changed = {name: given.get(name) for name in ("condition", "conditionVersion", "description")}
+    if all(existing.properties[name] == value for name, value in changed.items()):
+        return Answer(200, existing.body)
+    who = {"updatedOn": exchange.cloud.now(), "updatedBy": exchange.identity.object_id}
+    body = existing.body | {"properties": existing.properties | changed | who}
+    assignment = Resource(existing.id, body)
+    # What is changed spreads as what is made: until then Azure goes by what was there.
+    exchange.cloud.identities.spreading.removed(existing)
+    exchange.cloud.identities.spreading.made(assignment)
+    exchange.cloud.resources.put(assignment)
+    return Answer(201, body)
+
+
+def _check_condition(given: Body) -> None:
+    condition = given.get("condition")
+    if not condition:
+        return
+    if given.get("conditionVersion") != conditions.VERSION:
+        message = f"A condition needs 'conditionVersion' {conditions.VERSION}."
+        raise ArmError(400, "InvalidConditionVersion", message)
+    try:
+        conditions.parse(condition)
+    except conditions.BadCondition as error:
+        raise ArmError(400, "InvalidCondition", str(error)) from error
 
 
 def _check_principal(cloud: Cloud, principal: str, principal_type: str | None) -> None:

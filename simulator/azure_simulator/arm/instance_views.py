@@ -13,12 +13,22 @@ _PROVISIONING = {
     "Failed": ("ProvisioningState/failed", "Provisioning failed"),
 }
 
+_SETTLED_AT = "settledAt"
+
+
+def settle(cloud: Cloud, machine: Resource) -> None:
+    """Have the VM's operation end well: its instance view says since when, for as long as it is."""
+    machine.properties["provisioningState"] = "Succeeded"
+    machine.hidden[_SETTLED_AT] = cloud.now()
+    cloud.resources.changed()
+
 
 def view(cloud: Cloud, machine: Resource) -> Body:
     """Return the instance view."""
-    now = cloud.now()
-    code, display = _PROVISIONING[machine.provisioning_state]
-    statuses = [{"code": code, "level": "Info", "displayStatus": display, "time": now}]
+    now, state = cloud.now(), machine.provisioning_state
+    code, display = _PROVISIONING[state]
+    since = machine.hidden.get(_SETTLED_AT, now) if state == "Succeeded" else now
+    statuses = [{"code": code, "level": "Info", "displayStatus": display, "time": since}]
     power = machine.hidden.get("power")
     if power is not None:
         statuses.append(

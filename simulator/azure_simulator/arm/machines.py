@@ -41,8 +41,7 @@ async def _put(exchange: Exchange) -> Answer:
             raise not_allowed(f"VM '{machine.name}' was deleted while it was being written.")
         if existing is None:
             await _make(cloud, machine)
-        machine.properties["provisioningState"] = "Succeeded"
-        cloud.resources.changed()
+        instance_views.settle(cloud, machine)
 
     seconds = _UPDATE_S if existing else _CREATE_S
     headers = exchange.start(MACHINE, work, region=body["location"], seconds=seconds, makes=machine)
@@ -153,8 +152,7 @@ async def _patch(exchange: Exchange) -> Answer:
     machine.properties["provisioningState"] = "Updating"
 
     async def work() -> None:
-        machine.properties["provisioningState"] = "Succeeded"
-        cloud.resources.changed()
+        instance_views.settle(cloud, machine)
 
     headers = exchange.start(MACHINE, work, region=machine.body["location"], seconds=_UPDATE_S)
     return Answer(200, frozen(machine.body), headers)

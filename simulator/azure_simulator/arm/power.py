@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from azure_simulator.arm.answers import Answer
 from azure_simulator.arm.disks import not_busy
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
+from azure_simulator.arm.instance_views import settle
 from azure_simulator.arm.machine_bodies import KIND
 from azure_simulator.arm.operations import MACHINE_ACTION
 from azure_simulator.arm.reading import missing_by_gateway
@@ -44,8 +45,7 @@ def _route(name: str, during: str, after: str, seconds: float, act: _Act) -> Rou
         async def work() -> None:
             await act(cloud, machine)
             machine.hidden["power"] = after
-            machine.properties["provisioningState"] = "Succeeded"
-            cloud.resources.changed()
+            settle(cloud, machine)
 
         headers = exchange.start(
             MACHINE_ACTION, work, region=machine.body["location"], seconds=seconds, makes=machine

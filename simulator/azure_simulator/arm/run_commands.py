@@ -25,6 +25,9 @@ _OUTPUT_BYTES = 4096
 _TIMEOUT_S = 90 * 60
 _SECONDS = 5.0
 
+#: So many run commands a VM keeps, ended ones too.
+_MOST = 25
+
 #: What a script that took too long ends with.
 _KILLED_LATE = 124
 
@@ -44,6 +47,12 @@ def _machine(exchange: Exchange, machine_id: str) -> Resource:
             f"VM '{machine.name}' has not reported status for VM agent or extensions."
         )
     return machine
+
+
+def _check_room(cloud: Cloud, machine: Resource) -> None:
+    kept = sum(1 for _ in cloud.resources.under(f"{machine.id}/runCommands"))
+    if kept >= _MOST:
+        raise not_allowed(f"VM '{machine.name}' has {kept} run commands: {_MOST} at most.")
 
 
 def _source(source: Body) -> str:
@@ -76,6 +85,8 @@ class RunCommands:
         """Create or replace a run command and run its script."""
         machine = _machine(exchange, parent_id(exchange.target.path))
         existing = exchange.existing
+        if existing is None:
+            _check_room(exchange.cloud, machine)
         body = envelope(exchange, KIND)
         if body["id"].lower() in self._running:
             raise not_allowed(f"Run command '{body['name']}' is still running.")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from azure_simulator.identities.conditions import Wish, holds
 from azure_simulator.identities.federation import FederatedCredential
 from azure_simulator.identities.roles import BUILT_IN_ROLES, Permission
 from azure_simulator.identities.spreading import Spreading
@@ -144,7 +145,7 @@ class Identities:
             return True
         allowed = any(
             permission.allows(action, data=data)
-            for permission in self._permissions(object_id, scope)
+            for permission in self._permissions(object_id, Wish(action, scope))
         )
         asked = self._asked.setdefault(object_id.lower(), {})
         asked[RightAsked(action, data, scope, allowed)] = None
@@ -169,13 +170,14 @@ class Identities:
                 return True
         return False
 
-    def _permissions(self, object_id: str, scope: str) -> Iterator[Permission]:
-        below = scope.lower().rstrip("/") + "/"
+    def _permissions(self, object_id: str, wish: Wish) -> Iterator[Permission]:
+        below = wish.scope.lower().rstrip("/") + "/"
         for assignment in self.spreading.counting():
             properties = assignment.properties
             if properties["principalId"].lower() != object_id.lower():
                 continue
-            if below.startswith(scope_of(assignment.id).lower().rstrip("/") + "/"):
+            at = scope_of(assignment.id).lower().rstrip("/") + "/"
+            if below.startswith(at) and holds(properties.get("condition"), wish):
                 yield from self._permissions_of(properties["roleDefinitionId"])
 
     def _permissions_of(self, role_definition_id: str) -> tuple[Permission, ...]:

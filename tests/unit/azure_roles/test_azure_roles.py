@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from azure_simulator.identities.conditions import Wish, holds
 from tools import azure_roles
+from vmbackup_operator.environments.plan import CONTAINERS
 from vmbackup_operator.naming import environment_names
 from vmbackup_operator.settings import Settings, Tenant, load
 
@@ -129,4 +131,26 @@ def test_no_role_lets_a_stored_blob_be_overwritten_or_deleted() -> None:
     for role in azure_roles.ROLES:
         (permission,) = azure_roles.definition(role)["permissions"]
         blobs = [action for action in permission["dataActions"] if "/blobs/" in action]
-        assert {action.split("/blobs/")[1] for action in blobs} <= {"read", "add/action"}
+        found = {action.split("/blobs/")[1] for action in blobs}
+        own = {"delete"} if role in azure_roles.CONDITIONS else set()
+        assert found <= {"read", "add/action"} | own
+
+
+def test_blobs_are_deleted_in_the_operators_own_containers_only(settings: Settings) -> None:
+    """Wherever the role is assigned, and whatever else an account there holds."""
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    conditions = {
+        put.body["properties"].get("condition")
+        for put in azure_roles.puts(settings, WHO, ("northeurope",))
+        if put.says.startswith("vmbackup workers at ")
+    }
+    (condition,) = conditions
+
+    def may(action: str, container: str) -> bool:
+        scope = f"{ACCOUNT}/blobServices/default/containers/{container}"
+        return holds(condition, Wish(f"{blobs}/{action}", scope))
+
+    assert {name for name in (*CONTAINERS, "vm-backups") if may("delete", name)} == {*CONTAINERS}
+    assert may("read", "vm-backups")
+    assert may("add/action", "vm-backups")
+    assert holds(condition, Wish("Microsoft.Compute/snapshots/delete", SUBSCRIPTION))

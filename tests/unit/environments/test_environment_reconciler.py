@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 
 from tests.unit.environments.conftest import OWNERSHIP, REPOSITORY, Appliance
-from vmbackup_core.errors import TransientError
+from vmbackup_core.errors import RefusedForNow, TransientError
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.model.conditions import Condition, find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
@@ -243,13 +244,23 @@ async def test_what_azure_never_finishes_is_said_after_hours(appliance: Applianc
     assert (stalled.status, stalled.reason) == ("True", "RegionNotFinished")
 
 
-async def test_azures_bad_minute_is_said_and_waited_for(appliance: Appliance) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (TransientError("Azure was not reached"), "AzureUnavailable"),
+        (RefusedForNow("403", reason="NotAuthorized", retry_after_s=30), "NotAuthorized"),
+    ],
+    ids=["out of reach", "a right that spreads"],
+)
+async def test_azures_bad_minute_is_said_and_waited_for(
+    appliance: Appliance, trouble: TransientError, reason: str
+) -> None:
     await appliance.ready("westeurope")
     await appliance.reconcile(KEY)
-    appliance.arm.unreachable = TransientError("Azure was not reached")
+    appliance.arm.unreachable = trouble
 
     outcome = await appliance.reconcile(KEY)
 
     assert isinstance(outcome, Waiting)
-    assert condition_of(appliance, KEY, "Reconciling").reason == "AzureUnavailable"
+    assert condition_of(appliance, KEY, "Reconciling").reason == reason
     assert appliance.objects.stored[KEY].status.resources

@@ -11,7 +11,7 @@ from tests.worlds.memory_azure import SUBSCRIPTION
 from tests.worlds.memory_cluster import stalled_repository
 from tests.worlds.memory_policies import KEY, PolicyWorld, policy
 from tests.worlds.samples import FOREIGN_SUBSCRIPTION, VM
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError, RefusedForNow, TransientError
 from vmbackup_operator.model.backup_policy import Schedule
 from vmbackup_operator.naming import ArmId, session_name_of_slot
 from vmbackup_operator.reconciling.outcome import Done
@@ -113,10 +113,10 @@ async def test_a_repositorys_own_reason_is_the_policys(world: PolicyWorld) -> No
 
 
 async def test_trouble_with_azure_is_told_and_passes(world: PolicyWorld) -> None:
-    world.machines.trouble = TransientError("503 from Azure", retry_after_s=7)
+    world.machines.trouble = RefusedForNow("403", reason="NotAuthorized", retry_after_s=7)
     with pytest.raises(TransientError):
         await world.look()
-    assert world.reason()[1] == "AzureUnavailable"
+    assert world.reason()[1] == "NotAuthorized"
     assert world.reason("Stalled")[0] == "False"
 
     world.machines.trouble = None

@@ -10,7 +10,7 @@ from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.samples import SETTINGS
 from tests.worlds.turned_clock import TurnedClock
-from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
+from vmbackup_core.errors import CorruptRepository, PermanentError, RefusedForNow, TransientError
 from vmbackup_core.ids import RepositoryId
 from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus
 from vmbackup_operator.model.metadata import ObjectKey
@@ -216,13 +216,24 @@ async def test_the_way_to_the_account_is_waited_for(place: Place) -> None:
     assert place.opened.keys == []
 
 
-async def test_trouble_that_may_pass_is_said_and_raised(place: Place) -> None:
-    place.opened.found = TransientError("503", retry_after_s=3)
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (TransientError("503"), "AzureUnavailable"),
+        (TransientError("429", retry_after_s=3), "AzureThrottled"),
+        (RefusedForNow("403", reason="NotAuthorized", retry_after_s=30), "NotAuthorized"),
+    ],
+    ids=["out of reach", "throttled", "a right that spreads"],
+)
+async def test_trouble_that_may_pass_is_said_and_raised(
+    place: Place, trouble: TransientError, reason: str
+) -> None:
+    place.opened.found = trouble
 
     with pytest.raises(TransientError):
         await place.look()
 
-    assert place.said()[1] == "AzureUnavailable"
+    assert place.said()[1] == reason
 
 
 async def test_a_repository_outside_the_tenancy_is_refused(place: Place) -> None:

@@ -16,6 +16,7 @@ from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import ArmId, environment_names
+from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup, fate
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState
 
@@ -38,6 +39,43 @@ async def test_an_idle_worker_is_deleted_with_its_queue_after_its_time(world: Wo
 
     assert world.azure.workers == {}
     assert not [name for _, name in world.azure.queues if "jobs" in name]
+
+
+async def test_what_is_begun_is_looked_at_again_soon_and_else_in_a_while(world: World) -> None:
+    await world.run()
+    idle = IdleWorkers(world.ground, groups)
+    calm = await idle.reconcile()
+    world.clock.turn(3700)
+
+    begun = await idle.reconcile()
+    for _ in range(3):
+        after = await idle.reconcile()
+
+    assert isinstance(calm, Waiting)
+    assert isinstance(begun, Waiting)
+    assert begun.seconds < calm.seconds / 10
+    assert after == calm
+    assert world.azure.workers == {}
+
+
+async def test_at_a_start_an_idle_worker_waits_for_the_home_region_and_not_for_the_next_round(
+    world: World,
+) -> None:
+    """What the home region is was not looked at yet; its queues could not be found without."""
+    await world.run()
+    world.clock.turn(3700)
+    world.start()
+    world.azure.regions.clear()
+    idle = IdleWorkers(world.ground, groups)
+
+    first = await idle.reconcile()
+    assert isinstance(first, Waiting)
+    assert first.seconds < 60
+    assert world.azure.workers
+    for _ in range(5):
+        await idle.reconcile()
+
+    assert world.azure.workers == {}
 
 
 async def test_a_worker_that_serves_a_session_is_left_alone(world: World) -> None:

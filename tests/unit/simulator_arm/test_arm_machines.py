@@ -62,6 +62,23 @@ async def power(azure: Azure, machine: str) -> list[str]:
     return [status["code"] for status in view["statuses"]]
 
 
+async def test_the_instance_view_says_since_when_the_machine_is_as_it_is(azure: Azure) -> None:
+    """Whoever counts how long a VM has been deallocated counts from there."""
+    machine = await make_machine(azure)
+
+    async def since() -> str:
+        view = await azure.get(f"{machine}/instanceView")
+        time: str = view["statuses"][0]["time"]
+        return time
+
+    running = await since()
+    assert await since() == running
+    await azure.done(await azure.send("POST", f"{machine}/deallocate"))
+    deallocated = await since()
+
+    assert running < deallocated == await since()
+
+
 async def test_a_machine_is_made_of_an_image_with_a_managed_os_disk(azure: Azure) -> None:
     machine = azure.id("Microsoft.Compute/virtualMachines", "vm")
     reply = await azure.send("PUT", machine, await machine_body(azure))
@@ -186,6 +203,20 @@ async def test_a_run_command_gets_its_protected_parameters_and_never_shows_them(
     viewed = (await azure.get(command, "&$expand=instanceView"))["properties"]["instanceView"]
     assert (viewed["executionState"], viewed["exitCode"]) == ("Succeeded", 0)
     assert viewed["output"] == "done\n"
+
+
+async def test_a_machine_keeps_so_many_run_commands_and_no_more(azure: Azure) -> None:
+    machine = await make_machine(azure)
+    script = {**REGION, "properties": {"source": {"script": "true"}}}
+    for number in range(25):
+        await azure.put(f"{machine}/runCommands/launch-{number}", script)
+
+    one_more = await azure.send("PUT", f"{machine}/runCommands/launch-25", script)
+    await azure.done(await azure.send("PUT", f"{machine}/runCommands/launch-0", script))
+    await azure.done(await azure.send("DELETE", f"{machine}/runCommands/launch-0"))
+    await azure.put(f"{machine}/runCommands/launch-25", script)
+
+    assert (one_more.status, one_more.code) == (409, "OperationNotAllowed")
 
 
 async def test_an_asynchronous_run_command_ends_before_its_script(azure: Azure) -> None:

@@ -7,7 +7,7 @@ from vmbackup_core.ids import LaunchNonce
 from vmbackup_core.protocol import ConversationAccess, LaunchKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import SessionWorker
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, launch_messages
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import Account, account_of
 
@@ -44,14 +44,17 @@ def listen_to_worker(ground: Ground, session: Session, worker: SessionWorker) ->
 
 
 async def delete_queues(ground: Ground, session: Session) -> None:
-    """Delete the queues of the launch that the session had: no SAS for them opens anything then.
+    """Delete the queues of the launch that the session had, and the blobs of their messages.
 
-    From what was recorded: undoing asks nobody what the home region is.
+    No SAS for them opens anything then. It goes by what was recorded: undoing asks nobody what the
+    home region is.
     """
     worker, resolved = session.status.worker, session.status.resolved
     environment = None if resolved is None else resolved.environment
     home = None if environment is None else environment.home_storage_account_id
     if worker is None or worker.launch is None or home is None:
         return
+    account = account_of(ArmId(home))
     for queue in (worker.jobs_queue, worker.events_queue):
-        await ground.queues.delete(account_of(ArmId(home)), queue)
+        await ground.queues.delete(account, queue)
+    await ground.queues.delete_spilled(account, launch_messages(worker.id, worker.launch))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId, environment_names, launch_command, worker_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
@@ -9,9 +12,11 @@ from vmbackup_operator.sessions.allocator import region_of
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
-from vmbackup_operator.sessions.seen import WorkerSeen, account_of
+from vmbackup_operator.sessions.seen import Account, WorkerSeen, account_of
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.conversing import delete_queues
+
+log = logging.getLogger(__name__)
 
 
 async def release_worker(ground: Ground, session: Session) -> Taken:
@@ -43,6 +48,23 @@ async def release_worker(ground: Ground, session: Session) -> Taken:
     return Taken(session.status, Done(f"worker {worker.id} is deallocated"))
 
 
+async def give_back_worker(ground: Ground, session: Session) -> None:
+    """Take away what a launch left on the worker that its session gives back between two attempts.
+
+    No attempt waits for it: what Azure refuses to delete goes with the worker, or before the
+    worker's next launch. Azure keeps at most 25 commands for a VM.
+    """
+    worker = session.status.worker
+    if worker is None:
+        return
+    command = launch_command(run_of(session), worker.attempt)
+    try:
+        await delete_queues(ground, session)
+        await ground.commands.delete(ArmId(worker.vm_id), command)
+    except VmbackupError as error:
+        log.warning("session %s, given back: %s", session.metadata.key, error)
+
+
 async def _stop_left(ground: Ground, session: Session) -> Answer:
     """Deallocate workers that this run launched and that nothing names any more.
 
@@ -68,15 +90,30 @@ async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
     """Deallocate the worker unless it was given to another session; tell whether that is over."""
     if ground.allocator.leave(worker.id, session.metadata.key) is not None:
         return True
-    resolved = session.status.resolved
-    environment = None if resolved is None else resolved.environment
-    if environment is not None and environment.home_storage_account_id is not None:
-        home = account_of(ArmId(environment.home_storage_account_id))
+    home = await _home_of(ground, session)
+    if home is not None:
         await delete_all_queues(ground, home, worker.id)
+    # Which attempt launched it last is not known any more.
+    for attempt in range(1, session.spec.retry_limit + 2):
+        await ground.commands.delete(worker.vm_id, launch_command(run_of(session), attempt))
     stopped = await ground.workers.deallocate(worker.vm_id)
     if stopped:
         ground.allocator.left(worker.id)
     return stopped
+
+
+async def _home_of(ground: Ground, session: Session) -> Account | None:
+    """Return the account of the queues, as it was recorded or is known; None where it is neither.
+
+    A record of what is to be undone was written before the session knew it. What is left of them
+    then goes with the worker, once that is idle for too long.
+    """
+    resolved = session.status.resolved
+    environment = None if resolved is None else resolved.environment
+    if environment is not None and environment.home_storage_account_id is not None:
+        return account_of(ArmId(environment.home_storage_account_id))
+    home = await ground.regions.recall_home()
+    return None if isinstance(home, Waiting) else home.account
 
 
 async def _delete_abandoned(ground: Ground, session: Session) -> Answer:

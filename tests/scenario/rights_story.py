@@ -1,0 +1,380 @@
+"""What an installation lives through, told once for the tests that hold its rights against it.
+
+Rights that count late, a policy's backups, a launch for which there was no room, a lost worker that
+is replaced, pruning, a session that is deleted on its way, a new bundle and a new key after a
+restart, an account that somebody's hand made unclear and that is adopted, a worker that is idle for
+too long, and objects in a namespace that nobody gave to the operator.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.identity import ClientSecretCredential
+from azure.storage.blob import BlobClient
+
+from tests.scenario.small_machines import small_machine
+from tests.scenario.stage import Stage, eventually
+from tools.bundle import build
+from tools.local_cloud import seed
+from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
+from tools.local_cloud.azure import simulated_azure
+from tools.local_cloud.control_plane import control_plane
+from tools.local_cloud.installation import (
+    EXAMPLES,
+    OPERATOR_NAMESPACE,
+    USER_NAMESPACE,
+    example,
+    install,
+)
+from tools.local_cloud.operator_process import azure_environment, clean_environment
+from tools.local_cloud.worker_python import worker_python
+from vmbackup_core.protocol.bundle import BUNDLE_LIST, bundle_file, bundle_list, read_bundle
+from vmbackup_core.stores.azure_blob import SERVICE_VERSION
+from vmbackup_operator.environments.plan import BUNDLE_CONTAINER
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.seen import account_of
+
+SPEED = 60
+#: How long an assignment takes to count, in Azure's time: a quarter of an hour.
+RIGHTS_AFTER_S = 900
+#: The shortest that the settings allow.
+IDLE_TTL_S = 60
+#: Azure's own number of the role Storage Blob Data Owner, and somebody who has it.
+BLOB_DATA_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
+INSIDER = "5d4c3b2a-0000-4111-8222-333344445555"
+#: A VM in the home region, beside the policy's in another one.
+AT_HOME = "home-01"
+#: A namespace that no RoleBinding gives to the operator.
+UNSERVED = "nobodys-team"
+STORAGE, COMPUTE = "2023-05-01", "2024-03-01"
+
+RESTORE: dict[str, Any] = {
+    "recoveryPointRef": {"name": "some-point"},
+    "mode": "Disks",
+    "target": {
+        "subscriptionId": SUBSCRIPTION,
+        "resourceGroup": "rg-production",
+        "region": seed.VM_REGION,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """What the story left: the stage, and from where on rights counted in Azure's journal."""
+
+    stage: Stage
+    said_while_spreading: dict[str, Any]
+    counting_since: int
+    bundles: list[str]
+    adopted: str
+
+
+@contextmanager
+def a_life(folder: Path) -> Iterator[Lived]:
+    """Run everything and have it lived through."""
+    bundle = folder / "bundle"
+    build(worker_python().version, bundle)
+    (folder / "disks").mkdir()
+    with (
+        simulated_azure(folder / "azure", speed=SPEED, rights_after_s=RIGHTS_AFTER_S) as ready,
+        control_plane() as plane,
+    ):
+        azure = Administrator(ready)
+        seed.seed_appliance(azure)
+        workers = {"timeoutSeconds": 60, "idleTtlSeconds": IDLE_TTL_S}
+        installation = install(plane, ready, bundle, folder / "operator", workers=workers)
+        stage = Stage(folder, ready, azure, plane, installation, [])
+        small_machine(stage, seed.VM_NAME)
+        small_machine(stage, AT_HOME, region=seed.HOME_REGION)
+        try:
+            yield _live(stage, bundle)
+        finally:
+            installation.operator.stop()
+
+
+def _live(stage: Stage, bundle: Path) -> Lived:
+    said, since = _wait_for_rights(stage)
+    stage.back_up("at-home", seed.vm_id(AT_HOME))
+    first, hello = _begin_first_backup(stage)
+    idle = _delete_on_its_way(stage, "at-home")
+    _lose_worker(stage, first, hello)
+    _is_gone(stage, "at-home")
+    idle_since = time.monotonic()
+    _succeeds(stage, first)
+    account = _account(stage, first)
+    stage.operator.stop()
+    bundles = [read_bundle(bundle).id, _store_another_bundle(stage, account), _next_bundle(bundle)]
+    _rotate_key(stage)
+    _spoil_seal(stage, account)
+    adopted = _adopt(stage, account)
+    time.sleep(max(0.0, IDLE_TTL_S + 1 - (time.monotonic() - idle_since)))
+    stage.operator.start()  # which looks at idle workers at once
+    second = _asked_for(stage, "again", {first})
+    _write_where_nobody_serves(stage)
+    _succeeds(stage, second)
+    _keep_one_session(stage)
+    _is_deleted(stage, idle)
+    return Lived(stage, said, since, bundles, adopted)
+
+
+def _wait_for_rights(stage: Stage) -> tuple[dict[str, Any], int]:
+    """Start the operator, give it its roles, and let it wait until they count.
+
+    Returns what the repository's condition says meanwhile, and the journal's last entry of then.
+    """
+    stage.operator.start()
+    stage.plane.administrator.apply(EXAMPLES / "repository.yaml")
+    policy = example("policy.yaml")
+    policy["spec"] |= {
+        "sessionHistory": {"succeeded": 1, "failed": 1},
+        "retry": {"backoffSeconds": 1},
+        "snapshotsToKeep": 1,
+    }
+    stage.plane.administrator.create(policy)
+    _be_told_of_what_is_not_carried_out(stage, USER_NAMESPACE)
+    seed.give_rights(stage.azure)
+    given = time.monotonic()
+    said = eventually(
+        lambda: stage.condition("backuprepository", "west-europe", "Ready"),
+        lambda condition: condition.get("status") == "False",
+        "the repository says what it waits for",
+    )
+    time.sleep(max(0.0, RIGHTS_AFTER_S / SPEED + 1 - (time.monotonic() - given)))
+    return said, stage.azure.last_entry()
+
+
+def _begin_first_backup(stage: Stage) -> tuple[str, str]:
+    """Begin a backup whose first launch finds no room, and whose second one's hello is held.
+
+    Returns the session, and what holds the hello.
+    """
+    _is_ready(stage, "backuppolicy", "nightly")
+    machines = f"vmb-{seed.VM_REGION}-.*/virtualMachines/vmb-w-[^/]*$"
+    said = {"code": "SkuNotAvailable", "message": "there is no such size in this region now"}
+    stage.azure.call(
+        "POST",
+        "/faults",
+        {
+            "match": {"service": "arm", "method": "PUT", "path": machines},
+            "status": 409,
+            "body": {"error": said},
+            "times": 1,
+        },
+    )
+    # Of the second worker of a run: the other session's is the first of its own.
+    hello = {"service": "queue", "method": "POST", "path": "vmb-events-[0-9a-f]{20}-2-"}
+    return _asked_for(stage, "first", set()), stage.azure.hold_all("before", **hello)
+
+
+def _lose_worker(stage: Stage, session: str, hello: str) -> None:
+    """Take away the VM that was about to speak: another one has to take its place."""
+    stage.caught(hello, "the agent's hello")
+    stage.azure.remove(stage.status(session)["worker"]["vmId"], COMPUTE)
+    stage.azure.let_go(hello)
+
+
+def _keep_one_session(stage: Stage) -> None:
+    """Have the older of two ended sessions dropped, which the policy does at its next look."""
+    eventually(
+        lambda: [each["metadata"].get("finalizers") for each in _sessions(stage)],
+        lambda finalizers: not any(finalizers),
+        "both sessions have nothing left in Azure to undo",
+    )
+    stage.patch("backuppolicy", "nightly", {"spec": {"suspend": True}})
+    eventually(lambda: _sessions(stage), lambda left: len(left) == 1, "the older one is dropped")
+    stage.patch("backuppolicy", "nightly", {"spec": {"suspend": False}})
+
+
+def _delete_on_its_way(stage: Stage, session: str) -> str:
+    """Delete a session once its worker runs; return the worker's VM, which nobody needs then."""
+    eventually(
+        lambda: stage.condition("backupsession", session, "WorkerReady"),
+        lambda said: said.get("status") == "True",
+        f"{session} has a worker",
+        limit_s=180,
+    )
+    vm_id: str = stage.status(session)["worker"]["vmId"]
+    words = ("delete", "backupsession", session, "--namespace", USER_NAMESPACE, "--wait=false")
+    stage.plane.administrator.kubectl(*words)
+    return vm_id
+
+
+def _is_gone(stage: Stage, session: str) -> None:
+    eventually(
+        lambda: [each["metadata"]["name"] for each in _sessions(stage)],
+        lambda names: session not in names,
+        "the object is gone",
+        limit_s=120,
+    )
+
+
+def _is_deleted(stage: Stage, vm_id: str) -> None:
+    eventually(
+        lambda: [
+            e for e in stage.entries(0) if e.method == "DELETE" and e.path.lower() == vm_id.lower()
+        ],
+        bool,
+        "the idle worker is deleted",
+    )
+
+
+def _account(stage: Stage, session: str) -> str:
+    found: str = stage.status(session)["resolved"]["environment"]["storageAccountId"]
+    return found
+
+
+def _store_another_bundle(stage: Stage, account: str) -> str:
+    """Store something like a bundle, as an operator of another version would have."""
+    stage.azure.call("PUT", f"/identities/{INSIDER}", {"clientSecret": "s", "objectId": INSIDER})
+    properties = {
+        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{BLOB_DATA_OWNER}",
+        "principalId": INSIDER,
+        "principalType": "ServicePrincipal",
+    }
+    stage.azure.call("PUT", "/rights", {"afterSeconds": 0})
+    at = f"{account}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    stage.azure.arm(at, "2022-04-01", {"properties": properties})
+    way = {
+        "proxies": {"https": stage.ready["proxies"]["appliance"]},
+        "connection_verify": stage.ready["ca"],
+    }
+    credential = ClientSecretCredential(stage.ready["tenantId"], INSIDER, "s", **way)
+    folder = "0123456789abcdef"
+    with BlobClient(
+        account_of(ArmId(account)).blob_url,
+        BUNDLE_CONTAINER,
+        f"{folder}/{BUNDLE_LIST}",
+        credential=credential,
+        api_version=SERVICE_VERSION,
+        **way,
+    ) as blob:
+        blob.upload_blob(b"{}")
+    return folder
+
+
+def _next_bundle(bundle: Path) -> str:
+    """Make another bundle in the folder, as the next version would; return its id."""
+    (bundle / "NOTICE").write_text("the next version\n")
+    before = json.loads((bundle / BUNDLE_LIST).read_text())
+    files = [path for path in sorted(bundle.iterdir()) if path.name != BUNDLE_LIST]
+    listed = bundle_list(before["python"], before["platform"], [bundle_file(p) for p in files])
+    (bundle / BUNDLE_LIST).write_bytes(listed.encoded())
+    return listed.id
+
+
+def _rotate_key(stage: Stage) -> None:
+    """Add a key to the key ring, which seals from the next start on."""
+    data = {"2026-12": secrets.token_hex(32), "active": "2026-12"}
+    encoded = {name: base64.b64encode(value.encode()).decode() for name, value in data.items()}
+    stage.patch("secret", "vmbackup-key-ring", {"data": encoded}, namespace=OPERATOR_NAMESPACE)
+
+
+def _spoil_seal(stage: Stage, account: str) -> None:
+    """Spoil the seal of the region's account, as somebody who copies tags does."""
+    body = stage.azure.read(account, STORAGE)
+    tags = body["tags"] | {"vmbackup-owner": "somebody"}
+    kept = {key: body[key] for key in ("location", "kind", "sku")}
+    stage.azure.arm(account, STORAGE, kept | {"tags": tags})
+
+
+def _adopt(stage: Stage, account: str) -> str:
+    """Type ``vmbackup adopt``, with the operator's settings, identity and kubeconfig."""
+    typed = [str(Path(sys.executable).with_name("vmbackup")), "adopt", account]
+    typed += ["--config", str(stage.folder / "operator" / "settings.yaml")]
+    user = stage.plane.service_account(OPERATOR_NAMESPACE, "vmbackup-operator")
+    environment = clean_environment() | azure_environment(stage.ready)
+    environment["KUBECONFIG"] = str(user.kubeconfig)
+    done = subprocess.run(  # noqa: S603 - what operations.md says, typed
+        typed, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _write_where_nobody_serves(stage: Stage) -> None:
+    """Write one object of each kind in a namespace that the operator has no binding in."""
+    administrator = stage.plane.administrator
+    administrator.kubectl("create", "namespace", UNSERVED)
+    documents = [example("policy.yaml"), example("repository.yaml")]
+    session = example("by-hand/session.yaml")
+    session["metadata"] = {"name": "by-hand"}
+    for document in (*documents, session):
+        document["metadata"]["namespace"] = UNSERVED
+        administrator.create(document)
+    _be_told_of_what_is_not_carried_out(stage, UNSERVED)
+    eventually(
+        lambda: administrator.get("backupsession", "by-hand", "-n", UNSERVED).get("status", {}),
+        lambda status: "outcome" in status,
+        "the session ends, although nothing else may be written there",
+    )
+
+
+def _be_told_of_what_is_not_carried_out(stage: Stage, namespace: str) -> None:
+    """Write a restore, and an environment where none is honoured."""
+    administrator = stage.plane.administrator
+    environment = example("by-hand/region-environment.yaml")
+    for kind, name, spec in (
+        ("RestoreSession", "hopeful", RESTORE),
+        ("RegionEnvironment", "elsewhere", environment["spec"]),
+    ):
+        about = {"name": name, "namespace": namespace}
+        body = {"apiVersion": "vmbackup.dev/v1alpha1", "kind": kind, "metadata": about}
+        administrator.create(body | {"spec": spec})
+    told = ["restoresession/hopeful"]
+    if namespace != UNSERVED:
+        told.append("regionenvironment/elsewhere")
+
+    def statuses() -> list[Any]:
+        return [administrator.get(name, "-n", namespace).get("status") for name in told]
+
+    eventually(statuses, all, f"{told} are told")
+
+
+def _is_ready(stage: Stage, kind: str, name: str) -> None:
+    eventually(
+        lambda: stage.condition(kind, name, "Ready"),
+        lambda condition: condition.get("status") == "True",
+        f"{kind} {name} is Ready",
+        limit_s=120,
+    )
+
+
+def _sessions(stage: Stage) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stage.get("backupsessions")["items"]
+    return found
+
+
+def _made_by_policy(stage: Stage) -> set[str]:
+    found = stage.get("backupsessions", "--selector", "vmbackup.dev/policy=nightly")["items"]
+    return {each["metadata"]["name"] for each in found}
+
+
+def _asked_for(stage: Stage, token: str, before: set[str]) -> str:
+    """Ask for a backup by the policy's annotation; return the name of its session."""
+    words = ("annotate", "--overwrite", "bpol/nightly", "-n", USER_NAMESPACE)
+    stage.plane.administrator.kubectl(*words, f"vmbackup.dev/trigger={token}")
+    found: set[str] = eventually(
+        lambda: _made_by_policy(stage) - before,
+        bool,
+        f"the session that {token} asks for",
+    )
+    (name,) = found
+    return name
+
+
+def _succeeds(stage: Stage, session: str) -> None:
+    status = stage.outcome(session)
+    assert status["outcome"] == "Succeeded", status

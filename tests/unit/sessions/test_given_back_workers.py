@@ -1,0 +1,81 @@
+"""A worker that was given back between two attempts holds nothing that opens anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.worlds.memory_world import World
+from tests.worlds.samples import KEY
+from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
+from vmbackup_core.protocol import BackupJob, Failed
+from vmbackup_operator.backups.left_behind import LeftBehind
+from vmbackup_operator.naming import ArmId
+
+
+def interrupted(job: BackupJob) -> Failed:
+    return Failed(job.job_id, 1, "TransferInterrupted", "no way", transient=True)
+
+
+async def until_attempt(world: World, attempt: int) -> None:
+    for _ in range(200):
+        if world.status().attempt == attempt:
+            return
+        await world.look()
+        world.agents_work()
+        await world.intake.round()
+        world.clock.turn(5)
+    raise AssertionError(f"attempt {attempt} does not begin: {world.status()}")
+
+
+async def test_the_run_command_and_the_queues_of_a_launch_go_as_the_worker_is_given_back(
+    world: World,
+) -> None:
+    world.behaviour = interrupted
+
+    await until_attempt(world, 2)
+
+    assert world.status().worker is None
+    assert [each.state for each in world.azure.workers.values()] == ["running"]
+    assert world.azure.commands == {}
+    assert world.azure.queues == {}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [TransientError("deleting a command: 503"), PermanentError("403", reason="NotAuthorized")],
+    ids=["for a while", "for good"],
+)
+async def test_an_attempt_ends_even_where_azure_keeps_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, refusal: VmbackupError
+) -> None:
+    """They go with the worker then, or before its next launch."""
+
+    async def refused(_vm_id: ArmId, _name: str) -> None:
+        raise refusal
+
+    world.behaviour = interrupted
+    monkeypatch.setattr(world.ground.commands, "delete", refused)
+    await until_attempt(world, 2)
+    assert world.status().errors[0].reason == "TransferInterrupted"
+
+    world.behaviour = lambda _job: None
+    monkeypatch.undo()
+    await world.run()
+
+    assert world.status().outcome == "Succeeded"
+    assert world.azure.queues == {}
+
+
+async def test_a_session_whose_object_was_taken_away_leaves_no_command(world: World) -> None:
+    await world.run_until("WorkerReady")
+    assert world.azure.commands
+    del world.sessions.stored[KEY]
+    world.sessions.gone(KEY)
+
+    left = LeftBehind(world.ground)
+    for _ in range(20):
+        await left.reconcile()
+        world.clock.turn(10)
+
+    assert [each.state for each in world.azure.workers.values()] == ["deallocated"]
+    assert (world.azure.commands, world.azure.queues) == ({}, {})
