@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import NewType
 
@@ -258,6 +259,7 @@ class EnvironmentNames:
         )
 
 
+@lru_cache(maxsize=256)  # asked for by every look of every session
 def environment_names(appliance_id: str, subscription_id: str, region: str) -> EnvironmentNames:
     """Return the names for one region of one worker subscription."""
     parts = (appliance_id, folded(subscription_id), folded(region))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from msgspec.structs import replace
 
+from vmbackup_operator.backups.descriptions import digest_of, keep_description
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import ASK_AGAIN_S
 from vmbackup_operator.backups.undo import record_of
@@ -79,6 +78,7 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
     if isinstance(taken.answer, Done):
         # Before anything is made: whoever takes the finalizer off takes nothing of this away.
         await ground.undo_records.keep(record_of(replace(session, status=taken.status)))
+        keep_description(ground, session, machine.description)
     return taken
 
 
@@ -172,7 +172,7 @@ def _resolved(
             name=machine.name,
             region=machine.region,
             unique_id=machine.unique_id,
-            description_digest=hashlib.sha256(machine.description.encode()).hexdigest(),
+            description_digest=digest_of(machine.description),
         ),
         disks=disks,
         repository=ResolvedRepository(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import RunId
+from vmbackup_operator.backups.descriptions import drop_description
 from vmbackup_operator.backups.table import STEPS
 from vmbackup_operator.model.backup_session import (
     BackupSession,
@@ -81,11 +82,12 @@ class LeftBehind:
         return session.status.outcome is None or FINALIZER in session.metadata.finalizers
 
     def _run_goes_on(self, run_id: RunId) -> bool:
-        return any(each.status.run_id == run_id for each in self._ground.book.unfinished())
+        return any(True for _ in self._ground.book.of_run(run_id))
 
 
 async def drop_record(ground: Ground, session: BackupSession) -> None:
     """Drop the record of a session that has undone everything; what was given up stays known."""
+    drop_description(ground, session)
     status = session.status
     last = (step.condition for step in STEPS if step.even_after_failure)
     if status.run_id is None or status.resolved is None:

@@ -5,7 +5,7 @@ Bodies are as REST has them, an absence is None, a refusal one of our errors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -64,22 +64,28 @@ class ArmResources:
         self, kind: ResourceKind, subscription_id: str, resource_group: str
     ) -> Sequence[Body]:
         """Return every resource of the kind in the resource group; none where it is missing."""
+        return (await self._listed(kind, subscription_id, resource_group, None)).bodies
+
+    async def _listed(
+        self, kind: ResourceKind, subscription_id: str, resource_group: str, about: ArmId | None
+    ) -> _Listing:
         description = KINDS[kind]
         if description.of_group is None:
             raise AssertionError(f"nobody lists a {description.words}")
         call = description.of_group
 
-        async def ask() -> Sequence[Body]:
+        async def ask() -> _Listing:
             with self.clients.translated(f"listing each {description.words} in {resource_group}"):
                 try:
                     listed = call(self.clients, subscription_id, resource_group)
-                    return [dict(model.as_dict()) async for model in listed]
+                    return _Listing([dict(model.as_dict()) async for model in listed])
                 except HttpResponseError as error:
                     if _is_missing_group(error):
-                        return []
+                        return _Listing(())
                     raise
 
-        return await self._reads.read(group(subscription_id, resource_group), f"list {kind}", ask)
+        where = group(subscription_id, resource_group)
+        return await self._reads.read(where, f"list {kind}", ask, about)
 
     async def storage_accounts(self, subscription_id: str) -> Sequence[Body]:
         """Return every storage account of the subscription."""
@@ -94,8 +100,8 @@ class ArmResources:
     async def find_listed(self, kind: ResourceKind, resource_id: ArmId) -> Body | None:
         """Return the resource out of its group's list, or None: for what is looked at by many."""
         at = address(resource_id)
-        listed = await self.of_group(kind, at.subscription_id, at.group)
-        return _of_id(listed, resource_id)
+        listed = await self._listed(kind, at.subscription_id, at.group, resource_id)
+        return listed.find(resource_id)
 
     async def put(
         self, kind: ResourceKind, resource_id: ArmId, body: Body, *, shows: bool = True
@@ -164,8 +170,22 @@ class ArmResources:
     def _forget(self, resource_id: ArmId) -> None:
         """Drop what was read of the resource's group, and of what is listed by subscription."""
         where = group_of(resource_id)
-        self._reads.forget(where)
+        self._reads.forget(where, resource_id)
         self._reads.forget(group(where.subscription, ""))
+
+
+class _Listing:
+    """A list, and its resources by their ids: it is looked into by many while it is fresh."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        self.bodies = bodies
+        self._by_id: Mapping[str, Body] | None = None
+
+    def find(self, resource_id: ArmId) -> Body | None:
+        """Return the resource, or None."""
+        if self._by_id is None:
+            self._by_id = {folded(text_at(body, "id")): body for body in self.bodies}
+        return self._by_id.get(folded(resource_id))
 
 
 async def _end(call: Awaitable[Model | Poller], begun: Callable[[], None]) -> Body:

@@ -1,13 +1,15 @@
 """Sends each request to Resource Manager when Azure's limits allow it, and again where that helps.
 
 A reconcile waits a moment and is then told when to come back; an operation in the background, for
-which nobody waits, waits as long as it takes.
+which nobody waits, waits as long as it takes. Both stand in line, each in their own: two at a time
+look for a token, however many wait, so that neither kind comes behind all of the other's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,7 +28,7 @@ from vmbackup_operator.services.token_buckets import Scope, TokenBuckets, class_
 
 Sleep = Callable[[float], Awaitable[None]]
 
-# A reconcile's step waits for Azure no longer than about two seconds, all in all.
+# A reconcile's step waits for Azure no longer than about two seconds, once it is its turn.
 _HURRIED_WAIT_S = 1.0
 _UNHURRIED_WAIT_S = 600.0
 
@@ -56,6 +58,9 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
         super().__init__()
         self._buckets = buckets
         self._sleep = sleep
+        #: Where reconciles stand in line, and operations; a provider that is left alone holds up
+        #: no other's.
+        self._lines: defaultdict[tuple[Scope, bool], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @override
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
@@ -72,7 +77,16 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
         raise AssertionError("the last one is always returned")
 
     async def _wait_for_token(self, scope: Scope) -> None:
-        left_s = _UNHURRIED_WAIT_S if is_unhurried() else _HURRIED_WAIT_S
+        """Stand in line for a token.
+
+        A reconcile's line is as long as the work queue has workers, some requests each: whoever
+        were sent away from it would have to make again what its look has read already.
+        """
+        unhurried = is_unhurried()
+        async with self._lines[scope, unhurried]:
+            await self._take_token(scope, _UNHURRIED_WAIT_S if unhurried else _HURRIED_WAIT_S)
+
+    async def _take_token(self, scope: Scope, left_s: float) -> None:
         while (wait_s := self._buckets.take(scope)) > 0:
             if wait_s > left_s:
                 what = f"{scope.provider or 'Resource Manager'}'s {scope.class_}"

@@ -74,9 +74,13 @@ class AzureQueues(Queues):
     async def take(self, account: Account, queue: str, lease_s: int) -> Sequence[Received]:
         with translated(f"taking from queue {queue}"):
             client = self._data_plane.queues(account).get_queue_client(queue)
-            messages = client.receive_messages(
+            pages = client.receive_messages(
                 messages_per_page=_AT_ONCE, visibility_timeout=lease_s, max_messages=_AT_ONCE
-            )
+            ).by_page()
+            # The first page alone: the SDK goes on asking until there is nothing any more.
+            first = await anext(pages, None)
+            if first is None:
+                return []
             return [
                 Received(
                     text=message.content,
@@ -84,7 +88,7 @@ class AzureQueues(Queues):
                     receipt=message.pop_receipt or "",
                     dequeue_count=message.dequeue_count or 1,
                 )
-                async for message in messages
+                async for message in first
             ]
 
     @override

@@ -170,10 +170,12 @@ class AzureSnapshots(Snapshots):
     async def delete(self, snapshot_id: ArmId) -> bool:
         key = _key("delete", snapshot_id)
         if not self._operations.under_way(key):
-            seen = await self.find(snapshot_id)
-            if seen is None:
+            found = await self._resources.find_listed("Snapshot", snapshot_id)
+            if found is None:
                 return True
-            check_ours(self._owner.ring, snapshot_id, seen.tags)
+            check_ours(self._owner.ring, snapshot_id, tags_of(found))
+            if text_at(found, "properties", "provisioningState").lower() == "deleting":
+                return False  # Azure is at it, and would refuse to begin anew
         await self._operations.advance(
             key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
         )

@@ -125,6 +125,23 @@ async def test_asking_twice_is_asking_once(
     assert len(puts) == 1
 
 
+async def test_a_deletion_that_azure_is_at_is_not_asked_for_again(
+    cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
+) -> None:
+    await taken(ours, wanted)
+    before = cloud.azure.last_entry()
+    for _ in range(1000):
+        if await ours.snapshots.delete(wanted.id):
+            break
+        await asyncio.sleep(0.01)
+
+    asked = [
+        e for e in cloud.azure.journal(before) if (e["service"], e["method"]) == ("arm", "DELETE")
+    ]
+
+    assert [e["status"] for e in asked] == [202]
+
+
 async def test_a_snapshot_is_exported_through_its_disk_access_and_closed_again(
     cloud: Cloud, ours: Adapters, wanted: SnapshotWanted
 ) -> None:

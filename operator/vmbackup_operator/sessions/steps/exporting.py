@@ -17,6 +17,7 @@ from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import Region, SecretUrl
 from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.steps.closing import end_access
 
 
 async def grant_export(ground: Ground, session: Session) -> Taken:
@@ -68,6 +69,7 @@ def without_ends(exports: Sequence[Export]) -> tuple[Export, ...]:
 
 
 async def _grant(ground: Ground, snapshot: ArmId) -> None:
+    ground.closed.discard(snapshot)
     url = await ground.snapshots.grant(snapshot, ground.pacing.credentials_s)
     if url is not None:
         ground.grants[snapshot] = url
@@ -75,11 +77,7 @@ async def _grant(ground: Ground, snapshot: ArmId) -> None:
 
 async def _renew(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken:
     """End the *worn* exports; once that is done, record when those that follow will end."""
-    snapshots = [ArmId(each.snapshot_id) for each in worn]
-    ended = await asyncio.gather(*map(ground.snapshots.revoke, snapshots))
-    for snapshot in snapshots:
-        ground.grants.pop(snapshot, None)
-    if not all(ended):
+    if not await end_access(ground, [ArmId(each.snapshot_id) for each in worn]):
         message = "access to the snapshots is being ended, to be granted anew"
         return Taken(session.status, Waiting(1, message))
     until = ground.credentials_until()

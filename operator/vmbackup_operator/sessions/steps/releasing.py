@@ -8,8 +8,7 @@ from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId, environment_names, launch_command, worker_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.allocator import region_of
-from vmbackup_operator.sessions.findings import run_of
+from vmbackup_operator.sessions.findings import region_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import Account, WorkerSeen, account_of
