@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vmbackup_core.errors import CorruptRepository
@@ -96,6 +96,18 @@ class Entries:
         self.lengths.append(other.lengths[at])
         self.codecs.append(other.codecs[at])
         self.hashes.extend(other.hash_at(at))
+
+    def extend(self, more: Entries, renamed: Sequence[int] | None = None) -> None:
+        """Put all of *more* behind these, with bases; *renamed* has its rows' numbers here."""
+        for column, theirs in ((self, more), (self.bases, more.bases)):
+            rows = theirs.rows if renamed is None else (renamed[row] for row in theirs.rows)
+            column.rows.extend(rows)
+            column.numbers.extend(theirs.numbers)
+            column.offsets.extend(theirs.offsets)
+            column.lengths.extend(theirs.lengths)
+            column.codecs.extend(theirs.codecs)
+            column.hashes.extend(theirs.hashes)
+        self.bases.block_bytes.extend(more.bases.block_bytes)
 
 
 @dataclass(frozen=True, slots=True)

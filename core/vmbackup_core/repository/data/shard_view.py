@@ -73,12 +73,13 @@ def patched(
 ) -> ShardView[PackRow]:
     """Return *base* with what a patch over it decides."""
     at = base.at[: section.blocks] + _all_zero(max(0, section.blocks - base.blocks))
-    entries = _copied(base.entries)
+    entries = Entries()
+    entries.extend(base.entries)
     row_of = {row.places: number for number, row in enumerate(base.rows)}
     every = list(base.rows)
     renamed = array("I", (_row(each, row_of, every) for each in rows))
     first = len(entries)
-    _add_entries(entries, section.entries, renamed)
+    entries.extend(section.entries, renamed)
     used = set(positions(section.used))
     for number, block in enumerate(positions(section.decided)):
         at[block] = ZERO
@@ -146,7 +147,7 @@ def choose(
     *places* returns the packs of a row of *now*, None where they are new; *stored_bytes* is how
     long a payload will be once it is sealed.
     """
-    if base is None:
+    if base is None or base.view.blocks > now.blocks:
         return _new_base(now)
     decided = _differing(now, base.view, places)
     if decided.count(1) == 0:
@@ -157,6 +158,13 @@ def choose(
     if patched_bytes >= base.stored_bytes:
         return _new_base(now)
     return NewPatch(payload, rows, patched_bytes)
+
+
+def differ(
+    now: ShardView[R], before: ShardView[PackRow], places: Callable[[R], Places | None]
+) -> bool:
+    """Tell whether any block's entry is another than *before*, or the disk ends earlier."""
+    return now.blocks < before.blocks or 1 in _differing(now, before, places)
 
 
 def _new_base(now: ShardView[R]) -> NewBase[R]:
@@ -244,25 +252,6 @@ def _gathered(now: ShardView[R], chosen: Sequence[int]) -> tuple[Entries, list[R
             bases, at = now.entries.bases, before[entry]
             entries.bases.append(bases, at, row(bases.rows[at]))
     return entries, rows
-
-
-def _copied(entries: Entries) -> Entries:
-    copy = Entries()
-    _add_entries(copy, entries, None)
-    return copy
-
-
-def _add_entries(entries: Entries, more: Entries, renamed: Sequence[int] | None) -> None:
-    """Put the columns of *more* behind those of *entries*, their rows under other numbers."""
-    for column, theirs in ((entries, more), (entries.bases, more.bases)):
-        rows = theirs.rows if renamed is None else (renamed[row] for row in theirs.rows)
-        column.rows.extend(rows)
-        column.numbers.extend(theirs.numbers)
-        column.offsets.extend(theirs.offsets)
-        column.lengths.extend(theirs.lengths)
-        column.codecs.extend(theirs.codecs)
-        column.hashes.extend(theirs.hashes)
-    entries.bases.block_bytes.extend(more.bases.block_bytes)
 
 
 def _row(row: PackRow, row_of: dict[Places, int], every: list[PackRow]) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from array import array
 
+from hypothesis import strategies as st
+
 from vmbackup_core.ids import CommitSlot, RunId
 from vmbackup_core.repository.data.bitmaps import bitmap_of
 from vmbackup_core.repository.data.sections import Bases, BaseSection, Entries, Limits
@@ -22,6 +24,10 @@ PACK_SIZE = 32 * 1024 * 1024
 def seeded(seed: int) -> random.Random:
     """Return a source of the same numbers each time."""
     return random.Random(seed)  # noqa: S311 - what is drawn is no secret
+
+
+#: For hypothesis, whose own random numbers are slow where there are many.
+SEEDS = st.integers(0, 2**32 - 1).map(seeded)
 
 
 def session_row(number: int, *, slot: int = 1, epoch: int = 1) -> SessionRow:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.repository_1_0.data.samples import (
     BLOCK,
+    SEEDS,
     SHARD_BLOCKS,
     base_of,
     limits,
@@ -90,7 +91,7 @@ def written_base(view: ShardView[PackRow]) -> tuple[bytes, ShardView[PackRow]]:
     return chosen.payload, view_of_base(section, chosen.rows)
 
 
-@given(st.randoms(use_true_random=False), st.integers(0, 5))
+@given(SEEDS, st.integers(0, 5))
 def test_a_base_says_where_every_block_lies(draw: random.Random, rows: int) -> None:
     view = random_view(draw, rows, blocks=draw.randrange(1, SHARD_BLOCKS + 1))
     _, read = written_base(view)
@@ -99,7 +100,7 @@ def test_a_base_says_where_every_block_lies(draw: random.Random, rows: int) -> N
     check_places("base", read)
 
 
-@given(st.randoms(use_true_random=False))
+@given(SEEDS)
 def test_a_patch_over_its_base_says_what_is_now(draw: random.Random) -> None:
     payload, before = written_base(random_view(draw, 4, blocks=draw.randrange(1, SHARD_BLOCKS + 1)))
     now = changed(draw, before)
@@ -201,7 +202,7 @@ def test_a_base_has_the_layout_of_the_page() -> None:
     )
 
 
-@given(st.randoms(use_true_random=False))
+@given(SEEDS)
 def test_no_cut_or_grown_section_is_read(draw: random.Random) -> None:
     payload, _ = written_base(random_view(draw, 4))
     for altered in (payload[: draw.randrange(len(payload))], payload + b"\0"):

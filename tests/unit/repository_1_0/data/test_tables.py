@@ -8,9 +8,8 @@ import tracemalloc
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.unit.repository_1_0.data.samples import pack_row, session_row
+from tests.unit.repository_1_0.data.samples import SEEDS, pack_row, session_row
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.data.tables import (
     PackRow,
@@ -24,7 +23,7 @@ from vmbackup_core.repository.primitives.failures import NewerFormat
 TYPES: tuple[SectionType, ...] = ("base", "patch")
 
 
-@given(st.randoms(use_true_random=False))
+@given(SEEDS)
 def test_a_table_says_which_packs_each_section_names(draw: random.Random) -> None:
     sections = [
         SectionRows(
