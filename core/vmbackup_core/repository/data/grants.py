@@ -19,10 +19,14 @@ from vmbackup_core.repository.data.said import (
     check_parameters,
 )
 from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.data.writing_ids import MOST_DRAWS
 from vmbackup_core.repository.primitives.identities import PackId, WritingSession
 from vmbackup_core.repository.primitives.json_payloads import DIGEST, ID, Number, Text, Time
 
 LEVEL = 3
+
+#: With the ids that an attempt draws no more than a manifest may name.
+MOST_LEFT = MOST_SESSIONS - MOST_DRAWS
 
 PackDigits = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{48}\Z")]
 
@@ -79,7 +83,7 @@ class DiskGrant(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     newest: ManifestAt | None
     base: ManifestAt | None
     bad: tuple[BadPack, ...] = ()
-    left: Annotated[tuple[LeftSession, ...], msgspec.Meta(max_length=MOST_SESSIONS)] = ()
+    left: Annotated[tuple[LeftSession, ...], msgspec.Meta(max_length=MOST_LEFT)] = ()
     snapshot_unique_id: SnapshotUniqueId
     taken_at: Time | None
     disk_bytes: Annotated[int, msgspec.Meta(ge=1)]
