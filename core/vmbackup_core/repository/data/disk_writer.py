@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent, aligned, merged, total_bytes
 from vmbackup_core.repository.data.adoption import Adoption
-from vmbackup_core.repository.data.grants import BadPacks, BaseUnreadable, DiskGrant, ManifestAt
-from vmbackup_core.repository.data.index_reader import IndexReader, open_manifest
+from vmbackup_core.repository.data.grants import Bad, BaseUnreadable, DiskGrant, ManifestAt
 from vmbackup_core.repository.data.index_writer import IndexWriter, Row, sealed_bytes
-from vmbackup_core.repository.data.known_places import KnownPlaces, bad_entries
+from vmbackup_core.repository.data.known_places import KnownPlaces
 from vmbackup_core.repository.data.manifest import (
     MOST_INDEX_OBJECTS,
     Manifest,
     ShardLine,
     encode_manifest,
 )
-from vmbackup_core.repository.data.manifest_lines import LineMade, crowded, lines_of
+from vmbackup_core.repository.data.manifest_before import ManifestBefore, same_sections
+from vmbackup_core.repository.data.manifest_lines import LineMade, lines_of
 from vmbackup_core.repository.data.pack_writer import OwnPack, PackWriter
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.said import ManifestSaid, Statistics
@@ -71,14 +71,6 @@ class WrittenDisk:
     changed_outside: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """A manifest to build on, and its shards."""
-
-    manifest: Manifest
-    index: IndexReader
-
-
 @dataclass(slots=True)
 class _Counts:
     """What happened, over all shards."""
@@ -117,9 +109,9 @@ class _DiskWriter:
         progress: OnProgress,
     ) -> None:
         self._store, self._keys, self._grant = store, keys, grant
+        self._bad = Bad.of(grant.bad)
         self._newest = None if grant.newest is None else self._opened(grant.newest)
         self._base = self._opened_base()
-        self._bad = BadPacks.of(grant.bad)
         self._extents = self._whole(disk.extents)
         self._ids = WritingIds(grant.slot, grant.run_id, keys.newest)
         self._tally = Tally(total_bytes(self._extents), progress)
@@ -145,13 +137,10 @@ class _DiskWriter:
         )
         self._tools = Tools(grant.level, grant.parameters.block_bytes)
         self._adoption = Adoption(store, keys, grant.slot, grant.run_id, threads)
-        self._crowded = frozenset[int]()
         self._counts = _Counts()
 
     def write(self) -> WrittenDisk:
         self._adoption.look(self._grant.left)
-        if self._newest is not None:
-            self._crowded = crowded(self._newest.manifest, MOST_INDEX_OBJECTS - OWN_INDEX_OBJECTS)
         lines = [line for line in self._lines() if line is not None]
         self._indexes.close()
         return self._put(lines)
@@ -173,57 +162,38 @@ class _DiskWriter:
             return None
         if not extents and self._is_same(base_line, line):
             return None if line is None else LineMade(shard, line.used_blocks, line)
-        stored, newest = self._opened_newest(line)
+        newest = None
+        if line is not None and self._newest is not None:
+            newest = self._newest.find_shard(line)
         known = KnownPlaces()
         if newest is not None:
-            known.add_newest(newest, self._bad.has if self._bad else None)
+            known.add_newest(newest, self._bad.has_record if self._bad.packs else None)
         self._adoption.add_to(known, self._reading.blocks_of(shard))
         content = ShardContent(self._reading, self._tools, shard, known)
         if newest is not None and self._newest is not None:
-            content.make_deltas(newest, self._newest.manifest.said.disk_bytes)
+            content.make_deltas(newest, self._newest.disk_bytes)
         self._fill(content, base_line, newest, extents)
         self._counts.new_blocks += known.new_blocks
         self._counts.delta_blocks += known.delta_blocks
         self._counts.changed_outside += content.changed_outside
-        return self._written(known.view(shard, content.at), line, stored, newest)
+        return self._written(known.view(shard, content.at), line, newest)
 
     def _is_same(self, base_line: ShardLine | None, line: ShardLine | None) -> bool:
         """Tell whether the shard may be named as the newest manifest names it."""
         base, newest = self._base, self._newest
         if base is None or newest is None or line is None or base_line is None:
             return False
-        if not _same_sections(base.manifest, base_line, newest.manifest, line):
-            return False
-        if self._crowded & _objects(line) or self._ends_in(line.shard, newest.manifest):
-            return False
-        if not self._bad:
-            return True
-        try:
-            return not any(self._bad.names(row) for row in newest.index.rows(line))
-        except CorruptRepository:
-            return False
+        return (
+            same_sections(base, base_line, newest, line)
+            and newest.stays(line)
+            and not self._ends_in(line.shard, newest.disk_bytes)
+            and newest.names_nothing_bad(line)
+        )
 
-    def _ends_in(self, shard: int, newest: Manifest) -> bool:
+    def _ends_in(self, shard: int, newest_bytes: int) -> bool:
         """Tell whether the disk has become shorter, and ends in *shard* now."""
-        end = min((shard + 1) * self._grant.parameters.shard_bytes, newest.said.disk_bytes)
+        end = min((shard + 1) * self._grant.parameters.shard_bytes, newest_bytes)
         return self._grant.disk_bytes < end
-
-    def _opened_newest(
-        self, line: ShardLine | None
-    ) -> tuple[StoredBase | None, ShardView[PackRow] | None]:
-        """Return the newest manifest's base and shard; None for what does not open."""
-        if line is None or self._newest is None:
-            return None, None
-        stored: StoredBase | None = None
-        index = self._newest.index
-        try:
-            stored = index.base(line)
-            newest = index.shard(line, stored)
-        except CorruptRepository:
-            return stored, None
-        if line.base.object in self._crowded or self._has_bad(stored.view):
-            return None, newest
-        return stored, newest
 
     def _fill(
         self,
@@ -237,10 +207,7 @@ class _DiskWriter:
             content.read(extents)
             return
         is_newest = self._base is self._newest
-        try:
-            base = newest if is_newest else self._base.index.shard(base_line)
-        except CorruptRepository:
-            base = None
+        base = newest if is_newest else self._base.find_shard(base_line)
         if base is not None:
             content.carry(base, extents, known=is_newest)
             return
@@ -254,16 +221,17 @@ class _DiskWriter:
         self,
         now: ShardView[Row],
         line: ShardLine | None,
-        stored: StoredBase | None,
         newest: ShardView[PackRow] | None,
     ) -> LineMade | None:
         """Have the shard's section written, unless it is as the newest manifest has it."""
         used = now.used_blocks
         if used == 0:
             return None
-        stays = line is not None and not self._crowded & _objects(line)
-        if stays and newest is not None and not differ(now, newest, _places):
-            return LineMade(now.shard, used, line)
+        stored: StoredBase | None = None
+        if line is not None and newest is not None and self._newest is not None:
+            if self._newest.stays(line) and not differ(now, newest, _places):
+                return LineMade(now.shard, used, line)
+            stored = self._newest.find_base(line)
         chosen = choose(now, stored, _places, lambda each: sealed_bytes(each, self._grant.level))
         if isinstance(chosen, BaseAlone):
             return LineMade(now.shard, used, line and replace(line, patch=None))
@@ -273,9 +241,6 @@ class _DiskWriter:
             return LineMade(now.shard, used, None, new_base=True)
         self._indexes.add(now.shard, "patch", chosen.payload, chosen.rows)
         return LineMade(now.shard, used, line, new_patch=True, patches_bytes=chosen.patched_bytes)
-
-    def _has_bad(self, view: ShardView[PackRow]) -> bool:
-        return bool(self._bad) and any(bad_entries(view, self._bad.has))
 
     def _note_adopted(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -342,11 +307,11 @@ class _DiskWriter:
             statistics=statistics,
         )
 
-    def _opened(self, at: ManifestAt) -> _Before:
-        manifest = open_manifest(self._store, self._keys, at.name, bytes.fromhex(at.sha256))
-        return _Before(manifest, IndexReader(self._store, self._keys, manifest))
+    def _opened(self, at: ManifestAt) -> ManifestBefore:
+        most = MOST_INDEX_OBJECTS - OWN_INDEX_OBJECTS
+        return ManifestBefore(self._store, self._keys, at, self._bad, most)
 
-    def _opened_base(self) -> _Before | None:
+    def _opened_base(self) -> ManifestBefore | None:
         base = self._grant.base
         if base is None or base == self._grant.newest:
             return None if base is None else self._newest
@@ -360,27 +325,15 @@ class _DiskWriter:
         disk_bytes, block_bytes = self._grant.disk_bytes, self._grant.parameters.block_bytes
         asked = list(merged(extents))
         if self._base is not None:
-            base_bytes = self._base.manifest.said.disk_bytes
+            base_bytes = self._base.disk_bytes
             start = min(base_bytes, disk_bytes) // block_bytes * block_bytes
             if base_bytes != disk_bytes and start < disk_bytes:
                 asked.append(Extent(start, disk_bytes - start))
         return list(aligned(asked, block_bytes, disk_bytes))
 
 
-def _line(before: _Before | None, shard: int) -> ShardLine | None:
-    return None if before is None else before.manifest.lines.line_of(shard)
-
-
-def _objects(line: ShardLine) -> set[int]:
-    return {line.base.object} if line.patch is None else {line.base.object, line.patch.object}
-
-
-def _same_sections(base: Manifest, base_line: ShardLine, newest: Manifest, line: ShardLine) -> bool:
-    """Tell whether two manifests name the same sections, by their digests."""
-    if base is newest:
-        return True
-    patches = (base_line.patch and base_line.patch.sha256, line.patch and line.patch.sha256)
-    return base_line.base.sha256 == line.base.sha256 and patches[0] == patches[1]
+def _line(before: ManifestBefore | None, shard: int) -> ShardLine | None:
+    return None if before is None else before.line_of(shard)
 
 
 def _places(row: Row) -> Places | None:

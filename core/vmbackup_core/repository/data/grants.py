@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal, Optional, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from vmbackup_core.repository.data.said import (
 )
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.data.writing_ids import MOST_DRAWS
-from vmbackup_core.repository.primitives.identities import PackId, WritingSession
+from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
 from vmbackup_core.repository.primitives.json_payloads import DIGEST, ID, Number, Text, Time
 
 LEVEL = 3
@@ -28,7 +28,9 @@ LEVEL = 3
 #: With the ids that an attempt draws no more than a manifest may name.
 MOST_LEFT = MOST_SESSIONS - MOST_DRAWS
 
-PackDigits = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{48}\Z")]
+N = TypeVar("N", PackId, IndexId)
+
+ObjectDigits = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{48}\Z")]
 
 
 class ManifestAt(msgspec.Struct, frozen=True, rename="camel"):
@@ -50,11 +52,20 @@ class LeftSession(msgspec.Struct, frozen=True, rename="camel"):
     packs: Number
 
 
-class BadPack(msgspec.Struct, frozen=True, rename="camel"):
-    """A pack of which nothing, or not the *records* in the footer's order, is to be used again."""
+class BadObject(msgspec.Struct, frozen=True, rename="camel"):
+    """A pack or an index object of which nothing, or no part that begins at *parts*, is used again.
 
-    pack: PackDigits
-    records: tuple[Number, ...] | None
+    These are offsets: of records in a pack, of sections or the table in an index object.
+    """
+
+    object: Literal["pack", "index"]
+    id: ObjectDigits
+    parts: tuple[Number, ...] | None
+
+    @property
+    def packed(self) -> bytes:
+        """The 24 bytes of its id."""
+        return bytes.fromhex(self.id)
 
 
 class Parameters(msgspec.Struct, frozen=True, rename="camel"):
@@ -82,7 +93,7 @@ class DiskGrant(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     slot: Annotated[CommitSlot, msgspec.Meta(ge=1)]
     newest: ManifestAt | None
     base: ManifestAt | None
-    bad: tuple[BadPack, ...] = ()
+    bad: tuple[BadObject, ...] = ()
     left: Annotated[tuple[LeftSession, ...], msgspec.Meta(max_length=MOST_LEFT)] = ()
     snapshot_unique_id: SnapshotUniqueId
     taken_at: Time | None
@@ -101,35 +112,52 @@ class BaseUnreadable(PermanentError):
         super().__init__(message, reason="BaseUnreadable")
 
 
-@dataclass(frozen=True, slots=True)
-class BadPacks:
-    """Which records must not be referred to again; None stands for all of a pack's."""
+#: What is bad of each object: the offsets of its parts, None for all of it.
+Parts = Mapping[N, Optional[frozenset[int]]]  # noqa: UP045 - evaluated at run time on 3.10
 
-    _records: Mapping[PackId, frozenset[int] | None]
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """What must not be referred to again."""
+
+    _packs: Parts[PackId]
+    _indexes: Parts[IndexId]
 
     @staticmethod
-    def of(bad: Sequence[BadPack]) -> BadPacks:
-        """Return what the grant names; what is said of a pack twice adds up."""
-        found: dict[PackId, frozenset[int] | None] = {}
-        for each in bad:
-            pack = PackId.parse(bytes.fromhex(each.pack))
-            before = found.get(pack, frozenset())
-            if before is not None:
-                before = None if each.records is None else before | frozenset(each.records)
-            found[pack] = before
-        return BadPacks(found)
+    def of(bad: Sequence[BadObject]) -> Bad:
+        """Return what the grant names; what is said of an object twice adds up."""
+        packs = ((PackId.parse(each.packed), each) for each in bad if each.object == "pack")
+        indexes = ((IndexId.parse(each.packed), each) for each in bad if each.object == "index")
+        return Bad(_added(packs), _added(indexes))
 
-    def __bool__(self) -> bool:
-        return bool(self._records)
+    @property
+    def packs(self) -> bool:
+        """Whether any pack is bad."""
+        return bool(self._packs)
 
     def names(self, row: PackRow) -> bool:
         """Tell whether anything of a row's holder is bad."""
-        return row.holder in self._records
+        return row.holder in self._packs
 
-    def has(self, row: PackRow, number: int) -> bool:
-        """Tell whether the record with this number in its origin is bad.
+    def has_record(self, row: PackRow, offset: int) -> bool:
+        """Tell whether the record that lies there in a row's holder is bad."""
+        return _has(self._packs, row.holder, offset)
 
-        Of a pack with records that were moved there all are: their order in its footer is another.
-        """
-        records = self._records.get(row.holder, frozenset())
-        return records is None or number in records or (bool(records) and row.holder != row.origin)
+    def has_part(self, index: IndexId, *offsets: int) -> bool:
+        """Tell whether any section, or the table, that begins there in an index object is bad."""
+        return any(_has(self._indexes, index, offset) for offset in offsets)
+
+
+def _added(bad: Iterable[tuple[N, BadObject]]) -> Parts[N]:
+    found: dict[N, frozenset[int] | None] = {}
+    for named, each in bad:
+        before = found.get(named, frozenset())
+        if before is not None:
+            before = None if each.parts is None else before | frozenset(each.parts)
+        found[named] = before
+    return found
+
+
+def _has(bad: Parts[N], named: N, offset: int) -> bool:
+    parts = bad.get(named, frozenset())
+    return parts is None or offset in parts

@@ -18,7 +18,7 @@ from vmbackup_core.repository.primitives.frames import DELTA
 #: A pack that is stored, or one that will be before the shard's section is.
 Row = Union[PackRow, OwnPack]  # noqa: UP007 - evaluated at run time on 3.10
 
-#: Tells whether a record (by its pack's row and its number in its origin) must not be used.
+#: Tells whether the record that lies at an offset in a row's holder must not be used.
 IsBad = Callable[[PackRow, int], bool]
 
 _NOWHERE = 0
@@ -152,9 +152,9 @@ def bad_entries(view: ShardView[PackRow], is_bad: IsBad) -> Iterator[int]:
     """Yield the entries whose record is bad, or that are deltas after one that is."""
     entries, bases, deltas = view.entries, view.entries.bases, 0
     for entry, codec in enumerate(entries.codecs):
-        bad = is_bad(view.rows[entries.rows[entry]], entries.numbers[entry])
+        bad = is_bad(view.rows[entries.rows[entry]], entries.offsets[entry])
         if codec == DELTA:
-            bad = bad or is_bad(view.rows[bases.rows[deltas]], bases.numbers[deltas])
+            bad = bad or is_bad(view.rows[bases.rows[deltas]], bases.offsets[deltas])
             deltas += 1
         if bad:
             yield entry

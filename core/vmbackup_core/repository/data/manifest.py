@@ -62,6 +62,10 @@ class ShardLine:
     patch: SectionRef | None = None
     patches_bytes: int = 0
 
+    def sections(self) -> tuple[SectionRef, ...]:
+        """Return the base, and the patch where there is one."""
+        return (self.base,) if self.patch is None else (self.base, self.patch)
+
 
 def _words() -> array[int]:
     return array("I")

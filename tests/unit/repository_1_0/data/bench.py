@@ -10,13 +10,12 @@ from typing_extensions import override
 
 from tests.unit.repository_1_0 import known_values
 from tests.unit.repository_1_0.data.samples import BLOCK, SHARD, seeded
-from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.data.block_reader import Healed
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.grants import (
-    BadPack,
+    BadObject,
     DiskGrant,
     LeftSession,
     ManifestAt,
@@ -52,17 +51,6 @@ class DataMemory(MemoryStore):
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         self.ranges.append(name)
         return super().get_range(name, offset, length)
-
-    @override
-    def get(self, name: str, *, most: int = 2**32) -> bytes:
-        stored = super().get(name)
-        if len(stored) > most:
-            raise CorruptRepository(f"{name}: {len(stored)} bytes, of at most {most}")
-        return stored
-
-    def get_end(self, name: str, length: int) -> tuple[bytes, int]:
-        stored = super().get(name)
-        return stored[-length:], len(stored)
 
     def replace(self, name: str, content: bytes) -> None:
         self.delete(name)
@@ -149,7 +137,7 @@ class Bench:
         newest: Written | None = None,
         base: Written | None = None,
         run: int | None = None,
-        bad: Sequence[BadPack] = (),
+        bad: Sequence[BadObject] = (),
         left: Sequence[LeftSession] = (),
         deltas: bool = False,
     ) -> DiskGrant:

@@ -56,7 +56,7 @@ class DyingStore(DataMemory):
         self._end()
 
     @override
-    def get(self, name: str, *, most: int = 2**32) -> bytes:
+    def get(self, name: str, *, most: int | None = None) -> bytes:
         self._count()
         self._end()
         return self._inner.get(name, most=most)
@@ -68,10 +68,10 @@ class DyingStore(DataMemory):
         return self._inner.get_range(name, offset, length)
 
     @override
-    def get_end(self, name: str, length: int) -> tuple[bytes, int]:
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
         self._count()
         self._end()
-        return self._inner.get_end(name, length)
+        return self._inner.get_end(name, length, size=size)
 
 
 def begun() -> tuple[Bench, Written]:

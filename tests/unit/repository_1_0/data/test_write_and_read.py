@@ -17,7 +17,7 @@ from tests.unit.repository_1_0.data.bench import (
 )
 from tests.unit.repository_1_0.data.samples import BLOCK, SEEDS, SHARD
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.data.grants import BadPack, BaseUnreadable
+from vmbackup_core.repository.data.grants import BadObject, BaseUnreadable
 from vmbackup_core.repository.data.pack_reader import read_footer
 
 
@@ -233,7 +233,9 @@ def test_bad_records_are_not_referred_to_again(what: str) -> None:
         newest = bench.write(grant, after, [Extent(0, BLOCK)], predecessor=content)
     (pack,) = bench.store.names("p", 1)
     records = (0, 3) if what == "records" else None
-    bad = [BadPack(pack_of(pack).packed().hex(), records)]
+    footer, _ = read_footer(bench.store, bench.reader_keys(), pack_of(pack))
+    parts = None if records is None else tuple(footer.records.offsets()[at] for at in records)
+    bad = [BadObject("pack", pack_of(pack).packed().hex(), parts)]
     grant = bench.grant(3, SHARD, newest=newest, base=newest, bad=bad)
     third = bench.write(grant, newest.content, [])
     assert third.done.changed_outside == 0
@@ -272,6 +274,27 @@ def test_a_shard_whose_section_is_lost_is_read_and_stored_anew() -> None:
     grant = bench.grant(2, len(content), newest=first, base=first)
     second = bench.write(grant, content, [Extent(SHARD, BLOCK), Extent(0, BLOCK)])
     assert second.done.statistics.new_blocks == 64
+    assert bench.restore(second)[0] == content
+
+
+@pytest.mark.parametrize("what", ["all", "section", "table"])
+def test_bad_sections_and_tables_are_not_named_again(what: str) -> None:
+    bench = Bench()
+    content = noise(1, 2 * SHARD)
+    first = bench.write(bench.grant(1, len(content)), content)
+    (index,) = bench.store.names("i")
+    manifest = bench.manifest(first)
+    line, (at,) = manifest.lines.line_of(1), manifest.objects
+    assert line is not None
+    parts = {"all": None, "section": (line.base.offset,), "table": (at.table_offset,)}[what]
+    bad = [BadObject("index", at.index.packed().hex(), parts)]
+    bench.store.delete(index)
+    grant = bench.grant(2, len(content), newest=first, base=first, bad=bad)
+    if what == "section":  # of the other shard it is not said yet
+        second = bench.write(grant, content, [Extent(0, BLOCK)])
+    else:
+        second = bench.write(grant, content, [])
+    assert second.done.statistics.new_blocks == 128
     assert bench.restore(second)[0] == content
 
 
