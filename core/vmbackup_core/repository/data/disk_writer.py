@@ -13,7 +13,6 @@ from vmbackup_core.repository.data.grants import Bad, BaseUnreadable, DiskGrant,
 from vmbackup_core.repository.data.index_writer import IndexWriter, Row, sealed_bytes
 from vmbackup_core.repository.data.known_places import KnownPlaces
 from vmbackup_core.repository.data.manifest import (
-    MOST_INDEX_OBJECTS,
     Manifest,
     ShardLine,
     encode_manifest,
@@ -40,9 +39,6 @@ from vmbackup_core.repository.primitives.envelope import seal
 from vmbackup_core.repository.primitives.names import manifest_name
 from vmbackup_core.repository.transfer import DiskSource, OnProgress, Tally
 from vmbackup_core.stores.port import AlreadyStored
-
-#: How many index objects of its own an attempt has room for; a disk of 64 TiB needs some 600.
-OWN_INDEX_OBJECTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +304,8 @@ class _DiskWriter:
         )
 
     def _opened(self, at: ManifestAt) -> ManifestBefore:
-        most = MOST_INDEX_OBJECTS - OWN_INDEX_OBJECTS
-        return ManifestBefore(self._store, self._keys, at, self._bad, most)
+        kept = self._grant.indexes_kept
+        return ManifestBefore(self._store, self._keys, at, self._bad, kept)
 
     def _opened_base(self) -> ManifestBefore | None:
         base = self._grant.base

@@ -11,6 +11,7 @@ import msgspec
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.data.footer import BACKUP, Purpose
+from vmbackup_core.repository.data.manifest import MOST_INDEX_OBJECTS
 from vmbackup_core.repository.data.said import (
     MOST_SESSIONS,
     SaidDisk,
@@ -24,6 +25,9 @@ from vmbackup_core.repository.primitives.identities import IndexId, PackId, Writ
 from vmbackup_core.repository.primitives.json_payloads import DIGEST, ID, Number, Text, Time
 
 LEVEL = 3
+
+#: A disk of 64 TiB whose shards all change needs some 600 index objects of its own.
+INDEXES_KEPT = MOST_INDEX_OBJECTS - 1024
 
 #: With the ids that an attempt draws no more than a manifest may name.
 MOST_LEFT = MOST_SESSIONS - MOST_DRAWS
@@ -83,7 +87,8 @@ class DiskGrant(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """All that a worker needs to write one disk and is not to look for itself.
 
     The keys are given beside it. *newest* is the newest commit's manifest, of which alone blocks
-    are referred to; *base* the one that the changed extents count from, None for a full.
+    are referred to; *base* the one that the changed extents count from, None for a full. Of the
+    newest manifest's index objects at most *indexes_kept* stay named.
     """
 
     generation: Number
@@ -103,6 +108,7 @@ class DiskGrant(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     purpose: Purpose = BACKUP
     level: int = LEVEL
     deltas: bool = False
+    indexes_kept: Number = INDEXES_KEPT
 
 
 class BaseUnreadable(PermanentError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from array import array
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,22 +13,33 @@ from hypothesis import given, settings
 from tests.unit.repository_1_0.data.bench import (
     CHAIN,
     Bench,
+    Target,
     Written,
     noise,
     pack_of,
     run_of,
+    silent,
 )
 from tests.unit.repository_1_0.data.samples import BLOCK, SEEDS, SHARD
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
+from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.data.healing import (
     BlockToHeal,
     HealingIndex,
     HealingPack,
+    NothingHealed,
     write_healing,
 )
+from vmbackup_core.repository.data.index_writer import IndexWriter
+from vmbackup_core.repository.data.manifest import Manifest
+from vmbackup_core.repository.data.manifest_lines import LineMade, lines_of
 from vmbackup_core.repository.data.pack_reader import read_foot_of, read_footer
+from vmbackup_core.repository.data.restore import restore_manifest
 from vmbackup_core.repository.data.said import MIB
+from vmbackup_core.repository.data.shard_view import NewBase, choose
+from vmbackup_core.repository.data.tables import PackRow, SessionRow
+from vmbackup_core.repository.data.writing_ids import WritingIds
 from vmbackup_core.repository.primitives.failures import KeyNotGiven
 from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId, WritingSession
 from vmbackup_core.repository.primitives.names import pack_name
@@ -206,6 +218,44 @@ def test_a_healing_session_draws_no_other_id() -> None:
     with pytest.raises(AlreadyStored):
         heal(bench, [BlockToHeal(0, CONTENT[BLOCK : 2 * BLOCK])])
     assert len(bench.store.names("h")) == 1
+
+
+def test_records_that_lie_in_another_pack_than_their_origin_are_restored() -> None:
+    bench, written = full()
+    (old,) = bench.store.names("p")
+    index, manifest = bench.index(written), bench.manifest(written)
+    moved = SessionRow(CommitSlot(2), WritingSession("cc" * 16), run_of(5), 1)
+    holder = PackRow.own(moved, 4, len(bench.store.get(old)) + 1000)
+    bench.store.put_new(pack_name(CHAIN, holder.holder), bytes(1000) + bench.store.get(old))
+    bench.store.delete(old)
+    keys = bench.reader_keys()
+    ids = WritingIds(CommitSlot(2), run_of(5), 1)
+    writer = IndexWriter(bench.store, keys, ids, flush=lambda: None, level=3)
+    for line in manifest.lines:
+        view = index.shard(line)
+        rows = [
+            replace(holder, origin_session=each.origin_session, origin_number=each.origin_number)
+            for each in view.rows
+        ]
+        for entry in range(len(view.entries)):
+            view.entries.offsets[entry] += 1000
+        chosen = choose(replace(view, rows=rows), None, lambda row: row.places, len)
+        assert isinstance(chosen, NewBase)
+        writer.add(line.shard, "base", chosen.payload, chosen.rows)
+    writer.close()
+    made = [LineMade(line.shard, line.used_blocks, None, new_base=True) for line in manifest.lines]
+    objects, lines = lines_of(made, (), writer.placed, writer.objects)
+    target = Target(len(CONTENT))
+    restore_manifest(
+        bench.store,
+        keys,
+        Manifest(manifest.said, objects, lines),
+        NothingHealed(),
+        target,
+        threads=1,
+        progress=silent,
+    )
+    assert bytes(target.content) == CONTENT
 
 
 def test_keys_of_a_backup_open_no_record_of_an_earlier_run() -> None:

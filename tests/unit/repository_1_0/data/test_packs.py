@@ -100,6 +100,40 @@ def test_a_pack_has_the_layout_of_the_page() -> None:
     assert 64 + sum(lengths) + sealed + 16 == len(one.stored)
 
 
+def test_a_pack_may_hold_records_that_were_moved_from_others() -> None:
+    """No writer of 1.0 makes one; every reader reads them."""
+    one = OnePack()
+    other = PackId(CommitSlot(9), WritingSession("cd" * 16), 3)
+    whole = footer_of(one.keys, one.pack, one.stored).records
+    start = one.stored[:36] + struct.pack("<I", 2) + one.stored[40:64]
+    origins = b"".join(
+        each.packed() + bytes.fromhex(RUN) + struct.pack("<I", 1) for each in (one.pack, other)
+    )
+    proven = (
+        struct.pack("<II", 2, 2)
+        + origins
+        + struct.pack("<IIII", 1, 0, 7, 3)
+        + whole.hash_at(1)
+        + whole.hash_at(3)
+        + struct.pack("<QQ", 101, 103)
+        + struct.pack("<II", len(BLOCKS[1]), len(BLOCKS[3]))
+        + struct.pack("<II", whole.lengths[1], whole.lengths[3])
+        + b"\x01\x01"
+    )
+    name = pack_name(CHAIN, other)
+    payload = one.keys.proof(name, start + proven, RUN, 1) + proven
+    frame = new_compressor(LEVEL).compress(payload)
+    sealed = one.keys.footer_cipher(other, RUN, 1).encrypt(bytes(12), frame, start + name.encode())
+    offsets = whole.offsets()
+    records = one.stored[offsets[1] : offsets[2]] + one.stored[offsets[3] : offsets[4]]
+    trailer = struct.pack("<II8s", len(sealed), len(payload), b"VMBKPEND")
+    one.bench.store.put_new(name, start + records + sealed + trailer)
+    footer, _ = read_footer(one.bench.store, one.keys, other)
+    assert footer.origins == (Origin(one.pack, RUN, 1), Origin(other, RUN, 1))
+    assert (list(footer.records.origins), list(footer.records.numbers)) == ([1, 0], [7, 3])
+    assert is_proven(one.keys, other, footer)
+
+
 def test_the_known_record_is_what_the_page_says() -> None:
     block = b"\x01" * BLOCK
     cipher = AESGCM(bytes.fromhex(known_values.known("pack key")))

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from tests.unit.repository_1_0.data.bench import (
     Bench,
@@ -305,6 +306,27 @@ def test_a_base_that_does_not_open_asks_for_a_full() -> None:
     grant = bench.grant(4, 2 * SHARD, newest=states[-1], base=states[0])
     with pytest.raises(BaseUnreadable):
         bench.write(grant, states[-1].content, [])
+
+
+def test_no_more_index_objects_stay_named_than_may() -> None:
+    """Those of which fewest sections are named go; their shards get new bases, unread."""
+    bench = Bench()
+    content = noise(1, 4 * SHARD)
+    states = [bench.write(bench.grant(1, len(content)), content)]
+    for slot in range(2, 6):  # each makes an index object that stays named
+        at = (slot - 2) * SHARD
+        content = content[:at] + noise(slot, BLOCK) + content[at + BLOCK :]
+        grant = bench.grant(slot, len(content), newest=states[-1], base=states[-1])
+        states.append(bench.write(grant, content, [Extent(at, BLOCK)]))
+    assert len(bench.manifest(states[-1]).objects) == 5
+    grant = bench.grant(6, len(content), newest=states[-1], base=states[-1])
+    last = bench.write(replace(grant, indexes_kept=2), content, [])
+    assert last.done.statistics.read_bytes == 0
+    assert bench.store.names("p", 6) == []
+    objects = bench.manifest(last).objects
+    assert len(objects) == 3
+    assert sum(each.index.slot < 6 for each in objects) == 2
+    assert bench.restore(last)[0] == content
 
 
 def test_neighbouring_sections_are_read_together() -> None:
