@@ -21,7 +21,7 @@ from vmbackup_core.repository.data.pack_reader import read_footer
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.stores.port import Buffer
 
-CONTENT = noise(1, 6 * SHARD)
+CONTENT = bytes(5 * SHARD) + noise(1, SHARD)
 AFTER = noise(2, 5 * SHARD) + CONTENT[5 * SHARD :]  # a pack and a quarter
 
 
@@ -194,7 +194,7 @@ def test_damaged_packs_and_numbers_that_are_not_there_are_passed_over() -> None:
 def test_packs_that_hold_deltas_are_not_adopted() -> None:
     """Their bases are of the manifest that was the newest then."""
     bench, first = begun()
-    after = b"new" + CONTENT[3:]
+    after = CONTENT[:-3] + b"new"
     grant = bench.grant(2, len(after), newest=first, base=first, deltas=True)
     bench.write(grant, after, changes(CONTENT, after), predecessor=CONTENT)
     left = bench.left(2)

@@ -136,7 +136,7 @@ def open_all(bench: Bench, written: Written) -> None:
 
 def test_no_flipped_bit_of_an_index_object_or_a_manifest_goes_unseen() -> None:
     bench = Bench()
-    content = noise(1, 30 * BLOCK) + bytes(SHARD)
+    content = noise(1, 16 * BLOCK) + bytes(SHARD)
     first = bench.write(bench.grant(1, len(content)), content)
     after = b"new" + content[3:]
     grant = bench.grant(2, len(content), newest=first, base=first, deltas=True)

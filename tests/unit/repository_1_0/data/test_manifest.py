@@ -6,6 +6,7 @@ import random
 import struct
 import tracemalloc
 from dataclasses import replace
+from functools import cache
 
 import msgspec
 import pytest
@@ -65,6 +66,11 @@ def said(disk_bytes: int) -> ManifestSaid:
     )
 
 
+@cache
+def disk_of_32_tib(kind: str) -> Manifest:
+    return whole_disk(seeded(1), 32 * TIB, patches=kind == "patches")
+
+
 def whole_disk(draw: random.Random, disk_bytes: int, *, patches: bool) -> Manifest:
     """Return a manifest that names a base of every shard, most of 560 KB, and patches."""
     shards, objects = disk_bytes // (4 * GIB), list[IndexObject]()
@@ -94,7 +100,7 @@ def whole_disk(draw: random.Random, disk_bytes: int, *, patches: bool) -> Manife
 
 @pytest.mark.parametrize("kind", ["bases", "patches"])
 def test_a_manifest_of_32_tib_is_within_1_mib(kind: str) -> None:
-    manifest = whole_disk(seeded(1), 32 * TIB, patches=kind == "patches")
+    manifest = disk_of_32_tib(kind)
     payload = encode_manifest(manifest)
     source = Source(RepositoryId("40" * 16), 1, bytes(32))
     sealed = seal("MANI", "name", payload, source)
@@ -109,7 +115,7 @@ def test_a_manifest_of_64_tib_with_all_patches_is_within_its_bounds() -> None:
 
 
 def test_reading_a_manifest_of_32_tib_takes_few_times_its_bytes() -> None:
-    payload = encode_manifest(whole_disk(seeded(1), 32 * TIB, patches=True))
+    payload = encode_manifest(disk_of_32_tib("patches"))
     tracemalloc.start()
     try:
         manifest = decode_manifest("manifest", payload)
