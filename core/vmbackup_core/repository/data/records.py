@@ -83,6 +83,19 @@ def seal_record(cipher: AESGCM, number: int, kind: RecordKind, encoded: bytes) -
     return cipher.encrypt(nonce_of(number), encoded, kind.associated())
 
 
+def authenticate_record(
+    name: str, cipher: AESGCM, number: int, kind: RecordKind, stored: Buffer
+) -> bytes:
+    """Return the encoded block in a record that lies in the pack called *name*."""
+    where = f"{name}: record {number}"
+    if (kind.base_hash is not None) != (kind.codec == DELTA):
+        raise CorruptRepository(f"{where}: of codec {kind.codec}, with the wrong associated data")
+    try:
+        return cipher.decrypt(nonce_of(number), bytes(stored), kind.associated())
+    except InvalidTag:
+        raise CorruptRepository(f"{where} does not verify") from None
+
+
 def open_record(
     name: str,
     cipher: AESGCM,
@@ -96,12 +109,7 @@ def open_record(
     Its hash is not compared: a delta after another *base* gives other bytes and no error.
     """
     where = f"{name}: record {number}"
-    if (kind.base_hash is not None) != (kind.codec == DELTA):
-        raise CorruptRepository(f"{where}: of codec {kind.codec}, with the wrong associated data")
-    try:
-        encoded = cipher.decrypt(nonce_of(number), bytes(stored), kind.associated())
-    except InvalidTag:
-        raise CorruptRepository(f"{where} does not verify") from None
+    encoded = authenticate_record(name, cipher, number, kind, stored)
     if kind.codec == PLAIN:
         block = encoded
     elif kind.codec == ZSTD:
