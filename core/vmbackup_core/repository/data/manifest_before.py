@@ -27,6 +27,7 @@ class ManifestBefore:
         self._index = IndexReader(store, keys, self.manifest)
         self._bad = bad
         self._crowded = crowded(self.manifest, most_objects)
+        self._last: tuple[int, StoredBase] | None = None
 
     @property
     def disk_bytes(self) -> int:
@@ -57,18 +58,17 @@ class ManifestBefore:
         if self._has_bad_section(line):
             return None
         try:
-            return self._index.shard(line)
+            base = self._index.base(line)
+            self._last = line.shard, base
+            return self._index.shard(line, base)
         except CorruptRepository:
             return None
 
     def find_base(self, line: ShardLine) -> StoredBase | None:
-        """Return the base of a shard that has been opened, where a patch may be put over it."""
-        if line.base.object in self._crowded:
+        """Return the base of the shard that was opened last, where a patch may be put over it."""
+        if line.base.object in self._crowded or self._last is None or self._last[0] != line.shard:
             return None
-        try:
-            base = self._index.base(line)
-        except CorruptRepository:
-            return None
+        base = self._last[1]
         if self._bad.packs and any(True for _ in bad_entries(base.view, self._bad.has_record)):
             return None
         return base

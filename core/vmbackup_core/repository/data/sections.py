@@ -97,6 +97,25 @@ class Entries:
         self.codecs.append(other.codecs[at])
         self.hashes.extend(other.hash_at(at))
 
+    def begin_with(self, other: Entries) -> bool:
+        """Tell whether the first of these are *other*'s, bases included."""
+        return all(
+            ours[: len(theirs)] == theirs
+            for column, of in ((self, other), (self.bases, other.bases))
+            for ours, theirs in (
+                (column.rows, of.rows),
+                (column.numbers, of.numbers),
+                (column.offsets, of.offsets),
+                (column.lengths, of.lengths),
+            )
+        ) and (
+            self.codecs.startswith(other.codecs)
+            and self.hashes.startswith(other.hashes)
+            and self.bases.codecs.startswith(other.bases.codecs)
+            and self.bases.hashes.startswith(other.bases.hashes)
+            and self.bases.block_bytes[: len(other.bases)] == other.bases.block_bytes
+        )
+
     def extend(self, more: Entries, renamed: Sequence[int] | None = None) -> None:
         """Put all of *more* behind these, with bases; *renamed* has its rows' numbers here."""
         for column, theirs in ((self, more), (self.bases, more.bases)):

@@ -187,11 +187,14 @@ def _differing(
     """Return 1 for each block whose entry differs from the base's in anything."""
     row_of = {row.places: number for number, row in enumerate(base.rows)}
     in_base = [_row_in(row_of, places(row)) for row in now.rows]
+    shared = len(base.entries) if _goes_on_from(now, base, in_base) else 0
     same: dict[tuple[int, int], bool] = {}
     before_now, before_base = now.entries.bases_before(), base.entries.bases_before()
     decided = bytearray(now.blocks)
     for block, entry in enumerate(now.at):
         other = base.at[block] if block < base.blocks else ZERO
+        if entry == other and (entry < shared or entry == ZERO):
+            continue
         if ZERO in (entry, other):
             decided[block] = entry != other
             continue
@@ -205,6 +208,12 @@ def _differing(
             )
         decided[block] = not same[pair]
     return decided
+
+
+def _goes_on_from(now: ShardView[R], base: ShardView[PackRow], in_base: Sequence[int]) -> bool:
+    """Tell whether the entries of *now* begin with all of the base's, in the same rows."""
+    rows = len(base.rows)
+    return list(in_base[:rows]) == list(range(rows)) and now.entries.begin_with(base.entries)
 
 
 def _row_in(row_of: dict[Places, int], places: Places | None) -> int:
@@ -230,6 +239,8 @@ def _same_base(now: Entries, base: Entries, pair: tuple[int, int], in_base: Sequ
         and ours.numbers[at] == theirs.numbers[other]
         and ours.offsets[at] == theirs.offsets[other]
         and ours.lengths[at] == theirs.lengths[other]
+        and ours.codecs[at] == theirs.codecs[other]
+        and ours.block_bytes[at] == theirs.block_bytes[other]
         and ours.hash_at(at) == theirs.hash_at(other)
     )
 
