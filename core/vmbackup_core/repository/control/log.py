@@ -87,7 +87,7 @@ class Log:
             after, entries, refused = self._sift(reading.state, decide(reading.state))
             if not entries:
                 return Appended(reading.state, (), refused)
-            self._check_owner(reading.state, entries)
+            self._check_author(reading.state, entries)
             made = self._made(reading, entries)
             if self.control.put(made):
                 self.reader.accept(reading, Head(reading.number + 1, made.sha256), after)
@@ -110,11 +110,14 @@ class Log:
             raise ValueError(f"{len(entries)} entries in one log object")
         return after, tuple(entries), tuple(refused)
 
-    def _check_owner(self, state: LogState, entries: Sequence[Entry]) -> None:
-        """Raise ReadOnly unless the last `claimed` names us (S31), or these say that it shall."""
-        claims = any(isinstance(entry, Claimed) for entry in entries)
-        if not claims and state.owner != self.author.appliance:
+    def check_owner(self, state: LogState) -> None:
+        """Raise ReadOnly unless the last `claimed` names us; before each append and deletion."""
+        if state.owner != self.author.appliance:
             raise ReadOnly(state.owner, self.author.appliance)
+
+    def _check_author(self, state: LogState, entries: Sequence[Entry]) -> None:
+        if not any(isinstance(entry, Claimed) for entry in entries):
+            self.check_owner(state)
 
     def _made(self, reading: Reading, entries: tuple[Entry, ...]) -> StoredBytes:
         number, epoch = reading.number + 1, reading.state.newest_epoch

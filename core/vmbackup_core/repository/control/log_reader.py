@@ -62,6 +62,7 @@ class LogReader:
     heads: Heads
     refuse: Refusal
     state_every: int = STATE_EVERY
+    side_by_side: int = SIDE_BY_SIDE
     _known: Reading | None = field(default=None, init=False)
     _findings: list[LogFinding] = field(default_factory=list, init=False)
     _looked: dict[int, StoredBytes | None] = field(default_factory=dict, init=False)
@@ -160,12 +161,12 @@ class LogReader:
 
     def _objects(self, first: int, last: int) -> Iterator[tuple[int, StoredBytes | None]]:
         """Yield the objects in order; several are read side by side."""
-        if last - first < 2:  # noqa: PLR2004 - nothing to be gained by a thread
+        if last - first < 2 or self.side_by_side == 1:  # noqa: PLR2004 - not worth a thread
             yield from ((number, self._find(number)) for number in range(first, last + 1))
             return
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            for begin in range(first, last + 1, SIDE_BY_SIDE):
-                numbers = range(begin, min(begin + SIDE_BY_SIDE, last + 1))
+        with ThreadPoolExecutor(self.side_by_side) as pool:
+            for begin in range(first, last + 1, self.side_by_side):
+                numbers = range(begin, min(begin + self.side_by_side, last + 1))
                 yield from zip(numbers, pool.map(self._find, numbers), strict=True)
 
     def _take_in(

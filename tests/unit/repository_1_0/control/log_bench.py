@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from typing_extensions import override
 
@@ -90,6 +91,7 @@ class LogBench:
 
     store: MemoryStore = field(default_factory=MemoryStore)
     state_every: int = 1000
+    side_by_side: int = 32
 
     def control(self, store: Store | None = None) -> Control:
         return Control(store or self.store, RING)
@@ -105,9 +107,10 @@ class LogBench:
         author = Author(appliance, appliance)
         log = Log(self.control(store), heads or MemoryHeads(), author, TurnedClock(), refuse)
         log.reader.state_every = self.state_every
+        log.reader.side_by_side = self.side_by_side
         return log
 
-    def begun(self) -> LogBench:
+    def begun(self) -> Self:
         self.log().append(wanting(Claimed(appliance=APPLIANCE, from_=None)))
         return self
 
