@@ -137,12 +137,14 @@ def commits(control: Control, chain: ChainId, down_to: int = 1) -> Iterator[Foun
 
 def newest(control: Control, chain: ChainId) -> FoundCommit | None:
     """Return what lies in the highest slot that has anything."""
-    return next(commits(control, chain), None)
+    named = control.first(prefix_of_commits(chain), CommitName)
+    return None if named is None else find_commit(control, chain, named.slot)
 
 
 def next_slot(control: Control, state: LogState, chain: ChainId) -> CommitSlot:
     """Return the slot above all that commits or the log of *state* name (S10)."""
-    taken = next(slots_taken(control, chain), CommitSlot(0))
+    named = control.first(prefix_of_commits(chain), CommitName)
+    taken = 0 if named is None else named.slot
     return CommitSlot(1 + max(taken, state.highest_slot(chain)))
 
 

@@ -59,7 +59,7 @@ def release(control: Control, places: list[tuple[ChainId, CommitSlot]], holder_i
 
 def is_held(control: Control, chain: ChainId, slot: CommitSlot) -> bool:
     """Tell whether anybody holds the manifest written for *slot*, whether the hold opens or not."""
-    return next(_holds(control, prefix_of_holds(chain, slot)), None) is not None
+    return control.first(prefix_of_holds(chain, slot), HoldName) is not None
 
 
 def held_slots(control: Control, chain: ChainId) -> frozenset[CommitSlot]:

@@ -15,7 +15,7 @@ from vmbackup_core.repository.control.log_parts import StatePart, state_from
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control, StoredBytes
 from vmbackup_core.repository.primitives.names import LOG, log_name
-from vmbackup_core.repository.primitives.parsed_names import LogName, parse_control
+from vmbackup_core.repository.primitives.parsed_names import LogName
 from vmbackup_core.stores.port import NotStored
 
 #: A log object of such a number repeats the state.
@@ -109,11 +109,8 @@ class LogReader:
 
     def _newest(self) -> int:
         """Return the number of the newest log object: the first one that a listing shows."""
-        for name in self.control.names(LOG):
-            parsed = parse_control(name)
-            if isinstance(parsed, LogName):
-                return parsed.number
-        return 0
+        found = self.control.first(LOG, LogName)
+        return 0 if found is None else found.number
 
     def _find(self, number: int) -> StoredBytes | None:
         try:

@@ -15,9 +15,11 @@ from vmbackup_core.repository.primitives.envelope import seal, unseal
 from vmbackup_core.repository.primitives.json_payloads import encode, parsed
 from vmbackup_core.repository.primitives.masters import KeyRing
 from vmbackup_core.repository.primitives.outer import SealedKind
+from vmbackup_core.repository.primitives.parsed_names import parse_control
 from vmbackup_core.stores.port import AlreadyStored, Store
 
 T = TypeVar("T", bound=msgspec.Struct)
+N = TypeVar("N")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,20 @@ class Control:
             return self.store.get_range(made.name, 0, len(made.stored) + 1) == made.stored
         return True
 
-    def names(self, prefix: str) -> Iterator[str]:
-        """Yield the names that begin with *prefix*, in order."""
-        return (each.name for each in self.store.list(prefix))
+    def names(self, prefix: str, *, limit: int | None = None) -> Iterator[str]:
+        """Yield the names that begin with *prefix*, in order, and at most *limit*."""
+        return (each.name for each in self.store.list(prefix, limit=limit))
+
+    def first(self, prefix: str, kind: type[N]) -> N | None:
+        """Return the first name of *kind* that begins with *prefix*; foreign ones are passed by."""
+        for limit in (1, None):
+            for name in self.names(prefix, limit=limit):
+                parsed = parse_control(name)
+                if isinstance(parsed, kind):
+                    return parsed
+        return None
 
 
 def is_there(store: Store, name: str) -> bool:
     """Tell whether the object called *name* is there, without reading it."""
-    return any(each.name == name for each in store.list(name))
+    return any(each.name == name for each in store.list(name, limit=1))
