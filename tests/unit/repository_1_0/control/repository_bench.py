@@ -20,7 +20,8 @@ from tests.unit.repository_1_0.control.log_bench import (
 )
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
 from vmbackup_core.repository.control.commits import Commit, seal_commit
-from vmbackup_core.repository.control.expire import Sights, finish_expire
+from vmbackup_core.repository.control.expire import Sights, begin_expire, finish_expire
+from vmbackup_core.repository.control.expire_plan import entry_of
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_state import LogState, Subject
 from vmbackup_core.repository.control.points import (
@@ -133,6 +134,11 @@ class RepositoryBench(LogBench):
     def committed(self, number: int, slot: int) -> RecoveryPoint:
         """Commit a disk for run *number* and return the point that the run would make."""
         return self.point(number, (slot, self.commit(number, slot)))
+
+    def let_go(self, number: int) -> None:
+        """Begin to expire the point of run *number*."""
+        entry = self.log().read().state.counted[VM, run(number)]
+        begin_expire(self.log(), [entry_of(entry)])
 
     def finish(self, log: Log | None = None) -> None:
         """Take expire's second half to its end, for what may go."""

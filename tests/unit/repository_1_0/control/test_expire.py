@@ -65,18 +65,13 @@ def with_points(count: int) -> RepositoryBench:
     return bench
 
 
-def let_go(bench: RepositoryBench, number: int) -> None:
-    entry = bench.log().read().state.counted[VM, run(number)]
-    begin_expire(bench.log(), [entry_of(entry)])
-
-
 def outcomes(bench: RepositoryBench) -> list[str]:
     return [each.outcome for each in finish_expire(bench.log(), bench.store, OldSights())]
 
 
 def test_a_point_goes_with_its_manifest_and_the_log_forgets_it() -> None:
     bench = with_points(2)
-    let_go(bench, 1)
+    bench.let_go(1)
 
     assert outcomes(bench) == ["done"]
 
@@ -90,7 +85,7 @@ def test_a_point_goes_with_its_manifest_and_the_log_forgets_it() -> None:
 
 def test_nothing_goes_within_a_day_of_our_first_sight() -> None:
     bench = with_points(2)
-    let_go(bench, 1)
+    bench.let_go(1)
 
     (going,) = finish_expire(bench.log(), bench.store, NewSights())
 
@@ -100,7 +95,7 @@ def test_nothing_goes_within_a_day_of_our_first_sight() -> None:
 
 def test_the_newest_commits_manifest_stays_until_there_is_another() -> None:
     bench = with_points(1)
-    let_go(bench, 1)
+    bench.let_go(1)
     assert outcomes(bench) == ["stays"]
     assert is_there(bench.store, manifest_of(1, 1))
 
@@ -114,7 +109,7 @@ def test_a_held_manifest_stays_until_it_is_released() -> None:
     place = [(chain(0), CommitSlot(1))]
     hold(bench.control(), place, HOLDER, MOMENT)
     hold(bench.control(), place, HOLDER, MOMENT)
-    let_go(bench, 1)
+    bench.let_go(1)
     assert held_slots(bench.control(), chain(0)) == {1}
     assert outcomes(bench) == ["stays"]
 
@@ -127,7 +122,7 @@ def test_a_held_manifest_stays_until_it_is_released() -> None:
 @pytest.mark.parametrize("what", ["damaged", "lost"])
 def test_nothing_goes_while_the_newest_commit_is_unknown(what: str) -> None:
     bench = with_points(2)
-    let_go(bench, 1)
+    bench.let_go(1)
     bench.store.delete(commit_name(chain(0), CommitSlot(2)))
     if what == "damaged":
         bench.store.put_new(commit_name(chain(0), CommitSlot(2)), b"damaged")
@@ -137,7 +132,7 @@ def test_nothing_goes_while_the_newest_commit_is_unknown(what: str) -> None:
 
 def test_a_point_that_is_damaged_goes_by_the_commits_of_its_slots() -> None:
     bench = with_points(2)
-    let_go(bench, 1)
+    bench.let_go(1)
     bench.store.delete(point_name(VM, run(1)))
     bench.store.put_new(point_name(VM, run(1)), b"damaged")
 
@@ -202,7 +197,7 @@ def test_a_rolled_back_log_lets_nothing_go() -> None:
 
     with pytest.raises(HistoryRolledBack):
         begin_expire(bench.log(heads=heads), [entry_of(entry)])
-    let_go(bench, 1)
+    bench.let_go(1)
     with pytest.raises(HistoryRolledBack):
         list(finish_expire(bench.log(heads=heads), bench.store, OldSights()))
     assert is_there(bench.store, manifest_of(1, 1))
@@ -210,7 +205,7 @@ def test_a_rolled_back_log_lets_nothing_go() -> None:
 
 def test_the_former_owner_deletes_nothing() -> None:
     bench = with_points(2)
-    let_go(bench, 1)
+    bench.let_go(1)
     claim = Claimed(appliance="other", from_=bench.log().read().state.owner)
     bench.log(appliance="other").append(wanting(claim))
 
