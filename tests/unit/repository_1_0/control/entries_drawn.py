@@ -101,7 +101,7 @@ KINDS: dict[str, st.SearchStrategy[Entry]] = {
     ),
     "rebuilt": st.builds(Rebuilt, lost=st.just("descriptions")),
 }
-ENTRIES = st.lists(st.one_of(*KINDS.values()), max_size=60)
+ENTRIES = st.lists(st.one_of(*KINDS.values()), max_size=40)
 
 
 def applied(state: LogState, entries: list[Entry]) -> LogState:

@@ -1,3 +1,5 @@
+"""A pack list that follows from tables is what a recount of them gives."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+"""What expires, what stays, and that nothing goes before the log says so."""
+
 from __future__ import annotations
 
 from datetime import timedelta

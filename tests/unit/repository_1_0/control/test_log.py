@@ -1,3 +1,5 @@
+"""The log is read past what is damaged, and appended to by its owner alone."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What the log says does not depend on whether it was read from a state or from entries."""
+
 from __future__ import annotations
 
 import msgspec

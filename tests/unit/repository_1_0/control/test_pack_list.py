@@ -1,3 +1,5 @@
+"""Pack lists merged, cut, stored and refused."""
+
 from __future__ import annotations
 
 import itertools

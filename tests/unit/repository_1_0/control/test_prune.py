@@ -1,7 +1,8 @@
+"""What prune takes, what it leaves, and when it leaves a chain alone."""
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import pytest
 from msgspec.structs import replace
@@ -10,134 +11,41 @@ from typing_extensions import override
 from tests.unit.repository_1_0.control.log_bench import (
     MOMENT,
     MemoryHeads,
-    chain,
     numbered,
     run,
     wanting,
 )
-from tests.unit.repository_1_0.control.repository_bench import (
-    RepositoryBench,
-    manifest_of,
-    session,
+from tests.unit.repository_1_0.control.prune_bench import (
+    CHAIN,
+    PruneBench,
+    drop,
+    entry,
+    let_go,
+    names,
+    pack,
+    three_slots,
 )
-from vmbackup_core.errors import CorruptRepository, PermanentError
+from tests.unit.repository_1_0.control.repository_bench import (
+    manifest_of,
+)
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.commits import Commit, find_commit, seal_commit
 from vmbackup_core.repository.control.heads import Head, HistoryRolledBack
 from vmbackup_core.repository.control.holds import Holder, hold
 from vmbackup_core.repository.control.list_parts import OpenList, put_list
 from vmbackup_core.repository.control.log_entries import Dropped, Healed, Proven
-from vmbackup_core.repository.control.pack_list import PACK, ListEntry
 from vmbackup_core.repository.control.prune import execute
 from vmbackup_core.repository.control.prune_plan import (
-    LeftAlone,
-    Manifests,
     PrunePlan,
     Pruning,
     plan_prune,
 )
-from vmbackup_core.repository.control.recording import record
 from vmbackup_core.repository.control.sealed_objects import is_there
-from vmbackup_core.repository.data.tables import SessionRow
 from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId, WritingSession
 from vmbackup_core.repository.primitives.names import commit_name, pack_name
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import NotStored, StoredObject
-
-CHAIN = chain(0)
-
-
-def pack(slot: int, number: int = 0, of: int | None = None) -> PackId:
-    """A pack of *slot* that run *of* (else the run of the slot's number) wrote."""
-    return PackId(CommitSlot(slot), session(slot if of is None else of), number)
-
-
-def entry(of: PackId) -> ListEntry:
-    return ListEntry(PACK, SessionRow(of.slot, of.session, run(of.slot), 1), of.number, 4, 1)
-
-
-@dataclass
-class KnownManifests(Manifests):
-    """Knows what each manifest needs; *damaged* ones do not open, of others a table does not."""
-
-    bench: PruneBench
-    needs: dict[str, list[PackId]] = field(default_factory=dict)
-    damaged: set[str] = field(default_factory=set)
-    recounted: list[str] = field(default_factory=list)
-
-    @override
-    def check(self, name: str, sha256: str | None) -> None:
-        if not is_there(self.bench.store, name):
-            raise NotStored(name)
-        if name in self.damaged:
-            raise CorruptRepository(f"{name}: damaged")
-
-    @override
-    def recount(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
-        self.check(name, sha256)
-        self.recounted.append(name)
-        return [entry(each) for each in self.needs[name]]
-
-    @override
-    def count_what_opens(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
-        return []
-
-
-@dataclass
-class PruneBench(RepositoryBench):
-    """A chain whose manifests need packs, one in the slot and one of the slot before."""
-
-    known: KnownManifests = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.known = KnownManifests(self)
-
-    def put(self, *packs: PackId) -> None:
-        for each in packs:
-            self.store.put_new(pack_name(CHAIN, each), b"pack")
-
-    def back_up(self, slot: int, *needs: PackId, recorded: bool = True) -> None:
-        """Commit *slot* by the run of its number, whose manifest needs *needs*."""
-        self.put(*(each for each in needs if each.slot == slot))
-        self.known.needs[manifest_of(slot, slot)] = list(needs)
-        point = self.committed(slot, slot)
-        if recorded:
-            record(self.log(), self.store, point)
-
-    def pruning(self, store: MemoryStore | None = None) -> Pruning:
-        return Pruning(self.log(store=store), store or self.store, self.known)
-
-    def plan(self) -> PrunePlan:
-        planned = plan_prune(self.pruning(), CHAIN)
-        assert isinstance(planned, PrunePlan), planned
-        return planned
-
-    def garbage(self) -> list[str]:
-        planned = self.plan()
-        return [each.name for each in (*planned.data, *planned.control)]
-
-    def alone(self) -> str:
-        planned = plan_prune(self.pruning(), CHAIN)
-        assert isinstance(planned, LeftAlone), planned
-        return planned.why
-
-
-def three_slots() -> PruneBench:
-    """Slots 1 to 3, each with two packs, of which the next one needs the first."""
-    bench = PruneBench().begun()
-    for slot in (1, 2, 3):
-        before = [pack(slot - 1)] if slot > 1 else []
-        bench.back_up(slot, pack(slot), pack(slot, 1), *before)
-    return bench
-
-
-def let_go(bench: PruneBench, slot: int) -> None:
-    bench.let_go(slot)
-    bench.finish()
-
-
-def names(*packs: PackId) -> list[str]:
-    return [pack_name(CHAIN, each) for each in packs]
+from vmbackup_core.stores.port import StoredObject
 
 
 def test_what_points_need_is_no_garbage() -> None:
@@ -257,17 +165,6 @@ class TestLeftAlone:
 
     def test_a_chain_without_a_commit(self) -> None:
         assert PruneBench().begun().alone() == "it has no commit"
-
-
-def drop(bench: PruneBench, slot: int, what: str = "commit") -> None:
-    entry_ = Dropped(
-        chain=CHAIN,
-        slot=CommitSlot(slot),
-        what="manifest" if what == "manifest" else "commit",
-        session=None,
-        why="said so",
-    )
-    bench.log().append(wanting(entry_))
 
 
 class TestLists:

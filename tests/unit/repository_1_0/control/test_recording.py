@@ -1,3 +1,5 @@
+"""Points count once they are logged, and only where nothing of them was let go."""
+
 from __future__ import annotations
 
 import msgspec

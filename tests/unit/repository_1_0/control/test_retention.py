@@ -1,3 +1,5 @@
+"""Which points rules keep."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
