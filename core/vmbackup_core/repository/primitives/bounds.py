@@ -37,7 +37,7 @@ OF_SEALED: MappingProxyType[SealedKind, Bound] = MappingProxyType(
         "LOGO": Bound(8 * MIB, 8 * MIB),
         "STAT": Bound(8 * MIB, 8 * MIB),
         "MANI": Bound(3 * MIB, 3 * MIB),
-        "SECT": Bound(4 * MIB, 4 * MIB),
+        "SECT": Bound(5 * MIB, 5 * MIB),
         "TABL": Bound(16 * MIB, 32 * MIB),
     }
 )
