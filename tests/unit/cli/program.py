@@ -45,15 +45,27 @@ class CommandLine:
         return code, said.out, said.err
 
 
+#: Becomes the program with the signals that end one as they are by themselves.
+AS_A_TERMINAL = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def start(
     arguments: list[str],
     *,
     stdout: int = subprocess.PIPE,
     environment: dict[str, str] | None = None,
 ) -> subprocess.Popen[str]:
-    """Start the program; its standard error is a pipe."""
+    """Start the program as a terminal does; its standard error is a pipe.
+
+    Whoever runs tests in the background has signals ignored, and what is started inherits that.
+    """
     return subprocess.Popen(  # noqa: S603 - our own program
-        [VMBACKUP, *arguments],
+        [sys.executable, "-c", AS_A_TERMINAL, VMBACKUP, *arguments],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,

@@ -128,7 +128,9 @@ def test_a_second_interrupt_does_not_wait_for_a_store_that_hangs(
         until(lambda: to.exists() and any(to.iterdir()))
         until(lambda: len(os.listdir(f"/proc/{running.pid}/task")) > 1)  # noqa: PTH208 - of Linux
         ended = None
+        until_s = time.monotonic() + 30
         while ended is None:
+            assert time.monotonic() < until_s
             running.send_signal(signal.SIGINT)
             time.sleep(0.2)
             ended = running.poll()
