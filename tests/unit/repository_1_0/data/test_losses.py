@@ -8,7 +8,7 @@ from array import array
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.unit.repository_1_0.data.bench import (
     CHAIN,
@@ -80,7 +80,6 @@ def test_the_first_loss_ends_a_restore_and_names_the_record() -> None:
         bench.restore(written)
 
 
-@settings(max_examples=8)
 @given(SEEDS)
 def test_who_keeps_going_is_told_every_hole(draw: random.Random) -> None:
     bench, written = full()

@@ -6,7 +6,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from msgspec.structs import replace
 
 from tests.unit.repository_1_0.data.bench import (
@@ -43,7 +43,6 @@ def changed(draw: random.Random, content: bytes, length: int) -> bytes:
     return bytes(other)
 
 
-@settings(max_examples=8)
 @given(SEEDS)
 def test_every_state_of_a_disk_is_restored(draw: random.Random) -> None:
     bench = Bench(threads=draw.choice((1, 3)))
