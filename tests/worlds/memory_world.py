@@ -12,10 +12,13 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from tests.worlds import memory_azure as azure_in_memory
 from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.memory_azure import HOME, Azure, account
+from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_queues import MemoryQueues
+from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
+from tests.worlds.memory_signatures import MemorySignatures
+from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
@@ -115,9 +118,7 @@ class World:
 
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
-        regions = SeenRegions(
-            SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock
-        )
+        regions = SeenRegions(SETTINGS.appliance, MemoryRegions(self.azure), self.clock)
         self.queues.taken.clear()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
@@ -133,13 +134,13 @@ class World:
             clock=self.clock,
             pacing=self.pacing,
             regions=regions,
-            virtual_machines=azure_in_memory.MemoryMachines(self.azure),
-            snapshots=azure_in_memory.MemorySnapshots(self.azure, self.ring),
-            disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
+            virtual_machines=MemoryMachines(self.azure),
+            snapshots=MemorySnapshots(self.azure, self.ring),
+            disk_accesses=MemoryDiskAccesses(self.azure),
             workers=MemoryWorkers(self.azure, self.ring),
             commands=MemoryCommands(self.azure),
-            bundles=azure_in_memory.MemoryBundles(self.azure),
-            signatures=azure_in_memory.MemorySignatures(self.azure),
+            bundles=MemoryBundles(self.azure),
+            signatures=MemorySignatures(self.azure),
             queues=self.queues,
             points=self.points,
             sessions=booked,
