@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tests.worlds.turned_clock import TurnedClock
-from vmbackup_core.errors import PermanentError
-from vmbackup_operator.naming import (
-    arm_id,
-    environment_names,
-)
+from vmbackup_core.errors import PermanentError, VmbackupError
+from vmbackup_operator.naming import ArmId, arm_id, environment_names, resource_group_of
+from vmbackup_operator.services.refusals import Refusal, Refusals
 from vmbackup_operator.sessions import seen
 
 SUBSCRIPTION = "11111111-1111-4111-8111-111111111111"
@@ -25,6 +23,17 @@ HOME = "westeurope"
 AWAY = "northeurope"
 #: How many looks something takes that Azure takes its time for.
 LOOKS = 2
+MINUTE = timedelta(minutes=1)
+#: What somebody with a SAS may try, and the kinds of access that let do it.
+DEEDS: Mapping[str, set[str]] = {
+    "list": {"read", "write_new"},
+    "read": {"read", "write_new"},
+    "create": {"write_new"},
+    "overwrite": set(),
+    "delete": set(),
+    "take": {"take"},
+    "send": {"send"},
+}
 
 
 class Refused(PermanentError):
@@ -32,6 +41,12 @@ class Refused(PermanentError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="Refused")
+
+
+def recased(identity: ArmId) -> ArmId:
+    """Return *identity* as Azure writes it: group names often come back in capitals."""
+    group = resource_group_of(identity)
+    return ArmId(identity.replace(f"/{group}/", f"/{group.upper()}/", 1))
 
 
 def account(region: str) -> seen.Account:
@@ -54,6 +69,8 @@ class Azure:
     commands: dict[tuple[str, str], seen.CommandWanted] = field(default_factory=dict)
     command_states: dict[tuple[str, str], seen.CommandSeen] = field(default_factory=dict)
     queues: dict[tuple[str, str], list[seen.Received]] = field(default_factory=dict)
+    #: Until when the name of a queue that was deleted is taken.
+    deleted_queues: dict[tuple[str, str], datetime] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     bundles: dict[str, int] = field(default_factory=dict)
     regions: dict[str, int] = field(default_factory=dict)
@@ -70,8 +87,14 @@ class Azure:
     private: bool = True
     broken_snapshots: set[str] = field(default_factory=set)
     broken_workers: set[str] = field(default_factory=set)
+    #: What is refused that often ends by itself, by the patience that the product has with it.
+    refusals: Refusals = field(init=False)
     _looks: Counter[str] = field(default_factory=Counter)
+    _begun: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     _numbers: int = 0
+
+    def __post_init__(self) -> None:
+        self.refusals = Refusals(self.clock)
 
     def write(self, what: str, apply: Callable[[], object]) -> None:
         """Do *apply*, noted as *what*; the operator may be killed on either side of it."""
@@ -80,6 +103,26 @@ class Azure:
         self.asked[what] += 1
         self.order.append(what)
         self.meets(f"after {what}")
+
+    def begin(self, what: str) -> None:
+        """Have *what* under way: it takes a few looks, or a minute if nobody looks."""
+        self._begun[what] = (LOOKS, self.clock.now() + MINUTE)
+
+    def under_way(self, what: str) -> bool:
+        """Tell whether *what* was begun and has not ended; nothing is looked at for it."""
+        return what in self._begun
+
+    def ended(self, what: str) -> bool:
+        """Look at *what* that was begun, and tell whether it has ended; what never was has."""
+        left, until = self._begun.pop(what, (0, self.clock.now()))
+        if left == 0 or until <= self.clock.now():
+            return True
+        self._begun[what] = (left - 1, until)
+        return False
+
+    def refused(self, what: str, reason: str, text: str) -> VmbackupError:
+        """Return what the adapters raise of a refusal that often ends by itself, for a time."""
+        return self.refusals.error(what, Refusal("for a while", reason, text))
 
     def settled(self, what: str) -> bool:
         """Tell whether *what* has been looked at often enough to be done."""
@@ -94,10 +137,14 @@ class Azure:
             self.snapshots[key] = replace(self.snapshots[key], exported=False)
         return self.sas.get(key)
 
-    def opens(self, url: str) -> bool:
-        """Tell whether what was signed with a delegation key still opens what it is for."""
+    def opens(self, url: str, deed: str | None = None) -> bool:
+        """Tell whether what was signed with a delegation key still opens what it is for.
+
+        *deed* is something that its holder tries, of `DEEDS`.
+        """
+        may = deed is None or any(f"?sp={access}&" in url for access in DEEDS[deed])
         good_key = f"key={self.revoked_keys}&" in url
-        return good_key and self.signed.get(url, self.clock.now()) > self.clock.now()
+        return may and good_key and self.signed.get(url, self.clock.now()) > self.clock.now()
 
     def number(self) -> int:
         self._numbers += 1

@@ -7,7 +7,16 @@ from datetime import datetime
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import APPLIANCE, LOOKS, SUBSCRIPTION, Azure, Refused, account
+from tests.worlds.memory_azure import (
+    APPLIANCE,
+    LOOKS,
+    SUBSCRIPTION,
+    Azure,
+    Refused,
+    account,
+    recased,
+)
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId, EnvironmentNames, arm_id, environment_names
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions import ports, seen
@@ -34,28 +43,33 @@ class MemoryRegions(ports.Regions):
         self.azure.regions[region] += 1
         if self.azure.regions[region] <= LOOKS:
             return Waiting(2, f"{region} is being made")
-        names = environment_names(APPLIANCE, subscription_id, region)
-        network = arm_id(
-            subscription_id,
-            names.resource_group,
-            "Microsoft.Network/virtualNetworks",
-            names.virtual_network,
-        )
-        return seen.Region(
-            name=region,
-            subscription_id=subscription_id,
-            region=region,
-            resource_group=names.resource_group,
-            virtual_network_id=network,
-            worker_subnet_id=ArmId(f"{network}/subnets/workers"),
-            endpoint_subnet_id=ArmId(f"{network}/subnets/endpoints"),
-            blob_zone_id=ArmId(f"{network}/zone"),
-            account=account(region),
-            worker_size="Standard_D4s_v5",
-            worker_image="a:b:c:d",
-            max_workers=self.azure.max_workers,
-            private=self.azure.private,
-        )
+        return ready_region(self.azure, region, subscription_id)
+
+
+def ready_region(azure: Azure, region: str, subscription_id: str = SUBSCRIPTION) -> seen.Region:
+    """Return the region as it is once it is ready."""
+    names = environment_names(APPLIANCE, subscription_id, region)
+    network = arm_id(
+        subscription_id,
+        names.resource_group,
+        "Microsoft.Network/virtualNetworks",
+        names.virtual_network,
+    )
+    return seen.Region(
+        name=region,
+        subscription_id=subscription_id,
+        region=region,
+        resource_group=names.resource_group,
+        virtual_network_id=network,
+        worker_subnet_id=ArmId(f"{network}/subnets/workers"),
+        endpoint_subnet_id=ArmId(f"{network}/subnets/endpoints"),
+        blob_zone_id=ArmId(f"{network}/zone"),
+        account=account(region),
+        worker_size="Standard_D4s_v5",
+        worker_image="a:b:c:d",
+        max_workers=azure.max_workers,
+        private=azure.private,
+    )
 
 
 class MemoryBundles(ports.Bundles):
@@ -83,15 +97,17 @@ class MemoryDiskAccesses(ports.DiskAccesses):
     async def of_region(self, region: seen.Region) -> Sequence[seen.DiskAccessSeen]:
         names = _names(region)
         return [
-            seen.DiskAccessSeen(_disk_access(names, number), ready=True)
+            seen.DiskAccessSeen(
+                recased(access), ready=self.azure.disk_accesses[folded(access)] > LOOKS
+            )
             for number in range(30)
-            if _disk_access(names, number).lower() in self.azure.disk_accesses
+            if folded(access := _disk_access(names, number)) in self.azure.disk_accesses
         ]
 
     @override
     async def ensure(self, region: seen.Region, number: int) -> seen.DiskAccessSeen:
         identity = _disk_access(_names(region), number)
-        key = identity.lower()
+        key = folded(identity)
         if key not in self.azure.disk_accesses:
             self.azure.write(
                 f"disk access {identity}", lambda: self.azure.disk_accesses.update({key: 0})

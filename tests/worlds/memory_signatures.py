@@ -1,4 +1,4 @@
-"""SAS by user delegation in memory: which key signed them, and until when."""
+"""SAS by user delegation in memory: what they let do, which key signed them, and until when."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Literal
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import Azure, Refused
+from tests.worlds.memory_azure import Azure
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.sessions import ports, seen
 
 
 class MemorySignatures(ports.Signatures):
-    """Signs with one delegation key, which is kept until it is forgotten."""
+    """Signs with one delegation key, which is kept until it is forgotten or about to end."""
 
     def __init__(self, azure: Azure) -> None:
         self.azure = azure
@@ -40,7 +41,7 @@ class MemorySignatures(ports.Signatures):
 
     def _signed(self, url: str, until: datetime) -> seen.SecretUrl:
         if until - self.azure.clock.now() > timedelta(days=7):
-            raise Refused("a delegation key lives seven days")
+            raise PermanentError(f"a SAS until {until} is too long", reason="SignatureTooLong")
         if self._key is None:
             self._key = self.azure.revoked_keys
         signed = f"{url}&key={self._key}&sig=secret-{self.azure.number()}"

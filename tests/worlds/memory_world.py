@@ -22,6 +22,7 @@ from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
+from vmbackup_core.errors import RefusedForNow
 from vmbackup_core.ids import CommitSlot, JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
@@ -177,12 +178,19 @@ class World:
         assert isinstance(outcome, Waiting)
         return outcome.seconds
 
+    async def look_again(self, key: ObjectKey = KEY) -> float | None:
+        """Look at the session as the queue does it: what is refused for now is asked for later."""
+        try:
+            return await self.look(key)
+        except RefusedForNow as refused:
+            return refused.retry_after_s
+
     async def run(self, *keys: ObjectKey, limit: int = 400) -> None:
         """Run the operator and the agents until nothing is left to do for any of the sessions."""
         left = set(keys or {KEY})
         for _ in range(limit):
             for key in sorted(left):
-                if await self.look(key) is None:
+                if await self.look_again(key) is None:
                     left.discard(key)
             if not left:
                 return
@@ -197,7 +205,7 @@ class World:
             if any(each.type == condition and each.status == "True"
                    for each in self.status(key).conditions):  # fmt: skip
                 return
-            await self.look(key)
+            await self.look_again(key)
             self.agents_work()
             await self.intake.round()
             self.clock.turn(5)

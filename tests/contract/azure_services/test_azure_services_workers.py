@@ -1,66 +1,36 @@
-"""Worker VMs and their Run Commands."""
+"""Worker VMs and Run Commands of Azure's adapters."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 
 import pytest
 
 from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
-from tools.local_cloud.administrator import SUBSCRIPTION
+from tests.contract.ports.worker_facts import CommandFacts, WorkerFacts, WorkerPlace
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.ids import RunId, WorkerId
-from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, arm_id, worker_vm_name
-from vmbackup_operator.ownership import Ownership
-from vmbackup_operator.sessions.seen import CommandWanted, WorkerSeen, WorkerWanted
+from vmbackup_operator.sessions.seen import CommandWanted
 
 
 @pytest.fixture
-def wanted(cloud: Cloud) -> WorkerWanted:
-    worker = WorkerId(f"{uuid.uuid4().hex[:20]}-1")
-    vm_id = arm_id(
-        SUBSCRIPTION,
-        cloud.region.resource_group,
-        "Microsoft.Compute/virtualMachines",
-        worker_vm_name(worker),
-    )
-    sealed = RING.ownership(APPLIANCE).sealed_tag(vm_id)
-    tags = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: worker, **sealed}
-    return WorkerWanted(vm_id, worker, RunId(uuid.uuid4().hex), cloud.region, tags)
+def place(cloud: Cloud, ours: Adapters) -> WorkerPlace:
+    return WorkerPlace(ours.workers, ours.commands, cloud.region, RING, APPLIANCE, until)
 
 
-async def launched(ours: Adapters, wanted: WorkerWanted) -> WorkerSeen:
-    async def running() -> WorkerSeen | None:
-        seen = await ours.workers.ensure(wanted)
-        return seen if seen.state == "running" else None
-
-    seen: WorkerSeen = await until(running)
-    return seen
+class TestAzureWorkers(WorkerFacts):
+    pass
 
 
-async def test_a_worker_from_its_launch_to_its_end(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
-) -> None:
-    before = cloud.azure.last_entry()
+class TestAzureCommands(CommandFacts):
+    pass
 
-    seen = await launched(ours, wanted)
-    assert (seen.id, seen.failure) == (wanted.id, None)
-    listed = await ours.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
-    assert wanted.id in {worker.id for worker in listed}
 
-    await until(lambda: ours.workers.deallocate(wanted.vm_id))
-    found = await ours.workers.find(wanted.vm_id)
-    assert found is not None
-    assert found.state == "deallocated"
-    await until(lambda: ours.workers.deallocate(wanted.vm_id))
+async def test_a_launch_writes_an_interface_and_a_vm(cloud: Cloud, place: WorkerPlace) -> None:
+    before, wanted = cloud.azure.last_entry(), place.wanted()
+    await place.launch(wanted)
+    await place.launch(wanted)
+    await place.end(wanted)
 
-    await until(lambda: ours.workers.start(wanted.vm_id))
-    assert (await launched(ours, wanted)).state == "running"
-
-    await until(lambda: ours.workers.delete(wanted.vm_id))
-    assert await ours.workers.find(wanted.vm_id) is None
-    await until(lambda: ours.workers.delete(wanted.vm_id))
     puts = [
         entry["path"].rsplit("/", 2)[1].lower()
         for entry in cloud.azure.journal(before)
@@ -70,9 +40,10 @@ async def test_a_worker_from_its_launch_to_its_end(
 
 
 async def test_a_command_runs_and_its_secrets_are_not_shown(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+    cloud: Cloud, ours: Adapters, place: WorkerPlace
 ) -> None:
-    await launched(ours, wanted)
+    wanted = place.wanted()
+    await place.launch(wanted)
     secret = uuid.uuid4().hex
     command = CommandWanted(
         vm_id=wanted.vm_id,
@@ -98,39 +69,10 @@ async def test_a_command_runs_and_its_secrets_are_not_shown(
     await until(lambda: ours.workers.delete(wanted.vm_id))
 
 
-async def test_a_vm_with_plain_tags_is_neither_listed_nor_deleted(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
-) -> None:
-    plain = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: wanted.id}
-    foreign = WorkerWanted(wanted.vm_id, wanted.id, wanted.run_id, wanted.region, plain)
-    await launched(ours, foreign)
-
-    listed = await ours.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
-    assert wanted.id not in {worker.id for worker in listed}
-
-    with pytest.raises(PermanentError) as refused:
-        await ours.workers.delete(wanted.vm_id)
-
-    assert refused.value.reason == "NotOurs"
-
-
-async def test_a_vm_whose_key_left_the_ring_is_not_deleted_and_the_key_is_named(
-    ours: Adapters, wanted: WorkerWanted
-) -> None:
-    sealed = Ownership(APPLIANCE, "2025", {"2025": bytes(32)}).sealed_tag(wanted.vm_id)
-    older = replace(wanted, tags={**wanted.tags, **sealed})
-    await launched(ours, older)
-
-    with pytest.raises(PermanentError, match="'2025'") as refused:
-        await ours.workers.delete(wanted.vm_id)
-
-    assert refused.value.reason == "KeyRingIncomplete"
-    assert await ours.workers.find(wanted.vm_id) is not None
-
-
 async def test_what_a_launch_left_without_a_vm_goes_too(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+    cloud: Cloud, ours: Adapters, place: WorkerPlace
 ) -> None:
+    wanted = place.wanted()
     name = wanted.vm_id.rsplit("/", 1)[1]
     group = wanted.vm_id.split("/providers/")[0]
     disk = f"{group}/providers/Microsoft.Compute/disks/{name}"
@@ -146,7 +88,7 @@ async def test_what_a_launch_left_without_a_vm_goes_too(
         },
     )
     with pytest.raises(PermanentError):
-        await launched(ours, wanted)
+        await place.launch(wanted)
     cloud.azure.call("DELETE", f"/faults/{fault['id']}")
     cloud.azure.arm(
         disk,
@@ -165,9 +107,10 @@ async def test_what_a_launch_left_without_a_vm_goes_too(
 
 
 async def test_an_operation_that_cannot_be_read_is_dropped(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+    cloud: Cloud, ours: Adapters, place: WorkerPlace
 ) -> None:
-    await launched(ours, wanted)
+    wanted = place.wanted()
+    await place.launch(wanted)
     fault = cloud.azure.call(
         "POST",
         "/faults",

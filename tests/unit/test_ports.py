@@ -1,0 +1,197 @@
+"""Every port has a double in `tests/worlds/`, and its suite is run over the double and the adapter.
+
+A double that nobody compares with what it stands for grows kinder than that.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.contract.ports.suites import Suite
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE_ROOTS = ("core", "operator", "simulator", "worker_agent")
+
+#: Protocols that need no suite of their own, and why.
+WITHOUT: Mapping[str, str] = {
+    "vmbackup_core.clock.Clock": "not compared yet",
+    "vmbackup_core.repository.transfer.DiskSource": "not compared yet",
+    "vmbackup_core.repository.transfer.DiskSink": "not compared yet",
+    "vmbackup_operator.environments.ports.ResourceManager": "not compared yet",
+    "vmbackup_operator.environments.ports.RegionEnvironments": "not compared yet",
+    "vmbackup_operator.policies.ports.Policies": "not compared yet",
+    "vmbackup_operator.policies.ports.PolicySessions": "not compared yet",
+    "vmbackup_operator.policies.ports.Repositories": "not compared yet",
+    "vmbackup_operator.policies.ports.VirtualMachineLists": "not compared yet",
+    "vmbackup_operator.policies.ports.EventLog": "not compared yet",
+    "vmbackup_operator.reconciling.mistakes.Store": "not compared yet",
+    "vmbackup_operator.reconciling.mistakes.EventLog": "not compared yet",
+    "vmbackup_operator.repositories.ports.Repositories": "not compared yet",
+    "vmbackup_operator.repositories.ports.Secrets": "not compared yet",
+    "vmbackup_operator.repositories.ports.Ways": "not compared yet",
+    "vmbackup_operator.repositories.ports.OpenRepositories": "not compared yet",
+    "vmbackup_operator.sessions.ear.Served": "not compared yet",
+    "vmbackup_operator.sessions.ports.VirtualMachines": "not compared yet",
+    "vmbackup_operator.sessions.ports.Snapshots": "not compared yet",
+    "vmbackup_operator.sessions.ports.DiskAccesses": "not compared yet",
+    "vmbackup_operator.sessions.ports.Workers": "not compared yet",
+    "vmbackup_operator.sessions.ports.Commands": "not compared yet",
+    "vmbackup_operator.sessions.ports.Bundles": "not compared yet",
+    "vmbackup_operator.sessions.ports.Signatures": "not compared yet",
+    "vmbackup_operator.sessions.ports.Queues": "not compared yet",
+    "vmbackup_operator.sessions.ports.Regions": "not compared yet",
+    "vmbackup_operator.sessions.ports.RecoveryPoints": "not compared yet",
+    "vmbackup_operator.sessions.ports.StoredSessions": "not compared yet",
+    "vmbackup_operator.sessions.ports.Sessions": "not compared yet",
+    "vmbackup_operator.sessions.ports.Repositories": "not compared yet",
+    "vmbackup_operator.sessions.ports.RecoveryPointObjects": "not compared yet",
+    "vmbackup_operator.sessions.ports.EventLog": "not compared yet",
+    "vmbackup_operator.sessions.reconciler.SessionStore": "not compared yet",
+    "vmbackup_operator.sessions.undo_record.UndoRecords": "not compared yet",
+    "vmbackup_operator.wiring.running.AllSessions": "not compared yet",
+    "azure_simulator.backing.DiskContents": "not compared yet",
+    "azure_simulator.backing.Exports": "not compared yet",
+    "azure_simulator.backing.StorageAccounts": "not compared yet",
+    "azure_simulator.backing.Machines": "not compared yet",
+    "azure_simulator.service.Service": "not compared yet",
+    "vmbackup_worker.agent.Jobs": "not compared yet",
+    "vmbackup_worker.agent.Events": "not compared yet",
+    "vmbackup_worker.heart.Mouth": "not compared yet",
+    "vmbackup_worker.running.Work": "not compared yet",
+    "vmbackup_core.stores.patience.Pause": "a callback: waits",
+    "vmbackup_operator.services.resource_kinds.Model": "the shape of what Azure's SDKs return",
+    "vmbackup_operator.services.resource_kinds.Poller": "the shape of what Azure's SDKs return",
+}
+
+#: Doubles of a library of ours that are no test's: they ship.
+SHIPPED = {"vmbackup_core.stores.memory.MemoryStore"}
+
+#: Classes of tests that keep a port and are no double of it: each answers what one test says.
+SCRIPTED: Mapping[str, str] = {}
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+@cache
+def classes_of(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return each class of the module at its top, with the last words of its bases."""
+    return tuple(
+        (node.name, tuple(_last_word(base) for base in node.bases))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+
+
+def _last_word(node: ast.expr) -> str:
+    return ast.unparse(node.value if isinstance(node, ast.Subscript) else node).rsplit(".", 1)[-1]
+
+
+def protocols() -> list[str]:
+    """Return every Protocol of ours, by its whole name."""
+    return [
+        f"{_module_name(path)}.{name}"
+        for root in SOURCE_ROOTS
+        for path in modules(root)
+        if "asyncio.Protocol" not in path.read_text()
+        for name, bases in classes_of(path)
+        if "Protocol" in bases
+    ]
+
+
+def _module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts[1:] if part != "__init__")
+
+
+@cache
+def runs() -> tuple[type[Suite], ...]:
+    """Return every suite as it is run among the unit tests."""
+    found: list[type[Suite]] = []
+    for path in modules("tests/unit"):
+        if not any(base.endswith("Facts") for _, bases in classes_of(path) for base in bases):
+            continue
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = importlib.import_module(".".join(parts))
+        found += [each for _, each in inspect.getmembers(module, inspect.isclass)
+                  if issubclass(each, Suite) and each.__module__ == module.__name__]  # fmt: skip
+    return tuple(found)
+
+
+def doubled() -> dict[str, set[type]]:
+    """Return the ports whose suites are run over a double, with the doubles."""
+    found: dict[str, set[type]] = {}
+    for run in runs():
+        for port in run.ports:
+            doubles = {double for double in run.over if _keeps(double, port)}
+            if doubles:
+                found.setdefault(_name(port), set()).update(doubles)
+    return found
+
+
+def _keeps(double: type, port: type) -> bool:
+    """Tell whether the double has all that the port asks for; mypy compares the rest."""
+    methods = {name for each in port.__mro__ for name in vars(each) if not name.startswith("_")}
+    return all(hasattr(double, name) for name in methods)
+
+
+def _name(of: type) -> str:
+    return f"{of.__module__}.{of.__qualname__}"
+
+
+def facts_of(suite: type[Suite]) -> list[str]:
+    return [name for name in dir(suite) if name.startswith("test_")]
+
+
+@pytest.mark.parametrize("port", protocols())
+def test_a_port_has_a_suite_that_is_run_over_its_double(port: str) -> None:
+    assert (port in doubled()) != (port in WITHOUT)
+
+
+@pytest.mark.parametrize("port", [*WITHOUT])
+def test_a_port_that_needs_no_suite_is_there(port: str) -> None:
+    assert port in protocols()
+
+
+def test_every_double_lies_with_the_others_and_has_a_suite() -> None:
+    run_over = {_name(double) for doubles in doubled().values() for double in doubles}
+    names = {port.rsplit(".", 1)[-1] for port in protocols()} - {"Work", "Model"}
+    there = {
+        f"{path.relative_to(ROOT).with_suffix('').as_posix().replace('/', '.')}.{name}"
+        for path in modules("tests")
+        for name, bases in classes_of(path)
+        if names & set(bases)
+    }
+
+    assert {each for each in run_over if not each.startswith("tests.worlds.")} == SHIPPED
+    assert there - run_over == set(SCRIPTED)
+
+
+@pytest.mark.parametrize("run", runs(), ids=lambda run: run.__name__)
+def test_a_suite_says_something(run: type[Suite]) -> None:
+    assert facts_of(run)
+    assert run.ports
+
+
+def test_every_suite_is_run_over_an_adapter_too() -> None:
+    suites = {
+        base.__name__ for run in runs() for base in run.__mro__ if base.__name__.endswith("Facts")
+    }
+    compared = {
+        base
+        for path in modules("tests/contract", "tests/cluster")
+        for name, bases in classes_of(path)
+        if name.startswith("Test")
+        for base in bases
+    }
+
+    assert not suites - compared
