@@ -62,6 +62,10 @@ class Azure:
 
     clock: TurnedClock
     machines: dict[str, seen.VirtualMachineSeen] = field(default_factory=dict)
+    #: VMs with a disk that Azure takes no snapshot of.
+    unsupported: set[str] = field(default_factory=set)
+    #: Repositories' accounts that are not there.
+    missing_accounts: set[str] = field(default_factory=set)
     snapshots: dict[str, seen.SnapshotSeen] = field(default_factory=dict)
     disk_accesses: dict[str, int] = field(default_factory=dict)
     workers: dict[str, seen.WorkerSeen] = field(default_factory=dict)

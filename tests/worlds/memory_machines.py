@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing_extensions import override
 
 from tests.worlds.memory_azure import Azure
-from vmbackup_operator.naming import ArmId
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.sessions import ports, seen
 
 
@@ -15,7 +17,7 @@ class MemoryMachines(ports.VirtualMachines):
 
     @override
     async def find(self, vm_id: ArmId) -> seen.VirtualMachineSeen | None:
-        return self.azure.machines.get(vm_id.lower())
-
-    async def exists(self, vm_id: ArmId) -> bool:
-        return vm_id.lower() in self.azure.machines
+        if folded(vm_id) in self.azure.unsupported:
+            message = f"disk os of {name_of(vm_id)} is ephemeral"
+            raise PermanentError(message, reason="DiskNotSupported")
+        return self.azure.machines.get(folded(vm_id))

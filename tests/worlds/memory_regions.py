@@ -16,8 +16,9 @@ from tests.worlds.memory_azure import (
     account,
     recased,
 )
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.naming import ArmId, EnvironmentNames, arm_id, environment_names
+from vmbackup_operator.naming import ArmId, EnvironmentNames, arm_id, environment_names, name_of
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions import ports, seen
 
@@ -37,6 +38,10 @@ class MemoryRegions(ports.Regions):
     ) -> seen.Region | Waiting:
         if subscription_id != SUBSCRIPTION:
             raise Refused(f"subscription {subscription_id}")
+        for each in repository_accounts:
+            if folded(each) in self.azure.missing_accounts:
+                message = f"storage account {name_of(each)} does not exist"
+                raise PermanentError(message, reason="StorageAccountNotFound")
         self.ways |= {(region, each.lower()) for each in repository_accounts}
         if region not in self.azure.regions:
             self.azure.write(f"region {region}", lambda: self.azure.regions.update({region: 0}))

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_machines import MemoryMachines
+from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
 from tests.worlds.memory_signatures import MemorySignatures
@@ -46,6 +47,7 @@ from vmbackup_core.protocol import (
     write_message,
 )
 from vmbackup_core.protocol.limits import PASSING_EVENT_S
+from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import (
     BackupSessionStatus,
 )
@@ -101,11 +103,11 @@ class World:
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
-        self.sessions = cluster_in_memory.MemorySessions(self.clock)
-        self.repositories = cluster_in_memory.MemoryRepositories()
+        self.sessions = MemorySessions(self.clock)
+        self.repositories = MemoryObjects(BackupRepository, self.clock)
         self.points = cluster_in_memory.MemoryPoints()
         self.point_objects = cluster_in_memory.MemoryPointObjects()
-        self.events = cluster_in_memory.MemoryEvents()
+        self.events = MemoryEvents()
         self.undo_records = cluster_in_memory.MemoryUndoRecords()
         self.queues = MemoryQueues(self.azure)
         self.agents: dict[str, Agent] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
+from tests.worlds.memory_objects import MemoryEnvironments
+from tests.worlds.turned_clock import TurnedClock
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from vmbackup_core.clock import SystemClock
 from vmbackup_operator.environments.regions import Environments, Owner
-from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.arm_resources import ArmResources
@@ -45,26 +46,6 @@ RING = read_key_ring({"2026": b"k" * 32}, "the appliance's key ring")
 PATIENCE_S = 120.0
 #: For how long looks are shared: the simulated Azure is faster than Azure by as much.
 FRESH_S = 0.2
-
-
-class Objects:
-    """RegionEnvironments in memory."""
-
-    def __init__(self) -> None:
-        self._stored: dict[str, RegionEnvironment] = {}
-
-    async def find(self, namespace: str, name: str) -> RegionEnvironment | None:
-        del namespace
-        return self._stored.get(name)
-
-    async def list(self) -> Sequence[RegionEnvironment]:
-        return list(self._stored.values())
-
-    async def create(self, environment: RegionEnvironment) -> None:
-        self._stored.setdefault(environment.metadata.name, environment)
-
-    async def write_status(self, environment: RegionEnvironment) -> None:
-        self._stored[environment.metadata.name] = environment
 
 
 @dataclass
@@ -138,7 +119,8 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
     resources = ArmResources(clients, SharedReads(clock, FRESH_S))
     manager = AzureResourceManager(resources, operations)
     owner = Owner(settings, RING.ownership(settings.appliance.id))
-    environments = Environments(owner, manager, Objects(), clock, lambda _: None)
+    objects = MemoryEnvironments(TurnedClock(), settings.namespace)
+    environments = Environments(owner, manager, objects, clock, lambda _: None)
     data_plane = DataPlane(clients)
     signatures = AzureSignatures(data_plane, clock)
     appliance = settings.appliance.id

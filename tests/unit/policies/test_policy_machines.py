@@ -139,7 +139,7 @@ async def test_what_is_only_worth_a_word_hides_nothing_that_is_amiss(world: Poli
     await world.settle()
     assert world.reason()[1] == "Suspended"
 
-    world.repositories.stored = None
+    world.repositories.stored.clear()
     await world.settle()
 
     assert world.reason()[:2] == ("False", "RepositoryNotFound")
