@@ -112,7 +112,7 @@ class TestStoredObjects(ObjectFacts):
         administrator: Connection,
         namespace: str,
     ) -> ObjectPlace:
-        wanted = policy(VM)
+        wanted: BackupPolicy | BackupRepository = policy(VM)
         if request.param is BackupRepository:
             wanted = ready_repository()
         wanted = replace(wanted, metadata=Metadata("kept", namespace))

@@ -63,6 +63,7 @@ class Adapters:
     queues: AzureQueues
     data_plane: DataPlane
     bundles: AzureBundles
+    manager: AzureResourceManager
 
     async def ready(
         self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
@@ -136,6 +137,7 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
             signatures=signatures,
             queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,
+            manager=manager,
             bundles=AzureBundles(
                 data_plane, signatures, operations, clock, settings.workers.bundle_path
             ),

@@ -15,6 +15,7 @@ from tests.contract.azure_services.cloud import (
     writes,
 )
 from tests.contract.ports.region_facts import BundleFacts, RegionFacts, RegionPlace
+from tests.contract.ports.resource_facts import ResourceFacts, ResourcePlace
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError
@@ -195,3 +196,9 @@ class TestAzureRegions(RegionFacts):
 
 class TestAzureBundles(BundleFacts):
     pass
+
+
+class TestAzureResourceManager(ResourceFacts):
+    @pytest.fixture
+    def place(self, ours: Adapters) -> ResourcePlace:
+        return ResourcePlace(ours.manager, SUBSCRIPTION, "uksouth", until)

@@ -27,7 +27,7 @@ GIB = 1 << 30
 
 
 @pytest.fixture(scope="module")
-def machines(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> list[ArmId]:
+def seeded(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> list[ArmId]:
     """Two VMs in one group, each with data disks at LUN 0 and 5."""
     names = ("listed-1", "listed-2")
     for name in names:
@@ -44,8 +44,8 @@ def machines(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> list[Arm
 
 
 @pytest.fixture
-def place(machines: list[ArmId]) -> MachinePlace:
-    return MachinePlace(tuple(machines), SUBSCRIPTION)
+def place(seeded: list[ArmId]) -> MachinePlace:
+    return MachinePlace(tuple(seeded), SUBSCRIPTION)
 
 
 class TestAzureVirtualMachineLists(MachineListFacts):

@@ -33,7 +33,9 @@ class SnapshotPlace:
     until: Until
     opens: Callable[[SecretUrl], bool]
 
-    def wanted(self, ring: KeyRing | None = None, **tags: str) -> SnapshotWanted:
+    def wanted(
+        self, tags: Mapping[str, str] | None = None, ring: KeyRing | None = None
+    ) -> SnapshotWanted:
         """Return a snapshot under a name that nobody used, with *tags* in place of ours."""
         run = uuid.uuid4().hex
         name = f"vmb-{run[:20]}-0"
@@ -229,7 +231,7 @@ class SnapshotFacts(Suite):
             await place.grant(several[5])
 
         await place.until(lambda: place.snapshots.revoke(several[0].id))
-        assert await place.grant(several[5])
+        assert place.opens(await place.grant(several[5]))
         for wanted in several:
             await place.end(wanted)
 
@@ -268,8 +270,8 @@ class SnapshotFacts(Suite):
             await place.grant(wanted)
 
     async def test_somebody_elses_is_neither_listed_nor_deleted(self, place: SnapshotPlace) -> None:
-        untagged = place.wanted(team="web")
-        others = place.wanted(**{APPLIANCE_TAG: f"not-{place.appliance}"})
+        untagged = place.wanted({"team": "web"})
+        others = place.wanted({APPLIANCE_TAG: f"not-{place.appliance}"})
         for foreign in (untagged, others):
             await place.take(foreign)
             assert foreign.id.lower() not in await place.listed()
@@ -281,7 +283,7 @@ class SnapshotFacts(Suite):
     async def test_one_with_the_plain_tag_alone_is_shown_and_not_deleted(
         self, place: SnapshotPlace
     ) -> None:
-        plain = place.wanted(**{APPLIANCE_TAG.title(): place.appliance})
+        plain = place.wanted({APPLIANCE_TAG.title(): place.appliance})
         await place.take(plain)
         listed = await place.listed()
 
@@ -294,7 +296,7 @@ class SnapshotFacts(Suite):
         self, place: SnapshotPlace
     ) -> None:
         older = ApplianceKey("2025", b"o" * 32)
-        wanted = place.wanted(KeyRing(older, {older.id: older}))
+        wanted = place.wanted(ring=KeyRing(older, {older.id: older}))
         await place.take(wanted)
 
         with pytest.raises(VmbackupError, match="key 2025,") as refused:
