@@ -22,7 +22,6 @@ from typing_extensions import override
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol.redaction import shown
-from vmbackup_operator.cluster.events import MAX_NOTE_BYTES
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.bounds import within_bounds
 from vmbackup_operator.model.display import with_display
@@ -33,6 +32,9 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.reconciling.outcome import Conflict
 
 ROOT = Path(__file__).resolve().parents[2]
+
+#: The most that the API server keeps of an Event's note.
+MAX_NOTE_BYTES = 1000
 
 _OF_A_VM = re.compile(
     r"(?i)/subscriptions/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/[^/]{1,90}"
