@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.protocol.redaction import shown
+from vmbackup_core.redaction import shown
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.bounds import within_bounds
 from vmbackup_operator.model.display import with_display
