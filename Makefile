@@ -17,7 +17,7 @@ help:
 	@echo "make soak    random and long tests; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
 	@echo "make format  puts the code into the style that check asks for"
-	@echo "make bench   what a session asks of Azure, and what imports cost: build/bench/"
+	@echo "make bench   what sessions, thousands of them and idle hours cost; PARTS='scale idle': build/bench/"
 	@echo "make bundle  what ships into worker VMs"
 	@echo "make clean   removes what was made in this checkout"
 
@@ -65,7 +65,7 @@ demo: cloud
 	@$(BIN)/python -m tools.demo
 
 bench: cloud
-	@$(BIN)/python -m tools.bench
+	@$(BIN)/python -m tools.bench $(PARTS)
 
 bundle: $(SETUP)
 	@$(BIN)/python -m tools.bundle

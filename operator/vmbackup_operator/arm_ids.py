@@ -1,8 +1,8 @@
 """ARM ids as Azure compares them: part by part, without case, and case only of ASCII letters.
 
-The one place where ids are compared. Python's own lower() makes a k of the Kelvin sign and its
-regular expressions an s of the long s; Azure keeps them apart, so whoever names a group with such a
-letter must not pass for the owner of another one.
+The one place where ids, names and words of Azure lose their case. Python's own lower() makes a k of
+the Kelvin sign and its regular expressions an s of the long s; Azure keeps them apart, so whoever
+names a group with such a letter must not pass for the owner of another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _RESOURCE_PARTS = 8
 
 def folded(text: str) -> str:
     """Return *text* with its ASCII capitals as small letters, and nothing else changed."""
-    return text.translate(_LOWER)
+    # Of ASCII alone both are the same, and this is many times as fast.
+    return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def same_id(one: str, other: str) -> bool:
@@ -35,6 +36,12 @@ def lies_within(identity: str, scope: str) -> bool:
     """Tell whether *identity* is *scope* or lies below it; no where either is no ARM id."""
     inner, outer = _parts(identity), _parts(scope)
     return is_arm_id(identity) and is_arm_id(scope) and inner[: len(outer)] == outer
+
+
+def is_within_group(identity: str, subscription_id: str, resource_group: str) -> bool:
+    """Tell whether *identity* is that resource group or lies in it."""
+    group = f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+    return _parts(identity)[: len(_parts(group))] == _parts(group)
 
 
 def is_arm_id(identity: str) -> bool:

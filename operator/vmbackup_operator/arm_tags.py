@@ -17,9 +17,17 @@ OWN_PREFIX = "vmbackup-"
 
 def tag_value(tags: Mapping[str, object], name: str) -> str | None:
     """Return the value of the tag called *name*, in whatever case it is written, or None."""
+    plain = tags.get(name)
+    if isinstance(plain, str):
+        return plain  # as Azure keeps it nearly always: long lists are gone through by the second
     wanted = folded(name)
     found = (value for key, value in tags.items() if folded(key) == wanted)
     return next((value for value in found if isinstance(value, str)), None)
+
+
+def folded_tags(tags: Mapping[str, object]) -> dict[str, str]:
+    """Return *tags* by their names in small letters, which is how ours are called."""
+    return {folded(name): value for name, value in tags.items() if isinstance(value, str)}
 
 
 def has_tags(existing: Mapping[str, object], wanted: Mapping[str, str]) -> bool:

@@ -55,7 +55,7 @@ def digest(*parts: str) -> bytes:
 
 def _letters(count: int, *parts: str) -> str:
     """Return *count* characters of a-z and 2-7 that stand for *parts*; five bits each."""
-    return base64.b32encode(digest(*parts)).decode().lower()[:count]
+    return folded(base64.b32encode(digest(*parts)).decode())[:count]
 
 
 # ARM ids
@@ -112,7 +112,7 @@ def run_id_of_trigger(
 
 def run_id_of_uid(uid: str) -> RunId:
     """Return the run id of a session that a user wrote."""
-    digits = uid.replace("-", "").lower()
+    digits = folded(uid.replace("-", ""))
     if len(digits) == 32 and set(digits) <= set("0123456789abcdef"):  # noqa: PLR2004 - a UUID's
         return RunId(digits)
     return RunId(digest("uid", uid).hex()[:32])
@@ -126,6 +126,11 @@ def run_id_of_restore(appliance_id: str, restore: ObjectKey) -> RunId:
 def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -> RunId:
     parts = (appliance_id, policy.namespace, policy.name, folded(vm_id), occasion)
     return RunId(digest(*parts).hex()[:32])
+
+
+def claim_name(appliance_id: str, vm_id: str) -> str:
+    """Return how the ConfigMap is called by which one session claims the VM."""
+    return f"vmbackup-vm-{digest('claim', appliance_id, folded(vm_id)).hex()[:32]}"
 
 
 def slot_text(slot: datetime) -> str:
@@ -163,7 +168,7 @@ def _session_stem(policy: str, vm_id: ArmId) -> str:
 def recovery_point_name(vm_name: str, created_at: datetime, run_id: RunId) -> str:
     """Return what the object that mirrors a recovery point is called."""
     moment = created_at.astimezone(UTC).strftime("%Y%m%d%H%M")
-    letters = re.sub(r"[^a-z0-9]+", "-", vm_name.lower()).strip("-")[:_POLICY_CHARACTERS]
+    letters = re.sub(r"[^a-z0-9]+", "-", folded(vm_name)).strip("-")[:_POLICY_CHARACTERS]
     return f"{letters.rstrip('-') or 'vm'}-{moment}-{run_id[:6]}"
 
 

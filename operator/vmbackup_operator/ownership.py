@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,10 +26,25 @@ from vmbackup_operator.naming import ArmId
 
 OWNER_TAG = "vmbackup-owner"
 
+#: Begins the sealed tags of a snapshot; its first two words are those of `OWNER_TAG`.
+SNAPSHOT_TAG = "vmbackup-sealed"
+
 #: What the keys of `Ownership` are derived for.
 PURPOSE = "ownership 1"
 
 _VERSION = "1"
+
+#: What a key of the ring may be called, short enough to stand in a tag.
+KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+
+
+def key_named(tags: Mapping[str, object], tag: str) -> str | None:
+    """Return the id of the key that sealed the value of *tag*, None where it names none.
+
+    It is what the tag says; whether the seal is genuine only the key can tell.
+    """
+    version, key_id = _head(tag_value(tags, tag) or "")
+    return key_id if version == _VERSION and KEY_ID.fullmatch(key_id) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +79,22 @@ class Ownership:
             return f"its tag {OWNER_TAG} does not verify: altered, or made for another resource"
         return ""
 
+    def lacks_key(self, tags: Mapping[str, object]) -> bool:
+        """Tell whether *tags* are sealed with a key that the ring does not hold.
+
+        Then the resource may be ours; nobody can tell until the key is back.
+        """
+        key_id = key_named(tags, OWNER_TAG)
+        return key_id is not None and key_id not in self.keys
+
     def check_ours(self, resource_id: ArmId, tags: Mapping[str, object]) -> None:
-        """Refuse, by a PermanentError, to delete a resource whose *tags* do not prove it ours.
+        """Refuse, by a PermanentError, to act on a resource whose *tags* do not prove it ours.
 
         One whose key was taken out of the ring may be ours: that is said, and mended by the key.
         """
         doubt = self.doubt(resource_id, tags)
         if doubt:
-            version, key_id = _head(tag_value(tags, OWNER_TAG) or "")
-            lacks_key = version == _VERSION and key_id not in self.keys
-            reason = "KeyRingIncomplete" if lacks_key else "NotOurs"
+            reason = "KeyRingIncomplete" if self.lacks_key(tags) else "NotOurs"
             raise PermanentError(f"{resource_id} may be somebody else's: {doubt}", reason=reason)
 
     def _value(self, key_id: str, resource_id: ArmId) -> str:

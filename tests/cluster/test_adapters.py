@@ -132,8 +132,16 @@ class TestStoredObjects(ObjectFacts):
 
 class TestStoredUndoRecords(UndoRecordFacts):
     @pytest.fixture
-    def records(self, connection: Connection) -> StoredUndoRecords:
-        return StoredUndoRecords(connection, "vmbackup-system", "one")
+    async def records(self, connection: Connection) -> AsyncIterator[StoredUndoRecords]:
+        made = StoredUndoRecords(connection, "vmbackup-system", "one")
+        yield made
+        while left := await made.all():
+            for record in left:
+                await made.drop(record.virtual_machine_id, record.run_id)
+
+    @pytest.fixture
+    def several(self, connection: Connection) -> Sequence[StoredUndoRecords]:
+        return [StoredUndoRecords(connection, "vmbackup-system", "one") for _ in range(4)]
 
     @pytest.fixture
     def others(self, connection: Connection) -> StoredUndoRecords:

@@ -14,11 +14,13 @@ from tools.local_cloud.kubernetes_user import KubectlRefused
 from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
+from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.kinds import KINDS
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.progress import Progress
+from vmbackup_operator.model.region_environment import RegionEnvironment, RegionEnvironmentStatus
 from vmbackup_operator.model.session_findings import SessionWorker
 
 pytestmark = pytest.mark.control_plane
@@ -35,7 +37,7 @@ COLUMNS = {
         "VM TYPE PHASE PROGRESS READ STORED AGE",
         "POLICY WORKER DURATION MESSAGE",
     ),
-    "regionenvironments": ("REGION READY REASON AGE", "SUBSCRIPTION ACCOUNT MESSAGE"),
+    "regionenvironments": ("REGION READY REASON AGE", "SUBSCRIPTION ACCOUNT KEYS MESSAGE"),
     "backuprepositories": (
         "CONTAINER REGION TIER POINTS READY REASON AGE",
         "ACCOUNT KEY MESSAGE",
@@ -93,6 +95,21 @@ def test_the_columns_of_a_kind(filled: ControlPlane, namespace: str, kind: str) 
 
     assert narrow.split() == ["NAME", *COLUMNS[kind][0].split()]
     assert wide.split() == [*narrow.split(), *COLUMNS[kind][1].split()]
+
+
+async def test_an_environment_shows_the_keys_that_it_needs(
+    filled: ControlPlane, connection: Connection, namespace: str
+) -> None:
+    stored = Objects(connection, RegionEnvironment)
+    environment = await stored.find(ObjectKey(namespace, "right"))
+    assert environment is not None
+    status = RegionEnvironmentStatus(keys_needed=("2026-11", "2027-01"))
+    await stored.write_status(replace(environment, status=status))
+
+    words = ("get", "renv", "-n", namespace, "--no-headers", "-o", "wide")
+    assert '["2026-11","2027-01"]' in filled.administrator.kubectl(*words)
+    explained = filled.administrator.kubectl("explain", "renv.status.keysNeeded")
+    assert "A key may leave the ring when no environment lists it" in " ".join(explained.split())
 
 
 async def test_a_session_that_ended_reads_well(

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import RefusedForNow, VmbackupError
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.environments.ports import Kind, ResourceManager
+from vmbackup_operator.environments.ports import Kind, ResourceManager, SealedKind
 from vmbackup_operator.naming import ArmId, name_of
 
 #: Kinds that lie within another resource.
@@ -106,12 +106,25 @@ class ArmInMemory(ResourceManager):
             if identity.startswith(wanted) and identity.split("/")[-2] == "storageaccounts"
         ]
 
-    def add(self, kind: Kind, resource_id: str, body: Body) -> None:
+    @override
+    async def sealed(
+        self, kind: SealedKind, subscription_id: str, resource_group: str
+    ) -> Sequence[Body]:
+        self._check_reachable()
+        wanted = f"/subscriptions/{subscription_id}/resourcegroups/{resource_group}/".lower()
+        types = {"VirtualMachine": "virtualmachines", "Snapshot": "snapshots"}
+        return [
+            copy.deepcopy(body)
+            for identity, body in self.bodies.items()
+            if identity.startswith(wanted) and identity.split("/")[-2] == types[kind]
+        ]
+
+    def add(self, kind: Kind | SealedKind, resource_id: str, body: Body) -> None:
         """Put something there that somebody else made, in a group of theirs."""
         self._groups.add(resource_id.lower().partition("/providers/")[0])
         self._store(kind, ArmId(resource_id), body)
 
-    def _store(self, kind: Kind, resource_id: ArmId, body: Body) -> Body:
+    def _store(self, kind: Kind | SealedKind, resource_id: ArmId, body: Body) -> Body:
         stored: dict[str, Any] = {
             **copy.deepcopy(body),
             "id": resource_id,

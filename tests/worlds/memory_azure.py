@@ -89,6 +89,7 @@ class Azure:
     meets: Callable[[str], None] = lambda _what: None
     max_workers: int = 1
     private: bool = True
+    fence: Callable[[str], None] = lambda _what: None  # see `lost_keys`
     broken_snapshots: set[str] = field(default_factory=set)
     broken_workers: set[str] = field(default_factory=set)
     #: What is refused that often ends by itself, by the patience that the product has with it.
@@ -102,6 +103,7 @@ class Azure:
 
     def write(self, what: str, apply: Callable[[], object]) -> None:
         """Do *apply*, noted as *what*; the operator may be killed on either side of it."""
+        self.fence(what)
         self.meets(f"before {what}")
         apply()
         self.asked[what] += 1

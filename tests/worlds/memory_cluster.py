@@ -13,6 +13,7 @@ from tests.worlds.memory_objects import MemoryObjects
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId, SnapshotUniqueId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositorySpec,
@@ -24,6 +25,7 @@ from vmbackup_operator.model.display import amount
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
+from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions import ports
 from vmbackup_operator.sessions.seen import ChainGrant, PointSeen, PointWanted
 from vmbackup_operator.sessions.undo_record import UndoRecord, UndoRecords
@@ -111,22 +113,51 @@ class MemoryPoints(ports.RecoveryPoints):
 
 
 class MemoryUndoRecords(UndoRecords):
-    """Those of one appliance; *beside* are another's, in the same namespace."""
+    """Those of one appliance, claims by ``vm`` and the VM's id, others by run.
+
+    *beside* are another's, in the same namespace.
+    """
 
     def __init__(
         self, appliance_id: str = APPLIANCE, beside: MemoryUndoRecords | None = None
     ) -> None:
         self.appliance_id = appliance_id
-        self.everybodys: dict[str, dict[RunId, UndoRecord]] = (
+        self.everybodys: dict[str, dict[str, UndoRecord]] = (
             {} if beside is None else beside.everybodys
         )
         self.stored = self.everybodys.setdefault(appliance_id, {})
         self.meets: Callable[[str], None] = lambda _what: None
 
     @override
-    async def keep(self, record: UndoRecord) -> None:
+    async def find_claim(self, vm_id: str) -> UndoRecord | None:
+        return self.stored.get(_claim(vm_id))
+
+    @override
+    async def claim(self, record: UndoRecord) -> UndoRecord | None:
         self.meets("before the undo record")
-        self.stored[record.run_id] = record
+        held = self.stored.setdefault(_claim(record.virtual_machine_id), record)
+        self.meets("after the undo record")
+        return None if held.is_of(record) else held
+
+    @override
+    async def take_over(self, held: UndoRecord, record: UndoRecord) -> None:
+        name = _claim(record.virtual_machine_id)
+        if self.stored.get(name) != held:
+            raise Conflict(f"{name}: held by another session meanwhile")
+        self.meets("before the undo record is kept by run")
+        if held.run_id != record.run_id:
+            self.stored[held.run_id] = held
+        self.meets("before the undo record is taken over")
+        self.stored[name] = record
+        self.meets("after the undo record is taken over")
+
+    @override
+    async def keep(self, record: UndoRecord) -> None:
+        claim = _claim(record.virtual_machine_id)
+        held = self.stored.get(claim)
+        has_it = held is not None and held.is_of(record)
+        self.meets("before the undo record")
+        self.stored[claim if has_it else record.run_id] = record
         self.meets("after the undo record")
 
     @override
@@ -134,10 +165,16 @@ class MemoryUndoRecords(UndoRecords):
         return list(self.stored.values())
 
     @override
-    async def drop(self, run_id: RunId) -> None:
+    async def drop(self, vm_id: str, run_id: RunId) -> None:
+        held = self.stored.get(_claim(vm_id))
+        name = _claim(vm_id) if held is not None and held.run_id == run_id else run_id
         self.meets("before the undo record goes")
-        self.stored.pop(run_id, None)
+        self.stored.pop(name, None)
         self.meets("after the undo record goes")
+
+
+def _claim(vm_id: str) -> str:
+    return f"vm {folded(vm_id)}"
 
 
 class MemoryPointObjects(MemoryObjects[RecoveryPoint]):

@@ -5,7 +5,7 @@ Each of these takes Azure a while, and while one is at it the others are refused
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -144,6 +144,23 @@ class MemorySnapshots(ports.Snapshots):
             what = f"deleting snapshot {name_of(snapshot_id)}"
             raise self.azure.refused(what, "OperationNotAllowed", "another operation is at it")
         self.azure.write(f"delete {snapshot_id}", lambda: self.azure.begin(at))
+        return False
+
+    @override
+    async def seal(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> bool:
+        found, at = self._look(snapshot_id), _key("seal", snapshot_id)
+        if found is None:
+            return True
+        if self.azure.under_way(at):
+            return self.azure.ended(at)
+        check_ours(self.ring, snapshot_id, found.tags)
+        sealed = replace(found, tags={**found.tags, **tags})
+
+        def begun() -> None:
+            self._put(sealed)
+            self.azure.begin(at)
+
+        self.azure.write(f"seal {snapshot_id}", begun)
         return False
 
     def _look(self, snapshot_id: ArmId) -> seen.SnapshotSeen | None:

@@ -10,6 +10,7 @@ from typing_extensions import override
 from tests.worlds.memory_azure import APPLIANCE, Azure, Refused, recased
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import has_tags
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
@@ -66,17 +67,21 @@ class MemoryWorkers(ports.Workers):
     ) -> Sequence[seen.WorkerSeen]:
         looked = [look_at(self.azure, ArmId(key)) for key in list(self.azure.workers)]
         found = [
-            self._shown(worker)
+            replace(
+                self._shown(worker),
+                doubt=self.ownership.doubt(worker.vm_id, self._tags(worker.vm_id)),
+                outdated=self._is_outdated(worker.vm_id),
+            )
             for worker in looked
             if worker is not None
             and folded(resource_group_of(worker.vm_id)) == folded(resource_group)
-            and self.ownership.owns(worker.vm_id, self._tags(worker.vm_id))
+            and self._may_be_ours(worker.vm_id)
         ]
         return sorted(found, key=lambda worker: worker.id)
 
     @override
     async def find(self, vm_id: ArmId) -> seen.WorkerSeen | None:
-        worker = look_at(self.azure, vm_id)
+        worker = self.proven(vm_id)
         return None if worker is None else self._shown(worker)
 
     @override
@@ -86,11 +91,11 @@ class MemoryWorkers(ports.Workers):
             made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
             self.azure.worker_tags[key] = wanted.tags
             self._begin(f"worker {wanted.vm_id}", made)
-        return self._shown(look_at(self.azure, wanted.vm_id) or self.azure.workers[key])
+        return self._shown(self.proven(wanted.vm_id) or self.azure.workers[key])
 
     @override
     async def start(self, vm_id: ArmId) -> bool:
-        worker = look_at(self.azure, vm_id)
+        worker = self.proven(vm_id)
         if worker is None or worker.state != "deallocated":
             return worker is not None and worker.state == "running"
         self._begin(f"start {vm_id}", replace(worker, state="starting"))
@@ -98,7 +103,7 @@ class MemoryWorkers(ports.Workers):
 
     @override
     async def deallocate(self, vm_id: ArmId) -> bool:
-        worker = look_at(self.azure, vm_id)
+        worker = self.proven(vm_id)
         if worker is None or worker.state == "deallocated":
             return True
         if worker.state not in {"deallocating", "deleting"}:
@@ -107,13 +112,35 @@ class MemoryWorkers(ports.Workers):
 
     @override
     async def delete(self, vm_id: ArmId) -> bool:
-        worker = look_at(self.azure, vm_id)
+        worker = self.proven(vm_id)
         if worker is None:
             return True
         if worker.state != "deleting":
-            self.ownership.check_ours(vm_id, self._tags(vm_id))
             self._begin(f"delete {vm_id}", replace(worker, state="deleting"))
         return False
+
+    @override
+    async def seal(self, vm_id: ArmId) -> bool:
+        if self.proven(vm_id) is None or not self._is_outdated(vm_id):
+            return True
+        key, sealed = folded(vm_id), self.ownership.sealed_tag(vm_id)
+        tags = {**self.azure.worker_tags[key], **sealed}
+        self.azure.write(f"seal {vm_id}", lambda: self.azure.worker_tags.update({key: tags}))
+        return False
+
+    def proven(self, vm_id: ArmId) -> seen.WorkerSeen | None:
+        """Look at the worker, or find none; refuse one that does not prove to be ours."""
+        worker = look_at(self.azure, vm_id)
+        if worker is not None:
+            self.ownership.check_ours(vm_id, self._tags(vm_id))
+        return worker
+
+    def _is_outdated(self, vm_id: ArmId) -> bool:
+        return not has_tags(self._tags(vm_id), self.ownership.sealed_tag(vm_id))
+
+    def _may_be_ours(self, vm_id: ArmId) -> bool:
+        tags = self._tags(vm_id)
+        return self.ownership.owns(vm_id, tags) or self.ownership.lacks_key(tags)
 
     def _begin(self, what: str, worker: seen.WorkerSeen) -> None:
         """Have the worker on its way to another state, whatever it was on its way to."""
@@ -132,8 +159,8 @@ class MemoryWorkers(ports.Workers):
 
 
 class MemoryCommands(ports.Commands):
-    def __init__(self, azure: Azure) -> None:
-        self.azure = azure
+    def __init__(self, azure: Azure, workers: MemoryWorkers) -> None:
+        self.azure, self.workers = azure, workers
 
     @override
     async def find(self, vm_id: ArmId, name: str) -> seen.CommandSeen | None:
@@ -143,9 +170,9 @@ class MemoryCommands(ports.Commands):
     @override
     async def run(self, wanted: seen.CommandWanted) -> None:
         key = (folded(wanted.vm_id), wanted.name)
+        worker = self.workers.proven(wanted.vm_id)
         if key in self.azure.command_states:
             return
-        worker = look_at(self.azure, wanted.vm_id)
         if worker is None or worker.state != "running":
             raise Refused(f"{wanted.vm_id} does not run")
         if sum(vm_id == key[0] for vm_id, _ in self.azure.command_states) >= 25:
@@ -159,5 +186,7 @@ class MemoryCommands(ports.Commands):
 
     @override
     async def delete(self, vm_id: ArmId, name: str) -> None:
+        if self.workers.proven(vm_id) is None:
+            return  # it went with its VM
         self.azure.commands.pop((folded(vm_id), name), None)
         self.azure.command_states.pop((folded(vm_id), name), None)

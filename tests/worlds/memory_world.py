@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
 from tests.worlds import memory_cluster as cluster_in_memory
+from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
@@ -122,6 +124,8 @@ class World:
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
         regions = SeenRegions(SETTINGS.appliance, MemoryRegions(self.azure), self.clock)
+        workers = MemoryWorkers(self.azure, self.ring)
+        self.azure.fence = partial(check_keys, self.azure, self.ring)
         self.queues.taken.clear()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
@@ -140,8 +144,8 @@ class World:
             virtual_machines=MemoryMachines(self.azure),
             snapshots=MemorySnapshots(self.azure, self.ring),
             disk_accesses=MemoryDiskAccesses(self.azure),
-            workers=MemoryWorkers(self.azure, self.ring),
-            commands=MemoryCommands(self.azure),
+            workers=workers,
+            commands=MemoryCommands(self.azure, workers),
             bundles=MemoryBundles(self.azure),
             signatures=MemorySignatures(self.azure),
             queues=self.queues,

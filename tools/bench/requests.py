@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,45 @@ def figures(entries: Iterable[Entry], moments: Sequence[Moment]) -> dict[str, An
         "by_step": dict(by_step),
         "by_kind": dict(sorted(by_kind.items(), key=lambda item: (-item[1], item[0]))),
     }
+
+
+def idle_figures(
+    entries: Iterable[Entry], audited: Iterable[Mapping[str, Any]], operator: str
+) -> dict[str, Any]:
+    """Return what the *operator* asked of Azure and of Kubernetes; the Lease and watches apart.
+
+    *audited* are lines of the API server's audit log, *entries* those of the simulated Azure.
+    """
+    arm: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        if entry.caller == "appliance" and entry.service in {"arm", "blob", "queue"}:
+            kind = _kind(entry) if entry.service == "arm" else entry.service
+            arm[f"{entry.method} {kind}"] += 1
+    kubernetes: dict[str, int] = defaultdict(int)
+    for line in audited:
+        if line["user"]["username"] == operator:
+            kubernetes[_spoken(line)] += 1
+    apart = {word: count for word, count in kubernetes.items() if _is_apart(word)}
+    rest = {word: count for word, count in kubernetes.items() if not _is_apart(word)}
+    writes = sum(count for word, count in rest.items() if word.split(" ")[0] not in _LOOKS)
+    return {
+        "azure_requests": dict(arm),
+        "kubernetes_reads": sum(rest.values()) - writes,
+        "kubernetes_writes": writes,
+        "kubernetes_by_kind": rest,
+        "lease_and_watches": apart,
+    }
+
+
+_LOOKS = frozenset({"get", "list"})
+
+
+def _spoken(line: Mapping[str, Any]) -> str:
+    return f"{line['verb']} {line.get('objectRef', {}).get('resource', '?')}"
+
+
+def _is_apart(spoken: str) -> bool:
+    return spoken.endswith(" leases") or spoken.startswith("watch ")
 
 
 def _step_at(sequence: int, moments: Sequence[Moment]) -> str:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tools.bench.requests import OUTSIDE, Moment, figures
+from tools.bench.requests import OUTSIDE, Moment, figures, idle_figures
 from tools.bundle import build
+from tools.demo.facts import OPERATOR_USER
 from tools.demo.journal import parsed
 from tools.demo.narration import FactBroken
 from tools.local_cloud import seed
@@ -21,6 +22,8 @@ from tools.local_cloud.worker_python import worker_python
 
 _DATA_BYTES = 32 * MIB
 _LIMIT_S = 900
+#: Until what the last session woke has been looked at, and how long nothing happens then.
+_SETTLES_S, _IDLE_S = 20.0, 180.0
 _LOOK_S = 0.3
 #: Its condition ends a session for good.
 _LAST_STEP = "SnapshotsPruned"
@@ -32,8 +35,27 @@ def measure(folder: Path) -> dict[str, Any]:
         azure, plane, installation = _start(folder, running)
         running.callback(installation.operator.stop)
         installation.operator.start()
+        time.sleep(_SETTLES_S)
+        process = {"rss_idle_mb": _mib(installation)}
         plane.administrator.apply(EXAMPLES / "repository.yaml")
-        return {name: _session(azure, plane, name) for name in ("first", "steady")}
+        found = {name: _session(azure, plane, name) for name in ("first", "steady")}
+        process["rss_after_two_sessions_mb"] = _mib(installation)
+        return {**found, "process": {**process, "idle": _idle(azure, plane)}}
+
+
+def _mib(installation: Installation) -> float:
+    return round(installation.operator.resident_bytes() / MIB, 1)
+
+
+def _idle(azure: Administrator, plane: ControlPlane) -> dict[str, Any]:
+    """Return what the operator asks for in some real minutes after its sessions have ended."""
+    time.sleep(_SETTLES_S)
+    since, audited = azure.last_entry(), len(plane.audited())
+    time.sleep(_IDLE_S)
+    return {
+        "seconds": _IDLE_S,
+        **idle_figures(parsed(azure.journal(since)), plane.audited()[audited:], OPERATOR_USER),
+    }
 
 
 def _start(folder: Path, running: ExitStack) -> tuple[Administrator, ControlPlane, Installation]:

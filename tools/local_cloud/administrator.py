@@ -60,6 +60,15 @@ class Administrator:
             found: Json = client.resources.get_by_id(arm_id, api_version=api_version).as_dict()
         return found
 
+    def retag(self, arm_id: str, api_version: str, tags: Json) -> None:
+        """Give a resource other tags than it has, and leave the rest as it is."""
+        with ResourceManagementClient(
+            self.credential, arm_id.split("/")[2], polling_interval=1, **self.transport
+        ) as client:
+            client.resources.begin_update_by_id(
+                arm_id, {"tags": tags}, api_version=api_version
+            ).result()
+
     def remove(self, arm_id: str, api_version: str) -> None:
         """Delete one resource and wait until it is gone."""
         with ResourceManagementClient(

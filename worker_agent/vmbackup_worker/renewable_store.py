@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from typing_extensions import override
 
-from vmbackup_core.stores.port import AlreadyStored, Buffer, CredentialsRefused, Store, StoredObject
+from vmbackup_core.stores.port import (
+    AlreadyStored,
+    Buffer,
+    CredentialsRefused,
+    NotDeleted,
+    Store,
+    StoredObject,
+)
 from vmbackup_worker.access import AccessRefused, Renewable, Stopped
 
 T = TypeVar("T")
@@ -41,21 +49,37 @@ class RenewableStore(Store):
         self._asked(put)
 
     @override
-    def get(self, name: str) -> bytes:
-        return self._asked(lambda store: store.get(name))
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        return self._asked(lambda store: store.get(name, most=most))
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         return self._asked(lambda store: store.get_range(name, offset, length))
 
     @override
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        return self._asked(lambda store: store.get_end(name, length, size=size))
+
+    @override
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
         # Whole, since a listing that was refused midway has to begin again.
-        yield from self._asked(lambda store: tuple(store.list(prefix)))
+        yield from self._asked(lambda store: tuple(store.list(prefix, limit=limit)))
+
+    @override
+    def folders(self, prefix: str) -> Iterator[str]:
+        yield from self._asked(lambda store: tuple(store.folders(prefix)))
 
     @override
     def delete(self, name: str) -> None:
         self._asked(lambda store: store.delete(name))
+
+    @override
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        return self._asked(lambda store: store.delete_all(names))
+
+    @override
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        yield from self._asked(lambda store: tuple(store.versions(name, most=most)))
 
     def _asked(self, ask: Callable[[Store], T]) -> T:
         while True:

@@ -7,12 +7,14 @@ are done here, not in the SDK: who sends a put again must know that "already the
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final, TypeVar
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobPrefix, ContainerClient
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError, TransientError
@@ -21,9 +23,12 @@ from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
+    NotDeleted,
     NotStored,
     Store,
     StoredObject,
+    TooLarge,
+    checked_batch,
     checked_name,
 )
 
@@ -34,6 +39,11 @@ SERVICE_VERSION = "2026-06-06"
 ONE_REQUEST_BYTES = 256 * 1024 * 1024
 
 _GONE = frozenset({"BlobNotFound", "ResourceNotFound"})
+_TAKEN = frozenset({"BlobAlreadyExists", "ConditionNotMet"})
+_LOCKED = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
+
+#: How many deletions are under way at once.
+_DELETIONS: Final = 16
 
 T = TypeVar("T")
 
@@ -90,33 +100,52 @@ class AzureBlobStore(Store):
         self._patience.ask(put)
 
     @override
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, *, most: int | None = None) -> bytes:
         checked_name(name)
-        return self._asked(
-            f"reading {name}",
-            lambda: self._downloaded(name),
-            missing=NotStored(name),
-        )
+        if most is None:
+            return self._asked(
+                f"reading {name}",
+                lambda: self._downloaded(name),
+                missing=NotStored(name),
+            )
+        content = self.get_range(name, 0, most + 1)
+        if len(content) > most:
+            raise TooLarge(name, most)
+        return content
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        checked_name(name)
-        try:
-            return self._asked(
-                f"reading {name}",
-                lambda: self._downloaded(name, offset, length),
-                missing=NotStored(name),
-            )
-        except PermanentError as error:
-            if error.reason == "InvalidRange":  # behind the object's end
-                return b""
-            raise
+        return self._ranged(name, offset, length)[0]
 
     @override
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        if size is None:
+            size = self._size(name)
+        while True:
+            wanted = min(size, length)
+            tail, found = self._ranged(name, size - wanted, max(wanted, 1))
+            if found is None:  # the object ends before that
+                found = self._size(name)
+            if found == size:
+                return tail[:wanted], size
+            size = found
+
+    @override
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
+        left = limit
+        marker: str | None = None
+        while left is None or left > 0:
+            page, marker = self._page(prefix, marker, left)
+            yield from page
+            left = None if left is None else left - len(page)
+            if not marker:
+                return
+
+    @override
+    def folders(self, prefix: str) -> Iterator[str]:
         marker: str | None = None
         while True:
-            page, marker = self._page(prefix, marker)
+            page, marker = self._page_of_folders(prefix, marker)
             yield from page
             if not marker:
                 return
@@ -133,14 +162,48 @@ class AzureBlobStore(Store):
         except NotStored:
             return
 
+    @override
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        with ThreadPoolExecutor(_DELETIONS) as threads:
+            kept = threads.map(self._delete_unless_locked, checked_batch(names))
+        return [each for each in kept if each is not None]
+
+    @override
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        checked_name(name)
+        for version in self._asked(f"listing versions of {name}", lambda: self._earlier(name)):
+            content = self._ranged(name, 0, most + 1, version)[0]
+            if len(content) <= most:
+                yield content
+
+    def _delete_unless_locked(self, name: str) -> NotDeleted | None:
+        try:
+            self.delete(name)
+        except PermanentError as error:
+            if error.reason in _LOCKED:
+                return NotDeleted(name, error.reason)
+            raise
+        return None
+
+    def _earlier(self, name: str) -> builtins.list[str]:
+        """Return the versions of *name* but the current one, the oldest first."""
+        found = self._client.list_blobs(name_starts_with=name, include=["versions"])
+        of_it = [blob for blob in found if blob.name == name]
+        if not any(blob.is_current_version for blob in of_it):
+            return []
+        return sorted(
+            blob.version_id for blob in of_it if blob.version_id and not blob.is_current_version
+        )
+
     def _page(
-        self, prefix: str, marker: str | None
+        self, prefix: str, marker: str | None, limit: int | None
     ) -> tuple[builtins.list[StoredObject], str | None]:
         """Return one page of the listing and the marker of the next; asked for again as a whole."""
 
         def ask() -> tuple[builtins.list[StoredObject], str | None]:
             pages = self._client.list_blobs(
-                name_starts_with=prefix or None, results_per_page=self._page_size
+                name_starts_with=prefix or None,
+                results_per_page=min(self._page_size, limit or self._page_size),
             ).by_page(marker)
             found = [StoredObject(blob.name, blob.size) for blob in next(pages, ())]
             following: str | None = getattr(pages, "continuation_token", None)
@@ -148,9 +211,58 @@ class AzureBlobStore(Store):
 
         return self._asked(f"listing {prefix or 'everything'}", ask)
 
-    def _downloaded(self, name: str, offset: int | None = None, length: int | None = None) -> bytes:
+    def _page_of_folders(
+        self, prefix: str, marker: str | None
+    ) -> tuple[builtins.list[str], str | None]:
+        """Return one page of the folders and the marker of the next."""
+
+        def ask() -> tuple[builtins.list[str], str | None]:
+            pages = self._client.walk_blobs(
+                name_starts_with=prefix or None, results_per_page=self._page_size
+            ).by_page(marker)
+            found = [each.name for each in next(pages, ()) if isinstance(each, BlobPrefix)]
+            following: str | None = getattr(pages, "continuation_token", None)
+            return found, following
+
+        return self._asked(f"listing folders of {prefix or 'everything'}", ask)
+
+    def _ranged(
+        self, name: str, offset: int, length: int, version: str | None = None
+    ) -> tuple[bytes, int | None]:
+        """Return the bytes, and the object's size where any of them is there."""
+        checked_name(name)
+
+        def ask() -> tuple[bytes, int | None]:
+            with self._reading(name):
+                download = self._client.download_blob(
+                    name, offset=offset, length=length, version_id=version
+                )
+                total = str(download.properties.content_range).rpartition("/")[2]
+                return download.readall(), int(total)
+
         try:
-            return self._client.download_blob(name, offset=offset, length=length).readall()
+            return self._asked(f"reading {name}", ask, missing=NotStored(name))
+        except PermanentError as error:
+            if error.reason == "InvalidRange":  # behind the object's end
+                return b"", None
+            raise
+
+    def _size(self, name: str) -> int:
+        checked_name(name)
+
+        def ask() -> int:
+            return int(self._client.get_blob_client(name).get_blob_properties().size)
+
+        return self._asked(f"reading the size of {name}", ask, missing=NotStored(name))
+
+    def _downloaded(self, name: str) -> bytes:
+        with self._reading(name):
+            return self._client.download_blob(name).readall()
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
         except ValueError as error:  # the SDK's for an answer without its Content-Range
             raise TransientError(
                 f"reading {name} in {self._where}: the answer is no range of it"
@@ -158,10 +270,16 @@ class AzureBlobStore(Store):
 
     def _put_once(self, name: str, content: bytes) -> None:
         try:
-            self._client.upload_blob(name, content, length=len(content), overwrite=False)
+            self._client.upload_blob(
+                name,
+                content,
+                length=len(content),
+                overwrite=False,
+                validate_content=True,  # an MD5 goes with it, which the service compares
+            )
         except AzureError as error:
             # A SAS that may only create gets 403, not 409, where the name is taken.
-            taken = code_of(error) == "BlobAlreadyExists" or (
+            taken = code_of(error) in _TAKEN or (
                 status_of(error) == 403 and self._is_there(name)  # noqa: PLR2004
             )
             if taken:

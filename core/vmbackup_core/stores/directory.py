@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,15 +16,16 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
+    NotDeleted,
     NotStored,
     ObjectUnreadable,
     Store,
     StoredObject,
+    TooLarge,
+    checked_batch,
     checked_name,
 )
-
-#: Where unfinished writes lie; no name of an object has a dot there, so listings pass it by.
-UNFINISHED = ".unfinished"
+from vmbackup_core.stores.put_if_absent import UNFINISHED, WAYS, PutIfAbsent, by_plain_rename
 
 _REASONS = {
     errno.EACCES: "StoreAccessDenied",
@@ -53,10 +55,18 @@ _OBJECTS_OWN = {
 
 
 class DirectoryStore(Store):
-    """The directory *root*, which is made when something is stored in it."""
+    """The directory *root*, which is made when something is stored in it.
 
-    def __init__(self, root: Path) -> None:
+    *put_if_absent* is how a name that is taken is refused. Where all *names_are_random*, so that
+    two never want one name, what a crash could cut is renamed instead.
+    """
+
+    def __init__(
+        self, root: Path, put_if_absent: PutIfAbsent = "link", *, names_are_random: bool = False
+    ) -> None:
         self._root = root
+        cuts = put_if_absent == "exclusive" and names_are_random
+        self._give_name = by_plain_rename if cuts else WAYS[put_if_absent]
 
     @override
     def put_new(self, name: str, data: Buffer) -> None:
@@ -64,12 +74,10 @@ class DirectoryStore(Store):
         with _translated(f"storing {name} in {self._root}"):
             folder = self._root / UNFINISHED
             _make_folder(folder)
-            _make_folder(path.parent)
             unfinished = folder / secrets.token_hex(16)
             try:
                 _write_durably(unfinished, data)
-                # A link, unlike a rename, never replaces what has the name already.
-                os.link(unfinished, path)
+                self._name_it(unfinished, path)
             except FileExistsError:
                 raise AlreadyStored(name) from None
             finally:
@@ -77,23 +85,62 @@ class DirectoryStore(Store):
             _make_durable(path.parent)
 
     @override
-    def get(self, name: str) -> bytes:
-        with _reading(f"reading {name} in {self._root}"), _missing_named(name):
-            return (self._root / checked_name(name)).read_bytes()
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        path = self._root / checked_name(name)
+        with (
+            _reading(f"reading {name} in {self._root}"),
+            _missing_named(name),
+            path.open("rb") as file,
+        ):
+            content = file.read() if most is None else file.read(most + 1)
+        if most is not None and len(content) > most:
+            raise TooLarge(name, most)
+        return content
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         path = self._root / checked_name(name)
-        doing = f"reading {name} in {self._root}"
-        with _reading(doing), _missing_named(name), path.open("rb") as file:
+        with (
+            _reading(f"reading {name} in {self._root}"),
+            _missing_named(name),
+            path.open("rb") as file,
+        ):
             file.seek(offset)
             return file.read(length)
 
     @override
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        path = self._root / checked_name(name)
+        with (
+            _reading(f"reading {name} in {self._root}"),
+            _missing_named(name),
+            path.open("rb") as file,
+        ):
+            found = file.seek(0, os.SEEK_END)
+            file.seek(max(0, found - length))
+            return file.read(length), found
+
+    @override
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
+        start = self._start_of(prefix)
         with _reading(f"listing {prefix or 'everything'} in {self._root}"):
-            found = sorted(self._files(prefix), key=lambda each: each.name)
-        yield from found
+            for count, found in enumerate(_objects(self._root, start, prefix)):
+                if count == limit:
+                    return
+                yield found
+
+    @override
+    def folders(self, prefix: str) -> Iterator[str]:
+        start = self._start_of(prefix)
+        with _reading(f"listing {prefix or 'everything'} in {self._root}"):
+            for entry in _entries(start):
+                name = f"{Path(entry.path).relative_to(self._root).as_posix()}/"
+                if (
+                    name.startswith(prefix)
+                    and entry.is_dir(follow_symlinks=False)
+                    and _holds_a_file(Path(entry.path))
+                ):
+                    yield name
 
     @override
     def delete(self, name: str) -> None:
@@ -101,21 +148,65 @@ class DirectoryStore(Store):
         with _translated(f"deleting {name} in {self._root}"):
             path.unlink(missing_ok=True)
 
-    def _files(self, prefix: str) -> Iterator[StoredObject]:
+    @override
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        for name in checked_batch(names):
+            self.delete(name)
+        return []
+
+    @override
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        return iter(())
+
+    def _name_it(self, unfinished: Path, path: Path) -> None:
+        """Give the file its name, in a folder that somebody may remove while it is empty."""
+        _make_folder(path.parent)
+        try:
+            self._give_name(unfinished, path)
+        except FileNotFoundError:
+            _make_folder(path.parent)
+            self._give_name(unfinished, path)
+
+    def _start_of(self, prefix: str) -> Path:
+        """Return the folder in which everything lies whose name begins with *prefix*."""
         within = prefix.rpartition("/")[0]
         if within:
             checked_name(within)
-        if self._root.is_file():
-            raise NotADirectoryError(errno.ENOTDIR, "it is a file")
-        start = self._root / within
-        for folder, folders, files in os.walk(start, onerror=_raise_unless_missing):
-            folders[:] = [each for each in folders if not each.startswith(".")]
-            for file in files:
-                path = Path(folder, file)
-                name = path.relative_to(self._root).as_posix()
-                if name.startswith(prefix) and not file.startswith("."):
-                    with _tolerating_missing():
-                        yield StoredObject(name, _size_of(path))
+        return self._root / within
+
+
+def _objects(root: Path, start: Path, prefix: str) -> Iterator[StoredObject]:
+    """Yield the files below *start* in order of their whole names, one folder at a time."""
+    if root.is_file():
+        raise NotADirectoryError(errno.ENOTDIR, "it is a file")
+    for entry in _entries(start):
+        path = Path(entry.path)
+        name = path.relative_to(root).as_posix()
+        if entry.is_dir(follow_symlinks=False):
+            if f"{name}/".startswith(prefix[: len(name) + 1]):
+                yield from _objects(root, path, prefix)
+        elif name.startswith(prefix) and not path.is_dir():  # a link to a folder is no object
+            with _tolerating_missing():
+                yield StoredObject(name, _size_of(path))
+
+
+def _entries(folder: Path) -> builtins.list[os.DirEntry[str]]:
+    """Return what is in *folder* in the order of the whole names that begin there."""
+    try:
+        with os.scandir(folder) as found:
+            shown = [entry for entry in found if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # a prefix that is no folder, or one that was removed meanwhile
+    return sorted(shown, key=lambda entry: entry.name + "/" * entry.is_dir(follow_symlinks=False))
+
+
+def _holds_a_file(folder: Path) -> bool:
+    """Tell whether anything is stored below *folder*: a store knows no empty folders."""
+    entries = _entries(folder)
+    return any(
+        not entry.is_dir(follow_symlinks=False) or _holds_a_file(Path(entry.path))
+        for entry in entries
+    )
 
 
 def _write_durably(path: Path, data: Buffer) -> None:
@@ -141,12 +232,6 @@ def _make_durable(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    """Let a listing be empty where its prefix is no folder."""
-    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        raise error
 
 
 @contextmanager

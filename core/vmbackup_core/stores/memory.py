@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from typing_extensions import override
 
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
+    NotDeleted,
     NotStored,
     Store,
     StoredObject,
+    TooLarge,
+    checked_batch,
     checked_name,
 )
 
 
 class MemoryStore(Store):
-    """A store that is gone with the process."""
+    """A store that is gone with the process; *keeps_versions* as an account may be told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_versions: bool = False) -> None:
         self._objects: dict[str, bytes] = {}
+        self._earlier: dict[str, builtins.list[bytes]] | None = {} if keeps_versions else None
+        self._locked: set[str] = set()
         self._lock = threading.Lock()
 
     @override
@@ -34,24 +41,69 @@ class MemoryStore(Store):
             self._objects[name] = content
 
     @override
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, *, most: int | None = None) -> bytes:
         with self._lock:
             if name not in self._objects:
                 raise NotStored(name)
-            return self._objects[name]
+            content = self._objects[name]
+        if most is not None and len(content) > most:
+            raise TooLarge(name, most)
+        return content
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         return self.get(name)[offset : offset + length]
 
     @override
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        content = self.get(name)
+        return content[max(0, len(content) - length) :], len(content)
+
+    @override
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
         with self._lock:
             found = sorted(item for item in self._objects.items() if item[0].startswith(prefix))
-        for name, content in found:
+        for name, content in found[:limit]:
             yield StoredObject(name, len(content))
 
     @override
-    def delete(self, name: str) -> None:
+    def folders(self, prefix: str) -> Iterator[str]:
         with self._lock:
-            self._objects.pop(name, None)
+            behind = [name[len(prefix) :] for name in self._objects if name.startswith(prefix)]
+        yield from sorted({f"{prefix}{rest.split('/')[0]}/" for rest in behind if "/" in rest})
+
+    @override
+    def delete(self, name: str) -> None:
+        for kept in self.delete_all([name]):
+            raise PermanentError(f"deleting {name}: {kept.why}", reason=kept.why)
+
+    @override
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        with self._lock:
+            kept = [name for name in checked_batch(names) if name in self._locked]
+            for name in set(names) - set(kept):
+                self._forget(name)
+        return [NotDeleted(name, "BlobImmutableDueToPolicy") for name in kept]
+
+    @override
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        with self._lock:
+            there = name in self._objects and self._earlier is not None
+            earlier = tuple((self._earlier or {}).get(name, ())) if there else ()
+        yield from (content for content in earlier if len(content) <= most)
+
+    def lock(self, name: str) -> None:
+        """Have the store keep the object called *name* against every deletion."""
+        with self._lock:
+            self._locked.add(name)
+
+    def overwrite(self, name: str, data: Buffer) -> None:
+        """Do what none of our adapters does, and others who may write can: replace an object."""
+        with self._lock:
+            self._forget(name)
+            self._objects[name] = bytes(data)
+
+    def _forget(self, name: str) -> None:
+        content = self._objects.pop(name, None)
+        if content is not None and self._earlier is not None:
+            self._earlier.setdefault(name, []).append(content)

@@ -7,12 +7,13 @@ overwritten by `put_new`. Calls may come from several threads at once.
 
 from __future__ import annotations
 
+import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import Final, Protocol, Union
 
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError, VmbackupError
 
 #: What a store takes to write (``collections.abc.Buffer`` came with Python 3.12).
 Buffer = Union[bytes, bytearray, memoryview]  # noqa: UP007 - evaluated at run time on 3.10
@@ -28,7 +29,26 @@ def checked_name(name: str) -> str:
     return name
 
 
-class CredentialsRefused(PermanentError):
+class Unreadable(VmbackupError):
+    """An object or a listing cannot be read as things are: that says nothing of its bytes.
+
+    Somebody has to change something (a right, a tier, a disk) and then it can be.
+    """
+
+
+#: What a reader catches where it goes on without an object, and comes again.
+UNREADABLE_NOW: Final = (TransientError, Unreadable)
+
+
+class TooLarge(CorruptRepository):
+    """The object has more bytes than anybody would have stored; they were not read."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(f"{name}: more than {most} bytes")
+        self.name = name
+
+
+class CredentialsRefused(PermanentError, Unreadable):
     """The store does not let the caller in: expired, revoked, or lacking the right.
 
     The same call with other credentials may succeed. That an object is never overwritten is not
@@ -52,7 +72,7 @@ class NotStored(PermanentError):
         self.name = name
 
 
-class ObjectUnreadable(PermanentError):
+class ObjectUnreadable(PermanentError, Unreadable):
     """The object is there, and the store can't give its bytes; other objects may be well.
 
     Where the reason is ``ObjectUnreadable`` other parts of the object may be well, too.
@@ -65,6 +85,18 @@ class StoredObject:
 
     name: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotDeleted:
+    """An object that the store keeps against a deletion, and why: it is locked."""
+
+    name: str
+    why: str
+
+
+#: The most names that `delete_all` takes.
+DELETED_AT_ONCE: Final = 256
 
 
 class Store(Protocol):
@@ -81,8 +113,12 @@ class Store(Protocol):
         caller sees success where its own bytes are what is there.
         """
 
-    def get(self, name: str) -> bytes:
-        """Return the whole object; raise NotStored or ObjectUnreadable."""
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        """Return the whole object; raise NotStored or ObjectUnreadable.
+
+        Of one that has more than *most* bytes, raise TooLarge and read no more than one byte of
+        what is behind.
+        """
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return *length* bytes from *offset*, fewer at the object's end.
@@ -90,12 +126,46 @@ class Store(Protocol):
         Raise NotStored or ObjectUnreadable.
         """
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        """Return the last *length* bytes, or all where there are fewer, and the object's size.
+
+        Raise NotStored. *size* is what the caller believes the size to be: where that is right,
+        it is one request, since Azure counts no range from the end.
+        """
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
         """Yield the objects whose names begin with *prefix*, in order of name.
 
-        *prefix* may end within a name, or be empty for everything. Raise ObjectUnreadable where
-        some of them can't be listed.
+        *prefix* may end within a name, or be empty for everything. No more is asked for than
+        *limit* objects, and nothing is kept of what was yielded. Raise ObjectUnreadable where some
+        of them can't be listed.
+        """
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield what names that begin with *prefix* have up to their next ``/``, each once.
+
+        In order; each ends with the ``/``. Objects without one behind the prefix are passed over.
         """
 
     def delete(self, name: str) -> None:
         """Remove the object; one that is not there is no error."""
+
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        """Remove at most `DELETED_AT_ONCE` objects; return those that are locked.
+
+        One that is not there is no error. Another failure is raised when others of *names* may
+        have been removed.
+        """
+
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        """Yield the earlier versions of an object that is there, the oldest first.
+
+        Those of more than *most* bytes are left out. A store that keeps none yields nothing.
+        """
+
+
+def checked_batch(names: Sequence[str]) -> Sequence[str]:
+    """Return *names* where `delete_all` takes so many."""
+    if len(names) > DELETED_AT_ONCE:
+        raise ValueError(f"{len(names)} names, of which {DELETED_AT_ONCE} go at once")
+    return names

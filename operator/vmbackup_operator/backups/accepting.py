@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from msgspec.structs import replace
 
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.backups.claiming import claim_vm, has_claim
+from vmbackup_operator.backups.comparing import differences, unknown_luns
+from vmbackup_operator.backups.descriptions import digest_of, keep_description
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import ASK_AGAIN_S
-from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
@@ -58,8 +60,22 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
         await ground.point_objects.ensure(
             mirror_of(point, repository, ground.settings.appliance.id)
         )
-        return Taken(_adopted(session, point), Done(ADOPTED))
+        return Taken(_adopted(session, point), Done(await _compared(ground, session, point)))
     return await _begin(ground, session, repository)
+
+
+async def _compared(ground: Ground, session: BackupSession, point: PointSeen) -> str:
+    """Return what is said of an adopted point, with what it lacks of what the session asks for."""
+    try:
+        machine = await ground.virtual_machines.find(ArmId(session.spec.virtual_machine_id))
+    except PermanentError:
+        machine = None  # the point exists, whatever has become of the VM
+    differs = differences(session.spec, point, machine)
+    if not differs:
+        return ADOPTED
+    message = f"{ADOPTED}; it {differs}"
+    await ground.events.tell(session, "Warning", "PointDiffers", message)
+    return message
 
 
 async def _begin(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
@@ -69,7 +85,7 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         return Taken(session.status, late)
     vm_id = ArmId(session.spec.virtual_machine_id)
     turn = ground.allocator.turn_of_vm(session, vm_id)
-    if turn is not None:
+    if turn is not None and not await has_claim(ground, session):
         return Taken(session.status, turn)
     machine = await ground.virtual_machines.find(vm_id)
     if machine is None:
@@ -77,9 +93,26 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         return Taken(session.status, Failed("VirtualMachineNotFound", message))
     taken = _resolved(session, repository, machine)
     if isinstance(taken.answer, Done):
-        # Before anything is made: whoever takes the finalizer off takes nothing of this away.
-        await ground.undo_records.keep(record_of(replace(session, status=taken.status)))
+        # Before anything is made.
+        claimed = await claim_vm(ground, replace(session, status=taken.status))
+        if claimed is not None:
+            return Taken(session.status, claimed)
+        await _tell_unknown_luns(ground, session, machine)
+        keep_description(ground, session, machine.description)
     return taken
+
+
+async def _tell_unknown_luns(
+    ground: Ground, session: BackupSession, machine: VirtualMachineSeen
+) -> None:
+    """Say which LUNs a user's session excludes in vain.
+
+    A policy's are for all of its VMs: one that some lack is not amiss, and it says so itself.
+    """
+    unknown = unknown_luns(session.spec, machine.disks)
+    if unknown and session.spec.policy_ref is None:
+        message = f"excludeDataDiskLuns: {machine.name} has no data disk at LUN {unknown}"
+        await ground.events.tell(session, "Warning", "UnknownLun", message)
 
 
 def _late(session: BackupSession) -> Skipped | None:
@@ -108,7 +141,7 @@ def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
             f"namespace {namespace} may not use repository {repository}: the operator's settings "
             "do not list it among the namespace's repositories",
         )
-    own = settings.appliance.subscription_id.lower()
+    own = folded(settings.appliance.subscription_id)
     if subscription_of(vm_id) != own:
         return Failed(
             "CrossSubscriptionRefused",
@@ -172,7 +205,7 @@ def _resolved(
             name=machine.name,
             region=machine.region,
             unique_id=machine.unique_id,
-            description_digest=hashlib.sha256(machine.description.encode()).hexdigest(),
+            description_digest=digest_of(machine.description),
         ),
         disks=disks,
         repository=ResolvedRepository(

@@ -8,10 +8,12 @@ has taken over what the run has made.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import RunId
+from vmbackup_operator.backups.descriptions import drop_description
 from vmbackup_operator.backups.table import STEPS
 from vmbackup_operator.model.backup_session import (
     BackupSession,
@@ -41,7 +43,7 @@ class LeftBehind:
     async def reconcile(self) -> Outcome:
         """Take a step for every record without a session; one that fails keeps no other waiting."""
         soon = False
-        records = await self._ground.undo_records.all()
+        records = _one_of_each_run(await self._ground.undo_records.all())
         # Nearly all of them: a record is there for as long as its session.
         going_on = {each.status.run_id for each in self._ground.book.unfinished()}
         for record in records:
@@ -67,7 +69,7 @@ class LeftBehind:
             taken = await step.take(self._ground, _as_session(record))
             if not isinstance(taken.answer, Done):
                 return False
-        await self._ground.undo_records.drop(record.run_id)
+        await self._ground.undo_records.drop(record.virtual_machine_id, record.run_id)
         log.info("run %s of %s, which has gone: nothing is left", record.run_id, record.session)
         return True
 
@@ -81,17 +83,27 @@ class LeftBehind:
         return session.status.outcome is None or FINALIZER in session.metadata.finalizers
 
     def _run_goes_on(self, run_id: RunId) -> bool:
-        return any(each.status.run_id == run_id for each in self._ground.book.unfinished())
+        return any(True for _ in self._ground.book.of_run(run_id))
 
 
 async def drop_record(ground: Ground, session: BackupSession) -> None:
     """Drop the record of a session that has undone everything; what was given up stays known."""
+    drop_description(ground, session)
     status = session.status
     last = (step.condition for step in STEPS if step.even_after_failure)
     if status.run_id is None or status.resolved is None:
         return
     if all(is_true(status.conditions, condition) for condition in last):
-        await ground.undo_records.drop(status.run_id)
+        await ground.undo_records.drop(session.spec.virtual_machine_id, status.run_id)
+
+
+def _one_of_each_run(records: Iterable[UndoRecord]) -> list[UndoRecord]:
+    """Return a record of each run: a crash may have left two, and what says stored is newer."""
+    by_run: dict[RunId, UndoRecord] = {}
+    for record in records:
+        known = by_run.get(record.run_id)
+        by_run[record.run_id] = record if known is None or record.stored else known
+    return list(by_run.values())
 
 
 def _as_session(record: UndoRecord) -> BackupSession:

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.backups.identity import counted_for
+from vmbackup_operator.backups.resealing import seal_anew
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.naming import RUN_TAG, ArmId, same_id
+from vmbackup_operator.naming import RUN_TAG, ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
 from vmbackup_operator.sessions.step import Taken
-from vmbackup_operator.sessions.tags import TagsNotGenuine, verified_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,21 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     unfinished = await ground.sessions.unfinished()
     # Sets that are being taken or dropped are whole or not from one moment to the next.
-    growing = {other.status.run_id for other in unfinished}
-    ended = [each for each in seen if each.tags.get(RUN_TAG) not in growing]
-    sets = sets_of_machine(ground.ring, ended, ArmId(machine_of(session).id))
+    ended = [each for each in seen if not any(ground.book.of_run(_plain_run(each)))]
+    sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
     named = snapshots_named(unfinished)
     surplus = [each for each in surplus if named.isdisjoint(_ids(each))]
     gone = await _delete_snapshots(
-        ground, [snapshot.id for each in surplus for snapshot in each.snapshots]
+        ground, [snapshot for each in surplus for snapshot in each.snapshots]
     )
     if not gone:
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
+    kept = [each for each in sets if each.fault is None and each not in surplus]
+    if not await seal_anew(ground, [snapshot for each in kept for snapshot in each.snapshots]):
+        message = "snapshots are sealed by the newest key"
+        return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
     for each in sets:
         if each.fault is not None:
             await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
@@ -61,37 +65,35 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
 
 async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:
     """Delete the session's own set: no recovery point stands for it, no incremental needs it."""
-    own = list(snapshot_ids(ground.settings.appliance, session))
-    if not await _delete_snapshots(ground, own):
+    own = snapshot_ids(ground.settings.appliance, session)
+    found = await asyncio.gather(*map(ground.snapshots.find, own))
+    if not await _delete_snapshots(ground, [each for each in found if each is not None]):
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
     return Taken(session.status, Done("its unfinished snapshot set is deleted"))
 
 
-async def _delete_snapshots(ground: Ground, ids: Sequence[ArmId]) -> bool:
-    # Azure deletes no snapshot that a SAS still reads.
-    revoked = await asyncio.gather(*map(ground.snapshots.revoke, ids))
-    if not all(revoked):
+async def _delete_snapshots(ground: Ground, seen: Sequence[SnapshotSeen]) -> bool:
+    # Azure deletes no snapshot that a SAS still reads; each session has ended the access it had.
+    exported = [each.id for each in seen if each.exported]
+    if not all(await asyncio.gather(*map(ground.snapshots.revoke, exported))):
         return False
-    return all(await asyncio.gather(*map(ground.snapshots.delete, ids)))
+    return all(await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen)))
 
 
-def sets_of_machine(ring: KeyRing, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
+def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
     """Return the sets of the VM by their sealed tags, newest first; the rest of it as faults.
 
     Which VM an altered set is of can't be known: it is reported by every VM's session.
     """
     by_run: dict[str, list[SnapshotSeen]] = defaultdict(list)
     for snapshot in seen:
-        by_run[snapshot.tags.get(RUN_TAG, "")].append(snapshot)
-    sets = []
-    for run, snapshots in by_run.items():
-        try:
-            found = verified_set(ring, snapshots)
-        except TagsNotGenuine as error:
-            sets.append(SetSeen(RunId(run), tuple(snapshots), str(error)))
-            continue
-        if same_id(found.virtual_machine_id, machine):
-            sets.append(SetSeen(found.run_id, tuple(snapshots), policy=found.policy))
+        by_run[_plain_run(snapshot)].append(snapshot)
+    now_s = ground.clock.monotonic_s()
+    judged = ground.judged_sets.judge(ground.ring, by_run, machine, now_s)
+    sets = [
+        SetSeen(RunId(each.run_id), tuple(by_run[run]), each.fault, each.policy)
+        for run, each in judged.items()
+    ]
     return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
 
 
@@ -100,11 +102,15 @@ def snapshots_named(sessions: Iterable[BackupSession]) -> set[str]:
     statuses = [session.status for session in sessions]
     members = (each.snapshot_id for status in statuses for each in status.snapshot_set)
     exports = (each.snapshot_id for status in statuses for each in status.exports)
-    return {snapshot_id.lower() for snapshot_id in (*members, *exports)}
+    return {folded(snapshot_id) for snapshot_id in (*members, *exports)}
+
+
+def _plain_run(snapshot: SnapshotSeen) -> str:
+    return tag_value(snapshot.tags, RUN_TAG) or ""
 
 
 def _ids(seen: SetSeen) -> set[str]:
-    return {snapshot.id.lower() for snapshot in seen.snapshots}
+    return {folded(snapshot.id) for snapshot in seen.snapshots}
 
 
 def surplus_sets(sets: Sequence[SetSeen], keep: int, own: RunId | None) -> list[SetSeen]:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-import msgspec
 from msgspec.structs import replace
 
 from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.backups.descriptions import description_of, drop_description
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.backups.undo import record_of
@@ -42,6 +42,7 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
     mirror = mirror_of(point, repository, ground.settings.appliance.id)
     await ground.point_objects.ensure(mirror)
     await ground.undo_records.keep(record_of(session, stored=True))
+    drop_description(ground, session)
     status = replace(session.status, recovery_point=run_id)
     return Taken(status, Done(f"recovery point {mirror.metadata.key}"))
 
@@ -76,7 +77,7 @@ async def _describe_point(
         virtual_machine_id=ArmId(machine.id),
         virtual_machine_name=machine.name,
         virtual_machine_region=machine.region,
-        description=await _description(ground, session),
+        description=await description_of(ground, session),
         policy=None if policy is None else ObjectKey(namespace, policy.name),
         retention=session.spec.retention,
         kind="full" if "full" in kinds else "incremental",
@@ -112,12 +113,3 @@ async def _moment(ground: Ground, session: BackupSession) -> datetime:
     found = await asyncio.gather(*map(ground.snapshots.find, ids))
     moments = [seen.created_at for seen in found if seen is not None]
     return max(moments, default=session.status.start_time or ground.clock.now())
-
-
-async def _description(ground: Ground, session: BackupSession) -> str:
-    """Return the VM as Azure describes it; one that has gone meanwhile, as it was resolved."""
-    machine = machine_of(session)
-    seen = await ground.virtual_machines.find(ArmId(machine.id))
-    if seen is not None:
-        return seen.description
-    return msgspec.json.encode({"resolved": resolved_of(session)}).decode()

@@ -9,6 +9,7 @@ from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository import DAMAGE, RecoveryPoint
 from vmbackup_core.repository.points import runs_with_point
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.cli.opening import Opened
 from vmbackup_operator.cli.wanted_points import ByName, ByRun, Latest, WantedPoint
 from vmbackup_operator.naming import recovery_point_name
@@ -65,13 +66,13 @@ def choose(found: Found, wanted: WantedPoint, vm: str | None) -> RecoveryPoint:
 
 def latest_of_each(points: Iterable[RecoveryPoint]) -> list[RecoveryPoint]:
     """Return the newest of *points* of each VM, the oldest of these first."""
-    newest = {point.vm_id.lower(): point for point in sorted(points, key=_age)}
+    newest = {folded(point.vm_id): point for point in sorted(points, key=_age)}
     return sorted(newest.values(), key=_age)
 
 
 def is_of(point: RecoveryPoint, vm: str) -> bool:
     """Tell whether *point* is of the VM with this name or ARM id; Azure's compare without case."""
-    return vm.lower() in {point.vm_name.lower(), point.vm_id.lower()}
+    return folded(vm) in {folded(point.vm_name), folded(point.vm_id)}
 
 
 def name_of(point: RecoveryPoint) -> str:

@@ -16,6 +16,7 @@ from vmbackup_core.repository import (
     Repository,
     joined,
 )
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.cli import complaints
 from vmbackup_operator.cli.arguments import Restore
 from vmbackup_operator.cli.choosing import choose, read_points
@@ -73,8 +74,8 @@ def _places(asked: Restore, point: RecoveryPoint) -> list[tuple[RecoveryPointDis
     if asked.disk is None:
         names = file_names(point.disks)
         return [(disk, asked.to / name) for disk, name in zip(point.disks, names, strict=True)]
-    wanted = asked.disk.lower()
-    found = [disk for disk in point.disks if wanted in {disk.name.lower(), disk.disk_id.lower()}]
+    wanted = folded(asked.disk)
+    found = [disk for disk in point.disks if wanted in {folded(disk.name), folded(disk.disk_id)}]
     if len(found) != 1:
         names_there = ", ".join(f"{disk.name} ({disk.disk_id})" for disk in point.disks)
         raise PermanentError(

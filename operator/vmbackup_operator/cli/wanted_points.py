@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from vmbackup_operator.arm_ids import folded
+
 RUN_DIGITS = 32
 #: Four of 32 hexadecimal digits tell 65,536 runs apart; fewer would be a slip of the finger.
 FEWEST_DIGITS = 4
@@ -47,7 +49,7 @@ def wanted_point(text: str) -> WantedPoint:
     if text == "latest":
         return Latest()
     if _RUN.fullmatch(text):
-        return ByRun(text.lower())
+        return ByRun(folded(text))
     name = _NAME.fullmatch(text)
     if name:
         return ByName(text, name[1])

@@ -74,6 +74,10 @@ class Discovery:
             extra_tags=joined_tags(self.settings.tags, {tag.name: tag.value for tag in spec.tags}),
         )
 
+    def accounts_of(self, subscription_id: str) -> Sequence[Body]:
+        """Return the subscription's accounts as they were read for the plan."""
+        return self._accounts.get(folded(subscription_id), ())
+
     async def _place(self, spec: RegionEnvironmentSpec, *, keeps_clear: bool) -> Place:
         names = self._names(spec)
         network = _network(spec, names)

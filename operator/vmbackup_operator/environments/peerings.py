@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.environments.plan import Plan
 from vmbackup_operator.environments.service import LOOK_AGAIN_S, Desired, Service, provisioned
@@ -37,7 +38,7 @@ def _body(remote: ArmId) -> Body:
 def judge(body: Body) -> Outcome:
     """Say whether the peering is connected."""
     name, state = text_at(body, "name"), text_at(body, "properties", "peeringState")
-    match state.lower():
+    match folded(state):
         case "connected":
             return provisioned(body)
         case "disconnected":

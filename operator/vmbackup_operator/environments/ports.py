@@ -23,6 +23,9 @@ Kind = Literal[
     "DiskAccess",
 ]
 
+#: What is sealed beside a region's account: workers, and the snapshots of its VMs.
+SealedKind = Literal["VirtualMachine", "Snapshot"]
+
 
 class ResourceManager(Protocol):
     """Azure Resource Manager, as far as environments go."""
@@ -42,6 +45,11 @@ class ResourceManager(Protocol):
 
     async def storage_accounts(self, subscription_id: str) -> Sequence[Body]:
         """Return every storage account of the subscription."""
+
+    async def sealed(
+        self, kind: SealedKind, subscription_id: str, resource_group: str
+    ) -> Sequence[Body]:
+        """Return every resource of the kind in the group; none where there is no such group."""
 
 
 class RegionEnvironments(Protocol):

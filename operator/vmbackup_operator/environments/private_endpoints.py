@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, Json, bodies_at, text_at
 from vmbackup_operator.environments.differences import differing
 from vmbackup_operator.environments.plan import Plan, Way
@@ -73,7 +74,7 @@ def _judge_connection(endpoint_id: str, connection: Body) -> Outcome:
     target = text_at(connection, "properties", "privateLinkServiceId")
     state = text_at(connection, "properties", "privateLinkServiceConnectionState", "status")
     named = f"endpoint {name_of(ArmId(endpoint_id))} to {name_of(ArmId(target))}"
-    match state.lower():
+    match folded(state):
         case "approved":
             return Done()
         case "pending":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -33,8 +33,9 @@ from vmbackup_operator.settings import Settings
 #: How often a region is looked at that needs somebody's hand: nothing tells us when it was there.
 STALLED_AGAIN_S = 60.0
 
-# The schema's bound: a home has a few resources for each region and repository.
+# The schema's bounds: a home has a few resources for each region and repository.
 _RESOURCES = 128
+_KEYS = 32
 
 
 class EnvironmentReconciler:
@@ -60,19 +61,23 @@ class EnvironmentReconciler:
         claimed_by = environment.status.appliance_id
         if claimed_by not in {None, self._settings.appliance.id}:
             return Done()
-        report = await self._look(environment)
-        await self._write(environment, report)
+        described = await self._objects.list()
+        refusal = self._refusal(environment, described)
+        report = await self._look(environment, refusal)
+        keys = () if refusal else self._regions.keys_needed(environment, described)
+        await self._write(environment, report, keys[:_KEYS])
         if isinstance(report.outcome, Failed):
             return Waiting(STALLED_AGAIN_S, "waits for somebody")
         return report.outcome
 
-    async def _look(self, environment: RegionEnvironment) -> Report:
-        refusal = await self._refusal(environment)
+    async def _look(self, environment: RegionEnvironment, refusal: Failed | None) -> Report:
         if refusal is not None:
             return Report(refusal, ())
         return await self._regions.ensure_object(environment)
 
-    async def _refusal(self, environment: RegionEnvironment) -> Failed | None:
+    def _refusal(
+        self, environment: RegionEnvironment, described: Sequence[RegionEnvironment]
+    ) -> Failed | None:
         """Return why the object speaks for no region, or None."""
         metadata, spec = environment.metadata, environment.spec
         if metadata.namespace != self._settings.namespace:
@@ -80,7 +85,7 @@ class EnvironmentReconciler:
                 "NotHonoured",
                 f"region environments are honoured in namespace {self._settings.namespace} only",
             )
-        first = speaking_for(await self._objects.list(), spec.subscription_id, spec.region)
+        first = speaking_for(described, spec.subscription_id, spec.region)
         if first is not None and first.metadata.name != metadata.name:
             return Failed(
                 "AlreadyDescribed",
@@ -89,8 +94,11 @@ class EnvironmentReconciler:
             )
         return None
 
-    async def _write(self, environment: RegionEnvironment, report: Report) -> None:
+    async def _write(
+        self, environment: RegionEnvironment, report: Report, keys: tuple[str, ...]
+    ) -> None:
         status = self._status(environment, report)
+        status = msgspec.structs.replace(status, keys_needed=keys)
         if status != environment.status:
             await self._objects.write_status(msgspec.structs.replace(environment, status=status))
 

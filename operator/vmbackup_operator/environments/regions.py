@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,22 +10,33 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments import disk_accesses
-from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.environments.described import described
 from vmbackup_operator.environments.discovery import Discovery
 from vmbackup_operator.environments.environment import Report
 from vmbackup_operator.environments.objects import from_settings, speaking_for
 from vmbackup_operator.environments.passes import Passes
 from vmbackup_operator.environments.plan import Plan
-from vmbackup_operator.environments.ports import RegionEnvironments, ResourceManager
+from vmbackup_operator.environments.ports import (
+    RegionEnvironments,
+    ResourceManager,
+    SealedKind,
+)
+from vmbackup_operator.environments.seals import (
+    INCOMPLETE,
+    Place,
+    RegionSeals,
+    accounts_of,
+    place_of,
+)
 from vmbackup_operator.environments.service import LOOK_AGAIN_S
 from vmbackup_operator.environments.storage_accounts import NAME_TAKEN
 from vmbackup_operator.environments.table import TABLE
 from vmbackup_operator.environments.waits import APPROVAL_PENDING, with_ends
 from vmbackup_operator.environments.walk import Line, Walk, whole
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.region_environment import RegionEnvironment
-from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.model.region_environment import RegionEnvironment, RegionEnvironmentSpec
+from vmbackup_operator.naming import ArmId, name_of, same_id
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting, reason_of
 from vmbackup_operator.settings import Settings
@@ -46,10 +57,11 @@ _APPROVAL_RIGHT = "privateendpointconnectionsapproval"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The appliance as its regions need it: what it was told, and how it proves what is its own."""
+    """The appliance as its regions need it: its settings, what is its own, and by which keys."""
 
     settings: Settings
     ownership: Ownership
+    seals: RegionSeals
 
 
 @dataclass(slots=True)
@@ -85,6 +97,8 @@ class Environments:
         self._plans: dict[str, tuple[float, Plan]] = {}
         self._by_hand: frozenset[ArmId] = frozenset()
         self._taken: frozenset[str] = frozenset()
+        self._named: dict[Place, ObjectKey] = {}
+        owner.seals.tell(self._wake_for)
 
     async def ensure(
         self,
@@ -116,6 +130,20 @@ class Environments:
         """Do the same for the object itself, with every repository that the region is used for."""
         return (await self._share(environment, ())).for_region()
 
+    def keys_needed(
+        self, environment: RegionEnvironment, described: Iterable[RegionEnvironment]
+    ) -> tuple[str, ...]:
+        """Return the ids of the keys that still seal something in the object's region.
+
+        The home region answers for those as well that none of *described* speaks for.
+        """
+        own, seals = _place(environment.spec), self._owner.seals
+        places = {own}
+        appliance = self._settings.appliance
+        if own == place_of(appliance.subscription_id, appliance.region):
+            places |= seals.places() - {_place(each.spec) for each in described}
+        return tuple(sorted({key for place in places for key in seals.needed(place)}))
+
     async def close(self) -> None:
         """Stop looking, whoever waits for it."""
         await self._passes.close()
@@ -142,6 +170,7 @@ class Environments:
     async def _share(self, environment: RegionEnvironment, accounts: Collection[ArmId]) -> Report:
         spec = environment.spec
         key = _key(spec.subscription_id, spec.region)
+        self._named[_place(spec)] = environment.metadata.key
         asked = (*map(ArmId, environment.status.repository_accounts), *accounts)
 
         async def look(wanted: Sequence[ArmId]) -> Report:
@@ -166,6 +195,9 @@ class Environments:
         looking = self._discovery()
         plan = await looking.plan(spec, home.spec, accounts, self._by_hand)
         self._plans[key] = (self._clock.monotonic_s(), plan)
+        missing = await self._missing_keys(environment, plan, looking)
+        if missing:
+            return Report(Failed(INCOMPLETE, missing), ())
         building = self._building(key)
         walk = Walk(self._manager, plan, TABLE, building.confirmed, looking.looked_at)
         walked = self._allow_by_hand(await walk.run())
@@ -175,8 +207,44 @@ class Environments:
         if isinstance(outcome, Done):
             del self._buildings[key]
         account = building.confirmed.get(plan.place.account_id)
+        if account is not None:
+            # As it is sealed since: the pass may have done that anew.
+            self._note_accounts(environment, plan, (*_others(looking, plan), account))
         ready = None if account is None else described(self._settings, environment, plan, account)
         return Report(outcome, lines, ready)
+
+    async def _missing_keys(
+        self, environment: RegionEnvironment, plan: Plan, looking: Discovery
+    ) -> str:
+        """Note what is sealed in the region; say which keys are missing for it, empty where none.
+
+        Lists that anybody made before serve, unless a key is missing: it may be so no more.
+        """
+        spec, seals, appliance = environment.spec, self._owner.seals, self._settings.appliance
+        self._note_accounts(environment, plan, looking.accounts_of(spec.subscription_id))
+        seals.note_launches()
+        lists: tuple[tuple[SealedKind, str, str], ...] = (
+            ("VirtualMachine", spec.subscription_id, plan.place.names.resource_group),
+            ("Snapshot", appliance.subscription_id, appliance.resource_group),
+        )
+        for listed in lists:
+            if seals.missing(_place(spec)) or not seals.knows(*listed):
+                seals.note_list(*listed, await self._manager.sealed(*listed))
+        return seals.missing(_place(spec))
+
+    def _note_accounts(
+        self, environment: RegionEnvironment, plan: Plan, accounts: Iterable[Body]
+    ) -> None:
+        place, recorded = _place(environment.spec), environment.status.storage_account_id
+        known = {plan.place.account_id, recorded or plan.place.account_id}
+        own = accounts_of(accounts, place, plan.place.resource_group_id, known)
+        self._owner.seals.note_accounts(place, own)
+
+    def _wake_for(self, place: Place) -> None:
+        """Have the object looked at that speaks for the place: its needed keys are others now."""
+        key = self._named.get(place)
+        if key is not None:
+            self._wake(key)
 
     def _discovery(self) -> Discovery:
         owner = self._owner
@@ -232,6 +300,17 @@ class Environments:
             for line in lines
             if isinstance(line.error, PermanentError) and line.error.reason in NAME_TAKEN
         }
+
+
+def _place(spec: RegionEnvironmentSpec) -> Place:
+    return place_of(spec.subscription_id, spec.region)
+
+
+def _others(looking: Discovery, plan: Plan) -> list[Body]:
+    """Return the subscription's accounts without the one that *plan* is about."""
+    own = plan.place.account_id
+    listed = looking.accounts_of(plan.place.subscription_id)
+    return [body for body in listed if not same_id(text_at(body, "id"), own)]
 
 
 def _key(subscription_id: str, region: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.environments.differences import differing
 from vmbackup_operator.environments.plan import Plan
@@ -47,7 +48,7 @@ class Desired:
 def provisioned(body: Body) -> Outcome:
     """Say whether Azure has finished with the resource; a missing state means that it has."""
     state = text_at(body, "properties", "provisioningState")
-    if state.lower() in {"", "succeeded"}:
+    if folded(state) in {"", "succeeded"}:
         return Done()
     return Waiting(LOOK_AGAIN_S, f"{text_at(body, 'name')} is {state}")
 

@@ -55,7 +55,7 @@ def _link(plan: Plan, zone_id: ArmId, network: ArmId) -> Desired:
 def judge(body: Body) -> Outcome:
     """Say whether the network asks the zone already."""
     state = text_at(body, "properties", "virtualNetworkLinkState")
-    if state and state.lower() != "completed":
+    if state and folded(state) != "completed":
         return Waiting(LOOK_AGAIN_S, f"link {text_at(body, 'name')} is {state}")
     return provisioned(body)
 

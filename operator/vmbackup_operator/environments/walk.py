@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.environments.plan import Plan
 from vmbackup_operator.environments.ports import Kind, ResourceManager
@@ -206,7 +207,7 @@ def _there(kind: Kind, resource_id: ArmId, found: Body | None) -> Body:
 
 def _owed(service: Service, desired: Body, found: Body) -> Body | None:
     """Return what to send, nothing while Azure is still at it: a second PUT would be refused."""
-    state = text_at(found, "properties", "provisioningState").lower()
+    state = folded(text_at(found, "properties", "provisioningState"))
     differing = service.compare(desired, found)
     if state in FAILED_STATES:
         return differing or desired

@@ -71,6 +71,7 @@ class RegionEnvironmentStatus(msgspec.Struct, frozen=True, rename="camel", omit_
     worker_subnet_id: str | None = None
     endpoint_subnet_id: str | None = None
     repository_accounts: tuple[str, ...] = ()
+    keys_needed: tuple[str, ...] = ()
     resources: tuple[EnvironmentResource, ...] = ()
 
 

@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 
 from msgspec.structs import replace
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import (
     BackupPolicyStatus,
     SessionHistory,
@@ -50,11 +51,11 @@ def without_turn(machines: Iterable[ArmId], sessions: Sequence[BackupSession]) -
     """Return those of *machines* whose newest session was skipped, and none is under way."""
     newest: dict[str, BackupSession] = {}
     for session in sorted(sessions, key=_turn_key):
-        newest[session.spec.virtual_machine_id.lower()] = session
+        newest[folded(session.spec.virtual_machine_id)] = session
     return sorted(
         vm_id
         for vm_id in machines
-        if vm_id.lower() in newest and newest[vm_id.lower()].status.outcome == "Skipped"
+        if folded(vm_id) in newest and newest[folded(vm_id)].status.outcome == "Skipped"
     )
 
 
@@ -69,7 +70,7 @@ def beyond_history(
     for session in sessions:
         kept = _kept_as(session)
         if kept is not None and FINALIZER not in session.metadata.finalizers:
-            ended[session.spec.virtual_machine_id.lower(), kept].append(session)
+            ended[folded(session.spec.virtual_machine_id), kept].append(session)
     surplus: list[BackupSession] = []
     for (_, kept), group in ended.items():
         surplus += sorted(group, key=_age_key, reverse=True)[_number_of(history, kept) :]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId, resource_group_of, subscription_of
 from vmbackup_operator.policies.ports import MachineListed, VirtualMachineLists
 
@@ -41,17 +42,17 @@ class Presence:
 
     async def find(self, vm_id: ArmId) -> MachineListed | None:
         """Return the VM as it was listed last, or None; raise what Azure answered instead."""
-        group = (subscription_of(vm_id), resource_group_of(vm_id).lower())
+        group = (subscription_of(vm_id), folded(resource_group_of(vm_id)))
         async with self._locks[group]:
             listed = self._listed.get(group)
             if listed is None or self._is_old(listed, vm_id):
                 listed = self._listed[group] = await self._list(group)
         if listed.refusal is not None:
             raise listed.refusal.with_traceback(None)
-        return listed.machines.get(vm_id.lower())
+        return listed.machines.get(folded(vm_id))
 
     def _is_old(self, listed: Listed, vm_id: ArmId) -> bool:
-        limit_s = FOUND_FOR_S if vm_id.lower() in listed.machines else ABSENT_FOR_S
+        limit_s = FOUND_FOR_S if folded(vm_id) in listed.machines else ABSENT_FOR_S
         if listed.refusal is not None:
             limit_s = REFUSED_FOR_S
         return self._clock.monotonic_s() - listed.at_s >= limit_s
@@ -61,5 +62,5 @@ class Presence:
             found = await self._lists.of_group(*group)
         except (PermanentError, TransientError) as error:
             return Listed(self._clock.monotonic_s(), refusal=error)
-        machines = {each.id.lower(): each for each in found}
+        machines = {folded(each.id): each for each in found}
         return Listed(self._clock.monotonic_s(), machines)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
@@ -67,7 +68,7 @@ class Surveyor:
     async def look(self, policy: BackupPolicy) -> Standing:
         """Return how *policy* stands; no VM can be backed up without the repository."""
         named = [ArmId(each) for each in policy.spec.virtual_machines.ids]
-        self._named[policy.metadata.key] = frozenset(each.lower() for each in named)
+        self._named[policy.metadata.key] = frozenset(folded(each) for each in named)
         amiss = await self._repository(policy)
         if amiss is not None and amiss.blocking:
             return Standing((), (amiss,))
@@ -91,7 +92,7 @@ class Surveyor:
             (name_of(vm_id), key.name)
             for key, others in self._named.items()
             for vm_id in named
-            if key != own and key.namespace == own.namespace and vm_id.lower() in others
+            if key != own and key.namespace == own.namespace and folded(vm_id) in others
         )
         if not pairs:
             return None
@@ -151,7 +152,7 @@ class Surveyor:
                 f"namespace {namespace} may not back up {vm_id}: the operator's settings name no "
                 "backupScopes for it that hold this VM",
             )
-        own = self.settings.appliance.subscription_id.lower()
+        own = folded(self.settings.appliance.subscription_id)
         if subscription_of(vm_id) != own:
             return Finding(
                 "CrossSubscriptionRefused",

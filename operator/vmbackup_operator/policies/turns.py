@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import Occasion
 from vmbackup_operator.naming import ArmId, same_id
 
@@ -46,8 +47,8 @@ def last_of(occasion: Occasion | None) -> str | None:
 
 def _place(occasion: Occasion, vm_id: str) -> tuple[bool, str]:
     """Return what sorts VMs by their turns: those up to *after* come behind all others."""
-    key = vm_id.lower()
-    return (occasion.after is not None and key <= occasion.after.lower(), key)
+    key = folded(vm_id)
+    return (occasion.after is not None and key <= folded(occasion.after), key)
 
 
 def _had_turn(occasion: Occasion, vm_id: ArmId) -> bool:

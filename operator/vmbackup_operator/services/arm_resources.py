@@ -5,15 +5,18 @@ Bodies are as REST has them, an absence is None, a refusal one of our errors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from inspect import iscoroutine
 from io import BytesIO
 from typing import Any
 
 import msgspec
 from azure.core.exceptions import HttpResponseError
 
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.naming import ArmId, name_of, resource_group_of
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.failures import code_and_message
@@ -37,12 +40,14 @@ _ACCOUNTS = "list accounts"
 class ArmResources:
     """All kinds of resources, by `KINDS`.
 
-    Looks are shared for seconds (`SharedReads`); a write is seen by whoever looks after it.
+    Looks are shared for seconds (`SharedReads`); a write is seen by whoever looks after it. Lists
+    tell *seals* which keys seal what, and no write goes to where one of those is missing.
     """
 
-    def __init__(self, clients: Clients, reads: SharedReads) -> None:
+    def __init__(self, clients: Clients, reads: SharedReads, seals: RegionSeals) -> None:
         self.clients = clients
         self._reads = reads
+        self._seals = seals
 
     async def find(self, kind: ResourceKind, resource_id: ArmId) -> Body | None:
         """Return the resource, or None where there is none."""
@@ -64,22 +69,24 @@ class ArmResources:
         self, kind: ResourceKind, subscription_id: str, resource_group: str
     ) -> Sequence[Body]:
         """Return every resource of the kind in the resource group; none where it is missing."""
+        return (await self._listed(kind, subscription_id, resource_group, None)).bodies
+
+    async def _listed(
+        self, kind: ResourceKind, subscription_id: str, resource_group: str, about: ArmId | None
+    ) -> _Listing:
         description = KINDS[kind]
         if description.of_group is None:
             raise AssertionError(f"nobody lists a {description.words}")
         call = description.of_group
 
-        async def ask() -> Sequence[Body]:
+        async def ask() -> _Listing:
             with self.clients.translated(f"listing each {description.words} in {resource_group}"):
-                try:
-                    listed = call(self.clients, subscription_id, resource_group)
-                    return [dict(model.as_dict()) async for model in listed]
-                except HttpResponseError as error:
-                    if _is_missing_group(error):
-                        return []
-                    raise
+                listed = await _listed(call(self.clients, subscription_id, resource_group))
+            self._seals.note_list(kind, subscription_id, resource_group, listed)
+            return _Listing(listed)
 
-        return await self._reads.read(group(subscription_id, resource_group), f"list {kind}", ask)
+        where = group(subscription_id, resource_group)
+        return await self._reads.read(where, f"list {kind}", ask, about)
 
     async def storage_accounts(self, subscription_id: str) -> Sequence[Body]:
         """Return every storage account of the subscription."""
@@ -94,8 +101,8 @@ class ArmResources:
     async def find_listed(self, kind: ResourceKind, resource_id: ArmId) -> Body | None:
         """Return the resource out of its group's list, or None: for what is looked at by many."""
         at = address(resource_id)
-        listed = await self.of_group(kind, at.subscription_id, at.group)
-        return _of_id(listed, resource_id)
+        listed = await self._listed(kind, at.subscription_id, at.group, resource_id)
+        return listed.find(resource_id)
 
     async def put(
         self, kind: ResourceKind, resource_id: ArmId, body: Body, *, shows: bool = True
@@ -110,7 +117,7 @@ class ArmResources:
         following = Following(shows=shows)
         call = description.put(self.clients, address(resource_id), encoded(body), following)
         what = f"writing {_named(description, resource_id)}"
-        return await self.carry_out(what, resource_id, call)
+        return await self.carry_out(what, resource_id, call, region=text_at(body, "location"))
 
     async def begin(self, kind: ResourceKind, resource_id: ArmId, body: Body) -> Body:
         """Ask for the resource to be written, and return once Azure has taken that on.
@@ -122,7 +129,7 @@ class ArmResources:
             raise AssertionError(f"nobody writes a {description.words}")
         call = description.put(self.clients, address(resource_id), encoded(body), NOT_FOLLOWED)
         what = f"asking for {_named(description, resource_id)}"
-        return await self.carry_out(what, resource_id, call)
+        return await self.carry_out(what, resource_id, call, region=text_at(body, "location"))
 
     async def delete(self, kind: ResourceKind, resource_id: ArmId) -> bool:
         """Return True once Azure has deleted the resource; what is gone already counts."""
@@ -149,8 +156,16 @@ class ArmResources:
         call: Awaitable[Model | Poller],
         *,
         missing_is_fine: bool = False,
+        region: str = "",
+        ends_access: bool = False,
     ) -> Body:
-        """Return what the request, or the operation that it begins, comes to; *what* names it."""
+        """Return what the request, or the operation that it begins, comes to; *what* names it.
+
+        Nothing is sent to where a key of the ring is missing, unless it only *ends access*. Where
+        the resource is, is told by *region* if it may not have been listed yet.
+        """
+        if not ends_access:
+            self._check_keys(resource_id, region, call)
         with self.clients.translated(what):
             try:
                 return await _end(call, lambda: self._forget(resource_id))
@@ -161,11 +176,42 @@ class ArmResources:
             finally:
                 self._forget(resource_id)
 
+    def _check_keys(self, resource_id: ArmId, region: str, call: Awaitable[Model | Poller]) -> None:
+        try:
+            self._seals.check_write(resource_id, region)
+        except PermanentError:
+            if iscoroutine(call):
+                call.close()  # it was not begun
+            raise
+
     def _forget(self, resource_id: ArmId) -> None:
         """Drop what was read of the resource's group, and of what is listed by subscription."""
         where = group_of(resource_id)
-        self._reads.forget(where)
+        self._reads.forget(where, resource_id)
         self._reads.forget(group(where.subscription, ""))
+
+
+class _Listing:
+    """A list, and its resources by their ids: it is looked into by many while it is fresh."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        self.bodies = bodies
+        self._by_id: Mapping[str, Body] | None = None
+
+    def find(self, resource_id: ArmId) -> Body | None:
+        """Return the resource, or None."""
+        if self._by_id is None:
+            self._by_id = {folded(text_at(body, "id")): body for body in self.bodies}
+        return self._by_id.get(folded(resource_id))
+
+
+async def _listed(models: AsyncIterable[Model]) -> list[Body]:
+    try:
+        return [dict(model.as_dict()) async for model in models]
+    except HttpResponseError as error:
+        if _is_missing_group(error):
+            return []
+        raise
 
 
 async def _end(call: Awaitable[Model | Poller], begun: Callable[[], None]) -> Body:

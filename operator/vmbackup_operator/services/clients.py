@@ -20,6 +20,7 @@ from azure.mgmt.resource.resources.aio import ResourceManagementClient
 from azure.mgmt.storage.aio import StorageManagementClient
 
 from vmbackup_core.clock import Clock
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.services.correlation import CorrelationPolicy
 from vmbackup_operator.services.failures import REFUSALS, refusal
 from vmbackup_operator.services.fence import Fence, WriteFence, open_fence
@@ -117,7 +118,7 @@ class Clients:
         await self.credential.close()
 
     def _client(self, kind: Callable[..., Client], subscription_id: str) -> Client:
-        key = (getattr(kind, "__name__", ""), subscription_id.lower())
+        key = (getattr(kind, "__name__", ""), folded(subscription_id))
         if key not in self._clients:
             options = self.options()
             paced = [PacingPolicy(self._buckets), *options["per_retry_policies"]]

@@ -9,8 +9,10 @@ from vmbackup_core.redaction import shown
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.workers import proven_worker
 from vmbackup_operator.sessions.ports import Commands
 from vmbackup_operator.sessions.seen import CommandSeen, CommandWanted
 
@@ -37,11 +39,14 @@ class _Command(msgspec.Struct, rename="camel", frozen=True):
 
 
 class AzureCommands(Commands):
-    """Run Commands on worker VMs."""
+    """Run Commands on worker VMs; what would be sent to one that is not ours is refused."""
 
-    def __init__(self, resources: ArmResources, operations: Operations) -> None:
+    def __init__(
+        self, resources: ArmResources, operations: Operations, ownership: Ownership
+    ) -> None:
         self._resources = resources
         self._operations = operations
+        self._ownership = ownership
 
     @override
     async def find(self, vm_id: ArmId, name: str) -> CommandSeen | None:
@@ -53,6 +58,8 @@ class AzureCommands(Commands):
         command = _id(wanted.vm_id, wanted.name)
         key = f"run {folded(command)}"
         begun = self._operations.under_way(key)
+        if not begun:
+            await proven_worker(self._resources, self._ownership, wanted.vm_id)
         if begun or await self._resources.find("RunCommand", command) is None:
             await self._operations.advance(
                 key,
@@ -64,8 +71,13 @@ class AzureCommands(Commands):
     @override
     async def delete(self, vm_id: ArmId, name: str) -> None:
         command = _id(vm_id, name)
+        key = f"delete {folded(command)}"
+        if not self._operations.under_way(key):
+            worker = await proven_worker(self._resources, self._ownership, vm_id)
+            if worker is None:
+                return  # it went with its VM
         await self._operations.advance(
-            f"delete {folded(command)}",
+            key,
             lambda: self._resources.delete("RunCommand", command),
         )
 
@@ -97,7 +109,7 @@ def _seen(command: _Command) -> CommandSeen:
         return CommandSeen("unknown")
     tail = (end_of(view.output), end_of(view.error))
     output = "\n".join(part for part in tail if part) or view.execution_message
-    match view.execution_state.lower():
+    match folded(view.execution_state):
         case "pending" | "running":
             return CommandSeen("running")
         case "succeeded":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, bodies_at, text_at
 from vmbackup_operator.environments.regions import Environments
 from vmbackup_operator.naming import ArmId, environment_names
@@ -47,7 +48,7 @@ class AzureDiskAccesses(DiskAccesses):
 def _approved(body: Body) -> bool:
     """Tell whether an endpoint leads to the disk access and may; its record came with it."""
     path = ("properties", "privateLinkServiceConnectionState", "status")
-    return text_at(body, "properties", "provisioningState").lower() in {"", "succeeded"} and any(
-        text_at(connection, *path).lower() == "approved"
+    return folded(text_at(body, "properties", "provisioningState")) in {"", "succeeded"} and any(
+        folded(text_at(connection, *path)) == "approved"
         for connection in bodies_at(body, "properties", "privateEndpointConnections")
     )

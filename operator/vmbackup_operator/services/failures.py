@@ -31,11 +31,12 @@ from azure.core.exceptions import (
 
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.redaction import shown
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.services.refusals import Kind, Refusal, Refusals
 
 
 def _lower(*codes: str) -> frozenset[str]:
-    return frozenset(code.lower() for code in codes)
+    return frozenset(folded(code) for code in codes)
 
 
 _PASSING_CODES = _lower(
@@ -113,7 +114,7 @@ def refusal(error: AzureError) -> Refusal:
     code, said = code_and_message(error)
     status = error.status_code or 0
     return Refusal(
-        kind=_kind(error, status, code.lower(), said.lower()),
+        kind=_kind(error, status, folded(code), folded(said)),
         reason=_reason(error, status, code),
         text=f"{code}: {said}" if code else said,
         retry_after_s=retry_after_s(error),

@@ -13,6 +13,7 @@ from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 from typing_extensions import override
 
 from vmbackup_core.errors import TransientError
+from vmbackup_operator.arm_ids import folded
 
 # For answers without Retry-After: what Azure makes at once, and what takes longer.
 _FIRST_POLL_S = 1.0
@@ -53,7 +54,7 @@ class Following(AsyncARMPolling):
             await self._delay()
             await self.update_status()
             self._timeout = _POLLING_S
-        if str(self.status()).lower() in _FAILED:
+        if folded(str(self.status())) in _FAILED:
             raise OperationFailed("Operation failed or canceled")
         url = self._operation.get_final_get_url(self._pipeline_response) if self._shows else None
         if url:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,7 +39,6 @@ def is_unhurried() -> bool:
 @dataclass(frozen=True, slots=True)
 class _Operation:
     task: asyncio.Task[Any]
-    ended_at: list[float]  # empty while it is under way
 
 
 class Operations:
@@ -55,6 +55,10 @@ class Operations:
         self._patience_s = patience_s
         self._hand_over_within_s = hand_over_within_s
         self._operations: dict[str, _Operation] = {}
+        #: What is done to each resource: one thing, for a moment perhaps two.
+        self._of_resource: dict[str, set[str]] = {}
+        #: Those that have ended, in that order: nobody may ever come for their ends.
+        self._ended: deque[tuple[float, str, _Operation]] = deque()
 
     async def advance(self, key: str, begin: Callable[[], Awaitable[T]]) -> T | None:
         """Return what *begin* comes to, or None while it is under way.
@@ -67,11 +71,12 @@ class Operations:
         if operation is None:
             self._drop_others(key)
             operation = self._operations[key] = self._begin(key, begin)
+            self._of_resource.setdefault(_resource_of(key), set()).add(key)
         done, _ = await asyncio.wait([operation.task], timeout=self._patience_s)
         if not done or operation.task.cancelled():
             return None
         if self._operations.get(key) is operation:
-            del self._operations[key]
+            self._drop(key)
         result: T = operation.task.result()
         return result
 
@@ -79,7 +84,7 @@ class Operations:
         """Drop the end of what nobody came for."""
         operation = self._operations.get(key)
         if operation is not None and operation.task.done():
-            del self._operations[key]
+            self._drop(key)
 
     def under_way(self, key: str) -> bool:
         """Tell whether something of that key was begun and its end not handed over."""
@@ -90,6 +95,8 @@ class Operations:
         """Stop waiting for everything; Azure carries on by itself."""
         tasks = [operation.task for operation in self._operations.values()]
         self._operations.clear()
+        self._of_resource.clear()
+        self._ended.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -97,9 +104,21 @@ class Operations:
     def _begin(self, key: str, begin: Callable[[], Awaitable[T]]) -> _Operation:
         with _in_background():
             task = asyncio.create_task(_await(begin), name=key)
-        operation = _Operation(task, [])
-        task.add_done_callback(lambda done: _end(operation, done))
+        operation = _Operation(task)
+        task.add_done_callback(lambda done: self._end(key, operation, done))
         return operation
+
+    def _end(self, key: str, operation: _Operation, task: asyncio.Task[Any]) -> None:
+        self._ended.append((asyncio.get_running_loop().time(), key, operation))
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("%s: %s", task.get_name(), task.exception())
+
+    def _drop(self, key: str) -> None:
+        del self._operations[key]
+        resource = _resource_of(key)
+        self._of_resource[resource].discard(key)
+        if not self._of_resource[resource]:
+            del self._of_resource[resource]
 
     def _drop_others(self, key: str) -> None:
         """Stop following what else was done to the resource: its end answers no question any more.
@@ -107,27 +126,20 @@ class Operations:
         A grant after a revoke whose end was not seen would else let the next revoke be answered by
         the first one; a launch must not go on behind a deletion.
         """
-        resource = _resource_of(key)
-        for other, operation in list(self._operations.items()):
-            if _resource_of(other) == resource:
-                operation.task.cancel()
-                del self._operations[other]
+        for other in tuple(self._of_resource.get(_resource_of(key), ())):
+            self._operations[other].task.cancel()
+            self._drop(other)
 
     def _drop_old(self) -> None:
         before = asyncio.get_running_loop().time() - self._hand_over_within_s
-        for key, operation in list(self._operations.items()):
-            if any(ended_at <= before for ended_at in operation.ended_at):
-                del self._operations[key]
+        while self._ended and self._ended[0][0] <= before:
+            _, key, operation = self._ended.popleft()
+            if self._operations.get(key) is operation:
+                self._drop(key)
 
 
 def _resource_of(key: str) -> str:
     return key.partition(" ")[2] or key
-
-
-def _end(operation: _Operation, task: asyncio.Task[Any]) -> None:
-    operation.ended_at.append(asyncio.get_running_loop().time())
-    if not task.cancelled() and task.exception() is not None:
-        log.debug("%s: %s", task.get_name(), task.exception())
 
 
 @contextmanager

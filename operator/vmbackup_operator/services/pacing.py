@@ -1,13 +1,15 @@
 """Sends each request to Resource Manager when Azure's limits allow it, and again where that helps.
 
 A reconcile waits a moment and is then told when to come back; an operation in the background, for
-which nobody waits, waits as long as it takes.
+which nobody waits, waits as long as it takes. Both stand in line, each in their own: two at a time
+look for a token, however many wait, so that neither kind comes behind all of the other's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,13 +22,14 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy
 from typing_extensions import override
 
 from vmbackup_core.errors import TransientError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.services.failures import code_and_message, retry_after_s
 from vmbackup_operator.services.operations import is_unhurried
 from vmbackup_operator.services.token_buckets import Scope, TokenBuckets, class_of
 
 Sleep = Callable[[float], Awaitable[None]]
 
-# A reconcile's step waits for Azure no longer than about two seconds, all in all.
+# A reconcile's step waits for Azure no longer than about two seconds, once it is its turn.
 _HURRIED_WAIT_S = 1.0
 _UNHURRIED_WAIT_S = 600.0
 
@@ -56,6 +59,9 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
         super().__init__()
         self._buckets = buckets
         self._sleep = sleep
+        #: Where reconciles stand in line, and operations; a provider that is left alone holds up
+        #: no other's.
+        self._lines: defaultdict[tuple[Scope, bool], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @override
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
@@ -72,7 +78,16 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
         raise AssertionError("the last one is always returned")
 
     async def _wait_for_token(self, scope: Scope) -> None:
-        left_s = _UNHURRIED_WAIT_S if is_unhurried() else _HURRIED_WAIT_S
+        """Stand in line for a token.
+
+        A reconcile's line is as long as the work queue has workers, some requests each: whoever
+        were sent away from it would have to make again what its look has read already.
+        """
+        unhurried = is_unhurried()
+        async with self._lines[scope, unhurried]:
+            await self._take_token(scope, _UNHURRIED_WAIT_S if unhurried else _HURRIED_WAIT_S)
+
+    async def _take_token(self, scope: Scope, left_s: float) -> None:
         while (wait_s := self._buckets.take(scope)) > 0:
             if wait_s > left_s:
                 what = f"{scope.provider or 'Resource Manager'}'s {scope.class_}"
@@ -97,7 +112,7 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
 
 def scope_of(method: str, url: str) -> Scope:
     """Return what Azure counts the request among."""
-    segments = urlsplit(url).path.lower().strip("/").split("/")
+    segments = folded(urlsplit(url).path).strip("/").split("/")
     subscription = segments[1] if segments[0] == "subscriptions" and len(segments) > 1 else ""
     providers = [name for word, name in pairwise(segments) if word == "providers"]
     return Scope(subscription, class_of(method), providers[-1] if providers else "")
@@ -107,7 +122,7 @@ def pause_after(scope: Scope, error: HttpResponseError) -> _Pause | None:
     """Return what a 429 asks to be left alone, and for how long."""
     seconds = retry_after_s(error)
     code, _ = code_and_message(error)
-    if seconds is None or code.lower() in _BUSY:
+    if seconds is None or folded(code) in _BUSY:
         return None
     headers = getattr(error.response, "headers", {})
     # Compute refuses in the name of a policy of its own, by this code or with this header.

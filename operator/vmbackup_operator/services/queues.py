@@ -9,6 +9,7 @@ from datetime import datetime
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from typing_extensions import override
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.plan import MESSAGES_CONTAINER
 from vmbackup_operator.services.data_plane import DataPlane, delete_blobs
 from vmbackup_operator.services.failures import code_and_message, translated
@@ -41,7 +42,7 @@ class AzureQueues(Queues):
             try:
                 await self._data_plane.queues(account).get_queue_client(queue).create_queue()
             except ResourceExistsError as error:
-                match code_and_message(error)[0].lower():
+                match folded(code_and_message(error)[0]):
                     case "queuealreadyexists":
                         return True
                     case "queuebeingdeleted":
@@ -59,7 +60,7 @@ class AzureQueues(Queues):
                 return
             except ResourceExistsError as error:
                 # For 40 seconds after its deletion whatever is asked of a queue is refused so.
-                if code_and_message(error)[0].lower() != "queuebeingdeleted":
+                if folded(code_and_message(error)[0]) != "queuebeingdeleted":
                     raise
 
     @override
@@ -80,9 +81,13 @@ class AzureQueues(Queues):
     async def take(self, account: Account, queue: str, lease_s: int) -> Sequence[Received]:
         with translated(f"taking from queue {queue}"):
             client = self._data_plane.queues(account).get_queue_client(queue)
-            messages = client.receive_messages(
+            pages = client.receive_messages(
                 messages_per_page=_AT_ONCE, visibility_timeout=lease_s, max_messages=_AT_ONCE
-            )
+            ).by_page()
+            # The first page alone: the SDK goes on asking until there is nothing any more.
+            first = await anext(pages, None)
+            if first is None:
+                return []
             return [
                 Received(
                     text=message.content,
@@ -90,7 +95,7 @@ class AzureQueues(Queues):
                     receipt=message.pop_receipt or "",
                     dequeue_count=message.dequeue_count or 1,
                 )
-                async for message in messages
+                async for message in first
             ]
 
     @override
@@ -100,7 +105,7 @@ class AzureQueues(Queues):
             try:
                 await client.delete_message(received.message_id, received.receipt)
             except HttpResponseError as error:
-                if code_and_message(error)[0].lower() not in _NO_LONGER_OURS:
+                if folded(code_and_message(error)[0]) not in _NO_LONGER_OURS:
                     raise
 
     @override
@@ -112,7 +117,7 @@ class AzureQueues(Queues):
             try:
                 await client.upload_blob(sealed, overwrite=False)
             except HttpResponseError as error:
-                if code_and_message(error)[0].lower() not in _THERE_ALREADY:
+                if folded(code_and_message(error)[0]) not in _THERE_ALREADY:
                     raise
         return await self._signatures.blob(account, MESSAGES_CONTAINER, stored, until)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal, Protocol, TypeAlias
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.ports import Kind
 from vmbackup_operator.naming import ArmId, resource_group_of, subscription_of
 from vmbackup_operator.services.clients import Clients
@@ -49,7 +50,7 @@ class Address:
 def address(resource_id: ArmId) -> Address:
     """Return the parts of *resource_id*."""
     segments = ["", "", "", "", *resource_id.rstrip("/").split("/")]
-    group = "" if "/resourcegroups/" not in resource_id.lower() else resource_group_of(resource_id)
+    group = "" if "/resourcegroups/" not in folded(resource_id) else resource_group_of(resource_id)
     return Address(subscription_of(resource_id), group, segments[-1], segments[-3], segments[-5])
 
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.environments.ports import Kind, ResourceManager
+from vmbackup_operator.environments.ports import Kind, ResourceManager, SealedKind
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.operations import Operations
@@ -41,6 +41,12 @@ class AzureResourceManager(ResourceManager):
     @override
     async def storage_accounts(self, subscription_id: str) -> Sequence[Body]:
         return await self._resources.storage_accounts(subscription_id)
+
+    @override
+    async def sealed(
+        self, kind: SealedKind, subscription_id: str, resource_group: str
+    ) -> Sequence[Body]:
+        return await self._resources.of_group(kind, subscription_id, resource_group)
 
 
 def _key(resource_id: ArmId) -> str:

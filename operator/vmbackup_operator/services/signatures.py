@@ -26,6 +26,7 @@ from typing_extensions import override
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import name_of
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.failures import translated
@@ -139,7 +140,7 @@ class AzureSignatures(Signatures):
         now = self._clock.now()
         if until - now > LONGEST:
             raise PermanentError(f"a SAS until {until} is too long", reason="SignatureTooLong")
-        held = self._keys.get((account.id.lower(), service))
+        held = self._keys.get((folded(account.id), service))
         if held is not None and held.ends_at >= until:
             return held
         starts_at = now - _SKEW
@@ -152,5 +153,5 @@ class AzureSignatures(Signatures):
             else:
                 queues = self._data_plane.queues(account)
                 key = await queues.get_user_delegation_key(start=starts_at, expiry=ends_at)
-        made = self._keys[account.id.lower(), service] = _Key(key, starts_at, ends_at)
+        made = self._keys[folded(account.id), service] = _Key(key, starts_at, ends_at)
         return made

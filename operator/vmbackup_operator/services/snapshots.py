@@ -14,14 +14,13 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
-from vmbackup_operator.arm_tags import tag_value
-from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.arm_tags import folded_tags, merged_tags, tag_value
+from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import address
-from vmbackup_operator.services.tags import tags_of
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import Snapshots
 from vmbackup_operator.sessions.seen import (
@@ -161,7 +160,10 @@ class AzureSnapshots(Snapshots):
         async def begin() -> bool:
             call = snapshots.begin_revoke_access(at.group, at.name, polling=Following(shows=False))
             what = f"ending access to snapshot {at.name}"
-            await self._resources.carry_out(what, snapshot_id, call, missing_is_fine=True)
+            # Access ends even where a key of the ring is missing: it takes nothing away.
+            await self._resources.carry_out(
+                what, snapshot_id, call, missing_is_fine=True, ends_access=True
+            )
             return True
 
         return await self._operations.advance(key, begin) or False
@@ -170,14 +172,38 @@ class AzureSnapshots(Snapshots):
     async def delete(self, snapshot_id: ArmId) -> bool:
         key = _key("delete", snapshot_id)
         if not self._operations.under_way(key):
-            seen = await self.find(snapshot_id)
-            if seen is None:
+            found = await self._resources.find_listed("Snapshot", snapshot_id)
+            if found is None:
                 return True
-            check_ours(self._owner.ring, snapshot_id, seen.tags)
+            check_ours(self._owner.ring, snapshot_id, folded_tags(body_at(found, "tags")))
+            if folded(text_at(found, "properties", "provisioningState")) == "deleting":
+                return False  # Azure is at it, and would refuse to begin anew
         await self._operations.advance(
             key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
         )
         return False
+
+    @override
+    async def seal(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> bool:
+        key = _key("seal", snapshot_id)
+        change: Body = {}
+        if not self._operations.under_way(key):
+            seen = await self.find(snapshot_id)
+            if seen is None:
+                return True
+            check_ours(self._owner.ring, snapshot_id, seen.tags)
+            change = {"tags": {**merged_tags(seen.tags, tags)}}
+        at = address(snapshot_id)
+        snapshots = self._resources.clients.compute(at.subscription_id).snapshots
+
+        async def begin() -> bool:
+            following = Following(shows=False)
+            call = snapshots.begin_update(at.group, at.name, encoded(change), polling=following)
+            what = f"sealing snapshot {at.name} anew"
+            await self._resources.carry_out(what, snapshot_id, call)
+            return True
+
+        return await self._operations.advance(key, begin) or False
 
     def _is_marked(self, tags: Mapping[str, str]) -> bool:
         return tag_value(tags, APPLIANCE_TAG) == self._owner.appliance_id
@@ -232,10 +258,10 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
     """Return the snapshot that Azure's *answer* describes."""
     snapshot = msgspec.convert(answer, _Snapshot)
     held = snapshot.properties
-    state = held.provisioning_state.lower()
+    state = folded(held.provisioning_state)
     complete = held.completion_percent is None or held.completion_percent >= _COMPLETE_PERCENT
     created = held.time_created
-    unique_id = held.unique_id.lower() or ("" if created is None else created.isoformat())
+    unique_id = folded(held.unique_id) or ("" if created is None else created.isoformat())
     return SnapshotSeen(
         id=ArmId(snapshot.id),
         source_disk_id=ArmId(held.creation_data.source_resource_id),
@@ -243,16 +269,16 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
         unique_id=SnapshotUniqueId(unique_id),
         size_bytes=held.disk_size_bytes or held.disk_size_gb << 30,
         created_at=created or datetime.fromtimestamp(0, UTC),
-        tags=tags_of(answer),
+        tags=folded_tags(body_at(answer, "tags")),
         # Azure fills in both late; what nothing tells from another snapshot can't be relied on.
         ready=state in {"", "succeeded"} and complete and unique_id != "",
         failure=f"Azure ended it as {held.provisioning_state}"
         if state in {"failed", "canceled"}
         else None,
         network_access=_network_access(held.network_access_policy),
-        public_access=held.public_network_access.lower() != "disabled",
+        public_access=folded(held.public_network_access) != "disabled",
         disk_access_id=ArmId(held.disk_access_id) if held.disk_access_id else None,
-        exported=held.disk_state.lower().startswith("activesas"),
+        exported=folded(held.disk_state).startswith("activesas"),
         incremental=held.incremental,
     )
 
@@ -260,7 +286,7 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
 def _network_access(said: str) -> NetworkAccess:
     policies: tuple[Literal["AllowAll", "AllowPrivate", "DenyAll"], ...]
     policies = ("AllowAll", "AllowPrivate", "DenyAll")
-    return next((policy for policy in policies if policy.lower() == said.lower()), "AllowAll")
+    return next((policy for policy in policies if folded(policy) == folded(said)), "AllowAll")
 
 
 def _expiry(url: str) -> datetime | None:

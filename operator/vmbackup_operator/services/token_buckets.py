@@ -36,11 +36,12 @@ class Limit:
     per_s: float
 
 
-#: Resource Manager's own, of 2024.
+#: Resource Manager's own, of 2024: 250 reads, 200 writes, 200 deletes. A tenth of each is left in
+#: Azure's bucket: requests arrive closer together than they were sent, and others send some too.
 LIMITS: Mapping[Class, Limit] = {
-    "reads": Limit(250, 25),
-    "writes": Limit(200, 10),
-    "deletes": Limit(200, 10),
+    "reads": Limit(225, 25),
+    "writes": Limit(180, 10),
+    "deletes": Limit(180, 10),
 }
 
 

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources
@@ -91,7 +92,7 @@ class AzureVirtualMachines(VirtualMachines):
         return VirtualMachineSeen(
             id=vm_id,
             name=vm.name,
-            region=vm.location.replace(" ", "").lower(),
+            region=folded(vm.location.replace(" ", "")),
             unique_id=vm.properties.vm_id,
             disks=tuple(_seen(lun, disk) for (lun, _), disk in zip(attached, bodies, strict=True)),
             description=_description(body, bodies, interfaces),

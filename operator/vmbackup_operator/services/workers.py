@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -18,14 +19,14 @@ from typing_extensions import override
 
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.arm_tags import has_tags, merged_tags, tag_value
+from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import WORKER_TAG, ArmId, arm_id
 from vmbackup_operator.ownership import Ownership
-from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import ResourceKind, address
-from vmbackup_operator.services.tags import tag_of, tags_of
 from vmbackup_operator.sessions.ports import Workers
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState, WorkerWanted
 
@@ -67,7 +68,7 @@ class _Vm(msgspec.Struct, rename="camel", frozen=True):
     @property
     def power(self) -> str:
         """The power state, empty while the VM is being made."""
-        codes = (status.code.lower() for status in self.properties.instance_view.statuses)
+        codes = (folded(status.code) for status in self.properties.instance_view.statuses)
         return next((code.removeprefix(_POWER) for code in codes if code.startswith(_POWER)), "")
 
 
@@ -92,18 +93,21 @@ class AzureWorkers(Workers):
     @override
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
         found = await self._resources.of_group("VirtualMachine", subscription_id, resource_group)
-        ours = [
-            body
+        workers = [
+            replace(
+                _seen(body),
+                doubt=self._ownership.doubt(_id(body), _tags(body)),
+                outdated=not has_tags(_tags(body), self._ownership.sealed_tag(_id(body))),
+            )
             for body in found
-            if self._is_ours(ArmId(text_at(body, "id")), body) and tag_of(body, WORKER_TAG)
+            if tag_value(_tags(body), WORKER_TAG) and self._may_be_ours(body)
         ]
-        workers = [_seen(msgspec.convert(body, _Vm), body) for body in ours]
         return sorted(workers, key=lambda worker: worker.id)
 
     @override
     async def find(self, vm_id: ArmId) -> WorkerSeen | None:
-        body = await self._resources.find_listed("VirtualMachine", vm_id)
-        return None if body is None else _seen(msgspec.convert(body, _Vm), body)
+        body = await self._proven(vm_id)
+        return None if body is None else _seen(body)
 
     @override
     async def ensure(self, wanted: WorkerWanted) -> WorkerSeen:
@@ -158,18 +162,47 @@ class AzureWorkers(Workers):
     async def delete(self, vm_id: ArmId) -> bool:
         key = _key("delete", vm_id)
         if not self._operations.under_way(key):
-            left = await self._parts_left(vm_id)
-            vm = left.get("VirtualMachine")
-            if vm is not None:
-                self._ownership.check_ours(vm_id, tags_of(vm))
-            if not left:
+            await self._proven(vm_id)
+            if not await self._parts_left(vm_id):
                 return True
         return await self._operations.advance(key, lambda: self._remove(vm_id)) or False
 
+    @override
+    async def seal(self, vm_id: ArmId) -> bool:
+        key = _key("seal", vm_id)
+        if not self._operations.under_way(key):
+            vm = await self._proven(vm_id)
+            if vm is None or has_tags(_tags(vm), self._ownership.sealed_tag(vm_id)):
+                return True
+        return await self._operations.advance(key, lambda: self._seal(vm_id)) or False
+
+    async def _seal(self, vm_id: ArmId) -> bool:
+        """Seal the interface, then the VM: what is behind the VM's seal is sealed as well."""
+        at, parts = address(vm_id), await self._parts_left(vm_id)
+        clients, what = self._resources.clients, f"sealing worker {address(vm_id).name} anew"
+        interface, vm = parts.get("NetworkInterface"), parts.get("VirtualMachine")
+        if interface is not None:
+            update = clients.network(at.subscription_id).network_interfaces.update_tags
+            call = update(at.group, at.name, encoded(self._sealed(interface, vm_id)))
+            await self._resources.carry_out(what, _id(interface), call)
+        if vm is not None:
+            begin = clients.compute(at.subscription_id).virtual_machines.begin_update
+            sealed = encoded(self._sealed(vm, vm_id))
+            begun = begin(at.group, at.name, sealed, polling=Following(shows=False))
+            await self._resources.carry_out(what, vm_id, begun)
+        return True
+
+    def _sealed(self, body: Body, vm_id: ArmId) -> Body:
+        return {"tags": {**merged_tags(_tags(body), self._ownership.sealed_tag(vm_id))}}
+
     async def _power(self, vm_id: ArmId) -> str | None:
         """Return the VM's power state, empty while it is being made; None where there is no VM."""
-        body = await self._resources.find_listed("VirtualMachine", vm_id)
+        body = await self._proven(vm_id)
         return None if body is None else msgspec.convert(body, _Vm).power
+
+    async def _proven(self, vm_id: ArmId) -> Body | None:
+        """Return the VM, or None; raise PermanentError where it does not prove to be ours."""
+        return await proven_worker(self._resources, self._ownership, vm_id)
 
     async def _parts_left(self, vm_id: ArmId) -> Mapping[ResourceKind, Body]:
         """Return the VM, and what is ours of its interface and disk, as far as they are there."""
@@ -197,7 +230,9 @@ class AzureWorkers(Workers):
                 return not body.get("managedBy")
             case _:
                 # An interface carries the tags of its VM, the seal too.
-                return self._is_ours(vm_id, body)
+                if self._ownership.lacks_key(_tags(body)):
+                    self._ownership.check_ours(vm_id, _tags(body))
+                return self._ownership.owns(vm_id, _tags(body))
 
     async def _launch(self, wanted: WorkerWanted) -> WorkerSeen:
         interface = _part_id(wanted.vm_id, "Microsoft.Network/networkInterfaces")
@@ -218,8 +253,28 @@ class AzureWorkers(Workers):
                 await self._resources.delete(kind, _part_id(vm_id, resource_type))
         return True
 
-    def _is_ours(self, vm_id: ArmId, body: Body) -> bool:
-        return self._ownership.owns(vm_id, tags_of(body))
+    def _may_be_ours(self, body: Body) -> bool:
+        tags = _tags(body)
+        return self._ownership.owns(_id(body), tags) or self._ownership.lacks_key(tags)
+
+
+async def proven_worker(resources: ArmResources, ownership: Ownership, vm_id: ArmId) -> Body | None:
+    """Return the worker VM, or None; raise PermanentError where it does not prove to be ours.
+
+    What is called as a worker of ours is, may be somebody else's: nothing is sent to that.
+    """
+    body = await resources.find_listed("VirtualMachine", vm_id)
+    if body is not None:
+        ownership.check_ours(vm_id, _tags(body))
+    return body
+
+
+def _id(body: Body) -> ArmId:
+    return ArmId(text_at(body, "id"))
+
+
+def _tags(body: Body) -> Body:
+    return body_at(body, "tags")
 
 
 def _part_id(vm_id: ArmId, resource_type: str) -> ArmId:
@@ -298,20 +353,21 @@ def image_reference(image: str) -> Body:
     return {"publisher": publisher, "offer": offer, "sku": sku, "version": version}
 
 
-def _seen(vm: _Vm, body: Body) -> WorkerSeen:
+def _seen(body: Body) -> WorkerSeen:
+    vm = msgspec.convert(body, _Vm)
     held = vm.properties
     times = [status.time for status in held.instance_view.statuses if status.time is not None]
     return WorkerSeen(
         vm_id=ArmId(vm.id),
-        id=WorkerId(tag_of(body, WORKER_TAG)),
+        id=WorkerId(tag_value(_tags(body), WORKER_TAG) or ""),
         state=_state(vm),
         changed_at=max(times, default=held.time_created),
-        failure=_failure(held) if held.provisioning_state.lower() == "failed" else None,
+        failure=_failure(held) if folded(held.provisioning_state) == "failed" else None,
     )
 
 
 def _state(vm: _Vm) -> WorkerState:
-    provisioning = vm.properties.provisioning_state.lower()
+    provisioning = folded(vm.properties.provisioning_state)
     if provisioning in {"failed", "deleting"}:
         # What is being deleted keeps its power state until it has gone.
         return "failed" if provisioning == "failed" else "deleting"
@@ -319,7 +375,7 @@ def _state(vm: _Vm) -> WorkerState:
 
 
 def _failure(held: _Properties) -> str:
-    statuses = (status for status in held.instance_view.statuses if "failed" in status.code.lower())
+    statuses = (status for status in held.instance_view.statuses if "failed" in folded(status.code))
     said = next(statuses, _Status(code="ProvisioningState/failed"))
     return f"{said.code.rsplit('/', 1)[-1]}: {said.message}".rstrip(": ")
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
@@ -19,6 +21,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import VM_BUSY, WORKER_BUSY
+from vmbackup_operator.sessions.findings import region_of
 from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
 from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
 
@@ -66,11 +69,16 @@ class Allocator:
         holders = self._holders(key)
         usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
         taken = holders.keys() | self._leaving
-        free = [worker for worker in usable if worker.id not in taken]
-        room = region.max_workers - len({each.id for each in usable} | self._held_in(region, key))
+        free = [worker for worker in usable if worker.id not in taken and not worker.doubt]
+        room = region.max_workers - len(
+            {each.id for each in usable} | self._held_in(region, holders)
+        )
         ahead = self._ahead(session, region, holders)
         if len(ahead) >= len(free) + max(0, room):
             message = f"all workers of {region.region} are busy ({region.max_workers} at most)"
+            message += "".join(
+                f"; {each.id} is left alone: {each.doubt}" for each in _doubtful(usable)
+            )
             return Waiting(TURN_AGAIN_S, message, WORKER_BUSY)
         for other in ahead:
             self._wake(other)
@@ -107,7 +115,7 @@ class Allocator:
         """Return the session whose turn it is for a worker of the region, or None."""
         waiting = [each for each in self._waiting(region) if each.metadata.key not in self._workers]
         order = turns(waiting, Counter(self._namespaces(self._holders(None))))
-        return order[0].metadata.key if order else None
+        return next((each.metadata.key for each in order), None)
 
     def wake_next(self, region: str) -> None:
         """Have the session looked at whose turn it is: a worker of the region is free."""
@@ -135,9 +143,9 @@ class Allocator:
         """
         key = session.metadata.key
         self._exports.pop(key, None)
-        in_use = exports_in_use(self._book.unfinished(), exported, session)
+        in_use = exports_in_use(self._book.exporting(), exported, session)
         for others in self._exports.values():
-            in_use.update(access.lower() for access in others.values())
+            in_use.update(folded(access) for access in others.values())
         given = spread(snapshots, access_of, in_use)
         self._exports[key] = given
         return given
@@ -161,26 +169,19 @@ class Allocator:
     def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:
         holders = {
             session.status.worker.id: session.metadata.key
-            for session in self._book.unfinished()
+            for session in self._book.served()
             if session.status.worker is not None
         }
         holders.update({worker: key for key, worker in self._workers.items()})
         return {worker: key for worker, key in holders.items() if key != other_than}
 
-    def _held_in(self, region: Region, other_than: ObjectKey) -> set[WorkerId]:
-        here = {
-            session.status.worker.id
-            for session in self._book.unfinished()
-            if session.status.worker is not None
-            and session.metadata.key != other_than
-            and region_of(session) == region.region
-        }
-        reserved = {
+    def _held_in(self, region: Region, holders: Mapping[WorkerId, ObjectKey]) -> set[WorkerId]:
+        """Return the workers of *holders* that are used in the region."""
+        return {
             worker
-            for key, worker in self._workers.items()
+            for worker, key in holders.items()
             if (known := self._book.find(key)) is not None and region_of(known) == region.region
         }
-        return here | reserved
 
     def _ahead(
         self, session: Session, region: Region, holders: Mapping[WorkerId, ObjectKey]
@@ -193,16 +194,14 @@ class Allocator:
             and other.metadata.key not in self._workers
         ]
         order = turns([*waiting, session], Counter(self._namespaces(holders)))
-        keys = [other.metadata.key for other in order]
-        return keys[: keys.index(session.metadata.key)]
+        keys = (other.metadata.key for other in order)
+        return list(takewhile(lambda key: key != session.metadata.key, keys))
 
     def _waiting(self, region: str) -> list[BackupSession]:
         return [
             session
-            for session in self._book.unfinished()
-            if session.status.worker is None
-            and region_of(session) == region
-            and not is_true(session.status.conditions, "FailureTarget")
+            for session in self._book.without_worker(region)
+            if not is_true(session.status.conditions, "FailureTarget")
             and _waits_with(session, WORKER_BUSY)
         ]
 
@@ -211,11 +210,9 @@ class Allocator:
         return [key.namespace for key in holders.values()]
 
 
-def region_of(session: Session) -> str | None:
-    """Return the region whose workers the session uses, once that is known."""
-    resolved = session.status.resolved
-    environment = None if resolved is None else resolved.environment
-    return None if environment is None else environment.region
+def _doubtful(workers: Sequence[WorkerSeen]) -> list[WorkerSeen]:
+    """Return the first few that nobody can tell whether they are ours."""
+    return [worker for worker in workers if worker.doubt][:3]
 
 
 def _waits_with(session: Session, reason: str) -> bool:

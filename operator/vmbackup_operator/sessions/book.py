@@ -1,17 +1,46 @@
 """The picture of all unfinished sessions, by worker, VM and region: one for the whole operator.
 
 It is fed by the watch and by our own writes, whichever is newer, so that nothing asks the API
-server for lists. An ended session is no longer in it.
+server for lists. An ended session is no longer in it. What is decided for one session looks at
+those that it may compete with, and never at all of them: there may be thousands.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
 
 from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.sessions.findings import region_of
+
+Word = TypeVar("Word")
+
+
+class _Index(Generic[Word]):
+    """Keys by one thing that their sessions have, or have not."""
+
+    def __init__(self) -> None:
+        self._keys: dict[Word, set[ObjectKey]] = {}
+
+    def add(self, word: Word | None, key: ObjectKey) -> None:
+        if word is not None:
+            self._keys.setdefault(word, set()).add(key)
+
+    def discard(self, word: Word | None, key: ObjectKey) -> None:
+        if word is None or word not in self._keys:
+            return
+        self._keys[word].discard(key)
+        if not self._keys[word]:
+            del self._keys[word]
+
+    def of(self, word: Word) -> Sequence[ObjectKey]:
+        return tuple(self._keys.get(word, ()))
+
+    def all(self) -> Sequence[ObjectKey]:
+        return tuple(key for keys in self._keys.values() for key in keys)
 
 
 class SessionBook:
@@ -19,8 +48,12 @@ class SessionBook:
 
     def __init__(self) -> None:
         self._sessions: dict[ObjectKey, BackupSession] = {}
-        self._by_vm: defaultdict[str, set[ObjectKey]] = defaultdict(set)
-        self._by_worker: defaultdict[WorkerId, set[ObjectKey]] = defaultdict(set)
+        self._by_vm = _Index[str]()
+        self._by_run = _Index[str]()
+        self._by_worker = _Index[WorkerId]()
+        #: Those without a worker, by the region whose workers they may use.
+        self._by_region = _Index[str]()
+        self._exporting = _Index[bool]()
 
     def note(self, session: BackupSession) -> bool:
         """Take the session as it is stored; tell whether that is news.
@@ -55,30 +88,57 @@ class SessionBook:
 
     def of_vm(self, vm_id: str) -> Iterator[BackupSession]:
         """Return the unfinished sessions of the VM, compared without case."""
-        return (self._sessions[key] for key in tuple(self._by_vm.get(vm_id.lower(), ())))
+        return self._found(self._by_vm.of(folded(vm_id)))
+
+    def of_run(self, run_id: str) -> Iterator[BackupSession]:
+        """Return the unfinished sessions of the run: one, or none."""
+        return self._found(self._by_run.of(run_id))
 
     def served_by(self, worker: WorkerId) -> Iterator[BackupSession]:
         """Return the unfinished sessions that *worker* serves: one, or none."""
-        return (self._sessions[key] for key in tuple(self._by_worker.get(worker, ())))
+        return self._found(self._by_worker.of(worker))
+
+    def served(self) -> Iterator[BackupSession]:
+        """Return the unfinished sessions that have a worker."""
+        return self._found(self._by_worker.all())
+
+    def without_worker(self, region: str) -> Iterator[BackupSession]:
+        """Return the unfinished sessions that may use workers of the region and have none."""
+        return self._found(self._by_region.of(region))
+
+    def exporting(self) -> Iterator[BackupSession]:
+        """Return the unfinished sessions that were allotted exports."""
+        return self._found(self._exporting.all())
+
+    def _found(self, keys: Sequence[ObjectKey]) -> Iterator[BackupSession]:
+        return (self._sessions[key] for key in keys)
 
     def _list(self, session: BackupSession) -> None:
-        key, worker = session.metadata.key, session.status.worker
+        key, status = session.metadata.key, session.status
         self._sessions[key] = session
-        self._by_vm[session.spec.virtual_machine_id.lower()].add(key)
-        if worker is not None:
-            self._by_worker[worker.id].add(key)
+        self._by_vm.add(folded(session.spec.virtual_machine_id), key)
+        self._by_run.add(status.run_id, key)
+        self._by_worker.add(_worker_of(session), key)
+        self._by_region.add(_region_without_worker(session), key)
+        self._exporting.add(bool(status.exports) or None, key)
 
     def _unlist(self, session: BackupSession) -> None:
-        key, vm_id = session.metadata.key, session.spec.virtual_machine_id.lower()
-        worker = session.status.worker
+        key, status = session.metadata.key, session.status
         del self._sessions[key]
-        self._by_vm[vm_id].discard(key)
-        if not self._by_vm[vm_id]:
-            del self._by_vm[vm_id]
-        if worker is not None:
-            self._by_worker[worker.id].discard(key)
-            if not self._by_worker[worker.id]:
-                del self._by_worker[worker.id]
+        self._by_vm.discard(folded(session.spec.virtual_machine_id), key)
+        self._by_run.discard(status.run_id, key)
+        self._by_worker.discard(_worker_of(session), key)
+        self._by_region.discard(_region_without_worker(session), key)
+        self._exporting.discard(bool(status.exports) or None, key)
+
+
+def _worker_of(session: BackupSession) -> WorkerId | None:
+    worker = session.status.worker
+    return None if worker is None else worker.id
+
+
+def _region_without_worker(session: BackupSession) -> str | None:
+    return region_of(session) if session.status.worker is None else None
 
 
 def _is_newer(session: BackupSession, known: BackupSession) -> bool:

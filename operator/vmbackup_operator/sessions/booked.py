@@ -8,8 +8,9 @@ from typing_extensions import override
 
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.sessions.allocator import Allocator, region_of
+from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
+from vmbackup_operator.sessions.findings import region_of
 from vmbackup_operator.sessions.ports import Sessions, StoredSessions
 
 
@@ -39,6 +40,10 @@ class BookedSessions(Sessions):
         known = self._book.forget(key)
         if known is not None:
             self._wake_others(known)
+
+    def known(self, key: ObjectKey) -> BackupSession | None:
+        """Return the unfinished session as it was last seen or written; nothing is asked for it."""
+        return self._book.find(key)
 
     @override
     async def find(self, key: ObjectKey) -> BackupSession | None:

@@ -51,7 +51,9 @@ log = logging.getLogger(__name__)
 LEASE_S = 60
 #: A session's status is written for progress at most this often.
 PROGRESS_EVERY_S = 10.0
-#: How many times in one go the queue is asked, 32 messages each: who floods it fills no memory.
+#: So many messages a queue hands out at once; fewer are all that it has.
+AT_ONCE = 32
+#: How many times in one go the queue is asked: who floods it fills no memory.
 MOST_TAKES = 4
 #: A message that was received more often ends whoever reads it.
 DEQUEUES = 10
@@ -60,6 +62,10 @@ LOOK_UP_S = 300.0
 
 #: Refusals of a status that are the message's fault, and no right or namespace that is missing.
 _SCHEMA_SAYS_NO = "RefusedByCluster"
+
+
+#: What changes a session's course; all else says that the worker lives, and how far it is.
+Turning = Hello | Done | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,9 @@ def launched_of(session: BackupSession) -> Launched | None:
 
 class Served(Protocol):
     """The sessions that workers serve."""
+
+    def known(self, key: ObjectKey) -> BackupSession | None:
+        """Return the session as it was last seen or written, without asking anybody, or None."""
 
     async def find(self, key: ObjectKey) -> BackupSession | None:
         """Return the session as stored, or None."""
@@ -143,7 +152,7 @@ class Ear:
         self._hearing = hearing
         self._clock = hearing.clock
         self._said: list[_Said] = []
-        self._session: BackupSession | None = None
+        self._is_stale = False
         self._moving: JobId | None = None
         self._written_s = -PROGRESS_EVERY_S
         self._in_trouble = False
@@ -155,7 +164,7 @@ class Ear:
 
     def know(self, session: BackupSession) -> None:
         """Take note of what the session is at: whether an answer is awaited follows from it."""
-        self._session, self.awaited = session, is_awaited(session.status)
+        self.awaited = is_awaited(session.status)
         self._looked_up_s = self._clock.monotonic_s()
 
     def silence(self, since: datetime) -> timedelta:
@@ -209,7 +218,7 @@ class Ear:
             received = await self._hearing.queues.take(account, queue, LEASE_S)
             for message in received:
                 await self._sort(message)
-            if not received:
+            if len(received) < AT_ONCE:
                 return True
         return False
 
@@ -269,7 +278,7 @@ class Ear:
         try:
             await self._apply(session, self._said)
         except Conflict:
-            self._session = None  # the next time it is read again
+            self._is_stale = True  # the next time it is read again
         except TransientError:
             raise
         except Exception as error:
@@ -282,8 +291,7 @@ class Ear:
     async def _give_each(self) -> None:
         """Apply the messages one by one, and refuse those that the session cannot take."""
         for said in sorted(self._said, key=lambda each: each.header.sequence):
-            self._session = None
-            session = await self._current()
+            session = await self._look_up()
             if session is None:
                 return
             try:
@@ -308,7 +316,9 @@ class Ear:
         wanted = with_display(replace(session, status=status))
         self.know(await self._hearing.sessions.write_status(wanted))
         self._written_s = self._clock.monotonic_s()
-        self._hearing.wake(session.metadata.key)
+        if any(isinstance(each.event, Turning) for each in said):
+            # How far a job is changes what is shown, and nothing of what is to be done.
+            self._hearing.wake(session.metadata.key)
 
     async def _done_with(self, said: list[_Said]) -> None:
         self._said = [each for each in self._said if each not in said]
@@ -320,7 +330,7 @@ class Ear:
 
     def _is_due(self) -> bool:
         turning = any(
-            isinstance(said.event, Hello | Done | Failed)
+            isinstance(said.event, Turning)
             # The first progress of a job is news whenever the last heartbeat was written.
             or (isinstance(said.event, Progress) and said.header.job_id != self._moving)
             for said in self._said
@@ -328,14 +338,20 @@ class Ear:
         return turning or self._clock.monotonic_s() - self._written_s >= PROGRESS_EVERY_S
 
     async def _current(self) -> BackupSession | None:
-        """Return the session: as last known where only signs of life are to be given."""
-        alive = all(isinstance(said.event, Heartbeat) for said in self._said)
-        if self._session is not None and alive:
-            return self._session
-        return await self._look_up()
+        """Return the session: as last known where only signs of life are to be given.
+
+        One that was written since is not overwritten: that is a conflict, and it is read then.
+        """
+        turning = any(isinstance(said.event, Turning) for said in self._said)
+        known = self._hearing.sessions.known(self.launched.session)
+        if turning or self._is_stale or known is None or launched_of(known) != self.launched:
+            return await self._look_up()
+        self.know(known)
+        return known
 
     async def _look_up(self) -> BackupSession | None:
         """Return the session as stored; None, and the end, where it has another launch or none."""
+        self._is_stale = False
         session = await self._hearing.sessions.find(self.launched.session)
         if session is None or launched_of(session) != self.launched:
             self.ended = True

@@ -83,3 +83,10 @@ def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, Resolved
         ): disk
         for disk in resolved.disks
     }
+
+
+def region_of(session: Session) -> str | None:
+    """Return the region whose workers the session uses, once that is known."""
+    resolved = session.status.resolved
+    environment = None if resolved is None else resolved.environment
+    return None if environment is None else environment.region

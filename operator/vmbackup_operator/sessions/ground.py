@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.ids import LaunchNonce, WorkerId
+from vmbackup_core.ids import LaunchNonce, RunId, WorkerId
 from vmbackup_core.protocol import new_launch
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
@@ -15,6 +15,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import Patience
+from vmbackup_operator.sessions.judged_sets import JudgedSets
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import (
     Bundles,
@@ -99,6 +100,12 @@ class Ground:
     new_launch: Callable[[], LaunchNonce] = new_launch
     #: SAS of granted exports by snapshot: never anywhere but here and in sealed jobs.
     grants: dict[ArmId, SecretUrl] = field(default_factory=dict)
+    #: Snapshots that nobody reads any more, of sets that others are still read of.
+    closed: set[ArmId] = field(default_factory=set)
+    #: Snapshot sets whose tags were verified, as long as they are what they were then.
+    judged_sets: JudgedSets = field(default_factory=JudgedSets)
+    #: What Azure said of the VMs of runs that are under way, packed; too long for a status.
+    descriptions: dict[RunId, bytes] = field(default_factory=dict)
 
     def credentials_until(self) -> datetime:
         """Return when what is signed at this moment shall end."""

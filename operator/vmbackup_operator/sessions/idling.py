@@ -65,7 +65,12 @@ class IdleWorkers:
         idle_for = timedelta(seconds=ground.settings.workers.idle_ttl_seconds)
         now, settled = ground.clock.now(), True
         for worker in workers:
+            if worker.doubt:
+                log.warning("worker %s is left alone: %s", worker.id, worker.doubt)
+                continue
             wanted = fate(worker, now, idle_for)
+            if wanted == "keep" and worker.outdated:
+                await self._seal(worker)
             if wanted == "keep" or ground.allocator.leave(worker.id, NOBODY) is not None:
                 continue
             try:
@@ -77,6 +82,16 @@ class IdleWorkers:
             finally:
                 ground.allocator.left(worker.id)
         return settled
+
+    async def _seal(self, worker: WorkerSeen) -> None:
+        """Seal the worker by the newest key, so that the older one may leave the ring.
+
+        One that is given to somebody meanwhile is none the worse for it.
+        """
+        if worker.state in {"running", "deallocated"} and await self._ground.workers.seal(
+            worker.vm_id
+        ):
+            log.info("worker %s is sealed by the newest key", worker.id)
 
     async def _delete(self, worker: WorkerSeen) -> bool:
         # Its queues first: a worker that has gone would not lead to them any more.

@@ -7,7 +7,6 @@ stays in the Secret for as long as anything that it sealed is to be read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,14 +16,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import LaunchNonce, WorkerId
 from vmbackup_core.protocol import LaunchKey, launch_key
+from vmbackup_operator.ownership import KEY_ID, Ownership
 from vmbackup_operator.ownership import PURPOSE as OWNERSHIP_PURPOSE
-from vmbackup_operator.ownership import Ownership
 
 ACTIVE_ENTRY = "active"
 
 _KEY_BYTES = 32
-#: What a Secret's entry may be called, short enough to stand in a tag.
-_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ def read_key_ring(values: Mapping[str, bytes], where: str) -> KeyRing:
         if key_id != ACTIVE_ENTRY
     }
     for key_id in keys:
-        if not _KEY_ID.fullmatch(key_id):
+        if not KEY_ID.fullmatch(key_id):
             raise _invalid(f"{where}: {key_id!r} can't be a key's id")
     return KeyRing(_active(keys, values.get(ACTIVE_ENTRY), where), keys)
 

@@ -82,7 +82,10 @@ class Snapshots(Protocol):
         """End every access to the snapshot; True once no SAS on it works."""
 
     async def delete(self, snapshot_id: ArmId) -> bool:
-        """Delete the snapshot if it carries the appliance's tag; True once it is gone."""
+        """Delete the snapshot if it proves to be ours; True once it is gone."""
+
+    async def seal(self, snapshot_id: ArmId, tags: Mapping[str, str]) -> bool:
+        """Give the snapshot *tags* beside its others if it proves to be ours; True once it has."""
 
 
 class DiskAccesses(Protocol):
@@ -99,10 +102,16 @@ class DiskAccesses(Protocol):
 
 
 class Workers(Protocol):
-    """Worker VMs."""
+    """Worker VMs; what does not prove to be ours is refused by a PermanentError, not acted on.
+
+    Its reason is ``KeyRingIncomplete`` where the key that sealed it has left the ring.
+    """
 
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[WorkerSeen]:
-        """Return every worker VM of the appliance in a region's group, in order of id."""
+        """Return every worker VM of the appliance in a region's group, in order of id.
+
+        Those whose key is missing are among them, with their doubt.
+        """
 
     async def find(self, vm_id: ArmId) -> WorkerSeen | None:
         """Return the worker, or None where there is no such VM."""
@@ -117,7 +126,10 @@ class Workers(Protocol):
         """Stop the worker and give its cores back; True once it is deallocated or gone."""
 
     async def delete(self, vm_id: ArmId) -> bool:
-        """Delete VM, NIC and OS disk if they carry the appliance's tag; True once they are gone."""
+        """Delete VM, NIC and OS disk if they prove to be ours; True once they are gone."""
+
+    async def seal(self, vm_id: ArmId) -> bool:
+        """Have VM and NIC sealed by the key that seals, not by an older one; True once they are."""
 
 
 class Commands(Protocol):

@@ -163,7 +163,7 @@ class SessionReconciler(Generic[AnySession]):
         if FINALIZER in finalizers:
             rest = tuple(each for each in finalizers if each != FINALIZER)
             await self._with_finalizers(session, rest)
-        await self._kind.let_go(self._ground, session)
+            await self._kind.let_go(self._ground, session)
         return Done()
 
     def _tried_for(self, session: AnySession) -> timedelta:

@@ -22,6 +22,7 @@ from vmbackup_core.ids import (
     WorkerId,
 )
 from vmbackup_core.protocol import CommitKind
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.naming import ArmId, name_of
@@ -78,7 +79,7 @@ class Account:
 
 def account_of(account_id: ArmId) -> Account:
     """Return the account as Azure's public cloud addresses it."""
-    name = name_of(account_id).lower()
+    name = folded(name_of(account_id))
     return Account(
         account_id,
         f"https://{name}.blob.core.windows.net",
@@ -159,13 +160,19 @@ WorkerState = Literal[
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """A worker VM of ours, by its tags; *changed_at* is when Azure last finished a change to it."""
+    """A worker VM of ours, by its tags; *changed_at* is when Azure last finished a change to it.
+
+    *doubt*: why nobody can tell whether it is ours, since its key has left the ring. Such a one
+    counts among the region's, and is not touched. *outdated*: an older key of the ring sealed it.
+    """
 
     vm_id: ArmId
     id: WorkerId
     state: WorkerState
     changed_at: datetime | None
     failure: str | None = None
+    doubt: str = ""
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
@@ -13,28 +15,37 @@ from vmbackup_operator.sessions.seen import SnapshotSeen
 #: Azure lets at most five snapshots or disks be exported at once through one disk access.
 EXPORTS_PER_DISK_ACCESS = 5
 
+#: When a session began, and what tells it from one of the same second.
+_Came = tuple[str, str, str]
 
-def turns(waiting: Sequence[AnySession], held: Mapping[str, int]) -> list[AnySession]:
+
+def turns(waiting: Iterable[AnySession], held: Mapping[str, int]) -> Iterator[AnySession]:
     """Return who waits in the order of their turns; *held* counts what each namespace holds.
 
     Namespaces take turns, the one that holds least first; within one it is first come, first
-    served.
+    served. Whoever needs the first few takes no more.
     """
-    counts = Counter(held)
-    by_namespace: dict[str, list[AnySession]] = {}
-    for session in sorted(waiting, key=_came):
-        by_namespace.setdefault(session.metadata.namespace, []).append(session)
-    order: list[AnySession] = []
-    while by_namespace:
-        namespace = min(by_namespace, key=lambda name: (counts[name], _came(by_namespace[name][0])))
-        order.append(by_namespace[namespace].pop(0))
-        counts[namespace] += 1
-        if not by_namespace[namespace]:
-            del by_namespace[namespace]
-    return order
+    by_namespace: dict[str, list[tuple[_Came, AnySession]]] = {}
+    for session in waiting:
+        line = by_namespace.setdefault(session.metadata.namespace, [])
+        line.append((_came(session), session))
+    for line in by_namespace.values():
+        heapify(line)
+    # Per namespace one entry: what it holds, and who is next in it.
+    next_ones = [(held.get(name, 0), line[0][0], name) for name, line in by_namespace.items()]
+    heapify(next_ones)
+    while next_ones:
+        count, _, name = next_ones[0]
+        line = by_namespace[name]
+        yield heappop(line)[1]
+        if line:
+            heapreplace(next_ones, (count + 1, line[0][0], name))
+        else:
+            heappop(next_ones)
 
 
-def _came(session: Session) -> tuple[str, str, str]:
+def _came(session: Session) -> _Came:
+    """Return the session's place in time; one that was not begun yet is the first."""
     began = session.status.start_time
     key = session.metadata.key
     return ("" if began is None else began.isoformat(), key.namespace, key.name)
@@ -47,15 +58,15 @@ def exports_in_use(
 
     What sessions were allotted counts, and what Azure says is exported: it may be a leftover.
     """
-    own = {export.snapshot_id.lower() for export in session.status.exports}
+    own = {folded(export.snapshot_id) for export in session.status.exports}
     held: dict[str, str] = {}
     for other in unfinished:
         if other.metadata.key != session.metadata.key:
             for export in other.status.exports:
-                held[export.snapshot_id.lower()] = (export.disk_access_id or "").lower()
+                held[folded(export.snapshot_id)] = folded(export.disk_access_id or "")
     for seen in snapshots:
-        if seen.exported and seen.disk_access_id is not None and seen.id.lower() not in own:
-            held.setdefault(seen.id.lower(), seen.disk_access_id.lower())
+        if seen.exported and seen.disk_access_id is not None and folded(seen.id) not in own:
+            held.setdefault(folded(seen.id), folded(seen.disk_access_id))
     return Counter(access for access in held.values() if access)
 
 
@@ -67,7 +78,7 @@ def spread(
     rest, number = list(wanted), 0
     while rest:
         access = access_of(number)
-        free = max(0, EXPORTS_PER_DISK_ACCESS - in_use.get(access.lower(), 0))
+        free = max(0, EXPORTS_PER_DISK_ACCESS - in_use.get(folded(access), 0))
         through.update(dict.fromkeys(rest[:free], access))
         rest, number = rest[free:], number + 1
     return through

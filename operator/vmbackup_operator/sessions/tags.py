@@ -26,11 +26,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import folded_tags
 from vmbackup_operator.naming import ArmId, same_id
+from vmbackup_operator.ownership import SNAPSHOT_TAG
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.seen import SnapshotSeen
 
-SEALED_TAG = "vmbackup-sealed"
+SEALED_TAG = SNAPSHOT_TAG
 
 #: The reason of tags that nobody can judge, since the key that sealed them is not in the ring.
 KEY_UNKNOWN = "TagsKeyUnknown"
@@ -91,7 +93,7 @@ def seal_tags(
 
 def open_tags(ring: KeyRing, snapshot_id: ArmId, tags: Mapping[str, str]) -> MemberFacts:
     """Return what *tags* say of the snapshot; raise TagsNotGenuine."""
-    tags = {folded(name): value for name, value in tags.items()}  # Azure keeps no case of names
+    tags = folded_tags(tags)  # Azure keeps no case of names
     head = tags.get(SEALED_TAG)
     if head is None:
         raise TagsNotGenuine(f"{snapshot_id}: tag {SEALED_TAG} is missing", reason="TagsMissing")

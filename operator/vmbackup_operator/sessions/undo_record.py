@@ -2,6 +2,10 @@
 
 A session's finalizer keeps its object until all is undone. Whoever may write the object can take
 the finalizer off and delete it; nobody but the operator writes these.
+
+A VM has one record at a time that is its claim: created where there is none, so that of two
+sessions one has it, whichever process decided for them. It goes to another session only after its
+holder has ended or gone; what that one may have left stays written down, under its run.
 """
 
 from __future__ import annotations
@@ -30,15 +34,34 @@ class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     retry_limit: int
     stored: bool = False
 
+    def is_of(self, other: UndoRecord) -> bool:
+        """Tell whether both are records of the same session."""
+        return (self.run_id, self.uid) == (other.run_id, other.uid)
+
 
 class UndoRecords(Protocol):
-    """Records, one for each run; every method may be called twice."""
+    """Records; every method may be called twice, and raises Conflict where it has to be."""
+
+    async def find_claim(self, vm_id: str) -> UndoRecord | None:
+        """Return the record that claims the VM, or None."""
+
+    async def claim(self, record: UndoRecord) -> UndoRecord | None:
+        """Have the record claim its VM; return the one that has it where another session's does.
+
+        One of the same session that is there stays as it is.
+        """
+
+    async def take_over(self, held: UndoRecord, record: UndoRecord) -> None:
+        """Have the record claim its VM in place of *held*, whose session has ended or gone.
+
+        What was *held* is kept under its run first. Raise Conflict where it is not held any more.
+        """
 
     async def keep(self, record: UndoRecord) -> None:
-        """Write the record; one of the same run that is there is replaced."""
+        """Write the record: the claim where its session has it, else the one under its run."""
 
     async def all(self) -> Sequence[UndoRecord]:
-        """Return every record of this appliance."""
+        """Return every record of this appliance, claims and others."""
 
-    async def drop(self, run_id: RunId) -> None:
-        """Delete the run's record; gone already is no error."""
+    async def drop(self, vm_id: str, run_id: RunId) -> None:
+        """Delete the run's record, be it the VM's claim or not; gone already is no error."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmbackup_core.clock import SystemClock
 from vmbackup_operator.cluster.connection import connected
 from vmbackup_operator.environments.adoption import adopt
+from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.settings import Settings
@@ -16,6 +17,7 @@ async def adopt_account(settings: Settings, account_id: ArmId) -> str:
     """Seal the account's tag with the appliance's key ring; return the account's region."""
     async with connected() as connection:
         ring = await key_ring(settings, connection)
-    async with azure_adapters(SystemClock()) as azure:
+    seals = RegionSeals(settings.appliance, ring.keys)
+    async with azure_adapters(SystemClock(), seals) as azure:
         manager = AzureResourceManager(azure.resources, azure.operations)
         return await adopt(manager, ring.ownership(settings.appliance.id), account_id)

@@ -23,6 +23,7 @@ from vmbackup_operator.cluster.secrets_by_name import KeySecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Environments, Owner
+from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -68,6 +69,7 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
+from vmbackup_operator.wiring.launches import launches_of
 from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 log = logging.getLogger(__name__)
@@ -152,20 +154,24 @@ class _Azure:
     operations: Operations
     data_plane: DataPlane
     stores: RepositoryStores
+    seals: RegionSeals
 
 
 @contextlib.asynccontextmanager
-async def azure_adapters(clock: Clock, fence: Fence = open_fence) -> AsyncIterator[_Azure]:
+async def azure_adapters(
+    clock: Clock, seals: RegionSeals, fence: Fence = open_fence
+) -> AsyncIterator[_Azure]:
     """Yield what the adapters for Azure are made of, with the environment's identity.
 
-    Every write to Azure asks *fence* first.
+    Every write to Azure asks *fence* first, and every one to Resource Manager *seals*.
     """
     clients = Clients(asynchronous_credential(), clock, fence)
     azure = _Azure(
-        ArmResources(clients, SharedReads(clock)),
+        ArmResources(clients, SharedReads(clock), seals),
         Operations(),
         DataPlane(clients),
         RepositoryStores(synchronous_credential()),
+        seals,
     )
     try:
         yield azure
@@ -185,7 +191,8 @@ async def running(
     *fence* raises where this process may not write to Azure at this moment.
     """
     clock = SystemClock()
-    async with azure_adapters(clock, fence) as azure:
+    seals = RegionSeals(settings.appliance, ring.keys)
+    async with azure_adapters(clock, seals, fence) as azure:
         operator = Operator()
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
@@ -257,7 +264,7 @@ class _Parts:
         self.secrets = KeySecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
         self.environments = Environments(
-            Owner(settings, ring.ownership(appliance.id)),
+            Owner(settings, ring.ownership(appliance.id), azure.seals),
             AzureResourceManager(azure.resources, azure.operations),
             self.environment_objects,
             clock,
@@ -269,6 +276,7 @@ class _Parts:
         queues = AzureQueues(azure.data_plane, signatures)
         wake = self._wake_session
         book = SessionBook()
+        azure.seals.ask(lambda: launches_of(book.unfinished()))
         allocator = Allocator(book, wake)
         self.booked = BookedSessions(self.sessions, book, allocator)
         self.intake = Intake(ring, clock, Surroundings(queues, self.booked, wake))
@@ -284,7 +292,7 @@ class _Parts:
             ),
             disk_accesses=AzureDiskAccesses(azure.resources, self.environments, appliance.id),
             workers=AzureWorkers(azure.resources, azure.operations, ring.ownership(appliance.id)),
-            commands=AzureCommands(azure.resources, azure.operations),
+            commands=AzureCommands(azure.resources, azure.operations, ring.ownership(appliance.id)),
             bundles=AzureBundles(
                 azure.data_plane,
                 signatures,

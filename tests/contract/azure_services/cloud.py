@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from vmbackup_core.clock import SystemClock
 from vmbackup_operator.environments.regions import Environments, Owner
+from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.arm_resources import ArmResources
@@ -36,12 +37,13 @@ from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
-from vmbackup_operator.sessions.keys import read_key_ring
+from vmbackup_operator.sessions.keys import KeyRing, read_key_ring
 from vmbackup_operator.sessions.seen import Region
 from vmbackup_operator.settings import Settings
 
 APPLIANCE = "contract"
-RING = read_key_ring({"2026": b"k" * 32}, "the appliance's key ring")
+KEYS = {"2024": b"o" * 32, "2026": b"k" * 32, "active": b"2026"}
+RING = read_key_ring(KEYS, "the appliance's key ring")
 #: Longer than anything takes at the speed of the tests.
 PATIENCE_S = 120.0
 #: For how long looks are shared: the simulated Azure is faster than Azure by as much.
@@ -78,6 +80,12 @@ class Adapters:
                 await asyncio.sleep(min(seen.seconds, 1))
 
 
+async def as_administrator(act: Callable[[], None]) -> None:
+    """Do what somebody else does in Azure, and let the looks that are shared run out."""
+    await asyncio.to_thread(act)
+    await asyncio.sleep(1.5 * FRESH_S)
+
+
 async def until(ask: Any) -> Any:
     """Ask until the answer is neither None nor False, as a step does."""
     async with asyncio.timeout(PATIENCE_S):
@@ -109,7 +117,9 @@ def settings_for(appliance_id: str, bundle: Path) -> Settings:
 
 
 @asynccontextmanager
-async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[Adapters]:
+async def adapters(
+    settings: Settings, patience_s: float = 60, ring: KeyRing = RING
+) -> AsyncIterator[Adapters]:
     """Yield the adapters, wired as the operator has them, with the environment's identity.
 
     *patience_s* is for how long a missing right is held for one that spreads.
@@ -117,9 +127,10 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
     clock, operations = SystemClock(), Operations()
     refusals = Refusals(clock, {"NotAuthorized": Patience(patience_s, 0.2)})
     clients = Clients(asynchronous_credential(), clock, refusals=refusals)
-    resources = ArmResources(clients, SharedReads(clock, FRESH_S))
+    seals = RegionSeals(settings.appliance, ring.keys)
+    resources = ArmResources(clients, SharedReads(clock, FRESH_S), seals)
     manager = AzureResourceManager(resources, operations)
-    owner = Owner(settings, RING.ownership(settings.appliance.id))
+    owner = Owner(settings, ring.ownership(settings.appliance.id), seals)
     objects = MemoryEnvironments(TurnedClock(), settings.namespace)
     environments = Environments(owner, manager, objects, clock, lambda _: None)
     data_plane = DataPlane(clients)
@@ -130,10 +141,10 @@ async def adapters(settings: Settings, patience_s: float = 60) -> AsyncIterator[
             regions=AzureRegions(environments),
             environments=environments,
             virtual_machines=AzureVirtualMachines(resources),
-            snapshots=AzureSnapshots(resources, operations, SnapshotOwner(appliance, RING)),
+            snapshots=AzureSnapshots(resources, operations, SnapshotOwner(appliance, ring)),
             disk_accesses=AzureDiskAccesses(resources, environments, appliance),
             workers=AzureWorkers(resources, operations, owner.ownership),
-            commands=AzureCommands(resources, operations),
+            commands=AzureCommands(resources, operations, owner.ownership),
             signatures=signatures,
             queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,

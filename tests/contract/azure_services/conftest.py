@@ -76,13 +76,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         _let_work_anywhere(azure)
         before = azure.last_entry()
         with pytest.MonkeyPatch.context() as patch:
-            _become_the_operator(patch, ready)
+            become_the_operator(patch, ready)
             home, region = asyncio.run(_come_up(bundle))
         built = azure.journal(before)
         yield Cloud(azure, ready, bundle, home, region, built)
 
 
-def _become_the_operator(patch: pytest.MonkeyPatch, ready: Mapping[str, Any]) -> None:
+def become_the_operator(patch: pytest.MonkeyPatch, ready: Mapping[str, Any]) -> None:
     """Set what the operator's clients find in the environment: identity, proxy and CA."""
     for name, value in azure_environment(ready).items():
         patch.setenv(name, value)
@@ -91,7 +91,7 @@ def _become_the_operator(patch: pytest.MonkeyPatch, ready: Mapping[str, Any]) ->
 @pytest.fixture(autouse=True)
 def operators_environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Be the operator for the time of one test: pip in another one must not ask this Azure."""
-    _become_the_operator(monkeypatch, cloud.ready)
+    become_the_operator(monkeypatch, cloud.ready)
 
 
 @pytest.fixture

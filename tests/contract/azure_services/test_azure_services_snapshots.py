@@ -7,7 +7,14 @@ import uuid
 
 import pytest
 
-from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
+from tests.contract.azure_services.cloud import (
+    APPLIANCE,
+    RING,
+    Adapters,
+    Cloud,
+    as_administrator,
+    until,
+)
 from tests.contract.ports.snapshot_facts import DiskAccessFacts, SnapshotFacts, SnapshotPlace
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
@@ -36,6 +43,9 @@ def place(cloud: Cloud, ours: Adapters) -> SnapshotPlace:
         assert status in {200, 403}
         return status == 200
 
+    async def remove(snapshot_id: ArmId) -> None:
+        await as_administrator(lambda: cloud.azure.remove(snapshot_id, "2023-10-02"))
+
     return SnapshotPlace(
         snapshots=ours.snapshots,
         accesses=ours.disk_accesses,
@@ -47,6 +57,7 @@ def place(cloud: Cloud, ours: Adapters) -> SnapshotPlace:
         appliance=APPLIANCE,
         until=until,
         opens=opens,
+        remove=remove,
     )
 
 
@@ -69,6 +80,24 @@ async def test_asking_twice_is_asking_once(cloud: Cloud, place: SnapshotPlace) -
     await place.take(wanted)
 
     assert len(puts(cloud, before)) == 1
+
+
+async def test_a_deletion_that_azure_is_at_is_not_asked_for_again(
+    cloud: Cloud, ours: Adapters, place: SnapshotPlace
+) -> None:
+    wanted = place.wanted()
+    await place.take(wanted)
+    before = cloud.azure.last_entry()
+    for _ in range(1000):
+        if await ours.snapshots.delete(wanted.id):
+            break
+        await asyncio.sleep(0.01)
+
+    asked = [
+        e for e in cloud.azure.journal(before) if (e["service"], e["method"]) == ("arm", "DELETE")
+    ]
+
+    assert [e["status"] for e in asked] == [202]
 
 
 async def test_a_disk_access_that_stands_is_not_written_again(

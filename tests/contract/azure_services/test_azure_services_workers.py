@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 import pytest
 
-from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
-from tests.contract.ports.worker_facts import CommandFacts, WorkerFacts, WorkerPlace
+from tests.contract.azure_services.cloud import (
+    APPLIANCE,
+    RING,
+    Adapters,
+    Cloud,
+    as_administrator,
+    until,
+    writes,
+)
+from tests.contract.ports.worker_facts import (
+    CommandFacts,
+    WorkerFacts,
+    WorkerPlace,
+    acts_on,
+    plain_tags,
+)
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.seen import CommandWanted
+
+VM_VERSION = "2024-03-01"
 
 
 @pytest.fixture
 def place(cloud: Cloud, ours: Adapters) -> WorkerPlace:
-    return WorkerPlace(ours.workers, ours.commands, cloud.region, RING, APPLIANCE, until)
+    async def retag(vm_id: ArmId, tags: Mapping[str, str]) -> None:
+        await as_administrator(lambda: cloud.azure.retag(vm_id, VM_VERSION, dict(tags)))
+
+    async def remove(vm_id: ArmId) -> None:
+        await as_administrator(lambda: cloud.azure.remove(vm_id, VM_VERSION))
+
+    return WorkerPlace(
+        workers=ours.workers,
+        commands=ours.commands,
+        region=cloud.region,
+        ring=RING,
+        appliance=APPLIANCE,
+        until=until,
+        retag=retag,
+        remove=remove,
+    )
 
 
 class TestAzureWorkers(WorkerFacts):
@@ -67,6 +100,21 @@ async def test_a_command_runs_and_its_secrets_are_not_shown(
     assert secret not in str(cloud.azure.journal())
     await ours.commands.delete(wanted.vm_id, "launch")
     await until(lambda: ours.workers.delete(wanted.vm_id))
+
+
+async def test_nothing_is_sent_to_a_vm_with_plain_tags(cloud: Cloud, place: WorkerPlace) -> None:
+    wanted = place.wanted()
+    await place.launch(wanted)
+    before = cloud.azure.last_entry()
+    await place.retag(wanted.vm_id, plain_tags(place, wanted))
+    for act in acts_on(place, wanted):
+        with pytest.raises(PermanentError) as refused:
+            await act()
+        assert refused.value.reason == "NotOurs"
+
+    by_us = [each for each in writes(cloud.azure.journal(before)) if not each.startswith("PATCH")]
+    assert by_us == []
+    await place.remove(wanted.vm_id)
 
 
 async def test_what_a_launch_left_without_a_vm_goes_too(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -131,39 +132,116 @@ class ObjectFacts(Suite):
 
 
 class UndoRecordFacts(Suite):
-    """Gets *records*, and *others*: those of another appliance in the same namespace."""
+    """Gets *records*, and *others*: those of another appliance in the same namespace.
+
+    *several* are four that keep the records of *records*, as four operators would.
+    """
 
     ports = (UndoRecords,)
 
-    async def test_one_is_kept_replaced_listed_and_dropped(self, records: UndoRecords) -> None:
+    async def test_a_claim_is_kept_replaced_listed_and_dropped(self, records: UndoRecords) -> None:
+        record = undo_record()
+        stored = replace(record, stored=True)
+
+        assert await records.claim(record) is None
+        assert await records.claim(record) is None
+        await records.keep(stored)
+        kept = list(await records.all())
+        assert await records.find_claim(CLAIMED.upper()) == stored
+        await records.drop(CLAIMED, record.run_id)
+        await records.drop(CLAIMED, record.run_id)
+
+        assert kept == [stored]
+        assert list(await records.all()) == []
+        assert await records.find_claim(CLAIMED) is None
+
+    async def test_one_without_a_claim_is_kept_replaced_listed_and_dropped(
+        self, records: UndoRecords
+    ) -> None:
         record = undo_record()
         stored = replace(record, stored=True)
         await records.keep(record)
         await records.keep(stored)
-        kept = [each for each in await records.all() if each.run_id == record.run_id]
-        await records.drop(record.run_id)
-        await records.drop(record.run_id)
+        kept = list(await records.all())
+        claim = await records.find_claim(CLAIMED)
+        await records.drop(CLAIMED, record.run_id)
+        await records.drop(CLAIMED, record.run_id)
 
-        assert kept == [stored]
-        assert record.run_id not in {each.run_id for each in await records.all()}
+        assert (kept, claim) == ([stored], None)
+        assert list(await records.all()) == []
+
+    async def test_of_many_that_claim_a_vm_at_once_one_has_it(
+        self, records: UndoRecords, several: Sequence[UndoRecords]
+    ) -> None:
+        wanted = [undo_record(f"uid-{number}") for number in range(20)]
+
+        held = await asyncio.gather(
+            *(several[number % 4].claim(each) for number, each in enumerate(wanted))
+        )
+
+        winners = [each for each, other in zip(wanted, held, strict=True) if other is None]
+        assert len(winners) == 1
+        assert [each for each in held if each is not None] == winners * 19
+        assert list(await records.all()) == winners
+
+    async def test_a_claim_passes_on_once_and_what_was_held_is_kept(
+        self, records: UndoRecords
+    ) -> None:
+        first, second, third = (undo_record(uid) for uid in "123")
+        await records.claim(first)
+
+        await records.take_over(first, second)
+        with pytest.raises(Conflict):
+            await records.take_over(first, third)
+
+        assert await records.find_claim(CLAIMED) == second
+        assert {each.run_id for each in await records.all()} == {first.run_id, second.run_id}
+        await records.keep(replace(first, stored=True))
+        assert await records.find_claim(CLAIMED) == second
+        await records.drop(CLAIMED, first.run_id)
+        assert list(await records.all()) == [second]
+
+    async def test_of_two_that_take_a_claim_over_at_once_one_has_it(
+        self, records: UndoRecords
+    ) -> None:
+        first = undo_record()
+        await records.claim(first)
+        wanted = [undo_record(uid) for uid in "12"]
+
+        answers = await asyncio.gather(
+            *(records.take_over(first, each) for each in wanted), return_exceptions=True
+        )
+
+        assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "NoneType"]
+        assert await records.find_claim(CLAIMED) == wanted[answers.index(None)]
+
+    async def test_the_claim_of_another_session_is_not_dropped(self, records: UndoRecords) -> None:
+        record, other = undo_record(), undo_record("another")
+        await records.claim(record)
+
+        await records.drop(CLAIMED, other.run_id)
+
+        assert await records.find_claim(CLAIMED) == record
 
     async def test_another_appliances_are_not_ours(
         self, records: UndoRecords, others: UndoRecords
     ) -> None:
-        record = undo_record()
-        await records.keep(record)
-        theirs = list(await others.all())
-        await records.drop(record.run_id)
+        await records.claim(undo_record())
 
-        assert theirs == []
+        assert list(await others.all()) == []
+        assert await others.find_claim(CLAIMED) is None
 
 
-def undo_record() -> UndoRecord:
+CLAIMED = "/subscriptions/1/virtualMachines/web-01"
+
+
+def undo_record(uid: str = "00000000-0000-4000-8000-000000000001") -> UndoRecord:
+    """Return the record of a run of its own, of the session with that uid."""
     return UndoRecord(
         session=ObjectKey("web-team", "nightly-1"),
-        uid="00000000-0000-4000-8000-000000000001",
+        uid=uid,
         run_id=RunId(uuid.uuid4().hex),
-        virtual_machine_id="/subscriptions/1/virtualMachines/web-01",
+        virtual_machine_id=CLAIMED,
         resolved=Resolved(policy_generation=3),
         retry_limit=3,
     )

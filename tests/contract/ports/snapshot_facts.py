@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pytest
@@ -32,6 +32,8 @@ class SnapshotPlace:
     appliance: str
     until: Until
     opens: Callable[[SecretUrl], bool]
+    #: Deletes a snapshot, as somebody else with rights in the group may.
+    remove: Callable[[ArmId], Awaitable[None]]
 
     def wanted(
         self, tags: Mapping[str, str] | None = None, ring: KeyRing | None = None
@@ -279,6 +281,9 @@ class SnapshotFacts(Suite):
             with pytest.raises(VmbackupError, match="left alone") as refused:
                 await place.snapshots.delete(foreign.id)
             assert getattr(refused.value, "reason", "") == "NotOurs"
+            with pytest.raises(VmbackupError, match="left alone") as refused:
+                await place.snapshots.seal(foreign.id, {"more": "tags"})
+            assert getattr(refused.value, "reason", "") == "NotOurs"
 
     async def test_one_with_the_plain_tag_alone_is_shown_and_not_deleted(
         self, place: SnapshotPlace
@@ -302,7 +307,27 @@ class SnapshotFacts(Suite):
         with pytest.raises(VmbackupError, match="key 2025,") as refused:
             await place.snapshots.delete(wanted.id)
         assert getattr(refused.value, "reason", "") == "TagsKeyUnknown"
+        with pytest.raises(VmbackupError, match="key 2025,") as refused:
+            await place.snapshots.seal(wanted.id, {"more": "tags"})
+        assert getattr(refused.value, "reason", "") == "TagsKeyUnknown"
         assert await place.snapshots.find(wanted.id) is not None
+        # For as long as it is there, nothing is written in its region.
+        with pytest.raises(VmbackupError, match="2025"):
+            await place.take(place.wanted())
+        await place.remove(wanted.id)
+        await place.take(place.wanted())
+
+    async def test_one_is_sealed_anew(self, place: SnapshotPlace) -> None:
+        wanted = place.wanted()
+        await place.take(wanted)
+        added = {RUN_TAG: "another", f"{RUN_TAG}-2": "more"}
+
+        assert await place.until(lambda: place.snapshots.seal(wanted.id, added)) is True
+        seen = await place.snapshots.find(wanted.id)
+        assert seen is not None
+        assert (seen.tags, seen.ready) == ({**wanted.tags, **added}, True)
+        await place.end(wanted)
+        assert await place.snapshots.seal(wanted.id, added) is True
 
     async def test_one_of_a_disk_that_is_not_there_is_refused_by_name(
         self, place: SnapshotPlace

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.contract.ports.suites import Suite
-from vmbackup_core.stores.port import AlreadyStored, NotStored, Store, StoredObject
+from vmbackup_core.stores.port import AlreadyStored, NotStored, Store, StoredObject, TooLarge
 
 
 class StoreFacts(Suite):
@@ -95,6 +95,84 @@ class StoreFacts(Suite):
         store.put_new("digits", b"0123456789")
 
         assert store.get_range("digits", offset, length) == expected
+
+    @pytest.mark.parametrize("most", [10, 11, 1000])
+    def test_an_object_within_its_bound_is_read(self, store: Store, most: int) -> None:
+        store.put_new("digits", b"0123456789")
+
+        assert store.get("digits", most=most) == b"0123456789"
+
+    def test_an_object_over_its_bound_is_not_read(self, store: Store) -> None:
+        store.put_new("digits", b"0123456789")
+        store.put_new("empty", b"")
+
+        with pytest.raises(TooLarge, match="digits: more than 9 bytes"):
+            store.get("digits", most=9)
+        with pytest.raises(NotStored):
+            store.get("none", most=9)
+        assert store.get("empty", most=0) == b""
+
+    @pytest.mark.parametrize("size", [None, 10, 9, 11, 5, 0, 1000])
+    @pytest.mark.parametrize(
+        ("length", "expected"),
+        [(4, b"6789"), (10, b"0123456789"), (100, b"0123456789"), (0, b"")],
+    )
+    def test_an_objects_end_comes_with_its_size_whatever_was_believed(
+        self, store: Store, size: int | None, length: int, expected: bytes
+    ) -> None:
+        store.put_new("digits", b"0123456789")
+
+        assert store.get_end("digits", length, size=size) == (expected, 10)
+
+    @pytest.mark.parametrize("size", [None, 0, 7])
+    def test_the_end_of_nothing_is_nothing(self, store: Store, size: int | None) -> None:
+        store.put_new("empty", b"")
+
+        assert store.get_end("empty", 4, size=size) == (b"", 0)
+        with pytest.raises(NotStored):
+            store.get_end("none", 4, size=size)
+
+    def test_a_listing_ends_at_its_limit(self, store: Store) -> None:
+        for number in range(5):
+            store.put_new(f"k/{number}/x", b"x")
+
+        assert [each.name for each in store.list("k/", limit=2)] == ["k/0/x", "k/1/x"]
+        assert [each.name for each in store.list("k/", limit=0)] == []
+        assert len(list(store.list("k/", limit=50))) == 5
+
+    def test_folders_are_listed_once_and_in_order(self, store: Store) -> None:
+        for name in ("c/b/k/1", "c/b/k/2", "c/a/k/1", "c/a-b/k/1", "c/file", "v/x/1", "top"):
+            store.put_new(name, b"x")
+
+        assert list(store.folders("")) == ["c/", "v/"]
+        assert list(store.folders("c/")) == ["c/a-b/", "c/a/", "c/b/"]
+        assert list(store.folders("c/a")) == ["c/a-b/", "c/a/"]
+        assert list(store.folders("c/b/k/")) == []
+        assert list(store.folders("none/")) == []
+
+    def test_a_folder_without_objects_is_none(self, store: Store) -> None:
+        store.put_new("c/a/k/1", b"x")
+        store.delete("c/a/k/1")
+
+        assert list(store.folders("c/")) == []
+
+    def test_many_objects_are_deleted_at_once(self, store: Store) -> None:
+        for number in range(40):
+            store.put_new(f"p/{number}", b"x")
+
+        assert store.delete_all([f"p/{number}" for number in range(1, 50)]) == []
+        assert [each.name for each in store.list("")] == ["p/0"]
+        assert store.delete_all([]) == []
+        with pytest.raises(ValueError, match="257 names, of which 256 go at once"):
+            store.delete_all([f"p/{number}" for number in range(257)])
+
+    def test_a_store_that_keeps_no_versions_has_none(self, store: Store) -> None:
+        store.put_new("header", b"first")
+        store.delete("header")
+        store.put_new("header", b"second")
+
+        assert list(store.versions("header", most=100)) == []
+        assert list(store.versions("none", most=100)) == []
 
     def test_a_listing_is_in_order_of_whole_names(self, store: Store) -> None:
         names = ["a/b", "a-b/c", "b/a", "a/a/z", "a_b", "a.b", "A/b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -33,14 +34,17 @@ class WorkerPlace:
     ring: KeyRing
     appliance: str
     until: Until
+    #: What somebody else with rights in the group may do: give a VM other tags, or delete it.
+    retag: Callable[[ArmId, Mapping[str, str]], Awaitable[None]]
+    remove: Callable[[ArmId], Awaitable[None]]
 
-    def wanted(self) -> WorkerWanted:
+    def wanted(self, ring: KeyRing | None = None) -> WorkerWanted:
         """Return a worker of ours that nobody launched yet."""
         worker = WorkerId(f"{uuid.uuid4().hex[:20]}-1")
         resource_type, name = "Microsoft.Compute/virtualMachines", worker_vm_name(worker)
         region = self.region
         vm_id = arm_id(region.subscription_id, region.resource_group, resource_type, name)
-        sealed = self.ring.ownership(self.appliance).sealed_tag(vm_id)
+        sealed = (ring or self.ring).ownership(self.appliance).sealed_tag(vm_id)
         tags = {APPLIANCE_TAG: self.appliance, WORKER_TAG: worker, **sealed}
         return WorkerWanted(vm_id, worker, RunId(uuid.uuid4().hex), region, tags)
 
@@ -53,15 +57,19 @@ class WorkerPlace:
         return seen
 
     async def listed(self, group: str = "") -> list[WorkerId]:
+        return [*await self.shown(group)]
+
+    async def shown(self, group: str = "") -> Mapping[WorkerId, WorkerSeen]:
+        """Return what is listed, by its id and in the order of the list."""
         subscription, group = self.region.subscription_id, group or self.region.resource_group
-        return [worker.id for worker in await self.workers.of_group(subscription, group)]
+        return {each.id: each for each in await self.workers.of_group(subscription, group)}
 
     async def end(self, wanted: WorkerWanted) -> None:
         assert await self.until(lambda: self.workers.delete(wanted.vm_id)) is True
 
 
 class WorkerFacts(Suite):
-    """Gets *place*."""
+    """Gets *place*; its ring holds an older key beside the one that seals."""
 
     ports = (Workers,)
 
@@ -130,30 +138,80 @@ class WorkerFacts(Suite):
             assert await place.workers.start(wanted.vm_id) is False
             await place.workers.delete(wanted.vm_id)
 
-    async def test_a_vm_with_plain_tags_is_neither_listed_nor_deleted(
+    async def test_a_vm_with_plain_tags_is_neither_listed_nor_acted_on(
         self, place: WorkerPlace
     ) -> None:
         wanted = place.wanted()
-        plain = {APPLIANCE_TAG: place.appliance, WORKER_TAG: wanted.id}
-        await place.launch(replace(wanted, tags=plain))
+        await place.launch(wanted)
+        await place.retag(wanted.vm_id, plain_tags(place, wanted))
         assert wanted.id not in await place.listed()
 
-        with pytest.raises(VmbackupError) as refused:
-            await place.workers.delete(wanted.vm_id)
-        assert getattr(refused.value, "reason", "") == "NotOurs"
+        for act in acts_on(place, wanted):
+            with pytest.raises(VmbackupError) as refused:
+                await act()
+            assert getattr(refused.value, "reason", "") == "NotOurs"
+        await place.retag(wanted.vm_id, wanted.tags)
         assert await place.workers.find(wanted.vm_id) is not None
+        await place.end(wanted)
 
-    async def test_a_vm_whose_key_left_the_ring_is_not_deleted_and_the_key_is_named(
+    async def test_a_vm_whose_key_left_the_ring_is_shown_with_its_doubt_and_not_acted_on(
         self, place: WorkerPlace
     ) -> None:
         wanted = place.wanted()
+        await place.launch(wanted)
         older = Ownership(place.appliance, "2025", {"2025": bytes(32)}).sealed_tag(wanted.vm_id)
-        await place.launch(replace(wanted, tags={**wanted.tags, **older}))
+        await place.retag(wanted.vm_id, {**wanted.tags, **older})
 
-        with pytest.raises(VmbackupError, match="'2025'") as refused:
-            await place.workers.delete(wanted.vm_id)
-        assert getattr(refused.value, "reason", "") == "KeyRingIncomplete"
-        assert await place.workers.find(wanted.vm_id) is not None
+        assert "'2025'" in (await place.shown())[wanted.id].doubt
+        for act in acts_on(place, wanted):
+            with pytest.raises(VmbackupError, match="'2025'") as refused:
+                await act()
+            assert getattr(refused.value, "reason", "") == "KeyRingIncomplete"
+        await place.remove(wanted.vm_id)
+
+    async def test_one_that_an_older_key_sealed_is_sealed_anew(self, place: WorkerPlace) -> None:
+        newer, older = place.wanted(), place.wanted(older_ring(place.ring))
+        for wanted in (newer, older):
+            await place.launch(wanted)
+        before = await place.shown()
+        assert await place.workers.seal(newer.vm_id) is True
+        await place.until(lambda: place.workers.seal(older.vm_id))
+        after = await place.shown()
+        assert await place.workers.seal(older.vm_id) is True
+        for wanted in (newer, older):
+            await place.end(wanted)
+
+        assert [before[each.id].outdated for each in (newer, older)] == [False, True]
+        assert [after[each.id].outdated for each in (newer, older)] == [False, False]
+        assert {before[older.id].doubt, after[older.id].doubt} == {""}
+        assert await place.workers.seal(older.vm_id) is True
+
+
+def older_ring(ring: KeyRing) -> KeyRing:
+    """Return the ring as it was before the key that seals now came into it."""
+    older = next(key for key in ring.keys.values() if key is not ring.active)
+    return KeyRing(older, ring.keys)
+
+
+def plain_tags(place: WorkerPlace, wanted: WorkerWanted) -> Mapping[str, str]:
+    """Return the tags that anybody may put on a VM."""
+    return {APPLIANCE_TAG: place.appliance, WORKER_TAG: wanted.id}
+
+
+def acts_on(place: WorkerPlace, wanted: WorkerWanted) -> Sequence[Callable[[], Awaitable[object]]]:
+    """Return all that can be done about a worker and its commands, each to be called."""
+    workers, commands = place.workers, place.commands
+    command = CommandWanted(wanted.vm_id, "launch", place.region.region, "true", {})
+    return [
+        lambda: workers.find(wanted.vm_id),
+        lambda: workers.ensure(wanted),
+        lambda: workers.start(wanted.vm_id),
+        lambda: workers.deallocate(wanted.vm_id),
+        lambda: workers.seal(wanted.vm_id),
+        lambda: workers.delete(wanted.vm_id),
+        lambda: commands.run(command),
+        lambda: commands.delete(wanted.vm_id, "launch"),
+    ]
 
 
 class CommandFacts(Suite):

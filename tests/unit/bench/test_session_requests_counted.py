@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.bench.requests import Moment, figures
+from tools.bench.requests import Moment, figures, idle_figures
 from tools.demo.journal import Entry
 
 COMPUTE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute"
@@ -51,3 +51,31 @@ def test_kinds_tell_what_it_was() -> None:
 
 def test_what_nobody_was_at_is_told_apart() -> None:
     assert figures(ENTRIES, [])["by_step"] == {"-": {"reads": 2, "writes": 2}}
+
+
+def test_an_idle_operator_is_told_with_lease_and_watches_apart() -> None:
+    audited = [
+        {"user": {"username": user}, "verb": verb, "objectRef": {"resource": resource}}
+        for user, verb, resource in (
+            ("operator", "get", "backuppolicies"),
+            ("operator", "list", "configmaps"),
+            ("operator", "update", "leases"),
+            ("operator", "watch", "backupsessions"),
+            ("operator", "patch", "backupsessions"),
+            ("somebody", "delete", "backupsessions"),
+        )
+    ]
+
+    assert idle_figures(ENTRIES[:2] + ENTRIES[4:], audited, "operator") == {
+        "azure_requests": {
+            "GET microsoft.compute/virtualmachines": 1,
+            "PUT microsoft.compute/snapshots": 1,
+            "PUT blob": 1,
+        },
+        "kubernetes_reads": 2,
+        "kubernetes_writes": 1,
+        "kubernetes_by_kind": {
+            "get backuppolicies": 1, "list configmaps": 1, "patch backupsessions": 1,
+        },
+        "lease_and_watches": {"update leases": 1, "watch backupsessions": 1},
+    }  # fmt: skip

@@ -14,6 +14,7 @@ from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.environment import Environment, Report
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Environments, Owner
+from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
@@ -50,7 +51,8 @@ class Appliance:
 
     def restart(self) -> None:
         """Forget everything that the process remembers."""
-        owner = Owner(self.settings, self.ownership)
+        self.seals = RegionSeals(self.settings.appliance, self.ownership.keys)
+        owner = Owner(self.settings, self.ownership, self.seals)
         self.regions = Environments(owner, self.arm, self.objects, self.clock, self.woken.append)
         self.reconciler = EnvironmentReconciler(
             self.settings, self.objects, self.regions, self.clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.unit.environments.conftest import OWNERSHIP, Appliance
 from tests.worlds.memory_objects import MemoryEnvironments
 from vmbackup_operator.ownership import OWNER_TAG, Ownership
-from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.reconciling.outcome import Failed
 
 NEW_KEY = {"2027": b"n" * 32}
 ROTATED = Ownership("contoso", "2027", {**OWNERSHIP.keys, **NEW_KEY})
@@ -27,9 +27,9 @@ async def test_an_account_whose_key_was_dropped_too_early_is_named_and_not_touch
     restart(appliance, DROPPED)
     report = await appliance.ensure()
 
-    assert isinstance(report.outcome, Waiting)
-    assert report.outcome.reason == "OwnershipUnclear"
-    assert "names key '2026'" in report.outcome.message
+    assert isinstance(report.outcome, Failed)
+    assert report.outcome.reason == "KeyRingIncomplete"
+    assert "'2026' (storage account " in report.outcome.message
     assert appliance.arm.puts == []
     restart(appliance, ROTATED)
     await appliance.ready("westeurope")

@@ -91,6 +91,10 @@ class TestMemoryUndoRecords(UndoRecordFacts):
     def others(self, records: MemoryUndoRecords) -> MemoryUndoRecords:
         return MemoryUndoRecords("two", records)
 
+    @pytest.fixture
+    def several(self, records: MemoryUndoRecords) -> Sequence[MemoryUndoRecords]:
+        return [MemoryUndoRecords("one", records) for _ in range(4)]
+
 
 class TestMemoryEvents(EventFacts):
     over = (MemoryEvents,)

@@ -22,6 +22,8 @@ OF_DIRECTORIES = {
     "StoreReadOnly",
     "StoreUnsuitable",
 }
+#: Where repository format 1.0 is, which no job reads or writes yet.
+NOT_IN_JOBS_YET = ("primitives", "data", "control")
 
 
 def test_the_document_lists_just_these() -> None:
@@ -32,8 +34,14 @@ def test_the_document_lists_just_these() -> None:
 
 
 def test_whatever_ends_a_job_is_on_the_list() -> None:
+    format_1_0 = {
+        reason
+        for folder in NOT_IN_JOBS_YET
+        for reason in reasons_in(ROOT / "core/vmbackup_core/repository" / folder)
+    }
+    elsewhere = BEFORE_ANY_JOB | OF_DIRECTORIES | format_1_0
     for place in ("core/vmbackup_core", "worker_agent/vmbackup_worker"):
-        missing = set(reasons_in(ROOT / place)) - set(REASONS) - BEFORE_ANY_JOB - OF_DIRECTORIES
+        missing = set(reasons_in(ROOT / place)) - set(REASONS) - elsewhere
         assert not missing, f"{place} can end a job for {missing}"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from vmbackup_core.stores.port import Buffer, Store, StoredObject
+from vmbackup_core.stores.port import Buffer, NotDeleted, Store, StoredObject
 
 
 class Killed(BaseException):
@@ -34,20 +35,36 @@ class DyingStore(Store):
         raise Killed
 
     @override
-    def get(self, name: str) -> bytes:
-        return self._inner.get(name)
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        return self._inner.get(name, most=most)
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         return self._inner.get_range(name, offset, length)
 
     @override
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        return self._inner.list(prefix)
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
+        return self._inner.list(prefix, limit=limit)
 
     @override
     def delete(self, name: str) -> None:
         self._inner.delete(name)
+
+    @override
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        return self._inner.get_end(name, length, size=size)
+
+    @override
+    def folders(self, prefix: str) -> Iterator[str]:
+        return iter(list(self._inner.folders(prefix)))
+
+    @override
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        return self._inner.delete_all(names)
+
+    @override
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        return iter(list(self._inner.versions(name, most=most)))
 
 
 @dataclass
@@ -78,9 +95,9 @@ class _TurnStore(Store):
         self._inner.put_new(name, data)
 
     @override
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, *, most: int | None = None) -> bytes:
         self._wait()
-        return self._inner.get(name)
+        return self._inner.get(name, most=most)
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
@@ -88,14 +105,34 @@ class _TurnStore(Store):
         return self._inner.get_range(name, offset, length)
 
     @override
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
         self._wait()
-        return iter(list(self._inner.list(prefix)))
+        return iter(list(self._inner.list(prefix, limit=limit)))
 
     @override
     def delete(self, name: str) -> None:
         self._wait()
         self._inner.delete(name)
+
+    @override
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        self._wait()
+        return self._inner.get_end(name, length, size=size)
+
+    @override
+    def folders(self, prefix: str) -> Iterator[str]:
+        self._wait()
+        return iter(list(self._inner.folders(prefix)))
+
+    @override
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        self._wait()
+        return self._inner.delete_all(names)
+
+    @override
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        self._wait()
+        return iter(list(self._inner.versions(name, most=most)))
 
 
 def interleave(

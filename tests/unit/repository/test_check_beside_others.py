@@ -29,8 +29,8 @@ class StoreWithOthers(MemoryStore):
         self.other: Callable[[], object] | None = None
 
     @override
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        yield from list(super().list(prefix))
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
+        yield from list(super().list(prefix, limit=limit))
         if self.other is not None and prefix.endswith(self.after):
             act, self.other = self.other, None
             act()

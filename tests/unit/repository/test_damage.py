@@ -148,9 +148,9 @@ def test_an_object_of_another_repository_with_the_same_key_does_not_verify() -> 
 def test_a_check_without_data_does_not_read_packs() -> None:
     class NoPacks(MemoryStore):
         @override
-        def get(self, name: str) -> bytes:
+        def get(self, name: str, *, most: int | None = None) -> bytes:
             assert "/p/" not in name
-            return super().get(name)
+            return super().get(name, most=most)
 
         @override
         def get_range(self, name: str, offset: int, length: int) -> bytes:

@@ -40,8 +40,8 @@ class BadPlaces(MemoryStore):
         self.reason = "ObjectUnreadable"
 
     @override
-    def get(self, name: str) -> bytes:
-        return self.get_range(name, 0, 1 << 40)
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        return self.get_range(name, 0, 1 << 40 if most is None else most)
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:

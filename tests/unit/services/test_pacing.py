@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,11 +16,12 @@ from typing_extensions import override
 
 from tests.unit.services.test_azure_failures import Answer, envelope
 from tests.worlds.turned_clock import TurnedClock
+from tools.bench.turned_time import ComputedClock, TurnedLoop
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.services.fence import WriteFence
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.pacing import PacingPolicy
-from vmbackup_operator.services.token_buckets import Scope, TokenBuckets
+from vmbackup_operator.services.token_buckets import LIMITS, Limit, Scope, TokenBuckets
 
 URL = "https://management.azure.com/subscriptions/S/resourceGroups/g/providers/Microsoft.Compute"
 
@@ -134,7 +137,65 @@ async def test_a_burst_is_slowed_down_to_azures_pace() -> None:
         await send()
 
     assert len(send.azure.bodies) == 300
-    assert sum(send.waits) == pytest.approx(50 / 25, abs=0.1)
+    assert sum(send.waits) == pytest.approx((300 - LIMITS["reads"].size) / 25, abs=0.1)
+
+
+def test_operations_that_wait_for_a_token_stand_in_line() -> None:
+    """One of them looks whether there is one: else each token would wake all of them."""
+    clock = ComputedClock(lambda: 0.0)
+    loop = TurnedLoop(clock)
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(seconds)
+
+    policy = PacingPolicy(TokenBuckets(clock, {**LIMITS, "writes": Limit(1, 10)}), sleep)
+    policy.next = Azure()
+
+    async def write(number: int) -> int:
+        request = HttpRequest("PUT", f"{URL}/snapshots/{number}")
+        answer = await policy.send(PipelineRequest(request, PipelineContext(None)))
+        status: int = answer.http_response.status_code
+        return status
+
+    async def all_of_them() -> list[int | None]:
+        operations = Operations(patience_s=60)
+        begun = (operations.advance(f"take {n}", partial(write, n)) for n in range(100))
+        return await asyncio.gather(*begun)
+
+    answers = loop.run_until_complete(all_of_them())
+    loop.close()
+
+    assert answers == [200] * 100
+    assert clock.monotonic_s() == pytest.approx(99 / 10, abs=0.5)
+    assert len(waits) <= 2 * 100
+
+
+def test_looks_and_operations_come_in_turns_and_nobody_is_sent_away() -> None:
+    clock = ComputedClock(lambda: 0.0)
+    loop = TurnedLoop(clock)
+    policy = PacingPolicy(TokenBuckets(clock, {**LIMITS, "reads": Limit(1, 25)}))
+    policy.next = Azure()
+    ends: dict[str, list[float]] = {"look": [], "poll": []}
+
+    async def read(who: str) -> bool:
+        request = PipelineRequest(HttpRequest("GET", f"{URL}/snapshots/s"), PipelineContext(None))
+        await policy.send(request)
+        ends[who].append(clock.monotonic_s())
+        return True
+
+    async def all_of_them() -> None:
+        operations = Operations(patience_s=60)
+        polls = [operations.advance(f"poll {n}", partial(read, "poll")) for n in range(50)]
+        await asyncio.gather(*polls, *(read("look") for _ in range(100)))
+
+    loop.run_until_complete(all_of_them())
+    loop.close()
+
+    assert (len(ends["look"]), len(ends["poll"])) == (100, 50)
+    assert max(ends["poll"]) == pytest.approx(100 / 25, abs=1)
+    assert max(ends["look"]) == pytest.approx(150 / 25, abs=1)
 
 
 async def test_a_limit_of_a_providers_own_stops_that_provider_alone() -> None:

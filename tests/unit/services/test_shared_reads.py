@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.worlds.turned_clock import TurnedClock
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.shared_reads import FRESH_S, SharedReads, group
 
 HERE = group("S", "Appliance")
@@ -122,3 +123,48 @@ async def test_a_long_list_does_not_stay_in_memory(clock: TurnedClock) -> None:
     await asyncio.sleep(0.05)
 
     assert reads.kept == 0
+
+
+ONE, OTHER = (
+    ArmId(f"/subscriptions/s/resourceGroups/appliance/providers/p/t/{name}") for name in ("a", "b")
+)
+
+
+async def test_who_looks_for_one_is_served_until_that_one_is_written(reads: SharedReads) -> None:
+    azure = Azure()
+    await reads.read(HERE, "list", azure)
+
+    reads.forget(HERE, OTHER)
+    looks = [await reads.read(HERE, "list", azure, ONE)]
+    reads.forget(HERE, ArmId(ONE.upper()))
+    looks.append(await reads.read(HERE, "list", azure, ONE))
+
+    assert looks == [1, 2]
+
+
+async def test_who_looks_for_all_is_not_served_by_a_list_from_before_a_write_to_one(
+    reads: SharedReads,
+) -> None:
+    azure = Azure()
+    await reads.read(HERE, "list", azure)
+
+    reads.forget(HERE, OTHER)
+
+    assert not reads.has(HERE, "list")
+    assert await reads.read(HERE, "list", azure) == 2
+    assert await reads.read(HERE, "list", azure, OTHER) == 2
+
+
+async def test_a_list_that_is_being_read_while_one_is_written_does_not_serve_who_looks_for_it(
+    reads: SharedReads,
+) -> None:
+    azure = Azure()
+    azure.may_answer.clear()
+    before = asyncio.create_task(reads.read(HERE, "list", azure, ONE))
+    await asyncio.sleep(0)
+    reads.forget(HERE, ONE)
+    after = asyncio.create_task(reads.read(HERE, "list", azure, ONE))
+    await asyncio.sleep(0)
+    azure.may_answer.set()
+
+    assert list(await asyncio.gather(before, after)) == [1, 2]

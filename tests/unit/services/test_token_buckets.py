@@ -8,7 +8,8 @@ from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.services.token_buckets import LIMITS, Class, Scope, TokenBuckets, class_of
 
 READS = Scope("s", "reads", "microsoft.compute")
-SPENT = {"reads": 250, "writes": 200, "deletes": 200}
+#: Nine tenths of what Azure's own buckets hold.
+SPENT = {"reads": 225, "writes": 180, "deletes": 180}
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_an_hour_of_asking_at_all_times_stays_within_the_limit(
         sent += spend(buckets, READS)
         clock.turn(1)
 
-    assert sent == 250 + 25 * 3599
+    assert sent == 225 + 25 * 3599
 
 
 def test_classes_and_subscriptions_have_buckets_of_their_own(buckets: TokenBuckets) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -28,6 +30,8 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.sessions.findings import backup_job
 from vmbackup_operator.sessions.seen import Account, Received
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -86,7 +90,25 @@ def queue_of(world: World) -> list[str]:
     return [each.text for each in messages if expires.get(each.message_id, now) >= now]
 
 
-async def test_progress_reaches_the_status_at_once_and_wakes_the_session(
+def count_calls(world: World) -> Counter[str]:
+    """Count what is asked of queues and of the API server from here on."""
+    calls: Counter[str] = Counter()
+
+    def counted(name: str, real: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+        async def call(*given: object) -> T:
+            calls[name] += 1
+            return await real(*given)
+
+        return call
+
+    for name in ("take", "remove"):
+        setattr(world.queues, name, counted(name, getattr(world.queues, name)))
+    for name in ("find", "write_status"):
+        setattr(world.sessions, name, counted(name, getattr(world.sessions, name)))
+    return calls
+
+
+async def test_progress_reaches_the_status_at_once_and_wakes_nobody(
     transferring: World,
 ) -> None:
     world = transferring
@@ -98,8 +120,38 @@ async def test_progress_reaches_the_status_at_once_and_wakes_the_session(
     shown = world.status().progress
     assert shown is not None
     assert (shown.percent, shown.bytes_read, shown.bytes_stored) == (25, 250, 125)
-    assert world.woken == [KEY]
+    assert world.woken == []  # nothing is to be done about it
     assert queue_of(world) == []
+
+
+async def test_progress_costs_one_look_at_the_queue_and_one_write(transferring: World) -> None:
+    world = transferring
+    await world.look()
+    calls = count_calls(world)
+    say(world, progress(world, 250), 100)
+
+    await world.intake.round()
+
+    assert calls == {"take": 1, "write_status": 1}
+
+
+async def test_progress_of_a_session_that_was_written_since_is_applied_to_what_it_is(
+    transferring: World,
+) -> None:
+    world = transferring
+    unseen, world.sessions.watched = world.sessions.watched, lambda _session: None
+    world.sessions.edit_spec(KEY, cancel=True)  # by a user, and the watch is late
+    world.sessions.watched = unseen
+    say(world, progress(world, 250), 100)
+
+    await world.intake.round()
+    assert world.status().progress is None
+    await world.intake.round()
+
+    shown = world.status().progress
+    assert shown is not None
+    assert shown.bytes_read == 250
+    assert world.sessions.stored[KEY].spec.cancel
 
 
 @pytest.mark.parametrize(

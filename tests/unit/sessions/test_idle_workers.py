@@ -16,8 +16,10 @@ from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import ArmId, environment_names
+from vmbackup_operator.ownership import OWNER_TAG
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup, fate
+from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState
 
 HOUR = timedelta(hours=1)
@@ -154,3 +156,39 @@ async def test_a_region_that_refuses_leaves_no_other_regions_workers_running(
     await have_gone(world, IdleWorkers(world.ground, two))
 
     assert world.azure.workers == {}
+
+
+async def test_an_idle_worker_is_sealed_by_the_newest_key(world: World) -> None:
+    await world.run()
+    old, new = world.ring.active, ApplianceKey("k2", b"2" * 32)
+    world.ring = KeyRing(new, {old.id: old, new.id: new})
+    world.start()
+    idle = IdleWorkers(world.ground, groups)
+
+    await idle.reconcile()
+
+    ((vm_id, tags),) = world.azure.worker_tags.items()
+    assert tags[OWNER_TAG].startswith("1 k2 ")
+    assert [what for what in world.azure.order if what.startswith("seal ")] != []
+    written = world.azure.asked.copy()
+    await idle.reconcile()
+    assert world.azure.asked == written
+    assert vm_id in world.azure.workers
+
+
+async def test_a_worker_whose_key_is_missing_is_left_alone_and_named(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.run()
+    written = world.azure.asked.copy()
+    new = ApplianceKey("k2", b"2" * 32)
+    world.ring = KeyRing(new, {new.id: new})
+    world.start()
+    world.clock.turn(24 * 3600)
+
+    await IdleWorkers(world.ground, groups).reconcile()
+
+    (worker,) = world.azure.workers.values()
+    assert world.azure.asked == written
+    assert f"worker {worker.id} is left alone: " in caplog.text
+    assert "key 'k1'" in caplog.text

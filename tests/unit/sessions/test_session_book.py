@@ -5,10 +5,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tests.worlds.samples import KEY, VM, session_of
-from vmbackup_core.ids import WorkerId
+from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.session import Outcome
-from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.model.session_findings import (
+    Export,
+    Resolved,
+    ResolvedEnvironment,
+    SessionWorker,
+)
 from vmbackup_operator.sessions.book import SessionBook
 
 
@@ -69,3 +74,29 @@ def test_a_worker_that_a_session_gave_back_serves_it_no_more() -> None:
     book.note(at("2"))
 
     assert list(book.served_by(WorkerId("w-1"))) == []
+
+
+def test_who_competes_is_found_without_a_look_at_all_sessions() -> None:
+    book = SessionBook()
+    environment = ResolvedEnvironment("s", "northeurope", "group", "/a", "/w", "/e")
+    waiting = BackupSessionStatus(
+        run_id=RunId("r-1"), resolved=Resolved(environment=environment), exports=(Export("/s"),)
+    )
+    book.note(with_status("1", waiting))
+    without = list(book.without_worker("northeurope"))
+    exporting, of_run = list(book.exporting()), list(book.of_run("r-1"))
+    worker = SessionWorker(WorkerId("w-1"), "/w")
+
+    book.note(with_status("2", replace(waiting, worker=worker, exports=())))
+
+    assert [each.metadata.key for each in (*without, *exporting, *of_run)] == [KEY, KEY, KEY]
+    assert [each.metadata.key for each in book.served()] == [KEY]
+    assert list(book.without_worker("northeurope")) == list(book.exporting()) == []
+    assert list(book.without_worker("elsewhere")) == list(book.of_run("r-2")) == []
+
+
+def with_status(version: str, status: BackupSessionStatus) -> BackupSession:
+    session = session_of()
+    return replace(
+        session, metadata=replace(session.metadata, resource_version=version), status=status
+    )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from typing_extensions import override
 
 from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
 from tests.worlds.turned_clock import TurnedClock
@@ -128,6 +130,19 @@ def test_a_worker_that_serves_another_session_is_waited_for() -> None:
     assert chosen.reason == "WorkerBusy"
 
 
+def test_a_worker_whose_key_is_missing_counts_is_named_and_is_given_to_nobody() -> None:
+    allots, _ = allocator(session("me"))
+    doubt = "its key 'k1' is missing"
+    doubtful = WorkerSeen(ArmId("/w"), WorkerId("w"), "deallocated", None, doubt=doubt)
+
+    chosen = allots.choose_worker([doubtful], session("me"), region(), OWN)
+
+    assert isinstance(chosen, Waiting)
+    assert chosen.reason == "WorkerBusy"
+    assert "w is left alone: its key 'k1' is missing" in chosen.message
+    assert allots.choose_worker([doubtful], session("me"), region(2), OWN) == OWN
+
+
 def test_what_a_wait_for_a_worker_says_does_not_change_with_who_has_them() -> None:
     one, _ = allocator(session("other", "w"))
     another, _ = allocator(session("third", "w"))
@@ -233,6 +248,31 @@ def test_within_a_namespace_and_between_equals_it_is_first_come_first_served() -
 
     assert [each.metadata.name for each in turns(waiting, {})] == ["a1", "b1", "a2", "b2"]
     assert [each.metadata.name for each in turns(waiting, {"a": 2})] == ["b1", "b2", "a1", "a2"]
+
+
+class Unlistable(SessionBook):
+    """A picture of so many that whoever lists them all takes too long."""
+
+    @override
+    def unfinished(self) -> Sequence[BackupSession]:
+        raise AssertionError("nothing that is done for one session looks at all of them")
+
+
+def test_nothing_is_shared_out_by_a_look_at_all_sessions() -> None:
+    book, woken = Unlistable(), Woken()
+    shared = Allocator(book, woken.append)
+    for number in range(3):
+        book.note(session(f"n-{number}", waits=True))
+    first = session("n-0", waits=True)
+
+    shared.choose_worker([], first, region(2), OWN)
+    shared.share_exports(first, [ArmId("s-1")], access_of, [])
+    shared.next_in(AWAY)
+    shared.wake_for_vm(first.spec.virtual_machine_id)
+    shared.turn_of_vm(first, first.spec.virtual_machine_id)
+    shared.leave(OWN, first.metadata.key)
+
+    assert first.metadata.key in woken
 
 
 def test_one_session_of_a_vm_runs_at_a_time_in_the_order_in_which_they_began() -> None:

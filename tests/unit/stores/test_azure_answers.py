@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from typing_extensions import override
@@ -13,12 +15,22 @@ from tests.loopback_server import LoopbackServer, serving
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.patience import Patience
-from vmbackup_core.stores.port import AlreadyStored, CredentialsRefused, ObjectUnreadable, Store
+from vmbackup_core.stores.port import (
+    UNREADABLE_NOW,
+    AlreadyStored,
+    CredentialsRefused,
+    NotDeleted,
+    ObjectUnreadable,
+    Store,
+)
 
 
 @dataclass
 class Script:
-    """One answer for each method: status, code and content; *store* asks who gives them."""
+    """One answer for each method: status, code and content; *store* asks who gives them.
+
+    A listing may have an answer of its own, as LIST, and so may a version, by its id.
+    """
 
     answers: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -45,16 +57,23 @@ def script() -> Iterator[Script]:
         def do_GET(self) -> None:
             playing.asked.append(self.command)
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            status, code, content = playing.answers[self.command]
+            query = parse_qs(urlsplit(self.path).query)
+            asked = "LIST" if query.get("comp") == ["list"] else query.get("versionid", [""])[0]
+            status, code, content = playing.answers.get(asked) or playing.answers[self.command]
             self.send_response(status)
             if code:
                 self.send_header("x-ms-error-code", code)
+            if asked == "LIST":
+                self.send_header("Content-Type", "application/xml")
+            if status == HTTPStatus.PARTIAL_CONTENT:
+                size = len(content)
+                self.send_header("Content-Range", f"bytes 0-{size - 1}/{size}")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_PUT = do_HEAD = do_GET  # noqa: N815 - the server's names
+        do_PUT = do_HEAD = do_DELETE = do_GET  # noqa: N815 - the server's names
 
     server = LoopbackServer(Handler)
     playing.port = server.port
@@ -138,3 +157,73 @@ def test_a_blob_that_is_archived_says_nothing_of_the_others(
     with pytest.raises(ObjectUnreadable, match=f"status 409 {code}") as refused:
         CALLS[call](script.store)
     assert refused.value.reason == code
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "AuthorizationFailure"), (500, "InternalError"), (503, "ServerBusy")]
+)
+def test_a_refused_or_failing_service_is_unreadable_now(
+    script: Script, status: int, code: str
+) -> None:
+    script.answers["GET"] = (status, code, b"")
+
+    for call in ("get", "get_range", "list"):
+        with pytest.raises(UNREADABLE_NOW):
+            CALLS[call](script.store)
+
+
+def test_a_condition_that_is_not_met_is_a_name_that_is_taken(script: Script) -> None:
+    script.answers["PUT"] = (412, "ConditionNotMet", b"")
+
+    with pytest.raises(AlreadyStored):
+        script.store.put_new("p/1", b"content")
+
+
+@pytest.mark.parametrize("code", ["BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"])
+def test_locked_objects_come_back_from_a_deletion(script: Script, code: str) -> None:
+    script.answers["DELETE"] = (409, code, b"")
+
+    kept = script.store.delete_all(["p/1", "p/2"])
+
+    assert kept == [NotDeleted("p/1", code), NotDeleted("p/2", code)]
+
+
+def listed(*blobs: tuple[str, str, bool]) -> bytes:
+    rows = "".join(
+        f"<Blob><Name>{name}</Name><VersionId>{version}</VersionId>"
+        f"{'<IsCurrentVersion>true</IsCurrentVersion>' if current else ''}"
+        "<Properties><Content-Length>1</Content-Length><BlobType>BlockBlob</BlobType></Properties>"
+        "</Blob>"
+        for name, version, current in blobs
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="container">'
+        f"<Blobs>{rows}</Blobs><NextMarker /></EnumerationResults>"
+    ).encode()
+
+
+def test_earlier_versions_come_the_oldest_first_and_within_their_bound(script: Script) -> None:
+    script.answers = {
+        "LIST": (
+            200,
+            "",
+            listed(
+                ("header", "2026-01-03", True),
+                ("header", "2026-01-02", False),
+                ("header", "2026-01-01", False),
+                ("header", "2026-01-00", False),
+                ("header-00000002", "2025-01-01", True),
+            ),
+        ),
+        "2026-01-00": (206, "", b"far too long"),
+        "2026-01-01": (206, "", b"oldest"),
+        "2026-01-02": (206, "", b"older"),
+    }
+
+    assert list(script.store.versions("header", most=6)) == [b"oldest", b"older"]
+
+
+def test_an_object_without_a_current_version_is_not_there(script: Script) -> None:
+    script.answers["LIST"] = (200, "", listed(("header", "2026-01-01", False)))
+
+    assert list(script.store.versions("header", most=100)) == []

@@ -13,6 +13,7 @@ from tests.contract.ports.store_facts import StoreFacts
 from vmbackup_core.stores.directory import DirectoryStore
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Store
+from vmbackup_core.stores.put_if_absent import PutIfAbsent
 
 
 class TestMemoryStore(StoreFacts):
@@ -23,10 +24,13 @@ class TestMemoryStore(StoreFacts):
         return MemoryStore()
 
 
+WAYS: tuple[PutIfAbsent, ...] = ("link", "rename", "exclusive")
+
+
 class TestDirectoryStore(StoreFacts):
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Store:
-        return DirectoryStore(tmp_path / "not" / "yet")
+    @pytest.fixture(params=WAYS)
+    def store(self, request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+        return DirectoryStore(tmp_path / "not" / "yet", request.param, names_are_random=False)
 
 
 @given(

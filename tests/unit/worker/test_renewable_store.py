@@ -79,7 +79,7 @@ class Refusing(MemoryStore):
         self._error = error
 
     @override
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, *, most: int | None = None) -> bytes:
         raise self._error
 
 

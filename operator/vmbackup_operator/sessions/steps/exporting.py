@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
@@ -17,6 +18,7 @@ from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import Region, SecretUrl
 from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.steps.closing import end_access
 
 
 async def grant_export(ground: Ground, session: Session) -> Taken:
@@ -68,6 +70,7 @@ def without_ends(exports: Sequence[Export]) -> tuple[Export, ...]:
 
 
 async def _grant(ground: Ground, snapshot: ArmId) -> None:
+    ground.closed.discard(snapshot)
     url = await ground.snapshots.grant(snapshot, ground.pacing.credentials_s)
     if url is not None:
         ground.grants[snapshot] = url
@@ -75,11 +78,7 @@ async def _grant(ground: Ground, snapshot: ArmId) -> None:
 
 async def _renew(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken:
     """End the *worn* exports; once that is done, record when those that follow will end."""
-    snapshots = [ArmId(each.snapshot_id) for each in worn]
-    ended = await asyncio.gather(*map(ground.snapshots.revoke, snapshots))
-    for snapshot in snapshots:
-        ground.grants.pop(snapshot, None)
-    if not all(ended):
+    if not await end_access(ground, [ArmId(each.snapshot_id) for each in worn]):
         message = "access to the snapshots is being ended, to be granted anew"
         return Taken(session.status, Waiting(1, message))
     until = ground.credentials_until()
@@ -104,9 +103,9 @@ async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     appliance = ground.settings.appliance
     others = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     # What is open already was granted by a run that nobody recorded: nobody knows when it ends.
-    is_open = {each.id.lower() for each in others if each.exported}
+    is_open = {folded(each.id) for each in others if each.exported}
     until = ground.credentials_until()
-    ends = {each: None if each.lower() in is_open else until for each in snapshots}
+    ends = {each: None if folded(each) in is_open else until for each in snapshots}
     if not region.private:
         exports = tuple(Export(each, expires_at=ends[each]) for each in snapshots)
         return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))

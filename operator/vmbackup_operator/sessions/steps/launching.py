@@ -13,6 +13,7 @@ from vmbackup_core.protocol import (
     launch_script,
 )
 from vmbackup_operator.arm_tags import joined_tags
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session, SessionStatus
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import (
@@ -62,6 +63,9 @@ async def launch_worker(ground: Ground, session: Session) -> Taken:
         return await _delete_abandoned(ground, session)
     if session.status.worker.launched_at is not None:
         return await _await_hello(ground, session, region)
+    other = _given_before(ground, session)
+    if other is not None:
+        return await _leave_worker(ground, session, other)
     return await _prepare(ground, session, region)
 
 
@@ -123,6 +127,34 @@ async def _prepare(ground: Ground, session: Session, region: Region) -> Taken:
         return Taken(status, waiting)
     launched = replace(worker, launched_at=ground.clock.now())
     return Taken(replace(status, worker=launched), Waiting(0, "the agent will be installed"))
+
+
+def _given_before(ground: Ground, session: Session) -> ObjectKey | None:
+    """Return the session that has the same worker and keeps it, None where nobody else has.
+
+    Two processes that both believed they lead may have given one worker twice. Who has launched its
+    agent keeps it, else who began first.
+    """
+    key = session.metadata.key
+    holder = ground.allocator.holder_of(worker_of(session).id, key)
+    other = None if holder is None else ground.book.find(holder)
+    if other is None or other.status.worker is None:
+        return None
+    launched = other.status.worker.launched_at is not None
+    return holder if launched or _began(other) < _began(session) else None
+
+
+async def _leave_worker(ground: Ground, session: Session, other: ObjectKey) -> Taken:
+    """Have another worker chosen: this one is *other*'s."""
+    worker = worker_of(session)
+    await delete_queues(ground, session)
+    message = f"worker {worker.id} was given to {other} as well: another one is chosen"
+    return Taken(replace(session.status, worker=None), Waiting(0, message))
+
+
+def _began(session: Session) -> tuple[str, str]:
+    began = session.status.start_time
+    return ("" if began is None else began.isoformat(), session.metadata.uid)
 
 
 async def _queues_there(ground: Ground, worker: SessionWorker) -> Waiting | None:

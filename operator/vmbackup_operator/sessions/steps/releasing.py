@@ -8,8 +8,7 @@ from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId, environment_names, launch_command, worker_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.allocator import region_of
-from vmbackup_operator.sessions.findings import run_of
+from vmbackup_operator.sessions.findings import region_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import Account, WorkerSeen, account_of
@@ -80,6 +79,8 @@ async def _stop_left(ground: Ground, session: Session) -> Answer:
     existing = await ground.workers.of_group(appliance.subscription_id, names.resource_group)
     own = {worker_id(run_id, attempt) for attempt in range(1, session.spec.retry_limit + 2)}
     left = [each for each in existing if each.id in own and each.state != "deallocated"]
+    for stopped_before in own - {each.id for each in left}:
+        ground.allocator.left(stopped_before)  # it was marked when it was being stopped
     stopped = [await _stop(ground, session, each) for each in left]
     if not all(stopped):
         return Waiting(ground.pacing.look_again_s, "a worker of this run is being deallocated")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec.structs import replace
 
 from vmbackup_operator.model.display import counted
@@ -13,6 +11,7 @@ from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.steps.closing import end_access
 
 
 async def revoke_access(ground: Ground, session: Session) -> Taken:
@@ -20,11 +19,8 @@ async def revoke_access(ground: Ground, session: Session) -> Taken:
     recorded = [ArmId(export.snapshot_id) for export in session.status.exports]
     # A crash may have fallen between a grant and its record: the ids are computed, all are ended.
     ids = list(dict.fromkeys([*recorded, *snapshot_ids(ground.settings.appliance, session)]))
-    ended = await asyncio.gather(*map(ground.snapshots.revoke, ids))
-    if not all(ended):
+    if not await end_access(ground, ids):
         return Taken(session.status, Waiting(1, "access to the snapshots is being ended"))
-    for snapshot in ids:
-        ground.grants.pop(snapshot, None)
     told = f"access to {counted(len(ids), 'snapshot')} is ended"
     message = told if ids else "no access was granted"
     return Taken(replace(session.status, exports=()), Done(message))

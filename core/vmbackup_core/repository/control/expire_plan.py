@@ -1,0 +1,116 @@
+"""Which points and commits no longer need to count: planned on the log, nothing is written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from vmbackup_core.ids import ChainId, RunId
+from vmbackup_core.repository.control.commits import find_commit
+from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk, Recorded
+from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.retention import Candidate, LiveRule, kept, rule_of
+from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.primitives.names import prefix_of_folder
+from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
+from vmbackup_core.stores.port import Store
+
+#: Namespace and name of the policy (both None: made without one), and the VM's id in lower case.
+Group = tuple["str | None", "str | None", str]
+
+
+class Rules(Protocol):
+    """What policies say of retention."""
+
+    def live_rule(self, namespace: str, policy: str) -> LiveRule | None:
+        """Return the rule of a policy; None where there is no such policy any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedPoint:
+    """A point that counts and that opens; *is_hurt* says that blocks of it are lost."""
+
+    entry: Recorded
+    point: RecoveryPoint
+    is_hurt: bool = False
+
+    @property
+    def group(self) -> Group:
+        """The points that are kept or let go together."""
+        vm = self.point.vm_id.encode().lower().decode()
+        return self.point.policy_namespace, self.point.policy_name, vm
+
+
+@dataclass(frozen=True, slots=True)
+class Letting:
+    """Says when rules are applied: *delay* is how long a shorter one waits."""
+
+    rules: Rules
+    delay: timedelta
+    now: datetime
+
+
+def plan_points(points: Sequence[CountedPoint], letting: Letting) -> list[Expiring]:
+    """Return the points that their rules no longer keep.
+
+    *points* are all that count and open. One that does not open has no group: it goes by order of
+    a person only, and it keeps none of the others from going.
+    """
+    groups: defaultdict[Group, list[CountedPoint]] = defaultdict(list)
+    for each in points:
+        groups[each.group].append(each)
+    return [gone for group in groups.values() for gone in _plan_group(group, letting)]
+
+
+def plan_pointless(
+    control: Control,
+    data: Store,
+    state: LogState,
+    chain: ChainId,
+    has_ended: Callable[[RunId], bool],
+) -> Iterator[Expiring]:
+    """Yield the commits of *chain* whose manifests are there and whose runs made no point.
+
+    *has_ended* tells that no session and no claim has the run any more. A run that records its
+    point in between is seen when the entry is appended (S13).
+    """
+    for named in _manifests(data, chain):
+        place = chain, named.slot
+        if place in state.counted_places or place in state.expiring_places:
+            continue
+        found = find_commit(control, chain, named.slot)
+        commit = None if found is None else found.commit
+        if commit is None or commit.kind != "backup" or commit.run_id is None:
+            continue
+        if parse_data(commit.manifest_name or "") == named and has_ended(commit.run_id):
+            yield Expiring(
+                phase="begun", vm=None, run=None, disks=(ExpiringDisk(chain, named.slot),)
+            )
+
+
+def entry_of(counted: Recorded) -> Expiring:
+    """Return the entry with which *counted* stops to count."""
+    disks = tuple(ExpiringDisk(chain, slot) for chain, slot in counted.places)
+    return Expiring(phase="begun", vm=counted.vm, run=counted.run, disks=disks)
+
+
+def _plan_group(group: list[CountedPoint], letting: Letting) -> Iterator[Expiring]:
+    newest = max(group, key=lambda each: (each.entry.created_at, each.entry.run))
+    namespace, policy, _ = newest.group
+    live = None
+    if namespace is not None and policy is not None:
+        live = letting.rules.live_rule(namespace, policy)
+    rule = rule_of(live, newest.point.retention, letting.delay, letting.now)
+    keeps = kept([Candidate(each.entry.created_at, each.is_hurt) for each in group], rule)
+    yield from (entry_of(each.entry) for place, each in enumerate(group) if place not in keeps)
+
+
+def _manifests(data: Store, chain: ChainId) -> Iterator[ManifestName]:
+    for each in data.list(prefix_of_folder(chain, "m")):
+        parsed = parse_data(each.name)
+        if isinstance(parsed, ManifestName):
+            yield parsed

@@ -1,0 +1,194 @@
+"""Reads the log to its end: from a state or from what was read before, past what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.control.heads import Head, Heads, HistoryRolledBack
+from vmbackup_core.repository.control.log_conditions import Refusal
+from vmbackup_core.repository.control.log_entries import Claimed, LogObject, decode_log_object
+from vmbackup_core.repository.control.log_parts import StatePart, state_from
+from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.sealed_objects import Control, StoredBytes
+from vmbackup_core.repository.primitives.names import LOG, log_name
+from vmbackup_core.repository.primitives.parsed_names import LogName
+from vmbackup_core.stores.port import NotStored
+
+#: A log object of such a number repeats the state.
+STATE_EVERY: Final = 1000
+SIDE_BY_SIDE: Final = 32
+
+LogTrouble = Literal["LogDamaged", "LogPreviousDiffers", "LogEntryPassedOver", "LogStateDamaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFinding:
+    """What is wrong with a log object; all else of the log is read on."""
+
+    number: int
+    trouble: LogTrouble
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The log to its end: the state, and number and digest of the newest object (0 and None).
+
+    *lost_head* is the remembered head that the log does not have, where it was rolled back.
+    *findings* are those of the objects that this reading has looked at.
+    """
+
+    state: LogState
+    number: int
+    sha256: str | None
+    findings: tuple[LogFinding, ...] = ()
+    lost_head: Head | None = None
+
+    def check_history(self) -> None:
+        """Raise HistoryRolledBack; whoever is about to delete asks it (S22)."""
+        if self.lost_head is not None:
+            raise HistoryRolledBack(self.lost_head)
+
+
+@dataclass
+class LogReader:
+    """Reads one repository's log again and again, from one thread at a time."""
+
+    control: Control
+    heads: Heads
+    refuse: Refusal
+    state_every: int = STATE_EVERY
+    side_by_side: int = SIDE_BY_SIDE
+    _known: Reading | None = field(default=None, init=False)
+    _findings: list[LogFinding] = field(default_factory=list, init=False)
+    _looked: dict[int, StoredBytes | None] = field(default_factory=dict, init=False)
+
+    def read(self) -> Reading:
+        """Return what the log says at its end."""
+        self._findings, self._looked = [], {}
+        lost = self._lost_head()
+        reading = self._start()
+        while (newest := self._newest()) > reading.number:
+            reading = self._forward(reading, newest)
+        self._known = reading
+        if lost is None and reading.sha256 is not None:
+            self._remember(Head(reading.number, reading.sha256))
+        findings = tuple(self._findings)
+        return Reading(reading.state, reading.number, reading.sha256, findings, lost)
+
+    def accept(self, before: Reading, head: Head, state: LogState) -> None:
+        """Go on from *head*, which was appended just now behind *before* and gives *state*."""
+        self._known = Reading(state, head.number, head.sha256)
+        if before.lost_head is None:
+            self._remember(head)
+
+    def accept_history(self) -> Reading:
+        """Remember the head as it is now, whatever was remembered: a person has said so."""
+        reading = self.read()
+        if reading.sha256 is not None:
+            self._remember(Head(reading.number, reading.sha256))
+        return self.read()
+
+    def _remember(self, head: Head) -> None:
+        if self.heads.known(self.control.ring.repository) != head:
+            self.heads.remember(self.control.ring.repository, head)
+
+    def _lost_head(self) -> Head | None:
+        known = self.heads.known(self.control.ring.repository)
+        return known if known is not None and not self._has(known) else None
+
+    def _has(self, head: Head) -> bool:
+        if head.number not in self._looked:  # the same object twice in a reading, mostly
+            self._looked[head.number] = self._find(head.number)
+        found = self._looked[head.number]
+        return found is not None and found.sha256 == head.sha256
+
+    def _newest(self) -> int:
+        """Return the number of the newest log object: the first one that a listing shows."""
+        found = self.control.first(LOG, LogName)
+        return 0 if found is None else found.number
+
+    def _find(self, number: int) -> StoredBytes | None:
+        try:
+            return self.control.fetch("LOGO", log_name(number))
+        except NotStored:
+            return None
+
+    def _start(self) -> Reading:
+        """Return what was read before, where the log still has it; else the newest state."""
+        known = self._known
+        if known is not None and known.sha256 is not None:
+            if self._has(Head(known.number, known.sha256)):
+                return known
+            self._known = None
+        newest = self._newest()
+        for number in range(newest - newest % self.state_every, 0, -self.state_every):
+            reading = self._from_state(number)
+            if reading is not None:
+                return reading
+        return Reading(LogState(), 0, None)
+
+    def _from_state(self, number: int) -> Reading | None:
+        """Return the log up to before object *number* as its state has it, where that opens."""
+        try:
+            found = self._find(number)
+            said = None if found is None else self._opened(number, found)
+            if said is None or said.state is None:
+                return None
+            parts = [
+                self.control.open_known("STAT", ref.name, ref.sha256, StatePart)
+                for ref in said.state
+            ]
+            state = state_from(log_name(number), parts, number)
+        except (CorruptRepository, NotStored) as error:
+            self._findings.append(LogFinding(number, "LogStateDamaged", str(error)))
+            return None
+        return Reading(state, number - 1, said.previous)
+
+    def _forward(self, reading: Reading, newest: int) -> Reading:
+        state, previous = reading.state.copy(), reading.sha256
+        for number, found in self._objects(reading.number + 1, newest):
+            self._take_in(state, number, found, previous)
+            previous = None if found is None else found.sha256
+        return Reading(state, newest, previous)
+
+    def _objects(self, first: int, last: int) -> Iterator[tuple[int, StoredBytes | None]]:
+        """Yield the objects in order; several are read side by side."""
+        if last - first < 2 or self.side_by_side == 1:  # noqa: PLR2004 - not worth a thread
+            yield from ((number, self._find(number)) for number in range(first, last + 1))
+            return
+        with ThreadPoolExecutor(self.side_by_side) as pool:
+            for begin in range(first, last + 1, self.side_by_side):
+                numbers = range(begin, min(begin + self.side_by_side, last + 1))
+                yield from zip(numbers, pool.map(self._find, numbers), strict=True)
+
+    def _take_in(
+        self, state: LogState, number: int, found: StoredBytes | None, previous: str | None
+    ) -> None:
+        if found is None:
+            self._findings.append(LogFinding(number, "LogDamaged", "it is missing"))
+            return
+        try:
+            said = self._opened(number, found)
+        except CorruptRepository as error:
+            self._findings.append(LogFinding(number, "LogDamaged", str(error)))
+            return
+        if previous is not None and said.previous != previous:
+            what = f"the object before has {previous}, it says {said.previous}"
+            self._findings.append(LogFinding(number, "LogPreviousDiffers", what))
+        for entry in said.entries:
+            why = self.refuse(state, entry)
+            if why is not None:
+                self._findings.append(LogFinding(number, "LogEntryPassedOver", why))
+            if why is None or isinstance(entry, Claimed):  # the last one there is the owner
+                state.apply(entry)
+
+    def _opened(self, number: int, found: StoredBytes) -> LogObject:
+        said = decode_log_object(found.name, self.control.payload("LOGO", found))
+        if said.number != number:
+            raise CorruptRepository(f"{found.name}: says that its number is {said.number}")
+        return said

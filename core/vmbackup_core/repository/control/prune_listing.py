@@ -1,0 +1,105 @@
+"""A chain's objects as prune saw them first: kept as columns, since there may be a million."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from vmbackup_core.ids import ChainId, CommitSlot
+from vmbackup_core.repository.control.pack_list import INDEX, PACK, Key
+from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
+from vmbackup_core.repository.primitives.names import (
+    SlotFolder,
+    index_name,
+    pack_name,
+    prefix_of_folder,
+    prefix_of_healing,
+)
+from vmbackup_core.repository.primitives.parsed_names import (
+    IndexName,
+    ListPartName,
+    PackName,
+    parse_control,
+    parse_data,
+)
+from vmbackup_core.stores.port import Store, StoredObject
+
+
+def _words() -> array[int]:
+    return array("I")
+
+
+@dataclass(slots=True)
+class Listed:
+    """The packs or index objects of a listing: 12 bytes for each, and its session once."""
+
+    kind: int
+    _sessions: list[tuple[CommitSlot, WritingSession]] = field(default_factory=list)
+    _at: array[int] = field(default_factory=_words)
+    _numbers: array[int] = field(default_factory=_words)
+    _sizes: array[int] = field(default_factory=_words)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def append(self, held: PackId | IndexId, size_bytes: int) -> None:
+        """Add an object; those of one session follow each other, as listings have them."""
+        session = held.slot, held.session
+        if not self._sessions or self._sessions[-1] != session:
+            self._sessions.append(session)
+        self._at.append(len(self._sessions) - 1)
+        self._numbers.append(held.number)
+        self._sizes.append(min(size_bytes, 2**32 - 1))
+
+    def __iter__(self) -> Iterator[tuple[Key, int]]:
+        """Yield every object's place in the order of lists, and its size."""
+        for at, number, size in zip(self._at, self._numbers, self._sizes, strict=True):
+            slot, session = self._sessions[at]
+            yield (self.kind, slot, session, number), size
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lay in a chain before its commits were looked at (S5)."""
+
+    packs: Listed
+    indexes: Listed
+    healing: tuple[tuple[PackId, int], ...]
+    list_parts: tuple[tuple[ListPartName, StoredObject], ...]
+
+
+def list_objects(data: Store, control: Store, chain: ChainId) -> Listing:
+    """Return the packs, index objects, healing packs and list parts of *chain*."""
+    packs, indexes = Listed(PACK), Listed(INDEX)
+    for each in _folder(data, chain, "p"):
+        named = parse_data(each.name)
+        if isinstance(named, PackName):
+            packs.append(named.pack, each.size_bytes)
+    for each in _folder(data, chain, "i"):
+        named = parse_data(each.name)
+        if isinstance(named, IndexName):
+            indexes.append(named.index, each.size_bytes)
+    healing = tuple(
+        (named.pack, each.size_bytes)
+        for each in data.list(prefix_of_healing(chain))
+        if isinstance(named := parse_data(each.name), PackName)
+    )
+    parts = tuple(
+        (part, each)
+        for each in _folder(control, chain, "x")
+        if isinstance(part := parse_control(each.name), ListPartName)
+    )
+    return Listing(packs, indexes, healing, parts)
+
+
+def name_of(chain: ChainId, key: Key) -> str:
+    """Return the name of a pack or index object."""
+    kind, slot, session, number = key
+    if kind == INDEX:
+        return index_name(chain, IndexId(slot, session, number))
+    return pack_name(chain, PackId(slot, session, number))
+
+
+def _folder(store: Store, chain: ChainId, folder: SlotFolder) -> Iterator[StoredObject]:
+    return store.list(prefix_of_folder(chain, folder))

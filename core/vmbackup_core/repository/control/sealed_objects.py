@@ -1,0 +1,96 @@
+"""Objects of the control place: read within their bound, opened, and put under their name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.primitives.bounds import OF_SEALED
+from vmbackup_core.repository.primitives.envelope import seal, unseal
+from vmbackup_core.repository.primitives.json_payloads import encode, parsed
+from vmbackup_core.repository.primitives.masters import KeyRing
+from vmbackup_core.repository.primitives.outer import SealedKind
+from vmbackup_core.repository.primitives.parsed_names import parse_control
+from vmbackup_core.stores.port import AlreadyStored, Store
+
+T = TypeVar("T", bound=msgspec.Struct)
+N = TypeVar("N")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBytes:
+    """The bytes of an object as they lie there, and their SHA-256 in hexadecimal."""
+
+    name: str
+    stored: bytes = field(repr=False)
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control place with the masters that open what lies in it."""
+
+    store: Store
+    ring: KeyRing
+
+    def fetch(self, kind: SealedKind, name: str) -> StoredBytes:
+        """Return the object called *name*, at most one byte more than its bound; or NotStored."""
+        stored = self.store.get_range(name, 0, OF_SEALED[kind].stored + 1)
+        return StoredBytes(name, stored, hashlib.sha256(stored).hexdigest())
+
+    def payload(self, kind: SealedKind, found: StoredBytes) -> bytes:
+        """Return what *found* holds; raise CorruptRepository or NotUnderstood."""
+        ring = self.ring
+        opened = unseal(kind, found.name, found.stored, ring.control_secret, ring.repository)
+        return opened.payload
+
+    def open(self, kind: SealedKind, found: StoredBytes, struct: type[T]) -> T:
+        """Return the JSON that *found* holds."""
+        return parsed(found.name, self.payload(kind, found), struct)
+
+    def open_known(self, kind: SealedKind, name: str, sha256: str, struct: type[T]) -> T:
+        """Return the JSON of the object called *name*, which must have this digest."""
+        found = self.fetch(kind, name)
+        if found.sha256 != sha256:
+            raise CorruptRepository(f"{name}: its digest is {found.sha256}, not {sha256}")
+        return self.open(kind, found, struct)
+
+    def seal(self, kind: SealedKind, name: str, value: msgspec.Struct, epoch: int) -> StoredBytes:
+        """Return the object that holds *value* as JSON, sealed under *epoch*; it is not put."""
+        return self.seal_bytes(kind, name, encode(value), epoch)
+
+    def seal_bytes(self, kind: SealedKind, name: str, payload: bytes, epoch: int) -> StoredBytes:
+        """Return the object that holds *payload*, sealed under *epoch*; it is not put."""
+        stored = seal(kind, name, payload, self.ring.of(epoch).control())
+        return StoredBytes(name, stored, hashlib.sha256(stored).hexdigest())
+
+    def put(self, made: StoredBytes) -> bool:
+        """Put *made* where its name is free; tell whether its bytes are what is there (S35)."""
+        try:
+            self.store.put_new(made.name, made.stored)
+        except AlreadyStored:
+            return self.store.get_range(made.name, 0, len(made.stored) + 1) == made.stored
+        return True
+
+    def names(self, prefix: str, *, limit: int | None = None) -> Iterator[str]:
+        """Yield the names that begin with *prefix*, in order, and at most *limit*."""
+        return (each.name for each in self.store.list(prefix, limit=limit))
+
+    def first(self, prefix: str, kind: type[N]) -> N | None:
+        """Return the first name of *kind* that begins with *prefix*; foreign ones are passed by."""
+        for limit in (1, None):
+            for name in self.names(prefix, limit=limit):
+                parsed = parse_control(name)
+                if isinstance(parsed, kind):
+                    return parsed
+        return None
+
+
+def is_there(store: Store, name: str) -> bool:
+    """Tell whether the object called *name* is there, without reading it."""
+    return any(each.name == name for each in store.list(name, limit=1))

@@ -1,0 +1,1 @@
+"""The data place of a repository: packs, index objects and manifests, written and read."""

@@ -1,0 +1,98 @@
+"""From records to blocks, each compared with its hash; what fails is looked for healed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.data.ports import DataSource
+from vmbackup_core.repository.data.records import RecordKind, open_record
+from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
+from vmbackup_core.repository.primitives.names import pack_name
+from vmbackup_core.stores.port import NotStored
+
+
+class Healed(Protocol):
+    """Blocks that were stored again because a record of theirs is lost."""
+
+    def find(self, block_hash: bytes, block_bytes: int) -> bytes | None:
+        """Return the block with this hash and length, compared; None where it was not healed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A record: its pack, its number in its origin, and where it lies."""
+
+    row: PackRow
+    number: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRecord:
+    """The record that a delta was made after, never a delta itself."""
+
+    place: Place
+    kind: RecordKind
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A block: what its record is, where it lies, and for a delta the record before."""
+
+    kind: RecordKind
+    place: Place
+    base: BaseRecord | None = None
+
+
+class BlockReader:
+    """Returns blocks that are what their hashes say; several threads ask at once."""
+
+    def __init__(self, store: DataSource, keys: ChainKeys, healed: Healed) -> None:
+        self._store = store
+        self._keys = keys
+        self._healed = healed
+
+    def read_range(self, row: PackRow, offset: int, length: int) -> bytes | None:
+        """Return a piece of a pack, less where the pack is cut; None where it is missing."""
+        try:
+            return self._store.get_range(pack_name(self._keys.chain, row.holder), offset, length)
+        except NotStored:
+            return None
+
+    def block(self, wanted: Wanted, stored: bytes | memoryview | None) -> bytes:
+        """Return the block of the record *stored*, or the healed one.
+
+        Raise CorruptRepository where there is neither.
+        """
+        try:
+            return self._from_record(wanted, stored)
+        except CorruptRepository:
+            kind = wanted.kind
+            healed = self._healed.find(kind.block_hash, kind.block_bytes)
+            if healed is None:
+                raise
+            return healed
+
+    def read_block(self, wanted: Wanted) -> bytes:
+        """Return the block of a record that is still to be read."""
+        place = wanted.place
+        return self.block(wanted, self.read_range(place.row, place.offset, place.length))
+
+    def _from_record(self, wanted: Wanted, stored: bytes | memoryview | None) -> bytes:
+        place, kind = wanted.place, wanted.kind
+        name = pack_name(self._keys.chain, place.row.holder)
+        if stored is None or len(stored) != place.length:
+            found = "missing" if stored is None else f"{len(stored)} bytes"
+            raise CorruptRepository(f"{name}: record {place.number} at {place.offset} is {found}")
+        before = None
+        if wanted.base is not None:
+            before = self.read_block(Wanted(wanted.base.kind, wanted.base.place))
+        cipher = self._keys.pack_cipher(place.row.origin, place.row.run, place.row.epoch)
+        block = open_record(name, cipher, place.number, kind, stored, before)
+        if self._keys.block_hash(block) != kind.block_hash:
+            raise CorruptRepository(f"{name}: record {place.number} holds another block")
+        return block

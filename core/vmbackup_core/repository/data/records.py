@@ -1,0 +1,125 @@
+"""Records: one block each, encoded, then encrypted for the pack that it was made for."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.data.sections import HASH_BYTES
+from vmbackup_core.repository.primitives.failures import NewerFormat
+from vmbackup_core.repository.primitives.frames import (
+    DELTA,
+    PLAIN,
+    ZSTD,
+    compress_after,
+    decompress,
+    decompress_after,
+)
+from vmbackup_core.stores.port import Buffer
+
+TAG_BYTES = 16
+
+_KIND = struct.Struct(f"<BI{HASH_BYTES}s")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKind:
+    """What a record's tag covers beside its bytes; *base_hash* where it is a delta."""
+
+    codec: int
+    block_bytes: int
+    block_hash: bytes
+    base_hash: bytes | None = None
+
+    def associated(self) -> bytes:
+        """Return it as bytes."""
+        kind = _KIND.pack(self.codec, self.block_bytes, self.block_hash)
+        return kind if self.base_hash is None else kind + self.base_hash
+
+
+@dataclass(frozen=True, slots=True)
+class BaseBlock:
+    """A block that a delta may be made after, and its hash."""
+
+    content: bytes
+    block_hash: bytes
+
+
+def nonce_of(number: int) -> bytes:
+    """Return the nonce of the record with this *number* in its origin."""
+    return number.to_bytes(12, "little")
+
+
+def new_compressor(level: int) -> zstandard.ZstdCompressor:
+    """Return a compressor for blocks; not for use by two threads at once."""
+    return zstandard.ZstdCompressor(level=level)
+
+
+def encode_block(
+    block: bytes,
+    compressor: zstandard.ZstdCompressor,
+    base: BaseBlock | None = None,
+    *,
+    level: int = 3,
+) -> tuple[int, bytes]:
+    """Return codec and encoded block: whichever is shortest, a delta only where it is shorter."""
+    codec, encoded = ZSTD, compressor.compress(block)
+    if len(encoded) >= len(block):
+        codec, encoded = PLAIN, block
+    if base is not None:
+        delta = compress_after(base.content, block, level)
+        if len(delta) < len(encoded):
+            return DELTA, delta
+    return codec, encoded
+
+
+def seal_record(cipher: AESGCM, number: int, kind: RecordKind, encoded: bytes) -> bytes:
+    """Return the record with this *number* in the pack that *cipher* belongs to."""
+    return cipher.encrypt(nonce_of(number), encoded, kind.associated())
+
+
+def authenticate_record(
+    name: str, cipher: AESGCM, number: int, kind: RecordKind, stored: Buffer
+) -> bytes:
+    """Return the encoded block in a record that lies in the pack called *name*."""
+    where = f"{name}: record {number}"
+    if (kind.base_hash is not None) != (kind.codec == DELTA):
+        raise CorruptRepository(f"{where}: of codec {kind.codec}, with the wrong associated data")
+    try:
+        return cipher.decrypt(nonce_of(number), bytes(stored), kind.associated())
+    except InvalidTag:
+        raise CorruptRepository(f"{where} does not verify") from None
+
+
+def open_record(
+    name: str,
+    cipher: AESGCM,
+    number: int,
+    kind: RecordKind,
+    stored: Buffer,
+    base: bytes | None = None,
+) -> bytes:
+    """Return the block in a record that lies in the pack called *name*.
+
+    Its hash is not compared: a delta after another *base* gives other bytes and no error.
+    """
+    where = f"{name}: record {number}"
+    encoded = authenticate_record(name, cipher, number, kind, stored)
+    if kind.codec == PLAIN:
+        block = encoded
+    elif kind.codec == ZSTD:
+        block = decompress(where, encoded, kind.block_bytes)
+    elif kind.codec != DELTA:
+        raise NewerFormat(name, f"record {number} has codec {kind.codec}")
+    elif base is None:
+        raise CorruptRepository(f"{where} is a delta and its base is not there")
+    else:
+        block = decompress_after(where, base, encoded, kind.block_bytes)
+    if len(block) != kind.block_bytes:
+        raise CorruptRepository(f"{where} holds {len(block)} bytes, says {kind.block_bytes}")
+    return block

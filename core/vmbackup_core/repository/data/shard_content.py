@@ -1,0 +1,209 @@
+"""One shard of a disk while it is written: what is taken over, what is read, what is stored."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import zstandard
+
+from vmbackup_core.extents import Extent, aligned
+from vmbackup_core.repository.crew import work_through
+from vmbackup_core.repository.data.grants import Parameters
+from vmbackup_core.repository.data.known_places import KnownPlaces
+from vmbackup_core.repository.data.pack_writer import PackWriter
+from vmbackup_core.repository.data.records import (
+    BaseBlock,
+    RecordKind,
+    encode_block,
+    new_compressor,
+)
+from vmbackup_core.repository.data.shard_view import ZERO, ShardView
+from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
+from vmbackup_core.repository.primitives.frames import DELTA
+from vmbackup_core.repository.transfer import UNIT_BYTES, DiskSource, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a disk's blocks are read from, and where to: the same for all of its shards.
+
+    *predecessor* shows the disk as the newest manifest has it, where deltas are asked for.
+    """
+
+    source: DiskSource
+    predecessor: DiskSource | None
+    disk_bytes: int
+    parameters: Parameters
+    keys: ChainKeys
+    packs: PackWriter
+    tally: Tally
+    threads: int
+    level: int
+
+    def blocks_of(self, shard: int) -> range:
+        """Return the numbers, on the disk, of a shard's blocks."""
+        block_bytes, shard_bytes = self.parameters.block_bytes, self.parameters.shard_bytes
+        per_shard = shard_bytes // block_bytes
+        blocks = -(-self.disk_bytes // block_bytes)
+        return range(shard * per_shard, min((shard + 1) * per_shard, blocks))
+
+
+class Tools(threading.local):
+    """What each thread uses again and again."""
+
+    def __init__(self, level: int, block_bytes: int) -> None:
+        self.buffer = bytearray(max(UNIT_BYTES, block_bytes))
+        self.compressor: zstandard.ZstdCompressor = new_compressor(level)
+
+
+class ShardContent:
+    """The blocks of one shard while their places are being found."""
+
+    def __init__(self, reading: Reading, tools: Tools, shard: int, known: KnownPlaces) -> None:
+        self._reading = reading
+        self._tools = tools
+        self._blocks = reading.blocks_of(shard)
+        self._known = known
+        self._zeros = bytes(reading.parameters.block_bytes)
+        self._newest: ShardView[PackRow] | None = None
+        self._newest_bytes = 0
+        self._expected: dict[int, bytes] = {}
+        self._lock = threading.Lock()
+        #: For each block the entry of `known` with its place, or ZERO.
+        self.at = array("I", [ZERO]) * len(self._blocks)
+        #: Blocks that no changed extent covers and that are not what the base says.
+        self.changed_outside = 0
+
+    def make_deltas(self, newest: ShardView[PackRow], disk_bytes: int) -> None:
+        """Store new blocks as what has changed since the newest manifest, where it is shorter."""
+        self._newest, self._newest_bytes = newest, disk_bytes
+
+    def carry(self, base: ShardView[PackRow], changed: Sequence[Extent], *, known: bool) -> None:
+        """Take the base's blocks outside *changed* over; read those whose place is not known.
+
+        *known* says that the base is the newest manifest, whose entries have their numbers.
+        """
+        first, block_bytes = self._blocks.start, self._reading.parameters.block_bytes
+        read = bytearray(len(self._blocks))
+        for extent in changed:
+            start, end = extent.offset // block_bytes, -(-extent.end // block_bytes)
+            read[start - first : end - first] = b"\1" * (end - start)
+        missing: list[Extent] = []
+        for block, entry in enumerate(base.at[: len(self._blocks)]):
+            if entry == ZERO or read[block]:
+                continue
+            place = self._place(base, entry, known=known)
+            if place is None:
+                self._expected[block] = base.entries.hash_at(entry)
+                missing.append(self._extent(first + block))
+            else:
+                self.at[block] = place
+        self._reading.tally.add(total=sum(each.length for each in missing))
+        whole = aligned([*changed, *missing], block_bytes, self._reading.disk_bytes)
+        self.read(list(whole))
+
+    def read(self, extents: Sequence[Extent]) -> None:
+        """Read *extents*, which are whole blocks, and store what is new."""
+        units = _units(extents, len(self._tools.buffer))
+        work_through(units, self._read_unit, self._reading.threads)
+
+    def _place(self, base: ShardView[PackRow], entry: int, *, known: bool) -> int | None:
+        if known:
+            return None if self._known.is_bad(entry) else entry
+        return self._known.find(base.entries.hash_at(entry))
+
+    def _extent(self, block: int) -> Extent:
+        block_bytes = self._reading.parameters.block_bytes
+        start = block * block_bytes
+        return Extent(start, min(block_bytes, self._reading.disk_bytes - start))
+
+    def _read_unit(self, unit: Extent) -> None:
+        block_bytes = self._reading.parameters.block_bytes
+        with memoryview(self._tools.buffer) as whole, whole[: unit.length] as view:
+            self._reading.source.read_into(unit.offset, view)
+            for at in range(0, unit.length, block_bytes):
+                block = bytes(view[at : at + block_bytes])
+                number = (unit.offset + at) // block_bytes
+                self._block(number - self._blocks.start, block)
+        self._reading.tally.add(done=unit.length)
+
+    def _block(self, number: int, block: bytes) -> None:
+        """Find or make the place of the shard's block with this *number*."""
+        if block == self._zeros[: len(block)]:
+            self._compare(number, None)
+            return
+        block_hash = self._reading.keys.block_hash(block)
+        self._compare(number, block_hash)
+        entry, mine = self._known.claim(block_hash)
+        self.at[number] = entry
+        if mine:
+            self._store(number, entry, block, block_hash)
+
+    def _compare(self, number: int, block_hash: bytes | None) -> None:
+        if number in self._expected and self._expected[number] != block_hash:
+            with self._lock:
+                self.changed_outside += 1
+
+    def _store(self, number: int, entry: int, block: bytes, block_hash: bytes) -> None:
+        reading = self._reading
+        base = self._base_block(number, len(block))
+        codec, encoded = encode_block(
+            block, self._tools.compressor, base and base[1], level=reading.level
+        )
+        base_hash = base[1].block_hash if base is not None and codec == DELTA else None
+        kind = RecordKind(codec, len(block), block_hash, base_hash)
+        at = reading.packs.add(self._blocks.start + number, kind, encoded)
+        if base is not None and codec == DELTA:
+            self._known.stored_as_delta(entry, at, base[0], len(block))
+        else:
+            self._known.stored(entry, at, codec)
+
+    def _base_block(self, number: int, length: int) -> tuple[int, BaseBlock] | None:
+        """Return the newest manifest's entry at a block, and its bytes from the predecessor.
+
+        Only where that shows what the record holds: its bytes are never taken on trust.
+        """
+        newest, predecessor = self._newest, self._reading.predecessor
+        if newest is None or predecessor is None or number >= newest.blocks:
+            return None
+        entry, offset = newest.at[number], self._extent(self._blocks.start + number).offset
+        if entry == ZERO or not self._known.is_whole(entry):
+            return None
+        if min(self._reading.parameters.block_bytes, self._newest_bytes - offset) != length:
+            return None
+        content = bytearray(length)
+        predecessor.read_into(offset, memoryview(content))
+        block = BaseBlock(bytes(content), self._reading.keys.block_hash(content))
+        return (entry, block) if block.block_hash == self._known.hash_at(entry) else None
+
+
+def _units(extents: Sequence[Extent], unit_bytes: int) -> Iterator[Extent]:
+    """Yield *extents* cut where the disk's units meet."""
+    for each in extents:
+        start = each.offset
+        while start < each.end:
+            end = min(each.end, (start // unit_bytes + 1) * unit_bytes)
+            yield Extent(start, end - start)
+            start = end
+
+
+def by_shard(extents: Sequence[Extent], shard_bytes: int) -> Iterator[tuple[int, list[Extent]]]:
+    """Yield the shards that *extents* touch, in order, each with its part of them."""
+    shard, mine = -1, list[Extent]()
+    for extent in extents:
+        start = extent.offset
+        while start < extent.end:
+            here = start // shard_bytes
+            if here != shard:
+                if mine:
+                    yield shard, mine
+                shard, mine = here, []
+            end = min(extent.end, (here + 1) * shard_bytes)
+            mine.append(Extent(start, end - start))
+            start = end
+    if mine:
+        yield shard, mine

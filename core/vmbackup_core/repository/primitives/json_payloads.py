@@ -1,0 +1,118 @@
+"""JSON as the format allows it: no field twice, not too deep, whole numbers, exact times."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import msgspec
+from typing_extensions import override
+
+from vmbackup_core.errors import CorruptRepository
+
+DEEPEST: Final = 16
+LARGEST_NUMBER: Final = 2**53 - 1
+TEXT_MOST: Final = 1024
+
+#: For `Annotated[ChainId, ID]` and its like.
+ID: Final = msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")
+DIGEST: Final = msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")
+Digest = Annotated[str, DIGEST]
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_MOST)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_NUMBER)]
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_WRITTEN = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+T = TypeVar("T")
+
+
+class Time(datetime):
+    """A moment in UTC that is written with 27 characters."""
+
+    @staticmethod
+    def of(moment: datetime) -> Time:
+        """Return *moment*, which is aware."""
+        utc = moment.astimezone(timezone.utc)
+        return Time.combine(utc.date(), utc.time(), timezone.utc)
+
+    @staticmethod
+    def parse(text: str) -> Time:
+        """Return the moment that *text* writes; raise ValueError for any other way to write it."""
+        if _TIME.fullmatch(text) is None:
+            raise ValueError(f"{text[:40]!r} is no time as in 2026-11-26T17:05:09.000000Z")
+        return Time.of(datetime.strptime(text, _WRITTEN).replace(tzinfo=timezone.utc))
+
+    @override
+    def __str__(self) -> str:
+        whole = self.replace(tzinfo=None).isoformat(timespec="microseconds")
+        return f"{whole}Z"
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """Return *value* as JSON."""
+    return msgspec.json.encode(value, enc_hook=_written)
+
+
+def parsed(name: str, payload: bytes, kind: type[T]) -> T:
+    """Return the *kind* that *payload*, the content of the object called *name*, is JSON of."""
+    try:
+        _check_form(payload)
+        return msgspec.json.decode(payload, type=kind, dec_hook=_read)
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
+        raise CorruptRepository(f"{name}: {error}") from error
+
+
+def _written(value: object) -> str:
+    if isinstance(value, Time):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+
+
+def _read(kind: type, value: object) -> Time:
+    if kind is Time and isinstance(value, str):
+        return Time.parse(value)
+    raise ValueError(f"a {type(value).__name__} is no {kind.__name__}")
+
+
+def _check_form(payload: bytes) -> None:
+    """Raise ValueError for what msgspec lets pass and the format does not."""
+    whole = json.loads(
+        payload.decode(),
+        object_pairs_hook=_fields,
+        parse_int=_number,
+        parse_float=_no_number,
+        parse_constant=_no_number,
+    )
+    level = [whole]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise ValueError(f"more than {DEEPEST} levels deep")
+
+
+def _inside(value: object) -> list[Any]:
+    """Return the objects and arrays in *value*."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [each for each in held if isinstance(each, (dict, list))]
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise ValueError(f"the field {name[:40]!r} is there twice")
+        fields[name] = value
+    return fields
+
+
+def _number(text: str) -> int:
+    if len(text) > len(str(LARGEST_NUMBER)) or not 0 <= int(text) <= LARGEST_NUMBER:
+        _no_number(text)
+    return int(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text[:20]} is no whole number from 0 to 2^53 - 1")

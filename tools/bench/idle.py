@@ -1,0 +1,161 @@
+"""An idle hour over the memory world, with its clock turned: ``python -m tools.bench.idle``.
+
+A policy with its repository, a worker that was given back, finished sessions: what the product's
+reconcilers ask of Azure and of Kubernetes while nothing happens. What they share with a running
+operator but not with this world is said with the figures: the Lease, and repositories' looks.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from typing_extensions import override
+
+from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
+from tools.bench.fleet import Size, put_repository, sessions_of
+from tools.bench.limited_azure import Surroundings
+from tools.bench.scale import Run
+from vmbackup_operator.backups.left_behind import LeftBehind
+from vmbackup_operator.cluster.events import ToldEvents
+from vmbackup_operator.cluster.leadership import Terms
+from vmbackup_operator.cluster.objects import Objects
+from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.metadata import API_VERSION, GROUP, VERSION, ObjectKey
+from vmbackup_operator.naming import environment_names
+from vmbackup_operator.policies import ports
+from vmbackup_operator.policies.presence import Presence
+from vmbackup_operator.policies.reconciler import PolicyReconciler
+from vmbackup_operator.policies.standing import Surveyor
+from vmbackup_operator.reconciling.outcome import Outcome
+from vmbackup_operator.reconciling.work import IDLE_WORKERS, LEFT_BEHIND
+from vmbackup_operator.services.shared_reads import group
+from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+
+_HOUR_S = 3600.0
+_SETTLED_S = 900.0
+_KEY = ObjectKey("team-00", "nightly")
+
+
+def measure() -> dict[str, Any]:
+    """Return the figures, measured in a process of its own."""
+    command = [sys.executable, "-m", "tools.bench.idle"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+class LimitedMachineLists(ports.VirtualMachineLists):
+    """Lists of VMs cost their pages."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    @override
+    async def of_group(
+        self, subscription_id: str, resource_group: str
+    ) -> Sequence[ports.MachineListed]:
+        machines = self._around.azure.machines.values()
+        await self._around.list(
+            group(subscription_id, resource_group), "virtualMachines", len(machines)
+        )
+        return [ports.MachineListed(each.id) for each in machines]
+
+
+def _serve(run: Run) -> None:
+    """Have policies, idle workers and what is left behind looked at, as wiring does."""
+    measured, ground = run.measured, run.measured.ground
+    lists = LimitedMachineLists(measured.around)
+    repositories = Objects(run.server, BackupRepository)
+    policies = PolicyReconciler(
+        ground.settings,
+        run.clock,
+        Objects(run.server, BackupPolicy),
+        measured.stored,
+        Surveyor(ground.settings, repositories, Presence(run.clock, lists)),
+        ToldEvents(run.server, run.clock, "bench"),
+    )
+
+    async def groups() -> Sequence[WorkerGroup]:
+        names = environment_names(ground.settings.appliance.id, SUBSCRIPTION, AWAY)
+        return [WorkerGroup(SUBSCRIPTION, names.resource_group)]
+
+    idle, left = IdleWorkers(ground, groups), LeftBehind(ground)
+
+    async def idle_workers(_key: ObjectKey) -> Outcome:
+        return await idle.reconcile()
+
+    async def left_behind(_key: ObjectKey) -> Outcome:
+        return await left.reconcile()
+
+    measured.serve(
+        {
+            "BackupSession": measured.reconciler.reconcile,
+            "BackupPolicy": policies.reconcile,
+            "IdleWorkers": idle_workers,
+            "LeftBehind": left_behind,
+        }
+    )
+
+
+def policy_document(machines: Sequence[str]) -> dict[str, Any]:
+    """Return a policy whose next slot is hours away."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "BackupPolicy",
+        "metadata": {"name": _KEY.name, "namespace": _KEY.namespace, "generation": 1},
+        "spec": {
+            "repositoryRef": {"name": "repo", "namespace": "team"},
+            "virtualMachines": {"ids": list(machines)},
+            "retention": {"last": 3},
+            "schedule": {"cron": "0 20 * * *", "timeZone": "Etc/UTC"},
+        },
+    }
+
+
+async def _idle(run: Run, found: dict[str, Any]) -> None:
+    path = f"/apis/{GROUP}/{VERSION}/namespaces/{_KEY.namespace}/backuppolicies/{_KEY.name}"
+    sessions = list(sessions_of(run.fleet.size))
+    with run.clock.in_the_world():
+        put_repository(run.server)
+        run.server.put(path, policy_document([vm_id for _, vm_id in sessions]))
+    operator = run.measured.operator
+    async with run.running():
+        operator.seen("BackupPolicy", _KEY)
+        operator.queue.add(IDLE_WORKERS)
+        operator.queue.add(LEFT_BEHIND)
+        run.put(sessions)
+        await run.until_all_ended()
+        await run.pause(_SETTLED_S)
+        run.forget_requests()
+        await run.pause(_HOUR_S)
+    found |= {
+        "arm_requests": sum(run.manager.requests.values()),
+        "arm_by_kind": dict(run.manager.kinds),
+        "kubernetes_reads": run.server.reads.total(),
+        "kubernetes_writes": run.server.writes.total(),
+        "kubernetes_by_kind": dict(run.server.reads + run.server.writes),
+        "queue_requests": run.measured.queues.requests.total(),
+        "lease_writes_beside_these": round(_HOUR_S / Terms().retry_s),
+    }
+
+
+def main() -> int:
+    """Measure and print."""
+    logging.disable(logging.INFO)
+    run = Run(Size(sessions=4, machines=4, namespaces=1, regions=1))
+    found: dict[str, Any] = {}
+    _serve(run)
+    run.loop.run_until_complete(_idle(run, found))
+    print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
