@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -225,17 +226,14 @@ class SnapshotFacts(Suite):
 
     async def test_a_disk_access_exports_five_at_once(self, place: SnapshotPlace) -> None:
         several = [place.wanted() for _ in range(6)]
-        for wanted in several:
-            await place.tie(wanted)
-        for wanted in several[:5]:
-            await place.grant(wanted)
+        await asyncio.gather(*(place.tie(wanted) for wanted in several))
+        await asyncio.gather(*(place.grant(wanted) for wanted in several[:5]))
         with pytest.raises(VmbackupError):
             await place.grant(several[5])
 
         await place.until(lambda: place.snapshots.revoke(several[0].id))
         assert place.opens(await place.grant(several[5]))
-        for wanted in several:
-            await place.end(wanted)
+        await asyncio.gather(*(place.end(wanted) for wanted in several))
 
     async def test_one_that_is_tied_has_been_copied(self, place: SnapshotPlace) -> None:
         access_id, wanted = await place.stand(0), place.wanted()
@@ -356,8 +354,7 @@ class DiskAccessFacts(Suite):
         assert (await _listed(place))[stands.lower()] is True
 
     async def test_they_are_listed_in_order_of_name(self, place: SnapshotPlace) -> None:
-        for number in (2, 1):
-            await place.stand(number)
+        await asyncio.gather(place.stand(2), place.stand(1))
         names = [*await _listed(place)]
 
         assert names == sorted(names)

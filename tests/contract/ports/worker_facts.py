@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,11 +118,9 @@ class WorkerFacts(Suite):
 
     async def test_they_are_listed_in_order_of_id(self, place: WorkerPlace) -> None:
         several = [place.wanted() for _ in range(3)]
-        for wanted in several:
-            await place.launch(wanted)
+        await asyncio.gather(*(place.launch(wanted) for wanted in several))
         listed = await place.listed()
-        for wanted in several:
-            await place.end(wanted)
+        await asyncio.gather(*(place.end(wanted) for wanted in several))
 
         assert {wanted.id for wanted in several} <= set(listed)
         assert listed == sorted(listed)
@@ -171,15 +170,13 @@ class WorkerFacts(Suite):
 
     async def test_one_that_an_older_key_sealed_is_sealed_anew(self, place: WorkerPlace) -> None:
         newer, older = place.wanted(), place.wanted(older_ring(place.ring))
-        for wanted in (newer, older):
-            await place.launch(wanted)
+        await asyncio.gather(place.launch(newer), place.launch(older))
         before = await place.shown()
         assert await place.workers.seal(newer.vm_id) is True
         await place.until(lambda: place.workers.seal(older.vm_id))
         after = await place.shown()
         assert await place.workers.seal(older.vm_id) is True
-        for wanted in (newer, older):
-            await place.end(wanted)
+        await asyncio.gather(place.end(newer), place.end(older))
 
         assert [before[each.id].outdated for each in (newer, older)] == [False, True]
         assert [after[each.id].outdated for each in (newer, older)] == [False, False]
