@@ -189,8 +189,11 @@ class LimitedSnapshots(ports.Snapshots):
     @override
     async def delete(self, snapshot_id: ArmId) -> bool:
         key = f"delete {folded(snapshot_id)}"
-        if not self._around.operations.under_way(key) and await self.find(snapshot_id) is None:
-            return True
+        if not self._around.operations.under_way(key):
+            if await self.find(snapshot_id) is None:
+                return True
+            if self._around.azure.under_way(key):
+                return False  # Azure is at it, as the snapshot's state tells
 
         async def begin() -> bool:
             await self._around.write("DELETE", snapshot_id, "snapshots")
