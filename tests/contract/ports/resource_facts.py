@@ -106,3 +106,10 @@ class ResourceFacts(Suite):
         listed = await place.manager.storage_accounts(place.subscription)
 
         assert account.lower() in {str(each["id"]).lower() for each in listed}
+
+    async def test_nothing_sealed_lies_in_a_group_that_is_empty_or_not_there(
+        self, place: ResourcePlace
+    ) -> None:
+        for group in (await place.new_group(), "rg-nobodys"):
+            assert await place.manager.sealed("VirtualMachine", place.subscription, group) == []
+            assert await place.manager.sealed("Snapshot", place.subscription, group) == []
