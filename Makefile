@@ -55,7 +55,7 @@ test: cloud clients
 # SEED draws the same cases again, CASES says how many for each test, TEST takes one test only.
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 CASES ?= 1000
-TEST ?= tests/unit tests/contract/test_stores.py tests/soak
+TEST ?= tests/unit tests/soak
 
 soak: $(SETUP)
 	CASES=$(CASES) $(BIN)/python -m pytest -p tests.soak.recording -m hypothesis --timeout 3600 \

@@ -264,9 +264,12 @@ class EnvironmentNames:
         )
 
 
-@lru_cache(maxsize=256)  # asked for by every look of every session
+@lru_cache(maxsize=1024)
 def environment_names(appliance_id: str, subscription_id: str, region: str) -> EnvironmentNames:
-    """Return the names for one region of one worker subscription."""
+    """Return the names for one region of one worker subscription.
+
+    Steps ask for them at every look, and each is a dozen hashes.
+    """
     parts = (appliance_id, folded(subscription_id), folded(region))
     key = _letters(10, "environment", *parts)
     # 24 characters of a-z0-9, and unique in the world: the hash fills what the prefix leaves.

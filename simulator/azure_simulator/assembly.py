@@ -35,6 +35,7 @@ from azure_simulator.service import Service
 from azure_simulator.storage.accounts import AzuriteAccounts
 from azure_simulator.storage.authorization import Authorizer
 from azure_simulator.storage.azurite import AzuriteProgram
+from azure_simulator.storage.being_deleted import QueuesBeingDeleted
 from azure_simulator.storage.data_plane import DataPlane
 from azure_simulator.storage.delegation import DelegationKeys
 from azure_simulator.storage.front import StorageFront
@@ -94,11 +95,12 @@ class Simulator:
                 journal=self.journal,
             )
         )
+        self._pace = Pace(options.speed)
         self.arm = Arm(
             resources=self.resources,
             identities=self.identities,
             backing=Backing(self.contents, self.exports, self.accounts, self.machines),
-            pace=Pace(options.speed),
+            pace=self._pace,
             journal=self.journal,
             interventions=self.interventions,
         )
@@ -110,7 +112,8 @@ class Simulator:
         interventions, journal = self.interventions, self.journal
         keys = DelegationKeys(partial(revocations, self.resources))
         authorizer = Authorizer(self.identities, keys)
-        plane = DataPlane(self.resources, self.accounts, self._upstream, authorizer, keys)
+        deleted = QueuesBeingDeleted(self._pace)
+        plane = DataPlane(self.resources, self.accounts, self._upstream, authorizer, keys, deleted)
         return {
             "token": TokenEndpoint(self.identities, journal, interventions),
             "graph": Graph(self.identities, journal, interventions),

@@ -15,7 +15,7 @@ from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection, connected
 from vmbackup_operator.cluster.definitions import missing_definitions
 from vmbackup_operator.cluster.events import ToldEvents
-from vmbackup_operator.cluster.secrets_by_name import KeySecrets, NamedSecrets
+from vmbackup_operator.cluster.secrets_by_name import NamedSecrets
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionSpec
 from vmbackup_operator.model.kinds import KINDS
 from vmbackup_operator.model.metadata import GROUP, Metadata, ObjectKey
@@ -45,24 +45,6 @@ async def test_secrets_are_read_by_name(connection: Connection, installed: Contr
     with pytest.raises(PermanentError, match="a-key") as caught:
         await secrets.find(ObjectKey("default", "a-key"))
     assert caught.value.reason == "NotAuthorized"
-
-
-async def test_a_secret_that_nobody_marked_as_a_key_is_not_looked_into(
-    connection: Connection, installed: ControlPlane
-) -> None:
-    installed.administrator.kubectl(
-        "create", "secret", "generic", "password", "--from-literal=key=0123", "-n", "web-team"
-    )
-    keys, secret = KeySecrets(connection), ObjectKey("web-team", "password")
-
-    assert await keys.find(secret) is None
-
-    installed.administrator.kubectl(
-        "label", "secret", "password", "vmbackup.dev/key=true", "-n", "web-team"
-    )
-
-    assert await keys.find(secret) == {"key": b"0123"}
-    assert await keys.find(ObjectKey("web-team", "no-key")) is None
 
 
 async def test_an_event_is_told_once(

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from tests.cluster.crd_objects import RIGHT, Writer, changed
 from tests.worlds.memory_cluster import ready_repository
-from tests.worlds.memory_policies import MemoryMachineLists, MemoryRepositories
+from tests.worlds.memory_objects import MemoryObjects
+from tests.worlds.memory_policies import MemoryMachineLists
 from tests.worlds.samples import SETTINGS, VM
 from tests.worlds.turned_clock import TurnedClock
 from tools.local_cloud.control_plane import ControlPlane
@@ -18,6 +19,7 @@ from vmbackup_operator.cluster.connection import Connection, connected
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import TRIGGER_ANNOTATION, ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.presence import Presence
@@ -44,8 +46,8 @@ class Stage:
         self.clock = TurnedClock(datetime.now(UTC))
         self.sessions = StoredSessions(connection)
         self.policies = Objects(connection, BackupPolicy)
-        repositories, machines = MemoryRepositories(), MemoryMachineLists()
-        repositories.stored = ready_repository("west-europe", namespace)
+        repositories, machines = MemoryObjects(BackupRepository, self.clock), MemoryMachineLists()
+        repositories.put(ready_repository("west-europe", namespace))
         machines.there = set(VMS)
         settings = settings_for(namespace)
         self.reconciler = PolicyReconciler(

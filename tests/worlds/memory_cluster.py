@@ -1,4 +1,4 @@
-"""Kubernetes and a repository in memory: stale writes conflict, points are written once."""
+"""A repository, undo records and the objects of recovery points, in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION, Refused
+from tests.worlds.memory_objects import MemoryObjects
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId, SnapshotUniqueId
@@ -19,89 +20,15 @@ from vmbackup_operator.model.backup_repository import (
     BackupRepositoryStatus,
     EncryptionKey,
 )
-from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import Condition
-from vmbackup_operator.model.metadata import Metadata, ObjectKey
+from vmbackup_operator.model.display import amount
+from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
-from vmbackup_operator.model.session import Session
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions import ports
 from vmbackup_operator.sessions.seen import ChainGrant, PointSeen, PointWanted
 from vmbackup_operator.sessions.undo_record import UndoRecord, UndoRecords
-
-
-class MemorySessions(ports.StoredSessions):
-    """Sessions with resourceVersions, finalizers and deletion as the API server has them."""
-
-    def __init__(self, clock: TurnedClock) -> None:
-        self.clock = clock
-        self.stored: dict[ObjectKey, BackupSession] = {}
-        self.meets: Callable[[str], None] = lambda _what: None
-        #: The watch: what was written by others, and what has gone.
-        self.watched: Callable[[BackupSession], object] = lambda _session: None
-        self.gone: Callable[[ObjectKey], None] = lambda _key: None
-        self.writes = 0
-        self.version = 0
-
-    def put(self, session: BackupSession) -> None:
-        self.watched(self._store(session))
-
-    def request_deletion(self, key: ObjectKey) -> None:
-        session = self.stored[key]
-        if not session.metadata.finalizers:
-            del self.stored[key]
-            self.gone(key)
-            return
-        metadata = replace(session.metadata, deletion_timestamp=self.clock.now())
-        self.watched(self._store(replace(session, metadata=metadata)))
-
-    def edit_spec(self, key: ObjectKey, **changes: object) -> None:
-        session = self.stored[key]
-        self.watched(self._store(replace(session, spec=replace(session.spec, **changes))))
-
-    @override
-    async def find(self, key: ObjectKey) -> BackupSession | None:
-        return self.stored.get(key)
-
-    @override
-    async def write_status(self, session: BackupSession) -> BackupSession:
-        stored = self._current(session)
-        if stored.status == session.status:
-            return stored
-        if stored.status.outcome not in {None, session.status.outcome}:
-            raise PermanentError("an outcome is final", reason="Invalid")
-        self.meets("before the status")
-        written = self._store(replace(stored, status=session.status))
-        self.writes += 1
-        self.meets("after the status")
-        return written
-
-    @override
-    async def write_finalizers(self, session: BackupSession) -> BackupSession:
-        stored = self._current(session)
-        wanted = session.metadata.finalizers
-        if stored.metadata.deletion_timestamp and set(wanted) - set(stored.metadata.finalizers):
-            raise PermanentError("no finalizer may be added any more", reason="Invalid")
-        self.meets("before the finalizers")
-        written = self._store(replace(stored, metadata=replace(stored.metadata, finalizers=wanted)))
-        if written.metadata.deletion_timestamp and not wanted:
-            del self.stored[session.metadata.key]
-            self.gone(session.metadata.key)
-        self.meets("after the finalizers")
-        return written
-
-    def _current(self, session: BackupSession) -> BackupSession:
-        stored = self.stored.get(session.metadata.key)
-        if stored is None or stored.metadata.resource_version != session.metadata.resource_version:
-            raise Conflict(f"backupsession {session.metadata.key}")
-        return stored
-
-    def _store(self, session: BackupSession) -> BackupSession:
-        self.version += 1
-        metadata = replace(session.metadata, resource_version=str(self.version))
-        self.stored[session.metadata.key] = replace(session, metadata=metadata)
-        return self.stored[session.metadata.key]
 
 
 def ready_repository(name: str = "repo", namespace: str = "team") -> BackupRepository:
@@ -136,18 +63,6 @@ def _condition(
     kind: str, status: Literal["True", "False"], reason: str, message: str = ""
 ) -> Condition:
     return Condition(kind, status, reason, message, TurnedClock().now())
-
-
-class MemoryRepositories(ports.Repositories):
-    def __init__(self) -> None:
-        self.stored: dict[ObjectKey, BackupRepository] = {}
-
-    def put(self, repository: BackupRepository) -> None:
-        self.stored[repository.metadata.key] = repository
-
-    @override
-    async def find(self, key: ObjectKey) -> BackupRepository | None:
-        return self.stored.get(key)
 
 
 class MemoryPoints(ports.RecoveryPoints):
@@ -190,17 +105,27 @@ class MemoryPoints(ports.RecoveryPoints):
             if committed[disk.slot - 1 :][:1] != [made]:
                 raise Refused(f"slot {disk.slot} of {disk.name} is no commit of {made}")
         if self.points.get(point.run_id, point) != point:
-            raise Refused(f"another point of run {point.run_id} exists")
+            message = f"another point of run {point.run_id} exists"
+            raise PermanentError(message, reason="RecoveryPointDiffers")
         self.meets("before the point")
         self.points[point.run_id] = point
         self.meets("after the point")
 
 
 class MemoryUndoRecords(UndoRecords):
-    """By run, and claims by ``vm`` and the VM's id."""
+    """Those of one appliance, claims by ``vm`` and the VM's id, others by run.
 
-    def __init__(self) -> None:
-        self.stored: dict[str, UndoRecord] = {}
+    *beside* are another's, in the same namespace.
+    """
+
+    def __init__(
+        self, appliance_id: str = APPLIANCE, beside: MemoryUndoRecords | None = None
+    ) -> None:
+        self.appliance_id = appliance_id
+        self.everybodys: dict[str, dict[str, UndoRecord]] = (
+            {} if beside is None else beside.everybodys
+        )
+        self.stored = self.everybodys.setdefault(appliance_id, {})
         self.meets: Callable[[str], None] = lambda _what: None
 
     @override
@@ -252,21 +177,14 @@ def _claim(vm_id: str) -> str:
     return f"vm {folded(vm_id)}"
 
 
-class MemoryPointObjects(ports.RecoveryPointObjects):
-    def __init__(self) -> None:
-        self.stored: dict[ObjectKey, RecoveryPoint] = {}
+class MemoryPointObjects(MemoryObjects[RecoveryPoint]):
+    """RecoveryPoint objects, with what kubectl's columns show of them."""
 
-    @override
+    def __init__(self) -> None:
+        super().__init__(RecoveryPoint, TurnedClock())
+
     async def ensure(self, point: RecoveryPoint) -> None:
-        self.stored.setdefault(point.metadata.key, point)
-
-
-class MemoryEvents(ports.EventLog):
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str, str]] = []
-
-    @override
-    async def tell(
-        self, about: Session, kind: Literal["Normal", "Warning"], reason: str, message: str
-    ) -> None:
-        self.told.append((kind, reason, message))
+        stored = await self.create(point)
+        status = stored.status if stored.status.conditions else point.status
+        size, kept = amount(point.spec.size_bytes), amount(point.spec.stored_bytes)
+        await self.write_status(replace(stored, status=replace(status, size=size, stored=kept)))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
 
-import jsonschema_rs
-import msgspec
-import yaml
 from msgspec.structs import replace
 from typing_extensions import override
 
 from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.samples import SETTINGS, VM
 from tests.worlds.turned_clock import TurnedClock
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import RefusedForNow
 from vmbackup_operator.model.backup_policy import (
     BackupPolicy,
     BackupPolicySpec,
@@ -25,10 +21,7 @@ from vmbackup_operator.model.backup_policy import (
     VirtualMachines,
 )
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
-from vmbackup_operator.model.kinds import AnyResource
 from vmbackup_operator.model.metadata import (
-    POLICY_LABEL,
     TRIGGER_ANNOTATION,
     Metadata,
     ObjectKey,
@@ -41,128 +34,23 @@ from vmbackup_operator.policies import ports
 from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
-from vmbackup_operator.reconciling.outcome import Conflict, Waiting
 from vmbackup_operator.reconciling.outcome import Outcome as Answer
+from vmbackup_operator.reconciling.outcome import Waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ObjectKey("team", "nightly")
 CREATED = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-class MemoryPolicies(ports.Policies):
-    """BackupPolicies with generations and resourceVersions; the CRD's schema holds."""
-
-    def __init__(self) -> None:
-        self.stored: dict[ObjectKey, BackupPolicy] = {}
-        self.writes = 0
-        self.meets: Callable[[str], None] = lambda _what: None
-
-    def put(self, policy: BackupPolicy) -> None:
-        """Store what a user wrote: another spec is another generation."""
-        before = self.stored.get(policy.metadata.key)
-        generation = 1
-        if before is not None:
-            generation = before.metadata.generation + (before.spec != policy.spec)
-        self._store(replace(policy, metadata=replace(policy.metadata, generation=generation)))
-
-    def _store(self, policy: BackupPolicy) -> BackupPolicy:
-        before = self.stored.get(policy.metadata.key)
-        version = str(int("0" if before is None else before.metadata.resource_version) + 1)
-        metadata = replace(policy.metadata, resource_version=version)
-        self.stored[policy.metadata.key] = as_stored(replace(policy, metadata=metadata))
-        return self.stored[policy.metadata.key]
-
-    @override
-    async def find(self, key: ObjectKey) -> BackupPolicy | None:
-        return self.stored.get(key)
-
-    @override
-    async def write_status(self, policy: BackupPolicy) -> BackupPolicy:
-        stored = self.stored.get(policy.metadata.key)
-        if stored is None or stored.metadata.resource_version != policy.metadata.resource_version:
-            raise Conflict(f"policy {policy.metadata.key}")
-        self.meets("before the status")
-        self.writes += 1
-        written = self._store(replace(stored, status=policy.status))
-        self.meets("after the status")
-        return written
-
-
-class MemoryPolicySessions(ports.PolicySessions):
-    """BackupSessions with uids, resourceVersions, finalizers; the CRD's schema holds."""
+class MemoryPolicies(MemoryObjects[BackupPolicy]):
+    """BackupPolicies."""
 
     def __init__(self, clock: TurnedClock) -> None:
-        self.clock = clock
-        self.stored: dict[ObjectKey, BackupSession] = {}
-        self.created: list[str] = []
-        self.deleted: list[str] = []
-        self.meets: Callable[[str], None] = lambda _what: None
+        super().__init__(BackupPolicy, clock)
 
-    @override
-    async def find(self, key: ObjectKey) -> BackupSession | None:
-        return self.stored.get(key)
 
-    @override
-    async def of_policy(self, policy: ObjectKey) -> Sequence[BackupSession]:
-        return [
-            each
-            for each in self.stored.values()
-            if each.metadata.namespace == policy.namespace
-            and each.metadata.labels.get(POLICY_LABEL) == policy.name
-        ]
-
-    @override
-    async def unfinished(self) -> Sequence[BackupSession]:
-        return [each for each in self.stored.values() if each.status.outcome is None]
-
-    @override
-    async def create(self, session: BackupSession) -> BackupSession:
-        key = session.metadata.key
-        if key not in self.stored:
-            self.meets("before a session")
-            self.created.append(key.name)
-            metadata = replace(
-                session.metadata,
-                uid=f"uid-{len(self.created)}",
-                generation=1,
-                creation_timestamp=self.clock.now().replace(microsecond=0),
-            )
-            # A status that comes along is dropped: it is a subresource.
-            self.store(replace(session, metadata=metadata, status=BackupSessionStatus()))
-            self.meets("after a session")
-        return self.stored[key]
-
-    @override
-    async def write_status(self, session: BackupSession) -> BackupSession:
-        stored = self.stored.get(session.metadata.key)
-        if stored is None or stored.metadata.resource_version != session.metadata.resource_version:
-            raise Conflict(f"session {session.metadata.key}")
-        if stored.status.outcome not in {None, session.status.outcome}:
-            raise PermanentError("an outcome is final", reason="RefusedByCluster")
-        self.meets("before a session's status")
-        written = self.store(replace(stored, status=session.status))
-        self.meets("after a session's status")
-        return written
-
-    @override
-    async def delete(self, session: BackupSession) -> None:
-        stored = self.stored.get(session.metadata.key)
-        if stored is None or stored.metadata.uid != session.metadata.uid:
-            return
-        self.deleted.append(session.metadata.name)
-        if not stored.metadata.finalizers:
-            del self.stored[session.metadata.key]
-            return
-        metadata = replace(stored.metadata, deletion_timestamp=self.clock.now())
-        self.store(replace(stored, metadata=metadata))
-
-    def store(self, session: BackupSession) -> BackupSession:
-        key = session.metadata.key
-        before = self.stored.get(key)
-        version = str(int("0" if before is None else before.metadata.resource_version) + 1)
-        metadata = replace(session.metadata, resource_version=version)
-        self.stored[key] = as_stored(replace(session, metadata=metadata))
-        return self.stored[key]
+class MemoryPolicySessions(MemorySessions):
+    """The sessions of policies, which end when a test says so."""
 
     def end(self, outcome: Outcome = "Succeeded") -> None:
         """End every session that is under way."""
@@ -185,16 +73,6 @@ class MemoryPolicySessions(ports.PolicySessions):
         )
 
 
-class MemoryRepositories(ports.Repositories):
-    def __init__(self) -> None:
-        self.stored: BackupRepository | None = ready_repository()
-
-    @override
-    async def find(self, key: ObjectKey) -> BackupRepository | None:
-        stored = self.stored
-        return stored if stored is not None and stored.metadata.key == key else None
-
-
 class MemoryMachineLists(ports.VirtualMachineLists):
     """The VMs that there are, by their groups."""
 
@@ -202,6 +80,8 @@ class MemoryMachineLists(ports.VirtualMachineLists):
         self.there: set[ArmId] = set()
         self.luns: tuple[int, ...] = (0, 1)
         self.trouble: Exception | None = None
+        #: Subscriptions in which there are no rights.
+        self.forbidden: set[str] = set()
         self.looks = 0
 
     @override
@@ -211,6 +91,8 @@ class MemoryMachineLists(ports.VirtualMachineLists):
         self.looks += 1
         if self.trouble is not None:
             raise self.trouble
+        if subscription_id in self.forbidden:
+            raise RefusedForNow("may not list", reason="NotAuthorized", retry_after_s=30)
         scope = f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
         # Azure writes ids in whatever case it likes.
         return [
@@ -220,25 +102,15 @@ class MemoryMachineLists(ports.VirtualMachineLists):
         ]
 
 
-class MemoryEvents(ports.EventLog):
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-
-    @override
-    async def tell(
-        self, about: BackupPolicy, kind: Literal["Normal", "Warning"], reason: str, message: str
-    ) -> None:
-        self.told.append((reason, message))
-
-
 class PolicyWorld:
     """One policy and what it rests on; *now* is two hours past midnight of 22 November."""
 
     def __init__(self) -> None:
         self.clock = TurnedClock()
-        self.policies = MemoryPolicies()
+        self.policies = MemoryPolicies(self.clock)
         self.sessions = MemoryPolicySessions(self.clock)
-        self.repositories = MemoryRepositories()
+        self.repositories = MemoryObjects(BackupRepository, self.clock)
+        self.repositories.put(ready_repository())
         self.machines = MemoryMachineLists()
         self.events = MemoryEvents()
         self.start()
@@ -296,37 +168,6 @@ class PolicyWorld:
 
 def fleet(count: int) -> list[ArmId]:
     return [ArmId(VM.replace("web-01", f"vm-{number:02}")) for number in range(1, count + 1)]
-
-
-def as_stored(wanted: AnyResource) -> AnyResource:
-    """Return *wanted* as it comes back from the API server, which takes what the schema has."""
-    sent = msgspec.json.encode(wanted)
-    document = msgspec.json.decode(sent)
-    for part, judge in _judges(type(wanted).plural).items():
-        judge.validate(document[part])
-    return msgspec.json.decode(sent, type=type(wanted))
-
-
-@cache
-def _judges(plural: str) -> dict[str, Any]:
-    document = yaml.safe_load((ROOT / "crds" / f"{plural}.yaml").read_text())
-    properties = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
-    return {
-        part: jsonschema_rs.Draft4Validator(_strict(properties[part]), validate_formats=True)
-        for part in ("spec", "status")
-    }
-
-
-def _strict(schema: Any) -> Any:
-    """Return *schema* where what it does not name is refused; the API server would drop it."""
-    if isinstance(schema, list):
-        return [_strict(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    strict = {key: _strict(value) for key, value in schema.items()}
-    if "properties" in strict and strict.get("type") == "object":
-        strict["additionalProperties"] = False
-    return strict
 
 
 def policy(

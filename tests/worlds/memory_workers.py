@@ -1,4 +1,4 @@
-"""Azure's worker VMs, their Run Commands and the agent's bundle in memory."""
+"""Azure's worker VMs and their Run Commands in memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,54 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import APPLIANCE, LOOKS, Azure, Refused
+from tests.worlds.memory_azure import APPLIANCE, Azure, Refused, recased
+from vmbackup_core.ids import WorkerId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import has_tags
 from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
+
+#: What ends as what, where something is under way.
+_BECOMES: dict[seen.WorkerState, seen.WorkerState] = {
+    "creating": "running",
+    "starting": "running",
+    "deallocating": "deallocated",
+}
+
+
+def put_worker(
+    azure: Azure, ring: KeyRing, vm_id: ArmId, worker: WorkerId, state: seen.WorkerState
+) -> None:
+    """Have a worker of ours there, made by an operator that was before."""
+    sealed = ring.ownership(APPLIANCE).sealed_tag(vm_id)
+    tags = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: worker, **sealed}
+    azure.worker_tags[folded(vm_id)] = tags
+    azure.workers[folded(vm_id)] = seen.WorkerSeen(vm_id, worker, state, azure.clock.now())
+
+
+def look_at(azure: Azure, vm_id: ArmId) -> seen.WorkerSeen | None:
+    """Return the worker as it is now; each look brings what is under way nearer its end."""
+    key = folded(vm_id)
+    worker = azure.workers.get(key)
+    if worker is None or not azure.under_way(f"worker {key}") or not azure.ended(f"worker {key}"):
+        return worker
+    if worker.state == "deleting":
+        del azure.workers[key]
+        for command in [name for name in azure.commands if name[0] == key]:
+            del azure.commands[command]
+            azure.command_states.pop(command, None)
+        return None
+    state, failure = _BECOMES.get(worker.state, worker.state), None
+    if worker.state == "creating" and key in azure.broken_workers:
+        azure.broken_workers.discard(key)
+        state, failure = "failed", "OSProvisioningTimedOut: the VM did not report"
+    _put(azure, replace(worker, state=state, changed_at=azure.clock.now(), failure=failure))
+    return azure.workers[key]
+
+
+def _put(azure: Azure, worker: seen.WorkerSeen) -> None:
+    azure.workers[folded(worker.vm_id)] = worker
 
 
 class MemoryWorkers(ports.Workers):
@@ -22,106 +65,97 @@ class MemoryWorkers(ports.Workers):
     async def of_group(
         self, subscription_id: str, resource_group: str
     ) -> Sequence[seen.WorkerSeen]:
+        looked = [look_at(self.azure, ArmId(key)) for key in list(self.azure.workers)]
         found = [
             replace(
-                worker, doubt=self._doubt(worker.vm_id), outdated=self._is_outdated(worker.vm_id)
+                self._shown(worker),
+                doubt=self.ownership.doubt(worker.vm_id, self._tags(worker.vm_id)),
+                outdated=self._is_outdated(worker.vm_id),
             )
-            for worker in self.azure.workers.values()
-            if resource_group_of(worker.vm_id) == resource_group and self._may_be_ours(worker)
+            for worker in looked
+            if worker is not None
+            and folded(resource_group_of(worker.vm_id)) == folded(resource_group)
+            and self._may_be_ours(worker.vm_id)
         ]
         return sorted(found, key=lambda worker: worker.id)
 
     @override
     async def find(self, vm_id: ArmId) -> seen.WorkerSeen | None:
-        self.check_ours(vm_id)
-        return self.azure.workers.get(vm_id.lower())
+        worker = self.proven(vm_id)
+        return None if worker is None else self._shown(worker)
 
     @override
     async def ensure(self, wanted: seen.WorkerWanted) -> seen.WorkerSeen:
-        key = wanted.vm_id.lower()
-        if wanted.tags[WORKER_TAG] != wanted.id or wanted.tags[APPLIANCE_TAG] != APPLIANCE:
-            raise Refused("tags of somebody else")
+        key = folded(wanted.vm_id)
         if key not in self.azure.workers:
             made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
             self.azure.worker_tags[key] = wanted.tags
-            self.azure.write(f"worker {wanted.vm_id}", lambda: self._put(made))
-        self.check_ours(wanted.vm_id)
-        worker = self.azure.workers[key]
-        if worker.state == "creating" and self.azure.settled(f"create {key}"):
-            broken = key in self.azure.broken_workers
-            self.azure.broken_workers.discard(key)
-            self._put(replace(worker, state="failed" if broken else "running"))
-        return self.azure.workers[key]
+            self._begin(f"worker {wanted.vm_id}", made)
+        return self._shown(self.proven(wanted.vm_id) or self.azure.workers[key])
 
     @override
     async def start(self, vm_id: ArmId) -> bool:
-        self.check_ours(vm_id)
-        worker = self._get(vm_id)
-        if worker.state == "deallocated":
-            self.azure.write(f"start {vm_id}", lambda: self._put(replace(worker, state="running")))
-        return self._get(vm_id).state == "running"
+        worker = self.proven(vm_id)
+        if worker is None or worker.state != "deallocated":
+            return worker is not None and worker.state == "running"
+        self._begin(f"start {vm_id}", replace(worker, state="starting"))
+        return False
 
     @override
     async def deallocate(self, vm_id: ArmId) -> bool:
-        self.check_ours(vm_id)
-        worker = self.azure.workers.get(vm_id.lower())
+        worker = self.proven(vm_id)
         if worker is None or worker.state == "deallocated":
             return True
-        stopped = replace(worker, state="deallocated", changed_at=self.azure.clock.now())
-        self.azure.write(f"deallocate {vm_id}", lambda: self._put(stopped))
+        if worker.state not in {"deallocating", "deleting"}:
+            self._begin(f"deallocate {vm_id}", replace(worker, state="deallocating"))
         return False
 
     @override
     async def delete(self, vm_id: ArmId) -> bool:
-        key = vm_id.lower()
-        if key not in self.azure.workers:
+        worker = self.proven(vm_id)
+        if worker is None:
             return True
-        self.check_ours(vm_id)
-
-        def deleted() -> None:
-            del self.azure.workers[key]
-            for command in [name for name in self.azure.commands if name[0] == key]:
-                del self.azure.commands[command]
-                self.azure.command_states.pop(command, None)
-
-        self.azure.write(f"delete {vm_id}", deleted)
+        if worker.state != "deleting":
+            self._begin(f"delete {vm_id}", replace(worker, state="deleting"))
         return False
 
     @override
     async def seal(self, vm_id: ArmId) -> bool:
-        self.check_ours(vm_id)
-        if not self._is_outdated(vm_id):
+        if self.proven(vm_id) is None or not self._is_outdated(vm_id):
             return True
-        key, sealed = vm_id.lower(), self.ownership.sealed_tag(vm_id)
+        key, sealed = folded(vm_id), self.ownership.sealed_tag(vm_id)
         tags = {**self.azure.worker_tags[key], **sealed}
         self.azure.write(f"seal {vm_id}", lambda: self.azure.worker_tags.update({key: tags}))
         return False
 
+    def proven(self, vm_id: ArmId) -> seen.WorkerSeen | None:
+        """Look at the worker, or find none; refuse one that does not prove to be ours."""
+        worker = look_at(self.azure, vm_id)
+        if worker is not None:
+            self.ownership.check_ours(vm_id, self._tags(vm_id))
+        return worker
+
     def _is_outdated(self, vm_id: ArmId) -> bool:
-        tags = self.azure.worker_tags.get(vm_id.lower())
-        return tags is not None and not has_tags(tags, self.ownership.sealed_tag(vm_id))
+        return not has_tags(self._tags(vm_id), self.ownership.sealed_tag(vm_id))
 
-    def check_ours(self, vm_id: ArmId) -> None:
-        """Refuse what does not prove to be ours; a VM that a test put there is, without tags."""
-        key = vm_id.lower()
-        if key in self.azure.workers and key in self.azure.worker_tags:
-            self.ownership.check_ours(vm_id, self.azure.worker_tags[key])
+    def _may_be_ours(self, vm_id: ArmId) -> bool:
+        tags = self._tags(vm_id)
+        return self.ownership.owns(vm_id, tags) or self.ownership.lacks_key(tags)
 
-    def _doubt(self, vm_id: ArmId) -> str:
-        tags = self.azure.worker_tags.get(vm_id.lower())
-        return "" if tags is None else self.ownership.doubt(vm_id, tags)
+    def _begin(self, what: str, worker: seen.WorkerSeen) -> None:
+        """Have the worker on its way to another state, whatever it was on its way to."""
 
-    def _may_be_ours(self, worker: seen.WorkerSeen) -> bool:
-        tags = self.azure.worker_tags.get(worker.vm_id.lower(), {})
-        return not self._doubt(worker.vm_id) or self.ownership.lacks_key(tags)
+        def begun() -> None:
+            _put(self.azure, worker)
+            self.azure.begin(f"worker {folded(worker.vm_id)}")
 
-    def _get(self, vm_id: ArmId) -> seen.WorkerSeen:
-        if vm_id.lower() not in self.azure.workers:
-            raise Refused(f"{vm_id} does not exist")
-        return self.azure.workers[vm_id.lower()]
+        self.azure.write(what, begun)
 
-    def _put(self, worker: seen.WorkerSeen) -> None:
-        self.azure.workers[worker.vm_id.lower()] = worker
+    def _tags(self, vm_id: ArmId) -> dict[str, str]:
+        return dict(self.azure.worker_tags.get(folded(vm_id), {}))
+
+    def _shown(self, worker: seen.WorkerSeen) -> seen.WorkerSeen:
+        return replace(worker, vm_id=recased(worker.vm_id))
 
 
 class MemoryCommands(ports.Commands):
@@ -130,15 +164,19 @@ class MemoryCommands(ports.Commands):
 
     @override
     async def find(self, vm_id: ArmId, name: str) -> seen.CommandSeen | None:
-        return self.azure.command_states.get((vm_id.lower(), name))
+        look_at(self.azure, vm_id)
+        return self.azure.command_states.get((folded(vm_id), name))
 
     @override
     async def run(self, wanted: seen.CommandWanted) -> None:
-        worker = self.azure.workers.get(wanted.vm_id.lower())
+        key = (folded(wanted.vm_id), wanted.name)
+        worker = self.workers.proven(wanted.vm_id)
+        if key in self.azure.command_states:
+            return
         if worker is None or worker.state != "running":
             raise Refused(f"{wanted.vm_id} does not run")
-        self.workers.check_ours(wanted.vm_id)
-        key = (wanted.vm_id.lower(), wanted.name)
+        if sum(vm_id == key[0] for vm_id, _ in self.azure.command_states) >= 25:
+            raise Refused(f"{wanted.vm_id} has 25 commands already")
 
         def sent() -> None:
             self.azure.commands[key] = wanted
@@ -148,23 +186,7 @@ class MemoryCommands(ports.Commands):
 
     @override
     async def delete(self, vm_id: ArmId, name: str) -> None:
-        self.workers.check_ours(vm_id)
-        self.azure.commands.pop((vm_id.lower(), name), None)
-        self.azure.command_states.pop((vm_id.lower(), name), None)
-
-
-class MemoryBundles(ports.Bundles):
-    def __init__(self, azure: Azure) -> None:
-        self.azure = azure
-
-    @override
-    async def ensure(self, region: seen.Region) -> seen.BundleStored | None:
-        if region.account.id not in self.azure.bundles:
-            self.azure.write(
-                f"bundle {region.account.id}",
-                lambda: self.azure.bundles.update({region.account.id: 0}),
-            )
-        self.azure.bundles[region.account.id] += 1
-        if self.azure.bundles[region.account.id] <= LOOKS:
-            return None
-        return seen.BundleStored("bundle", "0123456789abcdef", "f" * 64)
+        if self.workers.proven(vm_id) is None:
+            return  # it went with its VM
+        self.azure.commands.pop((folded(vm_id), name), None)
+        self.azure.command_states.pop((folded(vm_id), name), None)

@@ -13,14 +13,19 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from tests.worlds import memory_azure as azure_in_memory
 from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
+from tests.worlds.memory_machines import MemoryMachines
+from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.memory_queues import MemoryQueues
-from tests.worlds.memory_workers import MemoryBundles, MemoryCommands, MemoryWorkers
+from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
+from tests.worlds.memory_signatures import MemorySignatures
+from tests.worlds.memory_snapshots import MemorySnapshots
+from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
+from vmbackup_core.errors import RefusedForNow
 from vmbackup_core.ids import CommitSlot, JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
@@ -44,6 +49,7 @@ from vmbackup_core.protocol import (
     write_message,
 )
 from vmbackup_core.protocol.limits import PASSING_EVENT_S
+from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import (
     BackupSessionStatus,
 )
@@ -99,11 +105,11 @@ class World:
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
-        self.sessions = cluster_in_memory.MemorySessions(self.clock)
-        self.repositories = cluster_in_memory.MemoryRepositories()
+        self.sessions = MemorySessions(self.clock)
+        self.repositories = MemoryObjects(BackupRepository, self.clock)
         self.points = cluster_in_memory.MemoryPoints()
         self.point_objects = cluster_in_memory.MemoryPointObjects()
-        self.events = cluster_in_memory.MemoryEvents()
+        self.events = MemoryEvents()
         self.undo_records = cluster_in_memory.MemoryUndoRecords()
         self.queues = MemoryQueues(self.azure)
         self.agents: dict[str, Agent] = {}
@@ -117,9 +123,7 @@ class World:
 
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
-        regions = SeenRegions(
-            SETTINGS.appliance, azure_in_memory.MemoryRegions(self.azure), self.clock
-        )
+        regions = SeenRegions(SETTINGS.appliance, MemoryRegions(self.azure), self.clock)
         workers = MemoryWorkers(self.azure, self.ring)
         self.azure.fence = partial(check_keys, self.azure, self.ring)
         self.queues.taken.clear()
@@ -137,13 +141,13 @@ class World:
             clock=self.clock,
             pacing=self.pacing,
             regions=regions,
-            virtual_machines=azure_in_memory.MemoryMachines(self.azure),
-            snapshots=azure_in_memory.MemorySnapshots(self.azure, self.ring),
-            disk_accesses=azure_in_memory.MemoryDiskAccesses(self.azure),
+            virtual_machines=MemoryMachines(self.azure),
+            snapshots=MemorySnapshots(self.azure, self.ring),
+            disk_accesses=MemoryDiskAccesses(self.azure),
             workers=workers,
             commands=MemoryCommands(self.azure, workers),
             bundles=MemoryBundles(self.azure),
-            signatures=azure_in_memory.MemorySignatures(self.azure),
+            signatures=MemorySignatures(self.azure),
             queues=self.queues,
             points=self.points,
             sessions=booked,
@@ -180,12 +184,19 @@ class World:
         assert isinstance(outcome, Waiting)
         return outcome.seconds
 
+    async def look_again(self, key: ObjectKey = KEY) -> float | None:
+        """Look at the session as the queue does it: what is refused for now is asked for later."""
+        try:
+            return await self.look(key)
+        except RefusedForNow as refused:
+            return refused.retry_after_s
+
     async def run(self, *keys: ObjectKey, limit: int = 400) -> None:
         """Run the operator and the agents until nothing is left to do for any of the sessions."""
         left = set(keys or {KEY})
         for _ in range(limit):
             for key in sorted(left):
-                if await self.look(key) is None:
+                if await self.look_again(key) is None:
                     left.discard(key)
             if not left:
                 return
@@ -200,7 +211,7 @@ class World:
             if any(each.type == condition and each.status == "True"
                    for each in self.status(key).conditions):  # fmt: skip
                 return
-            await self.look(key)
+            await self.look_again(key)
             self.agents_work()
             await self.intake.round()
             self.clock.turn(5)

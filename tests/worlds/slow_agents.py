@@ -94,7 +94,7 @@ class SlowWorld(World):
 
     async def run_for_days(self, slice_s: float = 240) -> None:
         """Run the session to its end: in long slices, but for what follows a refusal."""
-        while (waits_s := await self.look()) is not None:
+        while (waits_s := await self.look_again()) is not None:
             self.agents_work()
             await self.intake.round()
             refused = any(each.refused_at for each in self.running.values())

@@ -15,16 +15,13 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import (
-    Azure,
-    MemoryDiskAccesses,
-    MemoryMachines,
-    MemoryRegions,
-    MemorySnapshots,
-)
+from tests.worlds.memory_azure import LOOKS, Azure
+from tests.worlds.memory_machines import MemoryMachines
+from tests.worlds.memory_regions import MemoryDiskAccesses, MemoryRegions
+from tests.worlds.memory_snapshots import MemorySnapshots
 from tools.bench.limits import ResourceManager
 from tools.bench.turned_time import ComputedClock
-from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.operations import Operations
@@ -54,6 +51,16 @@ class Surroundings:
         """Return what a double answers, which never waits."""
         with self.clock.in_the_world():
             return await call
+
+    async def until(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what a double answers once it has been looked at often enough.
+
+        What that takes Azure has been waited for by then.
+        """
+        for _ in range(2 * LOOKS):
+            if answer := await self.world(call()):
+                return answer
+        return await self.world(call())
 
     async def find(self, resource_id: str, kind: str) -> None:
         """Look at one resource, or share somebody's look."""
@@ -145,7 +152,10 @@ class LimitedSnapshots(ports.Snapshots):
         key = f"associate {folded(snapshot_id)}"
         if not self._around.operations.under_way(key):
             found = await self.find(snapshot_id)
-            if found is not None and found.disk_access_id == disk_access_id is not None:
+            if found is not None and not found.ready:
+                return False
+            tied = "" if found is None else found.disk_access_id or ""
+            if tied and same_id(tied, disk_access_id or ""):
                 return True
 
         async def begin() -> bool:
@@ -160,8 +170,7 @@ class LimitedSnapshots(ports.Snapshots):
     async def grant(self, snapshot_id: ArmId, duration_s: int) -> seen.SecretUrl | None:
         async def begin() -> seen.SecretUrl | None:
             await self._around.write("POST", snapshot_id, "snapshots/beginGetAccess", polls=2)
-            await self._around.world(self._double.grant(snapshot_id, duration_s))
-            return await self._around.world(self._double.grant(snapshot_id, duration_s))
+            return await self._around.until(lambda: self._double.grant(snapshot_id, duration_s))
 
         return await self._around.advance(f"grant {folded(snapshot_id)}", begin)
 
@@ -173,16 +182,18 @@ class LimitedSnapshots(ports.Snapshots):
 
         async def begin() -> bool:
             await self._around.write("POST", snapshot_id, "snapshots/endGetAccess", polls=2)
-            await self._around.world(self._double.revoke(snapshot_id))
-            return True
+            return await self._around.until(lambda: self._double.revoke(snapshot_id))
 
         return await self._around.advance(key, begin) or False
 
     @override
     async def delete(self, snapshot_id: ArmId) -> bool:
         key = f"delete {folded(snapshot_id)}"
-        if not self._around.operations.under_way(key) and await self.find(snapshot_id) is None:
-            return True
+        if not self._around.operations.under_way(key):
+            if await self.find(snapshot_id) is None:
+                return True
+            if self._around.azure.under_way(key):
+                return False  # Azure is at it, as the snapshot's state tells
 
         async def begin() -> bool:
             await self._around.write("DELETE", snapshot_id, "snapshots")
@@ -198,8 +209,7 @@ class LimitedSnapshots(ports.Snapshots):
 
         async def begin() -> bool:
             await self._around.write("PATCH", snapshot_id, "snapshots")
-            await self._around.world(self._double.seal(snapshot_id, tags))
-            return True
+            return await self._around.until(lambda: self._double.seal(snapshot_id, tags))
 
         return await self._around.advance(key, begin) or False
 
@@ -225,7 +235,7 @@ class LimitedDiskAccesses(ports.DiskAccesses):
         there = await self._around.world(self._double.of_region(region))
         found = await self._around.world(self._double.ensure(region, number))
         await self._around.find(found.id, "diskAccesses")
-        if all(each.id != found.id for each in there):
+        if not any(same_id(each.id, found.id) for each in there):
             for kind in ("diskAccesses", "privateEndpoints", "privateDnsZoneGroups"):
                 await self._around.write("PUT", found.id, kind, polls=1)
         return found

@@ -71,7 +71,7 @@ class LimitedWorkers(ports.Workers):
 
         async def begin() -> bool:
             await self._around.write("POST", vm_id, "virtualMachines/start", polls=2)
-            return await self._around.world(self._double.start(vm_id))
+            return await self._around.until(lambda: self._double.start(vm_id))
 
         return await self._around.advance(key, begin) or False
 
@@ -85,8 +85,7 @@ class LimitedWorkers(ports.Workers):
 
         async def begin() -> bool:
             await self._around.write("POST", vm_id, "virtualMachines/deallocate", polls=2)
-            await self._around.world(self._double.deallocate(vm_id))
-            return True
+            return await self._around.until(lambda: self._double.deallocate(vm_id))
 
         return await self._around.advance(key, begin) or False
 
@@ -98,8 +97,7 @@ class LimitedWorkers(ports.Workers):
 
         async def begin() -> bool:
             await self._around.write("DELETE", vm_id, "virtualMachines", polls=2)
-            await self._around.world(self._double.delete(vm_id))
-            return True
+            return await self._around.until(lambda: self._double.delete(vm_id))
 
         return await self._around.advance(f"delete {folded(vm_id)}", begin) or False
 
@@ -109,8 +107,7 @@ class LimitedWorkers(ports.Workers):
 
         async def begin() -> bool:
             await self._around.write("PATCH", vm_id, "virtualMachines", polls=1)
-            await self._around.world(self._double.seal(vm_id))
-            return True
+            return await self._around.until(lambda: self._double.seal(vm_id))
 
         return await self._around.advance(f"seal {folded(vm_id)}", begin) or False
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 from typing_extensions import override
 
-from tests.worlds.memory_azure import MemorySignatures
-from tests.worlds.memory_workers import MemoryBundles
+from tests.worlds.memory_regions import MemoryBundles
+from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.samples import RING
 from tools.bench.api_server import ApiServer, Document
 from tools.bench.fleet import Fleet, settings_for

@@ -1,8 +1,8 @@
 """What a repository needs of the place where its objects lie.
 
-The contract, kept by one conformance suite (tests/contract/test_stores.py) over every adapter:
-an object is there whole or not at all; a put is visible to every later read and list; nothing is
-ever overwritten by `put_new`. Calls may come from several threads at once.
+The contract, kept by one suite over every adapter (tests/contract/ports/store_facts.py): an object
+is there whole or not at all; a put is visible to every later read and list; nothing is ever
+overwritten by `put_new`. Calls may come from several threads at once.
 """
 
 from __future__ import annotations

@@ -21,7 +21,9 @@ from vmbackup_operator.sessions.seen import Account, Received, SecretUrl
 _AT_ONCE = 32
 
 # Taken by somebody else meanwhile, or gone: neither is ours to remove any more.
-_NO_LONGER_OURS = frozenset({"popreceiptmismatch", "messagenotfound", "queuenotfound"})
+_NO_LONGER_OURS = frozenset(
+    {"popreceiptmismatch", "messagenotfound", "queuenotfound", "queuebeingdeleted"}
+)
 
 # A put whose answer was lost, sent again.
 _THERE_ALREADY = frozenset({"blobalreadyexists", "unauthorizedbloboverwrite"})
@@ -56,6 +58,10 @@ class AzureQueues(Queues):
                 await self._data_plane.queues(account).get_queue_client(queue).delete_queue()
             except ResourceNotFoundError:
                 return
+            except ResourceExistsError as error:
+                # For 40 seconds after its deletion whatever is asked of a queue is refused so.
+                if folded(code_and_message(error)[0]) != "queuebeingdeleted":
+                    raise
 
     @override
     async def delete_all(self, account: Account, prefix: str) -> None:

@@ -25,7 +25,7 @@ class _Managed(msgspec.Struct, rename="camel", frozen=True):
 class _OsDisk(msgspec.Struct, rename="camel", frozen=True):
     name: str = ""
     managed_disk: _Managed | None = None
-    diff_disk_settings: msgspec.Raw | None = None
+    diff_disk_settings: dict[str, object] | None = None
 
 
 class _DataDisk(msgspec.Struct, rename="camel", frozen=True):

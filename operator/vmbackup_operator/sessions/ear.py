@@ -202,7 +202,7 @@ class Ear:
         try:
             has_all = await self._take()
         except (PermanentError, RefusedForNow) as error:
-            if not error.reason.endswith("NotFound"):
+            if not error.reason.endswith(("NotFound", "QueueBeingDeleted")):
                 raise
             # It goes with the launch, which may have ended; else it was made just now.
             if await self._look_up() is not None:

@@ -13,6 +13,7 @@ from azure_simulator.resources import Resources
 from azure_simulator.storage import blob_operations, queue_operations, rules
 from azure_simulator.storage.accounts import AzuriteAccounts
 from azure_simulator.storage.authorization import Asked, Authorizer, Granted
+from azure_simulator.storage.being_deleted import QueuesBeingDeleted
 from azure_simulator.storage.delegation import DelegationKeys, key_request
 from azure_simulator.storage.operations import StorageService, Target
 from azure_simulator.storage.sas import SAS_PARAMETERS
@@ -95,12 +96,14 @@ class DataPlane:
         upstream: Upstream,
         authorizer: Authorizer,
         keys: DelegationKeys,
+        deleted: QueuesBeingDeleted,
     ) -> None:
         self._resources = resources
         self._accounts = accounts
         self._upstream = upstream
         self._authorizer = authorizer
         self._keys = keys
+        self._deleted = deleted
 
     async def answer(self, received: Received) -> Reply:
         """Check the request, have it done and return the answer."""
@@ -120,7 +123,12 @@ class DataPlane:
             return await self._delegation_key(received, asked)
         if asked.target.operation.name == "SetBlobTier":
             await self._check_tier(account, received)
-        return await self._forward(account, _forwarded(received, asked), received.granted)
+        if received.service == "blob":
+            return await self._forward(account, _forwarded(received, asked), received.granted)
+        self._deleted.check(received.account, asked.target)
+        reply = await self._forward(account, _forwarded(received, asked), received.granted)
+        self._deleted.note(received.account, asked.target, reply.headers)
+        return reply
 
     def _asked(self, received: Received, account_id: str) -> Asked:
         fields = {name.lower(): value for name, value in received.query}

@@ -11,8 +11,11 @@ from tests.contract.azure_services.cloud import (
     Cloud,
     adapters,
     settings_for,
+    until,
     writes,
 )
+from tests.contract.ports.region_facts import BundleFacts, RegionFacts, RegionPlace
+from tests.contract.ports.resource_facts import ResourceFacts, ResourcePlace
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError
@@ -173,13 +176,29 @@ async def test_a_network_that_asks_such_a_zone_already_is_named(cloud: Cloud) ->
     assert refused.value.reason == "ZoneAlreadyAsked"
 
 
-async def test_a_repository_account_that_does_not_exist_is_named(
-    cloud: Cloud, ours: Adapters
-) -> None:
+@pytest.fixture
+def place(ours: Adapters) -> RegionPlace:
     missing = seed.REPOSITORY_ACCOUNT_ID.replace("contosobackups01", "nosuchaccount")
+    return RegionPlace(
+        ours.regions,
+        ours.bundles,
+        SUBSCRIPTION,
+        seed.VM_REGION,
+        ArmId(seed.REPOSITORY_ACCOUNT_ID),
+        ArmId(missing),
+        until,
+    )
 
-    with pytest.raises(PermanentError, match="nosuchaccount") as refused:
-        await ours.ready(seed.HOME_REGION, (missing,))
 
-    assert refused.value.reason == "StorageAccountNotFound"
-    assert cloud.home.name == "westeurope"
+class TestAzureRegions(RegionFacts):
+    pass
+
+
+class TestAzureBundles(BundleFacts):
+    pass
+
+
+class TestAzureResourceManager(ResourceFacts):
+    @pytest.fixture
+    def place(self, ours: Adapters) -> ResourcePlace:
+        return ResourcePlace(ours.manager, SUBSCRIPTION, "uksouth", until)

@@ -1,17 +1,16 @@
-"""What policies ask of Azure's VMs: the simulated Azure and the memory double answer alike."""
+"""Azure's VMs, one by one and by lists of their group."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.contract.azure_services.cloud import Cloud
-from tests.worlds.memory_policies import MemoryMachineLists
+from tests.contract.azure_services.cloud import Adapters, Cloud
+from tests.contract.ports.machine_facts import MachineListFacts, MachinePlace, VirtualMachineFacts
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.clock import SystemClock
-from vmbackup_core.errors import RefusedForNow
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId, resource_group_of
 from vmbackup_operator.policies.ports import MachineListed, VirtualMachineLists
@@ -21,13 +20,14 @@ from vmbackup_operator.services.virtual_machine_lists import (
     AzureVirtualMachineLists,
     machine_listed,
 )
+from vmbackup_operator.sessions.ports import VirtualMachines
 
 GROUP = resource_group_of(ArmId(seed.VM_ID))
 GIB = 1 << 30
 
 
 @pytest.fixture(scope="module")
-def machines(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> list[ArmId]:
+def seeded(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> list[ArmId]:
     """Two VMs in one group, each with data disks at LUN 0 and 5."""
     names = ("listed-1", "listed-2")
     for name in names:
@@ -43,50 +43,44 @@ def machines(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> list[Arm
     return [ArmId(seed.vm_id(name)) for name in names]
 
 
-@pytest.fixture(params=["azure", "memory"])
-async def lists(
-    request: pytest.FixtureRequest, machines: list[ArmId]
-) -> AsyncIterator[VirtualMachineLists]:
-    if request.param == "memory":
-        double = MemoryMachineLists()
-        double.there, double.luns = set(machines), (0, 5)
-        yield double
-        return
-    clients = Clients(asynchronous_credential(), SystemClock())
-    yield AzureVirtualMachineLists(clients)
-    await clients.close()
+@pytest.fixture
+def place(seeded: list[ArmId]) -> MachinePlace:
+    return MachinePlace(tuple(seeded), SUBSCRIPTION)
 
 
-def alike(found: MachineListed) -> tuple[str, tuple[int, ...]]:
-    """Return what both say; Azure writes ids in whatever case it likes."""
-    return (found.id.lower(), tuple(sorted(found.data_disk_luns)))
+class TestAzureVirtualMachineLists(MachineListFacts):
+    @pytest.fixture
+    async def lists(self, place: MachinePlace) -> AsyncIterator[VirtualMachineLists]:
+        del place
+        clients = Clients(asynchronous_credential(), SystemClock())
+        yield AzureVirtualMachineLists(clients)
+        await clients.close()
 
-
-@pytest.mark.parametrize("group", [GROUP, GROUP.upper()], ids=["as made", "recased"])
-async def test_a_groups_vms_are_listed_with_their_luns(
-    lists: VirtualMachineLists, machines: list[ArmId], group: str
-) -> None:
-    found = {alike(each) for each in await lists.of_group(SUBSCRIPTION, group)}
-
-    assert {(vm_id.lower(), (0, 5)) for vm_id in machines} <= found
-
-
-async def test_a_group_that_is_not_there_has_no_vms(lists: VirtualMachineLists) -> None:
-    assert list(await lists.of_group(SUBSCRIPTION, "rg-that-nobody-made")) == []
-
-
-async def test_a_subscription_without_rights_is_refused(
-    cloud: Cloud, lists: VirtualMachineLists
-) -> None:
-    foreign = "99999999-9999-4999-8999-999999999999"
-    if isinstance(lists, MemoryMachineLists):
-        lists.trouble = RefusedForNow("may not list", reason="NotAuthorized", retry_after_s=30)
-    else:
+    @pytest.fixture
+    def foreign(self, cloud: Cloud) -> str:
+        foreign = "99999999-9999-4999-8999-999999999999"
         cloud.azure.call("PUT", f"/subscriptions/{foreign}")
+        return foreign
 
-    with pytest.raises(RefusedForNow) as caught:
-        await lists.of_group(foreign, GROUP)
-    assert caught.value.reason == "NotAuthorized"
+
+class TestAzureVirtualMachines(VirtualMachineFacts):
+    @pytest.fixture
+    def machines(self, ours: Adapters) -> VirtualMachines:
+        return ours.virtual_machines
+
+    @pytest.fixture
+    def ephemeral(self, cloud: Cloud, place: MachinePlace) -> Iterator[ArmId]:
+        """A VM that no simulated Azure makes: its answer is told."""
+        vm_id = f"{place.there[0]}-ephemeral"
+        disk = {"name": "os", "diffDiskSettings": {"option": "Local"}}
+        profile = {"storageProfile": {"osDisk": disk, "dataDisks": []}, "vmId": "1"}
+        name = vm_id.rsplit("/", 1)[1]
+        body = {"id": vm_id, "name": name, "location": seed.VM_REGION, "properties": profile}
+        match = {"service": "arm", "method": "GET", "path": f"virtualMachines/{name}"}
+        fault = {"match": match, "status": 200, "headers": {}, "body": body, "times": 9}
+        made = cloud.azure.call("POST", "/faults", fault)
+        yield ArmId(vm_id)
+        cloud.azure.call("DELETE", f"/faults/{made['id']}")
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
 from tests.contract.azure_services.cloud import APPLIANCE, Cloud
+from tests.contract.ports.point_facts import PointFacts, PointPlace
+from tests.unit.repository.bench import MemoryDisk
+from tests.worlds.memory_repositories import MemorySecrets
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_core.extents import Extent
+from vmbackup_core.ids import CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.repository import RepositoryKey as CoreKey
+from vmbackup_core.repository import back_up_disk, open_chain
 from vmbackup_core.repository.keys import ChainKeys
+from vmbackup_core.stores.port import Store
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositorySpec,
@@ -25,20 +31,18 @@ from vmbackup_operator.repositories.ports import RepositoryKey
 from vmbackup_operator.services.credentials import synchronous_credential
 from vmbackup_operator.services.repositories import BlobRecoveryPoints, BlobRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
+from vmbackup_operator.sessions.seen import ChainGrant
 
 KEY = CoreKey.generate()
 DISK = DiskUniqueId("0b2d7c1e-0000-4000-8000-000000000001")
 
 
-class Secrets:
-    """The Secret with the repository's key."""
-
-    async def find(self, key: ObjectKey) -> dict[str, bytes] | None:
-        secrets: Mapping[str, dict[str, bytes]] = {
-            "repository": {"key": KEY.text.encode()},
-            "unreadable": {"key": b"\xff\xfe"},
-        }
-        return secrets.get(key.name)
+def secrets() -> MemorySecrets:
+    """Return the Secret with the repository's key, and one that holds none."""
+    held = MemorySecrets()
+    held.keep(ObjectKey("vmbackup", "repository"), {"key": KEY.text.encode()})
+    held.keep(ObjectKey("vmbackup", "unreadable"), {"key": b"\xff\xfe"})
+    return held
 
 
 def repository(container: str, key_in: str = "repository") -> BackupRepository:
@@ -69,7 +73,7 @@ def opening(stores: RepositoryStores) -> BlobRepositories:
 
 @pytest.fixture
 def points(stores: RepositoryStores) -> BlobRecoveryPoints:
-    return BlobRecoveryPoints(stores, Secrets(), APPLIANCE)
+    return BlobRecoveryPoints(stores, secrets(), APPLIANCE)
 
 
 async def test_an_empty_container_becomes_the_appliances_and_is_found_again(
@@ -158,9 +162,38 @@ async def test_another_appliances_repository_is_read_only(
     opening: BlobRepositories, stores: RepositoryStores
 ) -> None:
     await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
-    foreign = BlobRecoveryPoints(stores, Secrets(), "fabrikam")
+    foreign = BlobRecoveryPoints(stores, secrets(), "fabrikam")
 
     with pytest.raises(PermanentError) as refused:
         await foreign.open_chains(repository(seed.REPOSITORY_CONTAINER), [DISK])
 
     assert refused.value.reason == "ClaimedByOtherAppliance"
+
+
+class TestBlobRecoveryPoints(PointFacts):
+    @pytest.fixture
+    async def place(
+        self, opening: BlobRepositories, points: BlobRecoveryPoints, stores: RepositoryStores
+    ) -> PointPlace:
+        where = repository(seed.REPOSITORY_CONTAINER)
+        await opening.open_or_begin(where, RepositoryKey(KEY.secret))
+
+        async def commit(
+            grant: ChainGrant, run: RunId, moment: SnapshotUniqueId
+        ) -> tuple[CommitSlot, str]:
+            def work(store: Store) -> tuple[CommitSlot, str]:
+                keys = ChainKeys.parse(grant.keys)
+                committed = back_up_disk(
+                    open_chain(store, grant.chain_id, keys, run_id=run),
+                    MemoryDisk(bytes(1 << 20)),
+                    run_id=run,
+                    snapshot=moment,
+                    disk_bytes=1 << 20,
+                    extents=[Extent(0, 1 << 20)],
+                    base=None,
+                )
+                return committed.slot, committed.commit_digest
+
+            return await stores.read(where, work)
+
+        return PointPlace(points, where, commit)

@@ -1,8 +1,9 @@
-"""Worker VMs and their Run Commands."""
+"""Worker VMs and Run Commands of Azure's adapters."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 import pytest
 
@@ -11,63 +12,58 @@ from tests.contract.azure_services.cloud import (
     RING,
     Adapters,
     Cloud,
-    adapters,
-    settings_for,
+    as_administrator,
     until,
     writes,
 )
-from tools.local_cloud.administrator import SUBSCRIPTION
+from tests.contract.ports.worker_facts import (
+    CommandFacts,
+    WorkerFacts,
+    WorkerPlace,
+    acts_on,
+    plain_tags,
+)
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.ids import RunId, WorkerId
-from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, arm_id, worker_vm_name
-from vmbackup_operator.sessions.seen import CommandWanted, WorkerSeen, WorkerWanted
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.seen import CommandWanted
+
+VM_VERSION = "2024-03-01"
 
 
 @pytest.fixture
-def wanted(cloud: Cloud) -> WorkerWanted:
-    worker = WorkerId(f"{uuid.uuid4().hex[:20]}-1")
-    vm_id = arm_id(
-        SUBSCRIPTION,
-        cloud.region.resource_group,
-        "Microsoft.Compute/virtualMachines",
-        worker_vm_name(worker),
+def place(cloud: Cloud, ours: Adapters) -> WorkerPlace:
+    async def retag(vm_id: ArmId, tags: Mapping[str, str]) -> None:
+        await as_administrator(lambda: cloud.azure.retag(vm_id, VM_VERSION, dict(tags)))
+
+    async def remove(vm_id: ArmId) -> None:
+        await as_administrator(lambda: cloud.azure.remove(vm_id, VM_VERSION))
+
+    return WorkerPlace(
+        workers=ours.workers,
+        commands=ours.commands,
+        region=cloud.region,
+        ring=RING,
+        appliance=APPLIANCE,
+        until=until,
+        retag=retag,
+        remove=remove,
     )
-    sealed = RING.ownership(APPLIANCE).sealed_tag(vm_id)
-    tags = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: worker, **sealed}
-    return WorkerWanted(vm_id, worker, RunId(uuid.uuid4().hex), cloud.region, tags)
 
 
-async def launched(ours: Adapters, wanted: WorkerWanted) -> WorkerSeen:
-    async def running() -> WorkerSeen | None:
-        seen = await ours.workers.ensure(wanted)
-        return seen if seen.state == "running" else None
-
-    seen: WorkerSeen = await until(running)
-    return seen
+class TestAzureWorkers(WorkerFacts):
+    pass
 
 
-async def test_a_worker_from_its_launch_to_its_end(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
-) -> None:
-    before = cloud.azure.last_entry()
+class TestAzureCommands(CommandFacts):
+    pass
 
-    seen = await launched(ours, wanted)
-    assert (seen.id, seen.failure) == (wanted.id, None)
-    listed = await ours.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
-    assert wanted.id in {worker.id for worker in listed}
 
-    await until(lambda: ours.workers.deallocate(wanted.vm_id))
-    found = await ours.workers.find(wanted.vm_id)
-    assert found is not None
-    assert found.state == "deallocated"
-    await until(lambda: ours.workers.deallocate(wanted.vm_id))
+async def test_a_launch_writes_an_interface_and_a_vm(cloud: Cloud, place: WorkerPlace) -> None:
+    before, wanted = cloud.azure.last_entry(), place.wanted()
+    await place.launch(wanted)
+    await place.launch(wanted)
+    await place.end(wanted)
 
-    await until(lambda: ours.workers.start(wanted.vm_id))
-    assert (await launched(ours, wanted)).state == "running"
-
-    await until(lambda: ours.workers.delete(wanted.vm_id))
-    assert await ours.workers.find(wanted.vm_id) is None
-    await until(lambda: ours.workers.delete(wanted.vm_id))
     puts = [
         entry["path"].rsplit("/", 2)[1].lower()
         for entry in cloud.azure.journal(before)
@@ -77,9 +73,10 @@ async def test_a_worker_from_its_launch_to_its_end(
 
 
 async def test_a_command_runs_and_its_secrets_are_not_shown(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+    cloud: Cloud, ours: Adapters, place: WorkerPlace
 ) -> None:
-    await launched(ours, wanted)
+    wanted = place.wanted()
+    await place.launch(wanted)
     secret = uuid.uuid4().hex
     command = CommandWanted(
         vm_id=wanted.vm_id,
@@ -105,40 +102,25 @@ async def test_a_command_runs_and_its_secrets_are_not_shown(
     await until(lambda: ours.workers.delete(wanted.vm_id))
 
 
-async def test_nothing_is_sent_to_a_vm_with_plain_tags(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
-) -> None:
-    await launched(ours, wanted)
+async def test_nothing_is_sent_to_a_vm_with_plain_tags(cloud: Cloud, place: WorkerPlace) -> None:
+    wanted = place.wanted()
+    await place.launch(wanted)
     before = cloud.azure.last_entry()
-    plain = {APPLIANCE_TAG: APPLIANCE, WORKER_TAG: wanted.id}
-    cloud.azure.retag(wanted.vm_id, "2024-03-01", plain)
-    command = CommandWanted(wanted.vm_id, "launch", cloud.region.region, "true", {})
-    async with adapters(settings_for(APPLIANCE, cloud.bundle)) as anew:
-        listed = await anew.workers.of_group(SUBSCRIPTION, cloud.region.resource_group)
-        assert wanted.id not in {worker.id for worker in listed}
-
-        for act in (
-            anew.workers.find(wanted.vm_id),
-            anew.workers.ensure(wanted),
-            anew.workers.start(wanted.vm_id),
-            anew.workers.deallocate(wanted.vm_id),
-            anew.workers.seal(wanted.vm_id),
-            anew.workers.delete(wanted.vm_id),
-            anew.commands.run(command),
-            anew.commands.delete(wanted.vm_id, "launch"),
-        ):
-            with pytest.raises(PermanentError) as refused:
-                await act
-            assert refused.value.reason == "NotOurs"
+    await place.retag(wanted.vm_id, plain_tags(place, wanted))
+    for act in acts_on(place, wanted):
+        with pytest.raises(PermanentError) as refused:
+            await act()
+        assert refused.value.reason == "NotOurs"
 
     by_us = [each for each in writes(cloud.azure.journal(before)) if not each.startswith("PATCH")]
     assert by_us == []
-    cloud.azure.remove(wanted.vm_id, "2024-03-01")
+    await place.remove(wanted.vm_id)
 
 
 async def test_what_a_launch_left_without_a_vm_goes_too(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+    cloud: Cloud, ours: Adapters, place: WorkerPlace
 ) -> None:
+    wanted = place.wanted()
     name = wanted.vm_id.rsplit("/", 1)[1]
     group = wanted.vm_id.split("/providers/")[0]
     disk = f"{group}/providers/Microsoft.Compute/disks/{name}"
@@ -154,7 +136,7 @@ async def test_what_a_launch_left_without_a_vm_goes_too(
         },
     )
     with pytest.raises(PermanentError):
-        await launched(ours, wanted)
+        await place.launch(wanted)
     cloud.azure.call("DELETE", f"/faults/{fault['id']}")
     cloud.azure.arm(
         disk,
@@ -173,9 +155,10 @@ async def test_what_a_launch_left_without_a_vm_goes_too(
 
 
 async def test_an_operation_that_cannot_be_read_is_dropped(
-    cloud: Cloud, ours: Adapters, wanted: WorkerWanted
+    cloud: Cloud, ours: Adapters, place: WorkerPlace
 ) -> None:
-    await launched(ours, wanted)
+    wanted = place.wanted()
+    await place.launch(wanted)
     fault = cloud.azure.call(
         "POST",
         "/faults",

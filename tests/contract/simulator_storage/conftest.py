@@ -22,11 +22,13 @@ from azure_simulator.disks.grants import ExportGrants
 from azure_simulator.identities.directory import Identities
 from azure_simulator.interventions import Interventions
 from azure_simulator.journal import Journal
+from azure_simulator.pace import Pace
 from azure_simulator.resources import Resource, Resources
 from azure_simulator.service import Service
 from azure_simulator.storage.accounts import AzuriteAccounts
 from azure_simulator.storage.authorization import Authorizer
 from azure_simulator.storage.azurite import AzuriteProgram
+from azure_simulator.storage.being_deleted import QueuesBeingDeleted
 from azure_simulator.storage.data_plane import DataPlane
 from azure_simulator.storage.delegation import DelegationKeys
 from azure_simulator.storage.front import StorageFront
@@ -45,7 +47,8 @@ from tools.local_cloud.toolchains import node
 def _services(cloud: Cloud, upstream: Upstream) -> dict[str, Service]:
     keys = DelegationKeys()
     authorizer = Authorizer(cloud.identities, keys)
-    plane = DataPlane(cloud.resources, cloud.accounts, upstream, authorizer, keys)
+    deleted = QueuesBeingDeleted(Pace(60))
+    plane = DataPlane(cloud.resources, cloud.accounts, upstream, authorizer, keys, deleted)
     answers = Answers(cloud.contents, cloud.grants, PageLists(cloud.resources))
     return {
         "blob.core.windows.net": StorageFront("blob", plane, cloud.interventions, cloud.journal),

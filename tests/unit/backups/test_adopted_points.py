@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from typing_extensions import override
 
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, VM, machine, session_of
-from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.references import LocalReference
-from vmbackup_operator.naming import ArmId
-from vmbackup_operator.sessions import ports
-from vmbackup_operator.sessions.reconciler import SessionReconciler
-from vmbackup_operator.sessions.seen import VirtualMachineSeen
-from vmbackup_operator.wiring.tables import backup_sessions
 
 
 async def adopted(world: World, exclude: tuple[int, ...] = ()) -> str:
@@ -86,16 +80,9 @@ async def test_a_point_whose_vm_is_gone_is_adopted_without_a_word(world: World) 
     assert await adopted(world) == "the recovery point of this run exists already"
 
 
-class Unreadable(ports.VirtualMachines):
-    @override
-    async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:
-        raise PermanentError(f"a disk of {vm_id} is ephemeral", reason="DiskNotSupported")
-
-
 async def test_a_point_whose_vm_cannot_be_read_is_adopted_all_the_same(world: World) -> None:
     await world.run()
-    world.ground = replace(world.ground, virtual_machines=Unreadable())
-    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.ground.sessions))
+    world.azure.unsupported.add(folded(VM))
 
     assert await adopted(world) == "the recovery point of this run exists already"
 

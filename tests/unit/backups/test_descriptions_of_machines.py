@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import MemoryMachines
 from tests.worlds.memory_cluster import MemoryUndoRecords
+from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_world import World
 from tests.worlds.samples import VM, machine
 from vmbackup_core.ids import RunId

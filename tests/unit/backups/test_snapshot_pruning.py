@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.worlds.memory_azure import MemorySnapshots
+from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, RING, VM, session_of
 from vmbackup_operator.model.metadata import ObjectKey

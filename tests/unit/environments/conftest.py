@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from tests.worlds.arm_in_memory import ArmInMemory
+from tests.worlds.memory_objects import MemoryEnvironments
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.environment import Environment, Report
@@ -17,7 +16,6 @@ from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.reconciling.outcome import Outcome
@@ -37,38 +35,13 @@ REPOSITORY = ArmId(
 OWNERSHIP = Ownership("contoso", "2026", {"2026": b"k" * 32})
 
 
-class Objects:
-    """RegionEnvironments in memory."""
-
-    def __init__(self) -> None:
-        self.stored: dict[ObjectKey, RegionEnvironment] = {}
-        self.status_writes = 0
-
-    async def find(self, namespace: str, name: str) -> RegionEnvironment | None:
-        return self.stored.get(ObjectKey(namespace, name))
-
-    async def list(self) -> Sequence[RegionEnvironment]:
-        return [e for e in self.stored.values() if e.metadata.namespace == "vmbackup"]
-
-    async def create(self, environment: RegionEnvironment) -> None:
-        created = msgspec.structs.replace(
-            environment.metadata, creation_timestamp=datetime(2026, 1, 1, tzinfo=UTC), generation=1
-        )
-        key = environment.metadata.key
-        self.stored.setdefault(key, msgspec.structs.replace(environment, metadata=created))
-
-    async def write_status(self, environment: RegionEnvironment) -> None:
-        self.status_writes += 1
-        self.stored[environment.metadata.key] = environment
-
-
 @dataclass
 class Appliance:
     """All of it together."""
 
     settings: Settings
     arm: ArmInMemory
-    objects: Objects
+    objects: MemoryEnvironments
     woken: list[ObjectKey] = field(default_factory=list)
     clock: TurnedClock = field(default_factory=TurnedClock)
     ownership: Ownership = OWNERSHIP
@@ -135,4 +108,6 @@ def appliance(settings: Settings) -> Appliance:
     space: Body = {"addressSpace": {"addressPrefixes": ["10.240.0.0/16"]}}
     arm.add("VirtualNetwork", APPLIANCE_NETWORK, {"location": "westeurope", "properties": space})
     arm.add("StorageAccount", REPOSITORY, {"location": "westeurope"})
-    return Appliance(settings, arm, Objects())
+    clock = TurnedClock()
+    objects = MemoryEnvironments(clock, settings.namespace)
+    return Appliance(settings, arm, objects, clock=clock)

@@ -66,12 +66,12 @@ async def test_looking_again_writes_neither_to_azure_nor_to_kubernetes(
     await appliance.regions.ensure_home_object()
     await appliance.reconcile(KEY)
     appliance.arm.puts.clear()
-    appliance.objects.status_writes = 0
+    appliance.objects.objects.writes = 0
 
     await appliance.reconcile(KEY)
 
     assert appliance.arm.puts == []
-    assert appliance.objects.status_writes == 0
+    assert appliance.objects.objects.writes == 0
 
 
 async def test_a_region_under_way_is_reconciling_and_says_what_is_missing(
@@ -92,7 +92,7 @@ async def test_a_region_under_way_is_reconciling_and_says_what_is_missing(
 async def test_a_second_object_for_a_region_is_stalled(appliance: Appliance) -> None:
     first = await appliance.regions.ensure_home_object()
     younger = msgspec.structs.replace(
-        first.metadata, name="again", creation_timestamp=datetime(2026, 2, 1, tzinfo=UTC)
+        first.metadata, name="again", creation_timestamp=datetime(2026, 12, 1, tzinfo=UTC)
     )
     second = msgspec.structs.replace(first, metadata=younger)
     appliance.objects.stored[younger.key] = second
@@ -125,7 +125,7 @@ async def test_another_appliances_object_is_left_alone(appliance: Appliance) -> 
 
     await appliance.reconcile(KEY)
 
-    assert appliance.objects.status_writes == 0
+    assert appliance.objects.objects.writes == 0
     assert appliance.arm.puts == []
 
 

@@ -128,7 +128,7 @@ async def test_unclear_ownership_is_written_once_and_waits_with_a_pause(
         await appliance.reconciler.reconcile(KEY)
         appliance.clock.turn(1)
 
-    assert appliance.objects.status_writes == 1
+    assert appliance.objects.objects.writes == 1
     stalled = find_condition(appliance.objects.stored[KEY].status.conditions, "Stalled")
     assert stalled is not None
     assert (stalled.status, stalled.reason) == ("True", "OwnershipUnclear")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.environments.conftest import OWNERSHIP, Appliance, Objects
+from tests.unit.environments.conftest import OWNERSHIP, Appliance
+from tests.worlds.memory_objects import MemoryEnvironments
 from vmbackup_operator.ownership import OWNER_TAG, Ownership
 from vmbackup_operator.reconciling.outcome import Failed
 
@@ -56,7 +57,7 @@ async def test_an_appliance_in_an_empty_cluster_finds_all_of_its_regions_and_wri
 ) -> None:
     before = [await appliance.ready(each) for each in ("westeurope", "northeurope")]
 
-    appliance.objects = Objects()
+    appliance.objects = MemoryEnvironments(appliance.clock, "vmbackup")
     restart(appliance, OWNERSHIP)
     after = [await appliance.ready(each) for each in ("westeurope", "northeurope")]
 

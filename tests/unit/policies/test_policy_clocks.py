@@ -85,7 +85,7 @@ async def test_missed_slots_are_counted_and_told_once(world: PolicyWorld) -> Non
 
     assert world.sessions.created == []
     assert world.policy.status.missed_slots == 2
-    assert [reason for reason, _ in world.events.told] == ["SlotsMissed"]
+    assert [reason for reason, _ in world.events.reasons] == ["SlotsMissed"]
 
 
 async def test_what_is_shown_as_next_is_when_sessions_really_start(world: PolicyWorld) -> None:

@@ -90,13 +90,13 @@ async def test_a_vm_that_cannot_be_backed_up_is_named_and_the_others_are_backed_
 async def test_without_its_repository_a_policy_says_so_and_waits_with_its_slot(
     world: PolicyWorld,
 ) -> None:
-    repository, world.repositories.stored = world.repositories.stored, None
+    repository = world.repositories.stored.popitem()[1]
     await world.look()
     assert world.reason()[1] == "RepositoryNotFound"
     assert "team/repo" in world.reason()[2]
     assert world.sessions.created == []
 
-    world.repositories.stored = repository
+    world.repositories.put(repository)
     await world.look()
 
     assert world.reason()[:2] == ("True", "Ready")
@@ -104,7 +104,7 @@ async def test_without_its_repository_a_policy_says_so_and_waits_with_its_slot(
 
 
 async def test_a_repositorys_own_reason_is_the_policys(world: PolicyWorld) -> None:
-    world.repositories.stored = stalled_repository("ContainerNotFound", "no container backups")
+    world.repositories.put(stalled_repository("ContainerNotFound", "no container backups"))
 
     await world.look()
 

@@ -39,7 +39,7 @@ async def test_who_had_no_room_is_skipped_by_name_and_comes_first_the_next_time(
     skipped = world.sessions.of_outcome("Skipped")
     assert 0 < len(skipped) < 12
     assert skipped == sorted(set(skipped))
-    told = dict(world.events.told)["SessionsSkipped"]
+    told = dict(world.events.reasons)["SessionsSkipped"]
     assert all(name in told for name in skipped)
     assert "2026-11-22 01:00Z" in told
     status, reason, message = world.reason()
@@ -96,14 +96,14 @@ async def test_a_vm_that_is_busy_at_its_turn_goes_first_once_it_is_not(world: Po
 async def test_without_its_repository_nothing_is_skipped_by_name_and_all_are_told(
     world: PolicyWorld,
 ) -> None:
-    world.repositories.stored = None
+    world.repositories.stored.clear()
     await world.settle()
     world.clock.turn(2 * 3600)
     await world.settle()
 
     assert world.sessions.created == []
     assert world.policy.status.missed_slots == 1
-    assert "web-01" in dict(world.events.told)["SessionsSkipped"]
+    assert "web-01" in dict(world.events.reasons)["SessionsSkipped"]
 
 
 async def test_a_refused_adoption_is_told_and_stands_until_it_is_mended(
@@ -120,7 +120,7 @@ async def test_a_refused_adoption_is_told_and_stands_until_it_is_mended(
     await world.look()
     assert world.reason()[1] == "AdoptionRefused"
     assert str(key) in world.reason()[2]
-    assert [reason for reason, _ in world.events.told].count("AdoptionRefused") == 1
+    assert [reason for reason, _ in world.events.reasons].count("AdoptionRefused") == 1
     del world.sessions.stored[key]
     await world.look()
 

@@ -62,7 +62,7 @@ async def test_a_policy_first_seen_with_a_trigger_records_it_without_acting(
     await world.settle()
 
     assert world.sessions.created == [session_name_of_slot("nightly", VM, SLOT)]
-    assert [reason for reason, _ in world.events.told] == ["TriggerIgnored", "OccasionBegun"]
+    assert [reason for reason, _ in world.events.reasons] == ["TriggerIgnored", "OccasionBegun"]
     world.sessions.end()
     world.trigger("now")
     await world.settle()
@@ -111,7 +111,7 @@ async def test_suspended_neither_a_slot_nor_a_trigger_begins_a_session(world: Po
     assert world.sessions.created == []
     assert world.reason()[:2] == ("True", "Suspended")
     assert world.policy.status.next_start is None
-    assert world.events.told == [
+    assert world.events.reasons == [
         ("TriggerIgnored", "vmbackup.dev/trigger starts nothing: the policy is suspended")
     ]
 
@@ -130,7 +130,7 @@ async def test_what_was_due_during_a_pause_is_neither_caught_up_with_nor_missed(
 
     assert len(world.sessions.created) == 1
     assert world.policy.status.missed_slots == 0
-    assert "SlotsMissed" not in [reason for reason, _ in world.events.told]
+    assert "SlotsMissed" not in [reason for reason, _ in world.events.reasons]
     await world.pass_time()
     assert len(world.sessions.created) == 2
 

@@ -32,7 +32,7 @@ def repository_on_its_way(world: PolicyWorld, *, opened_before: bool) -> None:
     status = replace(ready.status, conditions=conditions)
     if not opened_before:
         status = replace(status, repository_id=None)
-    world.repositories.stored = replace(ready, status=status)
+    world.repositories.put(replace(ready, status=status))
 
 
 async def test_two_policies_of_one_vm_make_one_session_at_a_time(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.memory_objects import MemoryObjects
+from tests.worlds.memory_repositories import MemoryOpening, MemorySecrets, MemoryWays
 from tests.worlds.samples import SETTINGS
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import CorruptRepository, PermanentError, RefusedForNow, TransientError
 from vmbackup_core.ids import RepositoryId
 from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.repositories import ports
 from vmbackup_operator.repositories.ports import RepositoryKey, RepositorySeen
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler, read_key
 
@@ -25,75 +24,39 @@ SECRET = bytes(range(32))
 SEEN = RepositorySeen(RepositoryId("1" * 32), APPLIANCE, "f" * 32, 1, 3)
 
 
-class Objects(ports.Repositories):
-    def __init__(self) -> None:
-        ready = ready_repository()
-        self.stored = replace(ready, status=BackupRepositoryStatus())
-        self.writes = 0
-
-    @override
-    async def find(self, key: ObjectKey) -> BackupRepository | None:
-        return self.stored if key == self.stored.metadata.key else None
-
-    @override
-    async def write_status(self, repository: BackupRepository) -> BackupRepository:
-        self.stored = repository
-        self.writes += 1
-        return repository
-
-
-class Secrets(ports.Secrets):
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] | None = {"key": SECRET}
-
-    @override
-    async def find(self, key: ObjectKey) -> dict[str, bytes] | None:
-        assert key == ObjectKey("team", "repo-key")
-        return self.values
-
-
-class Ways(ports.Ways):
-    def __init__(self) -> None:
-        self.waiting: Waiting | None = None
-        self.lies_in: str | None = None
-        self.asked: list[ArmId] = []
-
-    @override
-    async def ensure(self, storage_account_id: ArmId, region: str) -> Waiting | None:
-        self.asked.append(storage_account_id)
-        if self.lies_in not in {None, region}:
-            raise PermanentError(f"{storage_account_id} is elsewhere", reason="RegionDiffers")
-        return self.waiting
-
-
-class Opened(ports.OpenRepositories):
-    def __init__(self) -> None:
-        self.found: RepositorySeen | Exception = SEEN
-        self.keys: list[RepositoryKey] = []
-
-    @override
-    async def open_or_begin(
-        self, repository: BackupRepository, key: RepositoryKey
-    ) -> RepositorySeen:
-        self.keys.append(key)
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
-
-
 class Place:
     def __init__(self) -> None:
-        self.objects, self.secrets = Objects(), Secrets()
-        self.ways, self.opened = Ways(), Opened()
+        clock = TurnedClock()
+        self.objects = MemoryObjects(BackupRepository, clock)
+        self.secrets, self.ways, self.opened = MemorySecrets(), MemoryWays(), MemoryOpening()
+        self.secrets.keep(ObjectKey("team", "repo-key"), {"key": SECRET})
+        self.opened.found = SEEN
+        self.put(replace(ready_repository(), status=BackupRepositoryStatus()))
         self.reconciler = RepositoryReconciler(
-            SETTINGS, TurnedClock(), self.objects, self.secrets, self.ways, self.opened
+            SETTINGS, clock, self.objects, self.secrets, self.ways, self.opened
         )
+
+    def hold(self, values: dict[str, bytes] | None) -> None:
+        """Have *values* in the repository's Secret, or no Secret."""
+        self.secrets.drop(ObjectKey("team", "repo-key"))
+        if values is not None:
+            self.secrets.keep(ObjectKey("team", "repo-key"), values)
+
+    @property
+    def repository(self) -> BackupRepository:
+        (stored,) = self.objects.stored.values()
+        return stored
+
+    def put(self, repository: BackupRepository) -> None:
+        """Have this one there, and no other."""
+        self.objects.stored.clear()
+        self.objects.store(repository)
 
     async def look(self) -> object:
         return await self.reconciler.reconcile(KEY)
 
     def said(self, kind: str = "Ready") -> tuple[str, str, str]:
-        conditions = self.objects.stored.status.conditions
+        conditions = self.repository.status.conditions
         found = next(each for each in conditions if each.type == kind)
         return found.status, found.reason, found.message
 
@@ -106,7 +69,7 @@ def place() -> Place:
 async def test_a_repository_that_opens_is_ready_and_claimed(place: Place) -> None:
     await place.look()
 
-    status = place.objects.stored.status
+    status = place.repository.status
     assert place.said()[:2] == ("True", "Ready")
     assert (status.appliance_id, status.repository_id) == (APPLIANCE, SEEN.id)
     assert (status.key_fingerprint, status.recovery_points) == ("f" * 32, 3)
@@ -155,7 +118,7 @@ async def test_what_opening_meets_is_said_with_its_reason(
 async def test_a_key_that_is_not_there_is_named(
     place: Place, values: dict[str, bytes] | None, reason: str, said: str
 ) -> None:
-    place.secrets.values = values
+    place.hold(values)
 
     await place.look()
 
@@ -165,7 +128,7 @@ async def test_a_key_that_is_not_there_is_named(
 
 
 async def test_what_else_a_secret_holds_is_not_said(place: Place) -> None:
-    place.secrets.values = {"password": b"x", "username": b"y"}
+    place.hold({"password": b"x", "username": b"y"})
 
     await place.look()
 
@@ -193,7 +156,7 @@ async def test_another_repository_in_the_same_container_is_not_taken_for_it(plac
     await place.look()
 
     assert place.said()[1] == "RepositoryReplaced"
-    assert place.objects.stored.status.repository_id == SEEN.id
+    assert place.repository.status.repository_id == SEEN.id
 
 
 async def test_an_account_that_lies_elsewhere_than_said_is_named(place: Place) -> None:
@@ -237,8 +200,8 @@ async def test_trouble_that_may_pass_is_said_and_raised(
 
 
 async def test_a_repository_outside_the_tenancy_is_refused(place: Place) -> None:
-    metadata = replace(place.objects.stored.metadata, namespace="strangers")
-    place.objects.stored = replace(place.objects.stored, metadata=metadata)
+    metadata = replace(place.repository.metadata, namespace="strangers")
+    place.put(replace(place.repository, metadata=metadata))
 
     await place.reconciler.reconcile(ObjectKey("strangers", "repo"))
 
@@ -254,8 +217,8 @@ FOREIGN = (
 async def test_an_account_outside_the_tenancy_is_refused_before_azure_is_asked(
     place: Place,
 ) -> None:
-    spec = replace(place.objects.stored.spec, storage_account_id=FOREIGN)
-    place.objects.stored = replace(place.objects.stored, spec=spec)
+    spec = replace(place.repository.spec, storage_account_id=FOREIGN)
+    place.put(replace(place.repository, spec=spec))
 
     await place.look()
 
@@ -267,8 +230,8 @@ async def test_an_account_outside_the_tenancy_is_refused_before_azure_is_asked(
 
 
 async def test_a_repository_claimed_by_another_appliance_is_left_alone(place: Place) -> None:
-    status = replace(place.objects.stored.status, appliance_id="somebody-else")
-    place.objects.stored = replace(place.objects.stored, status=status)
+    status = replace(place.repository.status, appliance_id="somebody-else")
+    place.put(replace(place.repository, status=status))
 
     assert await place.look() == Done()
     assert place.objects.writes == 0

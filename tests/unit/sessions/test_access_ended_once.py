@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import MemorySnapshots
+from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_world import World
 from tests.worlds.samples import session_of
 from vmbackup_operator.naming import ArmId
@@ -28,8 +28,9 @@ class SlowLast(MemorySnapshots):
         if self._looks[snapshot_id] == 0:
             self.begun[snapshot_id] += 1
         self._looks[snapshot_id] += 1
-        await super().revoke(snapshot_id)
-        if self._looks[snapshot_id] < (8 if snapshot_id.endswith("-2") else 2):
+        closed = await super().revoke(snapshot_id)
+        least = 8 if snapshot_id.endswith("-2") else 2
+        if not closed or self._looks[snapshot_id] < least:
             return False
         self._looks[snapshot_id] = 0  # told once: who asks again, asks Azure anew
         return True

@@ -32,10 +32,11 @@ async def test_a_transfer_of_three_days_is_granted_access_again_and_again() -> N
 
     status = world.status()
     assert (status.outcome, status.attempt, status.errors) == ("Succeeded", 1, ())
-    # Six hours each, renewed with a quarter left: once, and again every 4.5 hours of 72. The job is
-    # sent with each renewal of the way to the repository, which lasts an hour.
-    assert set(grants(world).values()) == {16}
-    assert 90 < len({sequence for _, sequence, _ in world.jobs}) < 100
+    # Six hours each, renewed with a quarter left: once, and again every 4.5 hours of 72, the last
+    # time at the very end or not. The job is sent with each renewal of the way to the repository,
+    # which lasts an hour.
+    assert set(grants(world).values()) <= {15, 16}
+    assert 90 <= len({sequence for _, sequence, _ in world.jobs}) < 100
     assert world.gaps_s
     assert max(world.gaps_s) < RENEWAL_S / 2
     assert world.azure.sas == {}
@@ -108,7 +109,8 @@ async def test_access_that_somebody_ended_is_granted_anew_and_the_job_goes_on() 
         await world.intake.round()
         world.clock.turn(2)
     for snapshot in list(world.azure.sas):
-        await world.ground.snapshots.revoke(ArmId(snapshot))
+        while not await world.ground.snapshots.revoke(ArmId(snapshot)):
+            pass
     before = len(world.jobs)
 
     await world.run_for_days()
@@ -164,11 +166,14 @@ async def test_a_renewal_that_takes_longer_than_the_worker_waits_costs_no_attemp
     asked = 0
     end_access = world.ground.snapshots.revoke
 
+    first: list[ArmId] = []
+
     async def slowly(snapshot_id: ArmId) -> bool:
         nonlocal asked
         asked += 1
-        # Of the first snapshot Azure ends access at once, so that the worker is refused.
-        return (asked < 2 or asked > 300) and await end_access(snapshot_id)
+        first.append(snapshot_id)
+        # Of the first snapshot Azure ends access soon, so that the worker is refused.
+        return (snapshot_id == first[0] or asked > 300) and await end_access(snapshot_id)
 
     await world.run_until("ExportGranted")
     world.ground.snapshots.revoke = slowly  # type: ignore[method-assign]  # Azure takes minutes

@@ -243,7 +243,7 @@ async def test_worn_credentials_are_renewed_and_the_job_is_sent_again() -> None:
     first = dict(world.ground.grants)
 
     world.clock.turn(500)
-    for _ in range(6):
+    for _ in range(12):
         await world.look()
         await world.intake.round()
 

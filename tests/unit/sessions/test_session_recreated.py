@@ -44,16 +44,20 @@ async def ended_after_loss_at(moment: int) -> tuple[World, str]:
     return world, where
 
 
-async def test_made_again_at_any_moment_it_succeeds_and_leaves_nothing_behind() -> None:
-    moment, where = 0, "the beginning"
-    while where:
-        moment += 1
-        world, where = await ended_after_loss_at(moment)
+def check_end(world: World, where: str) -> None:
+    assert world.status(KEY).outcome == "Succeeded", where
+    assert world.azure.sas == {}, where
+    states = {each.state for each in world.azure.workers.values()}
+    assert states <= {"deallocated"}, where
+    assert len(world.points.points) == 1, where
 
-        assert world.status(KEY).outcome == "Succeeded", where
-        assert world.azure.sas == {}, where
-        states = {each.state for each in world.azure.workers.values()}
-        assert states <= {"deallocated"}, where
-        assert len(world.points.points) == 1, where
+
+async def test_made_again_at_any_moment_it_succeeds_and_leaves_nothing_behind() -> None:
+    """Before each write: what is stored after one is what is stored before the next."""
+    moment, where = -1, "the beginning"
+    while where:
+        moment += 2
+        world, where = await ended_after_loss_at(moment)
+        check_end(world, where)
 
     assert moment > 80

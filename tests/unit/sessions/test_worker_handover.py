@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
+from tests.worlds.memory_workers import put_worker
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, VM, machine, session_of
 from vmbackup_core.errors import LostAttempt
@@ -25,7 +26,7 @@ def idle_worker(world: World, state: WorkerState = "deallocated") -> ArmId:
     group = environment_names(APPLIANCE, SUBSCRIPTION, AWAY).resource_group
     resource_type = "Microsoft.Compute/virtualMachines"
     vm_id = arm_id(SUBSCRIPTION, group, resource_type, worker_vm_name(IDLE))
-    world.azure.workers[vm_id.lower()] = WorkerSeen(vm_id, IDLE, state, world.clock.now())
+    put_worker(world.azure, world.ring, vm_id, IDLE, state)
     return vm_id
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tests.worlds.memory_cluster import MemorySessions
+from tests.worlds.memory_objects import MemorySessions
 from tests.worlds.samples import session_of
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus

@@ -1,0 +1,84 @@
+"""What Azure's VMs promise, one by one and by lists of their group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.contract.ports.suites import Suite
+from vmbackup_core.errors import PermanentError, RefusedForNow
+from vmbackup_operator.naming import ArmId, resource_group_of
+from vmbackup_operator.policies.ports import VirtualMachineLists
+from vmbackup_operator.sessions.ports import VirtualMachines
+
+
+@dataclass(frozen=True)
+class MachinePlace:
+    """VMs of one group: each has an OS disk, and data disks at LUN 0 and 5 of 1 GiB."""
+
+    there: tuple[ArmId, ...]
+    subscription: str
+
+
+class VirtualMachineFacts(Suite):
+    """Gets *place*, *machines*, and *ephemeral*: a VM whose OS disk can't be snapshotted."""
+
+    ports = (VirtualMachines,)
+
+    async def test_one_is_found_with_all_its_disks_however_its_id_is_written(
+        self, place: MachinePlace, machines: VirtualMachines
+    ) -> None:
+        for vm_id in (place.there[0], ArmId(place.there[0].upper())):
+            found = await machines.find(vm_id)
+            assert found is not None
+            assert found.name == place.there[0].rsplit("/", 1)[1]
+            assert sorted(disk.lun for disk in found.disks if disk.lun is not None) == [0, 5]
+            assert [disk.lun for disk in found.disks].count(None) == 1
+            assert {disk.size_bytes for disk in found.disks} == {1 << 30}
+            assert len({disk.unique_id for disk in found.disks}) == 3
+            assert found.unique_id
+            assert found.region == found.region.lower()
+            assert found.description.startswith("{")
+
+    async def test_one_that_is_not_there_is_none(
+        self, place: MachinePlace, machines: VirtualMachines
+    ) -> None:
+        assert await machines.find(ArmId(f"{place.there[0]}-x")) is None
+
+    async def test_one_whose_disks_cant_be_snapshotted_is_refused_by_name(
+        self, machines: VirtualMachines, ephemeral: ArmId
+    ) -> None:
+        with pytest.raises(PermanentError, match="ephemeral") as refused:
+            await machines.find(ephemeral)
+
+        assert refused.value.reason == "DiskNotSupported"
+
+
+class MachineListFacts(Suite):
+    """Gets *place*, *lists*, and *foreign*: a subscription in which there are no rights."""
+
+    ports = (VirtualMachineLists,)
+
+    @pytest.mark.parametrize("recased", [False, True], ids=["as made", "recased"])
+    async def test_a_groups_vms_are_listed_with_their_luns(
+        self, place: MachinePlace, lists: VirtualMachineLists, *, recased: bool
+    ) -> None:
+        group = resource_group_of(place.there[0])
+        listed = await lists.of_group(place.subscription, group.upper() if recased else group)
+        found = {(each.id.lower(), tuple(sorted(each.data_disk_luns))) for each in listed}
+
+        assert {(vm_id.lower(), (0, 5)) for vm_id in place.there} <= found
+
+    async def test_a_group_that_is_not_there_has_no_vms(
+        self, place: MachinePlace, lists: VirtualMachineLists
+    ) -> None:
+        assert list(await lists.of_group(place.subscription, "rg-that-nobody-made")) == []
+
+    async def test_a_subscription_without_rights_is_refused(
+        self, place: MachinePlace, lists: VirtualMachineLists, foreign: str
+    ) -> None:
+        with pytest.raises(RefusedForNow) as caught:
+            await lists.of_group(foreign, resource_group_of(place.there[0]))
+
+        assert caught.value.reason == "NotAuthorized"

@@ -1,0 +1,208 @@
+"""Every port has a double in `tests/worlds/`, and its suite is run over the double and the adapter.
+
+A double that nobody compares with what it stands for grows kinder than that.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.contract.ports.suites import Suite
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE_ROOTS = ("core", "operator", "simulator", "worker_agent")
+
+#: Protocols that have no suite over a double, and why.
+_SDK = "the shape of what Azure's SDKs return: nobody keeps it but they"
+_PART = "of one process: its other side is no service whose double could be kinder"
+_SIMULATED = "within the simulated Azure, whose behaviour is held against its clients' own suites"
+_TO_COME = "of format 1.0, which no adapter keeps yet: its first one brings the suite"
+_OF_STORE = "what one who is let do less asks of a Store, which has a suite"
+WITHOUT: Mapping[str, str] = {
+    "vmbackup_core.clock.Clock": "a clock: TurnedClock says what a test says",
+    "vmbackup_core.stores.patience.Pause": "a callback that waits",
+    "vmbackup_core.repository.transfer.DiskSource": "a callback that reads a range",
+    "vmbackup_core.repository.transfer.DiskSink": "a callback that writes a range",
+    "vmbackup_core.repository.control.counting.Tables": "the core's own, over a Store",
+    "vmbackup_core.repository.control.expire.Sights": _TO_COME,
+    "vmbackup_core.repository.control.expire_plan.Rules": _TO_COME,
+    "vmbackup_core.repository.control.heads.Heads": _TO_COME,
+    "vmbackup_core.repository.control.prune_plan.Manifests": _TO_COME,
+    "vmbackup_core.repository.data.block_reader.Healed": "the core's own, over a Store",
+    "vmbackup_core.repository.data.ports.DataSource": _OF_STORE,
+    "vmbackup_core.repository.data.ports.DataTarget": _OF_STORE,
+    "vmbackup_core.repository.data.ports.DataStore": _OF_STORE,
+    "vmbackup_core.repository.primitives.beginning.BeginsLog": _TO_COME,
+    "vmbackup_core.repository.primitives.user_keys.AppendsToLog": _TO_COME,
+    "vmbackup_operator.repositories.ports.Ways": "answers what a test says; Regions has a suite",
+    "vmbackup_operator.repositories.ports.OpenRepositories": "answers what a test says",
+    "vmbackup_operator.services.resource_kinds.Model": _SDK,
+    "vmbackup_operator.services.resource_kinds.Poller": _SDK,
+    "vmbackup_operator.sessions.ports.Sessions": "StoredSessions and the book over it, no double",
+    "vmbackup_operator.sessions.ear.Served": "the book over StoredSessions, no double",
+    "azure_simulator.backing.DiskContents": _SIMULATED,
+    "azure_simulator.backing.Exports": _SIMULATED,
+    "azure_simulator.backing.StorageAccounts": _SIMULATED,
+    "azure_simulator.backing.Machines": _SIMULATED,
+    "azure_simulator.service.Service": _SIMULATED,
+    "vmbackup_worker.agent.Jobs": _PART,
+    "vmbackup_worker.agent.Events": _PART,
+    "vmbackup_worker.heart.Mouth": _PART,
+    "vmbackup_worker.running.Work": _PART,
+}
+
+#: Classes of tests that answer what one test says, and are no doubles.
+SCRIPTED = {
+    "tests/unit/policies/test_policy_machines.py: Slowly",
+    "tests/unit/sessions/test_seen_regions.py: Answers",
+}
+
+#: What is run over and lies elsewhere: it ships.
+SHIPPED = {"vmbackup_core.stores.memory.MemoryStore"}
+
+#: Doubles of what has no suite, from above, or parts of others.
+UNCOMPARED = {
+    "tests.worlds.memory_repositories.MemoryWays",
+    "tests.worlds.memory_repositories.MemoryOpening",
+}
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+@cache
+def classes_of(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return each class of the module at its top, with the last words of its bases."""
+    return tuple(
+        (node.name, tuple(_last_word(base) for base in node.bases))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+
+
+def _last_word(node: ast.expr) -> str:
+    return ast.unparse(node.value if isinstance(node, ast.Subscript) else node).rsplit(".", 1)[-1]
+
+
+def protocols() -> list[str]:
+    """Return every Protocol of ours, by its whole name."""
+    return [
+        f"{_module_name(path)}.{name}"
+        for root in SOURCE_ROOTS
+        for path in modules(root)
+        if "asyncio.Protocol" not in path.read_text()
+        for name, bases in classes_of(path)
+        if "Protocol" in bases
+    ]
+
+
+def _module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts[1:] if part != "__init__")
+
+
+@cache
+def runs() -> tuple[type[Suite], ...]:
+    """Return every suite as it is run among the unit tests."""
+    found: list[type[Suite]] = []
+    for path in modules("tests/unit"):
+        if not any(base.endswith("Facts") for _, bases in classes_of(path) for base in bases):
+            continue
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = importlib.import_module(".".join(parts))
+        found += [each for _, each in inspect.getmembers(module, inspect.isclass)
+                  if issubclass(each, Suite) and each.__module__ == module.__name__]  # fmt: skip
+    return tuple(found)
+
+
+def doubled() -> dict[str, set[type]]:
+    """Return the ports whose suites are run over a double, with the doubles."""
+    found: dict[str, set[type]] = {}
+    for run in runs():
+        for port in run.ports:
+            doubles = {double for double in run.over if _keeps(double, port)}
+            if doubles:
+                found.setdefault(_name(port), set()).update(doubles)
+    return found
+
+
+def _keeps(double: type, port: type) -> bool:
+    """Tell whether the double has all that the port asks for; mypy compares the rest."""
+    methods = {name for each in port.__mro__ for name in vars(each) if not name.startswith("_")}
+    return all(hasattr(double, name) for name in methods)
+
+
+def _name(of: type) -> str:
+    return f"{of.__module__}.{of.__qualname__}"
+
+
+def facts_of(suite: type[Suite]) -> list[str]:
+    return [name for name in dir(suite) if name.startswith("test_")]
+
+
+@pytest.mark.parametrize("port", protocols())
+def test_a_port_has_a_suite_that_is_run_over_its_double(port: str) -> None:
+    assert (port in doubled()) != (port in WITHOUT)
+
+
+@pytest.mark.parametrize("port", [*WITHOUT])
+def test_a_port_that_needs_no_suite_is_there(port: str) -> None:
+    assert port in protocols()
+
+
+def test_every_double_lies_with_the_others_and_is_compared() -> None:
+    run_over = {_name(double) for run in runs() for double in run.over}
+    there = {
+        f"tests.worlds.{path.stem}.{name}"
+        for path in modules("tests/worlds")
+        for name, _ in classes_of(path)
+        if name.startswith("Memory")
+    }
+
+    assert {each for each in run_over if not each.startswith("tests.worlds.")} == SHIPPED
+    assert there - run_over == UNCOMPARED
+
+
+def test_no_double_of_the_operators_lies_elsewhere() -> None:
+    ports = {
+        each.rsplit(".", 1)[-1] for each in protocols() if each.startswith("vmbackup_operator")
+    }
+    elsewhere = {
+        f"{path.relative_to(ROOT).as_posix()}: {name}"
+        for path in modules("tests")
+        if path.parent.name not in {"worlds", "ports"}
+        for name, bases in classes_of(path)
+        if (ports - {"Store"}) & set(bases)
+    }
+
+    assert elsewhere == set(SCRIPTED)
+
+
+@pytest.mark.parametrize("run", runs(), ids=lambda run: run.__name__)
+def test_a_suite_says_something(run: type[Suite]) -> None:
+    assert facts_of(run)
+    assert run.ports
+
+
+def test_every_suite_is_run_over_an_adapter_too() -> None:
+    suites = {
+        base.__name__ for run in runs() for base in run.__mro__ if base.__name__.endswith("Facts")
+    }
+    compared = {
+        base
+        for path in modules("tests/contract", "tests/cluster")
+        for name, bases in classes_of(path)
+        if name.startswith("Test")
+        for base in bases
+    }
+
+    assert not suites - compared
