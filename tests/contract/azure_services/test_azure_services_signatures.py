@@ -114,6 +114,23 @@ class TestAzureQueues(QueueFacts):
         return QueuePlace(ours.queues, cloud.home.account, until, now, asyncio.sleep, read)
 
 
+async def test_a_worker_takes_its_jobs_and_cannot_add_any(cloud: Cloud, ours: Adapters) -> None:
+    name = f"vmb-jobs-{uuid.uuid4().hex[:12]}"
+    await ours.queues.ensure(cloud.home.account, name)
+    await ours.queues.put(cloud.home.account, name, "<job/> & more", 600)
+    url = await ours.signatures.queue(cloud.home.account, name, "take", soon())
+
+    async with queue(url) as client:
+        message = await client.receive_message(visibility_timeout=30)
+        assert message is not None
+        assert message.content == "<job/> & more"
+        message = await client.update_message(message, visibility_timeout=60)
+        await client.delete_message(message)
+        with pytest.raises(HttpResponseError) as refused:
+            await client.send_message("mine")
+    assert refused.value.status_code == 403
+
+
 async def test_a_delegation_key_serves_for_many_signatures(cloud: Cloud, ours: Adapters) -> None:
     before = cloud.azure.last_entry()
 
