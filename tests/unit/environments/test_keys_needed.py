@@ -6,7 +6,7 @@ import msgspec
 
 from tests.unit.environments.conftest import OWNERSHIP, SUBSCRIPTION, Appliance
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.environments.seals import Sealed, place_of
+from vmbackup_operator.environments.seals import Sealed, region_key
 from vmbackup_operator.model.conditions import find_condition
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironmentStatus
@@ -86,7 +86,7 @@ async def test_snapshots_need_their_key_in_the_region_where_they_are(appliance: 
 async def test_the_launch_of_an_unfinished_session_needs_its_key(appliance: Appliance) -> None:
     await appliance.ready("westeurope")
     restart(appliance, ROTATED)
-    place = place_of(SUBSCRIPTION, "WestEurope")
+    place = region_key(SUBSCRIPTION, "WestEurope")
     appliance.seals.ask(lambda: [Sealed(place, "2026", "launch of worker w")])
 
     assert (await look(appliance, HOME)).keys_needed == ("2026", "2027")

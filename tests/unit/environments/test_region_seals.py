@@ -7,12 +7,12 @@ import pytest
 from tests.unit.environments.conftest import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.environments.seals import Place, RegionSeals, Sealed, place_of
+from vmbackup_operator.environments.seals import RegionKey, RegionSeals, Sealed, region_key
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, arm_id, environment_names
 from vmbackup_operator.ownership import OWNER_TAG, SNAPSHOT_TAG
 from vmbackup_operator.settings import Settings
 
-AWAY = place_of(SUBSCRIPTION, "northeurope")
+AWAY = region_key(SUBSCRIPTION, "northeurope")
 
 
 def group_of(region: str) -> str:
@@ -100,7 +100,7 @@ def test_a_launch_under_a_lost_key_is_a_reason_too(settings: Settings) -> None:
 
 def test_each_source_is_told_of_by_itself_and_changes_once(settings: Settings) -> None:
     seals = RegionSeals(settings.appliance, {"2025", "2026"})
-    changed: list[Place] = []
+    changed: list[RegionKey] = []
     seals.tell(changed.append)
     worker = listed(vm("northeurope"), "northeurope", OWNER_TAG, "2025")
     workers = ("VirtualMachine", SUBSCRIPTION, group_of("northeurope"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 
 from typing_extensions import override
 
+from tests.unit.repository_1_0 import turns
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import Buffer, NotDeleted, Store, StoredObject
 
 
@@ -67,74 +68,6 @@ class DyingStore(Store):
         return iter(list(self._inner.versions(name, most=most)))
 
 
-@dataclass
-class _Actor:
-    """One who uses the store; goes one call further whenever it may."""
-
-    work: Callable[[Store], None]
-    may_go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    ended: bool = False
-    failure: BaseException | None = None
-
-
-class _TurnStore(Store):
-    """Waits before each call until its actor's turn comes."""
-
-    def __init__(self, inner: Store, actor: _Actor) -> None:
-        self._inner = inner
-        self._actor = actor
-
-    def _wait(self) -> None:
-        self._actor.arrived.release()
-        self._actor.may_go.acquire()
-
-    @override
-    def put_new(self, name: str, data: Buffer) -> None:
-        self._wait()
-        self._inner.put_new(name, data)
-
-    @override
-    def get(self, name: str, *, most: int | None = None) -> bytes:
-        self._wait()
-        return self._inner.get(name, most=most)
-
-    @override
-    def get_range(self, name: str, offset: int, length: int) -> bytes:
-        self._wait()
-        return self._inner.get_range(name, offset, length)
-
-    @override
-    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
-        self._wait()
-        return iter(list(self._inner.list(prefix, limit=limit)))
-
-    @override
-    def delete(self, name: str) -> None:
-        self._wait()
-        self._inner.delete(name)
-
-    @override
-    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
-        self._wait()
-        return self._inner.get_end(name, length, size=size)
-
-    @override
-    def folders(self, prefix: str) -> Iterator[str]:
-        self._wait()
-        return iter(list(self._inner.folders(prefix)))
-
-    @override
-    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
-        self._wait()
-        return self._inner.delete_all(names)
-
-    @override
-    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
-        self._wait()
-        return iter(list(self._inner.versions(name, most=most)))
-
-
 def interleave(
     inner: Store, works: list[Callable[[Store], None]], choose: Callable[[int], int]
 ) -> list[BaseException | None]:
@@ -142,28 +75,13 @@ def interleave(
 
     Return how each ended: None, or what it raised.
     """
-    actors = [_Actor(work) for work in works]
-    threads = [
-        threading.Thread(target=_act, args=(actor, _TurnStore(inner, actor))) for actor in actors
-    ]
-    for thread in threads:
-        thread.start()
-    for actor in actors:
-        actor.arrived.acquire()
-    while going := [actor for actor in actors if not actor.ended]:
-        chosen = going[choose(len(going)) % len(going)]
-        chosen.may_go.release()
-        chosen.arrived.acquire()
-    for thread in threads:
-        thread.join()
-    return [actor.failure for actor in actors]
+    outcomes = turns.interleave(
+        Places(inner, inner),
+        [partial(_work_on_data, work) for work in works],
+        lambda count: choose(count) % count,
+    )
+    return [each if isinstance(each, BaseException) else None for each in outcomes]
 
 
-def _act(actor: _Actor, store: Store) -> None:
-    try:
-        actor.work(store)
-    except BaseException as failure:  # noqa: BLE001 - handed to the test
-        actor.failure = failure
-    finally:
-        actor.ended = True
-        actor.arrived.release()
+def _work_on_data(work: Callable[[Store], None], places: Places) -> None:
+    work(places.data)
