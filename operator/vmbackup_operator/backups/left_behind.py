@@ -43,12 +43,7 @@ class LeftBehind:
     async def reconcile(self) -> Outcome:
         """Take a step for every record without a session; one that fails keeps no other waiting."""
         soon = False
-        records = _one_of_each_run(await self._ground.undo_records.all())
-        # Nearly all of them: a record is there for as long as its session.
-        going_on = {each.status.run_id for each in self._ground.book.unfinished()}
-        for record in records:
-            if record.run_id in going_on:
-                continue
+        for record in _one_of_each_run(await self._ground.undo_records.all()):
             try:
                 soon |= not await self._is_settled(record)
             except VmbackupError as error:
@@ -64,7 +59,7 @@ class LeftBehind:
             # The snapshots of a recovery point are the next increment's base.
             steps = [step for step in steps if step.condition != "SnapshotsPruned"]
         for step in steps:
-            if self._run_goes_on(record.run_id):
+            if self._ground.book.goes_on(record.run_id):
                 return True
             taken = await step.take(self._ground, _as_session(record))
             if not isinstance(taken.answer, Done):
@@ -75,15 +70,12 @@ class LeftBehind:
 
     async def _is_owned(self, record: UndoRecord) -> bool:
         """Tell whether the record's session, or another one of its run, answers for it."""
-        if self._run_goes_on(record.run_id):
+        if self._ground.book.goes_on(record.run_id):
             return True
         session = await self._ground.sessions.find(record.session)
         if session is None or session.metadata.uid != record.uid:
-            return self._run_goes_on(record.run_id)
+            return self._ground.book.goes_on(record.run_id)
         return session.status.outcome is None or FINALIZER in session.metadata.finalizers
-
-    def _run_goes_on(self, run_id: RunId) -> bool:
-        return any(True for _ in self._ground.book.of_run(run_id))
 
 
 async def drop_record(ground: Ground, session: BackupSession) -> None:

@@ -42,7 +42,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     unfinished = await ground.sessions.unfinished()
     # Sets that are being taken or dropped are whole or not from one moment to the next.
-    ended = [each for each in seen if not any(ground.book.of_run(_plain_run(each)))]
+    ended = [each for each in seen if not ground.book.goes_on(_plain_run(each))]
     sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)

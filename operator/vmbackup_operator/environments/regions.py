@@ -24,10 +24,10 @@ from vmbackup_operator.environments.ports import (
 )
 from vmbackup_operator.environments.seals import (
     INCOMPLETE,
-    Place,
+    RegionKey,
     RegionSeals,
     accounts_of,
-    place_of,
+    region_key,
 )
 from vmbackup_operator.environments.service import LOOK_AGAIN_S
 from vmbackup_operator.environments.storage_accounts import NAME_TAKEN
@@ -97,7 +97,7 @@ class Environments:
         self._plans: dict[str, tuple[float, Plan]] = {}
         self._by_hand: frozenset[ArmId] = frozenset()
         self._taken: frozenset[str] = frozenset()
-        self._named: dict[Place, ObjectKey] = {}
+        self._named: dict[RegionKey, ObjectKey] = {}
         owner.seals.tell(self._wake_for)
 
     async def ensure(
@@ -140,7 +140,7 @@ class Environments:
         own, seals = _place(environment.spec), self._owner.seals
         places = {own}
         appliance = self._settings.appliance
-        if own == place_of(appliance.subscription_id, appliance.region):
+        if own == region_key(appliance.subscription_id, appliance.region):
             places |= seals.places() - {_place(each.spec) for each in described}
         return tuple(sorted({key for place in places for key in seals.needed(place)}))
 
@@ -240,7 +240,7 @@ class Environments:
         own = accounts_of(accounts, place, plan.place.resource_group_id, known)
         self._owner.seals.note_accounts(place, own)
 
-    def _wake_for(self, place: Place) -> None:
+    def _wake_for(self, place: RegionKey) -> None:
         """Have the object looked at that speaks for the place: its needed keys are others now."""
         key = self._named.get(place)
         if key is not None:
@@ -302,8 +302,8 @@ class Environments:
         }
 
 
-def _place(spec: RegionEnvironmentSpec) -> Place:
-    return place_of(spec.subscription_id, spec.region)
+def _place(spec: RegionEnvironmentSpec) -> RegionKey:
+    return region_key(spec.subscription_id, spec.region)
 
 
 def _others(looking: Discovery, plan: Plan) -> list[Body]:

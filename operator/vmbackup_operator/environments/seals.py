@@ -30,23 +30,23 @@ _SNAPSHOTS = "/providers/microsoft.compute/snapshots/"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RegionKey:
     """A region of a subscription, told from others without case."""
 
     subscription_id: str
     region: str
 
 
-def place_of(subscription_id: str, region: str) -> Place:
+def region_key(subscription_id: str, region: str) -> RegionKey:
     """Return the region as seals are noted by it; Azure writes some with blanks."""
-    return Place(folded(subscription_id), folded(region.replace(" ", "")))
+    return RegionKey(folded(subscription_id), folded(region.replace(" ", "")))
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """Something of ours: where it is, the id of the key that sealed it, and how it is called."""
 
-    place: Place
+    place: RegionKey
     key_id: str
     what: str
 
@@ -61,15 +61,15 @@ class RegionSeals:
     def __init__(self, appliance: Appliance, ring: Collection[str]) -> None:
         self._appliance = appliance
         self._ring = frozenset(ring)
-        self._noted: dict[str, dict[Place, Keys]] = {}
-        self._accounts: dict[str, Place] = {}
+        self._noted: dict[str, dict[RegionKey, Keys]] = {}
+        self._accounts: dict[str, RegionKey] = {}
         #: Where each snapshot is; kept only while a key is missing.
-        self._snapshots: dict[str, Place] = {}
-        self._missing: dict[Place, Keys] = {}
-        self._changed: Callable[[Place], None] = lambda _: None
+        self._snapshots: dict[str, RegionKey] = {}
+        self._missing: dict[RegionKey, Keys] = {}
+        self._changed: Callable[[RegionKey], None] = lambda _: None
         self._launches: Callable[[], Iterable[Sealed]] = tuple
 
-    def tell(self, changed: Callable[[Place], None]) -> None:
+    def tell(self, changed: Callable[[RegionKey], None]) -> None:
         """Have *changed* called with each place whose needed keys are others than before."""
         self._changed = changed
 
@@ -95,11 +95,11 @@ class RegionSeals:
         self._note(_source(kind, subscription_id, resource_group), sealed)
         if kind == "Snapshot" and self._missing:
             self._snapshots = {
-                folded(text_at(body, "id")): place_of(subscription_id, text_at(body, "location"))
+                folded(text_at(body, "id")): region_key(subscription_id, text_at(body, "location"))
                 for body in bodies
             }
 
-    def note_accounts(self, place: Place, accounts: Iterable[Body]) -> None:
+    def note_accounts(self, place: RegionKey, accounts: Iterable[Body]) -> None:
         """Note the seals of the place's *accounts*."""
         listed = list(accounts)
         self._accounts.update({folded(text_at(each, "id")): place for each in listed})
@@ -110,7 +110,7 @@ class RegionSeals:
         """Note which keys the launches of unfinished sessions come from."""
         self._note("launches", list(self._launches()))
 
-    def needed(self, place: Place) -> Mapping[str, str]:
+    def needed(self, place: RegionKey) -> Mapping[str, str]:
         """Return what is still sealed there, by the ids of the keys."""
         keys: Keys = {}
         for noted in self._noted.values():
@@ -118,11 +118,11 @@ class RegionSeals:
                 keys.setdefault(key_id, what)
         return dict(sorted(keys.items()))
 
-    def places(self) -> frozenset[Place]:
+    def places(self) -> frozenset[RegionKey]:
         """Return every place where something is sealed."""
         return frozenset(place for noted in self._noted.values() for place in noted)
 
-    def missing(self, place: Place) -> str:
+    def missing(self, place: RegionKey) -> str:
         """Say which keys the place lacks and what to do, empty where it lacks none."""
         keys = self._missing.get(place)
         return "" if keys is None else _lacking(place, keys)
@@ -133,7 +133,7 @@ class RegionSeals:
             if self._lies_in(place, resource_id, region):
                 raise PermanentError(_lacking(place, keys), reason=INCOMPLETE)
 
-    def _lies_in(self, place: Place, resource_id: ArmId, region: str) -> bool:
+    def _lies_in(self, place: RegionKey, resource_id: ArmId, region: str) -> bool:
         subscription, home = place.subscription_id, self._appliance
         if is_within_group(resource_id, subscription, self._group_of(place)):
             return True
@@ -146,9 +146,9 @@ class RegionSeals:
             return False
         listed = self._snapshots.get(folded(resource_id))
         # What nobody has listed yet may be anywhere.
-        return (place_of(subscription, region) if region else listed) in {place, None}
+        return (region_key(subscription, region) if region else listed) in {place, None}
 
-    def _group_of(self, place: Place) -> str:
+    def _group_of(self, place: RegionKey) -> str:
         names = environment_names(self._appliance.id, place.subscription_id, place.region)
         return names.resource_group
 
@@ -156,7 +156,7 @@ class RegionSeals:
         self, subscription_id: str, resource_group: str, bodies: Iterable[Body]
     ) -> Iterator[Sealed]:
         for body in bodies:
-            place = place_of(subscription_id, text_at(body, "location"))
+            place = region_key(subscription_id, text_at(body, "location"))
             sealed = _sealed(place, body, OWNER_TAG, "worker")
             if sealed is not None and folded(self._group_of(place)) == folded(resource_group):
                 yield sealed
@@ -168,14 +168,14 @@ class RegionSeals:
         if folded(resource_group) != folded(appliance.resource_group):
             return
         for body in bodies:
-            place = place_of(subscription_id, text_at(body, "location"))
+            place = region_key(subscription_id, text_at(body, "location"))
             sealed = _sealed(place, body, SNAPSHOT_TAG, "snapshot")
             # Another appliance may have its snapshots in the same group.
             if sealed and tag_value(body_at(body, "tags"), APPLIANCE_TAG) == appliance.id:
                 yield sealed
 
     def _note(self, source: str, sealed: Sequence[Sealed]) -> None:
-        noted: dict[Place, Keys] = {}
+        noted: dict[RegionKey, Keys] = {}
         for each in sealed:
             noted.setdefault(each.place, {}).setdefault(each.key_id, each.what)
         touched = {*noted, *self._noted.get(source, {})}
@@ -192,7 +192,7 @@ class RegionSeals:
 
 
 def accounts_of(
-    listed: Iterable[Body], place: Place, group_id: ArmId, known: Collection[str]
+    listed: Iterable[Body], place: RegionKey, group_id: ArmId, known: Collection[str]
 ) -> list[Body]:
     """Return those of a subscription's accounts that are the place's own, whatever sealed them.
 
@@ -202,7 +202,7 @@ def accounts_of(
     return [
         body
         for body in listed
-        if place_of(place.subscription_id, text_at(body, "location")) == place
+        if region_key(place.subscription_id, text_at(body, "location")) == place
         and (
             lies_within(text_at(body, "id"), group_id)
             or any(same_id(text_at(body, "id"), each) for each in known)
@@ -210,7 +210,7 @@ def accounts_of(
     ]
 
 
-def _sealed(place: Place, body: Body, tag: str, words: str) -> Sealed | None:
+def _sealed(place: RegionKey, body: Body, tag: str, words: str) -> Sealed | None:
     key_id = key_named(body_at(body, "tags"), tag)
     if key_id is None:
         return None
@@ -221,7 +221,7 @@ def _source(kind: str, subscription_id: str, resource_group: str) -> str:
     return f"{kind} {folded(subscription_id)}/{folded(resource_group)}"
 
 
-def _lacking(place: Place, keys: Keys) -> str:
+def _lacking(place: RegionKey, keys: Keys) -> str:
     named = [f"{key_id!r} ({what})" for key_id, what in list(keys.items())[:_NAMED]]
     more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
     return (

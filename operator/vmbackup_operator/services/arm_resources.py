@@ -14,7 +14,7 @@ import msgspec
 from azure.core.exceptions import HttpResponseError
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.arm_ids import folded, same_id
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.naming import ArmId, name_of, resource_group_of
@@ -54,8 +54,7 @@ class ArmResources:
         description, at = KINDS[kind], address(resource_id)
         if kind == "StorageAccount" and self._reads.has(group(at.subscription_id, ""), _ACCOUNTS):
             # Of a subscription whose accounts are listed anyway.
-            listed = await self.storage_accounts(at.subscription_id)
-            return _of_id(listed, resource_id)
+            return (await self._accounts(at.subscription_id)).find(resource_id)
 
         async def ask() -> Body | None:
             what = f"reading {_named(description, resource_id)}"
@@ -90,11 +89,13 @@ class ArmResources:
 
     async def storage_accounts(self, subscription_id: str) -> Sequence[Body]:
         """Return every storage account of the subscription."""
+        return (await self._accounts(subscription_id)).bodies
 
-        async def ask() -> Sequence[Body]:
+    async def _accounts(self, subscription_id: str) -> _Listing:
+        async def ask() -> _Listing:
             accounts = self.clients.storage(subscription_id).storage_accounts
             with self.clients.translated(f"listing storage accounts of {subscription_id}"):
-                return [dict(account.as_dict()) async for account in accounts.list()]
+                return _Listing([dict(account.as_dict()) async for account in accounts.list()])
 
         return await self._reads.read(group(subscription_id, ""), _ACCOUNTS, ask)
 
@@ -232,10 +233,6 @@ async def _unless_missing(call: Awaitable[Model]) -> Body | None:
         if error.status_code == _NOT_FOUND and code != "SubscriptionNotFound":
             return None
         raise
-
-
-def _of_id(listed: Sequence[Body], resource_id: ArmId) -> Body | None:
-    return next((body for body in listed if same_id(text_at(body, "id"), resource_id)), None)
 
 
 def _is_missing_group(error: HttpResponseError) -> bool:

@@ -94,6 +94,10 @@ class SessionBook:
         """Return the unfinished sessions of the run: one, or none."""
         return self._found(self._by_run.of(run_id))
 
+    def goes_on(self, run_id: str) -> bool:
+        """Tell whether a session of the run is unfinished."""
+        return any(True for _ in self.of_run(run_id))
+
     def served_by(self, worker: WorkerId) -> Iterator[BackupSession]:
         """Return the unfinished sessions that *worker* serves: one, or none."""
         return self._found(self._by_worker.of(worker))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vmbackup_operator.environments.seals import Sealed, place_of
+from vmbackup_operator.environments.seals import Sealed, region_key
 from vmbackup_operator.model.session import Session
 
 
@@ -14,5 +14,5 @@ def launches_of(sessions: Iterable[Session]) -> Iterator[Sealed]:
         worker, resolved = session.status.worker, session.status.resolved
         environment = None if resolved is None else resolved.environment
         if worker is not None and worker.key_id and environment is not None:
-            place = place_of(environment.subscription_id, environment.region)
+            place = region_key(environment.subscription_id, environment.region)
             yield Sealed(place, worker.key_id, f"launch of worker {worker.id}")

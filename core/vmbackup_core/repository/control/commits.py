@@ -141,29 +141,10 @@ def newest(control: Control, chain: ChainId) -> FoundCommit | None:
     return None if named is None else find_commit(control, chain, named.slot)
 
 
-def next_slot(control: Control, state: LogState, chain: ChainId) -> CommitSlot:
-    """Return the slot above all that commits or the log of *state* name (S10)."""
-    named = control.first(prefix_of_commits(chain), CommitName)
-    taken = 0 if named is None else named.slot
-    return CommitSlot(1 + max(taken, state.highest_slot(chain)))
-
-
 def is_as_logged(state: LogState, chain: ChainId, found: FoundCommit) -> bool:
     """Tell whether the log has no other commit for this slot (S11)."""
     known = state.commit_digest((chain, found.slot))
     return known is None or known == found.sha256
-
-
-def is_own(commit: Commit, run: RunId, session: WritingSession, manifest_sha256: str) -> bool:
-    """Tell whether *commit* is what this session of *run* committed (S17)."""
-    said = (commit.kind, commit.run_id, commit.session, commit.manifest_sha256)
-    return said == ("backup", run, session, manifest_sha256)
-
-
-def answers_for(commit: Commit, run: RunId, snapshot: SnapshotUniqueId) -> bool:
-    """Tell whether another session of *run* has committed the same snapshot (S17)."""
-    said = (commit.kind, commit.run_id, commit.snapshot_unique_id)
-    return said == ("backup", run, snapshot)
 
 
 def _opened(control: Control, chain: ChainId, slot: CommitSlot, found: StoredBytes) -> Commit:

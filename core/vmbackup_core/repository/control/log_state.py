@@ -104,10 +104,6 @@ class LogState:
         """Return the packs and index objects of *chain* that are not to be reused."""
         return tuple(entry for entry in self.bad.values() if entry.chain == chain)
 
-    def healing_of(self, chain: ChainId) -> tuple[Healed, ...]:
-        """Return the healing sessions of *chain*, open ones and dropped ones too."""
-        return tuple(entry for entry in self.healed.values() if entry.chain == chain)
-
     def is_dropped(self, chain: ChainId, named: CommitSlot | WritingSession) -> bool:
         """Tell whether a person let a commit or manifest, or a healing session, of *chain* go."""
         return any((what, chain, named) in self.dropped for what in _DROPPED)

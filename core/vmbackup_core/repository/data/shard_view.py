@@ -53,12 +53,6 @@ class ShardView(Generic[R]):
         """How many of them are not zero."""
         return len(self.at) - self.at.count(ZERO)
 
-    def hash_of(self, block: int) -> bytes | None:
-        """Return the hash of a block of the shard; None for one that is zero or not there."""
-        if block >= len(self.at) or self.at[block] == ZERO:
-            return None
-        return self.entries.hash_at(self.at[block])
-
 
 def view_of_base(section: BaseSection, rows: Sequence[PackRow]) -> ShardView[PackRow]:
     """Return the shard as its base alone gives it."""
