@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -57,9 +58,7 @@ def test_the_first_object_says_whose_the_repository_is_and_which_key_opens_it() 
 
     state = state_of(places)
     assert (objects(places), state.owner) == (1, APPLIANCE)
-    assert state.keys == {
-        A.fingerprint: Key(action="added", fingerprint=A.fingerprint, label=None)
-    }
+    assert state.keys == {A.fingerprint: Key(action="added", fingerprint=A.fingerprint, label=None)}
 
 
 def test_whoever_is_stopped_anywhere_is_gone_on_from_and_owns_it() -> None:
@@ -76,7 +75,7 @@ def test_whoever_is_stopped_anywhere_is_gone_on_from_and_owns_it() -> None:
     assert calls > 10
 
 
-def next_or_first(left: itertools.chain[int], _count: int) -> int:
+def next_or_first(left: Iterator[int], _count: int) -> int:
     return next(left, 0)
 
 
