@@ -21,7 +21,7 @@ from vmbackup_core.repository.control.points import (
 from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.repository.primitives.names import point_name
-from vmbackup_core.stores.port import NotStored, Store
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 
 class RecoveryPointExpired(PermanentError):
@@ -172,6 +172,8 @@ def _examine(log: Log, data: Store, named: Point) -> Examined:
         return Examined(named, "damaged", str(error))
     except NotStored:
         return Examined(named, "left", "it has gone")
+    except UNREADABLE_NOW as error:
+        return Examined(named, "left", str(error))
     try:
         _append(log, data, opened)
     except RecoveryPointExpired as error:

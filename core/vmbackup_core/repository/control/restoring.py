@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,16 +43,18 @@ class PointGone(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the log said behind the holds."""
+    """A point whose manifests are kept, and what the log said behind that."""
 
+    point: RecoveryPoint
     state: LogState
+    holder: Holder
+    places: tuple[Place, ...]
 
 
-@contextmanager
-def held(log: Log, point: RecoveryPoint, holder: Holder, say: Say) -> Iterator[Held]:
-    """Keep the manifests of *point* while its disks are read; raise PointGone.
+def hold_point(log: Log, point: RecoveryPoint, holder: Holder, say: Say) -> Held:
+    """Keep the manifests of *point* until `let_go`; raise PointGone.
 
-    The holds come first, then the log: so does expire the other way round, and one of the two sees
+    The holds come first, then the log; expire looks the other way round, and one of the two sees
     the other (S15). Who may not hold goes on: he has a day (S16).
     """
     put: list[Place] = []
@@ -60,15 +62,31 @@ def held(log: Log, point: RecoveryPoint, holder: Holder, say: Say) -> Iterator[H
         _hold(log, point, holder, put, say)
         state = log.read().state
         _check_counts(log.control, state, point)
-        yield Held(state)
-    finally:
+    except BaseException:
         _release(log.control, put, holder, say)
+        raise
+    return Held(point, state, holder, tuple(put))
+
+
+def let_go(control: Control, held: Held, say: Say) -> None:
+    """Delete the holds; where that fails it is said."""
+    _release(control, held.places, held.holder, say)
+
+
+@contextmanager
+def held(log: Log, point: RecoveryPoint, holder: Holder, say: Say) -> Iterator[Held]:
+    """Keep the manifests of *point* while its disks are read."""
+    there = hold_point(log, point, holder, say)
+    try:
+        yield there
+    finally:
+        let_go(log.control, there, say)
 
 
 def restore_disk(  # noqa: PLR0913 - what, where to, how
     control: Control,
     data: DataSource,
-    held_point: Held,
+    there: Held,
     disk: PointDisk,
     sink: DiskSink,
     *,
@@ -77,15 +95,15 @@ def restore_disk(  # noqa: PLR0913 - what, where to, how
     say: Say,
     on_hole: OnHole | None = None,
 ) -> Holes:
-    """Write *disk* of a point that is held into *sink*; return what is missing of it.
+    """Write *disk* of the point that is held into *sink*; return what is missing of it.
 
     Without *on_hole* the first block that is lost ends it; a manifest that does not open does in
     any case. Each object is the one whose digest its referrer has.
     """
     _look_at_commit(control, disk, say)
     source = _Patient(data)
-    keys, manifest = _open(control, source, held_point.state, disk)
-    healed = HealingIndex.load(source, keys, _healing_packs(held_point.state, disk.chain_id))
+    keys, manifest = _open(control, source, there.state, disk)
+    healed = HealingIndex.load(source, keys, _healing_packs(there.state, disk.chain_id))
     return restore_manifest(
         source,
         keys,
@@ -113,9 +131,9 @@ def _hold(log: Log, point: RecoveryPoint, holder: Holder, put: list[Place], say:
         )
 
 
-def _release(control: Control, put: list[Place], holder: Holder, say: Say) -> None:
+def _release(control: Control, put: Sequence[Place], holder: Holder, say: Say) -> None:
     try:
-        release(control, put, holder.id)
+        release(control, list(put), holder.id)
     except (PermanentError, TransientError) as error:
         say(f"the holds of {holder.id} stay until somebody removes them: {error}")
 
