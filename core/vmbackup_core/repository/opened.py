@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.extents import Extent
-from vmbackup_core.ids import ChainId, RepositoryId, RunId
+from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId
 from vmbackup_core.repository.control import (
     catalog,
     claiming,
@@ -22,6 +22,8 @@ from vmbackup_core.repository.control import (
     recording,
     restoring,
 )
+from vmbackup_core.repository.control.chain_header import DiskChain, begin_anew
+from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import Head
 from vmbackup_core.repository.control.holds import FoundHold, Holder, all_holds, release
 from vmbackup_core.repository.control.key_entries import KeyEntries, LogBeginner, end_epoch
@@ -31,7 +33,9 @@ from vmbackup_core.repository.control.log_entries import Expiring, Recorded
 from vmbackup_core.repository.control.log_reader import LogFinding
 from vmbackup_core.repository.control.lost_headers import make_lost_headers_again
 from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
 from vmbackup_core.repository.control.stored_manifests import StoredManifests
+from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import OpenedLog, Using
 from vmbackup_core.repository.primitives import user_keys
@@ -190,6 +194,27 @@ class OpenedRepository:
         """Return the point that *run* made of the VM, where it counts."""
         entries = (entry for entry in self.counted(vm_arm_id) if entry.run == run)
         return next(catalog.opened_points(self._work.log.control, entries, None), None)
+
+    # Backup
+
+    def prepare_disk(
+        self,
+        asked: DiskAsked,
+        parameters: Parameters,
+        *,
+        deltas: bool = False,
+        level: int = LEVEL,
+    ) -> PreparedDisk:
+        """Return what a worker needs to write the disk that is *asked* for."""
+        with self._work.of_owner() as log:
+            return prepare_disk(
+                log, self.places.data, asked, parameters, deltas=deltas, level=level
+            )
+
+    def begin_anew(self, disk: DiskUniqueId, run: RunId, why: str) -> DiskChain:
+        """Have backups of *disk* go to a new chain, by order of a person."""
+        with self._work.of_owner() as log:
+            return begin_anew(log, self.places.data, disk, run, why)
 
     def record(self, point: RecoveryPoint) -> Recorded:
         """Make *point* count, all of whose commits are there."""
