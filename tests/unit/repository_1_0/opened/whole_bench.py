@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, w
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
 from vmbackup_core.repository.opened_log import Using
-from vmbackup_core.repository.primitives.identities import WritingSession, draw
+from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_core.repository.primitives.reading import Places
@@ -81,6 +80,14 @@ class WholeBench:
     ) -> OpenedRepository:
         using = self.using(appliance, heads)
         return open_repository(places or self.places, key or self.key, using)
+
+    def copied(self) -> WholeBench:
+        """Return the same repository in places of its own."""
+        places = in_memory()
+        for ours, copy in zip(self.places.both(), places.both(), strict=True):
+            for each in ours.list(""):
+                copy.put_new(each.name, ours.get(each.name))
+        return WholeBench(places, self.key, disks=self.disks)
 
     def back_up(
         self, number: int, disks: Mapping[str, bytes], *, vm_id: str = VM_ID
@@ -220,12 +227,3 @@ def everything(places: Places) -> dict[str, str]:
         for place, store in (("data", places.data), ("control", places.control))
         for each in store.list("")
     }
-
-
-def picks(first: int, count: int, then: Iterable[int]) -> itertools.chain[int]:
-    """Return *count* times *first*, and then the others."""
-    return itertools.chain([first] * count, then)
-
-
-def drawn_holder() -> Holder:
-    return Holder(draw(), "restore", "a test")
