@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, Literal
 
 from vmbackup_core.errors import CorruptRepository, LostAttempt
@@ -21,7 +21,11 @@ from vmbackup_core.repository.control.admission import (
     object_refusals,
     section_refusals,
 )
-from vmbackup_core.repository.control.attempt_listing import TooManyListed, list_attempt
+from vmbackup_core.repository.control.attempt_listing import (
+    AttemptListing,
+    TooManyListed,
+    list_attempt,
+)
 from vmbackup_core.repository.control.attempt_tables import CommittedTables
 from vmbackup_core.repository.control.chain_header import DiskChain, find_chain
 from vmbackup_core.repository.control.commits import (
@@ -35,10 +39,10 @@ from vmbackup_core.repository.control.list_making import Attempt, ListMaking, Un
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Bad
 from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.named_manifests import manifest_of, open_named
 from vmbackup_core.repository.control.needed_objects import DamagedTable
 from vmbackup_core.repository.control.newest import Newest, look_at_newest
 from vmbackup_core.repository.control.own_commits import OwnCommits
-from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest, decode_manifest
 from vmbackup_core.repository.data.said import Statistics
 from vmbackup_core.repository.primitives import chain_keys
@@ -86,30 +90,55 @@ def find_committed(log: Log, data: Store, asked: DiskAsked) -> CommittedDisk | N
 
     Commits up to the one that the changed extents count from are older than the run.
     """
-    chain = find_chain(log, data, asked.unique_id)
-    if chain is None:
+    found = find_chain(log, data, asked.unique_id)
+    if found is None:
         return None
     down_to = 1 if asked.base is None else asked.base.of_slot + 1
-    return Committing(log, data, asked, chain).find(down_to)
+    return Committing(log, data, asked, found).find(down_to)
 
 
 def commit_disk(
     log: Log, data: Store, asked: DiskAsked, manifest: str, sha256: str
 ) -> CommittedDisk:
-    """Commit the manifest that a worker has named, whose digest it said; once is enough.
+    """Commit the manifest that a worker has named, whose digest it said; twice is once.
 
     Raise LostAttempt where nothing but another attempt helps.
     """
-    chain = find_chain(log, data, asked.unique_id)
-    named = None if chain is None else manifest_named(chain, manifest)
-    if chain is None or named is None:
+    found = find_chain(log, data, asked.unique_id)
+    named = None if found is None else manifest_named(found, manifest)
+    if found is None or named is None:
         raise ManifestDiffers(manifest[:120], "it is no manifest of the disk's chain")
-    return Committing(log, data, asked, chain).commit(named, manifest, sha256)
+    return Committing(log, data, asked, found).commit(Offer(manifest, sha256, named))
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A manifest as the worker said: its whole name, its digest, and what the name says."""
+
+    name: str
+    sha256: str
+    named: ManifestName
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an attempt is committed on."""
+
+    state: LogState
+    newest: Newest
+    expected: Expected
+    keys: ChainKeys
+
+    @property
+    def newest_list(self) -> tuple[ListPartRef, ...]:
+        """The newest commit's pack list."""
+        found = self.newest.found
+        return () if found is None or found.commit is None else found.commit.pack_list
 
 
 @dataclass(frozen=True)
 class Committing:
-    """Commits one disk of one run; each safeguard is a method of its own."""
+    """Commits one disk of one run."""
 
     log: Log
     data: Store
@@ -121,103 +150,91 @@ class Committing:
         """The run's commits of this snapshot."""
         return OwnCommits(self.log, self.chain.chain, self.asked)
 
-    def list_making(self, state: LogState, expected: Expected, attempt: Attempt) -> ListMaking:
+    def list_making(self, ground: Ground, attempt: Attempt) -> ListMaking:
         """Return what makes the list of *attempt*."""
-        tables = CommittedTables(self.data, self._keys(state))
-        return ListMaking(self.log.control, tables, expected, attempt, state.newest_epoch)
+        tables = CommittedTables(self.data, ground.keys)
+        epoch = ground.state.newest_epoch
+        return ListMaking(self.log.control, tables, ground.expected, attempt, epoch)
 
     def find(self, down_to: int) -> CommittedDisk | None:
-        """Return the newest own commit from slot *down_to* whose manifest opens."""
-        for found in self.own.find(down_to):
-            try:
-                return self._answer(found)
-            except CorruptRepository:  # the next attempt begins with a skip
-                continue
-        return None
+        """Return the newest own commit from slot *down_to* on whose manifest opens."""
+        answers = (self._answer(found) for found in self.own.find(down_to))
+        return next((answer for answer in answers if answer is not None), None)
 
-    def commit(self, named: ManifestName, name: str, sha256: str) -> CommittedDisk:
-        """Commit what *named* says, or return what the run has committed already."""
-        state = self.log.read().state
+    def commit(self, offer: Offer) -> CommittedDisk:
+        """Commit what *offer* says, or return what the run has committed already."""
+        state, slot = self.log.read().state, offer.named.slot
         newest = look_at_newest(self.log.control, self.data, state, self.chain)
-        if not isinstance(newest, Newest) or newest.slot != named.slot - 1:
-            return self._committed_or_lost(named, name)
-        if newest.found is not None and self.own.is_own(newest.found.commit):
-            earlier = self.find(named.slot - 1)
-            if earlier is not None:
-                return earlier
-        expected = self._expected(state, named)
-        attempt = self._attempt(state, expected, named, newest, name, sha256)
-        refs = self._list(state, expected, attempt)
-        return self._put(state, named, attempt, refs, sha256, newest)
+        if not isinstance(newest, Newest) or newest.slot != slot - 1:
+            return self._committed_or_lost(offer)
+        earlier = self._committed_below(slot, newest)
+        if earlier is not None:
+            return earlier
+        keys = self._keys(state)
+        epochs = frozenset(keys.metadata)
+        expected = Expected(self.asked, self.chain, slot, epochs, state.ended_epochs)
+        ground = Ground(state, newest, expected, keys)
+        attempt = self._attempt(ground, offer)
+        return self._put(ground, offer, attempt, self._list(ground, attempt))
 
-    def _committed_or_lost(self, named: ManifestName, name: str) -> CommittedDisk:
+    def _committed_below(self, slot: CommitSlot, newest: Newest) -> CommittedDisk | None:
+        """Return the newest commit where it is the run's own: the attempt was written on it."""
+        is_own = newest.found is not None and self.own.is_own(newest.found.commit)
+        return self.find(slot - 1) if is_own else None
+
+    def _committed_or_lost(self, offer: Offer) -> CommittedDisk:
         """Return the run's commit in this slot or above it, if there is one that counts."""
-        found = self.find(named.slot)
+        found = self.find(offer.named.slot)
         if found is None:
-            raise SlotTaken(name, f"slot {named.slot} is not the chain's next one any more")
+            slot = offer.named.slot
+            raise SlotTaken(offer.name, f"slot {slot} is not the chain's next one any more")
         return found
 
-    def _attempt(  # noqa: PLR0913, PLR0917 - what was read on the way
-        self,
-        state: LogState,
-        expected: Expected,
-        named: ManifestName,
-        newest: Newest,
-        name: str,
-        sha256: str,
-    ) -> Attempt:
+    def _attempt(self, ground: Ground, offer: Offer) -> Attempt:
         """Read the manifest and list what its sessions have stored; steps 3 to 5."""
-        manifest, size_bytes = self._read(state, expected, named, name, sha256)
-        sessions = manifest.said.sessions
-        try:
-            listing = list_attempt(
-                self.data, self.chain.chain, named.slot, sessions, expected.most_listed
-            )
-        except TooManyListed as error:
-            raise UnknownObject(name, str(error)) from error
+        expected, newest = ground.expected, ground.newest.manifest
+        manifest, size_bytes = self._read(ground, offer)
+        listing = self._listed(expected, offer, manifest)
         listing.total_bytes += size_bytes
-        unknown = (
-            *islice(object_refusals(expected, manifest, newest.manifest, listing), _TOLD),
-            *islice(section_refusals(expected, manifest, newest.manifest), _TOLD),
+        unknown = chain(
+            object_refusals(expected, manifest, newest, listing),
+            section_refusals(expected, manifest, newest),
         )
-        if unknown:
-            raise UnknownObject(name, "; ".join(unknown[:_TOLD]))
-        commit = None if newest.found is None else newest.found.commit
-        before = () if commit is None else commit.pack_list
-        return Attempt(name, manifest, listing, newest.manifest, before)
+        if told := list(islice(unknown, _TOLD)):
+            raise UnknownObject(offer.name, "; ".join(told))
+        return Attempt(offer.name, manifest, listing, newest, ground.newest_list)
 
-    def _read(
-        self,
-        state: LogState,
-        expected: Expected,
-        named: ManifestName,
-        name: str,
-        sha256: str,
-    ) -> tuple[Manifest, int]:
+    def _read(self, ground: Ground, offer: Offer) -> tuple[Manifest, int]:
         """Return the manifest within its bound (S25), and how long it is as stored; step 3."""
-        bound, keys = manifest_bound(expected), self._keys(state)
+        name, keys, bound = offer.name, ground.keys, manifest_bound(ground.expected)
         try:
             stored = self.data.get(name, most=bound.stored)
             found = hashlib.sha256(stored).hexdigest()
-            if found != sha256:
-                raise ManifestDiffers(name, f"its SHA-256 is {found}, not {sha256[:64]}")
+            if found != offer.sha256:
+                raise ManifestDiffers(name, f"its SHA-256 is {found}, not what the worker said")
             opened = unseal("MANI", name, stored, keys.secret_of, keys.repository, bound)
             manifest = decode_manifest(name, opened.payload)
         except (CorruptRepository, NotStored) as error:
             raise ManifestDiffers(name, str(error)) from error
-        differs = list(islice(manifest_refusals(expected, named, opened.epoch, manifest), _TOLD))
-        if differs:
-            raise ManifestDiffers(name, "; ".join(differs))
+        differs = manifest_refusals(ground.expected, offer.named, opened.epoch, manifest)
+        if told := list(islice(differs, _TOLD)):
+            raise ManifestDiffers(name, "; ".join(told))
         return manifest, len(stored)
 
-    def _list(
-        self, state: LogState, expected: Expected, attempt: Attempt
-    ) -> tuple[ListPartRef, ...]:
+    def _listed(self, expected: Expected, offer: Offer, manifest: Manifest) -> AttemptListing:
+        """Return what the attempt's sessions have stored; step 4."""
+        sessions, slot = manifest.said.sessions, offer.named.slot
+        try:
+            return list_attempt(self.data, self.chain.chain, slot, sessions, expected.most_listed)
+        except TooManyListed as error:
+            raise UnknownObject(offer.name, str(error)) from error
+
+    def _list(self, ground: Ground, attempt: Attempt) -> tuple[ListPartRef, ...]:
         """Put the pack list; step 6."""
         try:
-            return self.list_making(state, expected, attempt).make()
+            return self.list_making(ground, attempt).make()
         except DamagedTable as error:
-            if error.at.index.slot != expected.slot:
+            if error.at.index.slot != ground.expected.slot:
                 self._log_bad(error)
             raise LostAttempt(
                 f"{attempt.name} is not committed: {error}", reason="DamagedTable"
@@ -236,65 +253,52 @@ class Committing:
         )
         self.log.append(lambda _state: (entry,))
 
-    def _put(  # noqa: PLR0913, PLR0917 - what was read on the way
-        self,
-        state: LogState,
-        named: ManifestName,
-        attempt: Attempt,
-        refs: tuple[ListPartRef, ...],
-        sha256: str,
-        newest: Newest,
+    def _put(
+        self, ground: Ground, offer: Offer, attempt: Attempt, refs: tuple[ListPartRef, ...]
     ) -> CommittedDisk:
         """Take the slot (S1), and look whether it was the next one (S10); step 7."""
-        made = self._commit(named, attempt, refs, sha256, newest)
-        sealed = seal_commit(self.log.control, made, state.newest_epoch)
+        made = self._commit(ground, offer, attempt, refs)
+        sealed = seal_commit(self.log.control, made, ground.state.newest_epoch)
         if not self.log.control.put(sealed):
-            return self._committed_or_lost(named, attempt.name)
-        if not self.own.counts(FoundCommit(named.slot, sealed.sha256, made)):
-            raise SlotTaken(attempt.name, f"slot {named.slot} was that of a commit that is lost")
+            return self._committed_or_lost(offer)
+        if not self.own.counts(FoundCommit(made.slot, sealed.sha256, made)):
+            raise SlotTaken(offer.name, f"slot {made.slot} was that of a commit that is lost")
         return _committed(made, sealed.sha256, attempt.manifest)
 
     def _commit(
-        self,
-        named: ManifestName,
-        attempt: Attempt,
-        refs: tuple[ListPartRef, ...],
-        sha256: str,
-        newest: Newest,
+        self, ground: Ground, offer: Offer, attempt: Attempt, refs: tuple[ListPartRef, ...]
     ) -> Commit:
-        asked = self.asked
+        asked, found = self.asked, ground.newest.found
         return Commit(
             chain_id=self.chain.chain,
-            slot=named.slot,
+            slot=offer.named.slot,
             kind="backup",
             reason=None,
             run_id=asked.run,
-            session=named.session,
-            manifest=attempt.name.removeprefix(prefix_of_chain(self.chain.chain)),
-            manifest_sha256=sha256,
-            of_slot=named.slot,
+            session=offer.named.session,
+            manifest=offer.name.removeprefix(prefix_of_chain(self.chain.chain)),
+            manifest_sha256=offer.sha256,
+            of_slot=offer.named.slot,
             snapshot_unique_id=asked.snapshot_unique_id,
             disk_bytes=asked.disk_bytes,
             stored_bytes=attempt.listing.total_bytes,
-            previous=None if newest.found is None else newest.found.sha256,
+            previous=None if found is None else found.sha256,
             pack_list=refs,
             locked_until=None,
             by=self.log.author.by,
             at=Time.of(self.log.clock.now()),
         )
 
-    def _answer(self, found: FoundCommit) -> CommittedDisk:
-        """Return what a commit that lies there says with its manifest."""
-        commit = found.commit
-        if commit is None or commit.manifest_name is None or commit.manifest_sha256 is None:
-            raise CorruptRepository(f"slot {found.slot} of {self.chain.chain}: no backup")
-        keys, digest = self._keys(self.log.read().state), bytes.fromhex(commit.manifest_sha256)
-        manifest = open_manifest(self.data, keys, commit.manifest_name, digest)
-        return _committed(commit, found.sha256, manifest)
-
-    def _expected(self, state: LogState, named: ManifestName) -> Expected:
-        epochs = frozenset(self.log.control.ring.masters)
-        return Expected(self.asked, self.chain, named.slot, epochs, state.ended_epochs)
+    def _answer(self, found: FoundCommit) -> CommittedDisk | None:
+        """Return what an own commit says with its manifest; None where that does not open."""
+        at = manifest_of(found)
+        if found.commit is None or at is None:
+            return None
+        try:
+            manifest = open_named(self.log.control, self.data, self.chain.chain, at)
+        except CorruptRepository:  # the next attempt begins with a skip
+            return None
+        return _committed(found.commit, found.sha256, manifest)
 
     def _keys(self, state: LogState) -> ChainKeys:
         return chain_keys.for_prune(self.log.control.ring, self.chain.chain, state.newest_epoch)
