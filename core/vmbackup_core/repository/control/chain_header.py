@@ -114,7 +114,7 @@ def begin_anew(
         return DiskChain.of_header(header)
     settled = parameters or chains.parameters_of(old.chain)
     epoch, generation = state.newest_epoch, old.generation + 1
-    successor = log.control.ring.of(epoch).chain_name(disk, generation)
+    successor = log.control.master_of(epoch).chain_name(disk, generation)
     begun = DiskChain(successor, generation, epoch, settled)
     chains.put(_header(log, begun, disk, old.chain, run))
     entry = BegunAnew(chain=old.chain, successor=successor, generation=generation, why=why)
@@ -179,10 +179,10 @@ def _header(
 def _first_chain(control: Control, state: LogState, disk: DiskUniqueId) -> ChainId:
     """Return the disk's first chain: of the first epoch under whose name there is anything."""
     for epoch in sorted(each for each in control.ring.epochs if each < state.newest_epoch):
-        chain = control.ring.of(epoch).chain_name(disk, 0)
+        chain = control.master_of(epoch).chain_name(disk, 0)
         if _is_begun(control, state, chain):
             return chain
-    return control.ring.of(state.newest_epoch).chain_name(disk, 0)
+    return control.master_of(state.newest_epoch).chain_name(disk, 0)
 
 
 def _is_begun(control: Control, state: LogState, chain: ChainId) -> bool:

@@ -33,9 +33,14 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class SkipDue:
-    """The newest commit or its manifest cannot be written on: a skip takes the next slot first."""
+    """The newest commit or its manifest cannot be written on: a skip takes the next slot first.
+
+    *slot* is the highest that commits or the log name, *found* what lies in the highest commit's.
+    """
 
     why: str
+    slot: CommitSlot
+    found: FoundCommit | None
 
 
 def look_at_newest(
@@ -50,14 +55,14 @@ def look_at_newest(
     highest = highest_slot(state, chain, found)
     why = _trouble(state, chain, found, highest)
     if why is not None:
-        return SkipDue(why)
+        return SkipDue(why, highest, found)
     at = None if found is None else manifest_of(found)
     if at is None:
         return Newest(highest, found, None, None)
     try:
         return Newest(highest, found, at, open_named(control, data, chain.chain, at))
     except CorruptRepository as error:
-        return SkipDue(f"the newest manifest does not open: {error}")
+        return SkipDue(f"the newest manifest does not open: {error}", highest, found)
 
 
 def _trouble(
