@@ -23,6 +23,11 @@ from vmbackup_core.repository.control import (
     restoring,
 )
 from vmbackup_core.repository.control.chain_header import DiskChain, begin_anew
+from vmbackup_core.repository.control.committing import (
+    CommittedDisk,
+    commit_disk,
+    find_committed,
+)
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import Head
 from vmbackup_core.repository.control.holds import FoundHold, Holder, all_holds, release
@@ -210,6 +215,16 @@ class OpenedRepository:
             return prepare_disk(
                 log, self.places.data, asked, parameters, deltas=deltas, level=level
             )
+
+    def find_committed(self, asked: DiskAsked) -> CommittedDisk | None:
+        """Return the run's own commit of the snapshot that is *asked* for."""
+        with self._work.of_anybody() as log:
+            return find_committed(log, self.places.data, asked)
+
+    def commit_disk(self, asked: DiskAsked, manifest: str, sha256: str) -> CommittedDisk:
+        """Commit the *manifest* that a worker has named; raise LostAttempt."""
+        with self._work.of_owner() as log:
+            return commit_disk(log, self.places.data, asked, manifest, sha256)
 
     def begin_anew(self, disk: DiskUniqueId, run: RunId, why: str) -> DiskChain:
         """Have backups of *disk* go to a new chain, by order of a person."""

@@ -12,21 +12,17 @@ from tests.unit.repository_1_0.control.log_bench import MOMENT, TurnedClock, num
 from tests.unit.repository_1_0.data.bench import PARAMETERS, Disk, Target, noise, silent
 from tests.unit.repository_1_0.primitives.keepers import A
 from vmbackup_core.extents import Extent
-from vmbackup_core.ids import CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.commits import Commit, seal_commit
+from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import Heads, HeadsOfProcess
 from vmbackup_core.repository.control.holds import Holder
 from vmbackup_core.repository.control.log import Author
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, Retention
-from vmbackup_core.repository.control.preparing import PreparedDisk
-from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
+from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
 from vmbackup_core.repository.opened_log import Using
-from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import Time
-from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.stores.directory import DirectoryStore
@@ -157,8 +153,8 @@ class WholeBench:
         data, keys = self.places.data, prepared.keys
         done = write_disk(data, keys, prepared.grant, to_read, threads=1, progress=silent)
         self.disks[asked.run, name] = content
-        sha256 = self._commit(repository, asked, prepared, done)
-        chain = prepared.chain.chain
+        committed = repository.commit_disk(asked, done.manifest, done.sha256)
+        assert repository.find_committed(asked) == committed
         return PointDisk(
             id=asked.disk.id,
             name=name,
@@ -167,46 +163,14 @@ class WholeBench:
             size_bytes=len(content),
             snapshot_id=f"/snapshots/{number}",
             snapshot_unique_id=asked.snapshot_unique_id,
-            chain_id=chain,
-            slot=CommitSlot(prepared.grant.slot),
-            commit_sha256=sha256,
-            manifest=done.manifest.removeprefix(prefix_of_chain(chain)),
-            manifest_sha256=done.sha256,
-            read_bytes=len(content),
-            stored_bytes=len(content),
+            chain_id=committed.chain,
+            slot=committed.slot,
+            commit_sha256=committed.sha256,
+            manifest=committed.manifest,
+            manifest_sha256=committed.manifest_sha256,
+            read_bytes=committed.statistics.read_bytes,
+            stored_bytes=committed.stored_bytes,
         )
-
-    def _commit(
-        self,
-        repository: OpenedRepository,
-        asked: DiskAsked,
-        prepared: PreparedDisk,
-        done: WrittenDisk,
-    ) -> str:
-        chain, slot = prepared.chain.chain, CommitSlot(prepared.grant.slot)
-        control = repository.log.control
-        commit = Commit(
-            chain_id=chain,
-            slot=slot,
-            kind="backup",
-            reason=None,
-            run_id=asked.run,
-            session=WritingSession(done.manifest[-32:]),
-            manifest=done.manifest.removeprefix(prefix_of_chain(chain)),
-            manifest_sha256=done.sha256,
-            of_slot=slot,
-            snapshot_unique_id=asked.snapshot_unique_id,
-            disk_bytes=asked.disk_bytes,
-            stored_bytes=0,
-            previous=None,
-            pack_list=(),
-            locked_until=None,
-            by=APPLIANCE,
-            at=Time.of(MOMENT),
-        )
-        made = seal_commit(control, commit, max(control.ring.masters))
-        assert control.put(made)
-        return made.sha256
 
 
 def some_disks(number: int) -> dict[str, bytes]:
