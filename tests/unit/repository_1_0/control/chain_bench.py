@@ -246,6 +246,18 @@ class ChainBench:
     def keys(self, chain: DiskChain) -> ChainKeys:
         return for_reading(ring(self.epochs), chain.chain, chain.epoch, self.epochs)
 
+    def copied(self) -> ChainBench:
+        """Return another that goes its own way from here."""
+        return ChainBench(
+            Places(_copied(self.places.data), _copied(self.places.control)),
+            self.epochs,
+            dict(self.contents),
+        )
+
+    def seen(self, places: Places) -> ChainBench:
+        """Return the same repository as one of several actors sees it."""
+        return ChainBench(places, self.epochs, self.contents)
+
     def let_go(self, number: int) -> None:
         """Have the point of run *number* begin to expire."""
         (entry,) = (each for each in self.state().counted.values() if each.run == run(number))
@@ -310,9 +322,24 @@ class ChainBench:
         return commit_name(self.chain().chain, CommitSlot(slot))
 
 
+def _copied(store: Store) -> MemoryStore:
+    copied = MemoryStore()
+    for each in store.list(""):
+        copied.put_new(each.name, store.get(each.name))
+    return copied
+
+
 def after(calls: int) -> Callable[[int], int]:
     """Let the first make *calls* calls, then the second go to its end, then the first."""
     order = itertools.chain(itertools.repeat(0, calls), itertools.repeat(1))
+    return lambda _among: next(order)
+
+
+def between(calls: int, of_other: int) -> Callable[[int], int]:
+    """Let the first make *calls* calls, the second *of_other*, then the first go to its end."""
+    order = itertools.chain(
+        itertools.repeat(0, calls), itertools.repeat(1, of_other), itertools.repeat(0)
+    )
     return lambda _among: next(order)
 
 
