@@ -148,7 +148,7 @@ async def _job(
     chains = await ground.points.open_chains(repository, unique_ids)
     account = account_of(ArmId(found.account_id))
     until = ground.repository_access_until()
-    container = await ground.signatures.container(account, found.container, "write_new", until)
+    container = await ground.signatures.container(account, found.container, "store", until)
     return BackupJob(
         job_id=backup_job(session),
         run_id=run_of(session),

@@ -41,6 +41,10 @@ from vmbackup_operator.sessions.seen import (
 )
 
 
+#: What a SAS for a container lets its holder do.
+ContainerAccess = Literal["read", "write_new", "store"]
+
+
 class VirtualMachines(Protocol):
     """The VMs that are backed up."""
 
@@ -164,12 +168,13 @@ class Signatures(Protocol):
         self,
         account: Account,
         container: str,
-        access: Literal["read", "write_new"],
+        access: ContainerAccess,
         until: datetime,
     ) -> SecretUrl:
-        """Return the container's URL, signed to list and read, or beside that to create blobs.
+        """Return the container's URL, signed for *access*.
 
-        ``write_new`` never permits to delete or to overwrite.
+        ``read`` lists and reads, ``write_new`` creates blobs beside that, ``store`` reads and
+        creates and lists nothing. None of them permits to delete or to overwrite.
         """
 
     async def queue(

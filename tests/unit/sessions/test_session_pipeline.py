@@ -304,7 +304,7 @@ async def test_the_job_carries_this_chains_keys_only_and_fresh_ways(world: World
         f"keys-web-01-unique-{number}" for number in range(3)
     ]
     assert job.conversation is not None
-    assert "sp=write_new" in job.repository.container_url
+    assert "sp=store" in job.repository.container_url
     assert "sp=send" in job.conversation.events_url
 
 
