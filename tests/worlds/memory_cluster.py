@@ -45,6 +45,7 @@ def ready_repository(name: str = "repo", namespace: str = "team") -> BackupRepos
         status=BackupRepositoryStatus(
             appliance_id=APPLIANCE,
             repository_id=RepositoryId("0" * 32),
+            owner=APPLIANCE,
             conditions=(_condition("Ready", "True", "Ready"),),
         ),
     )
