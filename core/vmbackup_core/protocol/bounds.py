@@ -16,24 +16,25 @@ MOST = 2**63 - 1
 MOST_OF_DISK = 2**56
 #: Arrays and objects within each other.
 DEPTH = 8
-#: A job that lies in a blob: 65 disks need some 150 KiB.
-JOB_BYTES = 4 * 1024 * 1024
+#: A job that lies in a blob: of 65 disks, each with 992 sessions to adopt, it needs some 5 MiB; the
+#: rest is for what is bad of their chains, some 100 bytes for each object.
+JOB_BYTES = 64 * 1024 * 1024
 #: Results that lie in a blob.
 RESULTS_BYTES = 64 * 1024 * 1024
 
 ID_CHARS = 1_000
+#: Some 200 for each epoch of the repository's keys.
+KEYS_CHARS = 64 * 1024
 WORKER_CHARS = 64
 JOB_CHARS = 128
-DIGEST_CHARS = 128
 LAUNCH_CHARS = 32
 
 _ID = "[A-Za-z0-9._-]"
 
-#: For types of our own: ``Annotated[CommitSlot, SLOT]``.
-SLOT = msgspec.Meta(ge=1, le=MOST)
-LAUNCH = msgspec.Meta(pattern=f"^[0-9a-f]{{{LAUNCH_CHARS}}}$")
-WORKER = msgspec.Meta(pattern=f"^{_ID}{{1,{WORKER_CHARS}}}$")
-JOB = msgspec.Meta(pattern=f"^{_ID}{{1,{JOB_CHARS}}}$")
+#: For types of our own: ``Annotated[WorkerId, WORKER]``.
+LAUNCH = msgspec.Meta(pattern=rf"\A[0-9a-f]{{{LAUNCH_CHARS}}}\Z")
+WORKER = msgspec.Meta(pattern=rf"\A{_ID}{{1,{WORKER_CHARS}}}\Z")
+JOB = msgspec.Meta(pattern=rf"\A{_ID}{{1,{JOB_CHARS}}}\Z")
 
 Total = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST_OF_DISK)]
@@ -43,12 +44,16 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
 ArmIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-#: Printable ASCII without blanks.
-Digest = Annotated[str, msgspec.Meta(pattern=f"^[!-~]{{1,{DIGEST_CHARS}}}$")]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+#: What `ChainKeys.text` returns.
+Keys = Annotated[str, msgspec.Meta(min_length=1, max_length=KEYS_CHARS)]
+#: The whole name of a manifest.
+ManifestText = Annotated[
+    str, msgspec.Meta(pattern=r"\Ac/[0-9a-f]{32}/m/[0-9a-f]{5}/[0-9a-f]{3}/[0-9a-f]{32}\Z")
+]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 WorkerText = Annotated[str, WORKER]
 #: A job's id; empty in what concerns the worker itself.
-JobTextOrNone = Annotated[str, msgspec.Meta(pattern=f"^{_ID}{{0,{JOB_CHARS}}}$")]
+JobTextOrNone = Annotated[str, msgspec.Meta(pattern=rf"\A{_ID}{{0,{JOB_CHARS}}}\Z")]
 
 #: What tells strings from the brackets between them.
 _MARK = re.compile(r'\\.|["\[\]{}]', re.DOTALL)

@@ -16,7 +16,7 @@ BUNDLE_LIST = "bundle.json"
 BUNDLE_VERSION = 1
 
 #: One path component: nothing that leaves the folder.
-FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")]
+FileName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._+-]{0,127}\Z")]
 
 
 class BundleFile(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -32,8 +32,8 @@ class BundleList(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     """What `bundle.json` says."""
 
     v: int
-    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
-    python: Annotated[str, msgspec.Meta(pattern=r"^3\.[0-9]{1,2}$")]
+    id: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
+    python: Annotated[str, msgspec.Meta(pattern=r"\A3\.[0-9]{1,2}\Z")]
     platform: str
     files: list[BundleFile]
 

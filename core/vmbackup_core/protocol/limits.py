@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: The envelope's version; readers refuse every other one by name.
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 #: Azure Queue Storage's largest message, as text ("Scalability and performance targets for Queue
 #: Storage").

@@ -9,28 +9,19 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import (
-    ChainId,
-    CommitSlot,
-    DiskUniqueId,
-    JobId,
-    LaunchNonce,
-    RunId,
-    SnapshotUniqueId,
-    WorkerId,
-)
+from vmbackup_core.ids import ChainId, JobId, LaunchNonce, RunId, WorkerId
 from vmbackup_core.protocol.bounds import (
+    ID_CHARS,
     JOB,
     LAUNCH,
-    SLOT,
     WORKER,
     Amount,
     ArmIdText,
-    Digest,
+    Keys,
+    ManifestText,
     Seconds,
     Sequence,
     Sha256,
-    Text,
     Total,
     Url,
     Word,
@@ -39,10 +30,9 @@ from vmbackup_core.protocol.bounds import (
 from vmbackup_core.protocol.limits import DISKS, FAILURE_CHARS
 from vmbackup_core.protocol.reasons import Reason, reason_named
 from vmbackup_core.redaction import shown
-
-#: Told from the disk's other snapshots by it; never empty.
-SnapshotTold = Annotated[SnapshotUniqueId, msgspec.Meta(min_length=1, max_length=256)]
-CommitKind = Literal["full", "incremental"]
+from vmbackup_core.repository.data.grants import DiskGrant
+from vmbackup_core.repository.data.said import Statistics
+from vmbackup_core.repository.primitives.json_payloads import ID, read_time, write_time
 
 
 class _Value(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -53,33 +43,28 @@ class _Message(_Value, frozen=True, tag_field="kind"):
     """What a message's payload is; `kind` tells which."""
 
 
-class Predecessor(_Value, frozen=True):
-    """The commit that an incremental goes on from, and its snapshot."""
-
-    slot: Annotated[CommitSlot, SLOT]
-    snapshot_url: Url
-
-    @override
-    def __repr__(self) -> str:
-        """Leave out the SAS."""
-        return f"Predecessor({self.slot})"
-
-
 class DiskToBackUp(_Value, frozen=True):
-    """One disk of a backup job; *chain_keys* are this chain's only."""
+    """One disk of a backup job.
 
-    disk_id: ArmIdText
-    name: Text
-    lun: Annotated[int, msgspec.Meta(ge=0, le=255)] | None
-    size_bytes: Amount
-    unique_id: DiskUniqueId
-    snapshot_id: ArmIdText
-    snapshot_unique_id: SnapshotTold
+    *keys* are what `ChainKeys.text` returns, of this chain only. *predecessor_url* shows the disk
+    as the grant's newest manifest has it, where deltas are asked for.
+    """
+
+    chain_id: Annotated[ChainId, ID]
+    keys: Keys
+    grant: DiskGrant
     snapshot_url: Url
-    chain_id: ChainId
-    chain_keys: Text
-    block_bytes: Annotated[int, msgspec.Meta(gt=0, le=2**32)]
-    previous: Predecessor | None = None
+    predecessor_url: Url | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a disk that no event could name."""
+        if not 1 <= len(self.grant.disk.id) <= ID_CHARS:
+            raise ValueError(f"a disk id of {len(self.grant.disk.id)} characters")
+
+    @property
+    def disk_id(self) -> str:
+        """Its ARM id, by which events name it."""
+        return self.grant.disk.id
 
     @override
     def __repr__(self) -> str:
@@ -88,7 +73,7 @@ class DiskToBackUp(_Value, frozen=True):
 
 
 class RepositoryAccess(_Value, frozen=True):
-    """The way to the repository: its container with a SAS that may create, read and list."""
+    """The way to the repository: its data's container, by a SAS that may create and read."""
 
     container_url: Url
 
@@ -111,7 +96,7 @@ class ConversationAccess(_Value, frozen=True):
 
 
 class BackupJob(_Message, frozen=True, tag="backup"):
-    """Back up *disks*; the same job again, with a higher sequence number, brings fresh SAS."""
+    """Write *disks*; the same job again, with a higher sequence number, brings fresh SAS only."""
 
     job_id: Annotated[JobId, JOB]
     run_id: RunId
@@ -119,6 +104,13 @@ class BackupJob(_Message, frozen=True, tag="backup"):
     repository: RepositoryAccess
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
     conversation: ConversationAccess | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the disks are not different ones, or not of the job's run."""
+        if len({disk.disk_id for disk in self.disks}) != len(self.disks):
+            raise ValueError("a disk is there twice")
+        if any(disk.grant.run_id != self.run_id for disk in self.disks):
+            raise ValueError("a grant of another run")
 
 
 class Shutdown(_Message, frozen=True, tag="shutdown"):
@@ -175,23 +167,22 @@ class Progress(_Message, frozen=True, tag="progress"):
 
 
 class DiskDone(_Value, frozen=True):
-    """What a disk's commit holds and what it took."""
+    """The manifest of a disk, ready to be committed, and what it took.
+
+    *changed_outside* counts blocks that had changed where no changed extent covered them.
+    """
 
     disk_id: ArmIdText
-    slot: Annotated[CommitSlot, SLOT]
-    commit_digest: Digest
-    kind: CommitKind
-    read_bytes: Amount
-    stored_bytes: Amount
-    blocks_new: Amount
-    blocks_reused: Amount
-    blocks_zero: Amount
+    manifest: ManifestText
+    manifest_sha256: Sha256
+    statistics: Statistics
+    changed_outside: Amount
     allocated_bytes: Amount
     seconds: Seconds
 
 
 class BackupResult(_Message, frozen=True, tag="backup"):
-    """Every disk of the backup job is committed."""
+    """Every disk of the backup job is written; the operator commits."""
 
     disks: Annotated[list[DiskDone], msgspec.Meta(max_length=DISKS)]
 
@@ -199,7 +190,7 @@ class BackupResult(_Message, frozen=True, tag="backup"):
 class ResultsBlob(_Value, frozen=True):
     """Where a result lies that is too large for an event: sealed, in the repository's data."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^results/[0-9a-f]{32}$")]
+    name: Annotated[str, msgspec.Meta(pattern=r"\Aresults/[0-9a-f]{32}\Z")]
     size_bytes: Amount
     sha256: Sha256
 
@@ -252,7 +243,8 @@ def kinds_of(union: object) -> frozenset[str]:
     return frozenset(str(each.__struct_config__.tag) for each in get_args(union) or (union,))
 
 
-_JOBS: msgspec.json.Decoder[JobOrPointer] = msgspec.json.Decoder(JobOrPointer)
+_WRITER = msgspec.json.Encoder(enc_hook=write_time)
+_JOBS: msgspec.json.Decoder[JobOrPointer] = msgspec.json.Decoder(JobOrPointer, dec_hook=read_time)
 _EVENTS: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _RESULTS: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 EVENT_KINDS = kinds_of(Event)
@@ -277,7 +269,7 @@ class _KindOnly(msgspec.Struct):
 
 def write_message(message: JobOrPointer | Event | Result) -> bytes:
     """Return *message* as the payload to seal."""
-    return msgspec.json.encode(message)
+    return _WRITER.encode(message)
 
 
 def read_job(payload: bytes) -> JobOrPointer:

@@ -29,16 +29,15 @@ Reason = Literal[
     # the repository
     "AlreadyStored",
     "AuthenticationFailed",
-    "BaseNotFound",
+    "BaseUnreadable",
     "CorruptRepository",
     "InvalidKey",
-    "KeyMismatch",
-    "NotInitialised",
+    "KeyNotGiven",
+    "KeyRingIncomplete",
+    "NewerFormat",
     "NotStored",
-    "RecoveryPointDiffers",
-    "SnapshotDiffers",
+    "ObjectTooLarge",
     "StoreRefused",
-    "UnsupportedFormat",
 ]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)

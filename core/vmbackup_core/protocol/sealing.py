@@ -125,7 +125,7 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The message's line of JSON."""
 
     v: int
-    key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+    key: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
     dir: Direction
     worker: WorkerText
     job: JobTextOrNone

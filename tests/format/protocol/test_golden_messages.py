@@ -1,6 +1,6 @@
 """Messages that an earlier version sealed open for ever; golden files are added, never edited.
 
-`sealed-2.jsonl` holds a sealed message of every kind, `payloads-2.jsonl` the payloads in them, in
+`sealed-3.jsonl` holds a sealed message of every kind, `payloads-3.jsonl` the payloads in them, in
 the same order; the first line of each is of an overflow blob.
 """
 
@@ -33,10 +33,10 @@ from vmbackup_core.protocol.sealing import Place
 FOLDER = Path(__file__).parent
 WORKER = WorkerId("w-0123abcd-1")
 KEY = launch_key(bytes(range(32)), WORKER, LaunchNonce("00112233445566778899aabbccddeeff"))
-PAYLOADS = (FOLDER / "payloads-2.jsonl").read_text("utf-8").splitlines()
-SEALED = (FOLDER / "sealed-2.jsonl").read_text("ascii").splitlines()
+PAYLOADS = (FOLDER / "payloads-3.jsonl").read_text("utf-8").splitlines()
+SEALED = (FOLDER / "sealed-3.jsonl").read_text("ascii").splitlines()
 #: What the envelope of each line says beside the payload: direction, job, number, place.
-LINES = [tuple(json.loads(line)) for line in (FOLDER / "lines-2.jsonl").read_text().splitlines()]
+LINES = [tuple(json.loads(line)) for line in (FOLDER / "lines-3.jsonl").read_text().splitlines()]
 
 
 def test_the_launch_key_is_derived_as_in_version_2() -> None:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import (
-    ChainId,
-    CommitSlot,
-    DiskUniqueId,
-    JobId,
-    LaunchNonce,
-    RunId,
-    SnapshotUniqueId,
-    WorkerId,
+from tests.unit.protocol.sample_messages import (
+    HEADER,
+    JOB,
+    KEY,
+    LAUNCH,
+    STARTED,
+    WORKER,
+    done,
+    job,
 )
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     EVENT_KINDS,
     JOB_KINDS,
-    BackupJob,
-    BackupResult,
-    DiskDone,
-    DiskToBackUp,
-    Done,
     Event,
     Failed,
     Header,
@@ -34,16 +28,13 @@ from vmbackup_core.protocol import (
     Hello,
     Job,
     Overflow,
-    Predecessor,
     Progress,
     RefusedMessage,
-    RepositoryAccess,
     Shutdown,
     UnknownKind,
     failure,
     fits,
     kinds_of,
-    launch_key,
     opened,
     opened_results,
     read_event,
@@ -56,69 +47,6 @@ from vmbackup_core.protocol import (
     unseal,
     write_message,
 )
-
-JOB = JobId("0123abcd-backup")
-WORKER = WorkerId("w-0123abcd-1")
-STARTED = datetime(2026, 11, 22, 21, 0, tzinfo=UTC)
-LAUNCH = LaunchNonce("0123456789abcdef" * 2)
-KEY = launch_key(bytes(32), WORKER, LAUNCH)
-HEADER = Header("job", WORKER, JOB, 3)
-
-
-def disk(number: int, previous: Predecessor | None = None) -> DiskToBackUp:
-    scope = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/workloads"
-    return DiskToBackUp(
-        disk_id=f"{scope}/providers/Microsoft.Compute/disks/data-{number}",
-        name=f"data-{number}",
-        lun=number,
-        size_bytes=64 * 2**30,
-        unique_id=DiskUniqueId("66666666-7777-8888-9999-000000000000"),
-        snapshot_id=f"{scope}/providers/Microsoft.Compute/snapshots/vmb-{number}",
-        snapshot_unique_id=SnapshotUniqueId(f"{number:08x}-7777-8888-9999-000000000000"),
-        snapshot_url="https://md-abc.z1.blob.storage.azure.net/x/abcd?sv=2018&sig=" + "s" * 200,
-        chain_id=ChainId("c" * 32),
-        chain_keys="k" * 200,
-        block_bytes=262_144,
-        previous=previous,
-    )
-
-
-def job(disks: int) -> BackupJob:
-    before = Predecessor(
-        CommitSlot(4), "https://md-abd.z1.blob.storage.azure.net/x/ab?sig=" + "t" * 200
-    )
-    container = "https://repository.blob.core.windows.net/backups?sv=2026&sig=uuu"
-    return BackupJob(
-        JOB,
-        RunId("0123abcd" * 4),
-        [disk(number, before if number else None) for number in range(disks)],
-        RepositoryAccess(container),
-    )
-
-
-def done(disks: int) -> Done:
-    return Done(
-        JOB,
-        3,
-        BackupResult(
-            [
-                DiskDone(
-                    disk_id=disk(n).disk_id,
-                    slot=CommitSlot(5),
-                    commit_digest="d" * 64,
-                    kind="full",
-                    read_bytes=2**40,
-                    stored_bytes=2**39,
-                    blocks_new=2**22,
-                    blocks_reused=2**22,
-                    blocks_zero=2**22,
-                    allocated_bytes=2**40,
-                    seconds=12345.678,
-                )
-                for n in range(disks)
-            ]
-        ),
-    )
 
 
 @pytest.mark.parametrize("message", [job(2), Shutdown(JOB)], ids=["backup", "shutdown"])
@@ -188,7 +116,7 @@ def test_a_payload_that_is_no_message_is_a_bad_message(payload: bytes) -> None:
 
 
 def test_no_secret_of_a_job_is_in_its_repr() -> None:
-    text = repr(job(2)) + repr(job(2).disks[1].previous)
+    text = repr(job(2)) + repr(job(2).disks[1])
 
     assert "sig=" not in text
     assert "kkkk" not in text
@@ -274,12 +202,15 @@ HOSTILE = {
         b'"bytesRead":5', b'"bytesRead":9223372036854775808'
     ),
     "less than nothing": write_message(Progress(JOB, 3, 10, 5, 2)).replace(b":5,", b":-5,"),
-    "slot -5": write_message(done(1)).replace(b'"slot":5', b'"slot":-5'),
-    "no slot": write_message(done(1)).replace(b'"slot":5', b'"slot":0'),
     "a digest of 2,000 characters": write_message(done(1)).replace(b"d" * 64, b"d" * 2_000),
-    "a digest with a line end": write_message(done(1)).replace(b"d" * 64, b"d\\n" * 20),
+    "a digest with a line end": write_message(done(1)).replace(b"d" * 64, b"d" * 64 + b"\\n"),
+    "the name of a commit": write_message(done(1)).replace(b"/m/00000/004", b"/k/00000/004"),
+    "the name of a manifest and more": write_message(done(1)).replace(b"e" * 32, b"e" * 32 + b"/x"),
     "bytes of 65 disks that add up beyond an int64": write_message(done(1)).replace(
         b'"readBytes":1099511627776', b'"readBytes":9223372036854775807'
+    ),
+    "an outside beyond all disks": write_message(done(1)).replace(
+        b'"changedOutside":4194304', b'"changedOutside":9223372036854775807'
     ),
     "infinite seconds": write_message(done(1)).replace(b"12345.678", b"1e999"),
     "66 disks": write_message(done(66)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -11,19 +13,21 @@ from vmbackup_core.protocol import REASONS
 from vmbackup_operator.model.session import Outcome
 
 ROOT = Path(__file__).parents[3]
+ROOTS = {"vmbackup_core": ROOT / "core", "vmbackup_worker": ROOT / "worker_agent"}
 #: Of the bundle and the settings: no job has begun where they are found.
 BEFORE_ANY_JOB = {"BadBundle", "BadSettings"}
-#: Of repositories in a directory, which workers don't have.
-OF_DIRECTORIES = {
-    "ObjectUnreadable",
-    "StoreAccessDenied",
-    "StoreFull",
-    "StoreNotADirectory",
-    "StoreReadOnly",
-    "StoreUnsuitable",
+#: Azure's own words, which a store's failure passes on.
+CODES_OF_STORAGE: set[str] = set()
+#: Of repositories and user keys as a whole: who has one chain's keys meets none of these.
+OF_REPOSITORIES = {
+    "ChainUnclear",
+    "ForeignObjects",
+    "KeyMismatch",
+    "LastKey",
+    "NotInitialised",
+    "RepositoryThere",
+    "WrapMistyped",
 }
-#: Where repository format 1.0 is, which no job reads or writes yet.
-NOT_IN_JOBS_YET = ("primitives", "data", "control")
 
 
 def test_the_document_lists_just_these() -> None:
@@ -33,16 +37,54 @@ def test_the_document_lists_just_these() -> None:
     assert sorted(re.findall("`([A-Za-z]+)`", table)) == sorted(REASONS)
 
 
-def test_whatever_ends_a_job_is_on_the_list() -> None:
-    format_1_0 = {
-        reason
-        for folder in NOT_IN_JOBS_YET
-        for reason in reasons_in(ROOT / "core/vmbackup_core/repository" / folder)
-    }
-    elsewhere = BEFORE_ANY_JOB | OF_DIRECTORIES | format_1_0
-    for place in ("core/vmbackup_core", "worker_agent/vmbackup_worker"):
-        missing = set(reasons_in(ROOT / place)) - set(REASONS) - elsewhere
-        assert not missing, f"{place} can end a job for {missing}"
+def path_of(module: str) -> Path | None:
+    """Return the file of a module of ours."""
+    root = ROOTS.get(module.split(".", maxsplit=1)[0])
+    if root is None:
+        return None
+    path = root / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules that are named by the imports of a file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return found
+
+
+def modules_of_the_agent() -> set[Path]:
+    """Return the files of all modules that the agent loads, by way of others too."""
+    reached, left = set[Path](), ["vmbackup_worker.__main__"]
+    while left:
+        path = path_of(left.pop())
+        if path is not None and path.is_file() and path not in reached:
+            reached.add(path)
+            left += imported(path)
+    return reached
+
+
+def test_whatever_ends_a_job_is_on_the_list(tmp_path: Path) -> None:
+    for number, path in enumerate(sorted(modules_of_the_agent())):
+        shutil.copyfile(path, tmp_path / f"{number}_{path.name}")
+
+    missing = set(reasons_in(tmp_path)) - set(REASONS) - BEFORE_ANY_JOB - OF_REPOSITORIES
+    assert not missing, f"the agent can end a job for {missing}"
+
+
+def test_nothing_on_the_list_is_without_a_place_that_says_it(tmp_path: Path) -> None:
+    for number, path in enumerate(sorted(modules_of_the_agent())):
+        shutil.copyfile(path, tmp_path / f"{number}_{path.name}")
+
+    assert not set(REASONS) - set(reasons_in(tmp_path)) - CODES_OF_STORAGE
+
+
+def test_the_agent_loads_nothing_of_the_control_place() -> None:
+    assert not [path for path in modules_of_the_agent() if "/control/" in str(path)]
 
 
 def test_no_reason_is_a_way_for_a_session_to_end() -> None:

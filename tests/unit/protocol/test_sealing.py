@@ -116,8 +116,8 @@ def test_any_flipped_bit_of_the_text_is_refused(key: LaunchKey) -> None:
         pytest.param({"job": "other"}, "Altered", id="job"),
         pytest.param({"worker": "w-2"}, "ForeignWorker", id="worker"),
         pytest.param({"dir": "job"}, "WrongDirection", id="direction"),
-        pytest.param({"v": 1}, "UnknownVersion", id="older version"),
-        pytest.param({"v": 3}, "UnknownVersion", id="newer version"),
+        pytest.param({"v": 2}, "UnknownVersion", id="older version"),
+        pytest.param({"v": 4}, "UnknownVersion", id="newer version"),
         pytest.param({"key": "0" * 16}, "ForeignKey", id="key"),
         pytest.param({"nonce": "AAAAAAAAAAAAAAAA"}, "Altered", id="nonce"),
         pytest.param({"sealed": "AAAA"}, "Altered", id="too short to have a tag"),
@@ -196,7 +196,7 @@ def test_refusals_do_not_repeat_the_message(key: LaunchKey) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"v":2,"x":' + "[" * 50_000, '{"v":2,"x":' + "[" * 20_000 + "]" * 20_000 + "}"]
+    "text", ['{"v":3,"x":' + "[" * 50_000, '{"v":3,"x":' + "[" * 20_000 + "]" * 20_000 + "}"]
 )
 def test_a_message_nested_without_end_is_refused_like_any_other(text: str) -> None:
     with pytest.raises(RefusedMessage) as refused:

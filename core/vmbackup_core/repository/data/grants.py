@@ -21,10 +21,19 @@ from vmbackup_core.repository.data.said import (
 )
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.data.writing_ids import MOST_DRAWS
+from vmbackup_core.repository.primitives.bounds import DISK_BYTES
 from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
-from vmbackup_core.repository.primitives.json_payloads import DIGEST, ID, Number, Text, Time
+from vmbackup_core.repository.primitives.json_payloads import (
+    DIGEST,
+    ID,
+    TEXT_MOST,
+    Number,
+    Text,
+    Time,
+)
+from vmbackup_core.repository.primitives.names import LAST_SLOT
 
-LEVEL = 3
+LEVEL, MOST_LEVEL = 3, 19
 
 #: A disk of 64 TiB whose shards all change needs some 600 index objects of its own.
 INDEXES_KEPT = MOST_INDEX_OBJECTS - 1024
@@ -45,7 +54,7 @@ class ManifestAt(msgspec.Struct, frozen=True, rename="camel"):
     of_slot: Slot
 
 
-class LeftSession(msgspec.Struct, frozen=True, rename="camel"):
+class LeftSession(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A session of this run that stored packs for this slot and made no commit.
 
     *packs* is one more than the highest number of its packs that the operator has listed.
@@ -56,7 +65,7 @@ class LeftSession(msgspec.Struct, frozen=True, rename="camel"):
     packs: Number
 
 
-class BadObject(msgspec.Struct, frozen=True, rename="camel"):
+class BadObject(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A pack or an index object of which nothing, or no part that begins at *parts*, is used again.
 
     These are offsets: of records in a pack, of sections or the table in an index object.
@@ -83,7 +92,9 @@ class Parameters(msgspec.Struct, frozen=True, rename="camel"):
         check_parameters(self.block_bytes, self.shard_bytes, self.pack_bytes)
 
 
-class DiskGrant(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class DiskGrant(
+    msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True
+):
     """All that a worker needs to write one disk and is not to look for itself.
 
     The keys are given beside it. *newest* is the newest commit's manifest, of which alone blocks
@@ -95,18 +106,20 @@ class DiskGrant(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     chain_epoch: Number
     parameters: Parameters
     run_id: Annotated[RunId, ID]
-    slot: Annotated[CommitSlot, msgspec.Meta(ge=1)]
+    slot: Annotated[CommitSlot, msgspec.Meta(ge=1, le=LAST_SLOT)]
     newest: ManifestAt | None
     base: ManifestAt | None
     bad: tuple[BadObject, ...] = ()
     left: Annotated[tuple[LeftSession, ...], msgspec.Meta(max_length=MOST_LEFT)] = ()
-    snapshot_unique_id: SnapshotUniqueId
+    snapshot_unique_id: Annotated[
+        SnapshotUniqueId, msgspec.Meta(min_length=1, max_length=TEXT_MOST)
+    ]
     taken_at: Time | None
-    disk_bytes: Annotated[int, msgspec.Meta(ge=1)]
+    disk_bytes: Annotated[int, msgspec.Meta(ge=1, le=DISK_BYTES)]
     disk: SaidDisk
     vm: SaidVm
     purpose: Purpose = BACKUP
-    level: int = LEVEL
+    level: Annotated[int, msgspec.Meta(ge=1, le=MOST_LEVEL)] = LEVEL
     deltas: bool = False
     indexes_kept: Number = INDEXES_KEPT
 

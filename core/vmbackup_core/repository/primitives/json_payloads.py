@@ -53,25 +53,27 @@ class Time(datetime):
 
 def encode(value: msgspec.Struct) -> bytes:
     """Return *value* as JSON."""
-    return msgspec.json.encode(value, enc_hook=_written)
+    return msgspec.json.encode(value, enc_hook=write_time)
 
 
 def parsed(name: str, payload: bytes, kind: type[T]) -> T:
     """Return the *kind* that *payload*, the content of the object called *name*, is JSON of."""
     try:
         _check_form(payload)
-        return msgspec.json.decode(payload, type=kind, dec_hook=_read)
+        return msgspec.json.decode(payload, type=kind, dec_hook=read_time)
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise CorruptRepository(f"{name}: {error}") from error
 
 
-def _written(value: object) -> str:
+def write_time(value: object) -> str:
+    """Return a `Time` as its text: what msgspec's encoders ask for."""
     if isinstance(value, Time):
         return str(value)
     raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
 
 
-def _read(kind: type, value: object) -> Time:
+def read_time(kind: type, value: object) -> Time:
+    """Return the `Time` that a text is: what msgspec's decoders ask for; raise ValueError."""
     if kind is Time and isinstance(value, str):
         return Time.parse(value)
     raise ValueError(f"a {type(value).__name__} is no {kind.__name__}")
