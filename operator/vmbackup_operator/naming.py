@@ -177,9 +177,7 @@ def launch_command(run_id: RunId, attempt: int) -> str:
     return f"vmb-launch-{run_id[:_RUN_DIGITS]}-{attempt}"
 
 
-def job_id(
-    run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId], attempt: int
-) -> JobId:
+def job_id(run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId], attempt: int) -> JobId:
     """Return what the job *asked* of a worker for this run is called.
 
     Of other *snapshots* it is another job: a worker answers for no state that it has not read. So

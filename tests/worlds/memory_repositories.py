@@ -61,9 +61,7 @@ class MemoryOpening(ports.OpenRepositories):
         self.keys: list[UserKey] = []
 
     @override
-    async def open_or_begin(
-        self, repository: BackupRepository, key: UserKey
-    ) -> RepositorySeen:
+    async def open_or_begin(self, repository: BackupRepository, key: UserKey) -> RepositorySeen:
         self.keys.append(key)
         if isinstance(self.found, Exception):
             raise self.found

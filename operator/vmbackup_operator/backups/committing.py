@@ -42,7 +42,8 @@ async def commit_disks(ground: Ground, session: BackupSession) -> Taken:
         committed = await ground.points.commit(repository, asked, written)
     except LostAttempt as error:
         message = f"disk {result.disk}: {error}"
-        return Taken(without_words(status), TryAgain(error.reason, message, again_from=WRITTEN_AGAIN))
+        again = TryAgain(error.reason, message, again_from=WRITTEN_AGAIN)
+        return Taken(without_words(status), again)
     if isinstance(committed, Waiting):
         return Taken(status, committed)
     status = with_commits(status, {result.disk: committed})

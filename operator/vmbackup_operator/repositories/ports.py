@@ -69,9 +69,7 @@ class Ways(Protocol):
 class OpenRepositories(Protocol):
     """The repository behind the object."""
 
-    async def open_or_begin(
-        self, repository: BackupRepository, key: UserKey
-    ) -> RepositorySeen:
+    async def open_or_begin(self, repository: BackupRepository, key: UserKey) -> RepositorySeen:
         """Open the repository in the container and the one beside it; begin it where none is.
 
         A new one is begun in the appliance's name, and only where the object has never stood for

@@ -171,7 +171,6 @@ class RepositoryReconciler:
         )
         return replace(status, conditions=conditions)
 
-
     def _standing(self, found: RepositorySeen | Waiting | Failed) -> Standing:
         match found:
             case Waiting(message=message, reason=reason):
@@ -215,4 +214,3 @@ def read_key(value: bytes, where: str) -> UserKey | Failed:
         return UserKey.parse(value)
     except PermanentError as error:
         return Failed(error.reason, f"{where}: {error}")
-

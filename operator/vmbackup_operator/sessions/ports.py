@@ -43,7 +43,6 @@ from vmbackup_operator.sessions.seen import (
     WorkerWanted,
 )
 
-
 #: What a SAS for a container lets its holder do.
 ContainerAccess = Literal["read", "write_new", "store"]
 
