@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -64,6 +65,15 @@ def recount(counted: Counted) -> list[ListEntry]:
     return summed(_entries(counted, sections_of(counted.manifest), 1))
 
 
+def recount_what_opens(counted: Counted) -> list[ListEntry]:
+    """Return what those of a manifest's tables need that open, in order."""
+    found: list[ListEntry] = []
+    for sections in _by_object(sections_of(counted.manifest)).values():
+        with suppress(CorruptRepository):
+            found += list(_entries(counted, sections, 1))
+    return summed(found)
+
+
 def change(before: Counted, after: Counted) -> list[ListEntry]:
     """Return what is to be added to the list of *before* to have that of *after*, in order."""
     old = {section.place for section in sections_of(before.manifest)}
@@ -75,14 +85,19 @@ def change(before: Counted, after: Counted) -> list[ListEntry]:
 
 def _entries(counted: Counted, sections: Iterable[Section], sign: int) -> Iterator[ListEntry]:
     """Yield what each of *sections* needs, one table after the other."""
-    by_object: defaultdict[int, list[Section]] = defaultdict(list)
-    for section in sections:
-        by_object[section.ref.object].append(section)
+    by_object = _by_object(sections)
     for row in sorted(by_object):
         table = counted.tables.table(row)
         for section in by_object[row]:
             yield _index_entry(section.object, sign)
             yield from (_pack_entry(*held, sign) for held in _holders(table, section))
+
+
+def _by_object(sections: Iterable[Section]) -> dict[int, list[Section]]:
+    found: defaultdict[int, list[Section]] = defaultdict(list)
+    for section in sections:
+        found[section.ref.object].append(section)
+    return found
 
 
 def _holders(table: Table, section: Section) -> set[tuple[SessionRow, int, int]]:

@@ -9,12 +9,15 @@ from typing import Literal
 
 import msgspec
 
+from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot
 from vmbackup_core.repository.control.log_entries import Chain, Slot
 from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.json_payloads import Text, Time
 from vmbackup_core.repository.primitives.names import HOLDS, hold_name, prefix_of_holds
 from vmbackup_core.repository.primitives.parsed_names import HoldName, parse_control
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
 Purpose = Literal["backup", "restore", "archive", "verify", "repair"]
 
@@ -55,6 +58,29 @@ def release(control: Control, places: list[tuple[ChainId, CommitSlot]], holder_i
     """Give the manifests free; twice is once."""
     for chain, slot in places:
         control.store.delete(hold_name(chain, slot, holder_id))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundHold:
+    """A hold as it lies there; what it says is None where that does not open."""
+
+    chain: ChainId
+    slot: CommitSlot
+    holder: str
+    said: Hold | None
+
+
+def all_holds(control: Control) -> Iterator[FoundHold]:
+    """Yield every hold of the repository, for people."""
+    for named in _holds(control, HOLDS):
+        try:
+            found = control.fetch("HOLD", hold_name(named.chain, named.slot, named.holder))
+            said = control.open("HOLD", found, Hold)
+        except NotStored:  # released meanwhile
+            continue
+        except (CorruptRepository, NotUnderstood, ObjectUnreadable):
+            said = None
+        yield FoundHold(named.chain, named.slot, named.holder, said)
 
 
 def is_held(control: Control, chain: ChainId, slot: CommitSlot) -> bool:

@@ -21,7 +21,7 @@ from vmbackup_core.repository.control.points import (
 from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.repository.primitives.names import point_name
-from vmbackup_core.stores.port import NotStored, Store
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 
 class RecoveryPointExpired(PermanentError):
@@ -172,6 +172,8 @@ def _examine(log: Log, data: Store, named: Point) -> Examined:
         return Examined(named, "damaged", str(error))
     except NotStored:
         return Examined(named, "left", "it has gone")
+    except UNREADABLE_NOW as error:
+        return Examined(named, "left", str(error))
     try:
         _append(log, data, opened)
     except RecoveryPointExpired as error:
@@ -180,10 +182,14 @@ def _examine(log: Log, data: Store, named: Point) -> Examined:
 
 
 def _delete(log: Log, named: Point, why: str) -> Examined:
-    """Delete a point that can never count, unless it does, expires, or history is unclear (S22)."""
+    """Delete a point that can never count, unless it does, expires, or history is unclear (S22).
+
+    Raise ReadOnly where the repository is another appliance's (S31).
+    """
     reading = log.read()
     if named in reading.state.counted or (named, ()) in reading.state.expiring:
         return Examined(named, "left", "it counts, or it did")
     reading.check_history()
+    log.check_owner(reading.state)
     log.control.store.delete(point_name(*named))
     return Examined(named, "deleted", why)

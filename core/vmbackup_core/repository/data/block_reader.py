@@ -57,7 +57,10 @@ class BlockReader:
         self._healed = healed
 
     def read_range(self, row: PackRow, offset: int, length: int) -> bytes | None:
-        """Return a piece of a pack, less where the pack is cut; None where it is missing."""
+        """Return a piece of a pack, less where the pack is cut; None where it is missing.
+
+        Raise CorruptRepository where the source cannot read this piece; others may be well.
+        """
         try:
             return self._store.get_range(pack_name(self._keys.chain, row.holder), offset, length)
         except NotStored:
@@ -70,17 +73,23 @@ class BlockReader:
         """
         try:
             return self._from_record(wanted, stored)
-        except CorruptRepository:
-            kind = wanted.kind
-            healed = self._healed.find(kind.block_hash, kind.block_bytes)
-            if healed is None:
-                raise
-            return healed
+        except CorruptRepository as error:
+            return self._healed_or_raise(wanted, error)
 
     def read_block(self, wanted: Wanted) -> bytes:
-        """Return the block of a record that is still to be read."""
+        """Return the block of a record that is still to be read, or the healed one."""
         place = wanted.place
-        return self.block(wanted, self.read_range(place.row, place.offset, place.length))
+        try:
+            stored = self.read_range(place.row, place.offset, place.length)
+        except CorruptRepository as error:
+            return self._healed_or_raise(wanted, error)
+        return self.block(wanted, stored)
+
+    def _healed_or_raise(self, wanted: Wanted, error: CorruptRepository) -> bytes:
+        healed = self._healed.find(wanted.kind.block_hash, wanted.kind.block_bytes)
+        if healed is None:
+            raise error
+        return healed
 
     def _from_record(self, wanted: Wanted, stored: bytes | memoryview | None) -> bytes:
         place, kind = wanted.place, wanted.kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -25,11 +25,23 @@ from vmbackup_core.repository.data.records import RecordKind
 from vmbackup_core.repository.data.shard_view import ZERO, ShardView
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
+from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.frames import DELTA
 from vmbackup_core.repository.transfer import UNIT_BYTES, DiskSink, OnProgress, Tally
 
+#: What one record or section can be like while all else comes back.
+_LOST = (CorruptRepository, NotUnderstood)
+
 #: How many losses are told one by one; positions are told all.
 MOST_REASONS = 100
+
+
+#: Is told of each extent that stays zero, and why.
+OnHole = Callable[[Extent, str], None]
+
+
+def _untold(_extent: Extent, _why: str) -> None:
+    return
 
 
 @dataclass(slots=True)
@@ -60,14 +72,17 @@ def restore_manifest(  # noqa: PLR0913 - what, where to, how
     keep_going: bool = False,
     threads: int,
     progress: OnProgress,
+    on_hole: OnHole | None = None,
 ) -> Holes:
     """Write the disk that *manifest* describes into *sink*; return what is missing of it.
 
-    Without *keep_going* the first block that is lost ends it. Each block is compared with its hash
+    Without *keep_going* the first block that is lost ends it; with it, each is told to *on_hole*,
+    by several threads in no order. Each block is compared with its hash
     and the manifest with its digest before, so what is written is what was backed up.
     """
     reader = BlockReader(store, keys, healed)
-    restoring = _Restoring(reader, manifest, sink, keep_going, threads, progress)
+    told = on_hole or _untold
+    restoring = _Restoring(reader, manifest, sink, told if keep_going else None, threads, progress)
     index = IndexReader(store, keys, manifest)
     for line in manifest.lines:
         restoring.restore_shard(line, index)
@@ -82,14 +97,14 @@ class _Restoring:
         reader: BlockReader,
         manifest: Manifest,
         sink: DiskSink,
-        keep_going: bool,  # noqa: FBT001
+        on_hole: OnHole | None,
         threads: int,
         progress: OnProgress,
     ) -> None:
         self._reader = reader
         self._said = manifest.said
         self._sink = sink
-        self._keep_going = keep_going
+        self._on_hole = on_hole
         self._threads = threads
         used = manifest.lines.used_blocks
         self._tally = Tally(used * manifest.said.block_bytes, progress)
@@ -105,7 +120,7 @@ class _Restoring:
         """Write one shard."""
         try:
             view = index.shard(line)
-        except CorruptRepository as error:
+        except _LOST as error:
             start = line.shard * self._said.shard_bytes
             end = min(start + self._said.shard_bytes, self._said.disk_bytes)
             self._lost(Extent(start, end - start), error)
@@ -128,13 +143,13 @@ class _Restoring:
         bases: Sequence[int],
         blocks: dict[int, list[int]],
     ) -> None:
-        stored = self._reader.read_range(run.row, run.offset, run.length)
+        read = self._read(run)
         for entry in run.entries:
             extents = [self._extent(view.shard, block) for block in blocks[entry]]
             wanted = _wanted(view, entry, bases[entry], extents[0].length)
             try:
-                block = self._reader.block(wanted, _part(stored, run, wanted.place))
-            except CorruptRepository as error:
+                block = read(wanted)
+            except _LOST as error:
                 for extent in extents:
                     self._lost(extent, error)
                 continue
@@ -142,13 +157,22 @@ class _Restoring:
                 self._sink.write_at(extent.offset, block)
                 self._tally.add(done=extent.length)
 
+    def _read(self, run: _Run) -> Callable[[Wanted], bytes]:
+        """Return what reads one of the run's records: from all of them, or else one by one."""
+        try:
+            stored = self._reader.read_range(run.row, run.offset, run.length)
+        except CorruptRepository:
+            return self._reader.read_block
+        return lambda wanted: self._reader.block(wanted, _part(stored, run, wanted.place))
+
     def _extent(self, shard: int, block: int) -> Extent:
         offset = shard * self._said.shard_bytes + block * self._said.block_bytes
         return Extent(offset, min(self._said.block_bytes, self._said.disk_bytes - offset))
 
-    def _lost(self, extent: Extent, error: CorruptRepository) -> None:
-        if not self._keep_going:
+    def _lost(self, extent: Extent, error: CorruptRepository | NotUnderstood) -> None:
+        if self._on_hole is None:
             raise error
+        self._on_hole(extent, str(error))
         with self._lock:
             self._holes.append(extent)
             if len(self._reasons) < MOST_REASONS:

@@ -1,0 +1,343 @@
+"""A repository of format 1.0, opened with a user key: what the operator and the command line use.
+
+Thin: each method is one algorithm of docs/repository-format-1.0.md, done by `control`. The log is
+used by one thread at a time; blocks are read by as many as ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.extents import Extent
+from vmbackup_core.ids import ChainId, RepositoryId, RunId
+from vmbackup_core.repository.control import (
+    catalog,
+    claiming,
+    expire,
+    expire_pass,
+    prune,
+    prune_plan,
+    recording,
+    restoring,
+)
+from vmbackup_core.repository.control.heads import Head
+from vmbackup_core.repository.control.holds import FoundHold, Holder, all_holds, release
+from vmbackup_core.repository.control.key_entries import KeyEntries, LogBeginner, end_epoch
+from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
+from vmbackup_core.repository.control.log import Appended, Log
+from vmbackup_core.repository.control.log_entries import Expiring, Recorded
+from vmbackup_core.repository.control.log_reader import LogFinding
+from vmbackup_core.repository.control.lost_headers import make_lost_headers_again
+from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.stored_manifests import StoredManifests
+from vmbackup_core.repository.data.restore import Holes, OnHole
+from vmbackup_core.repository.opened_log import OpenedLog, Using
+from vmbackup_core.repository.primitives import user_keys
+from vmbackup_core.repository.primitives.beginning import Beginner, begin
+from vmbackup_core.repository.primitives.copies import put_back
+from vmbackup_core.repository.primitives.header import PutIfAbsent
+from vmbackup_core.repository.primitives.identities import Fingerprint, is_id
+from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_core.repository.primitives.names import CHAINS
+from vmbackup_core.repository.primitives.printed import from_text, to_text
+from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_core.repository.transfer import DiskSink, OnProgress, Progress
+from vmbackup_core.stores.port import NotDeleted
+
+
+def _silent(_said: str) -> None:
+    return
+
+
+def _unwatched(_progress: Progress) -> None:
+    return
+
+
+def begin_repository(
+    places: Places, key: UserKey, using: Using, put_if_absent: PutIfAbsent
+) -> OpenedRepository:
+    """Return the repository in *places*, begun for the author's appliance where there is none.
+
+    Where there is one it is opened, whosever it is: see `OpenedRepository.owner`. Raise
+    ForeignObjects or RepositoryThere where something else lies, KeyMismatch for another key.
+    """
+    if using.author is None:
+        raise ValueError("a repository is begun for an appliance")
+    log = LogBeginner(places.control, using.heads, using.clock, using.author.by)
+    begin(places, Beginner(key, using.author.appliance, put_if_absent), using.clock, log)
+    return open_repository(places, key, using, put_if_absent=lambda: put_if_absent)
+
+
+def open_repository(
+    places: Places,
+    key: UserKey,
+    using: Using,
+    *,
+    put_if_absent: Callable[[], PutIfAbsent] | None = None,
+) -> OpenedRepository:
+    """Return the repository in *places*; raise NoRepository, KeyMismatch or NewerFormat.
+
+    For its owner lost copies of headers and wraps are put back. Where every header is lost, that
+    takes *put_if_absent*, which finds out how control keeps a name that is taken.
+    """
+    opened = OpenedRepository(OpenedLog(places, key, using))
+    if using.author is not None and not opened.read_only:
+        opened.put_copies_back(put_if_absent)
+    return opened
+
+
+def import_printed_wrap(places: Places, text: str, key: UserKey) -> None:
+    """Put the printed wrap *text*, which *key* opens, where a repository has lost its own."""
+    user_keys.import_wrap(places, from_text(text), key)
+
+
+class OpenedRepository:
+    """Recovery points and the chains that hold their disks."""
+
+    def __init__(self, work: OpenedLog) -> None:
+        self._work = work
+
+    @property
+    def places(self) -> Places:
+        """The two stores."""
+        return self._work.places
+
+    @property
+    def repository_id(self) -> RepositoryId:
+        """The id that was drawn when the repository was begun."""
+        return self._work.keys.repository
+
+    @property
+    def began_by(self) -> str | None:
+        """The appliance that began the repository; None where every header is lost."""
+        headers = self._work.keys.headers
+        return headers[min(headers)].appliance_id if headers else None
+
+    @property
+    def owner(self) -> str | None:
+        """The appliance that may write; to any other the repository is read-only."""
+        with self._work.of_anybody() as log:
+            return log.read().state.owner
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is another appliance's than ours."""
+        return self.owner != self.log.author.appliance
+
+    @property
+    def key_fingerprint(self) -> Fingerprint:
+        """The name of the user key that it was opened with."""
+        return self._work.keys.key
+
+    @property
+    def log(self) -> Log:
+        """The log, for one thread at a time."""
+        return self._work.log
+
+    @property
+    def lost_copies(self) -> tuple[str, ...]:
+        """The names of headers and wraps that one place or both have lost."""
+        return tuple(sorted({each.name for each in self._work.keys.missing}))
+
+    def put_copies_back(self, put_if_absent: Callable[[], PutIfAbsent] | None = None) -> None:
+        """Put lost copies of headers and wraps back; what the store refuses stays lost."""
+        with self._work.of_owner() as log:
+            keys = self._work.keys
+            with suppress(PermanentError):  # it is told by `lost_copies`, and by check
+                if keys.lost:
+                    now = Time.of(log.clock.now())
+                    way = None if put_if_absent is None else put_if_absent()
+                    make_lost_headers_again(self.places, keys, self._work.key, way, now)
+                put_back(keys.missing)
+            if keys.lost or keys.missing:
+                self._work.open()
+
+    def log_findings(self) -> tuple[LogFinding, ...]:
+        """Return what was found wrong with the log since it was opened; all else is read on."""
+        with self._work.of_anybody():
+            return tuple(self._work.findings)
+
+    def head(self) -> Head | None:
+        """Return number and digest of the newest log object, to be written down."""
+        with self._work.of_anybody() as log:
+            reading = log.read()
+            return None if reading.sha256 is None else Head(reading.number, reading.sha256)
+
+    # Points
+
+    def counted(self, vm_arm_id: str | None = None) -> list[Recorded]:
+        """Return the points that count, the newest first: all, or those of one VM."""
+        with self._work.of_anybody() as log:
+            return catalog.counted_of(log.control, log.read().state, vm_arm_id)
+
+    def points(self, damaged: catalog.OnDamage | None = None) -> Iterator[OpenedPoint]:
+        """Yield every point that counts, the newest first.
+
+        One that does not open is told to *damaged* and hides no other; without, it ends them all.
+        """
+        return catalog.opened_points(self._work.log.control, self.counted(), damaged)
+
+    def mirrored(self, damaged: catalog.OnDamage) -> list[OpenedPoint]:
+        """Return the newest points of each VM, as a cluster shows them."""
+        with self._work.of_anybody() as log:
+            control, state = log.control, log.read().state
+        return catalog.mirrored(control, state, damaged)
+
+    def find_point(self, vm_arm_id: str, run: RunId) -> OpenedPoint | None:
+        """Return the point that *run* made of the VM, where it counts."""
+        entries = (entry for entry in self.counted(vm_arm_id) if entry.run == run)
+        return next(catalog.opened_points(self._work.log.control, entries, None), None)
+
+    def record(self, point: RecoveryPoint) -> Recorded:
+        """Make *point* count, all of whose commits are there."""
+        with self._work.of_anybody() as log:
+            return recording.record(log, self.places.data, point)
+
+    def sync_fully(self) -> list[recording.Examined]:
+        """Record or delete points that lie there and were never logged; return what became."""
+        with self._work.of_anybody() as log:
+            return list(catalog.sync_fully(log, self.places.data))
+
+    # Restore
+
+    @contextmanager
+    def held(
+        self, point: RecoveryPoint, holder: Holder, say: restoring.Say = _silent
+    ) -> Iterator[restoring.Held]:
+        """Keep what *point* needs while its disks are restored; raise PointGone."""
+        with self._work.of_anybody() as log:
+            there = restoring.hold_point(log, point, holder, say)
+        try:
+            yield there
+        finally:
+            restoring.let_go(self._work.log.control, there, say)
+
+    def restore_disk(  # noqa: PLR0913 - what, where to, how
+        self,
+        there: restoring.Held,
+        disk: PointDisk,
+        sink: DiskSink,
+        *,
+        progress: OnProgress = _unwatched,
+        threads: int = 4,
+        on_hole: Callable[[Extent, str], None] | None = None,
+        say: restoring.Say = _silent,
+    ) -> Holes:
+        """Write *disk* of the point that is held into *sink*: its blocks that are not zero.
+
+        Damage is an error; with *on_hole* what it hides is told there and the rest is written. A
+        disk of which nothing can be had is an error all the same.
+        """
+        told: OnHole | None = on_hole
+        return restoring.restore_disk(
+            self._work.log.control,
+            self.places.data,
+            there,
+            disk,
+            sink,
+            threads=threads,
+            progress=progress,
+            say=say,
+            on_hole=told,
+        )
+
+    # Keys
+
+    def keys(self) -> list[KnownKey]:
+        """Return the user keys that open the repository, or did."""
+        with self._work.of_anybody() as log:
+            return known_keys(self.places, self._work.keys.ring, log.read().state)
+
+    def add_key(self, key: UserKey, label: str | None = None) -> None:
+        """Have *key* open every epoch that ours does."""
+        with self._work.of_owner() as log:
+            user_keys.add_key(self.places, self._work.keys, key, KeyEntries(log), label)
+
+    def remove_key(self, removed: Fingerprint) -> user_keys.Removed:
+        """Delete the wraps of another key; raise LastKey where ours is not enough without it."""
+        with self._work.of_owner() as log:
+            newest = log.read().state.newest_epoch
+            return user_keys.remove_key(
+                self.places, self._work.keys, newest, removed, KeyEntries(log)
+            )
+
+    def rotate(self, keys: Sequence[UserKey]) -> int:
+        """Begin an epoch that *keys* open and no other key; return its number."""
+        with self._work.of_owner() as log:
+            at = Time.of(log.clock.now())
+            epoch = user_keys.rotate(self.places, self._work.keys, keys, at, KeyEntries(log))
+            self._work.open()
+            return epoch
+
+    def end_epoch(self, epoch: int) -> None:
+        """Refuse commits of sessions of *epoch*, which is not the newest, from now on."""
+        with self._work.of_owner() as log:
+            end_epoch(log, epoch)
+
+    def export_wrap(self, epoch: int | None = None) -> str:
+        """Return our key's wrap of *epoch*, or of the newest that it opens, as it is printed."""
+        chosen = max(self._work.keys.ring.masters) if epoch is None else epoch
+        return to_text(user_keys.export_wrap(self.places, self._work.key, chosen))
+
+    # What a person decides
+
+    def claim(self, appliance: str, owner: str | None) -> None:
+        """Have *appliance* own the repository, which *owner* has had; raise OwnerChanged."""
+        with self._work.of_anybody() as log:
+            claiming.claim(log, appliance, owner)
+            self._work.act_for(appliance)
+
+    def holds(self) -> list[FoundHold]:
+        """Return who keeps which manifests."""
+        return list(all_holds(self._work.log.control))
+
+    def remove_hold(self, found: FoundHold) -> None:
+        """Delete a hold whose maker will not come back."""
+        release(self._work.log.control, [(found.chain, found.slot)], found.holder)
+
+    def accept_history(self) -> None:
+        """Take the log's head as it is now: a person has looked."""
+        with self._work.of_anybody() as log:
+            log.reader.accept_history()
+
+    # Expire and prune
+
+    def plan_expire(self, rules: expire_pass.ExpireRules) -> list[Expiring]:
+        """Return what no longer needs to count; nothing is written."""
+        with self._work.of_anybody() as log:
+            return expire_pass.plan_expire(log, self.places.data, self._chains(), rules)
+
+    def begin_expire(self, wanted: Sequence[Expiring]) -> list[Appended]:
+        """Log that *wanted* no longer count; nothing of them is deleted here."""
+        with self._work.of_anybody() as log:
+            return expire.begin_expire(log, wanted)
+
+    def finish_expire(self, sights: expire.Sights) -> list[expire.Going]:
+        """Delete what may go of all that is expiring; return what became of each."""
+        with self._work.of_anybody() as log:
+            return list(expire.finish_expire(log, self.places.data, sights))
+
+    def plan_prune(self) -> list[prune_plan.PrunePlan | prune_plan.LeftAlone]:
+        """Return for each chain what may be deleted of it, or why nothing is."""
+        with self._work.of_anybody() as log:
+            pruning = self._pruning(log)
+            return [prune_plan.plan_prune(pruning, chain) for chain in self._chains()]
+
+    def prune(self, plan: prune_plan.PrunePlan, fence: prune.Fence) -> list[NotDeleted]:
+        """Delete what *plan* names; return what stays because it is locked."""
+        with self._work.of_owner() as log:
+            log.read().check_history()
+            return prune.execute(self._pruning(log), plan, fence)
+
+    def _pruning(self, log: Log) -> prune_plan.Pruning:
+        newest = log.read().state.newest_epoch
+        manifests = StoredManifests(self.places.data, log.control.ring, newest)
+        return prune_plan.Pruning(log, self.places.data, manifests)
+
+    def _chains(self) -> list[ChainId]:
+        folders = {name for store in self.places.both() for name in store.folders(CHAINS)}
+        named = sorted(folder.removeprefix(CHAINS).rstrip("/") for folder in folders)
+        return [ChainId(each) for each in named if is_id(each)]

@@ -1,0 +1,92 @@
+"""The log of an opened repository and the keys that open it, for one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from vmbackup_core.clock import Clock
+from vmbackup_core.repository.control.heads import Heads
+from vmbackup_core.repository.control.log import Author, Log
+from vmbackup_core.repository.control.log_reader import LogFinding
+from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
+from vmbackup_core.repository.primitives.opening import OpenedKeys, open_keys
+from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.repository.primitives.user_key import UserKey
+
+#: What people read of who acted where a person did.
+BY_A_PERSON = "cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Using:
+    """Who works with a repository.
+
+    Without *author* it is a person at the command line, who acts for whoever owns the repository
+    as it is opened; opening then writes nothing.
+    """
+
+    author: Author | None
+    clock: Clock
+    heads: Heads
+
+
+class OpenedLog:
+    """Gives the log out, opened with all epochs that there are by then."""
+
+    keys: OpenedKeys
+    log: Log
+
+    def __init__(self, places: Places, key: UserKey, using: Using) -> None:
+        self.places = places
+        self.key = key
+        self.findings: dict[LogFinding, None] = {}  # in order, each once
+        self._using = using
+        self._lock = threading.RLock()
+        self.open()
+
+    def open(self) -> None:
+        """Open all epochs with the user key, and the log with them."""
+        with self._lock:
+            self.keys = open_keys(self.places, self.key)
+            control = Control(self.places.control, self.keys.ring)
+            using = self._using
+            author = using.author or Author("", BY_A_PERSON)
+            self.log = Log(control, using.heads, author, using.clock)
+            if using.author is None:
+                self.act_for(self.log.read().state.owner or "")
+
+    def act_for(self, appliance: str) -> None:
+        """Have a person act for *appliance*; an appliance always acts for itself."""
+        if self._using.author is None:
+            self.log.author = Author(appliance, BY_A_PERSON)
+
+    @contextmanager
+    def of_anybody(self) -> Iterator[Log]:
+        """Give the log, also where the repository is another's: then it is only read."""
+        with self._lock:
+            if not self._has_newest_epoch():
+                self.open()
+            yield self.log
+
+    @contextmanager
+    def of_owner(self) -> Iterator[Log]:
+        """Give the log where the repository is ours, before anything is written; or ReadOnly."""
+        with self.of_anybody() as log:
+            log.check_owner(log.read().state)
+            yield log
+
+    def _has_newest_epoch(self) -> bool:
+        """Tell whether no epoch was begun since the keys were opened."""
+        epochs = self.keys.ring.epochs
+        try:
+            reading = self.log.read()
+        except KeyRingIncomplete as error:
+            if error.epoch in epochs:
+                raise
+            return False
+        self.findings.update(dict.fromkeys(reading.findings))
+        return reading.state.newest_epoch in epochs
