@@ -1,32 +1,30 @@
-"""The repository's store as a running job sees it: its credential may be renewed under it."""
+"""The data place as a running job has it: its credential may be renewed under it.
+
+It reads and creates and does nothing else: a worker that could list might find out by names what
+only the operator may tell it.
+"""
 
 from __future__ import annotations
 
-import builtins
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from typing_extensions import override
 
-from vmbackup_core.stores.port import (
-    AlreadyStored,
-    Buffer,
-    CredentialsRefused,
-    NotDeleted,
-    Store,
-    StoredObject,
-)
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.data.ports import DataStore
+from vmbackup_core.stores.port import AlreadyStored, Buffer, CredentialsRefused, NotStored
 from vmbackup_worker.access import AccessRefused, Renewable, Stopped
 
 T = TypeVar("T")
 
 
-class RenewableStore(Store):
+class RenewableStore(DataStore):
     """Hands each call to the store that is current; a refused one waits for its successor."""
 
     def __init__(
-        self, current: Renewable[Store], stop: threading.Event, *, renewal_s: float
+        self, current: Renewable[DataStore], stop: threading.Event, *, renewal_s: float
     ) -> None:
         self._current = current
         self._stop = stop
@@ -34,22 +32,15 @@ class RenewableStore(Store):
 
     @override
     def put_new(self, name: str, data: Buffer) -> None:
-        attempts = 0
-
-        def put(store: Store) -> None:
-            nonlocal attempts
-            attempts += 1
-            try:
-                store.put_new(name, data)
-            except AlreadyStored:
-                # Before its credential was refused, a put may have been stored and its answer lost.
-                if attempts == 1 or store.get(name) != bytes(data):
-                    raise
-
-        self._asked(put)
+        try:
+            self._asked(lambda store: store.put_new(name, data))
+        except AlreadyStored:
+            # The answer to an attempt before may have been lost, here or on its way.
+            if not self._holds(name, bytes(data)):
+                raise
 
     @override
-    def get(self, name: str, *, most: int | None = None) -> bytes:
+    def get(self, name: str, *, most: int) -> bytes:
         return self._asked(lambda store: store.get(name, most=most))
 
     @override
@@ -57,31 +48,17 @@ class RenewableStore(Store):
         return self._asked(lambda store: store.get_range(name, offset, length))
 
     @override
-    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
-        return self._asked(lambda store: store.get_end(name, length, size=size))
+    def get_end(self, name: str, length: int) -> tuple[bytes, int]:
+        return self._asked(lambda store: store.get_end(name, length))
 
-    @override
-    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
-        # Whole, since a listing that was refused midway has to begin again.
-        yield from self._asked(lambda store: tuple(store.list(prefix, limit=limit)))
+    def _holds(self, name: str, content: bytes) -> bool:
+        """Tell whether the object called *name* is *content*."""
+        try:
+            return self.get(name, most=len(content)) == content
+        except (CorruptRepository, NotStored):
+            return False
 
-    @override
-    def folders(self, prefix: str) -> Iterator[str]:
-        yield from self._asked(lambda store: tuple(store.folders(prefix)))
-
-    @override
-    def delete(self, name: str) -> None:
-        self._asked(lambda store: store.delete(name))
-
-    @override
-    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
-        return self._asked(lambda store: store.delete_all(names))
-
-    @override
-    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
-        yield from self._asked(lambda store: tuple(store.versions(name, most=most)))
-
-    def _asked(self, ask: Callable[[Store], T]) -> T:
+    def _asked(self, ask: Callable[[DataStore], T]) -> T:
         while True:
             if self._stop.is_set():
                 raise Stopped("told to stop")

@@ -13,6 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import urllib3
+from typing_extensions import override
 from urllib3.exceptions import HTTPError
 
 from vmbackup_core.errors import PermanentError, TransientError
@@ -30,6 +31,9 @@ READ_BYTES = 4 * 1024 * 1024
 
 #: A fixed VHD's footer, behind the disk's own bytes.
 FOOTER_BYTES = 512
+
+#: Azure's largest managed disk.
+LARGEST_DISK_BYTES = 64 * 1024**4
 
 OK, PARTIAL, UNAUTHORIZED, FORBIDDEN = 200, 206, 401, 403
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
@@ -223,6 +227,28 @@ class Export:
             retry_after_s = float(after) if after.isdigit() else None
             return TransientError(f"{self._name}: {said}", retry_after_s=retry_after_s)
         return PermanentError(f"{self._name}: export answered {said}", reason="ExportRefused")
+
+
+class PredecessorExport(Export):
+    """An earlier snapshot of a disk that may have been shorter or longer.
+
+    Its bytes are compared with hashes, so its size need not be known.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: Renewable[str],
+        pool: urllib3.PoolManager,
+        stop: threading.Event,
+        *,
+        renewal_s: float,
+    ) -> None:
+        super().__init__(name, url, LARGEST_DISK_BYTES, pool, stop, renewal_s=renewal_s)
+
+    @override
+    def _check_size(self, export_bytes: int) -> None:
+        """Take any."""
 
 
 def _with_query(url: str, query: str) -> str:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from vmbackup_core.ids import (
-    ChainId,
-    DiskUniqueId,
-    JobId,
-    LaunchNonce,
-    RunId,
-    SnapshotUniqueId,
-    WorkerId,
-)
-from vmbackup_core.protocol import BackupJob, DiskToBackUp, RepositoryAccess, launch_key
+from tests.worlds.hand_made_grants import HandMadeChain
+from vmbackup_core.ids import JobId, LaunchNonce, RunId, WorkerId
+from vmbackup_core.protocol import BackupJob, RepositoryAccess, launch_key
 from vmbackup_worker.settings import Rhythm, Settings
 
 WORKER = WorkerId("w-1")
@@ -35,18 +28,7 @@ def settings() -> Settings:
 
 def job(job_id: str = "r-backup", sas: str = "first") -> BackupJob:
     """Return a job of one disk."""
-    disk = DiskToBackUp(
-        disk_id="disk-1",
-        name="os",
-        lun=None,
-        size_bytes=2**20,
-        unique_id=DiskUniqueId("u"),
-        snapshot_id="snapshot-1",
-        snapshot_unique_id=SnapshotUniqueId("s"),
-        snapshot_url=f"https://md-1.blob.storage.azure.net/x/y?sig={sas}",
-        chain_id=ChainId("c" * 32),
-        chain_keys="k",
-        block_bytes=262_144,
-    )
+    run, chain = RunId("a" * 32), HandMadeChain("disk-1", 2**20)
+    disk = chain.disk(chain.grant(run), f"https://md-1.blob.storage.azure.net/x/y?sig={sas}")
     container = f"https://repository.blob.core.windows.net/backups?sig={sas}"
-    return BackupJob(JobId(job_id), RunId("a" * 32), [disk], RepositoryAccess(container))
+    return BackupJob(JobId(job_id), run, [disk], RepositoryAccess(container))

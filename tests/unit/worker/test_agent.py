@@ -6,10 +6,13 @@ import pytest
 
 from tests.unit.worker.agent_at_work import JOB, Bench, done
 from tests.unit.worker.sample_jobs import job
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import CorruptRepository, TransientError
 from vmbackup_core.protocol import (
     Failed,
 )
+from vmbackup_core.repository.data.grants import BaseUnreadable
+from vmbackup_core.repository.primitives.failures import NewerFormat
+from vmbackup_core.stores.port import AlreadyStored
 from vmbackup_worker.access import AccessRefused
 from vmbackup_worker.running import DiskFailure
 
@@ -36,8 +39,27 @@ def test_the_lease_is_extended_while_the_job_runs(bench: Bench) -> None:
     ("error", "reason", "transient", "disk"),
     [
         pytest.param(TransientError("net"), "TransferInterrupted", True, None, id="transient"),
+        pytest.param(NewerFormat("m/1", "flag 2"), "NewerFormat", False, None, id="not understood"),
         pytest.param(
-            PermanentError("no", reason="KeyMismatch"), "KeyMismatch", False, None, id="permanent"
+            DiskFailure("disk-1", BaseUnreadable("m/1: damaged")),
+            "BaseUnreadable",
+            False,
+            "disk-1",
+            id="base",
+        ),
+        pytest.param(
+            DiskFailure("disk-1", CorruptRepository("m/1: damaged")),
+            "CorruptRepository",
+            False,
+            "disk-1",
+            id="damaged",
+        ),
+        pytest.param(
+            DiskFailure("disk-1", AlreadyStored("p/1")),
+            "AlreadyStored",
+            False,
+            "disk-1",
+            id="taken",
         ),
         pytest.param(
             DiskFailure("disk-1", AccessRefused("no SAS")),

@@ -1,142 +1,261 @@
-"""A backup job in one process: from export hosts into a repository in a directory."""
+"""A backup job in one process: from export hosts to manifests, by grants that the test gives."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from pathlib import Path
+from dataclasses import replace
 
 import msgspec
 import pytest
 
-from tests.unit.worker.export_host import ExportHost
+from tests.unit.worker.data_place import DataPlace
+from tests.unit.worker.export_host import ExportHost, export_host
 from tests.unit.worker.sample_jobs import job
-from vmbackup_core.clock import SystemClock
-from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import ChainId, DiskUniqueId
-from vmbackup_core.protocol import BackupJob, BackupResult
-from vmbackup_core.repository import ChainKeys, RepositoryKey, initialise
-from vmbackup_core.stores.directory import DirectoryStore
+from tests.worlds.hand_made_grants import HandMadeChain, committed
+from vmbackup_core.errors import CorruptRepository, PermanentError
+from vmbackup_core.ids import RunId
+from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp
+from vmbackup_core.repository.data.grants import DiskGrant, ManifestAt
+from vmbackup_core.repository.data.said import MIB
+from vmbackup_worker.access import AccessRefused, Stopped
 from vmbackup_worker.jobs.backup import Backup
 from vmbackup_worker.meter import Meter, Reading
+from vmbackup_worker.renewable_store import RenewableStore
 from vmbackup_worker.running import DiskFailure
 
-KEY = RepositoryKey(b"\7" * 32)
+RUN, LATER = RunId("a" * 32), RunId("b" * 32)
+#: Where every object says its epoch.
+EPOCH_AT = 32
+ALLOCATED = 4096 + 6 * MIB + 512
 
 
 class Case:
-    """One disk and a repository in *folder*."""
+    """One disk and the place that it is written to."""
 
-    def __init__(self, host: ExportHost, folder: Path) -> None:
+    def __init__(self, host: ExportHost) -> None:
         self.host = host
-        self.store = DirectoryStore(folder)
-        self.repository = initialise(self.store, KEY, appliance_id="a", clock=SystemClock())
+        self.place = DataPlace()
+        self.chain = HandMadeChain("one", len(host.disk))
         self.meter = Meter()
+        self.stop = threading.Event()
 
-    def job(self, chain: str = "one", **changes: object) -> BackupJob:
-        chain_id = self.repository.chain_id(DiskUniqueId(chain))
-        disk = msgspec.structs.replace(
-            job().disks[0],
-            size_bytes=len(self.host.disk),
-            snapshot_url=self.host.url,
-            chain_id=chain_id,
-            chain_keys=self.repository.chain_keys(chain_id).text,
-            **changes,
-        )
-        return msgspec.structs.replace(job(), disks=[disk], threads=2)
+    def disk(self, grant: DiskGrant | None = None, before: str | None = None) -> DiskToBackUp:
+        return self.chain.disk(grant or self.chain.grant(RUN), self.host.url, before)
 
-    def run(self, asked: BackupJob) -> BackupResult:
-        stop = threading.Event()
+    def work(self, disk: DiskToBackUp) -> Backup:
         return Backup(
-            asked, self.meter, stop, renewal_s=0.05, open_store=lambda _url: self.store
-        ).run()
+            job_of(disk), self.meter, self.stop, renewal_s=0.05, open_store=lambda _url: self.place
+        )
+
+    def run(self, disk: DiskToBackUp | None = None) -> DiskDone:
+        (done,) = self.work(disk or self.disk()).run().disks
+        return done
+
+    def failure(self, disk: DiskToBackUp) -> Exception:
+        """Return how the job of *disk* fails; it is said of that disk."""
+        with pytest.raises(DiskFailure) as failed:
+            self.run(disk)
+        assert failed.value.disk_id == disk.disk_id
+        return failed.value.cause
+
+
+def job_of(disk: DiskToBackUp) -> BackupJob:
+    return msgspec.structs.replace(job(), run_id=disk.grant.run_id, disks=[disk], threads=2)
 
 
 @pytest.fixture
-def case(export_host: ExportHost, tmp_path: Path) -> Case:
-    return Case(export_host, tmp_path / "repository")
+def case(export_host: ExportHost) -> Case:
+    return Case(export_host)
 
 
 def test_the_bytes_read_are_the_allocated_extents(case: Case) -> None:
-    (disk,) = case.run(case.job()).disks
-    allocated = 4096 + 6 * 2**20 + 512
+    done = case.run()
 
-    assert sum(length for _, length in case.host.read) == allocated
-    assert (disk.read_bytes, disk.allocated_bytes) == (allocated, allocated)
-    assert case.meter.reading() == Reading(allocated, allocated, disk.stored_bytes, None)
-
-
-def test_what_was_committed_is_neither_read_again_nor_counted_as_owed(case: Case) -> None:
-    first = case.run(case.job())
-    case.host.read.clear()
-    case.meter = Meter()
-    second = case.run(case.job())
-
-    assert case.host.read == []
-    assert second.disks[0].commit_digest == first.disks[0].commit_digest
-    assert case.meter.reading().bytes_to_read == 0
+    assert sum(length for _, length in case.host.read) == ALLOCATED
+    assert done.allocated_bytes == ALLOCATED
+    packs = sum(size for name, size in case.place.sizes().items() if "/p/" in name)
+    assert case.meter.reading() == Reading(ALLOCATED, ALLOCATED, packs, None)
 
 
-def test_what_was_committed_is_answered_for_after_its_export_has_ended(case: Case) -> None:
-    asked = case.job()
-    first = case.run(asked)
-    case.host.sas = "sig=another"
-    case.meter = Meter()
+def test_what_is_told_opens_and_is_the_disk(case: Case) -> None:
+    done = case.run()
+    said = case.chain.opened(case.place, done).said
 
-    (again,) = case.run(asked).disks
-
-    assert (again.slot, again.commit_digest) == (1, first.disks[0].commit_digest)
-    # Whole blocks: which bytes of them were allocated only the export could say.
-    assert again.allocated_bytes == again.read_bytes >= first.disks[0].read_bytes
-    assert case.meter.reading() == Reading(0, 0, 0, None)
+    assert case.chain.restored(case.place, done) == case.host.disk
+    assert said.statistics == done.statistics
+    assert (said.run_id, said.slot, said.kind) == (RUN, 1, "full")
+    assert (said.disk, said.snapshot_unique_id) == (case.chain.grant(RUN).disk, "one-1")
+    assert done.changed_outside == 0
 
 
-def test_another_snapshot_under_the_same_id_is_read_again(case: Case) -> None:
-    case.run(case.job())
-    (disk,) = case.run(case.job(snapshot_unique_id="another")).disks
+def test_the_store_that_is_written_to_reads_and_creates_and_nothing_else() -> None:
+    offered = {name for name in dir(RenewableStore) if not name.startswith("_")}
 
-    assert (disk.slot, disk.blocks_new) == (2, 0)
+    assert offered == {"put_new", "get", "get_range", "get_end"}
+    assert not hasattr(DataPlace(), "list")
 
 
-def test_a_second_run_stores_no_block_again(case: Case) -> None:
-    case.run(case.job())
-    (disk,) = case.run(msgspec.structs.replace(case.job(), run_id="b" * 32)).disks
+def test_a_later_run_stores_no_block_of_the_newest_manifest_again(case: Case) -> None:
+    newest = committed(case.run())
+    packs = [name for name in case.place.sizes() if "/p/" in name]
+    done = case.run(case.disk(case.chain.grant(LATER, 2, newest=newest)))
 
-    assert (disk.slot, disk.stored_bytes, disk.blocks_new) == (2, 0, 0)
+    assert (done.statistics.new_blocks, done.statistics.reused_blocks > 0) == (0, True)
+    assert [name for name in case.place.sizes() if "/p/" in name] == packs
+    assert case.chain.restored(case.place, done) == case.host.disk
+
+
+def test_an_attempt_that_is_given_what_one_before_has_stored_adopts_it(case: Case) -> None:
+    case.run()
+    left = case.chain.left(case.place.sizes())
+    packs = [name for name in case.place.sizes() if "/p/" in name]
+    done = case.run(case.disk(case.chain.grant(RUN, left=left)))
+
+    assert len(left) == 1
+    assert [name for name in case.place.sizes() if "/p/" in name] == packs
+    assert set(case.chain.opened(case.place, done).said.sessions) > {left[0].session}
+    assert case.chain.restored(case.place, done) == case.host.disk
+
+
+def test_an_attempt_that_is_given_nothing_takes_nothing_over(case: Case) -> None:
+    first, second = case.run(), case.run()
+
+    assert first.manifest != second.manifest
+    assert second.statistics.new_blocks == first.statistics.new_blocks
+    assert len(case.chain.left(case.place.sizes())) == 2
+
+
+def test_renewed_credentials_bring_no_other_grant(case: Case) -> None:
+    case.host.hold_from = 5 * MIB
+    work = case.work(case.disk())
+    outcome: list[DiskDone] = []
+    thread = threading.Thread(target=lambda: outcome.extend(work.run().disks))
+    thread.start()
+    assert case.host.held.wait(10)
+    case.host.sas = "sig=second"
+    work.renew(job_of(case.disk(case.chain.grant(RUN, 7))))
+    case.host.gate.set()
+    thread.join(30)
+
+    (done,) = outcome
+    assert case.chain.opened(case.place, done).said.slot == 1
+    assert case.chain.restored(case.place, done) == case.host.disk
+
+
+def test_a_job_that_is_told_to_stop_ends_without_a_manifest(case: Case) -> None:
+    case.host.hold_from = 5 * MIB
+
+    def stop() -> None:
+        assert case.host.held.wait(10)
+        case.stop.set()
+        case.host.gate.set()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(Stopped):
+        case.run()
+    stopper.join(10)
+    assert not [name for name in case.place.sizes() if "/m/" in name]
 
 
 def test_a_failing_disk_is_named_and_the_cause_kept(case: Case) -> None:
     case.host.faults = [404]
 
-    with pytest.raises(DiskFailure) as failed:
-        case.run(case.job())
-    assert failed.value.disk_id == "disk-1"
-    assert isinstance(failed.value.cause, PermanentError)
+    assert reason_of(case.failure(case.disk())) == "ExportRefused"
 
 
-def test_keys_of_another_chain_open_nothing(case: Case) -> None:
-    case.run(case.job())
-    other = ChainKeys(1, b"\0" * 32).text
+def test_an_incremental_is_refused_rather_than_read_as_something_else(case: Case) -> None:
+    newest = committed(case.run())
+    grant = msgspec.structs.replace(case.chain.grant(LATER, 2, newest=newest), base=newest)
 
-    with pytest.raises(DiskFailure):
-        case.run(
-            msgspec.structs.replace(
-                case.job(), disks=[msgspec.structs.replace(case.job().disks[0], chain_keys=other)]
-            )
-        )
+    assert reason_of(case.failure(case.disk(grant))) == "IncrementalNotSupported"
 
 
-def test_chain_keys_that_are_none_are_refused_without_being_shown(case: Case) -> None:
-    asked = case.job()
-    spoilt = msgspec.structs.replace(asked.disks[0], chain_keys="c2VjcmV0")
+def test_keys_of_another_chain_are_refused_before_anything_is_written(case: Case) -> None:
+    other = HandMadeChain("two", 1).keys(RUN).text
+    failure = case.failure(msgspec.structs.replace(case.disk(), keys=other))
 
-    with pytest.raises(DiskFailure) as failed:
-        case.run(msgspec.structs.replace(asked, disks=[spoilt]))
-    assert "c2VjcmV0" not in str(failed.value)
+    assert reason_of(failure) == "InvalidKey"
+    assert case.place.sizes() == {}
 
 
-def test_chains_are_apart(case: Case) -> None:
-    case.run(case.job())
-    (disk,) = case.run(msgspec.structs.replace(case.job("two"), run_id="b" * 32)).disks
+def test_keys_that_are_none_are_refused_without_being_shown(case: Case) -> None:
+    failure = case.failure(msgspec.structs.replace(case.disk(), keys="c2VjcmV0"))
 
-    assert disk.slot == 1
-    assert case.job("two").disks[0].chain_id != ChainId(case.job().disks[0].chain_id)
+    assert reason_of(failure) == "InvalidKey"
+    assert "c2VjcmV0" not in str(failure)
+
+
+def test_keys_of_another_run_write_nothing(case: Case) -> None:
+    keys = case.chain.keys(LATER).text
+
+    assert reason_of(case.failure(msgspec.structs.replace(case.disk(), keys=keys))) == "KeyNotGiven"
+    assert case.place.sizes() == {}
+
+
+def spoilt(place: DataPlace, at: ManifestAt, offset: int, value: int) -> ManifestAt:
+    """Change a byte of a manifest; return it as one that is said to be so."""
+    content = bytearray(place.behind.get(at.name))
+    content[offset] = value
+    place.behind.overwrite(at.name, content)
+    return msgspec.structs.replace(at, sha256=hashlib.sha256(content).hexdigest())
+
+
+def test_a_newest_manifest_of_an_epoch_that_nobody_opens_ends_the_job_by_that_reason(
+    case: Case,
+) -> None:
+    newest = spoilt(case.place, committed(case.run()), EPOCH_AT, 2)
+    keys = replace(case.chain.keys(LATER), lacking=frozenset({2})).text
+    asked = case.disk(case.chain.grant(LATER, 2, newest=newest))
+
+    assert reason_of(case.failure(msgspec.structs.replace(asked, keys=keys))) == "KeyRingIncomplete"
+
+
+def test_a_newest_manifest_that_is_damaged_ends_the_job(case: Case) -> None:
+    at = committed(case.run())
+    spoilt(case.place, at, 100, 0)
+
+    assert isinstance(
+        case.failure(case.disk(case.chain.grant(LATER, 2, newest=at))), CorruptRepository
+    )
+
+
+def test_deltas_are_made_of_what_the_predecessors_export_shows(case: Case) -> None:
+    newest = committed(case.run())
+    disk = bytearray(case.host.disk)
+    disk[4 * MIB + 17] ^= 1
+    with export_host(bytes(disk), case.host.ranges) as now:
+        grant = case.chain.grant(LATER, 2, newest=newest, deltas=True)
+        done = case.run(case.chain.disk(grant, now.url, case.host.url))
+
+    assert (done.statistics.delta_blocks, done.statistics.new_blocks) == (1, 1)
+    assert case.chain.restored(case.place, done) == disk
+
+
+def test_a_predecessor_of_another_size_is_none_the_less_one(case: Case) -> None:
+    newest = committed(case.run())
+    disk = bytearray(case.host.disk) + bytes(MIB)
+    disk[4 * MIB + 17] ^= 1
+    grown = HandMadeChain("one", len(disk))
+    with export_host(bytes(disk), case.host.ranges) as now:
+        grant = grown.grant(LATER, 2, newest=newest, deltas=True)
+        done = case.run(grown.disk(grant, now.url, case.host.url))
+
+    assert done.statistics.delta_blocks == 1
+    assert grown.restored(case.place, done) == disk
+
+
+def test_a_predecessor_whose_sas_is_refused_waits_for_a_fresh_one(case: Case) -> None:
+    newest = committed(case.run())
+    disk = bytearray(case.host.disk)
+    disk[4 * MIB + 17] ^= 1
+    with export_host(bytes(disk), case.host.ranges) as now:
+        grant = case.chain.grant(LATER, 2, newest=newest, deltas=True)
+        asked = case.chain.disk(grant, now.url, case.host.url.replace("first", "gone"))
+        assert isinstance(case.failure(asked), AccessRefused)
+
+
+def reason_of(error: Exception) -> str:
+    assert isinstance(error, PermanentError)
+    return error.reason

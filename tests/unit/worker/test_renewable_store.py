@@ -8,8 +8,9 @@ import pytest
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import AlreadyStored, Buffer, CredentialsRefused, Store
+from vmbackup_core.stores.port import AlreadyStored, Buffer, CredentialsRefused
 from vmbackup_worker.access import AccessRefused, Renewable
 from vmbackup_worker.renewable_store import RenewableStore
 
@@ -42,7 +43,7 @@ class SameStore(MemoryStore):
 
 def put_through_a_renewal(stored: bytes | None) -> MemoryStore:
     expired = ExpiringStore(stored)
-    current = Renewable[Store](expired)
+    current = Renewable[DataStore](expired)
     store = RenewableStore(current, threading.Event(), renewal_s=10)
 
     def renew() -> None:
@@ -71,6 +72,33 @@ def test_another_object_under_the_name_is_not_taken_for_ones_own() -> None:
         put_through_a_renewal(b"another's")
 
 
+class Echo(MemoryStore):
+    """Has stored each put before it came, as a sender on the way that sends everything twice."""
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        super().put_new(name, data)
+        super().put_new(name, data)
+
+
+def test_a_put_that_somebody_on_the_way_has_sent_twice_is_known_as_ones_own() -> None:
+    store = RenewableStore(Renewable[DataStore](Echo()), threading.Event(), renewal_s=0.01)
+    store.put_new("p/1", b"mine")
+
+    assert store.get("p/1", most=4) == b"mine"
+
+
+@pytest.mark.parametrize("there", [b"another's", b"", b"mine and more", b"mime"])
+def test_a_name_that_is_taken_by_other_bytes_is_told(there: bytes) -> None:
+    taken = MemoryStore()
+    taken.put_new("p/1", there)
+    store = RenewableStore(Renewable[DataStore](taken), threading.Event(), renewal_s=0.01)
+
+    with pytest.raises(AlreadyStored):
+        store.put_new("p/1", b"mine")
+    assert store.get("p/1", most=100) == there
+
+
 class Refusing(MemoryStore):
     """Refuses every read in its own way."""
 
@@ -84,17 +112,17 @@ class Refusing(MemoryStore):
 
 
 def refusing(error: PermanentError) -> RenewableStore:
-    return RenewableStore(Renewable[Store](Refusing(error)), threading.Event(), renewal_s=0.01)
+    return RenewableStore(Renewable[DataStore](Refusing(error)), threading.Event(), renewal_s=0.01)
 
 
 def test_credentials_that_are_not_renewed_in_time_are_refused_whatever_the_code() -> None:
     with pytest.raises(AccessRefused, match="no fresh SAS came"):
-        refusing(CredentialsRefused("status 403", reason="AWordOfNextYear")).get("p/1")
+        refusing(CredentialsRefused("status 403", reason="AWordOfNextYear")).get("p/1", most=1)
 
 
 def test_a_refusal_that_no_credentials_change_is_told_as_it_is() -> None:
     error = PermanentError("status 403", reason="UnauthorizedBlobOverwrite")
 
     with pytest.raises(PermanentError) as refused:
-        refusing(error).get("p/1")
+        refusing(error).get("p/1", most=1)
     assert refused.value is error

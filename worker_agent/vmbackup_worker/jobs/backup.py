@@ -1,4 +1,8 @@
-"""A backup job: each disk of a snapshot set, from its export into its chain."""
+"""A backup job: each disk of a snapshot set, from its export to a manifest that may be committed.
+
+What is written and referred to is the operator's to say, in the disk's grant; nothing is committed
+or looked for here.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,11 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import BackupJob, BackupResult, DiskDone, DiskToBackUp
-from vmbackup_core.repository import (
-    Chain,
-    ChainKeys,
-    ChainParameters,
-    CommittedDisk,
-    Progress,
-    back_up_disk,
-    find_committed,
-    open_chain,
-)
+from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
+from vmbackup_core.repository.data.ports import DataStore
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
+from vmbackup_core.repository.transfer import DiskSource, Progress
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
-from vmbackup_core.stores.port import Store
 from vmbackup_worker.access import Renewable, Stopped
 from vmbackup_worker.disk_reader import DiskReader
 from vmbackup_worker.meter import Meter
@@ -33,7 +30,7 @@ from vmbackup_worker.page_ranges import ExtentTable
 from vmbackup_worker.renewable_store import RenewableStore
 from vmbackup_worker.running import DiskFailure, Work
 from vmbackup_worker.settings import Rhythm
-from vmbackup_worker.source import Export, export_pool
+from vmbackup_worker.source import Export, PredecessorExport, export_pool
 from vmbackup_worker.trust import ca_file
 
 #: One export gives 60 to 150 MB/s, whatever reads it; several disks share the machine's network.
@@ -45,9 +42,28 @@ T = TypeVar("T")
 Maker = Callable[[BackupJob, Meter, threading.Event, Rhythm], Work]
 
 
-def container_store(url: str) -> Store:
+def container_store(url: str) -> DataStore:
     """Return the store of the container at *url*, which carries its SAS."""
     return AzureBlobStore(container_client(url, ca_file=ca_file()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The renewable SAS of a disk's exports."""
+
+    snapshot: Renewable[str]
+    predecessor: Renewable[str] | None
+
+    @staticmethod
+    def to(disk: DiskToBackUp) -> _Ways:
+        before = disk.predecessor_url
+        return _Ways(Renewable(disk.snapshot_url), None if before is None else Renewable(before))
+
+    def renew(self, disk: DiskToBackUp) -> None:
+        """Go on by the SAS of *disk*."""
+        self.snapshot.renew(disk.snapshot_url)
+        if self.predecessor is not None and disk.predecessor_url is not None:
+            self.predecessor.renew(disk.predecessor_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +71,13 @@ class _Prepared:
     """A disk that is to be read, and whose allocated extents are known."""
 
     disk: DiskToBackUp
-    chain: Chain
+    keys: ChainKeys
     export: Export
     table: ExtentTable
 
 
 class Backup(Work):
-    """One job's work; run again, it finds the disks that are committed."""
+    """One job's work, by the grants that it was made with; run again, it writes everything anew."""
 
     def __init__(
         self,
@@ -70,7 +86,7 @@ class Backup(Work):
         stop: threading.Event,
         *,
         renewal_s: float,
-        open_store: Callable[[str], Store] = container_store,
+        open_store: Callable[[str], DataStore] = container_store,
     ) -> None:
         self._job = job
         self._meter = meter
@@ -79,7 +95,8 @@ class Backup(Work):
         self._open_store = open_store
         self._container_url = job.repository.container_url
         self._container = Renewable(open_store(self._container_url))
-        self._urls = {disk.disk_id: Renewable(disk.snapshot_url) for disk in job.disks}
+        self._store = RenewableStore(self._container, stop, renewal_s=renewal_s)
+        self._ways = {disk.disk_id: _Ways.to(disk) for disk in job.disks}
         self._pool = export_pool(DISKS_AT_ONCE * self._threads_per_disk)
 
     @property
@@ -98,8 +115,8 @@ class Backup(Work):
             self._container_url = job.repository.container_url
             self._container.renew(self._open_store(self._container_url))
         for disk in job.disks:
-            if disk.disk_id in self._urls:
-                self._urls[disk.disk_id].renew(disk.snapshot_url)
+            if disk.disk_id in self._ways:
+                self._ways[disk.disk_id].renew(disk)
 
     @override
     def run(self) -> BackupResult:
@@ -109,7 +126,7 @@ class Backup(Work):
         finally:
             self._pool.clear()
 
-    def _all(self, prepared: list[_Prepared | DiskDone]) -> list[DiskDone]:
+    def _all(self, prepared: list[_Prepared]) -> list[DiskDone]:
         """Return what became of every disk, in order; the first failure ends the others."""
         with ThreadPoolExecutor(self._disks_at_once, thread_name_prefix="disk") as pool:
             futures = [pool.submit(self._back_up_or_stop, one) for one in prepared]
@@ -119,9 +136,7 @@ class Backup(Work):
             raise error
         return [future.result() for future in futures]
 
-    def _back_up_or_stop(self, prepared: _Prepared | DiskDone) -> DiskDone:
-        if isinstance(prepared, DiskDone):
-            return prepared
+    def _back_up_or_stop(self, prepared: _Prepared) -> DiskDone:
         try:
             return self._of_disk(prepared.disk, lambda _disk: self._back_up(prepared))
         except BaseException:
@@ -137,62 +152,55 @@ class Backup(Work):
         except Exception as error:
             raise DiskFailure(disk.disk_id, error) from error
 
-    def _prepare(self, disk: DiskToBackUp) -> _Prepared | DiskDone:
-        """Return what is to be read; of a disk that is committed, that: its export may be gone."""
-        if disk.previous is not None:
-            detail = f"{disk.name}: this agent reads whole disks only, not changes since a slot"
+    def _prepare(self, disk: DiskToBackUp) -> _Prepared:
+        """Return what is to be read, and with which keys it is written."""
+        name = disk.grant.disk.name
+        if disk.grant.base is not None:
+            detail = f"{name}: this agent reads whole disks only, not changes since a slot"
             raise PermanentError(detail, reason="IncrementalNotSupported")
-        chain = self._chain(disk)
-        committed = find_committed(chain, self._job.run_id, disk.snapshot_unique_id)
-        if committed is not None:
-            return _done(disk, committed, committed.read_bytes, 0)
-        url = self._urls[disk.disk_id]
-        export = Export(
-            disk.name, url, disk.size_bytes, self._pool, self._stop, renewal_s=self._renewal_s
-        )
+        keys = _keys_of(disk)
+        url, disk_bytes = self._ways[disk.disk_id].snapshot, disk.grant.disk_bytes
+        export = Export(name, url, disk_bytes, self._pool, self._stop, renewal_s=self._renewal_s)
         table = export.allocated()
         self._meter.expect(disk.disk_id, table.total_bytes)
-        return _Prepared(disk, chain, export, table)
+        return _Prepared(disk, keys, export, table)
 
     def _back_up(self, prepared: _Prepared) -> DiskDone:
-        disk, began = prepared.disk, time.monotonic()
-        self._meter.begin(disk.disk_id)
+        disk_id, began = prepared.disk.disk_id, time.monotonic()
+        self._meter.begin(disk_id)
         try:
-            committed = self._commit(prepared)
+            written = self._write(prepared)
         finally:
-            self._meter.end(disk.disk_id)
-        # What another session of the run has committed meanwhile is not read.
-        self._meter.expect(disk.disk_id, self._meter.bytes_read_of(disk.disk_id))
-        return _done(disk, committed, prepared.table.total_bytes, time.monotonic() - began)
-
-    def _chain(self, disk: DiskToBackUp) -> Chain:
-        return open_chain(
-            RenewableStore(self._container, self._stop, renewal_s=self._renewal_s),
-            disk.chain_id,
-            ChainKeys.parse(disk.chain_keys),
-            parameters=ChainParameters(block_bytes=disk.block_bytes),
-            run_id=self._job.run_id,
+            self._meter.end(disk_id)
+        return DiskDone(
+            disk_id=disk_id,
+            manifest=written.manifest,
+            manifest_sha256=written.sha256,
+            statistics=written.statistics,
+            changed_outside=written.changed_outside,
+            allocated_bytes=prepared.table.total_bytes,
+            seconds=round(time.monotonic() - began, 3),
         )
 
-    def _commit(self, prepared: _Prepared) -> CommittedDisk:
-        disk, meter = prepared.disk, self._meter
+    def _write(self, prepared: _Prepared) -> WrittenDisk:
+        disk_id, grant, meter = prepared.disk.disk_id, prepared.disk.grant, self._meter
 
         def told(progress: Progress) -> None:
-            meter.set_stored(disk.disk_id, progress.stored_bytes)
+            meter.set_stored(disk_id, progress.stored_bytes)
 
-        return back_up_disk(
-            prepared.chain,
-            DiskReader(
-                prepared.export, prepared.table, lambda n: meter.count_read(disk.disk_id, n)
-            ),
-            run_id=self._job.run_id,
-            snapshot=disk.snapshot_unique_id,
-            disk_bytes=disk.size_bytes,
-            extents=prepared.table,
-            base=None,
-            progress=told,
-            threads=self._threads_per_disk,
+        source = DiskReader(prepared.export, prepared.table, lambda n: meter.count_read(disk_id, n))
+        disk = DiskToRead(source, prepared.table, self._predecessor(prepared.disk))
+        return write_disk(
+            self._store, prepared.keys, grant, disk, threads=self._threads_per_disk, progress=told
         )
+
+    def _predecessor(self, disk: DiskToBackUp) -> DiskSource | None:
+        """Return the disk as the newest manifest has it, where deltas may be made from it."""
+        url = self._ways[disk.disk_id].predecessor
+        if url is None or not disk.grant.deltas:
+            return None
+        name = f"{disk.grant.disk.name} before"
+        return PredecessorExport(name, url, self._pool, self._stop, renewal_s=self._renewal_s)
 
 
 def make(job: BackupJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> Work:
@@ -200,20 +208,10 @@ def make(job: BackupJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) ->
     return Backup(job, meter, stop, renewal_s=rhythm.renewal_s)
 
 
-def _done(
-    disk: DiskToBackUp, committed: CommittedDisk, allocated_bytes: int, seconds: float
-) -> DiskDone:
-    return DiskDone(
-        disk_id=disk.disk_id,
-        slot=committed.slot,
-        commit_digest=committed.commit_digest,
-        kind=committed.kind,
-        # The repository counts whole blocks, also what of them was never read from the export.
-        read_bytes=min(committed.read_bytes, allocated_bytes),
-        stored_bytes=committed.stored_bytes,
-        blocks_new=committed.blocks_new,
-        blocks_reused=committed.blocks_reused,
-        blocks_zero=committed.blocks_zero,
-        allocated_bytes=allocated_bytes,
-        seconds=round(seconds, 3),
-    )
+def _keys_of(disk: DiskToBackUp) -> ChainKeys:
+    """Return the keys that came with *disk*; raise PermanentError where they are not its own."""
+    keys = ChainKeys.parse(disk.keys)
+    if keys.chain != disk.chain_id:
+        detail = f"{disk.grant.disk.name}: the keys of chain {keys.chain}, not {disk.chain_id}"
+        raise PermanentError(detail, reason="InvalidKey")
+    return keys
