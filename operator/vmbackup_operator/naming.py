@@ -177,12 +177,13 @@ def launch_command(run_id: RunId, attempt: int) -> str:
     return f"vmb-launch-{run_id[:_RUN_DIGITS]}-{attempt}"
 
 
-def job_id(run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId]) -> JobId:
+def job_id(run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId], attempt: int) -> JobId:
     """Return what the job *asked* of a worker for this run is called.
 
-    Of other *snapshots* it is another job: a worker answers for no state that it has not read.
+    Of other *snapshots* it is another job: a worker answers for no state that it has not read. So
+    it is in another *attempt*: what it wrote for the one before may be what could not be committed.
     """
-    return JobId(f"{run_id}-{asked}-{_letters(16, 'job', *snapshots)}")
+    return JobId(f"{run_id}-{asked}-{_letters(16, 'job', str(attempt), *snapshots)}")
 
 
 # what a session makes in Azure

@@ -104,6 +104,8 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuprepositories", "spec.subscriptionId", OTHER, "storageAccountId must lie in"),
     ("backuprepositories", "spec.container", "vm--backups", "should match"),
     ("backuprepositories", "spec.container", "x", "should be at least 3 chars long"),
+    ("backuprepositories", "spec.container", "x" * 56, "may not be more than 55"),
+    ("backuprepositories", "spec.container", "their-control", "must not end in -control"),
     ("backuprepositories", "spec.region", "West Europe", "should match"),
     ("backuprepositories", "spec.tier", "Archive", 'supported values: "Hot", "Cool", "Cold"'),
     ("backuprepositories", "spec.encryptionKey.secretRef.name", "", "at least 1 chars long"),

@@ -40,7 +40,7 @@ COLUMNS = {
     "regionenvironments": ("REGION READY REASON AGE", "SUBSCRIPTION ACCOUNT KEYS MESSAGE"),
     "backuprepositories": (
         "CONTAINER REGION TIER POINTS READY REASON AGE",
-        "ACCOUNT KEY MESSAGE",
+        "ACCOUNT KEY OWNER MESSAGE",
     ),
     "recoverypoints": ("VM TYPE CREATED SIZE STORED REPOSITORY", "EXPIRES RUN"),
     "restoresessions": (

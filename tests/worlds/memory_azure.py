@@ -27,8 +27,8 @@ MINUTE = timedelta(minutes=1)
 #: What somebody with a SAS may try, and the kinds of access that let do it.
 DEEDS: Mapping[str, set[str]] = {
     "list": {"read", "write_new"},
-    "read": {"read", "write_new"},
-    "create": {"write_new"},
+    "read": {"read", "write_new", "store"},
+    "create": {"write_new", "store"},
     "overwrite": set(),
     "delete": set(),
     "take": {"take"},

@@ -1,18 +1,17 @@
-"""A repository, undo records and the objects of recovery points, in memory."""
+"""BackupRepositories, undo records and the objects of recovery points, in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION, Refused
+from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
 from tests.worlds.memory_objects import MemoryObjects
 from tests.worlds.turned_clock import TurnedClock
-from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId, SnapshotUniqueId
+from vmbackup_core.ids import RepositoryId, RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
@@ -26,8 +25,6 @@ from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.reconciling.outcome import Conflict
-from vmbackup_operator.sessions import ports
-from vmbackup_operator.sessions.seen import ChainGrant, PointSeen, PointWanted
 from vmbackup_operator.sessions.undo_record import UndoRecord, UndoRecords
 
 
@@ -45,6 +42,7 @@ def ready_repository(name: str = "repo", namespace: str = "team") -> BackupRepos
         status=BackupRepositoryStatus(
             appliance_id=APPLIANCE,
             repository_id=RepositoryId("0" * 32),
+            owner=APPLIANCE,
             conditions=(_condition("Ready", "True", "Ready"),),
         ),
     )
@@ -63,53 +61,6 @@ def _condition(
     kind: str, status: Literal["True", "False"], reason: str, message: str = ""
 ) -> Condition:
     return Condition(kind, status, reason, message, TurnedClock().now())
-
-
-class MemoryPoints(ports.RecoveryPoints):
-    """One repository; a point's commits must have been made by the agent before."""
-
-    def __init__(self) -> None:
-        self.points: dict[RunId, PointWanted] = {}
-        self.commits: dict[ChainId, list[tuple[RunId, SnapshotUniqueId, str]]] = {}
-        self.meets: Callable[[str], None] = lambda _what: None
-
-    @override
-    async def find(self, repository: BackupRepository, run_id: RunId) -> PointSeen | None:
-        point = self.points.get(run_id)
-        if point is None:
-            return None
-        return PointSeen(
-            run_id=point.run_id,
-            created_at=point.created_at,
-            virtual_machine_id=point.virtual_machine_id,
-            virtual_machine_name=point.virtual_machine_name,
-            disks=point.disks,
-            virtual_machine_region=point.virtual_machine_region,
-            policy_name="" if point.policy is None else point.policy.name,
-        )
-
-    @override
-    async def open_chains(
-        self, repository: BackupRepository, disks: Sequence[DiskUniqueId]
-    ) -> Mapping[DiskUniqueId, ChainGrant]:
-        return {
-            disk: ChainGrant(ChainId(disk.encode().hex().ljust(32, "0")[:32]), f"keys-{disk}", 4096)
-            for disk in disks
-        }
-
-    @override
-    async def record(self, repository: BackupRepository, point: PointWanted) -> None:
-        for disk in point.disks:
-            committed = self.commits.get(disk.chain_id, [])
-            made = (point.run_id, disk.snapshot_unique_id, disk.commit_digest)
-            if committed[disk.slot - 1 :][:1] != [made]:
-                raise Refused(f"slot {disk.slot} of {disk.name} is no commit of {made}")
-        if self.points.get(point.run_id, point) != point:
-            message = f"another point of run {point.run_id} exists"
-            raise PermanentError(message, reason="RecoveryPointDiffers")
-        self.meets("before the point")
-        self.points[point.run_id] = point
-        self.meets("after the point")
 
 
 class MemoryUndoRecords(UndoRecords):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories import ports
-from vmbackup_operator.repositories.ports import RepositoryKey, RepositorySeen
+from vmbackup_operator.repositories.ports import RepositorySeen
 
 
 class MemorySecrets(ports.Secrets):
@@ -57,12 +58,10 @@ class MemoryOpening(ports.OpenRepositories):
 
     def __init__(self) -> None:
         self.found: RepositorySeen | Exception | None = None
-        self.keys: list[RepositoryKey] = []
+        self.keys: list[UserKey] = []
 
     @override
-    async def open_or_begin(
-        self, repository: BackupRepository, key: RepositoryKey
-    ) -> RepositorySeen:
+    async def open_or_begin(self, repository: BackupRepository, key: UserKey) -> RepositorySeen:
         self.keys.append(key)
         if isinstance(self.found, Exception):
             raise self.found

@@ -24,7 +24,7 @@ class MemorySignatures(ports.Signatures):
         self,
         account: seen.Account,
         container: str,
-        access: Literal["read", "write_new"],
+        access: ports.ContainerAccess,
         until: datetime,
     ) -> seen.SecretUrl:
         return self._signed(f"{account.blob_url}/{container}?sp={access}", until)

@@ -18,6 +18,7 @@ from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
+from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
 from tests.worlds.memory_signatures import MemorySignatures
@@ -26,7 +27,7 @@ from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import RefusedForNow
-from vmbackup_core.ids import CommitSlot, JobId, LaunchNonce, WorkerId
+from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
@@ -107,7 +108,7 @@ class World:
         self.azure = Azure(self.clock)
         self.sessions = MemorySessions(self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
-        self.points = cluster_in_memory.MemoryPoints()
+        self.points = MemoryPoints()
         self.point_objects = cluster_in_memory.MemoryPointObjects()
         self.events = MemoryEvents()
         self.undo_records = cluster_in_memory.MemoryUndoRecords()
@@ -261,9 +262,13 @@ class World:
             queue.remove(message)
             self._do(agent, job, header.sequence)
 
+    def readable(self) -> set[str | None]:
+        """Return the URLs that open a snapshot at this moment."""
+        return {self.azure.open_sas(each) for each in self.azure.snapshots}
+
     def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
         for disk in job.disks:
-            if self.azure.open_sas(disk.snapshot_id) != disk.snapshot_url:
+            if disk.snapshot_url not in self.readable():
                 refused = Failed(job.job_id, number, "AccessRefused", "403", transient=True)
                 self._say(agent, job.job_id, refused)
                 return
@@ -271,32 +276,10 @@ class World:
         if failure is not None:
             self._say(agent, job.job_id, replace(failure, answers=number))
             return
-        total = sum(disk.size_bytes for disk in job.disks)
+        total = sum(disk.grant.disk_bytes for disk in job.disks)
         self._say(agent, job.job_id, Progress(job.job_id, number, total, total // 2, total // 4))
-        done = [self._commit(job, position) for position in range(len(job.disks))]
+        done = [self.points.write(disk) for disk in job.disks]
         self._say(agent, job.job_id, Done(job.job_id, number, BackupResult(done)))
-
-    def _commit(self, job: BackupJob, position: int) -> DiskDone:
-        disk = job.disks[position]
-        commits = self.points.commits.setdefault(disk.chain_id, [])
-        moment = (job.run_id, disk.snapshot_unique_id)
-        mine = [number for number, commit in enumerate(commits) if commit[:2] == moment]
-        if not mine:
-            commits.append((*moment, f"digest-{len(commits)}-{job.run_id}"))
-            mine = [len(commits) - 1]
-        return DiskDone(
-            disk_id=disk.disk_id,
-            slot=CommitSlot(mine[0] + 1),
-            commit_digest=commits[mine[0]][2],
-            kind="full",
-            read_bytes=disk.size_bytes,
-            stored_bytes=disk.size_bytes // 4,
-            blocks_new=1,
-            blocks_reused=0,
-            blocks_zero=0,
-            allocated_bytes=disk.size_bytes,
-            seconds=1.0,
-        )
 
     def _say(self, agent: Agent, job: JobId, event: Event) -> None:
         agent.sequence += 1

@@ -66,14 +66,14 @@ class SlowWorld(World):
             self.gaps_s.append((now - transfer.refused_at).total_seconds())
             transfer.refused_at = None
         transfer.worked_s += passed_s
-        total = sum(disk.size_bytes for disk in job.disks)
+        total = sum(disk.grant.disk_bytes for disk in job.disks)
         part = min(1.0, transfer.worked_s / self.transfer_s)
         read = int(total * part)
         progress = Progress(job.job_id, transfer.number, total, read, read // 2)
         self._say(agent, job.job_id, progress)
         if part == 1.0:
             del self.running[agent.worker]
-            done = [self._commit(job, position) for position in range(len(job.disks))]
+            done = [self.points.write(disk) for disk in job.disks]
             self._say(agent, job.job_id, Done(job.job_id, transfer.number, BackupResult(done)))
 
     def _give_up(self, agent: Agent, job_id: JobId, number: int) -> None:
@@ -84,9 +84,7 @@ class SlowWorld(World):
 
     def _is_open(self, job: BackupJob) -> bool:
         """Tell whether everything that the job was given opens what it is for."""
-        exports = all(
-            self.azure.open_sas(disk.snapshot_id) == disk.snapshot_url for disk in job.disks
-        )
+        exports = all(disk.snapshot_url in self.readable() for disk in job.disks)
         ways = job.conversation
         assert ways is not None
         signed = (job.repository.container_url, ways.jobs_url, ways.events_url)

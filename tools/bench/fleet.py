@@ -199,7 +199,7 @@ class Fleet(World):
         if passed_s >= self.size.transfer_s:
             self._do(agent, job, number)
             return
-        total = sum(disk.size_bytes for disk in job.disks)
+        total = sum(disk.grant.disk_bytes for disk in job.disks)
         read = int(total * passed_s / self.size.transfer_s)
         self._say(agent, job.job_id, Progress(job.job_id, number, total, read, read // 2))
         self._later(PROGRESS_S, lambda: self._transfer(agent, job, number, passed_s + PROGRESS_S))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.control.points import PointDisk
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
@@ -29,7 +30,6 @@ from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import (
     DiskSeen,
-    PointDisk,
     PointSeen,
     VirtualMachineSeen,
     account_of,
@@ -55,7 +55,8 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     home = await ground.regions.ensure_home({account})
     if isinstance(home, Waiting):
         return Taken(session.status, home)
-    point = await ground.points.find(repository, run_of(session))
+    vm_id = ArmId(session.spec.virtual_machine_id)
+    point = await ground.points.find(repository, vm_id, run_of(session))
     if point is not None:
         await ground.point_objects.ensure(
             mirror_of(point, repository, ground.settings.appliance.id)
@@ -171,11 +172,23 @@ async def _repository(ground: Ground, session: BackupSession) -> BackupRepositor
             f"storageAccounts of namespace {key.namespace}",
         )
     if is_true(conditions, "Ready") and repository.status.repository_id is not None:
-        return repository
+        return repository if _is_ours(ground, repository) else _read_only(repository)
     stalled = find_condition(conditions, "Stalled")
     if stalled is not None and stalled.status == "True":
         return Waiting(ASK_AGAIN_S, f"BackupRepository {key}: {stalled.message}", stalled.reason)
     return Waiting(15, f"BackupRepository {key} is not ready yet", "RepositoryNotReady")
+
+
+def _is_ours(ground: Ground, repository: BackupRepository) -> bool:
+    return repository.status.owner == ground.settings.appliance.id
+
+
+def _read_only(repository: BackupRepository) -> Waiting:
+    """Return that somebody has to claim the repository: its owner may be gone, or may not be."""
+    status = repository.status
+    whose = "nobody's" if status.owner is None else f"appliance {status.owner}'s"
+    message = f"BackupRepository {repository.metadata.key}: repository {status.repository_id} is"
+    return Waiting(ASK_AGAIN_S, f"{message} {whose}, and read-only here", "ReadOnly")
 
 
 def _policy_generation(session: BackupSession) -> int:
@@ -247,7 +260,7 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         virtual_machine=machine,
         disks=tuple(
             ResolvedDisk(
-                id=disk.disk_id,
+                id=disk.id,
                 name=disk.name,
                 unique_id=disk.unique_id,
                 size_bytes=disk.size_bytes,
@@ -264,10 +277,13 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         disks=tuple(
             DiskResult(
                 disk=_position(disk),
-                slot=disk.slot,
-                commit_digest=disk.commit_digest,
+                manifest=disk.manifest_name,
+                manifest_sha256=disk.manifest_sha256,
                 read_bytes=disk.read_bytes,
                 stored_bytes=disk.stored_bytes,
+                chain_id=disk.chain_id,
+                slot=disk.slot,
+                commit_digest=disk.commit_sha256,
             )
             for disk in point.disks
         ),

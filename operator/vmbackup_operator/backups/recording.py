@@ -1,14 +1,16 @@
-"""RecoveryPointStored: the manifest that makes the recovery point exist, and its object."""
+"""RecoveryPointStored: the object that makes the recovery point exist and count, and its mirror."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from vmbackup_core.ids import DiskUniqueId
+from vmbackup_core.errors import LostAttempt
+from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.primitives.names import prefix_of_chain
+from vmbackup_operator.backups.committing import WRITTEN_AGAIN
 from vmbackup_operator.backups.descriptions import description_of, drop_description
 from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.repository import same_repository
@@ -21,24 +23,25 @@ from vmbackup_operator.reconciling.outcome import Done
 from vmbackup_operator.sessions.findings import (
     machine_of,
     members_of,
-    resolved_of,
     run_of,
-    snapshot_ids,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import ChainGrant, PointDisk, PointSeen, PointWanted
-from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.seen import PointWanted
+from vmbackup_operator.sessions.step import Taken, TryAgain
 
 
 async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken:
-    """Write the manifest, last of all that is stored, and mirror it by a RecoveryPoint."""
+    """Have the point count, last of all that is stored, and mirror it by a RecoveryPoint."""
     repository = await same_repository(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
     run_id = run_of(session)
-    point = await ground.points.find(repository, run_id)
-    if point is None:
-        point = await _record(ground, session, repository)
+    try:
+        point = await ground.points.record(repository, await _describe_point(ground, session))
+    except LostAttempt as error:
+        # The repository has lost what it had committed: all is written anew.
+        status = replace(session.status, disks=(), progress=None)
+        return Taken(status, TryAgain(error.reason, str(error), again_from=WRITTEN_AGAIN))
     mirror = mirror_of(point, repository, ground.settings.appliance.id)
     await ground.point_objects.ensure(mirror)
     await ground.undo_records.keep(record_of(session, stored=True))
@@ -47,33 +50,13 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
     return Taken(status, Done(f"recovery point {mirror.metadata.key}"))
 
 
-async def _record(
-    ground: Ground, session: BackupSession, repository: BackupRepository
-) -> PointSeen:
-    unique_ids = [disk.unique_id for disk in resolved_of(session).disks]
-    chains = await ground.points.open_chains(repository, unique_ids)
-    wanted = await _describe_point(ground, session, chains)
-    await ground.points.record(repository, wanted)
-    return PointSeen(
-        run_id=wanted.run_id,
-        created_at=wanted.created_at,
-        virtual_machine_id=wanted.virtual_machine_id,
-        virtual_machine_name=wanted.virtual_machine_name,
-        disks=wanted.disks,
-        virtual_machine_region=wanted.virtual_machine_region,
-        policy_name="" if wanted.policy is None else wanted.policy.name,
-    )
-
-
-async def _describe_point(
-    ground: Ground, session: BackupSession, chains: Mapping[DiskUniqueId, ChainGrant]
-) -> PointWanted:
+async def _describe_point(ground: Ground, session: BackupSession) -> PointWanted:
     machine, policy = machine_of(session), session.spec.policy_ref
     namespace = session.metadata.namespace
     kinds = {result.kind for result in session.status.disks}
     return PointWanted(
         run_id=run_of(session),
-        created_at=await _moment(ground, session),
+        created_at=_moment(ground, session),
         virtual_machine_id=ArmId(machine.id),
         virtual_machine_name=machine.name,
         virtual_machine_region=machine.region,
@@ -81,35 +64,35 @@ async def _describe_point(
         policy=None if policy is None else ObjectKey(namespace, policy.name),
         retention=session.spec.retention,
         kind="full" if "full" in kinds else "incremental",
-        disks=tuple(_disks(session, chains)),
+        disks=tuple(_disks(session)),
     )
 
 
-def _disks(
-    session: BackupSession, chains: Mapping[DiskUniqueId, ChainGrant]
-) -> Iterator[PointDisk]:
+def _disks(session: BackupSession) -> Iterator[PointDisk]:
     results = {result.disk: result for result in session.status.disks}
     for member, disk in members_of(session):
         result = results[disk.position]
+        if result.chain_id is None or result.slot is None or result.commit_digest is None:
+            raise AssertionError(f"disk {disk.position} is not committed")
         yield PointDisk(
-            disk_id=ArmId(disk.id),
+            id=disk.id,
             name=disk.name,
             unique_id=disk.unique_id,
             lun=disk.lun,
             size_bytes=member.size_bytes,
-            chain_id=chains[disk.unique_id].chain_id,
+            snapshot_id=member.snapshot_id,
+            snapshot_unique_id=member.unique_id,
+            chain_id=result.chain_id,
             slot=result.slot,
-            commit_digest=result.commit_digest,
+            commit_sha256=result.commit_digest,
+            manifest=result.manifest.removeprefix(prefix_of_chain(result.chain_id)),
+            manifest_sha256=result.manifest_sha256,
             read_bytes=result.read_bytes,
             stored_bytes=result.stored_bytes,
-            snapshot_id=ArmId(member.snapshot_id),
-            snapshot_unique_id=member.unique_id,
         )
 
 
-async def _moment(ground: Ground, session: BackupSession) -> datetime:
-    """Return when the set was complete; when the session began where its snapshots have gone."""
-    ids = snapshot_ids(ground.settings.appliance, session)
-    found = await asyncio.gather(*map(ground.snapshots.find, ids))
-    moments = [seen.created_at for seen in found if seen is not None]
+def _moment(ground: Ground, session: BackupSession) -> datetime:
+    """Return when the set was complete: when the latest of its snapshots was taken."""
+    moments = [each.taken_at for each in session.status.snapshot_set if each.taken_at is not None]
     return max(moments, default=session.status.start_time or ground.clock.now())

@@ -47,7 +47,7 @@ async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
     if not isinstance(answer, Done):
         return Taken(session.status, answer)
     members = (
-        SnapshotMember(disk.position, snapshot, each.unique_id, each.size_bytes)
+        SnapshotMember(disk.position, snapshot, each.unique_id, each.size_bytes, each.created_at)
         for (snapshot, disk), each in zip(disks.items(), seen, strict=True)
     )
     return Taken(replace(session.status, snapshot_set=tuple(members)), answer)

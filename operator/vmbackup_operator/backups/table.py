@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmbackup_operator.backups.accepting import accept
+from vmbackup_operator.backups.committing import commit_disks
 from vmbackup_operator.backups.pruning import prune_snapshots
 from vmbackup_operator.backups.recording import record_recovery_point
 from vmbackup_operator.backups.snapshotting import take_snapshots
@@ -22,6 +23,7 @@ STEPS: Table[BackupSession] = (
     Step("WorkerReady", launch_worker, uses_worker=True),
     Step("ExportGranted", grant_export, each_attempt=True),
     Step("DataTransferred", transfer, uses_worker=True),
+    Step("Committed", commit_disks),
     Step("RecoveryPointStored", record_recovery_point),
     # What follows it never turns success into failure.
     Step("AccessRevoked", revoke_access, even_after_failure=True, decides_outcome=True),

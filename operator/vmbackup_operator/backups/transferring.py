@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -18,11 +19,14 @@ from vmbackup_core.protocol import (
     sealed_job,
     sealed_pointer,
 )
+from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_operator.backups.asking import disks_asked
+from vmbackup_operator.backups.committing import with_commits
 from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.session_findings import SessionWorker, SnapshotMember
+from vmbackup_operator.model.session_findings import ResolvedDisk, SessionWorker, SnapshotMember
 from vmbackup_operator.naming import ArmId, launch_messages
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import (
@@ -46,14 +50,24 @@ from vmbackup_operator.sessions.steps.exporting import grants_of, without_ends
 
 #: The worker's word for a SAS that was refused, whose successor did not come in time.
 _REFUSED = "AccessRefused"
+#: Its word for a base that does not open: the next attempt's job names none.
+_BASE_UNREADABLE = "BaseUnreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a job is made of: a disk's snapshot as it is read, and the disk as it is written."""
+
+    prepared: Mapping[str, PreparedDisk]
+    grants: Mapping[ArmId, SecretUrl]
+    queues: ConversationAccess
 
 
 async def transfer(ground: Ground, session: BackupSession) -> Taken:
     """Give the worker its job and wait for its result; replace it where it has fallen silent."""
     status = session.status
-    done = {result.disk for result in status.disks}
-    if done >= {disk.position for disk in resolved_of(session).disks}:
-        return Taken(status, Done(f"stored: {counted(len(done), 'disk')}"))
+    if status.written >= {disk.position for disk in resolved_of(session).disks}:
+        return Taken(status, Done(f"written: {counted(len(status.written), 'disk')}"))
     worker = status.worker
     if worker is None or worker.abandoned:
         return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
@@ -75,7 +89,7 @@ def _job_failed(ground: Ground, session: BackupSession, worker: SessionWorker) -
     if failure is None:
         raise AssertionError("only a failure is judged")
     message = f"worker {worker.id}: {failure.message}"
-    if not failure.transient:
+    if not failure.transient and failure.reason != _BASE_UNREADABLE:
         return Taken(session.status, Failed(failure.reason, message))
     # The job is given again, with fresh credentials, to the same worker: it goes on from there.
     again = replace(worker, failure=None, credentials_expire_at=worker.launched_at)
@@ -109,7 +123,7 @@ async def _watch_worker(ground: Ground, session: BackupSession, worker: SessionW
 
 def _moving(session: BackupSession) -> str:
     worker = worker_of(session)
-    return f"worker {worker.id} moves {counted(len(resolved_of(session).disks), 'disk')}"
+    return f"worker {worker.id} moves {counted(len(_owed(session)), 'disk')}"
 
 
 async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
@@ -124,53 +138,85 @@ async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorke
     repository = await same_repository(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(status, repository)
-    queues = await conversation(ground, home.account, worker)
+    if worker.job_sequence == 0:
+        found = await _find_committed(ground, session, repository)
+        if found is not None:
+            return found
+    prepared = await _prepare(ground, session, repository)
+    if isinstance(prepared, Waiting):
+        return Taken(status, prepared)
+    given = _Given(prepared, grants, await conversation(ground, home.account, worker))
     # What the job holds was granted before or is signed after this: it ends no sooner than that.
     ends = [ground.repository_access_until(), *(each.expires_at for each in status.exports)]
-    job = await _job(ground, session, repository, grants, queues)
+    job = await _job(ground, session, given)
     sequence = applied_by(worker, job.job_id).next_to_send
     await _send_job(ground, home, worker, job, sequence)
     soonest = min(end for end in ends if end is not None)
-    given = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
-    return Taken(replace(status, worker=given), Waiting(5, _moving(session)))
+    served = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
+    return Taken(replace(status, worker=served), Waiting(5, _moving(session)))
 
 
-async def _job(
-    ground: Ground,
-    session: BackupSession,
-    repository: BackupRepository,
-    grants: Mapping[ArmId, SecretUrl],
-    queues: ConversationAccess,
-) -> BackupJob:
-    found, members = repository_of(session), members_of(session)
-    await asyncio.gather(*(_check_is_there(ground, member) for member, _ in members))
-    unique_ids = [disk.unique_id for _, disk in members]
-    chains = await ground.points.open_chains(repository, unique_ids)
+def _owed(session: BackupSession) -> list[tuple[SnapshotMember, ResolvedDisk]]:
+    """Return the members of the session's set whose disks no commit has yet."""
+    committed = session.status.committed
+    return [(member, disk) for member, disk in members_of(session) if member.disk not in committed]
+
+
+async def _find_committed(
+    ground: Ground, session: BackupSession, repository: BackupRepository
+) -> Taken | None:
+    """Return the session with the commits that its run has made already; None where none is news.
+
+    A session that has lost its status, or died behind a commit, reads no disk again for it.
+    """
+    asked, owed = disks_asked(session), [member.disk for member, _ in _owed(session)]
+    found = await ground.points.find_committed(repository, [asked[disk] for disk in owed])
+    if isinstance(found, Waiting):
+        return Taken(session.status, found)
+    commits = {disk: each for disk, each in zip(owed, found, strict=True) if each is not None}
+    if not commits:
+        return None
+    status = with_commits(session.status, commits)
+    return Taken(status, Waiting(0, f"committed already: {counted(len(commits), 'disk')}"))
+
+
+async def _prepare(
+    ground: Ground, session: BackupSession, repository: BackupRepository
+) -> Mapping[str, PreparedDisk] | Waiting:
+    """Return what the worker is given of each disk that it is to write, by its position."""
+    owed = _owed(session)
+    await asyncio.gather(*(_check_is_there(ground, member) for member, _ in owed))
+    asked, positions = disks_asked(session), [member.disk for member, _ in owed]
+    prepared = await ground.points.prepare(repository, [asked[each] for each in positions])
+    if isinstance(prepared, Waiting):
+        return prepared
+    return dict(zip(positions, prepared, strict=True))
+
+
+async def _job(ground: Ground, session: BackupSession, given: _Given) -> BackupJob:
+    found = repository_of(session)
     account = account_of(ArmId(found.account_id))
     until = ground.repository_access_until()
-    container = await ground.signatures.container(account, found.container, "write_new", until)
+    container = await ground.signatures.container(account, found.container, "store", until)
     return BackupJob(
         job_id=backup_job(session),
         run_id=run_of(session),
-        disks=[
-            DiskToBackUp(
-                disk_id=disk.id,
-                name=disk.name,
-                lun=disk.lun,
-                size_bytes=member.size_bytes,
-                unique_id=disk.unique_id,
-                snapshot_id=member.snapshot_id,
-                snapshot_unique_id=member.unique_id,
-                snapshot_url=grants[ArmId(member.snapshot_id)].value,
-                chain_id=chains[disk.unique_id].chain_id,
-                chain_keys=chains[disk.unique_id].keys,
-                block_bytes=chains[disk.unique_id].block_bytes,
-            )
-            for member, disk in members
-        ],
+        disks=_disks_of(session, given),
         repository=RepositoryAccess(container_url=container.value),
-        conversation=queues,
+        conversation=given.queues,
     )
+
+
+def _disks_of(session: BackupSession, given: _Given) -> list[DiskToBackUp]:
+    return [
+        DiskToBackUp(
+            chain_id=given.prepared[member.disk].chain.chain,
+            keys=given.prepared[member.disk].keys.text,
+            grant=given.prepared[member.disk].grant,
+            snapshot_url=given.grants[ArmId(member.snapshot_id)].value,
+        )
+        for member, _ in _owed(session)
+    ]
 
 
 async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:

@@ -42,6 +42,13 @@ class Maintenance(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     last_prune_message: str = ""
 
 
+class LogHead(msgspec.Struct, frozen=True, rename="camel"):
+    """The newest object of the repository's log that was read or appended."""
+
+    number: int
+    sha256: str
+
+
 class BackupRepositoryStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the operator found there."""
 
@@ -50,8 +57,10 @@ class BackupRepositoryStatus(msgspec.Struct, frozen=True, rename="camel", omit_d
     conditions: tuple[Condition, ...] = ()
     repository_id: RepositoryId | None = None
     key_fingerprint: str | None = None
-    format_version: int | None = None
+    format: str | None = None
+    owner: str | None = None
     recovery_points: int = 0
+    log: LogHead | None = None
     maintenance: Maintenance | None = None
 
 

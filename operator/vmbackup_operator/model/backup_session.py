@@ -43,6 +43,16 @@ class BackupSessionStatus(
     recovery_point: RunId | None = None
 
     @property
+    def written(self) -> frozenset[str]:
+        """The positions of the disks of which a worker has written a manifest."""
+        return frozenset(result.disk for result in self.disks)
+
+    @property
+    def committed(self) -> frozenset[str]:
+        """The positions of the disks that are committed."""
+        return frozenset(result.disk for result in self.disks if result.is_committed)
+
+    @property
     @override
     def achieved(self) -> str:
         return (

@@ -14,6 +14,7 @@ PHASES = (
     ("WorkerReady", "LaunchingWorker"),
     ("ExportGranted", "GrantingExport"),
     ("DataTransferred", "Transferring"),
+    ("Committed", "Committing"),
     ("RecoveryPointStored", "Recording"),
     ("AccessRevoked", "RevokingAccess"),
 )

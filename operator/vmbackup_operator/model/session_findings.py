@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from vmbackup_core.ids import (
+    ChainId,
     CommitSlot,
     DiskUniqueId,
     LaunchNonce,
@@ -14,7 +15,7 @@ from vmbackup_core.ids import (
     SnapshotUniqueId,
     WorkerId,
 )
-from vmbackup_core.protocol import CommitKind
+from vmbackup_core.repository.data.said import Kind
 
 
 class ResolvedVirtualMachine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -80,13 +81,14 @@ class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
     """One snapshot of the session's snapshot set; *disk* is the disk's position.
 
     *unique_id* tells it from one that is taken again under the same ARM id; *size_bytes* is its
-    own, which the disk's may have outgrown meanwhile.
+    own, which the disk's may have outgrown meanwhile. *taken_at* is when Azure took it.
     """
 
     disk: str
     snapshot_id: str
     unique_id: SnapshotUniqueId = SnapshotUniqueId("")
     size_bytes: int = 0
+    taken_at: datetime | None = None
 
 
 class JobFailure(msgspec.Struct, frozen=True, rename="camel"):
@@ -136,11 +138,24 @@ class Export(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What was stored of one disk; *disk* is the disk's position."""
+    """What was written of one disk, and its commit; *disk* is the disk's position.
+
+    *manifest* and *manifest_sha256* are the worker's word until the disk is committed, and then the
+    commit's. What follows *new_blocks* is there once it is.
+    """
 
     disk: str
-    slot: CommitSlot
-    commit_digest: str
-    kind: CommitKind = "full"
+    manifest: str
+    manifest_sha256: str
     read_bytes: int = 0
+    new_blocks: int = 0
+    kind: Kind = "full"
     stored_bytes: int = 0
+    chain_id: ChainId | None = None
+    slot: CommitSlot | None = None
+    commit_digest: str | None = None
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the disk's chain has a commit of it."""
+        return self.slot is not None

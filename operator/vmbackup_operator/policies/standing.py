@@ -113,6 +113,10 @@ class Surveyor:
         if repository is None:
             return Finding("RepositoryNotFound", f"there is no BackupRepository {key}: create it")
         conditions = repository.status.conditions
+        owner = repository.status.owner
+        if owner not in {None, self.settings.appliance.id}:
+            message = f"BackupRepository {key} is appliance {owner}'s, and read-only here"
+            return Finding("ReadOnly", message)
         if is_true(conditions, "Ready"):
             return None
         said = find_condition(conditions, "Ready")

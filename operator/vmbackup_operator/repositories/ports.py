@@ -5,32 +5,33 @@ Every method may be called twice; asking twice is asking once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from vmbackup_core.ids import RepositoryId
-from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 
 
 @dataclass(frozen=True, slots=True)
-class RepositoryKey:
-    """A repository's key as its Secret holds it, 32 bytes; printing it shows nothing."""
-
-    secret: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class RepositorySeen:
-    """An opened repository; *appliance_id* is who writes there, by its header."""
+    """An opened repository, and what its log says.
+
+    *owner* is the appliance that may write there. *log* is the log's newest object as it is
+    remembered; *history_lost* says why its history is not the one that was known, empty where it
+    is: then *log* is what was known.
+    """
 
     id: RepositoryId
-    appliance_id: str
+    owner: str | None
     key_fingerprint: str
-    format_version: int
+    format: str
     recovery_points: int
+    log: LogHead | None = None
+    history_lost: str = ""
 
 
 class Repositories(Protocol):
@@ -68,12 +69,12 @@ class Ways(Protocol):
 class OpenRepositories(Protocol):
     """The repository behind the object."""
 
-    async def open_or_begin(
-        self, repository: BackupRepository, key: RepositoryKey
-    ) -> RepositorySeen:
-        """Open the repository in the container; where the container is empty, initialise it.
+    async def open_or_begin(self, repository: BackupRepository, key: UserKey) -> RepositorySeen:
+        """Open the repository in the container and the one beside it; begin it where none is.
 
-        A new one is written in the appliance's name. PermanentErrors: ``ContainerNotFound``,
-        ``KeyMismatch`` (naming both fingerprints), ``NotARepository`` (the container holds
-        something else), ``NotAuthorized``, ``UnsupportedFormat``.
+        A new one is begun in the appliance's name, and only where the object has never stood for
+        one; then the container beside is made, too. PermanentErrors: ``ContainerNotFound``,
+        ``ControlContainerMissing``, ``KeyMismatch`` (naming the fingerprints), ``ForeignObjects``
+        and ``RepositoryThere`` (the containers hold something else), ``NotInitialised``,
+        ``NotAuthorized``, ``NewerFormat``.
         """

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
-from vmbackup_core.repository import RepositoryKey as CoreKey
+from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus
 from vmbackup_operator.model.conditions import (
     Standing,
@@ -31,7 +31,6 @@ from vmbackup_operator.reconciling.outcome import (
 from vmbackup_operator.repositories.ports import (
     OpenRepositories,
     Repositories,
-    RepositoryKey,
     RepositorySeen,
     Secrets,
     Ways,
@@ -110,13 +109,6 @@ class RepositoryReconciler:
         if waiting is not None:
             return waiting
         seen = await self._opened.open_or_begin(repository, key)
-        own = self._settings.appliance.id
-        if seen.appliance_id != own:
-            return Failed(
-                "ClaimedByOtherAppliance",
-                f"container {spec.container} holds repository {seen.id} of appliance "
-                f"{seen.appliance_id}; to this one ({own}) it is read-only",
-            )
         known = repository.status.repository_id
         if known is not None and known != seen.id:
             return Failed(
@@ -126,7 +118,7 @@ class RepositoryReconciler:
             )
         return seen
 
-    async def _key(self, repository: BackupRepository) -> RepositoryKey | Failed:
+    async def _key(self, repository: BackupRepository) -> UserKey | Failed:
         """Return the key from the Secret that the object names in its own namespace."""
         reference = repository.spec.encryption_key.secret_ref
         where = ObjectKey(repository.metadata.namespace, reference.name)
@@ -152,8 +144,10 @@ class RepositoryReconciler:
                 status,
                 repository_id=found.id,
                 key_fingerprint=found.key_fingerprint,
-                format_version=found.format_version,
+                format=found.format,
+                owner=found.owner,
                 recovery_points=found.recovery_points,
+                log=found.log,
             )
         status = self._stated(repository, status, found)
         if status != repository.status:
@@ -171,11 +165,28 @@ class RepositoryReconciler:
     ) -> BackupRepositoryStatus:
         conditions = with_conditions(
             status.conditions,
-            _standing(found),
+            self._standing(found),
             now=self._clock.now(),
             generation=repository.metadata.generation,
         )
         return replace(status, conditions=conditions)
+
+    def _standing(self, found: RepositorySeen | Waiting | Failed) -> Standing:
+        match found:
+            case Waiting(message=message, reason=reason):
+                return as_reconciling(reason, message)
+            case Failed(reason=reason, message=message):
+                return as_stalled(reason, message)
+            case RepositorySeen(id=repository_id, owner=owner, history_lost=lost):
+                own = self._settings.appliance.id
+                if owner != own:
+                    whose = "nobody's" if owner is None else f"appliance {owner}'s"
+                    message = f"repository {repository_id} is {whose}; to this one ({own}) it is"
+                    return as_ready(f"{message} read-only until it is claimed", "ReadOnly")
+                if lost:
+                    return as_ready(lost, "HistoryRolledBack")
+                points = counted(found.recovery_points, "recovery point")
+                return as_ready(f"repository {repository_id}, {points}")
 
 
 def refused_by_tenancy(settings: Settings, repository: BackupRepository) -> Failed | None:
@@ -197,23 +208,9 @@ def refused_by_tenancy(settings: Settings, repository: BackupRepository) -> Fail
     return None
 
 
-def read_key(value: bytes, where: str) -> RepositoryKey | Failed:
+def read_key(value: bytes, where: str) -> UserKey | Failed:
     """Return the key that a Secret's entry holds: 32 bytes, or the text that `vmbackup` printed."""
-    if len(value) == 32:  # noqa: PLR2004 - a key's own bytes
-        return RepositoryKey(value)
     try:
-        return RepositoryKey(CoreKey.parse(value.decode("ascii")).secret)
-    except (UnicodeDecodeError, PermanentError):
-        return Failed(
-            "InvalidKey", f"{where}: neither 32 bytes nor their 64 hex digits nor their base64"
-        )
-
-
-def _standing(found: RepositorySeen | Waiting | Failed) -> Standing:
-    match found:
-        case Waiting(message=message, reason=reason):
-            return as_reconciling(reason, message)
-        case Failed(reason=reason, message=message):
-            return as_stalled(reason, message)
-        case RepositorySeen(id=repository_id, recovery_points=count):
-            return as_ready(f"repository {repository_id}, {counted(count, 'recovery point')}")
+        return UserKey.parse(value)
+    except PermanentError as error:
+        return Failed(error.reason, f"{where}: {error}")

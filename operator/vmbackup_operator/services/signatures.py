@@ -30,7 +30,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import name_of
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.failures import translated
-from vmbackup_operator.sessions.ports import Signatures
+from vmbackup_operator.sessions.ports import ContainerAccess, Signatures
 from vmbackup_operator.sessions.seen import Account, SecretUrl
 
 # Azure's limit for a delegation key, and so for what it signs.
@@ -40,10 +40,12 @@ _KEY_LIFETIME = timedelta(days=1)
 # Clocks differ: a SAS that begins at this very second is refused by a machine that lags.
 _SKEW = timedelta(minutes=5)
 
-_CONTAINER_ACCESS: dict[str, ContainerSasPermissions] = {
+_CONTAINER_ACCESS: dict[ContainerAccess, ContainerSasPermissions] = {
     "read": ContainerSasPermissions(read=True, list=True),
     # Create permits a new blob and nothing else: no overwriting (write), no deleting.
     "write_new": ContainerSasPermissions(read=True, list=True, create=True),
+    # Who stores into a repository is told what to read, and learns no other name there.
+    "store": ContainerSasPermissions(read=True, create=True),
 }
 _QUEUE_ACCESS: dict[str, QueueSasPermissions] = {
     # Taking hides a message, removes it and extends its lease; no peeking, no adding.
@@ -76,7 +78,7 @@ class AzureSignatures(Signatures):
         self,
         account: Account,
         container: str,
-        access: Literal["read", "write_new"],
+        access: ContainerAccess,
         until: datetime,
     ) -> SecretUrl:
         held = await self._key(account, "blob", until)

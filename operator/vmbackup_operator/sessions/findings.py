@@ -61,9 +61,9 @@ def members_of(session: BackupSession) -> list[tuple[SnapshotMember, ResolvedDis
 
 
 def backup_job(session: BackupSession) -> JobId:
-    """Return the id of the session's backup job: that of its run and its snapshot set."""
+    """Return the id of the session's backup job: that of its run, snapshot set and attempt."""
     snapshots = [member.unique_id for member in session.status.snapshot_set]
-    return job_id(run_of(session), "backup", snapshots)
+    return job_id(run_of(session), "backup", snapshots, session.status.attempt)
 
 
 def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:

@@ -12,6 +12,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
     Applied,
+    DiskDone,
     Done,
     Event,
     Failed,
@@ -26,7 +27,12 @@ from vmbackup_core.protocol.limits import HEARTBEAT_S
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.progress import Progress as ProgressShown
-from vmbackup_operator.model.session_findings import DiskResult, JobFailure, SessionWorker
+from vmbackup_operator.model.session_findings import (
+    DiskResult,
+    JobFailure,
+    ResolvedDisk,
+    SessionWorker,
+)
 from vmbackup_operator.naming import same_id
 from vmbackup_operator.sessions.findings import backup_job
 
@@ -110,7 +116,9 @@ def is_awaited(status: BackupSessionStatus) -> bool:
         return False
     if worker.last_heartbeat_time is None or worker.last_heartbeat_time < worker.launched_at:
         return True
-    return worker.job_sequence > 0 and worker.failure is None and not status.disks
+    known = () if status.resolved is None else status.resolved.disks
+    owed = {disk.position for disk in known} - status.written
+    return worker.job_sequence > 0 and worker.failure is None and bool(owed)
 
 
 def _alive(
@@ -136,32 +144,35 @@ def _progress(event: Progress) -> ProgressShown:
 
 
 def _done(session: BackupSession, status: BackupSessionStatus, event: Done) -> BackupSessionStatus:
+    """Return the status with the worker's word of each disk; what is committed stays as it is."""
     if event.result is None:
         raise PermanentError("a backup's result is in its message", reason="BadMessage")
     resolved = session.status.resolved
     known = () if resolved is None else resolved.disks
-    results = []
+    results = {result.disk: result for result in status.disks if result.is_committed}
     for done in event.result.disks:
         disk = next((disk for disk in known if same_id(disk.id, done.disk_id)), None)
         if disk is not None:
-            results.append(
-                DiskResult(
-                    disk=disk.position,
-                    slot=done.slot,
-                    commit_digest=done.commit_digest,
-                    kind=done.kind,
-                    read_bytes=done.read_bytes,
-                    stored_bytes=done.stored_bytes,
-                )
-            )
-    read_bytes = sum(result.read_bytes for result in results)
+            results.setdefault(disk.position, _word_of(disk, done))
+    read_bytes = sum(result.read_bytes for result in results.values())
+    stored = 0 if status.progress is None else status.progress.bytes_stored
     return replace(
         status,
-        disks=tuple(results),
+        disks=tuple(results.values()),
         progress=ProgressShown(
             percent=100,
             bytes_to_read=read_bytes,
             bytes_read=read_bytes,
-            bytes_stored=sum(result.stored_bytes for result in results),
+            bytes_stored=stored,
         ),
+    )
+
+
+def _word_of(disk: ResolvedDisk, done: DiskDone) -> DiskResult:
+    return DiskResult(
+        disk=disk.position,
+        manifest=done.manifest,
+        manifest_sha256=done.manifest_sha256,
+        read_bytes=done.statistics.read_bytes,
+        new_blocks=done.statistics.new_blocks,
     )

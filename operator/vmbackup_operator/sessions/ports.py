@@ -13,7 +13,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
-from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.committing import CommittedDisk
+from vmbackup_core.repository.control.disk_asked import DiskAsked
+from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
@@ -24,10 +27,10 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.seen import (
     Account,
     BundleStored,
-    ChainGrant,
     CommandSeen,
     CommandWanted,
     DiskAccessSeen,
+    DiskWritten,
     PointSeen,
     PointWanted,
     Received,
@@ -39,6 +42,9 @@ from vmbackup_operator.sessions.seen import (
     WorkerSeen,
     WorkerWanted,
 )
+
+#: What a SAS for a container lets its holder do.
+ContainerAccess = Literal["read", "write_new", "store"]
 
 
 class VirtualMachines(Protocol):
@@ -164,12 +170,13 @@ class Signatures(Protocol):
         self,
         account: Account,
         container: str,
-        access: Literal["read", "write_new"],
+        access: ContainerAccess,
         until: datetime,
     ) -> SecretUrl:
-        """Return the container's URL, signed to list and read, or beside that to create blobs.
+        """Return the container's URL, signed for *access*.
 
-        ``write_new`` never permits to delete or to overwrite.
+        ``read`` lists and reads, ``write_new`` creates blobs beside that, ``store`` reads and
+        creates and lists nothing. None of them permits to delete or to overwrite.
         """
 
     async def queue(
@@ -233,18 +240,45 @@ class Regions(Protocol):
 
 
 class RecoveryPoints(Protocol):
-    """Repositories, opened with the keys of their Secrets."""
+    """Repositories, opened with the keys of their Secrets.
 
-    async def find(self, repository: BackupRepository, run_id: RunId) -> PointSeen | None:
-        """Return the recovery point of that run, or None."""
+    What is asked of one repository is done one after the other. `Waiting` says that it takes a
+    while: it goes on, and whoever asks the same again gets the answer. A repository that another
+    appliance owns is a PermanentError with reason ``ReadOnly`` to whoever writes.
+    """
 
-    async def open_chains(
-        self, repository: BackupRepository, disks: Sequence[DiskUniqueId]
-    ) -> Mapping[DiskUniqueId, ChainGrant]:
-        """Return each disk's chain and the keys that writing it takes; nothing is written."""
+    async def find(
+        self, repository: BackupRepository, virtual_machine_id: ArmId, run_id: RunId
+    ) -> PointSeen | None:
+        """Return the VM's recovery point of that run that counts, or None."""
 
-    async def record(self, repository: BackupRepository, point: PointWanted) -> None:
-        """Write the manifest that makes the recovery point exist; the same again is no error."""
+    async def find_committed(
+        self, repository: BackupRepository, disks: Sequence[DiskAsked]
+    ) -> Sequence[CommittedDisk | None] | Waiting:
+        """Return the run's own commit of each disk's snapshot, or None; nothing is written."""
+
+    async def prepare(
+        self, repository: BackupRepository, disks: Sequence[DiskAsked]
+    ) -> Sequence[PreparedDisk] | Waiting:
+        """Return chain, keys and grant of each disk, for a worker to write it.
+
+        Its chain is begun where there is none, and its newest commit is one that opens then.
+        """
+
+    async def commit(
+        self, repository: BackupRepository, disk: DiskAsked, written: DiskWritten
+    ) -> CommittedDisk | Waiting:
+        """Commit what a worker has written of *disk*; the run's own commit of it is the answer.
+
+        LostAttempt, where it cannot be committed: the disk is to be prepared and written anew.
+        """
+
+    async def record(self, repository: BackupRepository, point: PointWanted) -> PointSeen:
+        """Have the recovery point count; the same again is no error.
+
+        LostAttempt, where a commit of it is not there; PermanentErrors: ``RecoveryPointExpired``,
+        where its commits were let go, and ``RecoveryPointDiffers``.
+        """
 
 
 class StoredSessions(Protocol):

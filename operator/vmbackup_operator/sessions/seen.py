@@ -13,15 +13,9 @@ from typing import Literal
 
 from typing_extensions import override
 
-from vmbackup_core.ids import (
-    ChainId,
-    CommitSlot,
-    DiskUniqueId,
-    RunId,
-    SnapshotUniqueId,
-    WorkerId,
-)
-from vmbackup_core.protocol import CommitKind
+from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId, WorkerId
+from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.data.said import Kind
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import Retention
@@ -238,38 +232,19 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class ChainGrant:
-    """A disk's chain in a repository, and the keys that writing it takes: nothing else opens."""
+class DiskWritten:
+    """What a worker says that it has written of a disk: its manifest's whole name, and its digest.
 
-    chain_id: ChainId
-    keys: str = field(repr=False)
-    block_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class PointDisk:
-    """One disk of a recovery point: which commit of its chain holds it.
-
-    *snapshot_unique_id* is None in points that were written before there was one.
+    Nothing of it is believed before the disk is committed.
     """
 
-    disk_id: ArmId
-    name: str
-    unique_id: DiskUniqueId
-    lun: int | None
-    size_bytes: int
-    chain_id: ChainId
-    slot: CommitSlot
-    commit_digest: str
-    read_bytes: int
-    stored_bytes: int
-    snapshot_id: ArmId
-    snapshot_unique_id: SnapshotUniqueId | None
+    manifest: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class PointWanted:
-    """A recovery point to record: all that its manifest says.
+    """A recovery point to record: all that it says.
 
     *created_at* is when its snapshots were taken, *description* the VM's, *policy* None for a
     session that a user wrote, *kind* ``full`` where no disk went on from a predecessor.
@@ -283,7 +258,7 @@ class PointWanted:
     description: str
     policy: ObjectKey | None
     retention: Retention
-    kind: CommitKind
+    kind: Kind
     disks: tuple[PointDisk, ...]
 
 

@@ -16,11 +16,13 @@ class TryAgain:
     """This attempt has failed and another may succeed, while the session's retries last.
 
     *abandons_worker*: the worker is no longer trusted; it is deleted and another one launched.
+    *again_from*: the condition of the step before from which on all is owed again, if any.
     """
 
     reason: str
     message: str
     abandons_worker: bool = False
+    again_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

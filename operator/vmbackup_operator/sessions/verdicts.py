@@ -151,6 +151,7 @@ class Judge(Generic[AnySession]):
             return self.failing(status, step.condition, Failed(again.reason, message))
         status = _with_error(status, step.condition, again.reason, again.message)
         status = self._state(status, step.condition, "False", again.reason, again.message)
+        status = self._undone_from(again.again_from, step, status)
         status = self._without_worker(status)
         status = self._owed_again(step, status)
         due = self.now + longest_backoff(spec, status.attempt + 1)
@@ -180,6 +181,18 @@ class Judge(Generic[AnySession]):
 
     def _with_worker(self) -> Table[AnySession]:
         return tuple(step for step in self.steps if step.uses_worker)
+
+    def _undone_from(
+        self, condition: str, failed: Step[AnySession], status: SessionStatus
+    ) -> SessionStatus:
+        """Return *status* with every step owed again from that of *condition* up to the failed."""
+        behind = [step.condition for step in self.steps[: self.steps.index(failed)]]
+        if condition not in behind:
+            return status
+        message = f"attempt {status.attempt + 1} does it again"
+        for each in behind[behind.index(condition) :]:
+            status = self._state(status, each, "Unknown", "LookedAtAgain", message)
+        return status
 
     def _owed_again(self, failed: Step[AnySession], status: SessionStatus) -> SessionStatus:
         """Return *status* with those steps before the failed one owed again that are due anew.

@@ -60,6 +60,14 @@ class SignatureFacts(Suite):
         may = await place.all_of(url, "list", "read", "create", "overwrite", "delete")
         assert may == ["list", "read", "create"]
 
+    async def test_store_reads_and_creates_and_lists_nothing(self, place: SignaturePlace) -> None:
+        url = await place.signatures.container(
+            place.account, place.container, "store", place.soon()
+        )
+
+        may = await place.all_of(url, "list", "read", "create", "overwrite", "delete")
+        assert may == ["read", "create"]
+
     @pytest.mark.parametrize(
         ("access", "deeds"), [("take", ["take"]), ("send", ["send"])], ids=["take", "send"]
     )

@@ -47,7 +47,7 @@ async def test_a_repository_that_was_made_again_is_waited_for_until_it_is_known(
     for _ in range(20):
         await world.look()
         world.clock.turn(60)
-    assert world.condition("RecoveryPointStored").reason == "RepositoryNotReady"
+    assert world.condition("Committed").reason == "RepositoryNotReady"
 
     stands_for(world, ready_repository().status.repository_id)
     await world.run()

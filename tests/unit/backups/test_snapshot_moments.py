@@ -28,7 +28,7 @@ def lose_status_and_snapshots(world: World) -> None:
 async def test_a_run_whose_snapshots_are_taken_again_makes_a_point_of_the_later_ones(
     world: World, *, restarted: bool
 ) -> None:
-    await world.run_until("DataTransferred")
+    await world.run_until("Committed")
     before = {each.unique_id for each in world.azure.snapshots.values()}
     lose_status_and_snapshots(world)
     if restarted:
@@ -48,7 +48,7 @@ async def test_a_disk_that_was_committed_of_an_earlier_snapshot_is_backed_up_ane
     world: World,
 ) -> None:
     """One of three had committed when the session lost what it knew."""
-    await world.run_until("DataTransferred")
+    await world.run_until("Committed")
     chains = list(world.points.commits)
     for chain in chains[1:]:
         del world.points.commits[chain]
@@ -62,7 +62,7 @@ async def test_a_disk_that_was_committed_of_an_earlier_snapshot_is_backed_up_ane
 async def test_a_run_that_only_lost_its_status_is_answered_from_what_is_committed(
     world: World,
 ) -> None:
-    await world.run_until("DataTransferred")
+    await world.run_until("Committed")
     job = backup_job(world.sessions.stored[KEY])
     world.sessions.put(session_of())
     world.start()
@@ -111,5 +111,5 @@ async def test_job_and_point_have_the_size_that_the_snapshot_has(
 
     sizes = [disk.size_bytes for disk in disks]
     assert world.azure.machines[VM.lower()].disks == disks
-    assert [disk.size_bytes for disk in world.jobs[0][2].disks] == sizes
+    assert [disk.grant.disk_bytes for disk in world.jobs[0][2].disks] == sizes
     assert [disk.size_bytes for disk in point_of(world).disks] == sizes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
@@ -13,15 +15,21 @@ from tests.worlds.samples import SETTINGS
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import CorruptRepository, PermanentError, RefusedForNow, TransientError
 from vmbackup_core.ids import RepositoryId
-from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus
+from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_operator.model.backup_repository import (
+    BackupRepository,
+    BackupRepositoryStatus,
+    LogHead,
+)
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.repositories.ports import RepositoryKey, RepositorySeen
+from vmbackup_operator.repositories.ports import RepositorySeen
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler, read_key
 
 KEY = ObjectKey("team", "repo")
 SECRET = bytes(range(32))
-SEEN = RepositorySeen(RepositoryId("1" * 32), APPLIANCE, "f" * 32, 1, 3)
+LOG = LogHead(7, "a" * 64)
+SEEN = RepositorySeen(RepositoryId("1" * 32), APPLIANCE, "f" * 32, "1.0", 3, LOG)
 
 
 class Place:
@@ -73,7 +81,8 @@ async def test_a_repository_that_opens_is_ready_and_claimed(place: Place) -> Non
     assert place.said()[:2] == ("True", "Ready")
     assert (status.appliance_id, status.repository_id) == (APPLIANCE, SEEN.id)
     assert (status.key_fingerprint, status.recovery_points) == ("f" * 32, 3)
-    assert place.opened.keys == [RepositoryKey(SECRET)]
+    assert (status.format, status.owner, status.log) == ("1.0", APPLIANCE, LOG)
+    assert place.opened.keys == [UserKey(SECRET)]
 
 
 async def test_looked_at_again_nothing_is_written(place: Place) -> None:
@@ -111,7 +120,7 @@ async def test_what_opening_meets_is_said_with_its_reason(
     [
         (None, "SecretNotFound", "there is no Secret team/repo-key"),
         ({"other": b"x"}, "SecretNotFound", "Secret team/repo-key has no entry key"),
-        ({"key": b"short"}, "InvalidKey", "neither 32 bytes"),
+        ({"key": b"short"}, "InvalidKey", "5 characters: a user key is 32 bytes"),
     ],
     ids=["no secret", "no entry", "no key"],
 )
@@ -137,21 +146,31 @@ async def test_what_else_a_secret_holds_is_not_said(place: Place) -> None:
 
 @pytest.mark.parametrize("text", [SECRET, SECRET.hex().encode(), SECRET.hex().upper().encode()])
 def test_a_key_is_read_as_bytes_or_text(text: bytes) -> None:
-    assert read_key(text, "secret") == RepositoryKey(SECRET)
+    assert read_key(text, "secret") == UserKey(SECRET)
 
 
 async def test_a_repository_that_another_appliance_writes_is_read_only(place: Place) -> None:
-    place.opened.found = RepositorySeen(SEEN.id, "somebody-else", "f" * 32, 1, 0)
+    place.opened.found = dataclasses.replace(SEEN, owner="somebody-else")
 
     await place.look()
 
-    assert place.said()[1] == "ClaimedByOtherAppliance"
+    assert place.said()[:2] == ("True", "ReadOnly")
     assert "somebody-else" in place.said()[2]
+    assert place.repository.status.owner == "somebody-else"
+
+
+async def test_a_log_that_was_put_back_is_said_and_what_was_known_is_kept(place: Place) -> None:
+    place.opened.found = dataclasses.replace(SEEN, history_lost="the log does not have object 7")
+
+    await place.look()
+
+    assert place.said() == ("True", "HistoryRolledBack", "the log does not have object 7")
+    assert place.repository.status.log == LOG
 
 
 async def test_another_repository_in_the_same_container_is_not_taken_for_it(place: Place) -> None:
     await place.look()
-    place.opened.found = RepositorySeen(RepositoryId("2" * 32), APPLIANCE, "f" * 32, 1, 0)
+    place.opened.found = dataclasses.replace(SEEN, id=RepositoryId("2" * 32))
 
     await place.look()
 

@@ -261,15 +261,15 @@ async def test_a_key_that_is_spoilt_on_the_way_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.run_until("DataTransferred")
-    find = world.ground.points.find
+    commit = world.ground.points.commit
 
     async def spoilt(*_asked: object) -> None:
         raise PermanentError("key of Secret team/repo-key: no 64 digits", reason="InvalidKey")
 
-    monkeypatch.setattr(world.ground.points, "find", spoilt)
+    monkeypatch.setattr(world.ground.points, "commit", spoilt)
     await look_for(world, timedelta(minutes=20))
-    said = world.condition("RecoveryPointStored")
-    monkeypatch.setattr(world.ground.points, "find", find)
+    said = world.condition("Committed")
+    monkeypatch.setattr(world.ground.points, "commit", commit)
     await world.run()
 
     assert (said.reason, "team/repo-key" in said.message) == ("InvalidKey", True)

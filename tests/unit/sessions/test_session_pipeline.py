@@ -10,6 +10,7 @@ from tests.worlds.memory_azure import APPLIANCE, HOME, account
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, RING, VM, machine, session_of
 from vmbackup_core.ids import RunId
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_operator.backups.table import STEPS
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
@@ -300,11 +301,13 @@ async def test_the_job_carries_this_chains_keys_only_and_fresh_ways(world: World
 
     ((_, sequence, job),) = world.jobs
     assert sequence == 1
-    assert [disk.chain_keys for disk in job.disks] == [
-        f"keys-web-01-unique-{number}" for number in range(3)
-    ]
+    keys = [ChainKeys.parse(disk.keys) for disk in job.disks]
+    assert [each.chain for each in keys] == [disk.chain_id for disk in job.disks]
+    assert len({each.chain for each in keys}) == 3
+    assert {run for each in keys for _, run in each.runs} == {job.run_id}
+    assert [each.data for each in keys] == [{}, {}, {}]
     assert job.conversation is not None
-    assert "sp=write_new" in job.repository.container_url
+    assert "sp=store" in job.repository.container_url
     assert "sp=send" in job.conversation.events_url
 
 

@@ -1,0 +1,30 @@
+"""What a session asks of each of its disks in the repository: the same in each of its steps."""
+
+from __future__ import annotations
+
+from vmbackup_core.repository.control.disk_asked import DiskAsked
+from vmbackup_core.repository.data.said import SaidDisk, SaidVm
+from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session_findings import ResolvedDisk, SnapshotMember
+from vmbackup_operator.sessions.findings import machine_of, members_of, run_of
+
+
+def disks_asked(session: BackupSession) -> dict[str, DiskAsked]:
+    """Return what is asked of each disk of the session's snapshot set, by its position.
+
+    No base is among it: a worker reads all that is allocated.
+    """
+    return {member.disk: _asked(session, member, disk) for member, disk in members_of(session)}
+
+
+def _asked(session: BackupSession, member: SnapshotMember, disk: ResolvedDisk) -> DiskAsked:
+    machine = machine_of(session)
+    return DiskAsked(
+        run=run_of(session),
+        snapshot_unique_id=member.unique_id,
+        taken_at=None if member.taken_at is None else Time.of(member.taken_at),
+        disk_bytes=member.size_bytes,
+        disk=SaidDisk(disk.id, disk.unique_id, disk.name, disk.lun),
+        vm=SaidVm(machine.id, machine.name, machine.region),
+    )
