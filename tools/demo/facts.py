@@ -17,6 +17,10 @@ RUN_COMMANDS = "Microsoft.Compute/virtualMachines/runCommands"
 DISK_ACCESSES = "Microsoft.Compute/diskAccesses"
 ACCOUNTS = "Microsoft.Storage/storageAccounts"
 
+#: Where the operator keeps recovery points and the log: of a repository, in its second container.
+_CONTROL = "-control/"
+_POINT, _LOG = f"{_CONTROL}v/", f"{_CONTROL}l/"
+
 #: Who the operator is to the API server.
 OPERATOR_USER = "system:serviceaccount:vmbackup-system:vmbackup-operator"
 
@@ -67,7 +71,9 @@ def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
         ("access granted", lambda e: e.is_action(SNAPSHOTS, "beginGetAccess")),
         ("export read", lambda e: e.service == "export" and e.succeeded),
         ("pack stored", lambda e: _is_put(e, scene.repository_host, "/p/")),
-        ("recovery point stored", lambda e: _is_put(e, scene.repository_host, "/r/")),
+        ("manifest stored", lambda e: _is_put(e, scene.repository_host, "/m/")),
+        ("disk committed", lambda e: _is_put(e, scene.repository_host, "/k/")),
+        ("recovery point stored", lambda e: _is_put(e, scene.repository_host, _POINT)),
         ("access ended", lambda e: e.is_action(SNAPSHOTS, "endGetAccess")),
         ("worker deallocated", lambda e: e.is_action(MACHINES, "deallocate")),
     ]
@@ -160,7 +166,10 @@ def reads_are_the_allocated_extents(entries: Sequence[Entry], scene: Scene) -> I
 
 
 def commits_after_packs(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
-    """Complain where a disk's commit was stored before one of its packs, or a point before it."""
+    """Complain where something of a chain was stored after its commit.
+
+    A recovery point comes after the commits, and the log says last of all that it counts.
+    """
     stored = [e for e in entries if _is_put(e, scene.repository_host, "/c/")]
     committed: set[str] = set()
     for entry in stored:
@@ -169,11 +178,25 @@ def commits_after_packs(entries: Sequence[Entry], scene: Scene) -> Iterator[str]
             committed.add(chain)
         elif chain in committed:
             yield f"{entry.path} was stored after its chain's commit"
-    point = first(entries, lambda e: _is_put(e, scene.repository_host, "/r/"))
+    point = first(entries, lambda e: _is_put(e, scene.repository_host, _POINT))
     if len(committed) != scene.disks:
         yield f"{len(committed)} chains were committed for {scene.disks} disks"
     if point is not None and point < (last(stored, lambda e: "/k/" in e.path) or 0):
         yield f"the recovery point (entry {point}) was stored before a commit"
+    logged = last(entries, lambda e: _is_put(e, scene.repository_host, _LOG))
+    if logged is None or (point is not None and logged < point):
+        yield "the log does not say that the recovery point counts"
+
+
+def workers_stay_out_of_control(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain where a worker asked for anything in the control container, or listed."""
+    for entry in entries:
+        if entry.host != scene.repository_host or entry.caller == "appliance":
+            continue
+        if _CONTROL in entry.path:
+            yield f"{entry.caller} asked for {entry.path}"
+        if "comp=list" in entry.query:
+            yield f"{entry.caller} listed {entry.path}"
 
 
 def worker_released(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
@@ -198,6 +221,7 @@ FIRST_BACKUP: Rules = (
     access_only_when_private,
     reads_are_the_allocated_extents,
     commits_after_packs,
+    workers_stay_out_of_control,
     worker_released,
 )
 
@@ -223,6 +247,7 @@ SECOND_BACKUP: Rules = (
     access_only_when_private,
     reads_are_the_allocated_extents,
     commits_after_packs,
+    workers_stay_out_of_control,
     worker_released,
 )
 
