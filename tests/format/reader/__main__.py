@@ -93,7 +93,7 @@ def read_all(repository: Repository, into: Path | None) -> Json:
             "number": log.last,
             "head": log.head,
             **log.facts.shown(),
-            "rebuilt": log.facts.rebuilt,
+            "kinds": dict(sorted(log.facts.kinds.items())),
         },
         "objects": {place.kind: count_objects(place) for place in places},
         "records": dict(sorted(repository.records.items())),
@@ -101,6 +101,7 @@ def read_all(repository: Repository, into: Path | None) -> Json:
         "points": points,
         "uncounted": repository.uncounted_points(),
         "holds": repository.read_holds(),
+        "sealed": dict(sorted(repository.ring.seen.items())),
         "findings": unique(repository.findings),
     }
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .chains import Chain
-from .ciphers import Damaged, need
+from .ciphers import Damaged, NotUnderstood, need
 from .columns import Columns, at_index
 from .packs import Pack, Record, open_pack
-from .places import NAMES, Origin, number_of, object_name
+from .places import NAMES, Origin, commit_name, number_of, object_name
 from .sealed import open_envelope, open_json, sha256
 from .sections import Manifest
 from .shapes import Json
@@ -60,6 +60,8 @@ def read_commits(chain: Chain) -> dict[int, Commit]:
 
 def check_commit(body: Json) -> None:
     """[12] What each kind of commit may say."""
+    if body["kind"] not in {"backup", "skip", "compact"}:
+        raise NotUnderstood(f"a commit of kind {body['kind']}")
     skip = body["kind"] == "skip"
     need((body["reason"] is None) != skip, "a skip without reason, or the other way")
     need(
@@ -80,7 +82,7 @@ def check_slots(chain: Chain, commits: dict[int, Commit]) -> None:
     """[17] A slot without a commit, below one that commits or the log name, is a damaged commit."""
     for slot in range(1, max([*commits, chain.facts.highest.get(chain.chain, 0)], default=0) + 1):
         if slot not in commits:
-            chain.repository.find(chain.control, f"c/{chain.chain}/k#{slot}", "a commit is missing")
+            chain.repository.find(chain.control, commit_name(chain.chain, slot), "missing")
     for entry in chain.facts.counted.values():
         for disk in entry["disks"]:
             commit = commits.get(disk["slot"]) if disk["chain"] == chain.chain else None
@@ -116,10 +118,10 @@ def read_list(chain: Chain, commit: Json) -> Iterator[tuple[Listed, Needed]]:
     for said in commit["packList"]:
         name = f"c/{chain.chain}/{said['name']}"
         need(re.fullmatch(NAMES["control"]["list"], name), "the name of a part")
-        raw = chain.control.read(name, 4 * MIB)
-        need(sha256(raw) == said["sha256"], f"{name} has another SHA-256 than its commit has")
+        raw, place = chain.control.read(name, 4 * MIB), f"control:{name}"
+        need(sha256(raw) == said["sha256"], "another SHA-256 than its commit has", place)
         entries = read_list_part(open_envelope(chain.ring, "PLST", name, raw)[0])
-        need(len(entries) == said["entries"], f"{name} has another number of entries")
+        need(len(entries) == said["entries"], "another number of entries", place)
         yield from entries
 
 
@@ -282,7 +284,8 @@ def show_chain(chain: Chain, commits: dict[int, Commit]) -> Json:
             for name in ("purpose", "generation", "epoch", "predecessor", "diskUniqueId")
         },
         "commits": {
-            slot: [body["kind"], body["ofSlot"]] if body else None for slot, body in bodies.items()
+            slot: [body["kind"], body["reason"], body["ofSlot"]] if body else None
+            for slot, body in bodies.items()
         },
         "manifests": {
             name: one and one.body["kind"] for name, one in sorted(chain.manifests.items())

@@ -10,14 +10,18 @@ NO_NONCE = bytes(12)
 class Damaged(Exception):
     """[17] Authentication, digest, bound or structure fails; or it is missing though named."""
 
+    def __init__(self, what: str, place: str | None = None) -> None:
+        super().__init__(what)
+        self.place = place  # and name of the object, where it is not the one that is looked at
+
 
 class NotUnderstood(Exception):
     """[16] Authentic, and made by a later version."""
 
 
-def need(condition: object, what: str) -> None:
+def need(condition: object, what: str, place: str | None = None) -> None:
     if not condition:
-        raise Damaged(what)
+        raise Damaged(what, place)
 
 
 def open_gcm(key: bytes, nonce: bytes, sealed: bytes, said: bytes) -> bytes:

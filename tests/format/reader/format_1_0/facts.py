@@ -1,5 +1,6 @@
 """What the log says, entry by entry, and the condition of each entry [15], [30]."""
 
+from collections import Counter
 from typing import Any
 
 from .ciphers import NotUnderstood, need
@@ -23,6 +24,7 @@ class Facts:
         self.highest: dict[str, int] = {}
         self.proven: dict[Any, Json] = {}
         self.rebuilt: list[str] = []
+        self.kinds: Counter[str] = Counter()
 
     def shown(self) -> Json:
         """All of it in an order that does not depend on how it was read."""
@@ -49,12 +51,13 @@ class Facts:
     def apply(self, entry: Json, *, trusted: bool = False) -> bool:
         """Take an entry; whether its condition [30] held. One of a state is taken as it is."""
         kind = entry["kind"]
+        if not trusted and not getattr(self, f"may_{kind}", lambda _: True)(entry):
+            return False
         for one in [entry, *entry.get("disks", [])]:
             if isinstance(slot := one.get("slot"), int):
                 self.highest[one["chain"]] = max(slot, self.highest.get(one["chain"], 0))
-        if not trusted and not getattr(self, f"may_{kind}", lambda _: True)(entry):
-            return False
         getattr(self, f"take_{kind}")(entry)
+        self.kinds[kind if "phase" not in entry else f"{kind} {entry['phase']}"] += 1
         return True
 
     def may_recorded(self, entry: Json) -> bool:

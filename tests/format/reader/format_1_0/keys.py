@@ -3,6 +3,7 @@
 import base64
 import hmac
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -48,6 +49,7 @@ class Ring:
     repository: bytes
     masters: dict[int, bytes] = field(default_factory=dict)
     header_epochs: set[int] = field(default_factory=set)
+    seen: Counter[str] = field(default_factory=Counter)  # what was opened, for show
 
     def derive(self, secret: bytes, label: str, *parts: bytes | str | int) -> bytes:
         return derive(secret, self.repository, label, *parts)

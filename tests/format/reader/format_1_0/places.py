@@ -69,6 +69,10 @@ NAMES = {
 }
 
 
+def commit_name(chain: str, slot: int) -> str:
+    return f"c/{chain}/k/{cut(f'{(1 << 32) - 1 - slot:08x}')}"
+
+
 def number_of(group: str) -> int:
     return int(group.replace("/", ""), 16)
 
@@ -99,16 +103,17 @@ class Place:
 
     def read(self, name: str, most: int) -> bytes:
         if name not in self.sizes:
-            raise Damaged(f"missing: {name}")
+            raise Damaged("missing", f"{self.kind}:{name}")
         if self.sizes[name] > most:
-            raise Damaged(f"{self.sizes[name]} bytes, past the bound of {most}")
+            raise Damaged(f"{self.sizes[name]} bytes, past {most}", f"{self.kind}:{name}")
         return (self.root / name).read_bytes()
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
         if name not in self.sizes:
-            raise Damaged(f"missing: {name}")
+            raise Damaged("missing", f"{self.kind}:{name}")
         if offset + length > self.sizes[name]:
-            raise Damaged(f"has {self.sizes[name]} bytes and should have {offset + length}")
+            what = f"has {self.sizes[name]} bytes and should have {offset + length}"
+            raise Damaged(what, f"{self.kind}:{name}")
         with (self.root / name).open("rb") as file:
             file.seek(offset)
             return file.read(length)

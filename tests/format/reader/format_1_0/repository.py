@@ -29,7 +29,7 @@ class Repository:
         self.ring = self.open_wraps(user_key, wrap)
         for (place, name, epoch), raw in raws.items():
             with self.look(place, name):
-                key = self.ring.derive(self.ring.secret(epoch, "header"), "header")
+                key = self.ring.secret(epoch, "header")
                 need(hmac.digest(key, raw[:-32], "sha256") == raw[-32:], "another HMAC")
         for place in (self.control, self.data):
             for name in place.foreign:
@@ -37,7 +37,10 @@ class Repository:
         self.facts = Facts({})  # until the log is read
 
     def find(self, place: Place, name: str, what: object) -> None:
-        self.findings.append({"object": f"{place.kind}:{name}", "what": str(what)})
+        self.tell(f"{place.kind}:{name}", what)
+
+    def tell(self, found: str, what: object) -> None:
+        self.findings.append({"object": found, "what": str(what)})
 
     @contextmanager
     def look(self, place: Place, name: str) -> Iterator[None]:
@@ -47,7 +50,7 @@ class Repository:
         except NotUnderstood as failure:
             self.find(place, name, f"not understood: {failure}")
         except Damaged as failure:
-            self.find(place, name, failure)
+            self.tell(failure.place or f"{place.kind}:{name}", failure)
 
     def read_headers(self) -> dict[tuple[Place, str, int], bytes]:
         """[6] The bytes of each header that is whole; the one in control decides."""

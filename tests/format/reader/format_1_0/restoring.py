@@ -24,6 +24,12 @@ class Restore:
         )
         self.holes: list[tuple[int, int]] = []
 
+    def lose(self, start: int, length: int) -> None:
+        """Note a hole, which grows where it goes on from the last one."""
+        if self.holes and sum(self.holes[-1]) == start:
+            start, length = self.holes[-1][0], self.holes.pop()[1] + length
+        self.holes.append((start, length))
+
     def write(self, write: Callable[[bytes], object]) -> None:
         for shard in range(-(-self.disk // self.shard)):
             start = shard * self.shard
@@ -32,7 +38,7 @@ class Restore:
             with self.chain.repository.look(self.chain.data, name):
                 found = self.chain.open_shard(self.manifest, shard)
             if found is None:
-                self.holes.append((start, length))
+                self.lose(start, length)
             self.write_shard(found or {}, start, length, write)
 
     def write_shard(
@@ -54,7 +60,7 @@ class Restore:
             self.chain.data, object_name(self.chain.chain, "p", *where.place)
         ):
             return self.read_entry(entry, rows, size)
-        self.holes.append((position, size))
+        self.lose(position, size)
         return bytes(size)
 
     def read_entry(self, entry: Entry, rows: list[Row], size: int) -> bytes:

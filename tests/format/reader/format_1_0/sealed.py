@@ -59,6 +59,7 @@ def open_envelope(
         raise NotUnderstood(f"codec {codec}")
     payload = decode_frame(encoded, size) if codec else encoded
     need(len(payload) == size, "a payload of another size")
+    ring.seen[f"{kind} codec {codec}"] += 1
     return payload, epoch
 
 
