@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from tests.format.golden.disks import OneHead, TurnedClock, silent
+from tests.format.golden.disks import OneHead, TurnedClock, run_of, silent
 from tests.format.golden.logs import state
 from tests.format.golden_1_0 import FOLDER, REPOSITORIES
 from tests.format.test_reader import read
@@ -207,6 +207,25 @@ def test_the_reader_finds_a_byte_that_was_altered(place: str, kind: str, tmp_pat
 
     found = {each["object"] for each in report["findings"]}
     assert f"{place}:{altered.relative_to(root / place).as_posix()}" in found
+
+
+def test_an_altered_log_object_costs_what_it_said_and_nothing_behind_it(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    shutil.copytree(FOLDER / "rotated" / "repository", root)
+    shutil.copy(FOLDER / "rotated" / "key", tmp_path)
+    whole = restored(report_of(tmp_path))
+    altered = root / "control" / log_name(7)
+    content = bytearray(altered.read_bytes())
+    content[-1] ^= 1
+    altered.write_bytes(content)
+
+    report = report_of(tmp_path)
+
+    lost = {key: disk for key, disk in whole.items() if key[1] == run_of(2)}
+    assert len(lost) == 1
+    assert restored(report) == {key: disk for key, disk in whole.items() if key not in lost}
+    found = {each["object"] for each in report["findings"]}
+    assert found == {f"control:{log_name(number)}" for number in (7, 8)}
 
 
 class Sink(DiskSink):

@@ -40,8 +40,9 @@ class Log:
         if not isinstance(entries, list) or not 1 <= len(entries) <= 4_096:
             raise Damaged("entries")
         body["entries"] = [entry for entry in entries if check_entry(entry)]
-        if number - 1 in self.raws:
-            need(body["previous"] == sha256(self.raws[number - 1]), "previous is another digest")
+        before = self.raws.get(number - 1)
+        if before is not None and body["previous"] != sha256(before):
+            self.repository.find(self.control, log_name(number), "previous is another digest")
         state = body.get("state", "missing")
         part = fields("name:text sha256:digest")
         need(fits([part, MANY], state) if number % EVERY_STATE == 0 else state is None, "state")
