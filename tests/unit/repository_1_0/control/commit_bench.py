@@ -240,7 +240,11 @@ def at_of(committed: CommittedDisk) -> ManifestAt:
     return ManifestAt(name, committed.manifest_sha256, committed.slot)
 
 
-def back_up(bench: CommitBench, number: int, told: dict[int, list[CommittedDisk]]) -> Work:
+#: What runs were told to have committed.
+Told = dict[int, list[CommittedDisk]]
+
+
+def back_up(bench: CommitBench, number: int, told: Told) -> Work:
     """Return the work of a run, or of its retry: found, or written and committed until it is."""
 
     def work(places: Places) -> object:
@@ -264,3 +268,19 @@ def _until_committed(
             return bench.commit(asked, offer, places)
         except LostAttempt:
             continue
+
+
+def commit_written(bench: CommitBench, number: int, told: Told) -> list[Work]:
+    """Return the works of two leaders that were paused before they commit one worker's manifest."""
+    asked = bench.asked(number, bench.bases.setdefault(number, bench.newest()))
+    offer = bench.write(asked, content_of(number))
+
+    def work(places: Places) -> object:
+        try:
+            committed = bench.commit(asked, offer, places)
+        except LostAttempt:
+            committed = _until_committed(bench, places, asked, number)
+        told.setdefault(number, []).append(committed)
+        return None
+
+    return [work, work]
