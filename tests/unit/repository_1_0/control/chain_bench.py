@@ -33,7 +33,7 @@ from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
 from vmbackup_core.repository.control.chain_header import DiskChain, name_chain, open_chain
 from vmbackup_core.repository.control.commits import Commit, FoundCommit, find_commit, seal_commit
-from vmbackup_core.repository.control.counting import Counted, recount
+from vmbackup_core.repository.control.counting import Counted, recount_what_opens
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.expire import begin_expire, finish_expire
 from vmbackup_core.repository.control.expire_plan import entry_of
@@ -152,7 +152,9 @@ class ChainBench:
         assert isinstance(named, ManifestName)
         keys = self.keys(prepared.chain)
         manifest = open_manifest(self.places.data, keys, at.name, bytes.fromhex(at.sha256))
-        needed = recount(Counted(manifest, IndexReader(self.places.data, keys, manifest)))
+        needed = recount_what_opens(
+            Counted(manifest, IndexReader(self.places.data, keys, manifest))
+        )
         below = find_commit(control, chain, CommitSlot(slot - 1)) if slot > 1 else None
         commit = Commit(
             chain_id=chain,
@@ -281,8 +283,10 @@ class ChainBench:
 
     def restored(self, at: ManifestAt) -> bytes:
         """Return the disk as the manifest at *at* has it."""
-        chain = self.chain()
-        keys = self.keys(chain)
+        named = parse_data(at.name)
+        assert isinstance(named, ManifestName)
+        control, data = self.control(), self.places.data
+        keys = self.keys(open_chain(control, data, named.chain, self.state()))
         manifest = open_manifest(self.places.data, keys, at.name, bytes.fromhex(at.sha256))
         target = Target(manifest.said.disk_bytes)
         restore_manifest(
@@ -309,6 +313,11 @@ class ChainBench:
                     yield f"the point of run {entry.run} restores to something else"
         except VmbackupError as error:
             yield f"the point of run {entry.run}: {error}"
+
+    @staticmethod
+    def is_of(told: str, number: int) -> bool:
+        """Tell whether a complaint is about the point of run *number*."""
+        return told.startswith(f"the point of run {run(number)}")
 
     def spoil(self, name: str) -> bytes:
         """Damage the object called *name*, and return what it was."""
