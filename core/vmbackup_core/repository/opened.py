@@ -36,7 +36,7 @@ from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
 from vmbackup_core.repository.control.log import Appended, Log
 from vmbackup_core.repository.control.log_entries import Expiring, Recorded
 from vmbackup_core.repository.control.log_reader import LogFinding
-from vmbackup_core.repository.control.lost_headers import make_lost_headers_again
+from vmbackup_core.repository.control.lost_headers import lost_masters, make_headers_again
 from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
 from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
 from vmbackup_core.repository.control.stored_manifests import StoredManifests
@@ -155,13 +155,14 @@ class OpenedRepository:
         """Put lost copies of headers and wraps back; what the store refuses stays lost."""
         with self._work.of_owner() as log:
             keys = self._work.keys
+            masters = lost_masters(self.places, keys, self._work.key, log.read().state)
             with suppress(PermanentError):  # it is told by `lost_copies`, and by check
-                if keys.lost:
+                if masters:
                     now = Time.of(log.clock.now())
                     way = None if put_if_absent is None else put_if_absent()
-                    make_lost_headers_again(self.places, keys, self._work.key, way, now)
+                    make_headers_again(self.places, keys, masters, self._work.key, way, now)
                 put_back(keys.missing)
-            if keys.lost or keys.missing:
+            if masters or keys.missing:
                 self._work.open()
 
     def log_findings(self) -> tuple[LogFinding, ...]:
@@ -286,7 +287,7 @@ class OpenedRepository:
 
     # Keys
 
-    def keys(self) -> list[KnownKey]:
+    def known_keys(self) -> list[KnownKey]:
         """Return the user keys that open the repository, or did."""
         with self._work.of_anybody() as log:
             return known_keys(self.places, self._work.keys.ring, log.read().state)
@@ -306,6 +307,7 @@ class OpenedRepository:
 
     def rotate(self, keys: Sequence[UserKey]) -> int:
         """Begin an epoch that *keys* open and no other key; return its number."""
+        self.put_copies_back()  # the number is one more than that of all headers
         with self._work.of_owner() as log:
             at = Time.of(log.clock.now())
             epoch = user_keys.rotate(self.places, self._work.keys, keys, at, KeyEntries(log))

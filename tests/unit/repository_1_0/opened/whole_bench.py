@@ -95,6 +95,10 @@ class WholeBench:
         repository.record(point)
         return point
 
+    def commit_only(self, number: int, name: str, content: bytes) -> None:
+        """Have run *number* commit a disk, and make no point."""
+        self._disk(self.opened(), number, name, content)
+
     def point(
         self,
         repository: OpenedRepository,
