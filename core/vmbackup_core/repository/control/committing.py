@@ -88,13 +88,10 @@ class ManifestDiffers(LostAttempt):
 def find_committed(log: Log, data: Store, asked: DiskAsked) -> CommittedDisk | None:
     """Return the run's own commit of this snapshot, where it has one that a point can name (S17).
 
-    Commits up to the one that the changed extents count from are older than the run.
+    What is expiring or dropped is none: the run begins anew in a new slot.
     """
     found = find_chain(log, data, asked.unique_id)
-    if found is None:
-        return None
-    down_to = 1 if asked.base is None else asked.base.of_slot + 1
-    return Committing(log, data, asked, found).find(down_to)
+    return None if found is None else Committing(log, data, asked, found).find()
 
 
 def commit_disk(
@@ -148,7 +145,7 @@ class Committing:
     @property
     def own(self) -> OwnCommits:
         """The run's commits of this snapshot."""
-        return OwnCommits(self.log, self.chain.chain, self.asked)
+        return OwnCommits(self.log, self.data, self.chain.chain, self.asked)
 
     def list_making(self, ground: Ground, attempt: Attempt) -> ListMaking:
         """Return what makes the list of *attempt*."""
@@ -156,20 +153,20 @@ class Committing:
         epoch = ground.state.newest_epoch
         return ListMaking(self.log.control, tables, ground.expected, attempt, epoch)
 
-    def find(self, down_to: int) -> CommittedDisk | None:
-        """Return the newest own commit from slot *down_to* on whose manifest opens."""
-        answers = (self._answer(found) for found in self.own.find(down_to))
+    def find(self) -> CommittedDisk | None:
+        """Return the newest own commit whose manifest opens."""
+        answers = (self._answer(found) for found in self.own.find())
         return next((answer for answer in answers if answer is not None), None)
 
     def commit(self, offer: Offer) -> CommittedDisk:
         """Commit what *offer* says, or return what the run has committed already."""
+        found = self.find()
+        if found is not None:
+            return found
         state, slot = self.log.read().state, offer.named.slot
         newest = look_at_newest(self.log.control, self.data, state, self.chain)
         if not isinstance(newest, Newest) or newest.slot != slot - 1:
             return self._committed_or_lost(offer)
-        earlier = self._committed_below(slot, newest)
-        if earlier is not None:
-            return earlier
         keys = self._keys(state)
         epochs = frozenset(keys.metadata)
         expected = Expected(self.asked, self.chain, slot, epochs, state.ended_epochs)
@@ -177,14 +174,9 @@ class Committing:
         attempt = self._attempt(ground, offer)
         return self._put(ground, offer, attempt, self._list(ground, attempt))
 
-    def _committed_below(self, slot: CommitSlot, newest: Newest) -> CommittedDisk | None:
-        """Return the newest commit where it is the run's own: the attempt was written on it."""
-        is_own = newest.found is not None and self.own.is_own(newest.found.commit)
-        return self.find(slot - 1) if is_own else None
-
     def _committed_or_lost(self, offer: Offer) -> CommittedDisk:
-        """Return the run's commit in this slot or above it, if there is one that counts."""
-        found = self.find(offer.named.slot)
+        """Return the run's commit where another was faster with it (S17)."""
+        found = self.find()
         if found is None:
             slot = offer.named.slot
             raise SlotTaken(offer.name, f"slot {slot} is not the chain's next one any more")

@@ -5,6 +5,7 @@ The rows of new sections are looked at on the way, each of them (S3).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -27,7 +28,7 @@ from vmbackup_core.repository.control.needed_objects import (
     needed_where_open,
     only_in,
 )
-from vmbackup_core.repository.control.pack_list import PART_MOST, ListEntry
+from vmbackup_core.repository.control.pack_list import INDEX, PART_MOST, ListEntry
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.control.tally import (
     DiffersFromItself,
@@ -37,6 +38,7 @@ from vmbackup_core.repository.control.tally import (
 )
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.primitives.identities import IndexId
 
 #: As many as the parts have that a commit may name.
 LIST_MOST: Final = 4096 * PART_MOST
@@ -126,7 +128,12 @@ class ListMaking:
         """
         attempt, chain = self.attempt, self.expected.chain.chain
         before = OpenList(self.control, chain, attempt.newest_list)
-        self._check_known((entry for part in before.parts() for entry in part), come)
+        kept = {section.object.index for section in self._sections(new=False)}
+        listed = _watched(before, kept)
+        self._check_known(listed, come)
+        deque(listed, maxlen=0)  # to its end
+        if kept:
+            raise CorruptRepository(f"the newest list lacks {len(kept)} index objects")
         gone = Tally(LIST_MOST)
         for needed in needed_by(self.tables, only_in(attempt.newest, attempt.manifest)):
             gone.add(self.entries(needed))
@@ -157,3 +164,12 @@ class ListMaking:
     def _check_known(self, known: Iterable[ListEntry], come: Tally) -> None:
         for why in self.unknown(known, come.entries()):
             raise UnknownObject(self.attempt.name, why)
+
+
+def _watched(listed: OpenList, kept: set[IndexId]) -> Iterator[ListEntry]:
+    """Yield a list, and take out of *kept* the index objects that it has."""
+    for part in listed.parts():
+        for entry in part:
+            if entry.kind == INDEX:
+                kept.discard(IndexId(entry.session.slot, entry.session.session, entry.number))
+            yield entry

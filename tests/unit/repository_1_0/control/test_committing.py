@@ -92,8 +92,8 @@ def test_whoever_comes_back_finds_the_commit_of_its_run_and_snapshot() -> None:
 
 def test_another_session_of_the_run_is_answered_by_its_commit() -> None:
     bench = CommitBench().begun()
-    asked, newest = bench.asked(1), bench.newest()
-    offers = [bench.write(asked, content_of(1), newest=newest) for _ in range(2)]
+    asked = bench.asked(1)
+    offers = [bench.write(asked, content_of(1)) for _ in range(2)]
 
     first, second = (bench.commit(asked, offer) for offer in offers)
 
@@ -112,8 +112,7 @@ def test_an_attempt_written_on_the_commit_of_its_own_run_is_answered_by_it() -> 
 
 def test_whose_slot_another_run_took_has_lost() -> None:
     bench = CommitBench().begun()
-    newest = bench.newest()
-    offer = bench.write(bench.asked(1), content_of(1), newest=newest)
+    offer = bench.write(bench.asked(1), content_of(1))
     bench.committed(2)
 
     with pytest.raises(SlotTaken) as lost:
