@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -73,16 +74,37 @@ def change(before: Counted, after: Counted) -> list[ListEntry]:
     return summed([*_entries(before, gone, -1), *_entries(after, come, 1)])
 
 
+def count_opening(
+    counted: Counted, stops: tuple[type[Exception], ...] = (CorruptRepository,)
+) -> list[ListEntry]:
+    """Return what a manifest needs as far as its tables open, in order; objects may be repeated.
+
+    Its index objects are needed whether they open or not. *stops* are what keeps a table from it.
+    """
+    entries: list[ListEntry] = []
+    for row, sections in _by_object(sections_of(counted.manifest)):
+        entries += [_index_entry(section.object, 1) for section in sections]
+        with suppress(*stops):
+            table = counted.tables.table(row)
+            for section in sections:
+                entries += [_pack_entry(*held, 1) for held in _holders(table, section)]
+    return sorted(entries, key=lambda entry: entry.key)
+
+
 def _entries(counted: Counted, sections: Iterable[Section], sign: int) -> Iterator[ListEntry]:
     """Yield what each of *sections* needs, one table after the other."""
+    for row, mine in _by_object(sections):
+        table = counted.tables.table(row)
+        for section in mine:
+            yield _index_entry(section.object, sign)
+            yield from (_pack_entry(*held, sign) for held in _holders(table, section))
+
+
+def _by_object(sections: Iterable[Section]) -> list[tuple[int, list[Section]]]:
     by_object: defaultdict[int, list[Section]] = defaultdict(list)
     for section in sections:
         by_object[section.ref.object].append(section)
-    for row in sorted(by_object):
-        table = counted.tables.table(row)
-        for section in by_object[row]:
-            yield _index_entry(section.object, sign)
-            yield from (_pack_entry(*held, sign) for held in _holders(table, section))
+    return sorted(by_object.items())
 
 
 def _holders(table: Table, section: Section) -> set[tuple[SessionRow, int, int]]:

@@ -131,7 +131,7 @@ class _Restoring:
         stored = self._reader.read_range(run.row, run.offset, run.length)
         for entry in run.entries:
             extents = [self._extent(view.shard, block) for block in blocks[entry]]
-            wanted = _wanted(view, entry, bases[entry], extents[0].length)
+            wanted = wanted_of(view, entry, bases[entry], extents[0].length)
             try:
                 block = self._reader.block(wanted, _part(stored, run, wanted.place))
             except CorruptRepository as error:
@@ -163,7 +163,8 @@ def _part(stored: bytes | None, run: _Run, place: Place) -> memoryview | None:
     return memoryview(stored)[start : start + place.length]
 
 
-def _wanted(view: ShardView[PackRow], entry: int, base: int, block_bytes: int) -> Wanted:
+def wanted_of(view: ShardView[PackRow], entry: int, base: int, block_bytes: int) -> Wanted:
+    """Return the block of an entry; *base* is how many deltas are before it."""
     entries, bases = view.entries, view.entries.bases
     row, number = view.rows[entries.rows[entry]], entries.numbers[entry]
     place = Place(row, number, entries.offsets[entry], entries.lengths[entry])
