@@ -24,23 +24,25 @@ _SDK = "the shape of what Azure's SDKs return: nobody keeps it but they"
 _PART = "of one process: its other side is no service whose double could be kinder"
 _SIMULATED = "within the simulated Azure, whose behaviour is held against its clients' own suites"
 _TO_COME = "of format 1.0, which no adapter keeps yet: its first one brings the suite"
+_OWN = "the core's own, over a Store"
+_OF_PROCESS = "kept in memory as yet; who keeps it for longer brings the suite"
 _OF_STORE = "what one who is let do less asks of a Store, which has a suite"
 WITHOUT: Mapping[str, str] = {
     "vmbackup_core.clock.Clock": "a clock: TurnedClock says what a test says",
     "vmbackup_core.stores.patience.Pause": "a callback that waits",
     "vmbackup_core.repository.transfer.DiskSource": "a callback that reads a range",
     "vmbackup_core.repository.transfer.DiskSink": "a callback that writes a range",
-    "vmbackup_core.repository.control.counting.Tables": "the core's own, over a Store",
+    "vmbackup_core.repository.control.counting.Tables": _OWN,
     "vmbackup_core.repository.control.expire.Sights": _TO_COME,
     "vmbackup_core.repository.control.expire_plan.Rules": _TO_COME,
-    "vmbackup_core.repository.control.heads.Heads": _TO_COME,
-    "vmbackup_core.repository.control.prune_plan.Manifests": _TO_COME,
-    "vmbackup_core.repository.data.block_reader.Healed": "the core's own, over a Store",
+    "vmbackup_core.repository.control.heads.Heads": _OF_PROCESS,
+    "vmbackup_core.repository.control.prune_plan.Manifests": _OWN,
+    "vmbackup_core.repository.data.block_reader.Healed": _OWN,
     "vmbackup_core.repository.data.ports.DataSource": _OF_STORE,
     "vmbackup_core.repository.data.ports.DataTarget": _OF_STORE,
     "vmbackup_core.repository.data.ports.DataStore": _OF_STORE,
-    "vmbackup_core.repository.primitives.beginning.BeginsLog": _TO_COME,
-    "vmbackup_core.repository.primitives.user_keys.AppendsToLog": _TO_COME,
+    "vmbackup_core.repository.primitives.beginning.BeginsLog": _OWN,
+    "vmbackup_core.repository.primitives.user_keys.AppendsToLog": _OWN,
     "vmbackup_operator.repositories.ports.Ways": "answers what a test says; Regions has a suite",
     "vmbackup_operator.repositories.ports.OpenRepositories": "answers what a test says",
     "vmbackup_operator.services.resource_kinds.Model": _SDK,

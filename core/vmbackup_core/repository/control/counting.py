@@ -65,6 +65,15 @@ def recount(counted: Counted) -> list[ListEntry]:
     return summed(_entries(counted, sections_of(counted.manifest), 1))
 
 
+def recount_what_opens(counted: Counted) -> list[ListEntry]:
+    """Return what those of a manifest's tables need that open, in order."""
+    found: list[ListEntry] = []
+    for sections in _by_object(sections_of(counted.manifest)).values():
+        with suppress(CorruptRepository):
+            found += list(_entries(counted, sections, 1))
+    return summed(found)
+
+
 def change(before: Counted, after: Counted) -> list[ListEntry]:
     """Return what is to be added to the list of *before* to have that of *after*, in order."""
     old = {section.place for section in sections_of(before.manifest)}
@@ -74,37 +83,21 @@ def change(before: Counted, after: Counted) -> list[ListEntry]:
     return summed([*_entries(before, gone, -1), *_entries(after, come, 1)])
 
 
-def count_opening(
-    counted: Counted, stops: tuple[type[Exception], ...] = (CorruptRepository,)
-) -> list[ListEntry]:
-    """Return what a manifest needs as far as its tables open, in order; objects may be repeated.
-
-    Its index objects are needed whether they open or not. *stops* are what keeps a table from it.
-    """
-    entries: list[ListEntry] = []
-    for row, sections in _by_object(sections_of(counted.manifest)):
-        entries += [_index_entry(section.object, 1) for section in sections]
-        with suppress(*stops):
-            table = counted.tables.table(row)
-            for section in sections:
-                entries += [_pack_entry(*held, 1) for held in _holders(table, section)]
-    return sorted(entries, key=lambda entry: entry.key)
-
-
 def _entries(counted: Counted, sections: Iterable[Section], sign: int) -> Iterator[ListEntry]:
     """Yield what each of *sections* needs, one table after the other."""
-    for row, mine in _by_object(sections):
+    by_object = _by_object(sections)
+    for row in sorted(by_object):
         table = counted.tables.table(row)
-        for section in mine:
+        for section in by_object[row]:
             yield _index_entry(section.object, sign)
             yield from (_pack_entry(*held, sign) for held in _holders(table, section))
 
 
-def _by_object(sections: Iterable[Section]) -> list[tuple[int, list[Section]]]:
-    by_object: defaultdict[int, list[Section]] = defaultdict(list)
+def _by_object(sections: Iterable[Section]) -> dict[int, list[Section]]:
+    found: defaultdict[int, list[Section]] = defaultdict(list)
     for section in sections:
-        by_object[section.ref.object].append(section)
-    return sorted(by_object.items())
+        found[section.ref.object].append(section)
+    return found
 
 
 def _holders(table: Table, section: Section) -> set[tuple[SessionRow, int, int]]:

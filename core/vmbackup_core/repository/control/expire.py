@@ -23,7 +23,7 @@ from vmbackup_core.repository.control.points import open_point
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
 from vmbackup_core.repository.primitives.names import point_name
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
-from vmbackup_core.stores.port import NotStored, Store
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 #: A reader without the right to hold has a day to read what has stopped to count (S16).
 WAIT: Final = timedelta(hours=24)
@@ -65,7 +65,10 @@ def finish_expire(log: Log, data: Store, sights: Sights) -> Iterator[Going]:
         if sights.age(subject_of(entry)) < WAIT:
             yield Going(entry, "waits")
             continue
-        going = _finish(log, data, entry)
+        try:
+            going = _finish(log, data, entry)
+        except UNREADABLE_NOW as error:  # its turn comes again; the others have theirs
+            going = Going(entry, "stays", str(error))
         if going is not None:
             yield going
 

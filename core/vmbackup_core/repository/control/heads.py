@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RepositoryId
@@ -25,6 +28,36 @@ class Heads(Protocol):
 
     def remember(self, repository: RepositoryId, head: Head) -> None:
         """Keep *head* instead of what was remembered before."""
+
+
+class HeadsOfProcess(Heads):
+    """What a command line knows that no cluster tells: heads that were written down, if any.
+
+    It ends with the process.
+    """
+
+    def __init__(self, written_down: Mapping[RepositoryId, Head] | None = None) -> None:
+        self._known = dict(written_down or {})
+
+    @override
+    def known(self, repository: RepositoryId) -> Head | None:
+        return self._known.get(repository)
+
+    @override
+    def remember(self, repository: RepositoryId, head: Head) -> None:
+        self._known[repository] = head
+
+
+class NoHeads(Heads):
+    """Knows nothing and keeps nothing: for whoever only reads."""
+
+    @override
+    def known(self, repository: RepositoryId) -> Head | None:
+        return None
+
+    @override
+    def remember(self, repository: RepositoryId, head: Head) -> None:
+        return
 
 
 class HistoryRolledBack(PermanentError):

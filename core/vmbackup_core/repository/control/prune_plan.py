@@ -31,7 +31,7 @@ from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.names import pack_name, prefix_of_chain, prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
-from vmbackup_core.stores.port import NotStored, Store
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 #: How often a chain is looked at anew where manifests go meanwhile.
 TRIES: Final = 5
@@ -144,7 +144,7 @@ def _plan_once(pruning: Pruning, chain: ChainId) -> PrunePlan | LeftAlone | None
     """Return the plan, or None where a manifest went while this was done."""
     try:
         return _plan(pruning, chain)
-    except _Unclear as error:
+    except (_Unclear, *UNREADABLE_NOW) as error:
         return LeftAlone(chain, str(error))
     except NotStored:
         return None

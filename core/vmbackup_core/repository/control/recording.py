@@ -180,10 +180,14 @@ def _examine(log: Log, data: Store, named: Point) -> Examined:
 
 
 def _delete(log: Log, named: Point, why: str) -> Examined:
-    """Delete a point that can never count, unless it does, expires, or history is unclear (S22)."""
+    """Delete a point that can never count, unless it does, expires, or history is unclear (S22).
+
+    Raise ReadOnly where the repository is another appliance's (S31).
+    """
     reading = log.read()
     if named in reading.state.counted or (named, ()) in reading.state.expiring:
         return Examined(named, "left", "it counts, or it did")
     reading.check_history()
+    log.check_owner(reading.state)
     log.control.store.delete(point_name(*named))
     return Examined(named, "deleted", why)

@@ -12,8 +12,10 @@ import msgspec
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.primitives.bounds import OF_SEALED
 from vmbackup_core.repository.primitives.envelope import seal, unseal
+from vmbackup_core.repository.primitives.failures import KeyRingIncomplete, NoSuchEpoch
 from vmbackup_core.repository.primitives.json_payloads import encode, parsed
-from vmbackup_core.repository.primitives.masters import KeyRing
+from vmbackup_core.repository.primitives.masters import KeyRing, Master
+from vmbackup_core.repository.primitives.names import FIRST_EPOCH, header_name
 from vmbackup_core.repository.primitives.outer import SealedKind
 from vmbackup_core.repository.primitives.parsed_names import parse_control
 from vmbackup_core.stores.port import AlreadyStored, Store
@@ -45,9 +47,7 @@ class Control:
 
     def payload(self, kind: SealedKind, found: StoredBytes) -> bytes:
         """Return what *found* holds; raise CorruptRepository or NotUnderstood."""
-        ring = self.ring
-        opened = unseal(kind, found.name, found.stored, ring.control_secret, ring.repository)
-        return opened.payload
+        return unseal(kind, found.name, found.stored, self._secret_of, self.ring.repository).payload
 
     def open(self, kind: SealedKind, found: StoredBytes, struct: type[T]) -> T:
         """Return the JSON that *found* holds."""
@@ -66,8 +66,23 @@ class Control:
 
     def seal_bytes(self, kind: SealedKind, name: str, payload: bytes, epoch: int) -> StoredBytes:
         """Return the object that holds *payload*, sealed under *epoch*; it is not put."""
-        stored = seal(kind, name, payload, self.ring.of(epoch).control())
+        stored = seal(kind, name, payload, self.master_of(epoch).control())
         return StoredBytes(name, stored, hashlib.sha256(stored).hexdigest())
+
+    def master_of(self, epoch: int) -> Master:
+        """Return the master of *epoch*; raise KeyRingIncomplete or NoSuchEpoch.
+
+        An epoch that was begun since the ring was opened is none that never was.
+        """
+        try:
+            return self.ring.of(epoch)
+        except NoSuchEpoch:
+            if epoch >= FIRST_EPOCH and is_there(self.store, header_name(epoch)):
+                raise KeyRingIncomplete(epoch) from None
+            raise
+
+    def _secret_of(self, epoch: int) -> bytes:
+        return self.master_of(epoch).control_secret()
 
     def put(self, made: StoredBytes) -> bool:
         """Put *made* where its name is free; tell whether its bytes are what is there (S35)."""

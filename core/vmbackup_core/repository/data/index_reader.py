@@ -43,6 +43,11 @@ def open_manifest(
     except NotStored as error:
         raise CorruptRepository(f"{name}: is needed and not there") from error
     _check_digest(name, stored, sha256)
+    return manifest_in(keys, name, stored, bound)
+
+
+def manifest_in(keys: ChainKeys, name: str, stored: bytes, bound: Bound | None = None) -> Manifest:
+    """Return the manifest whose object under *name* is *stored*; its digest was compared before."""
     opened = unseal("MANI", name, stored, keys.secret_of, keys.repository, bound)
     manifest = decode_manifest(name, opened.payload)
     if manifest.said.chain_id != keys.chain:

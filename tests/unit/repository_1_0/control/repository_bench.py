@@ -35,7 +35,7 @@ from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import manifest_name, point_name, prefix_of_chain
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import Buffer, NotStored, Store
+from vmbackup_core.stores.port import Buffer, NotStored, ObjectUnreadable, Store
 
 VM_ID = "/subscriptions/S/resourceGroups/R/providers/Microsoft.Compute/virtualMachines/Web"
 VM = RING.of(1).vm_name(VM_ID)
@@ -184,6 +184,20 @@ class Passing(MemoryStore):
     def put(self, name: str, data: Buffer) -> None:
         """Put as stores do; tests take the safeguard away here."""
         super().put_new(name, data)
+
+
+class UnreadableNow(MemoryStore):
+    """The same objects as *inner*, of which those with *part* in their names cannot be read."""
+
+    def __init__(self, inner: Store, part: str) -> None:
+        self.__dict__.update(inner.__dict__)
+        self._part = part
+
+    @override
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        if self._part in name:
+            raise ObjectUnreadable(f"reading {name}: BlobArchived", reason="BlobArchived")
+        return super().get_range(name, offset, length)
 
 
 def is_point(number: int) -> Callable[[str], bool]:

@@ -22,6 +22,7 @@ from tests.unit.repository_1_0.control.repository_bench import (
     VM,
     OldSights,
     RepositoryBench,
+    UnreadableNow,
     manifest_of,
 )
 from vmbackup_core.ids import CommitSlot
@@ -262,3 +263,15 @@ class TestPlan:
         planned = plan_points([first, second], Letting(NoPolicies(), timedelta(), MOMENT))
 
         assert [entry.run for entry in planned] == [run(1)]
+
+
+def test_what_cannot_be_read_now_stays_and_keeps_no_other_from_going() -> None:
+    bench = with_points(3)
+    bench.let_go(1)
+    bench.let_go(2)
+    store = UnreadableNow(bench.store, point_name(VM, run(1)))
+
+    going = list(finish_expire(bench.log(store=store), store, OldSights()))
+
+    assert [each.outcome for each in going] == ["stays", "done"]
+    assert is_there(bench.store, manifest_of(1, 1))

@@ -26,6 +26,7 @@ from tests.unit.repository_1_0.control.prune_bench import (
     three_slots,
 )
 from tests.unit.repository_1_0.control.repository_bench import (
+    UnreadableNow,
     manifest_of,
 )
 from vmbackup_core.errors import PermanentError
@@ -37,6 +38,7 @@ from vmbackup_core.repository.control.list_parts import OpenList, put_list
 from vmbackup_core.repository.control.log_entries import Dropped, Healed, Proven
 from vmbackup_core.repository.control.prune import execute
 from vmbackup_core.repository.control.prune_plan import (
+    LeftAlone,
     PrunePlan,
     Pruning,
     plan_prune,
@@ -310,3 +312,12 @@ def test_a_commit_that_comes_while_prune_looks_keeps_its_packs(folder: str) -> N
         execute(bench.pruning(), planned, lambda: None)
     assert [each for each in names(pack(4), pack(3)) if not is_there(bench.store, each)] == []
     assert all(isinstance(each, StoredObject) for each in bench.store.list(""))
+
+
+def test_a_chain_of_which_something_cannot_be_read_now_is_left_alone() -> None:
+    bench = three_slots()
+
+    planned = plan_prune(bench.pruning(UnreadableNow(bench.store, "/k/")), CHAIN)
+
+    assert isinstance(planned, LeftAlone)
+    assert "BlobArchived" in planned.why

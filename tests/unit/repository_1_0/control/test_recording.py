@@ -22,6 +22,8 @@ from tests.unit.repository_1_0.control.repository_bench import (
 )
 from vmbackup_core.errors import CorruptRepository, LostAttempt
 from vmbackup_core.repository.control.heads import Head, HistoryRolledBack
+from vmbackup_core.repository.control.log import ReadOnly
+from vmbackup_core.repository.control.log_entries import Claimed
 from vmbackup_core.repository.control.points import (
     RecoveryPoint,
     names_of_vm,
@@ -247,3 +249,16 @@ def test_a_counted_point_of_another_digest_is_damaged() -> None:
 
     with pytest.raises(CorruptRepository, match="as recorded"):
         open_counted(bench.control(), entry)
+
+
+def test_the_former_owner_deletes_no_point_that_can_never_count() -> None:
+    bench = RepositoryBench().begun()
+    point = bench.committed(1, 1)
+    put_unlogged(bench, point)
+    bench.store.delete(manifest_of(1, 1))
+    claim = Claimed(appliance="other", from_=bench.log().read().state.owner)
+    bench.log(appliance="other").append(wanting(claim))
+
+    with pytest.raises(ReadOnly):
+        list(examine_unlogged(bench.log(), bench.store, VM))
+    assert list(stored_points(bench.control(), VM)) == [(VM, run(1))]

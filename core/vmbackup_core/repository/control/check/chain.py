@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
+from vmbackup_core.repository.control.chain_said import ChainHeader, open_header
 from vmbackup_core.repository.control.check.chains import (
     ChainSeen,
     Left,
@@ -32,29 +31,17 @@ from vmbackup_core.repository.control.check.packs import (
 )
 from vmbackup_core.repository.control.check.points import Use
 from vmbackup_core.repository.control.check.report import Finding
-from vmbackup_core.repository.control.log_entries import Chain
 from vmbackup_core.repository.control.sealed_objects import is_there
-from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.data.healing import HealingIndex
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune, for_reading
 from vmbackup_core.repository.primitives.failures import NotUnderstood
-from vmbackup_core.repository.primitives.json_payloads import Number
 from vmbackup_core.repository.primitives.names import chain_header_name
 from vmbackup_core.repository.transfer import Tally
 
 #: How often a chain is looked at anew where manifests go meanwhile.
 TRIES: Final = 5
-
-
-class _Header(msgspec.Struct, frozen=True, rename="camel"):
-    """As much of a chain header as manifests repeat."""
-
-    chain_id: Chain
-    generation: Number
-    epoch: Number
-    parameters: Parameters
 
 
 def check_chain(
@@ -92,7 +79,7 @@ class _ChainCheck:
         self._found = ChainSeen(self.chain)
         self._lost: list[Left] = []
         self._epoch: int | None = None
-        self._said: _Header | None = None
+        self._said: ChainHeader | None = None
 
     def run(self, uses: list[Use]) -> None:
         """Look at everything of the chain."""
@@ -137,10 +124,8 @@ class _ChainCheck:
         if not self._found.highest and not is_there(control.store, name):
             return  # nothing of it counts
         with self.looking.seen.noting("control", name):
-            said = control.open("CHAN", control.fetch("CHAN", name), _Header)
-            if said.chain_id != self.chain:
-                raise CorruptRepository(f"is of chain {said.chain_id}")
-            self._said, self._epoch = said, said.epoch
+            self._said = open_header(control, self.chain)
+            self._epoch = self._said.epoch
 
     def _check_manifests(self) -> None:
         indexes: IndexCheck | None = None
@@ -171,9 +156,13 @@ class _ChainCheck:
         theirs = (
             said.generation,
             said.chain_epoch,
-            Parameters(said.block_bytes, said.shard_bytes, said.pack_bytes),
+            (said.block_bytes, said.shard_bytes, said.pack_bytes),
         )
-        if header is not None and (header.generation, header.epoch, header.parameters) != theirs:
+        if header is None:
+            return
+        settled = header.parameters
+        sizes = settled.block_bytes, settled.shard_bytes, settled.pack_bytes
+        if (header.generation, header.epoch, sizes) != theirs:
             name = chain_header_name(self.chain)
             self.looking.seen.say("control", name, "damaged", "differs from the chain's manifests")
 

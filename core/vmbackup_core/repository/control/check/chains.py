@@ -21,11 +21,10 @@ from vmbackup_core.repository.control.holds import held_slots
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
-from vmbackup_core.repository.data.index_reader import open_manifest
-from vmbackup_core.repository.data.manifest import Manifest, decode_manifest
+from vmbackup_core.repository.data.index_reader import manifest_in, open_manifest
+from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.bounds import OF_SEALED
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
-from vmbackup_core.repository.primitives.envelope import unseal
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import (
     commit_name,
@@ -283,10 +282,7 @@ def _check_there(looking: Looking, left: Left) -> None:
 
 
 def _open_held(data: Store, name: str, keys: ChainKeys) -> Manifest:
-    stored = data.get(name, most=OF_SEALED["MANI"].stored)
-    return decode_manifest(
-        name, unseal("MANI", name, stored, keys.secret_of, keys.repository).payload
-    )
+    return manifest_in(keys, name, data.get(name, most=OF_SEALED["MANI"].stored))
 
 
 def _compare(left: Left, manifest: Manifest) -> None:

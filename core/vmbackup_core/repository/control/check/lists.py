@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import chain as chained
 from itertools import zip_longest
 
+from typing_extensions import override
+
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check.observations import Observations
@@ -19,8 +21,8 @@ from vmbackup_core.repository.control.counting import (
     Counted,
     Tables,
     change,
-    count_opening,
     recount,
+    recount_what_opens,
 )
 from vmbackup_core.repository.control.list_parts import OpenList
 from vmbackup_core.repository.control.pack_list import (
@@ -33,6 +35,7 @@ from vmbackup_core.repository.control.pack_list import (
 from vmbackup_core.repository.control.prune_listing import Listed
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.manifest import Manifest
+from vmbackup_core.repository.data.tables import Table
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import IndexId, PackId
 from vmbackup_core.repository.primitives.names import prefix_of_folder
@@ -85,7 +88,7 @@ class ListCheck:
                 self._streams.append(_needed(recount(counted)))
         except _STOPS:  # said of the table: what is listed and what opens is needed
             self._add(refs)
-            self._streams.append(_needed(count_opening(counted, _STOPS)))
+            self._streams.append(_needed(recount_what_opens(_patient(counted))))
             return
         if is_right:
             self._last = _Right(counted, refs)
@@ -93,7 +96,7 @@ class ListCheck:
 
     def count(self, manifest: Manifest, tables: Tables) -> None:
         """Keep what a manifest needs whose commit is lost, by those of its tables that open."""
-        self._streams.append(_needed(count_opening(Counted(manifest, tables), _STOPS)))
+        self._streams.append(_needed(recount_what_opens(_patient(Counted(manifest, tables)))))
 
     def believe(self, refs: tuple[ListPartRef, ...]) -> None:
         """Keep what is listed of a manifest that does not open."""
@@ -215,6 +218,24 @@ def joined(
         else:
             yield at[0], at[1], wanted[1]
             at, wanted = next(listed, None), next(needed, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patient(Tables):
+    """Tables of which one that cannot be read now is as one that is damaged."""
+
+    inner: Tables
+
+    @override
+    def table(self, row: int) -> Table:
+        try:
+            return self.inner.table(row)
+        except (NotUnderstood, *UNREADABLE_NOW) as error:
+            raise CorruptRepository(str(error)) from error
+
+
+def _patient(counted: Counted) -> Counted:
+    return Counted(counted.manifest, _Patient(counted.tables))
 
 
 def _keep(entry: ListEntry, packs: Listed, indexes: Listed) -> None:

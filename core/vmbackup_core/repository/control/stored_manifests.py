@@ -1,0 +1,64 @@
+"""What prune needs of manifests and their tables, read from the data place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.control.counting import Counted, recount, recount_what_opens
+from vmbackup_core.repository.control.pack_list import ListEntry
+from vmbackup_core.repository.control.prune_plan import Manifests
+from vmbackup_core.repository.data.index_reader import IndexReader, manifest_in
+from vmbackup_core.repository.data.manifest import Manifest
+from vmbackup_core.repository.primitives.bounds import OF_SEALED
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune
+from vmbackup_core.repository.primitives.masters import KeyRing
+from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
+from vmbackup_core.stores.port import Store
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifests(Manifests):
+    """The manifests of a repository's data place; metadata secrets open them, no block is read."""
+
+    data: Store
+    ring: KeyRing
+    newest_epoch: int
+
+    @override
+    def check(self, name: str, sha256: str | None) -> None:
+        self._open(name, sha256)
+
+    @override
+    def recount(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+        return recount(self._counted(name, sha256))
+
+    @override
+    def count_what_opens(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+        try:
+            counted = self._counted(name, sha256)
+        except CorruptRepository:
+            return []
+        return recount_what_opens(counted)
+
+    def _counted(self, name: str, sha256: str | None) -> Counted:
+        keys, manifest = self._open(name, sha256)
+        return Counted(manifest, IndexReader(self.data, keys, manifest))
+
+    def _open(self, name: str, sha256: str | None) -> tuple[ChainKeys, Manifest]:
+        named = parse_data(name)
+        if not isinstance(named, ManifestName):
+            raise CorruptRepository(f"{name} is no manifest")
+        keys = for_prune(self.ring, named.chain, self.newest_epoch)
+        stored = self.data.get(name, most=OF_SEALED["MANI"].stored)
+        found = hashlib.sha256(stored).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise CorruptRepository(f"{name}: SHA-256 {found}, {sha256} is named")
+        manifest = manifest_in(keys, name, stored)
+        if (manifest.said.slot, manifest.said.session) != (named.slot, named.session):
+            raise CorruptRepository(f"{name}: is of slot {manifest.said.slot}")
+        return keys, manifest
