@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -112,13 +114,23 @@ def may_be_there(data: Store, name: str) -> bool:
         return True
 
 
+@contextmanager
+def missing_where_gone(store: Store, name: str) -> Iterator[None]:
+    """Raise NotStored where the block finds the object damaged because it is not there."""
+    try:
+        yield
+    except CorruptRepository:
+        if not may_be_there(store, name):
+            raise NotStored(name) from None
+        raise
+
+
 def open_left(looking: Looking, left: Left, keys: ChainKeys) -> Manifest | None:
     """Return a manifest that is left, where it opens and is the one that it is named for."""
-    with looking.seen.noting("data", left.name, runs=left.runs):
+    with looking.seen.noting("data", left.name), missing_where_gone(looking.data, left.name):
         if left.sha256 is None:
             manifest = _open_held(looking.data, left.name, keys)
         else:
-            _check_there(looking, left)
             manifest = open_manifest(looking.data, keys, left.name, bytes.fromhex(left.sha256))
         _compare(left, manifest)
         return manifest
@@ -274,11 +286,6 @@ def _add_held(looking: Looking, found: ChainSeen, listed: dict[str, CommitSlot])
     for name, slot in listed.items():
         if slot in held and slot <= found.highest and name not in found.left:
             found.left[name] = Left(name, slot)
-
-
-def _check_there(looking: Looking, left: Left) -> None:
-    if not is_there(looking.data, left.name):
-        raise NotStored(left.name)
 
 
 def _open_held(data: Store, name: str, keys: ChainKeys) -> Manifest:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
+from vmbackup_core.repository.control.check.chains import missing_where_gone
 from vmbackup_core.repository.control.check.observations import Observations
 from vmbackup_core.repository.control.commits import ListPartRef
 from vmbackup_core.repository.control.counting import (
@@ -120,7 +121,8 @@ class ListCheck:
         """Look at the parts that no list before has named; tell whether all of *refs* open."""
         for ref in refs:
             if ref.name not in self._streamed:
-                with self.seen.noting("control", _name(self.chain, ref)):
+                name, store = _name(self.chain, ref), self.control.store
+                with self.seen.noting("control", name), missing_where_gone(store, name):
                     for _ in self._opened((ref,)):
                         pass
         return not any(self.seen.found("control", _name(self.chain, ref)) for ref in refs)

@@ -84,7 +84,7 @@ class _PatientReader(LogReader):
 
 @dataclass(frozen=True, slots=True)
 class LogSeen:
-    """What the log says, and whether any of its objects does not open."""
+    """What the log says, and whether any of its objects does not open, or has gone."""
 
     state: LogState
     is_damaged: bool
@@ -107,7 +107,8 @@ def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen
     is_damaged = _note(whole, reader, seen)
     for number in range(log.reader.state_every, whole.number + 1, log.reader.state_every):
         _check_state(log, reader, number, seen)
-    return LogSeen(reading.state, is_damaged)
+    is_rolled_back = any(fault.what == "rolledBack" for fault in seen.faults.values())
+    return LogSeen(reading.state, is_damaged or is_rolled_back)
 
 
 def read_now(log: Log) -> Reading:

@@ -127,5 +127,5 @@ def _blame_log(state: LogState, uncounted: set[Point], seen: Observations) -> No
     lost = {point[1] for point in uncounted}
     lost -= {point[1] for point, _ in state.expiring if point is not None}
     for fault in seen.faults.values():
-        if fault.what == "logDamaged":
+        if fault.what in {"logDamaged", "rolledBack"}:
             fault.runs |= lost
