@@ -37,6 +37,7 @@ from vmbackup_core.repository.control.holds import Holder, hold
 from vmbackup_core.repository.control.list_parts import OpenList, put_list
 from vmbackup_core.repository.control.log import Author, Log
 from vmbackup_core.repository.control.log_entries import Claimed, Recorded
+from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.pack_list import ListEntry
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, open_counted
 from vmbackup_core.repository.control.recording import record
@@ -270,7 +271,7 @@ class Whole:
     def entry_of(self, number: int) -> Recorded:
         return self.log().read().state.counted[VM, run(number)]
 
-    def restored(self, entry: Recorded) -> dict[int, tuple[bytes, Holes]] | None:
+    def restored(self, entry: Recorded, state: LogState) -> dict[int, tuple[bytes, Holes]] | None:
         """Return what restoring the point that counts by *entry* gives for each disk.
 
         None where the point does not open; a disk whose manifest does not open is left out.
@@ -282,12 +283,12 @@ class Whole:
         found: dict[int, tuple[bytes, Holes]] = {}
         for disk in point.disks:
             index = int(disk.name.removeprefix("disk-"))
-            restored = self._restored(index, disk)
+            restored = self._restored(index, disk, state)
             if restored is not None:
                 found[index] = restored
         return found
 
-    def _restored(self, index: int, disk: PointDisk) -> tuple[bytes, Holes] | None:
+    def _restored(self, index: int, disk: PointDisk, state: LogState) -> tuple[bytes, Holes] | None:
         keys = self.reader_keys(index)
         try:
             digest = bytes.fromhex(disk.manifest_sha256)
@@ -299,7 +300,7 @@ class Whole:
             self.data,
             keys,
             manifest,
-            self.healed(index),
+            self.healed(index, state),
             target,
             keep_going=True,
             threads=1,
@@ -307,10 +308,10 @@ class Whole:
         )
         return bytes(target.content), holes
 
-    def healed(self, index: int) -> Healed:
+    def healed(self, index: int, state: LogState) -> Healed:
         packs = [
             HealingPack(entry.session, each.number, each.size, bytes.fromhex(each.foot_sha256))
-            for entry in self.log().read().state.healed.values()
+            for entry in state.healed.values()
             if entry.chain == chain_of(index) and entry.phase == "done"
             for each in entry.packs
         ]
@@ -343,6 +344,21 @@ def changed(content: bytes, seed: int, *blocks: int) -> bytes:
         at = block * BLOCK
         made[at : at + BLOCK] = noise(seed + block, BLOCK)[: len(made) - at]
     return bytes(made)
+
+
+def little() -> Whole:
+    """Three points of one disk of two shards: a full, a patch, and deltas."""
+    whole = Whole().begin()
+    content = noise(1, SHARD + 3 * BLOCK - 100)
+    whole.back_up(1, content)
+    content = changed(content, 100, 3)
+    whole.back_up(2, content)
+    nearly = bytearray(content)
+    nearly[6 * BLOCK + 7] ^= 1
+    whole.back_up(3, bytes(nearly), deltas=True)
+    places = [(chain_of(0), CommitSlot(2))]
+    hold(whole.control, places, Holder(run(77), "verify", "a test"), MOMENT)
+    return whole
 
 
 def filled() -> Whole:

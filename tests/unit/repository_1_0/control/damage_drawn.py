@@ -11,6 +11,7 @@ from tests.unit.repository_1_0.control.check_bench import Stored, Whole
 from vmbackup_core.extents import Extent, merged
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.check import CheckReport, Place
+from vmbackup_core.repository.control.heads import Heads
 from vmbackup_core.repository.primitives.parsed_names import (
     ChainHeaderName,
     CommitName,
@@ -107,10 +108,11 @@ Losses = dict[RunId, "dict[str, list[Extent]] | None"]
 
 def losses(whole: Whole) -> Losses:
     """Return what restoring all points that were recorded once would miss."""
-    counted = {entry.run: entry for entry in whole.log().read().state.counted.values()}
+    state = whole.log().read().state
+    counted = {entry.run: entry for entry in state.counted.values()}
     lost: Losses = {}
     for run, contents in whole.contents.items():
-        restored = whole.restored(counted[run]) if run in counted else None
+        restored = whole.restored(counted[run], state) if run in counted else None
         if restored is None:
             lost[run] = None
             continue
@@ -149,3 +151,61 @@ def told(report: CheckReport) -> Losses:
         run: disks and {disk: list(merged(extents)) for disk, extents in disks.items()}
         for run, disks in lost.items()
     }
+
+
+def check_is_told(whole: Whole, damaged: Sequence[Damaged], heads: Heads) -> None:
+    """Compare a check's words with what was done, and with what restores miss."""
+    report = whole.check(log=whole.log(heads))
+
+    assert told(report) == losses(whole)
+    findings = {(each.place, each.object): each for each in report.findings}
+    for each in damaged:
+        if not _is_out_of_sight(each, damaged):
+            assert (each.place, each.name) in findings, each
+            assert findings[each.place, each.name].what in _WORDS[each.how], each
+
+
+_WORDS = {
+    "missing": {"missing", "rolledBack", "logDamaged"},
+    "cut": {"damaged", "resized", "logDamaged", "rolledBack"},
+    "longer": {"damaged", "resized", "logDamaged", "rolledBack"},
+    "flipped": {"damaged", "logDamaged", "rolledBack"},
+    "another's": {"damaged", "resized", "logDamaged", "logDiffers", "rolledBack"},
+    "junk": {"damaged", "logDamaged", "rolledBack"},
+}
+
+
+def _is_out_of_sight(each: Damaged, damaged: Sequence[Damaged]) -> bool:
+    """Tell whether only another damaged object says what this one's bytes are to be."""
+    if each.kind == "hold" and each.how == "missing":
+        return True  # who held it may have deleted it
+    others = {other.kind for other in damaged if other is not each}
+    above = {
+        "wrap": {"copy of a wrap"},  # no user key is there to open either
+        "copy of a wrap": {"wrap"},
+        "index object": {"manifest"},
+        "part of a state": {"log object"},
+        "part of a pack list": {"commit"},
+        "pack": {"manifest", "commit", "part of a pack list", "index object"},
+    }
+    return bool(above.get(each.kind, set()) & others)
+
+
+def damages(
+    whole: Whole, drawn: Sequence[tuple[str, int, Damage]], draw: random.Random
+) -> list[Damaged]:
+    """Damage an object for each of *drawn*, none twice; return those that are not as before."""
+    before, done = whole.copy(), dict[tuple[Place, str], Damaged]()
+    for kind, at, how in sorted(drawn, key=lambda each: each[2] == "missing"):
+        place, names = KINDS[kind][0], named(whole, kind)
+        if names and (place, names[at % len(names)]) not in done:
+            one = damage(whole, kind, at, how, draw)
+            done[one.place, one.name] = one
+    return [each for each in done.values() if _is_other(whole, before, each)]
+
+
+def _is_other(whole: Whole, before: Whole, each: Damaged) -> bool:
+    if each.how == "missing":
+        return True
+    stored = place_of(whole, each.place).get(each.name)
+    return stored != place_of(before, each.place).get(each.name)

@@ -143,7 +143,8 @@ class _ChainCheck:
                 entries = None
                 if self.tally is not None:
                     entries = EntryCheck(self.looking.data, keys, self.looking.seen)
-                indexes = IndexCheck(self.chain, self.looking.seen, entries)
+                data = self.looking.data
+                indexes = IndexCheck(data, self.chain, self.looking.seen, entries)
             indexes.look(manifest, index)
             if left.commit is not None:
                 self._lists.compare(left.name, left.commit.pack_list, manifest, index)

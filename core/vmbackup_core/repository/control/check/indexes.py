@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check.entries import EntryCheck
 from vmbackup_core.repository.control.check.observations import Observations
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest, SectionRef, ShardLine
+from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.primitives.names import index_name
 
 #: What tells a shard as one manifest gives it from any other of its chain.
@@ -20,6 +23,7 @@ LineKey = tuple[int, bytes, bytes, int, int]
 class IndexCheck:
     """Opens the tables and shards of a chain's manifests; *entries* is there where data is read."""
 
+    data: DataSource
     chain: ChainId
     seen: Observations
     entries: EntryCheck | None
@@ -48,8 +52,13 @@ class IndexCheck:
                 index.table(row)
 
     def _look_at_shard(self, manifest: Manifest, index: IndexReader, line: ShardLine) -> None:
-        if any(is_lost(self.seen, *part) for part in tables_of(self.chain, manifest, line)):
-            return
+        lost = any(is_lost(self.seen, *part) for part in tables_of(self.chain, manifest, line))
+        if lost or not self._opens(manifest, index, line):
+            for ref in line.sections():
+                self._compare_digest(manifest, ref)
+
+    def _opens(self, manifest: Manifest, index: IndexReader, line: ShardLine) -> bool:
+        """Open the shard, and tell whether it was the base that did not."""
         last = line.base if line.patch is None else line.patch
         with self.seen.noting("data", *_part(self.chain, manifest, line.base)):
             base = index.base(line)
@@ -57,6 +66,16 @@ class IndexCheck:
                 view = index.shard(line, base)
                 if self.entries is not None:
                     self.entries.look(manifest.said, view)
+            return True
+        return False
+
+    def _compare_digest(self, manifest: Manifest, ref: SectionRef) -> None:
+        """Look at a section by itself: what it belongs to is lost."""
+        name, offset = _part(self.chain, manifest, ref)
+        with self.seen.noting("data", name, offset):
+            stored = self.data.get_range(name, ref.offset, ref.length)
+            if hashlib.sha256(stored).digest() != ref.sha256:
+                raise CorruptRepository(f"the section at {offset} is not what was stored")
 
 
 def key_of(manifest: Manifest, line: ShardLine) -> LineKey:
