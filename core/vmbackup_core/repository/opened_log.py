@@ -62,6 +62,11 @@ class OpenedLog:
             if using.author is None:
                 self.act_for(self.log.read().state.owner or "")
 
+    def another_log(self) -> Log:
+        """Return the log for one thread that is long at work and appends nothing."""
+        with self.of_anybody() as log:
+            return Log(log.control, log.heads, log.author, log.clock)
+
     def act_for(self, appliance: str) -> None:
         """Have a person act for *appliance*; an appliance always acts for itself."""
         if self._using.author is None:
