@@ -6,7 +6,7 @@ used by one thread at a time; blocks are read by as many as ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmbackup_core.extents import Extent
@@ -175,12 +175,17 @@ class OpenedRepository:
         with self._work.of_anybody() as log:
             return catalog.counted_of(log.control, log.read().state, vm_arm_id)
 
-    def points(self, damaged: catalog.OnDamage | None = None) -> Iterator[OpenedPoint]:
-        """Yield every point that counts, the newest first.
+    def points(
+        self,
+        damaged: catalog.OnDamage | None = None,
+        entries: Iterable[Recorded] | None = None,
+    ) -> Iterator[OpenedPoint]:
+        """Yield the points of *entries*, or every one that counts, the newest first.
 
         One that does not open is told to *damaged* and hides no other; without, it ends them all.
         """
-        return catalog.opened_points(self._work.log.control, self.counted(), damaged)
+        wanted = self.counted() if entries is None else entries
+        return catalog.opened_points(self._work.log.control, wanted, damaged)
 
     def mirrored(self, damaged: catalog.OnDamage) -> list[OpenedPoint]:
         """Return the newest points of each VM, as a cluster shows them."""
@@ -191,7 +196,7 @@ class OpenedRepository:
     def find_point(self, vm_arm_id: str, run: RunId) -> OpenedPoint | None:
         """Return the point that *run* made of the VM, where it counts."""
         entries = (entry for entry in self.counted(vm_arm_id) if entry.run == run)
-        return next(catalog.opened_points(self._work.log.control, entries, None), None)
+        return next(self.points(entries=entries), None)
 
     # Backup
 
