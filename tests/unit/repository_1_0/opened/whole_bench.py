@@ -61,7 +61,8 @@ class WholeBench:
 
     def using(self, appliance: str | None = APPLIANCE, heads: Heads | None = None) -> Using:
         author = None if appliance is None else Author(appliance, appliance)
-        return Using(author, self.clock, heads or self.heads)
+        # One reader: who acts over stores that take turns makes one call at a time.
+        return Using(author, self.clock, heads or self.heads, readers=1)
 
     def begun(self) -> OpenedRepository:
         return begin_repository(self.places, self.key, self.using(), "native")
@@ -94,6 +95,10 @@ class WholeBench:
         point = self.point(repository, number, lines, vm_id)
         repository.record(point)
         return point
+
+    def commit_only(self, number: int, name: str, content: bytes) -> None:
+        """Have run *number* commit a disk, and make no point."""
+        self._disk(self.opened(), number, name, content)
 
     def point(
         self,
