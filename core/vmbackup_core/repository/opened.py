@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.extents import Extent
-from vmbackup_core.ids import ChainId, RepositoryId, RunId
+from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId
 from vmbackup_core.repository.control import (
     catalog,
     claiming,
@@ -22,6 +22,13 @@ from vmbackup_core.repository.control import (
     recording,
     restoring,
 )
+from vmbackup_core.repository.control.chain_header import DiskChain, begin_anew
+from vmbackup_core.repository.control.committing import (
+    CommittedDisk,
+    commit_disk,
+    find_committed,
+)
+from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import Head
 from vmbackup_core.repository.control.holds import FoundHold, Holder, all_holds, release
 from vmbackup_core.repository.control.key_entries import KeyEntries, LogBeginner, end_epoch
@@ -29,9 +36,11 @@ from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
 from vmbackup_core.repository.control.log import Appended, Log
 from vmbackup_core.repository.control.log_entries import Expiring, Recorded
 from vmbackup_core.repository.control.log_reader import LogFinding
-from vmbackup_core.repository.control.lost_headers import make_lost_headers_again
+from vmbackup_core.repository.control.lost_headers import lost_masters, make_headers_again
 from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
 from vmbackup_core.repository.control.stored_manifests import StoredManifests
+from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import OpenedLog, Using
 from vmbackup_core.repository.primitives import user_keys
@@ -146,13 +155,14 @@ class OpenedRepository:
         """Put lost copies of headers and wraps back; what the store refuses stays lost."""
         with self._work.of_owner() as log:
             keys = self._work.keys
+            masters = lost_masters(self.places, keys, self._work.key, log.read().state)
             with suppress(PermanentError):  # it is told by `lost_copies`, and by check
-                if keys.lost:
+                if masters:
                     now = Time.of(log.clock.now())
                     way = None if put_if_absent is None else put_if_absent()
-                    make_lost_headers_again(self.places, keys, self._work.key, way, now)
+                    make_headers_again(self.places, keys, masters, self._work.key, way, now)
                 put_back(keys.missing)
-            if keys.lost or keys.missing:
+            if masters or keys.missing:
                 self._work.open()
 
     def log_findings(self) -> tuple[LogFinding, ...]:
@@ -190,6 +200,37 @@ class OpenedRepository:
         """Return the point that *run* made of the VM, where it counts."""
         entries = (entry for entry in self.counted(vm_arm_id) if entry.run == run)
         return next(catalog.opened_points(self._work.log.control, entries, None), None)
+
+    # Backup
+
+    def prepare_disk(
+        self,
+        asked: DiskAsked,
+        parameters: Parameters,
+        *,
+        deltas: bool = False,
+        level: int = LEVEL,
+    ) -> PreparedDisk:
+        """Return what a worker needs to write the disk that is *asked* for."""
+        with self._work.of_owner() as log:
+            return prepare_disk(
+                log, self.places.data, asked, parameters, deltas=deltas, level=level
+            )
+
+    def find_committed(self, asked: DiskAsked) -> CommittedDisk | None:
+        """Return the run's own commit of the snapshot that is *asked* for."""
+        with self._work.of_anybody() as log:
+            return find_committed(log, self.places.data, asked)
+
+    def commit_disk(self, asked: DiskAsked, manifest: str, sha256: str) -> CommittedDisk:
+        """Commit the *manifest* that a worker has named; raise LostAttempt."""
+        with self._work.of_owner() as log:
+            return commit_disk(log, self.places.data, asked, manifest, sha256)
+
+    def begin_anew(self, disk: DiskUniqueId, run: RunId, why: str) -> DiskChain:
+        """Have backups of *disk* go to a new chain, by order of a person."""
+        with self._work.of_owner() as log:
+            return begin_anew(log, self.places.data, disk, run, why)
 
     def record(self, point: RecoveryPoint) -> Recorded:
         """Make *point* count, all of whose commits are there."""
@@ -246,7 +287,7 @@ class OpenedRepository:
 
     # Keys
 
-    def keys(self) -> list[KnownKey]:
+    def known_keys(self) -> list[KnownKey]:
         """Return the user keys that open the repository, or did."""
         with self._work.of_anybody() as log:
             return known_keys(self.places, self._work.keys.ring, log.read().state)
@@ -266,6 +307,7 @@ class OpenedRepository:
 
     def rotate(self, keys: Sequence[UserKey]) -> int:
         """Begin an epoch that *keys* open and no other key; return its number."""
+        self.put_copies_back()  # the number is one more than that of all headers
         with self._work.of_owner() as log:
             at = Time.of(log.clock.now())
             epoch = user_keys.rotate(self.places, self._work.keys, keys, at, KeyEntries(log))

@@ -26,7 +26,7 @@ from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse
 _TOLD: Final = 80
 
 #: Beside four times as many as the whole disk needs: packs that were not full, and index objects.
-LISTED_BESIDE: Final = 262_144
+LISTED_BESIDE: Final = 65_536
 
 _SESSION_BYTES: Final = 40
 _SECTION_BYTES: Final = 9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.log_entries import (
     Claimed,
@@ -9,10 +11,13 @@ from vmbackup_core.repository.control.log_entries import (
     NewEpoch,
     decode_log_object,
 )
+from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.beginning import Beginner, make_header_again
+from vmbackup_core.repository.primitives.copies import wrap_in
 from vmbackup_core.repository.primitives.header import PutIfAbsent
 from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_core.repository.primitives.masters import Master
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH, LOG
 from vmbackup_core.repository.primitives.opening import OpenedKeys
 from vmbackup_core.repository.primitives.parsed_names import LogName, parse_control
@@ -21,14 +26,29 @@ from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.stores.port import NotStored
 
 
-def make_lost_headers_again(
+def lost_masters(places: Places, opened: OpenedKeys, key: UserKey, state: LogState) -> list[Master]:
+    """Return the masters whose headers are lost in both places.
+
+    Nothing may have been sealed yet under the newest epoch: then the log names its master.
+    """
+    found = [opened.ring.of(epoch) for epoch in sorted(opened.lost)]
+    said = state.epochs
+    if said is not None and said.epoch not in opened.ring.epochs:
+        wraps = (wrap_in(store, said.epoch, key) for store in places.both())
+        masters = (wrap.master for wrap in wraps if wrap is not None)
+        found += [each for each in masters if each.master_id == said.master_id][:1]
+    return found
+
+
+def make_headers_again(
     places: Places,
     opened: OpenedKeys,
+    masters: Sequence[Master],
     key: UserKey,
     put_if_absent: PutIfAbsent | None,
     otherwise: Time,
 ) -> None:
-    """Put the headers of *opened*'s lost epochs in both places.
+    """Put the headers of *masters* in both places.
 
     Where the log no longer has when an epoch was begun, that is *otherwise*. What any other header
     says is taken from there; without one, and without *put_if_absent*, they stay lost.
@@ -40,9 +60,9 @@ def make_lost_headers_again(
         began, put_if_absent = first.appliance_id, first.put_if_absent
     if put_if_absent is None:
         return
-    for epoch in sorted(opened.lost):
+    for master in masters:
         who = Beginner(key, (began or "unknown")[:64], put_if_absent)
-        make_header_again(places, opened.ring.of(epoch), who, at.get(epoch, otherwise))
+        make_header_again(places, master, who, at.get(master.epoch, otherwise))
 
 
 def _beginnings(control: Control) -> tuple[str | None, dict[int, Time]]:

@@ -24,7 +24,7 @@ from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.restore import Holes, OnHole, restore_manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune, for_reading
 from vmbackup_core.repository.transfer import DiskSink, OnProgress
-from vmbackup_core.stores.port import UNREADABLE_NOW, ObjectUnreadable
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, ObjectUnreadable
 
 #: Is told what a person should know although the restore goes on.
 Say = Callable[[str], None]
@@ -143,7 +143,11 @@ def _check_counts(control: Control, state: LogState, point: RecoveryPoint) -> No
     named = state.counted_places.get((first.chain_id, first.slot))
     if named is None or named[1] != point.run_id:
         raise PointGone(point.run_id)
-    if open_counted(control, state.counted[named]) != point:
+    try:
+        recorded = open_counted(control, state.counted[named])
+    except NotStored as error:
+        raise CorruptRepository(f"{error}: it counts, and it is lost") from error
+    if recorded != point:
         raise CorruptRepository(f"the recovery point of run {point.run_id} is not the one recorded")
 
 
