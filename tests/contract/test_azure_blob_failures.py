@@ -15,7 +15,7 @@ from tools.local_cloud.azurite import Azurite
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.patience import Patience
-from vmbackup_core.stores.port import AlreadyStored
+from vmbackup_core.stores.port import AlreadyStored, CredentialsRefused
 
 AT_ONCE = Patience(attempts=3, pause=lambda _seconds: None)
 
@@ -112,6 +112,55 @@ def test_a_sas_that_may_only_create_never_overwrites(
         with pytest.raises(AlreadyStored):
             store.put_new("k/00000001", b"second")
         assert store.get("k/00000001") == b"first"
+
+
+@pytest.mark.parametrize("stored", [b"mine", b"theirs"])
+def test_a_put_by_a_sas_that_may_only_create_is_compared_where_its_answer_was_lost(
+    running_azurite: Azurite, container_url: str, proxy: LossyProxy, stored: bytes
+) -> None:
+    """Azurite answers 403 to the second put, with another word than Azure does."""
+    behind = with_sas(container_url, running_azurite, "rc")
+    through = behind.replace(f":{running_azurite.blob_port}/", f":{proxy.port}/")
+    with container_client(behind) as direct, container_client(through) as client:
+        store = AzureBlobStore(client, patience=AT_ONCE)
+        if stored != b"mine":
+            AzureBlobStore(direct).put_new("k/00000001", stored)
+        proxy.lose_answers(1)
+
+        if stored == b"mine":
+            store.put_new("k/00000001", b"mine")
+        else:
+            with pytest.raises(AlreadyStored):
+                store.put_new("k/00000001", b"mine")
+        assert (proxy.lost, store.get("k/00000001")) == (1, stored)
+
+
+def test_a_sas_that_reads_and_creates_cannot_list(
+    running_azurite: Azurite, container_url: str
+) -> None:
+    with container_client(with_sas(container_url, running_azurite, "rc")) as client:
+        store = AzureBlobStore(client, patience=AT_ONCE)
+        store.put_new("p/1", b"x")
+
+        for ask in (lambda: list(store.list("p/")), lambda: list(store.folders(""))):
+            with pytest.raises(CredentialsRefused):
+                ask()
+        with pytest.raises(CredentialsRefused):
+            store.delete("p/1")
+        assert store.get_end("p/1", 10) == (b"x", 1)
+
+
+def test_snapshots_of_an_object_do_not_keep_it_from_being_deleted(
+    running_azurite: Azurite, container_url: str
+) -> None:
+    with container_client(container_url, running_azurite.accounts[ACCOUNT]) as client:
+        store = AzureBlobStore(client, patience=AT_ONCE)
+        store.put_new("p/1", b"x")
+        client.get_blob_client("p/1").create_snapshot()
+
+        store.delete("p/1")
+        assert list(store.list("")) == []
+        assert list(client.list_blobs(include=["snapshots"])) == []
 
 
 def test_a_refusal_names_the_object_and_the_reason_but_no_secret(

@@ -39,7 +39,7 @@ SERVICE_VERSION = "2026-06-06"
 ONE_REQUEST_BYTES = 256 * 1024 * 1024
 
 _GONE = frozenset({"BlobNotFound", "ResourceNotFound"})
-_TAKEN = frozenset({"BlobAlreadyExists", "ConditionNotMet"})
+_TAKEN = frozenset({"BlobAlreadyExists", "ConditionNotMet", "UnauthorizedBlobOverwrite"})
 _LOCKED = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
 
 #: How many deletions are under way at once.
@@ -156,7 +156,8 @@ class AzureBlobStore(Store):
         try:
             self._asked(
                 f"deleting {name}",
-                lambda: self._client.delete_blob(name),
+                # With its snapshots, which whoever may create may make, and which would keep it.
+                lambda: self._client.delete_blob(name, delete_snapshots="include"),
                 missing=NotStored(name),
             )
         except NotStored:
@@ -287,9 +288,13 @@ class AzureBlobStore(Store):
             raise translated(f"storing {name} in {self._where}", error) from error
 
     def _is_there(self, name: str) -> bool:
+        """Tell whether the name is seen to be taken; raise TransientError where that may pass."""
         try:
             return bool(self._client.get_blob_client(name).exists())
-        except AzureError:
+        except AzureError as error:
+            unseen = translated(f"looking for {name} in {self._where}", error)
+            if isinstance(unseen, TransientError):
+                raise unseen from error
             return False  # then the refusal itself is what the caller has to hear
 
     def _asked(self, doing: str, ask: Callable[[], T], *, missing: NotStored | None = None) -> T:

@@ -170,6 +170,8 @@ def _check_permissions(signed: Signed) -> None:
     letters = operation.account_sas if signed.kind == "account sas" else operation.sas
     if not set(letters) & set(fields.get("sp", "")):
         raise _mismatch("Permission", "permission")
+    if "x-ms-tags" in signed.headers and "t" not in fields.get("sp", ""):
+        raise _mismatch("Permission", "permission")
 
 
 def _mismatch(code: str, words: str) -> StorageError:

@@ -1,8 +1,7 @@
-"""The agent as a process: from a sealed job in Azurite's queue to committed disks in Azurite."""
+"""The agent as a process: from a sealed job in Azurite's queue to manifests in Azurite."""
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -12,7 +11,7 @@ from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from tests.scenario.worker.agent_process import AgentProcess
 from tests.scenario.worker.backup_case import MIB, BackupCase, disks_of
 from tests.scenario.worker.cloud import Cloud, job_id, until
-from vmbackup_core.ids import CommitSlot, JobId, WorkerId
+from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import (
     ConversationAccess,
     Done,
@@ -20,14 +19,13 @@ from vmbackup_core.protocol import (
     Header,
     Heartbeat,
     Hello,
-    Predecessor,
     Progress,
-    Shutdown,
     launch_key,
     seal,
     sealed_pointer,
     write_message,
 )
+from vmbackup_core.repository.data.grants import ManifestAt
 
 pytestmark = pytest.mark.azurite
 
@@ -42,9 +40,8 @@ def test_a_backup_is_read_once_stored_told_and_restorable(
 
     assert backup.restored(done) == [host.disk for host in backup.hosts]
     assert backup.bytes_read() == backup.bytes_allocated()
-    assert [disk.read_bytes for disk in disks_of(done)] == backup.bytes_allocated()
     assert [disk.allocated_bytes for disk in disks_of(done)] == backup.bytes_allocated()
-    assert [(disk.slot, disk.kind) for disk in disks_of(done)] == [(1, "full"), (1, "full")]
+    assert sorted(disk.manifest for disk in disks_of(done)) == backup.stored("m")
     until(lambda: cloud.jobs_left() == 0)
     assert agent.end() == 0
 
@@ -64,24 +61,10 @@ def test_hello_heartbeats_and_progress_are_told(
     progress = cloud.events(Progress)[-1]
     assert progress.bytes_to_read == sum(backup.bytes_allocated())
     assert 0 < progress.bytes_read < progress.bytes_to_read
-    assert progress.disk == "/disks/0"
+    assert progress.disk == backup.chains[0].disk_id
     assert all(beat.started_at == hello.started_at for beat in cloud.events(Heartbeat))
     backup.hosts[0].gate.set()
     cloud.wait_for(Done)
-
-
-def test_numbers_rise_over_a_crash(cloud: Cloud, agent: AgentProcess) -> None:
-    cloud.make_queues()
-    agent.start()
-    cloud.wait_for(Hello)
-    agent.kill()
-    cloud.take_events()
-    last = max(header.sequence for header, _ in cloud.seen)
-    agent.start()
-    cloud.wait_for(Hello, 2)
-
-    numbers = [header.sequence for header, event in cloud.seen if isinstance(event, Hello)]
-    assert numbers[1] > last
 
 
 def test_a_job_delivered_again_is_answered_without_a_byte_read(
@@ -96,79 +79,6 @@ def test_a_job_delivered_again_is_answered_without_a_byte_read(
 
     assert second == first
     assert backup.bytes_read() == backup.bytes_allocated()
-
-
-def test_a_job_delivered_again_to_the_next_process_finds_its_commits(
-    cloud: Cloud, agent: AgentProcess, backup: BackupCase
-) -> None:
-    cloud.make_queues()
-    agent.start()
-    cloud.send(backup.job(), 1)
-    first = cloud.wait_for(Done)
-    agent.kill()
-    agent.start()
-    cloud.send(backup.job(), 1)
-    second = cloud.wait_for(Done, 2)
-
-    assert [disk.commit_digest for disk in disks_of(second)] == [
-        disk.commit_digest for disk in disks_of(first)
-    ]
-    # Told from the commits alone, which count whole blocks.
-    blocks = [disk.read_bytes // (256 * 1024) for disk in disks_of(second)]
-    assert blocks == [disk.blocks_new + disk.blocks_reused for disk in disks_of(first)]
-    assert backup.bytes_read() == backup.bytes_allocated()
-
-
-def test_an_agent_killed_at_work_ends_in_one_commit_of_each_disk(
-    cloud: Cloud, agent: AgentProcess, backup: BackupCase
-) -> None:
-    cloud.make_queues()
-    backup.hosts[0].hold_from = 36 * MIB
-    agent.start()
-    cloud.send(backup.job())
-    assert backup.hosts[0].held.wait(60)
-    agent.kill()
-    backup.hosts[0].gate.set()
-    agent.start()
-    done = cloud.wait_for(Done)
-
-    assert len(backup.commits()) == len(backup.hosts)
-    assert backup.restored(done) == [host.disk for host in backup.hosts]
-    assert backup.repository.check(read_data=True).findings == ()
-
-
-def test_a_signal_ends_the_agent_cleanly_and_its_successor_has_the_job_at_once(
-    cloud: Cloud, agent: AgentProcess, backup: BackupCase
-) -> None:
-    cloud.make_queues()
-    backup.hosts[0].hold_from = 20 * MIB
-    agent.rhythm = {**agent.rhythm, "leaseS": 600}
-    agent.start()
-    cloud.send(backup.job())
-    assert backup.hosts[0].held.wait(60)
-    threading.Timer(0.5, backup.hosts[0].gate.set).start()
-    assert agent.end() == 0
-    assert cloud.visible_jobs() == 1
-    assert not [*cloud.events(Failed), *cloud.events(Done)]
-
-    agent.start()
-    cloud.wait_for(Done)
-    assert len(backup.commits()) == len(backup.hosts)
-
-
-def test_a_signal_ends_the_agent_in_time_though_a_request_hangs(
-    cloud: Cloud, agent: AgentProcess, backup: BackupCase
-) -> None:
-    cloud.make_queues()
-    backup.hosts[0].hold_from = 20 * MIB
-    agent.rhythm = {**agent.rhythm, "leaseS": 600, "stopS": 1.0}
-    agent.start()
-    cloud.send(backup.job())
-    assert backup.hosts[0].held.wait(60)
-
-    assert agent.end() == 0  # the request itself would last a minute
-    assert not backup.hosts[0].gate.is_set()
-    assert cloud.visible_jobs() == 1
 
 
 def test_a_revoked_export_goes_on_with_the_sas_of_a_newer_message(
@@ -222,7 +132,11 @@ def test_a_revoked_export_without_a_newer_message_fails_and_may_be_asked_again(
     host.sas = "sig=second"
     host.gate.set()
     failed = cloud.wait_for(Failed)
-    assert (failed.reason, failed.transient, failed.disk_id) == ("AccessRefused", True, "/disks/0")
+    assert (failed.reason, failed.transient, failed.disk_id) == (
+        "AccessRefused",
+        True,
+        backup.chains[0].disk_id,
+    )
 
     cloud.send(backup.job())
     done = cloud.wait_for(Done)
@@ -299,11 +213,11 @@ def test_an_incremental_is_refused_rather_than_read_as_something_else(
     cloud: Cloud, agent: AgentProcess, backup: BackupCase
 ) -> None:
     cloud.make_queues()
-    job = backup.job()
-    before = Predecessor(CommitSlot(1), "https://x/y?sig=z")
-    disk = msgspec.structs.replace(job.disks[0], previous=before)
+    job, disk = backup.job(), backup.disk(0)
+    before = ManifestAt(f"c/{disk.chain_id}/m/00000/001/{'0' * 32}", "0" * 64, 1)
+    grant = msgspec.structs.replace(disk.grant, base=before)
     agent.start()
-    cloud.send(msgspec.structs.replace(job, disks=[disk]))
+    cloud.send(msgspec.structs.replace(job, disks=[msgspec.structs.replace(disk, grant=grant)]))
 
     assert cloud.wait_for(Failed).reason == "IncrementalNotSupported"
 
@@ -351,24 +265,6 @@ def test_a_job_whose_overflow_blob_stays_refused_is_failed_in_the_end(
     until(lambda: cloud.jobs_left() == 0)
 
 
-def test_shutdown_ends_the_agent_with_success(
-    cloud: Cloud, agent: AgentProcess, backup: BackupCase
-) -> None:
-    cloud.make_queues()
-    backup.hosts[0].hold_from = 20 * MIB
-    agent.start()
-    cloud.send(backup.job())
-    assert backup.hosts[0].held.wait(60)
-    cloud.send(Shutdown(JobId("r-shutdown")))
-    until(lambda: "shut down" in agent.log)
-    backup.hosts[0].gate.set()
-
-    assert cloud.wait_for(Failed).reason == "ShutDown"
-    assert agent.process is not None
-    assert agent.process.wait(40) == 0
-    assert cloud.jobs_left() == 0
-
-
 def test_no_secret_is_logged(cloud: Cloud, agent: AgentProcess, backup: BackupCase) -> None:
     cloud.make_queues()
     job = backup.job()
@@ -378,7 +274,7 @@ def test_no_secret_is_logged(cloud: Cloud, agent: AgentProcess, backup: BackupCa
     cloud.wait_for(Done)
     agent.end()
 
-    secrets = [cloud.key.to_text(), *(disk.chain_keys for disk in job.disks)]
+    secrets = [cloud.key.to_text(), *(disk.keys for disk in job.disks)]
     secrets += [host.sas for host in backup.hosts]
     for url in (job.repository.container_url, cloud.jobs_url, cloud.events_url):
         secrets += [part for part in url.split("?")[1].split("&") if part.startswith("sig=")]

@@ -12,7 +12,7 @@ import pytest
 from typing_extensions import override
 
 from tests.loopback_server import LoopbackServer, serving
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import TransientError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import (
@@ -112,26 +112,36 @@ def test_whoever_is_not_let_in_needs_other_credentials_whatever_the_code(
     assert "secret" not in str(refused.value)
 
 
-def test_the_refusal_to_overwrite_says_that_the_name_is_taken(script: Script) -> None:
-    taken = (403, "UnauthorizedBlobOverwrite", b"")
-    script.answers = {"PUT": taken, "HEAD": (200, "", b""), "GET": (200, "", b"")}
+@pytest.mark.parametrize("head", [200, 403, 503])
+def test_the_refusal_to_overwrite_says_that_the_name_is_taken(script: Script, head: int) -> None:
+    """Whether or not the caller may look at it."""
+    script.answers = {"PUT": (403, "UnauthorizedBlobOverwrite", b""), "HEAD": (head, "", b"")}
 
     with pytest.raises(AlreadyStored):
         script.store.put_new("p/1", b"content")
 
 
-def test_the_refusal_to_overwrite_asks_for_no_other_credentials(script: Script) -> None:
-    """Where the worker may not even look whether the name is taken."""
-    script.answers = {
-        "PUT": (403, "UnauthorizedBlobOverwrite", b""),
-        "HEAD": (403, "AuthorizationPermissionMismatch", b""),
-    }
-
-    with pytest.raises(PermanentError) as refused:
+def test_a_refusal_of_any_other_word_is_looked_at(script: Script) -> None:
+    """Azurite says that the permission is lacking where Azure says that the name is taken."""
+    refusal = (403, "AuthorizationPermissionMismatch", b"")
+    script.answers = {"PUT": refusal, "HEAD": (200, "", b"")}
+    with pytest.raises(AlreadyStored):
         script.store.put_new("p/1", b"content")
 
-    assert not isinstance(refused.value, CredentialsRefused)
-    assert refused.value.reason == "UnauthorizedBlobOverwrite"
+    script.answers = {"PUT": refusal, "HEAD": (404, "BlobNotFound", b"")}
+    with pytest.raises(CredentialsRefused):
+        script.store.put_new("p/1", b"content")
+
+
+def test_a_refusal_that_could_not_be_looked_at_is_no_refusal_yet(script: Script) -> None:
+    script.answers = {
+        "PUT": (403, "AuthorizationPermissionMismatch", b""),
+        "HEAD": (503, "ServerBusy", b""),
+    }
+
+    with pytest.raises(TransientError, match="looking for p/1 in account/container"):
+        script.store.put_new("p/1", b"content")
+    assert script.asked == ["PUT", "HEAD"] * 2
 
 
 @pytest.mark.parametrize("call", ["get", "get_range"])
