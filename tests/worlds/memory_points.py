@@ -23,6 +23,7 @@ from vmbackup_core.repository.control.points import RecoveryPoint
 from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.grants import DiskGrant, Parameters
+from vmbackup_core.repository.data.said import GIB, KIB, MIB
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
 from vmbackup_core.repository.opened_log import Using
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
@@ -37,8 +38,10 @@ CONTAINER = "backups"
 USER_KEY = UserKey(bytes(range(32)))
 SECRET = ObjectKey("team", "repo-key")
 
+#: Small ones: a pack takes its room before it is filled.
+PARAMETERS = Parameters(64 * KIB, 4 * GIB, 1 * MIB)
 #: What a disk holds: so much at its beginning, and nothing behind.
-HELD_BYTES = 2 * Parameters().block_bytes
+HELD_BYTES = PARAMETERS.block_bytes
 
 
 class _Content:
@@ -54,6 +57,8 @@ class _Content:
 
 class MemoryPoints(StoredPoints):
     """One repository, begun; *containers* and Secrets outlive an operator, which `forget`s."""
+
+    parameters = PARAMETERS
 
     def __init__(self, clock: TurnedClock | None = None) -> None:
         self.clock = clock or TurnedClock()
@@ -109,7 +114,7 @@ class MemoryPoints(StoredPoints):
 
     def write(self, disk: DiskToBackUp) -> DiskDone:
         """Do what a worker does with a disk of its job."""
-        written = self._written(ChainKeys.parse(disk.keys), disk.grant)
+        written = self.written(ChainKeys.parse(disk.keys), disk.grant)
         return DiskDone(
             disk_id=disk.disk_id,
             manifest=written.manifest,
@@ -131,11 +136,11 @@ class MemoryPoints(StoredPoints):
             disk=grant.disk,
             vm=grant.vm,
         )
-        prepared: PreparedDisk = opened.prepare_disk(asked, Parameters())
-        written = self._written(prepared.keys, prepared.grant)
+        prepared: PreparedDisk = opened.prepare_disk(asked, PARAMETERS)
+        written = self.written(prepared.keys, prepared.grant)
         opened.commit_disk(asked, written.manifest, written.sha256)
 
-    def _written(self, keys: ChainKeys, grant: DiskGrant) -> WrittenDisk:
+    def written(self, keys: ChainKeys, grant: DiskGrant) -> WrittenDisk:
         held = Extent(0, min(HELD_BYTES, grant.disk_bytes))
         return write_disk(
             self.containers.container(CONTAINER),

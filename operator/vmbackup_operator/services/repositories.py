@@ -72,6 +72,9 @@ class StoredRepositories(OpenRepositories):
 class StoredPoints(RecoveryPoints):
     """Chains, commits and recovery points, written in the name of one appliance."""
 
+    #: What chains are begun with.
+    parameters = Parameters()
+
     def __init__(self, opened: OpenedRepositories, secrets: Secrets, appliance_id: str) -> None:
         self._opened = opened
         self._secrets = secrets
@@ -101,7 +104,7 @@ class StoredPoints(RecoveryPoints):
         self, repository: BackupRepository, disks: Sequence[DiskAsked]
     ) -> Sequence[PreparedDisk] | Waiting:
         def work(opened: OpenedRepository) -> list[PreparedDisk]:
-            return [opened.prepare_disk(disk, Parameters()) for disk in disks]
+            return [opened.prepare_disk(disk, self.parameters) for disk in disks]
 
         return await self._use(repository, ("prepare", *disks), work)
 
