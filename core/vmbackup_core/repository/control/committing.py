@@ -26,7 +26,6 @@ from vmbackup_core.repository.control.attempt_listing import (
     TooManyListed,
     list_attempt,
 )
-from vmbackup_core.repository.control.attempt_tables import CommittedTables
 from vmbackup_core.repository.control.chain_header import DiskChain, find_chain
 from vmbackup_core.repository.control.commits import (
     Commit,
@@ -34,13 +33,13 @@ from vmbackup_core.repository.control.commits import (
     ListPartRef,
     seal_commit,
 )
+from vmbackup_core.repository.control.counting import DamagedTable
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.list_making import Attempt, ListMaking, UnknownObject
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Bad
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.named_manifests import manifest_of, open_named
-from vmbackup_core.repository.control.needed_objects import DamagedTable
 from vmbackup_core.repository.control.newest import Newest, look_at_newest
 from vmbackup_core.repository.control.own_commits import OwnCommits
 from vmbackup_core.repository.data.manifest import Manifest, decode_manifest
@@ -88,13 +87,10 @@ class ManifestDiffers(LostAttempt):
 def find_committed(log: Log, data: Store, asked: DiskAsked) -> CommittedDisk | None:
     """Return the run's own commit of this snapshot, where it has one that a point can name (S17).
 
-    Commits up to the one that the changed extents count from are older than the run.
+    What is expiring or dropped is none: the run begins anew in a new slot.
     """
     found = find_chain(log, data, asked.unique_id)
-    if found is None:
-        return None
-    down_to = 1 if asked.base is None else asked.base.of_slot + 1
-    return Committing(log, data, asked, found).find(down_to)
+    return None if found is None else Committing(log, data, asked, found).find()
 
 
 def commit_disk(
@@ -107,7 +103,7 @@ def commit_disk(
     found = find_chain(log, data, asked.unique_id)
     named = None if found is None else manifest_named(found, manifest)
     if found is None or named is None:
-        raise ManifestDiffers(manifest[:120], "it is no manifest of the disk's chain")
+        raise ManifestDiffers(repr(manifest[:120]), "it is no manifest of the disk's chain")
     return Committing(log, data, asked, found).commit(Offer(manifest, sha256, named))
 
 
@@ -148,28 +144,27 @@ class Committing:
     @property
     def own(self) -> OwnCommits:
         """The run's commits of this snapshot."""
-        return OwnCommits(self.log, self.chain.chain, self.asked)
+        return OwnCommits(self.log, self.data, self.chain.chain, self.asked)
 
     def list_making(self, ground: Ground, attempt: Attempt) -> ListMaking:
         """Return what makes the list of *attempt*."""
-        tables = CommittedTables(self.data, ground.keys)
-        epoch = ground.state.newest_epoch
-        return ListMaking(self.log.control, tables, ground.expected, attempt, epoch)
+        control, epoch = self.log.control, ground.state.newest_epoch
+        return ListMaking(control, self.data, ground.keys, ground.expected, attempt, epoch)
 
-    def find(self, down_to: int) -> CommittedDisk | None:
-        """Return the newest own commit from slot *down_to* on whose manifest opens."""
-        answers = (self._answer(found) for found in self.own.find(down_to))
+    def find(self) -> CommittedDisk | None:
+        """Return the newest own commit whose manifest opens."""
+        answers = (self._answer(found) for found in self.own.find())
         return next((answer for answer in answers if answer is not None), None)
 
     def commit(self, offer: Offer) -> CommittedDisk:
         """Commit what *offer* says, or return what the run has committed already."""
+        found = self.find()
+        if found is not None:
+            return found
         state, slot = self.log.read().state, offer.named.slot
         newest = look_at_newest(self.log.control, self.data, state, self.chain)
         if not isinstance(newest, Newest) or newest.slot != slot - 1:
             return self._committed_or_lost(offer)
-        earlier = self._committed_below(slot, newest)
-        if earlier is not None:
-            return earlier
         keys = self._keys(state)
         epochs = frozenset(keys.metadata)
         expected = Expected(self.asked, self.chain, slot, epochs, state.ended_epochs)
@@ -177,14 +172,9 @@ class Committing:
         attempt = self._attempt(ground, offer)
         return self._put(ground, offer, attempt, self._list(ground, attempt))
 
-    def _committed_below(self, slot: CommitSlot, newest: Newest) -> CommittedDisk | None:
-        """Return the newest commit where it is the run's own: the attempt was written on it."""
-        is_own = newest.found is not None and self.own.is_own(newest.found.commit)
-        return self.find(slot - 1) if is_own else None
-
     def _committed_or_lost(self, offer: Offer) -> CommittedDisk:
-        """Return the run's commit in this slot or above it, if there is one that counts."""
-        found = self.find(offer.named.slot)
+        """Return the run's commit where another was faster with it (S17)."""
+        found = self.find()
         if found is None:
             slot = offer.named.slot
             raise SlotTaken(offer.name, f"slot {slot} is not the chain's next one any more")

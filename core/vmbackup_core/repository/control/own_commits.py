@@ -16,6 +16,9 @@ from vmbackup_core.repository.control.commits import (
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.primitives.names import prefix_of_folder
+from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
+from vmbackup_core.stores.port import Store
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,35 @@ class OwnCommits:
     """The commits of one run and one snapshot in a chain."""
 
     log: Log
+    data: Store
     chain: ChainId
     asked: DiskAsked
 
-    def find(self, down_to: int) -> Iterator[FoundCommit]:
-        """Yield those that count and that nobody lets go, from the newest down to *down_to*."""
+    def find(self) -> Iterator[FoundCommit]:
+        """Yield those that count and that nobody lets go, the newest first.
+
+        Most commits need not be opened: those whose manifest has gone, those that the log knows of
+        other runs, and those up to the base, which are older than the run.
+        """
         state = self.log.read().state
-        for slot in slots_taken(self.log.control, self.chain):
-            if slot < down_to:
-                return
+        for slot in self._slots():
             if self._is_of_other_run(state, slot) or _is_let_go(state, self.chain, slot):
                 continue
             found = find_commit(self.log.control, self.chain, slot)
             if found is not None and self.is_own(found.commit) and self.counts(found):
                 yield found
+
+    def _slots(self) -> list[CommitSlot]:
+        """Return the slots above the base that have a commit and a manifest, the newest first."""
+        base = 0 if self.asked.base is None else self.asked.base.of_slot
+        taken = {slot for slot in slots_taken(self.log.control, self.chain) if slot > base}
+        named = (
+            parse_data(each.name) for each in self.data.list(prefix_of_folder(self.chain, "m"))
+        )
+        there = {
+            each.slot for each in named if isinstance(each, ManifestName) and each.slot in taken
+        }
+        return sorted(there, reverse=True)
 
     def is_own(self, commit: Commit | None) -> bool:
         """Tell whether the run made a commit of its snapshot, in whichever session (S17)."""

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from msgspec.structs import replace
-
 from tests.unit.repository_1_0.control.log_bench import (
     APPLIANCE,
     RING,
@@ -24,8 +22,8 @@ from tests.unit.repository_1_0.turns import Work
 from vmbackup_core.errors import CorruptRepository, LostAttempt
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
-from vmbackup_core.repository.control.chain_header import DiskChain, ensure_chain
-from vmbackup_core.repository.control.commits import Commit, commits, find_commit
+from vmbackup_core.repository.control.chain_header import DiskChain
+from vmbackup_core.repository.control.commits import Commit, commits, find_commit, newest
 from vmbackup_core.repository.control.committing import (
     CommittedDisk,
     Committing,
@@ -35,25 +33,23 @@ from vmbackup_core.repository.control.committing import (
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.list_parts import OpenList
 from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_entries import Claimed
-from vmbackup_core.repository.control.newest import Newest, look_at_newest
+from vmbackup_core.repository.control.log_entries import Claimed, Dropped
+from vmbackup_core.repository.control.named_manifests import manifest_of
 from vmbackup_core.repository.control.pack_list import ListEntry
+from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
 from vmbackup_core.repository.control.prune_plan import PrunePlan, Pruning, plan_prune
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.control.stored_manifests import StoredManifests
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
-from vmbackup_core.repository.data.footer import read_pack_start
-from vmbackup_core.repository.data.grants import DiskGrant, LeftSession, ManifestAt, Parameters
+from vmbackup_core.repository.data.grants import ManifestAt, Parameters
 from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.restore import restore_manifest
 from vmbackup_core.repository.data.said import MIB, SaidDisk, SaidVm
 from vmbackup_core.repository.primitives import chain_keys
-from vmbackup_core.repository.primitives.chain_keys import ChainKeys
-from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.masters import KeyRing
-from vmbackup_core.repository.primitives.names import prefix_of_chain, prefix_of_slot
-from vmbackup_core.repository.primitives.parsed_names import ManifestName, PackName, parse_data
+from vmbackup_core.repository.primitives.names import prefix_of_chain
+from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Store
@@ -83,6 +79,7 @@ class CommitBench:
     ring: KeyRing = RING
     parameters: Parameters = SMALL
     committing: Commits = Committing
+    deltas: bool = False
     contents: dict[str, bytes] = field(default_factory=dict)
     bases: dict[int, ManifestAt | None] = field(default_factory=dict)
 
@@ -108,74 +105,29 @@ class CommitBench:
             base=base,
         )
 
-    def newest(self, places: Places | None = None) -> Newest:
+    def prepare(self, asked: DiskAsked, places: Places | None = None) -> PreparedDisk:
+        places = places or self.places
         log = self.log(places)
-        chain = ensure_chain(log, (places or self.places).data, DISK, run(0), self.parameters)
-        state = log.read().state
-        found = look_at_newest(log.control, (places or self.places).data, state, chain)
-        assert isinstance(found, Newest), found
-        return found
-
-    def grant(
-        self, asked: DiskAsked, newest: Newest, left: Sequence[LeftSession] = ()
-    ) -> DiskGrant:
-        return DiskGrant(
-            generation=0,
-            chain_epoch=1,
-            parameters=self.parameters,
-            run_id=asked.run,
-            slot=CommitSlot(newest.slot + 1),
-            newest=newest.at,
-            base=asked.base,
-            left=tuple(left),
-            snapshot_unique_id=asked.snapshot_unique_id,
-            taken_at=asked.taken_at,
-            disk_bytes=asked.disk_bytes,
-            disk=asked.disk,
-            vm=asked.vm,
-        )
-
-    def keys(self, asked: DiskAsked, left: Sequence[LeftSession] = ()) -> ChainKeys:
-        newest = max(self.ring.masters)
-        runs = [(epoch, asked.run) for epoch in {newest, *(each.epoch for each in left)}]
-        return chain_keys.for_backup(self.ring, CHAIN, 1, newest, runs)
-
-    def left(self, places: Places, asked: DiskAsked, slot: int) -> list[LeftSession]:
-        """Return what the run has left in a slot, by the starts of its packs (S18)."""
-        packs: dict[WritingSession, int] = {}
-        for each in places.data.list(prefix_of_slot(CHAIN, "p", CommitSlot(slot))):
-            named = parse_data(each.name)
-            assert isinstance(named, PackName)
-            start = read_pack_start(
-                each.name, places.data.get_range(each.name, 0, 64), self.ring.repository
-            )
-            if start.run == asked.run:
-                packs[named.pack.session] = named.pack.number + 1
-        return [LeftSession(session, 1, count) for session, count in packs.items()]
+        return prepare_disk(log, places.data, asked, self.parameters, deltas=self.deltas)
 
     def write(
         self,
         asked: DiskAsked,
         content: bytes,
-        *,
         places: Places | None = None,
-        newest: Newest | None = None,
-        adopt: bool = False,
-        deltas: bool = False,
+        prepared: PreparedDisk | None = None,
     ) -> Offer:
-        """Write *content* as a worker does, on the newest manifest or the one given."""
+        """Write *content* as a worker does, for the slot that comes next or was prepared before."""
         places = places or self.places
-        newest = newest or self.newest(places)
-        left = self.left(places, asked, newest.slot + 1) if adopt else []
-        grant = replace(self.grant(asked, newest, left), deltas=deltas)
-        extents = [Extent(0, len(content))]
-        predecessor = None
-        if asked.base is not None:
-            before = self.contents[asked.base.name]
-            extents, predecessor = changes(before, content), Disk(before)
-        disk = DiskToRead(Disk(content), extents, predecessor if deltas else None)
-        keys = self.keys(asked, left)
-        done = write_disk(places.data, keys, grant, disk, threads=1, progress=silent)
+        prepared = prepared or self.prepare(asked, places)
+        base = prepared.grant.base
+        before = None if base is None else self.contents[base.name]
+        extents = [Extent(0, len(content))] if before is None else changes(before, content)
+        predecessor = Disk(before) if before is not None and self.deltas else None
+        disk = DiskToRead(Disk(content), extents, predecessor)
+        done = write_disk(
+            places.data, prepared.keys, prepared.grant, disk, threads=1, progress=silent
+        )
         self.contents[done.manifest] = content
         return offered(done.manifest, done.sha256)
 
@@ -185,11 +137,15 @@ class CommitBench:
         chain = DiskChain(CHAIN, 0, 1, self.parameters)
         return self.committing(log, places.data, asked, chain).commit(offer)
 
-    def committed(self, number: int, *, base: bool = True, deltas: bool = False) -> CommittedDisk:
+    def committed(self, number: int) -> CommittedDisk:
         """Back run *number* up, on the newest manifest where there is one."""
-        at = self.newest().at if base else None
-        asked = self.asked(number, at)
-        return self.commit(asked, self.write(asked, content_of(number), deltas=deltas))
+        asked = self.asked(number, self.newest())
+        return self.commit(asked, self.write(asked, content_of(number)))
+
+    def newest(self) -> ManifestAt | None:
+        """Return the newest commit's manifest."""
+        found = newest(self.control, CHAIN)
+        return None if found is None else manifest_of(found)
 
     def find_commit(self, slot: int) -> Commit:
         found = find_commit(self.control, CHAIN, CommitSlot(slot))
@@ -240,6 +196,18 @@ class CommitBench:
         for each in planned.control:
             self.places.control.delete(each.name)
 
+    def damage_manifest(self, committed: CommittedDisk) -> None:
+        """Damage a commit's manifest, and let it go as a person does."""
+        data, name = self.places.data, at_of(committed).name
+        damaged = bytearray(data.get(name))
+        damaged[100] ^= 1
+        data.delete(name)
+        data.put_new(name, damaged)
+        dropped = Dropped(
+            chain=CHAIN, slot=committed.slot, what="manifest", session=None, why="it is damaged"
+        )
+        assert self.log().append(lambda _: (dropped,)).entries
+
     def complaints(self, told: Mapping[int, Sequence[CommittedDisk]]) -> list[str]:
         """Prune, and return what is wrong with what runs were told to have committed."""
         self.prune()
@@ -284,11 +252,15 @@ def at_of(committed: CommittedDisk) -> ManifestAt:
     return ManifestAt(name, committed.manifest_sha256, committed.slot)
 
 
-def back_up(bench: CommitBench, number: int, told: dict[int, list[CommittedDisk]]) -> Work:
+#: What runs were told to have committed.
+Told = dict[int, list[CommittedDisk]]
+
+
+def back_up(bench: CommitBench, number: int, told: Told) -> Work:
     """Return the work of a run, or of its retry: found, or written and committed until it is."""
 
     def work(places: Places) -> object:
-        base = bench.bases.setdefault(number, bench.newest().at)
+        base = bench.bases.setdefault(number, bench.newest())
         asked = bench.asked(number, base)
         told.setdefault(number, []).append(_until_committed(bench, places, asked, number))
         return None
@@ -303,8 +275,24 @@ def _until_committed(
         found = find_committed(bench.log(places), places.data, asked)
         if found is not None:
             return found
-        offer = bench.write(asked, content_of(number), places=places, adopt=True)
+        offer = bench.write(asked, content_of(number), places)
         try:
             return bench.commit(asked, offer, places)
         except LostAttempt:
             continue
+
+
+def commit_written(bench: CommitBench, number: int, told: Told) -> list[Work]:
+    """Return the works of two leaders that were paused before they commit one worker's manifest."""
+    asked = bench.asked(number, bench.bases.setdefault(number, bench.newest()))
+    offer = bench.write(asked, content_of(number))
+
+    def work(places: Places) -> object:
+        try:
+            committed = bench.commit(asked, offer, places)
+        except LostAttempt:
+            committed = _until_committed(bench, places, asked, number)
+        told.setdefault(number, []).append(committed)
+        return None
+
+    return [work, work]

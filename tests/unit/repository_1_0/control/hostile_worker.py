@@ -34,6 +34,7 @@ from vmbackup_core.repository.data.manifest import (
 )
 from vmbackup_core.repository.data.said import MIB, ManifestSaid
 from vmbackup_core.repository.data.tables import SectionRows, encode_table
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune
 from vmbackup_core.repository.primitives.envelope import Source, seal, within
 from vmbackup_core.repository.primitives.identities import WritingSession, draw
 from vmbackup_core.repository.primitives.masters import KeyRing, Master
@@ -67,13 +68,17 @@ class HostileWorker:
         return store
 
     @property
+    def keys(self) -> ChainKeys:
+        return for_prune(self.bench.ring, CHAIN, self.epoch)
+
+    @property
     def source(self) -> Source:
         master = self.bench.ring.of(self.epoch)
         return Source(self.bench.ring.repository, self.epoch, master.metadata(CHAIN))
 
     def manifest(self) -> Manifest:
         digest = bytes.fromhex(self.offer.sha256)
-        return open_manifest(self.data, self.bench.keys(self.asked), self.offer.name, digest)
+        return open_manifest(self.data, self.keys, self.offer.name, digest)
 
     def lines(self) -> list[ShardLine]:
         return list(self.manifest().lines)
@@ -108,7 +113,7 @@ class HostileWorker:
         manifest = self.manifest()
         row %= len(manifest.objects)
         at = manifest.objects[row]
-        reader = IndexReader(self.data, self.bench.keys(self.asked), manifest)
+        reader = IndexReader(self.data, self.keys, manifest)
         return self.puts_payload(encode_table(change(list(reader.table(row).sections()))), at)
 
     def puts_payload(self, payload: bytes, at: IndexObject) -> Offer:

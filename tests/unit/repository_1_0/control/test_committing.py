@@ -20,6 +20,7 @@ from vmbackup_core.repository.control.committing import (
     commit_disk,
     find_committed,
 )
+from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk
 from vmbackup_core.repository.primitives.names import prefix_of_folder
 
 
@@ -92,12 +93,45 @@ def test_whoever_comes_back_finds_the_commit_of_its_run_and_snapshot() -> None:
 
 def test_another_session_of_the_run_is_answered_by_its_commit() -> None:
     bench = CommitBench().begun()
-    asked, newest = bench.asked(1), bench.newest()
-    offers = [bench.write(asked, content_of(1), newest=newest) for _ in range(2)]
+    asked = bench.asked(1)
+    offers = [bench.write(asked, content_of(1)) for _ in range(2)]
 
     first, second = (bench.commit(asked, offer) for offer in offers)
 
     assert first == second
+
+
+def test_a_commit_that_is_let_go_is_no_answer_and_the_run_begins_anew() -> None:
+    bench = CommitBench().begun()
+    bench.committed(1)
+    asked = bench.asked(2, bench.newest())
+    first = bench.commit(asked, bench.write(asked, content_of(2)))
+    disks = (ExpiringDisk(CHAIN, first.slot),)
+    entry = Expiring(phase="begun", vm=None, run=None, disks=disks)
+    assert bench.log().append(lambda _: (entry,)).entries
+
+    assert find_committed(bench.log(), bench.places.data, asked) is None
+    again = bench.commit(asked, bench.write(asked, content_of(2)))
+
+    assert again.slot == first.slot + 1
+
+
+def test_a_commit_whose_manifest_does_not_open_is_no_answer() -> None:
+    bench = CommitBench().begun()
+    first = bench.committed(1)
+    bench.places.data.delete(at_of(first).name)
+
+    assert find_committed(bench.log(), bench.places.data, bench.asked(1)) is None
+
+
+def test_an_older_commit_of_the_run_is_found_below_those_of_others() -> None:
+    bench = CommitBench().begun()
+    first = bench.committed(1)
+    asked = bench.asked(1)
+    for number in (2, 3):
+        bench.committed(number)
+
+    assert bench.commit(asked, bench.write(asked, content_of(1))) == first
 
 
 def test_an_attempt_written_on_the_commit_of_its_own_run_is_answered_by_it() -> None:
@@ -112,8 +146,7 @@ def test_an_attempt_written_on_the_commit_of_its_own_run_is_answered_by_it() -> 
 
 def test_whose_slot_another_run_took_has_lost() -> None:
     bench = CommitBench().begun()
-    newest = bench.newest()
-    offer = bench.write(bench.asked(1), content_of(1), newest=newest)
+    offer = bench.write(bench.asked(1), content_of(1))
     bench.committed(2)
 
     with pytest.raises(SlotTaken) as lost:
