@@ -6,12 +6,11 @@ used by one thread at a time; blocks are read by as many as ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
-from vmbackup_core.errors import PermanentError
 from vmbackup_core.extents import Extent
-from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId
+from vmbackup_core.ids import DiskUniqueId, RepositoryId, RunId
 from vmbackup_core.repository.control import (
     catalog,
     claiming,
@@ -23,6 +22,7 @@ from vmbackup_core.repository.control import (
     restoring,
 )
 from vmbackup_core.repository.control.chain_header import DiskChain, begin_anew
+from vmbackup_core.repository.control.check import CheckReport, check
 from vmbackup_core.repository.control.committing import (
     CommittedDisk,
     commit_disk,
@@ -36,20 +36,19 @@ from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
 from vmbackup_core.repository.control.log import Appended, Log
 from vmbackup_core.repository.control.log_entries import Expiring, Recorded
 from vmbackup_core.repository.control.log_reader import LogFinding
-from vmbackup_core.repository.control.lost_headers import lost_masters, make_headers_again
+from vmbackup_core.repository.control.lost_headers import put_copies_back
 from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
 from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
-from vmbackup_core.repository.control.stored_manifests import StoredManifests
+from vmbackup_core.repository.control.prune_listing import list_chains
+from vmbackup_core.repository.control.stored_manifests import pruning
 from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import OpenedLog, Using
 from vmbackup_core.repository.primitives import user_keys
 from vmbackup_core.repository.primitives.beginning import Beginner, begin
-from vmbackup_core.repository.primitives.copies import put_back
 from vmbackup_core.repository.primitives.header import PutIfAbsent
-from vmbackup_core.repository.primitives.identities import Fingerprint, is_id
+from vmbackup_core.repository.primitives.identities import Fingerprint
 from vmbackup_core.repository.primitives.json_payloads import Time
-from vmbackup_core.repository.primitives.names import CHAINS
 from vmbackup_core.repository.primitives.printed import from_text, to_text
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
@@ -154,15 +153,8 @@ class OpenedRepository:
     def put_copies_back(self, put_if_absent: Callable[[], PutIfAbsent] | None = None) -> None:
         """Put lost copies of headers and wraps back; what the store refuses stays lost."""
         with self._work.of_owner() as log:
-            keys = self._work.keys
-            masters = lost_masters(self.places, keys, self._work.key, log.read().state)
-            with suppress(PermanentError):  # it is told by `lost_copies`, and by check
-                if masters:
-                    now = Time.of(log.clock.now())
-                    way = None if put_if_absent is None else put_if_absent()
-                    make_headers_again(self.places, keys, masters, self._work.key, way, now)
-                put_back(keys.missing)
-            if masters or keys.missing:
+            ours = put_copies_back(log, self.places, self._work.keys, self._work.key, put_if_absent)
+            if ours:
                 self._work.open()
 
     def log_findings(self) -> tuple[LogFinding, ...]:
@@ -183,12 +175,17 @@ class OpenedRepository:
         with self._work.of_anybody() as log:
             return catalog.counted_of(log.control, log.read().state, vm_arm_id)
 
-    def points(self, damaged: catalog.OnDamage | None = None) -> Iterator[OpenedPoint]:
-        """Yield every point that counts, the newest first.
+    def points(
+        self,
+        damaged: catalog.OnDamage | None = None,
+        entries: Iterable[Recorded] | None = None,
+    ) -> Iterator[OpenedPoint]:
+        """Yield the points of *entries*, or every one that counts, the newest first.
 
         One that does not open is told to *damaged* and hides no other; without, it ends them all.
         """
-        return catalog.opened_points(self._work.log.control, self.counted(), damaged)
+        wanted = self.counted() if entries is None else entries
+        return catalog.opened_points(self._work.log.control, wanted, damaged)
 
     def mirrored(self, damaged: catalog.OnDamage) -> list[OpenedPoint]:
         """Return the newest points of each VM, as a cluster shows them."""
@@ -199,7 +196,7 @@ class OpenedRepository:
     def find_point(self, vm_arm_id: str, run: RunId) -> OpenedPoint | None:
         """Return the point that *run* made of the VM, where it counts."""
         entries = (entry for entry in self.counted(vm_arm_id) if entry.run == run)
-        return next(catalog.opened_points(self._work.log.control, entries, None), None)
+        return next(self.points(entries=entries), None)
 
     # Backup
 
@@ -285,6 +282,29 @@ class OpenedRepository:
             on_hole=told,
         )
 
+    # Check
+
+    def check(
+        self,
+        *,
+        read_data: bool,
+        progress: OnProgress = _unwatched,
+        on_look: Callable[[], None] = lambda: None,
+        expect_head: Head | None = None,
+    ) -> CheckReport:
+        """Return what is not as it was written; with *read_data* every record is looked at.
+
+        It may take hours, and keeps nobody else from working meanwhile.
+        """
+        return check(
+            self._work.another_log(),
+            self.places.data,
+            read_data=read_data,
+            progress=progress,
+            on_look=on_look,
+            expect_head=expect_head,
+        )
+
     # Keys
 
     def known_keys(self) -> list[KnownKey]:
@@ -350,7 +370,8 @@ class OpenedRepository:
     def plan_expire(self, rules: expire_pass.ExpireRules) -> list[Expiring]:
         """Return what no longer needs to count; nothing is written."""
         with self._work.of_anybody() as log:
-            return expire_pass.plan_expire(log, self.places.data, self._chains(), rules)
+            chains = list_chains(self.places)
+            return expire_pass.plan_expire(log, self.places.data, chains, rules)
 
     def begin_expire(self, wanted: Sequence[Expiring]) -> list[Appended]:
         """Log that *wanted* no longer count; nothing of them is deleted here."""
@@ -365,21 +386,11 @@ class OpenedRepository:
     def plan_prune(self) -> list[prune_plan.PrunePlan | prune_plan.LeftAlone]:
         """Return for each chain what may be deleted of it, or why nothing is."""
         with self._work.of_anybody() as log:
-            pruning = self._pruning(log)
-            return [prune_plan.plan_prune(pruning, chain) for chain in self._chains()]
+            looking = pruning(log, self.places.data)
+            return [prune_plan.plan_prune(looking, each) for each in list_chains(self.places)]
 
     def prune(self, plan: prune_plan.PrunePlan, fence: prune.Fence) -> list[NotDeleted]:
         """Delete what *plan* names; return what stays because it is locked."""
         with self._work.of_owner() as log:
             log.read().check_history()
-            return prune.execute(self._pruning(log), plan, fence)
-
-    def _pruning(self, log: Log) -> prune_plan.Pruning:
-        newest = log.read().state.newest_epoch
-        manifests = StoredManifests(self.places.data, log.control.ring, newest)
-        return prune_plan.Pruning(log, self.places.data, manifests)
-
-    def _chains(self) -> list[ChainId]:
-        folders = {name for store in self.places.both() for name in store.folders(CHAINS)}
-        named = sorted(folder.removeprefix(CHAINS).rstrip("/") for folder in folders)
-        return [ChainId(each) for each in named if is_id(each)]
+            return prune.execute(pruning(log, self.places.data), plan, fence)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from vmbackup_core.clock import Clock
 from vmbackup_core.repository.control.heads import Heads
 from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_reader import LogFinding
+from vmbackup_core.repository.control.log_reader import SIDE_BY_SIDE, LogFinding
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
 from vmbackup_core.repository.primitives.opening import OpenedKeys, open_keys
@@ -26,12 +26,14 @@ class Using:
     """Who works with a repository.
 
     Without *author* it is a person at the command line, who acts for whoever owns the repository
-    as it is opened; opening then writes nothing.
+    as it is opened; opening then writes nothing. *readers* is how many objects of the log are read
+    side by side.
     """
 
     author: Author | None
     clock: Clock
     heads: Heads
+    readers: int = SIDE_BY_SIDE
 
 
 class OpenedLog:
@@ -56,8 +58,14 @@ class OpenedLog:
             using = self._using
             author = using.author or Author("", BY_A_PERSON)
             self.log = Log(control, using.heads, author, using.clock)
+            self.log.reader.side_by_side = using.readers
             if using.author is None:
                 self.act_for(self.log.read().state.owner or "")
+
+    def another_log(self) -> Log:
+        """Return the log for one thread that is long at work and appends nothing."""
+        with self.of_anybody() as log:
+            return Log(log.control, log.heads, log.author, log.clock)
 
     def act_for(self, appliance: str) -> None:
         """Have a person act for *appliance*; an appliance always acts for itself."""

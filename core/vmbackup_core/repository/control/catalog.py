@@ -23,7 +23,7 @@ MIRRORED: Final = 14
 
 #: What is wrong with one point, and says nothing of the others.
 Damage = Union[CorruptRepository, NotStored, NotUnderstood, ObjectUnreadable]  # noqa: UP007 - 3.10
-_DAMAGE: Final = (CorruptRepository, NotStored, NotUnderstood, ObjectUnreadable)
+DAMAGE: Final = (CorruptRepository, NotStored, NotUnderstood, ObjectUnreadable)
 
 #: Is told of a point that counts and does not open.
 OnDamage = Callable[[Recorded, Damage], None]
@@ -51,7 +51,7 @@ def opened_points(
     for entry in entries:
         try:
             point = open_counted(control, entry)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             if damaged is None:
                 raise
             damaged(entry, error)

@@ -1,10 +1,15 @@
-"""Headers that are lost in both places, made again with what the log knows; sections 6 and 18."""
+"""Copies of headers and wraps put back, and headers made again with what the log knows.
+
+See sections 6, 18 and 25 of the format's page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.errors import CorruptRepository, PermanentError
+from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import (
     Claimed,
     LogObject,
@@ -14,7 +19,7 @@ from vmbackup_core.repository.control.log_entries import (
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.beginning import Beginner, make_header_again
-from vmbackup_core.repository.primitives.copies import wrap_in
+from vmbackup_core.repository.primitives.copies import put_back, wrap_in
 from vmbackup_core.repository.primitives.header import PutIfAbsent
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.masters import Master
@@ -24,6 +29,9 @@ from vmbackup_core.repository.primitives.parsed_names import LogName, parse_cont
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.stores.port import NotStored
+
+#: Finds out how control keeps a name that is taken.
+FindPutIfAbsent = Callable[[], PutIfAbsent]
 
 
 def lost_masters(places: Places, opened: OpenedKeys, key: UserKey, state: LogState) -> list[Master]:
@@ -40,29 +48,49 @@ def lost_masters(places: Places, opened: OpenedKeys, key: UserKey, state: LogSta
     return found
 
 
-def make_headers_again(
+def put_copies_back(
+    log: Log,
+    places: Places,
+    opened: OpenedKeys,
+    key: UserKey,
+    find_put_if_absent: FindPutIfAbsent | None,
+) -> bool:
+    """Put back what one place or both have lost; tell whether that was anything.
+
+    What the store refuses stays lost, and the next opening tells so.
+    """
+    masters = lost_masters(places, opened, key, log.read().state)
+    with suppress(PermanentError):
+        if masters:
+            _make_headers_again(log, places, opened, masters, key, find_put_if_absent)
+        put_back(opened.missing)
+    return bool(masters or opened.missing)
+
+
+def _make_headers_again(
+    log: Log,
     places: Places,
     opened: OpenedKeys,
     masters: Sequence[Master],
     key: UserKey,
-    put_if_absent: PutIfAbsent | None,
-    otherwise: Time,
+    find_put_if_absent: FindPutIfAbsent | None,
 ) -> None:
-    """Put the headers of *masters* in both places.
+    """Put the headers of *masters* in both places, as any other header and the log say them.
 
-    Where the log no longer has when an epoch was begun, that is *otherwise*. What any other header
-    says is taken from there; without one, and without *put_if_absent*, they stay lost.
+    Where no header is left, they stay lost without *find_put_if_absent*.
     """
-    control = Control(places.control, opened.ring)
-    began, at = _beginnings(control)
+    began, at = _beginnings(log.control)
     if opened.headers:
         first = opened.headers[min(opened.headers)]
-        began, put_if_absent = first.appliance_id, first.put_if_absent
-    if put_if_absent is None:
+        began, way = first.appliance_id, first.put_if_absent
+    elif find_put_if_absent is not None:
+        way = find_put_if_absent()
+    else:
         return
+    who = Beginner(key, (began or "unknown")[:64], way)
+    now = Time.of(log.clock.now())  # where the log no longer has when an epoch was begun
     for master in masters:
-        who = Beginner(key, (began or "unknown")[:64], put_if_absent)
-        make_header_again(places, master, who, at.get(master.epoch, otherwise))
+        make_header_again(places, master, who, at.get(master.epoch, now))
 
 
 def _beginnings(control: Control) -> tuple[str | None, dict[int, Time]]:

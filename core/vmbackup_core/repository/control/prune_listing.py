@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from vmbackup_core.ids import ChainId, CommitSlot
 from vmbackup_core.repository.control.pack_list import INDEX, PACK, Key
-from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
+from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession, is_id
 from vmbackup_core.repository.primitives.names import (
+    CHAINS,
     SlotFolder,
     index_name,
     pack_name,
@@ -23,6 +24,7 @@ from vmbackup_core.repository.primitives.parsed_names import (
     parse_control,
     parse_data,
 )
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import Store, StoredObject
 
 
@@ -91,6 +93,13 @@ def list_objects(data: Store, control: Store, chain: ChainId) -> Listing:
         if isinstance(part := parse_control(each.name), ListPartName)
     )
     return Listing(packs, indexes, healing, parts)
+
+
+def list_chains(places: Places) -> list[ChainId]:
+    """Return every chain of which either place has anything, in order."""
+    folders = {name for store in places.both() for name in store.folders(CHAINS)}
+    named = sorted(folder.removeprefix(CHAINS).rstrip("/") for folder in folders)
+    return [ChainId(each) for each in named if is_id(each)]
 
 
 def name_of(chain: ChainId, key: Key) -> str:

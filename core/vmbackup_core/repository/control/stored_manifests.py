@@ -10,8 +10,9 @@ from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.counting import Counted, recount, recount_what_opens
+from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.pack_list import ListEntry
-from vmbackup_core.repository.control.prune_plan import Manifests
+from vmbackup_core.repository.control.prune_plan import Manifests, Pruning
 from vmbackup_core.repository.data.index_reader import IndexReader, manifest_in
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.bounds import OF_SEALED
@@ -19,6 +20,12 @@ from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune
 from vmbackup_core.repository.primitives.masters import KeyRing
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
 from vmbackup_core.stores.port import Store
+
+
+def pruning(log: Log, data: Store) -> Pruning:
+    """Return what prune looks with at a real data place."""
+    newest = log.read().state.newest_epoch
+    return Pruning(log, data, StoredManifests(data, log.control.ring, newest))
 
 
 @dataclass(frozen=True, slots=True)

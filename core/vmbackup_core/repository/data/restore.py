@@ -146,7 +146,7 @@ class _Restoring:
         read = self._read(run)
         for entry in run.entries:
             extents = [self._extent(view.shard, block) for block in blocks[entry]]
-            wanted = _wanted(view, entry, bases[entry], extents[0].length)
+            wanted = wanted_of(view, entry, bases[entry], extents[0].length)
             try:
                 block = read(wanted)
             except _LOST as error:
@@ -187,7 +187,8 @@ def _part(stored: bytes | None, run: _Run, place: Place) -> memoryview | None:
     return memoryview(stored)[start : start + place.length]
 
 
-def _wanted(view: ShardView[PackRow], entry: int, base: int, block_bytes: int) -> Wanted:
+def wanted_of(view: ShardView[PackRow], entry: int, base: int, block_bytes: int) -> Wanted:
+    """Return the block of an entry; *base* is how many deltas are before it."""
     entries, bases = view.entries, view.entries.bases
     row, number = view.rows[entries.rows[entry]], entries.numbers[entry]
     place = Place(row, number, entries.offsets[entry], entries.lengths[entry])

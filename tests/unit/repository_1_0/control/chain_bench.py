@@ -33,7 +33,7 @@ from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
 from vmbackup_core.repository.control.chain_header import DiskChain, name_chain, open_chain
 from vmbackup_core.repository.control.commits import Commit, FoundCommit, find_commit, seal_commit
-from vmbackup_core.repository.control.counting import Counted, recount
+from vmbackup_core.repository.control.counting import Counted, recount_what_opens
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.expire import begin_expire, finish_expire
 from vmbackup_core.repository.control.expire_plan import entry_of
@@ -152,7 +152,9 @@ class ChainBench:
         assert isinstance(named, ManifestName)
         keys = self.keys(prepared.chain)
         manifest = open_manifest(self.places.data, keys, at.name, bytes.fromhex(at.sha256))
-        needed = recount(Counted(manifest, IndexReader(self.places.data, keys, manifest)))
+        needed = recount_what_opens(
+            Counted(manifest, IndexReader(self.places.data, keys, manifest))
+        )
         below = find_commit(control, chain, CommitSlot(slot - 1)) if slot > 1 else None
         commit = Commit(
             chain_id=chain,
@@ -246,6 +248,18 @@ class ChainBench:
     def keys(self, chain: DiskChain) -> ChainKeys:
         return for_reading(ring(self.epochs), chain.chain, chain.epoch, self.epochs)
 
+    def copied(self) -> ChainBench:
+        """Return another that goes its own way from here."""
+        return ChainBench(
+            Places(_copied(self.places.data), _copied(self.places.control)),
+            self.epochs,
+            dict(self.contents),
+        )
+
+    def seen(self, places: Places) -> ChainBench:
+        """Return the same repository as one of several actors sees it."""
+        return ChainBench(places, self.epochs, self.contents)
+
     def let_go(self, number: int) -> None:
         """Have the point of run *number* begin to expire."""
         (entry,) = (each for each in self.state().counted.values() if each.run == run(number))
@@ -298,6 +312,11 @@ class ChainBench:
         except VmbackupError as error:
             yield f"the point of run {entry.run}: {error}"
 
+    @staticmethod
+    def is_of(told: str, number: int) -> bool:
+        """Tell whether a complaint is about the point of run *number*."""
+        return told.startswith(f"the point of run {run(number)}")
+
     def spoil(self, name: str) -> bytes:
         """Damage the object called *name*, and return what it was."""
         store = self.places.data if "/m/" in name or "/i/" in name else self.places.control
@@ -310,9 +329,24 @@ class ChainBench:
         return commit_name(self.chain().chain, CommitSlot(slot))
 
 
+def _copied(store: Store) -> MemoryStore:
+    copied = MemoryStore()
+    for each in store.list(""):
+        copied.put_new(each.name, store.get(each.name))
+    return copied
+
+
 def after(calls: int) -> Callable[[int], int]:
     """Let the first make *calls* calls, then the second go to its end, then the first."""
     order = itertools.chain(itertools.repeat(0, calls), itertools.repeat(1))
+    return lambda _among: next(order)
+
+
+def between(calls: int, of_other: int) -> Callable[[int], int]:
+    """Let the first make *calls* calls, the second *of_other*, then the first go to its end."""
+    order = itertools.chain(
+        itertools.repeat(0, calls), itertools.repeat(1, of_other), itertools.repeat(0)
+    )
     return lambda _among: next(order)
 
 

@@ -61,7 +61,8 @@ class WholeBench:
 
     def using(self, appliance: str | None = APPLIANCE, heads: Heads | None = None) -> Using:
         author = None if appliance is None else Author(appliance, appliance)
-        return Using(author, self.clock, heads or self.heads)
+        # One reader: who acts over stores that take turns makes one call at a time.
+        return Using(author, self.clock, heads or self.heads, readers=1)
 
     def begun(self) -> OpenedRepository:
         return begin_repository(self.places, self.key, self.using(), "native")

@@ -1,0 +1,165 @@
+"""The log from its first object to its end, with the states between; section 15 of the page.
+
+What counts is read as every reader does, from the newest state that opens. Beside that each object
+is looked at from number 1, so that damage is seen which a state has made up for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from typing_extensions import override
+
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.ids import RepositoryId
+from vmbackup_core.repository.control.check.observations import Fault, Observations
+from vmbackup_core.repository.control.check.report import What
+from vmbackup_core.repository.control.heads import Head, Heads
+from vmbackup_core.repository.control.log import Log
+from vmbackup_core.repository.control.log_entries import LogObject
+from vmbackup_core.repository.control.log_parts import StatePart
+from vmbackup_core.repository.control.log_reader import LogReader, Reading
+from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.sealed_objects import StoredBytes
+from vmbackup_core.repository.primitives.failures import NotUnderstood
+from vmbackup_core.repository.primitives.names import log_name
+from vmbackup_core.stores.port import UNREADABLE_NOW
+
+#: No log has an object of such a number: reading begins at the first one.
+_NEVER: Final = 2**62
+
+_PREVIOUS: Final = "LogPreviousDiffers"
+_PASSED_OVER: Final = "LogEntryPassedOver"
+
+
+@dataclass
+class _Remembered(Heads):
+    """What is remembered, or was written down; a check remembers nothing itself."""
+
+    head: Head | None
+
+    @override
+    def known(self, repository: RepositoryId) -> Head | None:
+        return self.head
+
+    @override
+    def remember(self, repository: RepositoryId, head: Head) -> None:
+        return
+
+
+@dataclass
+class _PatientReader(LogReader):
+    """Passes over what is not understood or not readable now, too, and keeps which it was."""
+
+    not_damaged: dict[int, What] = field(default_factory=dict)
+    opened: int = 0
+
+    @override
+    def _find(self, number: int) -> StoredBytes | None:
+        try:
+            return super()._find(number)
+        except UNREADABLE_NOW:
+            self.not_damaged[number] = "unreadable"
+            return None
+
+    @override
+    def _opened(self, number: int, found: StoredBytes) -> LogObject:
+        try:
+            said = super()._opened(number, found)
+        except NotUnderstood as error:
+            self.not_damaged[number] = "notUnderstood"
+            raise CorruptRepository(str(error)) from error
+        self.opened += 1
+        return said
+
+    def said_at(self, number: int) -> LogObject | None:
+        """Return the object of that number, where it opens."""
+        found = self._find(number)
+        try:
+            return None if found is None else self._opened(number, found)
+        except CorruptRepository:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class LogSeen:
+    """What the log says, and whether any of its objects does not open, or has gone."""
+
+    state: LogState
+    is_damaged: bool
+
+
+def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen:
+    """Look at every object of the log and at every state; *expect_head* was written down."""
+    repository = log.control.ring.repository
+    for head in {expect_head, log.heads.known(repository)} - {None}:
+        _check_head(log, head, seen)
+    reading = read_now(log)
+    reader = _PatientReader(
+        log.control,
+        _Remembered(None),
+        log.refuse,
+        state_every=_NEVER,
+        side_by_side=log.reader.side_by_side,
+    )
+    whole = reader.read()
+    is_damaged = _note(whole, reader, seen)
+    for number in range(log.reader.state_every, whole.number + 1, log.reader.state_every):
+        _check_state(log, reader, number, seen)
+    is_rolled_back = any(fault.what == "rolledBack" for fault in seen.faults.values())
+    return LogSeen(reading.state, is_damaged or is_rolled_back)
+
+
+def read_now(log: Log) -> Reading:
+    """Return what the log says at its end; what is not understood is passed over, as damage is."""
+    reader = _PatientReader(log.control, _Remembered(None), log.refuse)
+    reader.state_every, reader.side_by_side = log.reader.state_every, log.reader.side_by_side
+    return reader.read()
+
+
+def _check_head(log: Log, head: Head | None, seen: Observations) -> None:
+    reader = _PatientReader(log.control, _Remembered(head), log.refuse)
+    if head is not None and reader.read().lost_head is not None:
+        seen.say(
+            "control",
+            log_name(head.number),
+            "rolledBack",
+            f"its digest is not {head.sha256}, as it was: the repository was put back",
+        )
+
+
+def _note(whole: Reading, reader: _PatientReader, seen: Observations) -> bool:
+    """Note what is wrong with objects; entries that rest on a damaged one are not blamed."""
+    is_damaged = False
+    for finding in whole.findings:
+        seen.on_look()
+        if finding.trouble == _PREVIOUS:
+            seen.say("control", log_name(finding.number - 1), "logDiffers", _differs(finding.what))
+        elif finding.trouble == _PASSED_OVER:
+            if not is_damaged:
+                what = f"an entry is passed over: {finding.what}"
+                seen.say("control", log_name(finding.number), "logDiffers", what)
+        else:
+            is_damaged = True
+            what_it_is = reader.not_damaged.get(finding.number, "logDamaged")
+            seen.say("control", log_name(finding.number), what_it_is, finding.what)
+    return is_damaged
+
+
+def _differs(what: str) -> str:
+    return f"is not what the next object follows on: {what}"
+
+
+def _check_state(log: Log, reader: _PatientReader, number: int, seen: Observations) -> None:
+    """Open each part of the state that the log object *number* names."""
+    said = reader.said_at(number)
+    for index, ref in enumerate(() if said is None else said.state or ()):
+        with seen.noting("control", ref.name):
+            part = log.control.open_known("STAT", ref.name, ref.sha256, StatePart)
+            if (part.number, part.part) != (number, index):
+                raise CorruptRepository(f"is part {part.part} of the state of {part.number}")
+    if said is not None and said.state is None:
+        seen.fault(
+            Fault(log_name(number), "control", "logDiffers", "repeats no state, as it should")
+        )
