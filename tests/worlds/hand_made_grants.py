@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
+from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, CommitSlot, RepositoryId, RunId, SnapshotUniqueId
 from vmbackup_core.protocol import DiskDone, DiskToBackUp
+from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.data.grants import DiskGrant, LeftSession, ManifestAt, Parameters
 from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.data.ports import DataSource
+from vmbackup_core.repository.data.ports import DataSource, DataStore
 from vmbackup_core.repository.data.restore import restore_manifest
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.primitives import chain_keys
@@ -22,7 +24,7 @@ from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.masters import KeyRing, Master
 from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
-from vmbackup_core.repository.transfer import DiskSink
+from vmbackup_core.repository.transfer import DiskSink, DiskSource
 from vmbackup_core.stores.port import Buffer
 
 REPOSITORY = RepositoryId("5e" * 16)
@@ -127,6 +129,30 @@ class HandMadeChain:
 
     def _reading(self) -> ChainKeys:
         return chain_keys.for_reading(RING, self.chain, EPOCH, EPOCH)
+
+
+class Disk(DiskSource):
+    """A disk in memory that is backed up."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    @override
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        buffer[:] = self.content[offset : offset + len(buffer)]
+
+
+def written(
+    chain: HandMadeChain, data: DataStore, grant: DiskGrant, content: bytes, threads: int = 1
+) -> DiskDone:
+    """Have *content* written as an honest worker does; return what it tells."""
+    disk = DiskToRead(Disk(content), [Extent(0, len(content))])
+    done = write_disk(
+        data, chain.keys(grant.run_id), grant, disk, threads=threads, progress=lambda _now: None
+    )
+    return DiskDone(
+        chain.disk_id, done.manifest, done.sha256, done.statistics, 0, len(content), 1.0
+    )
 
 
 def committed(done: DiskDone, slot: int = 1) -> ManifestAt:

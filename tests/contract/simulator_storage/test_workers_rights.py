@@ -8,42 +8,27 @@ and lets who may create snapshot a blob, and refuses tags.
 from __future__ import annotations
 
 import random
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobServiceClient, ContainerClient, generate_container_sas
-from typing_extensions import override
+from azure.storage.blob import ContainerClient
 
 from tests.contract.simulator_storage.cloud import (
-    KEYLESS,
     KEYLESS_ID,
     Cloud,
     Principal,
     reason_of,
 )
-from tests.worlds.hand_made_grants import HandMadeChain
-from vmbackup_core.extents import Extent
+from tests.contract.simulator_storage.data_sas import AT_ONCE, URL, data_of, data_sas
+from tests.worlds.hand_made_grants import HandMadeChain, written
 from vmbackup_core.ids import RunId
-from vmbackup_core.protocol import DiskDone
-from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
-from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.said import MIB
-from vmbackup_core.repository.transfer import DiskSource
 from vmbackup_core.stores.azure_blob import AzureBlobStore
-from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import AlreadyStored, CredentialsRefused
-from vmbackup_worker.access import Renewable
-from vmbackup_worker.renewable_store import RenewableStore
 
 pytestmark = pytest.mark.azurite
-
-URL = f"https://{KEYLESS}.blob.core.windows.net"
-HOUR = timedelta(hours=1)
-AT_ONCE = Patience(attempts=3, pause=lambda _seconds: None)
 
 OVERWRITE, MISMATCH = "UnauthorizedBlobOverwrite", "AuthorizationPermissionMismatch"
 
@@ -55,13 +40,7 @@ def operator(cloud: Cloud) -> Principal:
 
 @pytest.fixture
 def sas(cloud: Cloud, operator: Principal) -> str:
-    """What the operator gives to a worker."""
-    now = datetime.now(UTC)
-    with BlobServiceClient(URL, operator, **cloud.options) as service:
-        key = service.get_user_delegation_key(now - HOUR, now + HOUR)
-    return generate_container_sas(
-        KEYLESS, "data", user_delegation_key=key, permission="rc", expiry=now + HOUR
-    )
+    return data_sas(cloud, operator)
 
 
 @pytest.fixture
@@ -170,35 +149,8 @@ def test_a_disk_is_written_with_these_rights_alone(cloud: Cloud, worker: Contain
     content = random.Random(7).randbytes(3 * MIB) + bytes(MIB)  # noqa: S311 - repeatable
     chain, run = HandMadeChain(uuid.uuid4().hex, len(content)), RunId(uuid.uuid4().hex)
     store, before = data_of(worker), len(cloud.journal.since(0))
-    written = write_disk(
-        store,
-        chain.keys(run),
-        chain.grant(run),
-        DiskToRead(Disk(content), [Extent(0, len(content))]),
-        threads=2,
-        progress=lambda _progress: None,
-    )
-    done = DiskDone(
-        chain.disk_id, written.manifest, written.sha256, written.statistics, 0, len(content), 1.0
-    )
+    done = written(chain, store, chain.grant(run), content, threads=2)
 
     assert chain.restored(store, done) == content
     asked = {each["detail"]["operation"] for each in cloud.journal.since(0)[before:]}
     assert asked <= {"PutBlob", "GetBlob", "GetBlobProperties"}
-
-
-def data_of(client: ContainerClient) -> RenewableStore:
-    """Return the data place as a job has it, by the SAS of *client*."""
-    current = Renewable[DataStore](AzureBlobStore(client, patience=AT_ONCE))
-    return RenewableStore(current, threading.Event(), renewal_s=0.1)
-
-
-class Disk(DiskSource):
-    """A disk in memory."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    @override
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        buffer[:] = self._content[offset : offset + len(buffer)]

@@ -19,7 +19,7 @@ from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.frames import DELTA
 from vmbackup_core.repository.primitives.identities import PackId
-from vmbackup_core.stores.port import NotStored
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Adoption:
     def _footer(self, session: SessionRow, number: int) -> tuple[Footer, PackRow] | None:
         """Return the footer and the row of a pack, or None where it can't be used.
 
-        One that is damaged, of another run or without that run's proof is passed over, and that is
-        all: it holds nothing of the repository's yet.
+        One that is damaged, that the store can't give, of another run or without that run's proof
+        is passed over, and that is all: it holds nothing of the repository's yet.
         """
         pack = PackId(session.slot, session.session, number)
         try:
             footer, size = read_footer(self._store, self._keys, pack)
-        except (CorruptRepository, NotUnderstood, NotStored):
+        except (CorruptRepository, NotUnderstood, NotStored, ObjectUnreadable):
             return None
         if not self._is_ours(session, pack, footer):
             return None

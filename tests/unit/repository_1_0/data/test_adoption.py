@@ -19,7 +19,7 @@ from tests.unit.repository_1_0.data.samples import BLOCK, SHARD
 from vmbackup_core.repository.data.grants import LeftSession
 from vmbackup_core.repository.data.pack_reader import read_footer
 from vmbackup_core.repository.primitives.identities import WritingSession
-from vmbackup_core.stores.port import Buffer
+from vmbackup_core.stores.port import Buffer, ObjectUnreadable
 
 CONTENT = bytes(5 * SHARD) + noise(1, SHARD)
 AFTER = noise(2, 5 * SHARD) + CONTENT[5 * SHARD :]  # a pack and a quarter
@@ -169,6 +169,33 @@ def test_a_pack_that_says_our_run_without_its_proof_is_passed_over() -> None:
     written = attempt(bench, first)
     assert written.done.statistics.new_blocks == len(changes(CONTENT, AFTER))
     assert not {each.session for each in planted} & set(bench.manifest(written).said.sessions)
+    assert bench.restore(written)[0] == AFTER
+
+
+class ArchivedPacks(DataMemory):
+    """Shows packs of a slot as a store does that can't give their bytes."""
+
+    def __init__(self, inner: DataMemory, names: list[str]) -> None:
+        super().__init__()
+        self._objects = inner._objects  # noqa: SLF001 - one place, seen in two ways
+        self._archived = frozenset(names)
+
+    @override
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        if name in self._archived:
+            raise ObjectUnreadable(f"{name}: status 409", reason="BlobArchived")
+        return super().get_range(name, offset, length)
+
+
+def test_packs_whose_bytes_the_store_cannot_give_are_passed_over() -> None:
+    """Whoever may create a blob may create it in the archive tier."""
+    bench, first = killed_after_a_pack()
+    archived = bench.store.names("p", 2)
+    written = attempt(bench, first, ArchivedPacks(bench.store, archived))
+    assert written.done.statistics.new_blocks == len(changes(CONTENT, AFTER))
+    assert not {pack_of(name).session for name in archived} & set(
+        bench.manifest(written).said.sessions
+    )
     assert bench.restore(written)[0] == AFTER
 
 
