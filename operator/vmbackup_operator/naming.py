@@ -186,6 +186,11 @@ def job_id(run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId], att
     return JobId(f"{run_id}-{asked}-{_letters(16, 'job', str(attempt), *snapshots)}")
 
 
+def control_container(container: str) -> str:
+    """Return the name of the container beside a repository's, which holds what decides."""
+    return f"{container}-control"
+
+
 # what a session makes in Azure
 
 

@@ -45,6 +45,9 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.primitives.user_keys.AppendsToLog": _OWN,
     "vmbackup_operator.repositories.ports.Ways": "answers what a test says; Regions has a suite",
     "vmbackup_operator.repositories.ports.OpenRepositories": "answers what a test says",
+    "vmbackup_operator.services.opened_repositories.RepositoryContainers": (
+        "stores, which have a suite; RecoveryPoints' suite is run over both adapters of it"
+    ),
     "vmbackup_operator.services.resource_kinds.Model": _SDK,
     "vmbackup_operator.services.resource_kinds.Poller": _SDK,
     "vmbackup_operator.sessions.ports.Sessions": "StoredSessions and the book over it, no double",
@@ -71,6 +74,7 @@ SHIPPED = {"vmbackup_core.stores.memory.MemoryStore"}
 
 #: Doubles of what has no suite, from above, or parts of others.
 UNCOMPARED = {
+    "tests.worlds.memory_containers.MemoryContainers",
     "tests.worlds.memory_repositories.MemoryWays",
     "tests.worlds.memory_repositories.MemoryOpening",
 }

@@ -1,197 +1,162 @@
-"""A repository in memory as sessions see it, and what workers write into it."""
+"""A repository as sessions see it and workers write it: the operator's own code over memory.
+
+What is simulated is the containers alone. A worker's disk has a few blocks, which are written as an
+agent writes them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from typing_extensions import override
-
-from vmbackup_core.errors import LostAttempt, PermanentError
-from vmbackup_core.ids import ChainId, CommitSlot, RepositoryId, RunId, SnapshotUniqueId
+from tests.worlds.memory_azure import APPLIANCE
+from tests.worlds.memory_containers import Container, MemoryContainers
+from tests.worlds.memory_repositories import MemorySecrets
+from tests.worlds.turned_clock import TurnedClock
+from vmbackup_core.extents import Extent
+from vmbackup_core.ids import ChainId, RunId, SnapshotUniqueId
 from vmbackup_core.protocol import DiskDone, DiskToBackUp
-from vmbackup_core.repository.control.chain_header import DiskChain
-from vmbackup_core.repository.control.committing import CommittedDisk
+from vmbackup_core.repository.control.commits import Commit, commits
 from vmbackup_core.repository.control.disk_asked import DiskAsked
+from vmbackup_core.repository.control.log import Author
+from vmbackup_core.repository.control.points import RecoveryPoint
 from vmbackup_core.repository.control.preparing import PreparedDisk
-from vmbackup_core.repository.data.grants import DiskGrant, ManifestAt, Parameters
-from vmbackup_core.repository.data.said import Statistics
+from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
+from vmbackup_core.repository.data.grants import DiskGrant, Parameters
+from vmbackup_core.repository.data.said import GIB, KIB, MIB
+from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
+from vmbackup_core.repository.opened_log import Using
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
-from vmbackup_core.repository.primitives.identities import WritingSession, draw
-from vmbackup_core.repository.primitives.names import manifest_name, prefix_of_chain
-from vmbackup_operator.arm_ids import same_id
-from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.naming import ArmId
-from vmbackup_operator.sessions import ports
-from vmbackup_operator.sessions.seen import DiskWritten, PointSeen, PointWanted
+from vmbackup_core.repository.primitives.names import CHAINS, commit_name
+from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_core.repository.transfer import Progress
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.services.opened_repositories import OpenedRepositories, RememberedHeads
+from vmbackup_operator.services.repositories import StoredPoints
 
-REPOSITORY = RepositoryId("0" * 32)
+CONTAINER = "backups"
+USER_KEY = UserKey(bytes(range(32)))
+SECRET = ObjectKey("team", "repo-key")
 
-
-@dataclass(frozen=True)
-class Written:
-    """A manifest that a worker has put."""
-
-    chain: ChainId
-    slot: CommitSlot
-    run: RunId
-    moment: SnapshotUniqueId
-    sha256: str
-    read_bytes: int
+#: Small ones: a pack takes its room before it is filled.
+PARAMETERS = Parameters(64 * KIB, 4 * GIB, 1 * MIB)
+#: What a disk holds: so much at its beginning, and nothing behind.
+HELD_BYTES = PARAMETERS.block_bytes
 
 
-@dataclass
-class MemoryPoints(ports.RecoveryPoints):
-    """One repository: a commit takes what a worker has written for the next slot, and only that."""
+class _Content:
+    """A disk's bytes, which follow from its snapshot."""
 
-    points: dict[RunId, PointWanted] = field(default_factory=dict)
-    commits: dict[ChainId, list[tuple[RunId, SnapshotUniqueId, CommittedDisk]]] = field(
-        default_factory=dict
-    )
-    written: dict[str, Written] = field(default_factory=dict)
-    meets: Callable[[str], None] = lambda _what: None
+    def __init__(self, snapshot: SnapshotUniqueId) -> None:
+        self._seed = hashlib.sha256(snapshot.encode()).digest()
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        block = hashlib.sha256(self._seed + offset.to_bytes(8, "little")).digest()
+        buffer[:] = (block * (len(buffer) // len(block) + 1))[: len(buffer)]
+
+
+class MemoryPoints(StoredPoints):
+    """One repository, begun; *containers* and Secrets outlive an operator, which `forget`s."""
+
+    parameters = PARAMETERS
+
+    def __init__(self, clock: TurnedClock | None = None) -> None:
+        self.clock = clock or TurnedClock()
+        self.containers = MemoryContainers(CONTAINER)
+        self.control.there = True
+        self.secrets = MemorySecrets()
+        self.secrets.keep(SECRET, {"key": USER_KEY.secret})
+        begin_repository(self.containers.places(CONTAINER), USER_KEY, self._using(), "native")
+        super().__init__(self._fresh(), self.secrets, APPLIANCE)
+
+    @property
+    def control(self) -> Container:
+        return self.containers.container(f"{CONTAINER}-control")
+
+    @property
+    def meets(self) -> Callable[[str], None]:
+        """What is called around every put into control."""
+        return self.control.meets
+
+    @meets.setter
+    def meets(self, meet: Callable[[str], None]) -> None:
+        self.control.meets = meet
+
+    def forget(self) -> None:
+        """Do what the end of an operator's process does: nothing is open."""
+        self._opened = self._fresh()
+
+    def open(self) -> OpenedRepository:
+        """Return the repository as somebody else opens it."""
+        return open_repository(self.containers.places(CONTAINER), USER_KEY, self._using())
+
+    @property
+    def points(self) -> dict[RunId, RecoveryPoint]:
+        """The points that count."""
+        return {each.point.run_id: each.point for each in self.open().points()}
+
+    @property
+    def commits(self) -> dict[ChainId, list[Commit]]:
+        """The commits of each chain, the oldest first."""
+        control = self.open().log.control
+        chains = [ChainId(each.split("/")[1]) for each in self.control.folders(CHAINS)]
+        found = {chain: [each.commit for each in commits(control, chain)] for chain in chains}
+        return {
+            chain: [commit for commit in reversed(made) if commit is not None]
+            for chain, made in found.items()
+            if made
+        }
+
+    def lose_commits(self, chain: ChainId) -> None:
+        """Have a chain without its commits, as if none had been made."""
+        for commit in self.commits[chain]:
+            self.control.delete(commit_name(chain, commit.slot))
 
     def write(self, disk: DiskToBackUp) -> DiskDone:
-        """Do what a worker does with a disk of its job: put a manifest, and say so."""
-        grant = disk.grant
-        name = manifest_name(disk.chain_id, grant.slot, WritingSession(draw()))
-        sha256 = hashlib.sha256(name.encode()).hexdigest()
-        self.written[name] = Written(
-            disk.chain_id,
-            grant.slot,
-            grant.run_id,
-            grant.snapshot_unique_id,
-            sha256,
-            grant.disk_bytes,
-        )
+        """Do what a worker does with a disk of its job."""
+        written = self.written(ChainKeys.parse(disk.keys), disk.grant)
         return DiskDone(
             disk_id=disk.disk_id,
-            manifest=name,
-            manifest_sha256=sha256,
-            statistics=Statistics(grant.disk_bytes, 1, 0, 0, 0),
-            changed_outside=0,
-            allocated_bytes=grant.disk_bytes,
+            manifest=written.manifest,
+            manifest_sha256=written.sha256,
+            statistics=written.statistics,
+            changed_outside=written.changed_outside,
+            allocated_bytes=HELD_BYTES,
             seconds=1.0,
         )
 
-    @override
-    async def find(
-        self, repository: BackupRepository, virtual_machine_id: ArmId, run_id: RunId
-    ) -> PointSeen | None:
-        point = self.points.get(run_id)
-        if point is None or not same_id(point.virtual_machine_id, virtual_machine_id):
-            return None
-        return _seen(point)
-
-    @override
-    async def find_committed(
-        self, repository: BackupRepository, disks: Sequence[DiskAsked]
-    ) -> Sequence[CommittedDisk | None]:
-        return [self._own(disk) for disk in disks]
-
-    @override
-    async def prepare(
-        self, repository: BackupRepository, disks: Sequence[DiskAsked]
-    ) -> Sequence[PreparedDisk]:
-        return [self._prepared(disk) for disk in disks]
-
-    @override
-    async def commit(
-        self, repository: BackupRepository, disk: DiskAsked, written: DiskWritten
-    ) -> CommittedDisk:
-        own = self._own(disk)
-        if own is not None:
-            return own
-        chain = chain_of(disk)
-        found = self.written.get(written.manifest)
-        said = (chain, disk.run, disk.snapshot_unique_id, written.sha256)
-        if found is None or (found.chain, found.run, found.moment, found.sha256) != said:
-            raise LostAttempt(f"{written.manifest} is not what was asked", reason="ManifestDiffers")
-        commits = self.commits.setdefault(chain, [])
-        if found.slot != len(commits) + 1:
-            raise LostAttempt(f"slot {found.slot} of chain {chain} is taken", reason="SlotTaken")
-        self.meets("before the commit")
-        commit = CommittedDisk(
-            chain=chain,
-            slot=found.slot,
-            sha256=hashlib.sha256(f"{chain} {found.slot} {disk.run}".encode()).hexdigest(),
-            manifest=written.manifest.removeprefix(prefix_of_chain(chain)),
-            manifest_sha256=written.sha256,
-            kind="full",
-            stored_bytes=found.read_bytes // 4,
-            statistics=Statistics(found.read_bytes, 1, 0, 0, 0),
+    def commit_of_another(self, grant: DiskGrant) -> None:
+        """Have another run commit the grant's disk at another moment: the next slot is taken."""
+        opened = self.open()
+        asked = DiskAsked(
+            run=RunId("f" * 32),
+            snapshot_unique_id=SnapshotUniqueId(f"another-{grant.slot}"),
+            taken_at=None,
+            disk_bytes=grant.disk_bytes,
+            disk=grant.disk,
+            vm=grant.vm,
         )
-        commits.append((disk.run, disk.snapshot_unique_id, commit))
-        self.meets("after the commit")
-        return commit
+        prepared: PreparedDisk = opened.prepare_disk(asked, PARAMETERS)
+        written = self.written(prepared.keys, prepared.grant)
+        opened.commit_disk(asked, written.manifest, written.sha256)
 
-    @override
-    async def record(self, repository: BackupRepository, point: PointWanted) -> PointSeen:
-        for disk in point.disks:
-            committed = self.commits.get(disk.chain_id, [])[disk.slot - 1 :][:1]
-            made = [(run, moment, commit.sha256) for run, moment, commit in committed]
-            if made != [(point.run_id, disk.snapshot_unique_id, disk.commit_sha256)]:
-                raise LostAttempt(f"slot {disk.slot} of {disk.name}", reason="CommitDiffers")
-        known = self.points.get(point.run_id)
-        if known is None:
-            self.meets("before the point")
-            known = self.points[point.run_id] = point
-            self.meets("after the point")
-        if _commits(known) != _commits(point):
-            message = f"another point of run {point.run_id} exists"
-            raise PermanentError(message, reason="RecoveryPointDiffers")
-        return _seen(known)
-
-    def _own(self, disk: DiskAsked) -> CommittedDisk | None:
-        made = self.commits.get(chain_of(disk), [])
-        moment = (disk.run, disk.snapshot_unique_id)
-        return next((commit for *its, commit in made if tuple(its) == moment), None)
-
-    def _prepared(self, disk: DiskAsked) -> PreparedDisk:
-        chain = chain_of(disk)
-        commits = self.commits.get(chain, [])
-        newest = commits[-1][2] if commits else None
-        grant = DiskGrant(
-            generation=0,
-            chain_epoch=1,
-            parameters=Parameters(),
-            run_id=disk.run,
-            slot=CommitSlot(len(commits) + 1),
-            newest=None if newest is None else _at(newest),
-            base=disk.base,
-            snapshot_unique_id=disk.snapshot_unique_id,
-            taken_at=disk.taken_at,
-            disk_bytes=disk.disk_bytes,
-            disk=disk.disk,
-            vm=disk.vm,
+    def written(self, keys: ChainKeys, grant: DiskGrant) -> WrittenDisk:
+        held = Extent(0, min(HELD_BYTES, grant.disk_bytes))
+        return write_disk(
+            self.containers.container(CONTAINER),
+            keys,
+            grant,
+            DiskToRead(_Content(grant.snapshot_unique_id), [held]),
+            threads=1,
+            progress=_unwatched,
         )
-        secret = hashlib.sha256(chain.encode()).digest()
-        keys = ChainKeys(REPOSITORY, chain, 1, secret, {1: secret}, {}, {(1, disk.run): secret})
-        return PreparedDisk(DiskChain(chain, 0, 1, Parameters()), keys, grant)
+
+    def _using(self) -> Using:
+        return Using(Author(APPLIANCE, APPLIANCE), self.clock, RememberedHeads())
+
+    def _fresh(self) -> OpenedRepositories:
+        return OpenedRepositories(self.containers, APPLIANCE, self.clock)
 
 
-def chain_of(disk: DiskAsked) -> ChainId:
-    """Return the name of the disk's chain."""
-    return ChainId(hashlib.sha256(disk.disk.unique_id.lower().encode()).hexdigest()[:32])
-
-
-def _at(commit: CommittedDisk) -> ManifestAt:
-    name = prefix_of_chain(commit.chain) + commit.manifest
-    return ManifestAt(name, commit.manifest_sha256, commit.slot)
-
-
-def _commits(point: PointWanted) -> list[tuple[ChainId, CommitSlot, str]]:
-    return [(disk.chain_id, disk.slot, disk.commit_sha256) for disk in point.disks]
-
-
-def _seen(point: PointWanted) -> PointSeen:
-    return PointSeen(
-        run_id=point.run_id,
-        created_at=point.created_at,
-        virtual_machine_id=point.virtual_machine_id,
-        virtual_machine_name=point.virtual_machine_name,
-        disks=point.disks,
-        virtual_machine_region=point.virtual_machine_region,
-        policy_name="" if point.policy is None else point.policy.name,
-    )
+def _unwatched(_progress: Progress) -> None:
+    return

@@ -57,6 +57,8 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
         return Taken(session.status, home)
     vm_id = ArmId(session.spec.virtual_machine_id)
     point = await ground.points.find(repository, vm_id, run_of(session))
+    if isinstance(point, Waiting):
+        return Taken(session.status, point)
     if point is not None:
         await ground.point_objects.ensure(
             mirror_of(point, repository, ground.settings.appliance.id)

@@ -19,7 +19,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.reconciling.outcome import Done
+from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     machine_of,
     members_of,
@@ -42,6 +42,8 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
         # The repository has lost what it had committed: all is written anew.
         status = replace(session.status, disks=(), progress=None)
         return Taken(status, TryAgain(error.reason, str(error), again_from=WRITTEN_AGAIN))
+    if isinstance(point, Waiting):
+        return Taken(session.status, point)
     mirror = mirror_of(point, repository, ground.settings.appliance.id)
     await ground.point_objects.ensure(mirror)
     await ground.undo_records.keep(record_of(session, stored=True))

@@ -69,12 +69,14 @@ class Ways(Protocol):
 class OpenRepositories(Protocol):
     """The repository behind the object."""
 
-    async def open_or_begin(self, repository: BackupRepository, key: UserKey) -> RepositorySeen:
+    async def open_or_begin(
+        self, repository: BackupRepository, key: UserKey
+    ) -> RepositorySeen | Waiting:
         """Open the repository in the container and the one beside it; begin it where none is.
 
         A new one is begun in the appliance's name, and only where the object has never stood for
         one; then the container beside is made, too. PermanentErrors: ``ContainerNotFound``,
         ``ControlContainerMissing``, ``KeyMismatch`` (naming the fingerprints), ``ForeignObjects``
         and ``RepositoryThere`` (the containers hold something else), ``NotInitialised``,
-        ``NotAuthorized``, ``NewerFormat``.
+        ``NotAuthorized``, ``NewerFormat``. `Waiting`: it takes a while, and is to be asked again.
         """

@@ -109,6 +109,8 @@ class RepositoryReconciler:
         if waiting is not None:
             return waiting
         seen = await self._opened.open_or_begin(repository, key)
+        if isinstance(seen, Waiting):
+            return seen
         known = repository.status.repository_id
         if known is not None and known != seen.id:
             return Failed(

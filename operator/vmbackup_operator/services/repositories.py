@@ -2,62 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
-import msgspec
 from typing_extensions import override
 
-from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import DiskUniqueId, RunId
-from vmbackup_core.repository import (
-    ChainParameters,
-    KeyMismatch,
-    NotInitialised,
-    RecoveryPoint,
-    RecoveryPointDisk,
-    Repository,
-    initialise,
-    open_repository,
-)
-from vmbackup_core.repository import RepositoryKey as CoreKey
-from vmbackup_core.repository.chain import find_chain
-from vmbackup_core.repository.envelope import MAJOR
-from vmbackup_core.repository.keys import KEY_BYTES
-from vmbackup_core.repository.points import runs_with_point
-from vmbackup_core.stores.port import Store
-from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.committing import CommittedDisk
+from vmbackup_core.repository.control.disk_asked import DiskAsked
+from vmbackup_core.repository.control.heads import HistoryRolledBack
+from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.data.grants import Parameters
+from vmbackup_core.repository.opened import OpenedRepository
+from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.repositories.ports import (
-    OpenRepositories,
-    RepositoryKey,
-    RepositorySeen,
-    Secrets,
-)
-from vmbackup_operator.services.repository_stores import RepositoryStores
+from vmbackup_operator.reconciling.outcome import Failed, Waiting
+from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
+from vmbackup_operator.repositories.reconciler import read_key
+from vmbackup_operator.services.opened_repositories import OpenedRepositories
+from vmbackup_operator.services.stored_points import as_seen, as_stored
 from vmbackup_operator.sessions.ports import RecoveryPoints
-from vmbackup_operator.sessions.seen import ChainGrant, PointDisk, PointSeen, PointWanted
+from vmbackup_operator.sessions.seen import DiskWritten, PointSeen, PointWanted
+
+#: The format that this version writes.
+FORMAT = "1.0"
+
+T = TypeVar("T")
 
 
-class BlobRepositories(OpenRepositories):
-    """Opens repositories, and begins those whose container is empty."""
+class StoredRepositories(OpenRepositories):
+    """Opens repositories, and begins them where none is."""
 
-    def __init__(self, stores: RepositoryStores, appliance_id: str, clock: Clock) -> None:
-        self._stores = stores
-        self._appliance_id = appliance_id
-        self._clock = clock
+    def __init__(self, opened: OpenedRepositories) -> None:
+        self._opened = opened
 
     @override
     async def open_or_begin(
-        self, repository: BackupRepository, key: RepositoryKey
-    ) -> RepositorySeen:
-        def work(store: Store) -> RepositorySeen:
-            return self._open_or_begin(store, CoreKey(key.secret), repository.spec.container)
-
+        self, repository: BackupRepository, key: UserKey
+    ) -> RepositorySeen | Waiting:
         try:
-            return await self._stores.read(repository, work)
-        except KeyMismatch as error:
+            return await self._opened.begin(repository, key, self._look)
+        except PermanentError as error:
+            if error.reason != "KeyMismatch":
+                raise
             reference = repository.spec.encryption_key.secret_ref
             raise PermanentError(
                 f"Secret {repository.metadata.namespace}/{reference.name} holds another key than"
@@ -65,75 +55,85 @@ class BlobRepositories(OpenRepositories):
                 reason=error.reason,
             ) from error
 
-    def _open_or_begin(self, store: Store, key: CoreKey, container: str) -> RepositorySeen:
-        try:
-            opened = open_repository(store, key)
-        except NotInitialised:
-            first = next(iter(store.list("")), None)
-            if first is not None:
-                raise PermanentError(
-                    f"container {container} holds {first.name}, but no repository",
-                    reason="NotARepository",
-                ) from None
-            opened = initialise(store, key, appliance_id=self._appliance_id, clock=self._clock)
+    def _look(self, opened: OpenedRepository) -> RepositorySeen:
+        points, lost = len(opened.counted()), opened.log.read().lost_head
+        head = self._opened.heads.known(opened.repository_id)
         return RepositorySeen(
             id=opened.repository_id,
-            appliance_id=opened.appliance_id,
-            key_fingerprint=key.fingerprint,
-            format_version=MAJOR,
-            recovery_points=sum(1 for _ in runs_with_point(store)),
+            owner=opened.owner,
+            key_fingerprint=opened.key_fingerprint,
+            format=FORMAT,
+            recovery_points=points,
+            log=None if head is None else LogHead(head.number, head.sha256),
+            history_lost="" if lost is None else str(HistoryRolledBack(lost)),
         )
 
 
-class BlobRecoveryPoints(RecoveryPoints):
-    """The recovery points of repositories, and what writing into their chains takes."""
+class StoredPoints(RecoveryPoints):
+    """Chains, commits and recovery points, written in the name of one appliance."""
 
-    def __init__(self, stores: RepositoryStores, secrets: Secrets, appliance_id: str) -> None:
-        self._stores = stores
+    #: What chains are begun with.
+    parameters = Parameters()
+
+    def __init__(self, opened: OpenedRepositories, secrets: Secrets, appliance_id: str) -> None:
+        self._opened = opened
         self._secrets = secrets
         self._appliance_id = appliance_id
 
     @override
-    async def find(self, repository: BackupRepository, run_id: RunId) -> PointSeen | None:
-        key = await self._key(repository)
+    async def find(
+        self, repository: BackupRepository, virtual_machine_id: ArmId, run_id: RunId
+    ) -> PointSeen | Waiting | None:
+        def work(opened: OpenedRepository) -> PointSeen | None:
+            found = opened.find_point(virtual_machine_id, run_id)
+            return None if found is None else as_seen(found.point)
 
-        def work(store: Store) -> PointSeen | None:
-            found = open_repository(store, key).find_point(run_id)
-            return None if found is None else _seen(found)
-
-        return await self._stores.read(repository, work)
-
-    @override
-    async def open_chains(
-        self, repository: BackupRepository, disks: Sequence[DiskUniqueId]
-    ) -> Mapping[DiskUniqueId, ChainGrant]:
-        key = await self._key(repository)
-
-        def work(store: Store) -> dict[DiskUniqueId, ChainGrant]:
-            opened = self._ours(open_repository(store, key))
-            return {disk: _grant(store, opened, disk) for disk in disks}
-
-        return await self._stores.read(repository, work)
+        return await self._use(repository, ("find", run_id), work)
 
     @override
-    async def record(self, repository: BackupRepository, point: PointWanted) -> None:
-        key = await self._key(repository)
+    async def find_committed(
+        self, repository: BackupRepository, disks: Sequence[DiskAsked]
+    ) -> Sequence[CommittedDisk | None] | Waiting:
+        def work(opened: OpenedRepository) -> list[CommittedDisk | None]:
+            return [opened.find_committed(disk) for disk in disks]
 
-        def work(store: Store) -> None:
-            opened = self._ours(open_repository(store, key))
-            opened.record_point(recorded(point, self._appliance_id))
+        return await self._use(repository, ("committed", *disks), work)
 
-        await self._stores.read(repository, work)
+    @override
+    async def prepare(
+        self, repository: BackupRepository, disks: Sequence[DiskAsked]
+    ) -> Sequence[PreparedDisk] | Waiting:
+        def work(opened: OpenedRepository) -> list[PreparedDisk]:
+            return [opened.prepare_disk(disk, self.parameters) for disk in disks]
 
-    def _ours(self, opened: Repository) -> Repository:
-        if opened.appliance_id != self._appliance_id:
-            raise PermanentError(
-                f"the repository belongs to appliance {opened.appliance_id} and is read-only here",
-                reason="ClaimedByOtherAppliance",
-            )
-        return opened
+        return await self._use(repository, ("prepare", *disks), work)
 
-    async def _key(self, repository: BackupRepository) -> CoreKey:
+    @override
+    async def commit(
+        self, repository: BackupRepository, disk: DiskAsked, written: DiskWritten
+    ) -> CommittedDisk | Waiting:
+        def work(opened: OpenedRepository) -> CommittedDisk:
+            return opened.commit_disk(disk, written.manifest, written.sha256)
+
+        return await self._use(repository, ("commit", disk, written), work)
+
+    @override
+    async def record(self, repository: BackupRepository, point: PointWanted) -> PointSeen | Waiting:
+        def work(opened: OpenedRepository) -> PointSeen:
+            before = (each for each in opened.counted(point.virtual_machine_id))
+            previous = next((each.sha256 for each in before if each.run != point.run_id), None)
+            stored = as_stored(point, opened.repository_id, self._appliance_id, previous)
+            opened.record(stored)
+            return as_seen(stored)
+
+        return await self._use(repository, ("record", point.run_id), work)
+
+    async def _use(
+        self, repository: BackupRepository, what: Hashable, work: Callable[[OpenedRepository], T]
+    ) -> T | Waiting:
+        return await self._opened.use(repository, await self._key(repository), what, work)
+
+    async def _key(self, repository: BackupRepository) -> UserKey:
         reference = repository.spec.encryption_key.secret_ref
         where = ObjectKey(repository.metadata.namespace, reference.name)
         values = await self._secrets.find(where)
@@ -142,87 +142,7 @@ class BlobRecoveryPoints(RecoveryPoints):
                 f"Secret {where} with the key {reference.key} does not exist",
                 reason="SecretNotFound",
             )
-        value = values[reference.key]
-        if len(value) == KEY_BYTES:
-            return CoreKey(value)
-        try:
-            return CoreKey.parse(value.decode("ascii"))
-        except UnicodeDecodeError:
-            raise PermanentError(
-                f"{reference.key} of Secret {where} is no text", reason="InvalidKey"
-            ) from None
-        except PermanentError as error:
-            message = f"{reference.key} of Secret {where}: {error}"
-            raise PermanentError(message, reason=error.reason) from error
-
-
-def recorded(point: PointWanted, appliance_id: str) -> RecoveryPoint:
-    """Return the manifest that says all of *point*."""
-    policy = point.policy
-    return RecoveryPoint(
-        run_id=point.run_id,
-        appliance_id=appliance_id,
-        vm_id=point.virtual_machine_id,
-        vm_name=point.virtual_machine_name,
-        vm_region=point.virtual_machine_region,
-        vm_description=point.description,
-        created_at=point.created_at,
-        policy_namespace="" if policy is None else policy.namespace,
-        policy_name="" if policy is None else policy.name,
-        retention=msgspec.json.encode(point.retention).decode(),
-        kind=point.kind,
-        disks=tuple(_manifest_line(disk) for disk in point.disks),
-    )
-
-
-def _manifest_line(disk: PointDisk) -> RecoveryPointDisk:
-    return RecoveryPointDisk(
-        disk_id=disk.disk_id,
-        name=disk.name,
-        lun=disk.lun,
-        size_bytes=disk.size_bytes,
-        unique_id=disk.unique_id,
-        chain_id=disk.chain_id,
-        slot=disk.slot,
-        commit_digest=disk.commit_digest,
-        snapshot_id=disk.snapshot_id,
-        snapshot_unique_id=disk.snapshot_unique_id,
-        read_bytes=disk.read_bytes,
-        stored_bytes=disk.stored_bytes,
-    )
-
-
-def _seen(point: RecoveryPoint) -> PointSeen:
-    return PointSeen(
-        run_id=point.run_id,
-        created_at=point.created_at,
-        virtual_machine_id=ArmId(point.vm_id),
-        virtual_machine_name=point.vm_name,
-        virtual_machine_region=point.vm_region,
-        policy_name=point.policy_name,
-        disks=tuple(
-            PointDisk(
-                disk_id=ArmId(disk.disk_id),
-                name=disk.name,
-                unique_id=disk.unique_id,
-                lun=disk.lun,
-                size_bytes=disk.size_bytes,
-                chain_id=disk.chain_id,
-                slot=disk.slot,
-                commit_digest=disk.commit_digest,
-                read_bytes=disk.read_bytes,
-                stored_bytes=disk.stored_bytes,
-                snapshot_id=ArmId(disk.snapshot_id),
-                snapshot_unique_id=disk.snapshot_unique_id,
-            )
-            for disk in point.disks
-        ),
-    )
-
-
-def _grant(store: Store, opened: Repository, disk: DiskUniqueId) -> ChainGrant:
-    chain_id = opened.chain_id(disk)
-    keys = opened.chain_keys(chain_id)
-    chain = find_chain(store, chain_id, keys)
-    parameters = ChainParameters() if chain is None else chain.parameters
-    return ChainGrant(chain_id, keys.text, parameters.block_bytes)
+        key = read_key(values[reference.key], f"Secret {where}, entry {reference.key}")
+        if isinstance(key, Failed):
+            raise PermanentError(key.message, reason=key.reason)
+        return key

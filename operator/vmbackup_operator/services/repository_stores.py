@@ -8,13 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, ResourceExistsError
+from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
-from vmbackup_core.stores.port import Store
+from vmbackup_core.stores.azure_errors import code_of, translated
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.naming import ArmId, control_container, name_of
 from vmbackup_operator.services.credentials import ca_file
+from vmbackup_operator.services.opened_repositories import RepositoryContainers
 from vmbackup_operator.sessions.seen import account_of
 
 # As many repositories as are looked at at once; each call is a few small requests.
@@ -26,7 +30,7 @@ _NOT_YOU = ("Authorization", "Authentication", "InsufficientAccountPermissions",
 T = TypeVar("T")
 
 
-class RepositoryStores:
+class RepositoryStores(RepositoryContainers):
     """Stores, one for each container, and the threads that read them."""
 
     def __init__(self, credential: TokenCredential) -> None:
@@ -34,41 +38,53 @@ class RepositoryStores:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="repository")
         self._stores: dict[str, AzureBlobStore] = {}
 
-    async def read(self, repository: BackupRepository, work: Callable[[Store], T]) -> T:
-        """Return what *work* makes of the repository's store, in a thread.
+    @override
+    async def ask(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
+        spec = repository.spec
+        data, control = spec.container, control_container(spec.container)
+        places = Places(self._store(repository, data), self._store(repository, control))
+        return await self._in_thread(repository, lambda: work(places))
 
-        Azure's many words for "not you" come out as reason ``NotAuthorized``.
-        """
-        store = self._store(repository)
+    @override
+    async def make_control(self, repository: BackupRepository) -> None:
+        name = control_container(repository.spec.container)
+        url = _url(repository, name)
+
+        def make() -> None:
+            client = container_client(url, self._credential, ca_file=ca_file())
+            try:
+                client.create_container()
+            except ResourceExistsError as error:
+                if code_of(error) != "ContainerAlreadyExists":
+                    raise translated(f"making container {name}", error) from error
+            except AzureError as error:
+                raise translated(f"making container {name}", error) from error
+
+        await self._in_thread(repository, make)
+
+    async def _in_thread(self, repository: BackupRepository, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, work, store)
+            return await loop.run_in_executor(self._executor, work)
         except PermanentError as error:
-            explained = _explained(repository, error)
-            if explained is None:
+            if not error.reason.startswith(_NOT_YOU):
                 raise
-            raise explained from error
+            account = name_of(ArmId(repository.spec.storage_account_id))
+            message = f"account {account} refuses the operator's identity, or where it comes from"
+            raise PermanentError(f"{message}: {error}", reason="NotAuthorized") from error
 
     def close(self) -> None:
         """Let the threads end; what they are at is not waited for."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _store(self, repository: BackupRepository) -> AzureBlobStore:
-        spec = repository.spec
-        url = f"{account_of(ArmId(spec.storage_account_id)).blob_url}/{spec.container}"
+    def _store(self, repository: BackupRepository, container: str) -> AzureBlobStore:
+        url = _url(repository, container)
         if url not in self._stores:
             client = container_client(url, self._credential, ca_file=ca_file())
             self._stores[url] = AzureBlobStore(client)
         return self._stores[url]
 
 
-def _explained(repository: BackupRepository, error: PermanentError) -> PermanentError | None:
-    """Return *error* in words that the repository's user can act on, or None where it has them."""
-    account = name_of(ArmId(repository.spec.storage_account_id))
-    if error.reason == "ContainerNotFound":
-        message = f"account {account} has no container {repository.spec.container}: create it"
-        return PermanentError(message, reason=error.reason)
-    if error.reason.startswith(_NOT_YOU):
-        message = f"account {account} refuses the operator's identity, or where it comes from"
-        return PermanentError(f"{message}: {error}", reason="NotAuthorized")
-    return None
+def _url(repository: BackupRepository, container: str) -> str:
+    account = account_of(ArmId(repository.spec.storage_account_id))
+    return f"{account.blob_url}/{container}"

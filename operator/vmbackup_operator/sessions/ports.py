@@ -249,7 +249,7 @@ class RecoveryPoints(Protocol):
 
     async def find(
         self, repository: BackupRepository, virtual_machine_id: ArmId, run_id: RunId
-    ) -> PointSeen | None:
+    ) -> PointSeen | Waiting | None:
         """Return the VM's recovery point of that run that counts, or None."""
 
     async def find_committed(
@@ -273,7 +273,7 @@ class RecoveryPoints(Protocol):
         LostAttempt, where it cannot be committed: the disk is to be prepared and written anew.
         """
 
-    async def record(self, repository: BackupRepository, point: PointWanted) -> PointSeen:
+    async def record(self, repository: BackupRepository, point: PointWanted) -> PointSeen | Waiting:
         """Have the recovery point count; the same again is no error.
 
         LostAttempt, where a commit of it is not there; PermanentErrors: ``RecoveryPointExpired``,

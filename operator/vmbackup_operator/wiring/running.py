@@ -47,10 +47,11 @@ from vmbackup_operator.services.credentials import asynchronous_credential, sync
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.fence import Fence, open_fence
+from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.regions import AzureRegions, AzureWays
-from vmbackup_operator.services.repositories import BlobRecoveryPoints, BlobRepositories
+from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
@@ -206,6 +207,7 @@ async def running(
 
         operator.ends_with(end_intake)
         operator.ends_with(parts.environments.close)
+        operator.ends_with(parts.opened.close)
         operator.ends_with(azure.operations.close)
         try:
             async with operator.queue.running():
@@ -272,6 +274,7 @@ class _Parts:
         )
         self.virtual_machines = AzureVirtualMachines(azure.resources)
         regions = SeenRegions(appliance, AzureRegions(self.environments), clock)
+        self.opened = OpenedRepositories(azure.stores, appliance.id, clock)
         signatures = AzureSignatures(azure.data_plane, clock)
         queues = AzureQueues(azure.data_plane, signatures)
         wake = self._wake_session
@@ -302,7 +305,7 @@ class _Parts:
             ),
             signatures=signatures,
             queues=queues,
-            points=BlobRecoveryPoints(azure.stores, self.secrets, appliance.id),
+            points=StoredPoints(self.opened, self.secrets, appliance.id),
             sessions=self.booked,
             book=book,
             allocator=allocator,
@@ -348,7 +351,7 @@ class _Parts:
                 self.repositories,
                 self.secrets,
                 AzureWays(self.environments, settings.appliance),
-                BlobRepositories(self._azure.stores, settings.appliance.id, clock),
+                StoredRepositories(self.opened),
             ).reconcile,
             "RegionEnvironment": EnvironmentReconciler(
                 settings, self.environment_objects, self.environments, clock

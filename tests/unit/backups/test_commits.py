@@ -23,12 +23,9 @@ def jobs(world: World) -> Sequence[BackupJob]:
     return [job for _, _, job in world.jobs]
 
 
-def others_take(world: World, slots: int) -> None:
-    """Have somebody else's commits of other moments take the next slots of the second disk."""
-    chain = jobs(world)[-1].disks[1].chain_id
-    taken = world.points.commits.setdefault(chain, [])
-    for _ in range(slots):
-        taken.append(("f" * 32, "other", None))  # type: ignore[arg-type]  # only counted
+def others_take(world: World, disk: int) -> None:
+    """Have somebody else's commit of another moment take the slot that a disk was written for."""
+    world.points.commit_of_another(jobs(world)[-1].disks[disk].grant)
 
 
 async def test_each_disk_is_committed_and_written_down_before_the_next(world: World) -> None:
@@ -42,7 +39,8 @@ async def test_each_disk_is_committed_and_written_down_before_the_next(world: Wo
 
     assert steps == [1, 2, 3]
     first = world.status().disks[0]
-    assert (first.slot, first.kind, first.stored_bytes) == (1, "full", first.read_bytes // 4)
+    assert (first.slot, first.kind, first.new_blocks) == (1, "full", 1)
+    assert first.stored_bytes > 0
     assert first.manifest.startswith(f"c/{first.chain_id}/m/")
 
 
@@ -108,12 +106,7 @@ async def test_a_session_gives_its_worker_back_before_it_writes_again(world: Wor
 
 
 async def test_as_often_as_the_session_retries_and_no_oftener(world: World) -> None:
-    def taken(_job: BackupJob) -> None:
-        chain = world.jobs[-1][2].disks[0].chain_id
-        slots = world.points.commits.setdefault(chain, [])
-        slots.append(("f" * 32, "other", None))  # type: ignore[arg-type]  # only counted
-
-    world.behaviour = taken
+    world.behaviour = lambda _job: others_take(world, 0)
     world.sessions.put(replace(session_of(), spec=replace(session_of().spec, retry_limit=2)))
     await world.run(limit=2000)
 
@@ -128,7 +121,7 @@ async def test_a_session_that_died_behind_a_commit_goes_on_with_it(world: World)
     await world.run_until("DataTransferred")
 
     def die(what: str) -> None:
-        if what == "after the commit":
+        if what.startswith("after c/") and "/k/" in what:
             world.meets(lambda _what: None)
             raise Killed
 
@@ -144,8 +137,7 @@ async def test_a_session_that_died_behind_a_commit_goes_on_with_it(world: World)
 
 async def test_what_its_run_has_committed_is_read_by_no_worker_again(world: World) -> None:
     await world.run_until("Committed")
-    chain = jobs(world)[0].disks[2].chain_id
-    del world.points.commits[chain]
+    world.points.lose_commits(jobs(world)[0].disks[2].chain_id)
     world.jobs.clear()
     world.sessions.put(session_of())
 
@@ -187,7 +179,8 @@ async def test_a_base_that_does_not_open_is_gone_without_in_the_next_attempt(wor
 
 async def test_commits_that_were_lost_behind_their_session_are_made_anew(world: World) -> None:
     await world.run_until("Committed")
-    world.points.commits.clear()
+    for chain in world.points.commits:
+        world.points.lose_commits(chain)
 
     await world.run()
 

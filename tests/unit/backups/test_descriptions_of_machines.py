@@ -37,7 +37,7 @@ def count_looks(world: World) -> CountedMachines:
 
 
 def described(world: World) -> str:
-    return world.points.points[world.status().run_id or RunId("")].description
+    return world.points.points[world.status().run_id or RunId("")].vm_description
 
 
 def change(world: World) -> None:

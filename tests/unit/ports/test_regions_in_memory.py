@@ -11,15 +11,16 @@ from tests.contract.ports.point_facts import PointFacts, PointPlace
 from tests.contract.ports.region_facts import BundleFacts, RegionFacts, RegionPlace
 from tests.contract.ports.suites import until_by
 from tests.worlds.memory_azure import AWAY, SUBSCRIPTION, Azure
-from tests.worlds.memory_cluster import MemoryPoints, ready_repository
+from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_machines import MemoryMachines
+from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_policies import MemoryMachineLists
 from tests.worlds.memory_regions import MemoryBundles, MemoryRegions
 from tests.worlds.samples import VM, machine
 from tests.worlds.turned_clock import TurnedClock
-from vmbackup_core.ids import CommitSlot, RunId, SnapshotUniqueId
+from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.sessions.seen import ChainGrant
+from vmbackup_operator.sessions.seen import DiskWritten
 
 OTHER = ArmId(f"{VM}-2")
 ACCOUNT = ArmId(ready_repository().spec.storage_account_id)
@@ -95,11 +96,8 @@ class TestMemoryPoints(PointFacts):
     def place(self) -> PointPlace:
         points = MemoryPoints()
 
-        async def commit(
-            grant: ChainGrant, run: RunId, moment: SnapshotUniqueId
-        ) -> tuple[CommitSlot, str]:
-            commits = points.commits.setdefault(grant.chain_id, [])
-            commits.append((run, moment, f"digest-{len(commits)}"))
-            return CommitSlot(len(commits)), commits[-1][2]
+        async def write(prepared: PreparedDisk) -> DiskWritten:
+            written = points.written(prepared.keys, prepared.grant)
+            return DiskWritten(written.manifest, written.sha256)
 
-        return PointPlace(points, ready_repository(), commit)
+        return PointPlace(points, ready_repository(), write)

@@ -274,8 +274,9 @@ async def test_a_session_whose_recovery_point_exists_adopts_it_and_does_nothing(
     await world.run()
     asked_before = dict(world.azure.asked)
     again = World(clock=world.clock)
-    again.points.points = world.points.points
+    again.points = world.points
     again.azure.regions = world.azure.regions
+    again.start()
     again.sessions.put(session_of())
 
     await again.run()

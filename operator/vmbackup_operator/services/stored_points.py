@@ -1,0 +1,49 @@
+"""Recovery points as a repository stores them, from what sessions ask for, and back; pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from vmbackup_core.ids import RepositoryId
+from vmbackup_core.repository.control.points import RecoveryPoint, Retention
+from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.seen import PointSeen, PointWanted
+
+
+def as_stored(
+    point: PointWanted, repository: RepositoryId, appliance_id: str, previous: str | None
+) -> RecoveryPoint:
+    """Return the object that says all of *point*; *previous* is the digest of the VM's newest."""
+    policy, kept = point.policy, point.retention
+    return RecoveryPoint(
+        repository_id=repository,
+        run_id=point.run_id,
+        appliance_id=appliance_id,
+        vm_id=point.virtual_machine_id,
+        vm_name=point.virtual_machine_name,
+        vm_region=point.virtual_machine_region,
+        vm_description=point.description,
+        created_at=Time.of(point.created_at),
+        policy_namespace=None if policy is None else policy.namespace,
+        policy_name=None if policy is None else policy.name,
+        retention=Retention(kept.last, kept.daily, kept.weekly, kept.monthly, kept.yearly),
+        kind=point.kind,
+        previous=previous,
+        origin=None,
+        disks=point.disks,
+    )
+
+
+def as_seen(point: RecoveryPoint) -> PointSeen:
+    """Return what a session sees of a point that counts."""
+    return PointSeen(
+        run_id=point.run_id,
+        # A plain one, as Kubernetes writes it, not the format's own.
+        created_at=datetime.combine(point.created_at.date(), point.created_at.time(), UTC),
+        virtual_machine_id=ArmId(point.vm_id),
+        virtual_machine_name=point.vm_name,
+        disks=point.disks,
+        virtual_machine_region=point.vm_region,
+        policy_name=point.policy_name or "",
+    )

@@ -1,0 +1,79 @@
+"""The containers of repositories, in memory; what is put into control can be met by a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.stores.memory import MemoryStore
+from vmbackup_core.stores.port import Buffer, StoredObject
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.naming import control_container
+from vmbackup_operator.services.opened_repositories import RepositoryContainers
+
+T = TypeVar("T")
+
+
+class Container(MemoryStore):
+    """A container that may not be there; *meets* is called around every put."""
+
+    def __init__(self, name: str, *, there: bool) -> None:
+        super().__init__()
+        self.name, self.there = name, there
+        self.meets: Callable[[str], None] = lambda _what: None
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        self._check_there()
+        self.meets(f"before {name} of {self.name}")
+        super().put_new(name, data)
+        self.meets(f"after {name} of {self.name}")
+
+    @override
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
+        self._check_there()
+        return super().list(prefix, limit=limit)
+
+    @override
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        self._check_there()
+        return super().get(name, most=most)
+
+    def _check_there(self) -> None:
+        if not self.there:
+            raise PermanentError(f"container {self.name}", reason="ContainerNotFound")
+
+
+class MemoryContainers(RepositoryContainers):
+    """Containers of one account: *named* are there, others beside them can be made."""
+
+    def __init__(self, *named: str) -> None:
+        self._containers: dict[str, Container] = {}
+        for name in named:
+            self.container(name).there = True
+        self.makes = True
+        self.asked = 0
+
+    def container(self, name: str) -> Container:
+        """Return the container of that name, there or not."""
+        return self._containers.setdefault(name, Container(name, there=False))
+
+    def places(self, container: str) -> Places:
+        """Return both places of the repository in *container*."""
+        return Places(self.container(container), self.container(control_container(container)))
+
+    @override
+    async def ask(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
+        self.asked += 1
+        return work(self.places(repository.spec.container))
+
+    @override
+    async def make_control(self, repository: BackupRepository) -> None:
+        name = control_container(repository.spec.container)
+        if not self.makes:
+            raise PermanentError(f"making {name}: status 403", reason="NotAuthorized")
+        self.container(name).there = True
