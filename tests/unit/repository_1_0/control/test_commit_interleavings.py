@@ -20,7 +20,7 @@ from tests.unit.repository_1_0.control.commit_pairs import PAIRS, play
 from tests.unit.repository_1_0.turns import Stopped, interleave
 from vmbackup_core.repository.control.commits import commits
 
-SCHEDULES = 30
+SCHEDULES = 24
 
 
 @pytest.mark.parametrize("pair", PAIRS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from typing_extensions import override
@@ -17,6 +17,7 @@ from tests.unit.repository_1_0.control.commit_bench import (
     back_up,
     content_of,
 )
+from tests.unit.repository_1_0.control.commit_pairs import play
 from tests.unit.repository_1_0.control.hostile_worker import HostileWorker, second_attempt
 from tests.unit.repository_1_0.control.log_bench import MOMENT, VM, digest, run
 from tests.unit.repository_1_0.control.repository_bench import Passing
@@ -30,6 +31,7 @@ from vmbackup_core.repository.control.committing import (
     Ground,
     SlotTaken,
 )
+from vmbackup_core.repository.control.counting import Needed
 from vmbackup_core.repository.control.list_making import Attempt, ListMaking
 from vmbackup_core.repository.control.log_entries import (
     Dropped,
@@ -38,13 +40,13 @@ from vmbackup_core.repository.control.log_entries import (
     Recorded,
     RecordedDisk,
 )
-from vmbackup_core.repository.control.needed_objects import Needed
 from vmbackup_core.repository.control.own_commits import OwnCommits
 from vmbackup_core.repository.control.pack_list import PACK, ListEntry
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import commit_name
 from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Buffer
 
 
@@ -102,6 +104,22 @@ def test_s1_a_slot_that_is_taken_twice_loses_a_commit() -> None:
     assert "slot 1 has another commit than was told" in bench.complaints(told)
 
 
+class OverwritingStore(MemoryStore):
+    """A store whose puts take what is there."""
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        self.overwrite(name, data)
+
+
+def test_s1_schedules_see_it_too() -> None:
+    def found(seed: int) -> list[str]:
+        places = Places(MemoryStore(), OverwritingStore())
+        return play("B, B", seed, begun=False, bench=CommitBench(places))
+
+    assert any(found(seed) for seed in range(40))
+
+
 # S3: every row is found in the listing or in the newest commit's list
 
 
@@ -121,17 +139,15 @@ class BelievesWorkers(Committing):
     @override
     def list_making(self, ground: Ground, attempt: Attempt) -> ListMaking:
         made = super().list_making(ground, attempt)
-        return BelievesRows(made.control, made.tables, made.expected, attempt, made.epoch)
+        return BelievesRows(made.control, made.data, made.keys, made.expected, attempt, made.epoch)
 
 
 def lies_of_a_pack(worker: HostileWorker) -> CommittedDisk:
     """Commit what names a pack that is nowhere."""
     offer = worker.puts_table(
         lambda sections: [
-            type(each)(
-                each.shard,
-                each.type,
-                [PackRow.own(row.holder_session, 7, row.size_bytes) for row in each.rows],
+            replace(
+                each, rows=[PackRow.own(row.holder_session, 7, row.size_bytes) for row in each.rows]
             )
             for each in sections
         ]
@@ -318,7 +334,7 @@ class CountsNoBases(Committing):
     @override
     def list_making(self, ground: Ground, attempt: Attempt) -> ListMaking:
         made = super().list_making(ground, attempt)
-        return ForgetsBases(made.control, made.tables, made.expected, attempt, made.epoch)
+        return ForgetsBases(made.control, made.data, made.keys, made.expected, attempt, made.epoch)
 
 
 def deltas_alone(bench: CommitBench) -> CommittedDisk:
