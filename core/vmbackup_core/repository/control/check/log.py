@@ -73,6 +73,13 @@ class _PatientReader(LogReader):
         self.opened += 1
         return said
 
+    @override
+    def _from_state(self, number: int) -> Reading | None:
+        try:
+            return super()._from_state(number)
+        except (NotUnderstood, *UNREADABLE_NOW):  # said of the part
+            return None
+
     def said_at(self, number: int) -> LogObject | None:
         """Return the object of that number, where it opens."""
         found = self._find(number)
