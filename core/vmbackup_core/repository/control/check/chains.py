@@ -236,14 +236,24 @@ def _add_used(
         if use.disk is None:
             left = by_slot.get(use.slot)
         else:
-            left = found.left.get(use.disk.manifest_name)
-            left = left or Left(use.disk.manifest_name, use.slot)
+            name = use.disk.manifest_name
+            left = found.left.get(name) or _left_of(looking, found.chain, use.slot, name)
             _check_digests(looking, found.chain, left, use.disk.manifest_sha256)
             left.sha256 = use.disk.manifest_sha256
             if left.name in listed or _still_used(looking, left, use):
                 found.left[left.name] = left
         if left is not None:
             left.uses.append(use)
+
+
+def _left_of(looking: Looking, chain: ChainId, slot: CommitSlot, name: str) -> Left:
+    """Return a manifest that was not listed, with its commit: that tells what it needs."""
+    try:
+        at = find_commit(looking.control, chain, slot)
+    except (NotUnderstood, *UNREADABLE_NOW):  # said of the commit
+        at = None
+    is_its = at is not None and at.manifest == name and is_as_logged(looking.state, chain, at)
+    return Left(name, slot, None, at.commit if at is not None and is_its else None)
 
 
 def _check_digests(looking: Looking, chain: ChainId, left: Left, sha256: str) -> None:
