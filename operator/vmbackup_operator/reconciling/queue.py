@@ -3,7 +3,8 @@
 A key is worked on by one worker at a time; added meanwhile, it is looked at once more afterwards.
 More urgent keys come first, but each waits at most for those that came so many seconds later as
 its priority says: however busy the urgent ones are, every key has its turn. What a reconciler
-answers decides when the key comes back. An error brings it back later each time,
+answers decides when the key comes back: it looks then whether something has come about, and gives
+way to a key of which somebody said that something has. An error brings it back later each time,
 by a random part of a doubling delay, so that many keys that failed together come apart.
 """
 
@@ -27,6 +28,12 @@ log = logging.getLogger(__name__)
 
 #: How often in a row "at once" is granted; a conflict that never ends must not spin.
 AT_ONCE = 5
+#: How many keys are looked at side by side. A look that waits for its place in Azure's line costs
+#: nothing but memory, and holds up no look that needs nothing of Azure; but the line is no longer
+#: than what all of them ask for, so that nobody waits in it until its look is ended.
+WORKERS = 64
+#: A key that comes back by its time gives way to those that were added at most so much later.
+GIVES_WAY_S = 20.0
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -57,7 +64,7 @@ class WorkQueue(Generic[Key]):
         self,
         reconcile: Callable[[Key], Awaitable[Outcome]],
         *,
-        workers: int = 16,
+        workers: int = WORKERS,
         pace: Pace | None = None,
         part: Callable[[], float] = random.random,
     ) -> None:
@@ -89,7 +96,9 @@ class WorkQueue(Generic[Key]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        due = asyncio.get_running_loop().time() + priority
+        self._want(key, priority, asyncio.get_running_loop().time() + priority)
+
+    def _want(self, key: Key, priority: int, due: float) -> None:
         before = self._wanted.get(key)
         if before is not None and before[1] <= due:
             return
@@ -97,19 +106,31 @@ class WorkQueue(Generic[Key]):
         if key not in self._working:
             self._offer(key, due)
 
-    def add_after(self, key: Key, seconds: float, *, priority: int = 10) -> None:
-        """Have *key* looked at in *seconds*, or earlier where it is added meanwhile."""
-        if key in self._wanted:
+    def add_within(self, key: Key, seconds: float, *, priority: int = 10) -> None:
+        """Have *key* looked at in *seconds*, or earlier where it is due, or added, before.
+
+        However often it is said, one look comes of it.
+        """
+        if key in self._held or key in self._wanted:
             return
+        due = asyncio.get_running_loop().time() + seconds
+        timer = self._timers.get(key)
+        if timer is None or timer.when() > due:
+            self._wait(key, seconds, priority)
+
+    def _wait(self, key: Key, seconds: float, priority: int) -> None:
+        """Have *key* looked at in *seconds*, whatever time was set for it before."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(seconds, self._due, key, priority)
+        gives_way_s = GIVES_WAY_S if seconds > 0 else 0.0
+        self._timers[key] = loop.call_later(seconds, self._due, key, priority, gives_way_s)
 
-    def _due(self, key: Key, priority: int) -> None:
+    def _due(self, key: Key, priority: int, gives_way_s: float) -> None:
+        del self._timers[key]
         self._held.discard(key)
-        self.add(key, priority=priority)
+        self._want(key, priority, asyncio.get_running_loop().time() + priority + gives_way_s)
 
     @property
     def idle(self) -> bool:
@@ -187,7 +208,7 @@ class WorkQueue(Generic[Key]):
         else:
             self._failures.pop(key, None)
             if isinstance(outcome, Waiting):
-                self.add_after(key, outcome.seconds, priority=priority)
+                self.add_within(key, outcome.seconds, priority=priority)
 
     def _come_back(
         self, key: Key, priority: int, error: Exception, retry_after_s: float | None
@@ -199,4 +220,6 @@ class WorkQueue(Generic[Key]):
         if retry_after_s:
             self._wanted.pop(key, None)
             self._held.add(key)
-        self.add_after(key, delay_s, priority=priority)
+            self._wait(key, delay_s, priority)
+        else:
+            self.add_within(key, delay_s, priority=priority)
