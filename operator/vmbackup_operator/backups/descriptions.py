@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import zlib
 
-import msgspec
-
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.vm_description import VmDescription
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.findings import machine_of, resolved_of, run_of
 from vmbackup_operator.sessions.ground import Ground
@@ -44,4 +43,4 @@ async def description_of(ground: Ground, session: BackupSession) -> str:
     seen = await ground.virtual_machines.find(ArmId(machine.id))
     if seen is not None:
         return seen.description
-    return msgspec.json.encode({"resolved": resolved_of(session)}).decode()
+    return VmDescription("session", resolved=resolved_of(session)).text

@@ -102,6 +102,7 @@ class OpenedRepositories:
         self.heads = RememberedHeads()
         self._containers = containers
         self._clock = clock
+        self.answer_within_s = ANSWER_WITHIN_S
         self._using = Using(Author(appliance_id, appliance_id), clock, self.heads)
         self._kept: dict[str, _Kept] = {}
 
@@ -179,7 +180,7 @@ class OpenedRepositories:
             task = asyncio.create_task(self._in_turn(kept, do))
             task.add_done_callback(_heed)
             answer = kept.answers[what] = _Answer(task, now_s)
-        await asyncio.wait({answer.task}, timeout=ANSWER_WITHIN_S)
+        await asyncio.wait({answer.task}, timeout=self.answer_within_s)
         if not answer.task.done():
             return Waiting(AGAIN_S, "the repository is at work")
         del kept.answers[what]

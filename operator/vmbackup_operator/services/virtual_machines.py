@@ -12,6 +12,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.model.vm_description import VmDescription
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.sessions.ports import VirtualMachines
@@ -142,6 +143,5 @@ def _seen(lun: int | None, body: Body) -> DiskSeen:
 
 def _description(vm: Body, disks: Sequence[Body], interfaces: Sequence[Body | None]) -> str:
     """Return what a restore needs and Azure forgets with the VM; Azure shows no secrets here."""
-    listed = [interface for interface in interfaces if interface is not None]
-    document = {"virtualMachine": vm, "disks": list(disks), "networkInterfaces": listed}
-    return msgspec.json.encode(document, order="sorted").decode()
+    listed = tuple(interface for interface in interfaces if interface is not None)
+    return VmDescription("resource-manager", vm, tuple(disks), listed).text

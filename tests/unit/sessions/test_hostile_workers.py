@@ -57,28 +57,72 @@ async def test_a_hostile_message_is_refused_and_what_comes_behind_it_counts(
     assert shown(world) == 500
 
 
+MANIFEST = f"c/{'a' * 32}/m/00000/001/{'b' * 32}"
+
+
 @pytest.mark.parametrize(
-    ("slot", "digest"), [(-5, "x"), (0, "x"), (2**70, "x"), (1, "y" * 2_000), (1, "a\nb")]
+    ("manifest", "digest", "read"),
+    [
+        ("../header", "d" * 64, 1),
+        (f"{MANIFEST}\\n", "d" * 64, 1),
+        (MANIFEST * 40, "d" * 64, 1),
+        (MANIFEST, "D" * 64, 1),
+        (MANIFEST, "d" * 63, 1),
+        (MANIFEST, "d" * 64, -5),
+        (MANIFEST, "d" * 64, 2**70),
+    ],
 )
 async def test_an_end_that_no_status_could_hold_is_no_end(
-    transferring: World, slot: int, digest: str
+    transferring: World, manifest: str, digest: str, read: int
 ) -> None:
     world = transferring
-    job, disks = backup_job(world.sessions.stored[KEY]), world.status().snapshot_set
-    lines = ",".join(
-        f'{{"diskId":"{each.disk}","slot":{slot},"commitDigest":"{digest}","kind":"full",'
-        '"readBytes":1,"storedBytes":1,"blocksNew":1,"blocksReused":1,"blocksZero":1,'
-        '"allocatedBytes":1,"seconds":1}'
-        for each in disks
-    )
-    result = f'{{"kind":"backup","disks":[{lines}]}}'
-    say(world, f'{{"kind":"done","jobId":"{job}","answers":1,"result":{result}}}'.encode(), 100)
 
+    say(world, ended(world, manifest, digest, read), 100)
     await world.intake.round()
 
     assert world.status().disks == ()
     assert world.intake.refused == {"BadMessage": 1}
     assert world.events_left() == []
+
+
+async def test_an_end_that_a_status_can_hold_is_the_workers_word(transferring: World) -> None:
+    world = transferring
+
+    say(world, ended(world, MANIFEST, "d" * 64, 1), 100)
+    await world.intake.round()
+
+    (first, *_) = world.status().disks
+    assert (first.manifest, first.manifest_sha256, first.slot) == (MANIFEST, "d" * 64, None)
+    assert world.intake.refused == {}
+
+
+async def test_a_word_that_is_not_true_is_committed_by_nobody(transferring: World) -> None:
+    world = transferring
+    world.silent_workers |= {each.vm_id for each in world.azure.workers.values()}
+
+    say(world, ended(world, MANIFEST, "d" * 64, 1), 100)
+    await world.intake.round()
+    while world.status().attempt == 1:
+        await world.look()
+
+    assert world.status().errors[0].reason == "ManifestDiffers"
+    assert world.points.commits == {}
+    assert world.status().disks == ()
+
+
+def ended(world: World, manifest: str, digest: str, read: int) -> bytes:
+    """Return the end of the session's job, as it says of each of its disks."""
+    session = world.sessions.stored[KEY]
+    job, resolved = backup_job(session), session.status.resolved
+    assert resolved is not None
+    lines = ",".join(
+        f'{{"diskId":"{each.id}","manifest":"{manifest}","manifestSha256":"{digest}",'
+        f'"statistics":{{"readBytes":{read},"newBlocks":1,"reusedBlocks":1,"deltaBlocks":0,'
+        '"zeroBlocks":1},"changedOutside":0,"allocatedBytes":1,"seconds":1}'
+        for each in resolved.disks
+    )
+    result = f'{{"kind":"backup","disks":[{lines}]}}'
+    return f'{{"kind":"done","jobId":"{job}","answers":1,"result":{result}}}'.encode()
 
 
 async def test_a_bug_that_one_message_meets_refuses_that_message(

@@ -1,0 +1,49 @@
+"""What a recovery point says of its VM, in the form that repositories have: bodies as Azure wrote."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+#: The most that a recovery point takes, in bytes.
+MOST_BYTES = 262_144
+#: So many network interfaces a VM may have by the format; Azure lets it have fewer.
+MOST_INTERFACES = 64
+
+#: What is left out where all of it does not fit, the least needed first.
+_LEFT_OUT = ((), ("disks",), ("disks", "networkInterfaces"), ("disks", "networkInterfaces", "vm"))
+
+
+class VmDescription(msgspec.Struct, frozen=True, rename="camel"):
+    """A VM as Azure described it, or as its session resolved it where it had gone."""
+
+    source: Literal["resource-manager", "session"]
+    virtual_machine: dict[str, Any] | None = None
+    disks: tuple[dict[str, Any], ...] = ()
+    network_interfaces: tuple[dict[str, Any], ...] = ()
+    resolved: Any = None
+    api_version: str | None = None
+    schema: int = 1
+
+    @property
+    def text(self) -> str:
+        """The JSON that a recovery point holds; what does not fit into one is left out."""
+        for left_out in _LEFT_OUT:
+            text = msgspec.json.encode(self._without(left_out), order="sorted")
+            if len(text) <= MOST_BYTES:
+                return text.decode()
+        without = VmDescription(self.source)
+        return msgspec.json.encode(without, order="sorted").decode()
+
+    def _without(self, left_out: tuple[str, ...]) -> VmDescription:
+        interfaces = self.network_interfaces[:MOST_INTERFACES]
+        return VmDescription(
+            source=self.source,
+            virtual_machine=None if "vm" in left_out else self.virtual_machine,
+            disks=() if "disks" in left_out else self.disks,
+            network_interfaces=() if "networkInterfaces" in left_out else interfaces,
+            resolved=self.resolved,
+            api_version=self.api_version,
+            schema=self.schema,
+        )
