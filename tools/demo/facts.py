@@ -71,7 +71,6 @@ def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
         ("access granted", lambda e: e.is_action(SNAPSHOTS, "beginGetAccess")),
         ("export read", lambda e: e.service == "export" and e.succeeded),
         ("pack stored", lambda e: _is_put(e, scene.repository_host, "/p/")),
-        ("manifest stored", lambda e: _is_put(e, scene.repository_host, "/m/")),
         ("disk committed", lambda e: _is_put(e, scene.repository_host, "/k/")),
         ("recovery point stored", lambda e: _is_put(e, scene.repository_host, _POINT)),
         ("access ended", lambda e: e.is_action(SNAPSHOTS, "endGetAccess")),
