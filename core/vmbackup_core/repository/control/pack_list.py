@@ -115,7 +115,7 @@ def summed(changes: Iterable[ListEntry]) -> list[ListEntry]:
     by_key: dict[Key, ListEntry] = {}
     for change in changes:
         known = by_key.get(change.key)
-        by_key[change.key] = change if known is None else _added(known, change)
+        by_key[change.key] = change if known is None else added(known, change)
     return [by_key[key] for key in sorted(by_key) if by_key[key].count]
 
 
@@ -175,12 +175,13 @@ class _Pending:
         """Return *entry* with what changed of it."""
         if self._next is None or self._next.key != entry.key:
             return entry
-        changed = _added(entry, self._next)
+        changed = added(entry, self._next)
         self._next = next(self._rest, None)
         return changed
 
 
-def _added(known: ListEntry, change: ListEntry) -> ListEntry:
+def added(known: ListEntry, change: ListEntry) -> ListEntry:
+    """Return one object's counts added up; CorruptRepository where they are of two objects."""
     if (known.session, known.size_bytes) != (change.session, change.size_bytes):
         raise CorruptRepository(
             f"{described(known)}: {known.size_bytes} bytes of run {known.session.run} in one "

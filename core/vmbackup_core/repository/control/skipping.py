@@ -97,6 +97,8 @@ def _is_retired(found: FoundCommit | None, highest: CommitSlot) -> bool:
 def _skip(log: Log, data: Store, state: LogState, chain: DiskChain, due: SkipDue) -> None:
     """Put a skip to the newest manifest that opens (S7); whether it is the newest is seen later."""
     back = first_that_opens(log.control, data, state, chain.chain)
+    if back is not None and back[0].of_slot > due.slot:
+        return  # a backup has taken the slot meanwhile
     skip = _commit(log, chain, due, "damaged")
     if back is not None:
         skip = _with_manifest(log, data, skip, *back, state.newest_epoch)
