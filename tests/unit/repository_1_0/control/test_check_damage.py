@@ -50,11 +50,11 @@ def test_nothing_is_found_where_nothing_is_damaged() -> None:
 def test_a_damaged_object_is_named_with_all_that_it_costs_and_no_more(
     kind: str, how: Damage
 ) -> None:
-    for at in (0, -1):
-        whole = undamaged().copy()
-        found = damage(whole, kind, at, how, random.Random(7))  # noqa: S311 - the same each time
+    at = -(DAMAGES.index(how) % 2)  # the first that was put, or the last
+    whole = undamaged().copy()
+    found = damage(whole, kind, at, how, random.Random(7))  # noqa: S311 - the same each time
 
-        check_is_told(whole, [found], heads())
+    check_is_told(whole, [found], heads())
 
 
 #: A case is small as it is drawn: making it smaller takes minutes and shows no more.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from functools import cache
 
 import pytest
@@ -13,7 +14,14 @@ from tests.unit.repository_1_0.control.check_bench import (
     chain_of,
     filled,
 )
-from tests.unit.repository_1_0.control.damage_drawn import losses, told
+from tests.unit.repository_1_0.control.damage_drawn import (
+    DAMAGES,
+    Damage,
+    damage,
+    losses,
+    named,
+    told,
+)
 from tests.unit.repository_1_0.control.log_bench import run
 from tests.unit.repository_1_0.data.bench import Disk
 from tests.unit.repository_1_0.data.samples import BLOCK
@@ -180,6 +188,23 @@ def test_a_lost_manifest_is_hopeless_with_its_point() -> None:
     (finding,) = planned(whole).hopeless
 
     assert (finding.object, finding.points) == (name, (run(1),))
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_healing_pack_is_named_and_so_is_what_it_no_longer_heals(how: Damage) -> None:
+    whole = undamaged().copy()
+    lost = packs(whole)[-1]
+    whole.data.delete(pack_name(CHAIN, lost))
+    heal(whole.log(), whole.data, planned(whole, snapshot(whole)), REPAIR)
+    assert whole.check().good
+    names = named(whole, "pack")
+    at = next(number for number, name in enumerate(names) if "/h/" in name)
+    found = damage(whole, "pack", at, how, random.Random(5))  # noqa: S311 - the same each time
+
+    report = whole.check()
+
+    assert found.name in {each.object for each in report.findings}
+    assert told(report) == losses(whole)
 
 
 class Full(Stored):
