@@ -114,12 +114,17 @@ class World:
         self.queues = MemoryQueues(self.azure)
         self.agents: dict[str, Agent] = {}
         self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
+        #: How often something was said to have happened to a session.
+        self.stirs = 0
         self.repositories.put(cluster_in_memory.ready_repository())
         self.add(machine())
         self.start()
 
     def add(self, seen: VirtualMachineSeen) -> None:
         self.azure.machines[seen.id.lower()] = seen
+
+    def _stirred(self) -> None:
+        self.stirs += 1
 
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
@@ -129,7 +134,7 @@ class World:
         self.queues.taken.clear()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
-        booked = BookedSessions(self.sessions, book, allocator)
+        booked = BookedSessions(self.sessions, book, allocator, self._stirred)
         for session in self.sessions.stored.values():
             booked.seen(session)
         self.sessions.watched, self.sessions.gone = booked.seen, booked.gone

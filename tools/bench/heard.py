@@ -204,7 +204,9 @@ async def _heard(seconds: float, sessions: list[BackupSession], port: int) -> di
     queues = _Loopback(data_plane, AzureSignatures(data_plane, real), port)
     server = ApiServer(clock)
     book = SessionBook()
-    booked = BookedSessions(StoredSessions(server), book, Allocator(book, lambda _key: None))
+    booked = BookedSessions(
+        StoredSessions(server), book, Allocator(book, lambda _key: None), lambda: None
+    )
     intake = Intake(RING, real, Surroundings(queues, booked, lambda _key: None))
     for session in sessions:
         server.put(session_path(session.metadata.key), _document(session))

@@ -83,7 +83,9 @@ class MeasuredOperator:
         self.book = SessionBook()
         self.allocator = Allocator(self.book, self._wake)
         self.stored = StoredSessions(server)
-        self.booked = BookedSessions(self.stored, self.book, self.allocator)
+        self.booked = BookedSessions(
+            self.stored, self.book, self.allocator, self.operator.sessions_stirred
+        )
         self.intake = Intake(RING, clock, Heard(self.queues, self.booked, self._wake))
         self.ground = self._ground()
         self.reconciler = SessionReconciler(self.ground, backup_sessions(self.booked))

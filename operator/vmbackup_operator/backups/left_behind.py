@@ -3,6 +3,9 @@
 Nothing is looked for here that an unfinished session still owns: whether the object is there is
 asked of the API server, by name and uid, and a session that was made again under the same run id
 has taken over what the run has made.
+
+Where there is a record it is looked at every few minutes, and within these after anything happened
+to a session; where there is none, nothing was left, and a look a day is for what nobody foresaw.
 """
 
 from __future__ import annotations
@@ -29,9 +32,11 @@ from vmbackup_operator.sessions.undo_record import UndoRecord
 
 log = logging.getLogger(__name__)
 
-#: How often it is looked for, and how soon again where undoing takes Azure a while.
+#: How often it is looked for while there are records, how soon again where undoing takes Azure a
+#: while, and how soon where there are none.
 LOOK_S = 300.0
 LOOK_AGAIN_S = 10.0
+UNEXPECTED_S = 24 * 3600.0
 
 
 class LeftBehind:
@@ -42,13 +47,15 @@ class LeftBehind:
 
     async def reconcile(self) -> Outcome:
         """Take a step for every record without a session; one that fails keeps no other waiting."""
-        soon = False
+        again_s = UNEXPECTED_S
         for record in _one_of_each_run(await self._ground.undo_records.all()):
+            again_s = min(again_s, LOOK_S)
             try:
-                soon |= not await self._is_settled(record)
+                if not await self._is_settled(record):
+                    again_s = LOOK_AGAIN_S
             except VmbackupError as error:
                 log.warning("run %s of %s, gone: %s", record.run_id, record.session, error)
-        return Waiting(LOOK_AGAIN_S if soon else LOOK_S, "what was left behind is looked for again")
+        return Waiting(again_s, "what was left behind is looked for again")
 
     async def _is_settled(self, record: UndoRecord) -> bool:
         """Tell whether nothing is to be done for the record soon."""

@@ -97,10 +97,20 @@ class WorkQueue(Generic[Key]):
         if key not in self._working:
             self._offer(key, due)
 
-    def add_after(self, key: Key, seconds: float, *, priority: int = 10) -> None:
-        """Have *key* looked at in *seconds*, or earlier where it is added meanwhile."""
-        if key in self._wanted:
+    def add_within(self, key: Key, seconds: float, *, priority: int = 10) -> None:
+        """Have *key* looked at in *seconds*, or earlier where it is due, or added, before.
+
+        However often it is said, one look comes of it.
+        """
+        if key in self._held or key in self._wanted:
             return
+        due = asyncio.get_running_loop().time() + seconds
+        timer = self._timers.get(key)
+        if timer is None or timer.when() > due:
+            self._wait(key, seconds, priority)
+
+    def _wait(self, key: Key, seconds: float, priority: int) -> None:
+        """Have *key* looked at in *seconds*, whatever time was set for it before."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -187,7 +197,7 @@ class WorkQueue(Generic[Key]):
         else:
             self._failures.pop(key, None)
             if isinstance(outcome, Waiting):
-                self.add_after(key, outcome.seconds, priority=priority)
+                self.add_within(key, outcome.seconds, priority=priority)
 
     def _come_back(
         self, key: Key, priority: int, error: Exception, retry_after_s: float | None
@@ -199,4 +209,6 @@ class WorkQueue(Generic[Key]):
         if retry_after_s:
             self._wanted.pop(key, None)
             self._held.add(key)
-        self.add_after(key, delay_s, priority=priority)
+            self._wait(key, delay_s, priority)
+        else:
+            self.add_within(key, delay_s, priority=priority)

@@ -45,5 +45,9 @@ class Work:
         return f"{self.kind} {self.key}"
 
 
+#: These have no object whose change would say that there is something to do. They are looked at
+#: within so many seconds after anything happened to a session, and when they said themselves.
+AFTER_SESSIONS_S = 300.0
 IDLE_WORKERS = Work("IdleWorkers", ObjectKey("", "all"))
 LEFT_BEHIND = Work("LeftBehind", ObjectKey("", "all"))
+AFTER_SESSIONS = (IDLE_WORKERS, LEFT_BEHIND)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
@@ -15,12 +15,23 @@ from vmbackup_operator.sessions.ports import Sessions, StoredSessions
 
 
 class BookedSessions(Sessions):
-    """Keeps the picture as new as every read and write of ours, and wakes who waited."""
+    """Keeps the picture as new as every read and write of ours, and wakes who waited.
 
-    def __init__(self, stored: StoredSessions, book: SessionBook, allocator: Allocator) -> None:
+    *stirred* is called whenever anything has happened to a session: what looks after workers and
+    records without a session has a reason to look then, and hardly another.
+    """
+
+    def __init__(
+        self,
+        stored: StoredSessions,
+        book: SessionBook,
+        allocator: Allocator,
+        stirred: Callable[[], None],
+    ) -> None:
         self._stored = stored
         self._book = book
         self._allocator = allocator
+        self._stirred = stirred
 
     def seen(self, session: BackupSession) -> bool:
         """Take in what the watch tells; return whether that is news.
@@ -33,6 +44,7 @@ class BookedSessions(Sessions):
         news = self._book.note(session)
         if news:
             self._settle(session)
+            self._stirred()
         return news
 
     def gone(self, key: ObjectKey) -> None:
@@ -40,6 +52,7 @@ class BookedSessions(Sessions):
         known = self._book.forget(key)
         if known is not None:
             self._wake_others(known)
+        self._stirred()
 
     def known(self, key: ObjectKey) -> BackupSession | None:
         """Return the unfinished session as it was last seen or written; nothing is asked for it."""

@@ -1,4 +1,9 @@
-"""Workers that no session needs: stopped where they still run, deleted after their idle time."""
+"""Workers that no session needs: stopped where they still run, deleted after their idle time.
+
+Azure is asked when something may have changed: at the operator's start, a while after anything
+happened to a session, when the time of a worker comes that was seen idle, and once a day for what
+strangers did. Wiring has `IDLE_WORKERS` looked at for the first two; the others are answered here.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +25,13 @@ log = logging.getLogger(__name__)
 #: No session's name: idle workers are looked after for nobody.
 NOBODY = ObjectKey("", "")
 
-#: How often idle workers are looked for.
+#: How soon again where something was done, or was refused.
 LOOK_S = 300.0
 #: How soon again where something was begun, or could not be yet: as at a start, when nobody has
 #: looked at the home region.
 LOOK_AGAIN_S = 15.0
+#: How soon again where nothing is expected: somebody else may have started a worker, or made one.
+UNEXPECTED_S = 24 * 3600.0
 #: A worker may run without a session for this long: one session hands it to the next.
 HANDOVER = timedelta(minutes=10)
 
@@ -48,40 +55,48 @@ class IdleWorkers:
 
     async def reconcile(self) -> Outcome:
         """Have what is idle stopped or deleted; one pass over all regions."""
-        settled = True
+        again_s = UNEXPECTED_S
         for group in await self._groups():
             try:
-                settled &= await self._look(group)
+                again_s = min(again_s, await self._look(group))
             except VmbackupError as error:
                 # What one region refuses must not leave another one's workers running.
                 log.warning("idle workers of %s: %s", group.resource_group, error)
-        again_s = LOOK_S if settled else LOOK_AGAIN_S
+                again_s = min(again_s, LOOK_S)
         return Waiting(again_s, "idle workers are looked for again")
 
-    async def _look(self, group: WorkerGroup) -> bool:
-        """Take a step for each worker of the group; tell whether nothing is left to do soon."""
+    async def _look(self, group: WorkerGroup) -> float:
+        """Take a step for each worker of the group; tell how soon the next one may be due."""
         ground = self._ground
         workers = await ground.workers.of_group(group.subscription_id, group.resource_group)
+        return min([await self._step(worker) for worker in workers], default=UNEXPECTED_S)
+
+    async def _step(self, worker: WorkerSeen) -> float:
+        """Do what is due to the worker; tell how soon the next thing may be."""
+        ground = self._ground
+        if worker.doubt:
+            log.warning("worker %s is left alone: %s", worker.id, worker.doubt)
+            return UNEXPECTED_S
+        now = ground.clock.now()
         idle_for = timedelta(seconds=ground.settings.workers.idle_ttl_seconds)
-        now, settled = ground.clock.now(), True
-        for worker in workers:
-            if worker.doubt:
-                log.warning("worker %s is left alone: %s", worker.id, worker.doubt)
-                continue
-            wanted = fate(worker, now, idle_for)
-            if wanted == "keep" and worker.outdated:
-                await self._seal(worker)
-            if wanted == "keep" or ground.allocator.leave(worker.id, NOBODY) is not None:
-                continue
-            try:
-                if wanted == "stop":
-                    await self._delete_queues(worker)
-                    settled &= await ground.workers.deallocate(worker.vm_id)
-                else:
-                    settled &= await self._delete(worker)
-            finally:
-                ground.allocator.left(worker.id)
-        return settled
+        wanted = fate(worker, now, idle_for)
+        if wanted == "keep" and worker.outdated:
+            await self._seal(worker)
+        if ground.allocator.holder_of(worker.id, NOBODY) is not None:
+            return UNEXPECTED_S  # until something happens to its session
+        if wanted == "keep":
+            left = time_left(worker, now, idle_for).total_seconds()
+            return min(max(left, LOOK_AGAIN_S), UNEXPECTED_S)
+        ground.allocator.leave(worker.id, NOBODY)
+        try:
+            settled = await (self._stop(worker) if wanted == "stop" else self._delete(worker))
+        finally:
+            ground.allocator.left(worker.id)
+        return LOOK_S if settled else LOOK_AGAIN_S
+
+    async def _stop(self, worker: WorkerSeen) -> bool:
+        await self._delete_queues(worker)
+        return await self._ground.workers.deallocate(worker.vm_id)
 
     async def _seal(self, worker: WorkerSeen) -> None:
         """Seal the worker by the newest key, so that the older one may leave the ring.
@@ -126,3 +141,12 @@ def fate(
     if worker.state == "deallocated" and idle > idle_for:
         return "delete"
     return "stop" if worker.state == "running" and idle > HANDOVER else "keep"
+
+
+def time_left(worker: WorkerSeen, now: datetime, idle_for: timedelta) -> timedelta:
+    """Return how soon something else may become of a *worker* that is kept, and no session has."""
+    if worker.changed_at is None or worker.state not in {"running", "deallocated"}:
+        # Something is under way with it.
+        return HANDOVER
+    allowed = HANDOVER if worker.state == "running" else idle_for
+    return worker.changed_at + allowed - now + timedelta(seconds=1)

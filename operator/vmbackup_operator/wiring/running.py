@@ -36,7 +36,13 @@ from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.mistakes import shows_mistakes
 from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
-from vmbackup_operator.reconciling.work import IDLE_WORKERS, LEFT_BEHIND, PRIORITIES, Work, WorkKind
+from vmbackup_operator.reconciling.work import (
+    AFTER_SESSIONS,
+    AFTER_SESSIONS_S,
+    PRIORITIES,
+    Work,
+    WorkKind,
+)
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
@@ -128,6 +134,11 @@ class Operator:
                 self._policies.discard(key)
             else:
                 self._policies.add(key)
+
+    def sessions_stirred(self) -> None:
+        """Have looked at in a while what sessions use and leave: something happened to one."""
+        for work in AFTER_SESSIONS:
+            self.queue.add_within(work, AFTER_SESSIONS_S, priority=PRIORITIES[work.kind])
 
     def repository_stands(self, key: ObjectKey, standing: str) -> None:
         """Have all policies looked at where the repository's *standing* is not what it was.
@@ -233,7 +244,7 @@ async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessi
         booked.seen(session)
         if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
             operator.seen("BackupSession", session.metadata.key)
-    for work in (IDLE_WORKERS, LEFT_BEHIND):
+    for work in AFTER_SESSIONS:
         operator.queue.add(work, priority=PRIORITIES[work.kind])
 
 
@@ -278,7 +289,9 @@ class _Parts:
         book = SessionBook()
         azure.seals.ask(lambda: launches_of(book.unfinished()))
         allocator = Allocator(book, wake)
-        self.booked = BookedSessions(self.sessions, book, allocator)
+        self.booked = BookedSessions(
+            self.sessions, book, allocator, operator.sessions_stirred
+        )
         self.intake = Intake(ring, clock, Surroundings(queues, self.booked, wake))
         self.ground = Ground(
             settings=settings,

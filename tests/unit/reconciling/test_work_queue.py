@@ -141,6 +141,58 @@ async def test_an_add_wakes_a_waiting_key_at_once_and_its_old_time_is_forgotten(
     assert looks.times("a") == [0, 4]
 
 
+async def test_a_look_within_a_time_comes_once_and_not_later_than_it_was_said_first() -> None:
+    async def rare(_key: str, _count: int) -> Outcome:
+        return Waiting(1000, "nothing is expected")
+
+    looks = Looks(rare)
+    queue = WorkQueue(looks)
+    async with queue.running():
+        queue.add("a")
+        for _ in range(5):
+            await asyncio.sleep(10)
+            queue.add_within("a", 30)
+        await asyncio.sleep(500)
+
+    assert looks.times("a") == [0, 40, 80]
+
+
+async def test_a_time_that_is_said_during_a_look_holds_though_the_look_wants_a_later_one() -> None:
+    async def slow_and_rare(_key: str, _count: int) -> Outcome:
+        await asyncio.sleep(10)
+        return Waiting(1000, "nothing is expected")
+
+    looks = Looks(slow_and_rare)
+    queue = WorkQueue(looks)
+    async with queue.running():
+        queue.add("a")
+        await asyncio.sleep(5)
+        queue.add_within("a", 30)
+        await asyncio.sleep(500)
+
+    assert looks.times("a") == [0, 35]
+
+
+async def test_a_time_that_the_other_side_named_holds_though_a_look_is_wanted_within_less() -> None:
+    async def throttled(_key: str, count: int) -> Outcome:
+        await asyncio.sleep(1)
+        if count == 1:
+            raise TransientError("429", retry_after_s=40)
+        return Done()
+
+    looks = Looks(throttled)
+    queue = WorkQueue(looks, part=lambda: 0.0)
+    async with queue.running():
+        queue.add("a")
+        await asyncio.sleep(0.5)
+        queue.add_within("a", 2)
+        await asyncio.sleep(5)
+        queue.add_within("a", 2)
+        await asyncio.sleep(100)
+
+    assert looks.times("a") == [0, 41]
+
+
 async def test_errors_bring_the_key_back_later_each_time_and_success_forgets_them() -> None:
     async def failing(_key: str, count: int) -> Outcome:
         if count in {1, 2, 3, 5}:

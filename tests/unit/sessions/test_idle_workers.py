@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
@@ -18,7 +19,7 @@ from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.ownership import OWNER_TAG
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup, fate
+from vmbackup_operator.sessions.idling import HANDOVER, IdleWorkers, WorkerGroup, fate
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState
 
@@ -50,21 +51,88 @@ async def test_an_idle_worker_is_deleted_with_its_queue_after_its_time(world: Wo
     assert not [name for _, name in world.azure.queues if "jobs" in name]
 
 
-async def test_what_is_begun_is_looked_at_again_soon_and_else_in_a_while(world: World) -> None:
+async def again_in(idle: IdleWorkers) -> timedelta:
+    """Look, and return how soon the next look is."""
+    outcome = await idle.reconcile()
+    assert isinstance(outcome, Waiting)
+    return timedelta(seconds=outcome.seconds)
+
+
+async def test_what_is_begun_is_looked_at_again_soon(world: World) -> None:
     await world.run()
     idle = IdleWorkers(world.ground, groups)
-    calm = await idle.reconcile()
     world.clock.turn(3700)
 
-    begun = await idle.reconcile()
-    for _ in range(3):
-        after = await idle.reconcile()
+    assert await again_in(idle) < timedelta(minutes=1)
+    assert world.azure.workers
 
-    assert isinstance(calm, Waiting)
-    assert isinstance(begun, Waiting)
-    assert begun.seconds < calm.seconds / 10
-    assert after == calm
+
+async def test_from_a_workers_idle_time_to_its_end_there_are_a_few_looks_and_then_one_a_day(
+    world: World,
+) -> None:
+    """Between them Azure is asked nothing: nothing is expected, and a session's change is told."""
+    await world.run()
+    idle = IdleWorkers(world.ground, groups)
+    began, looks = world.clock.now(), 0
+    while (pause := await again_in(idle)) < timedelta(days=1):
+        looks += 1
+        world.clock.turn(pause.total_seconds())
+
     assert world.azure.workers == {}
+    assert looks <= 6
+    assert world.clock.now() - began < HOUR + timedelta(minutes=15)
+
+
+async def test_a_worker_that_is_kept_is_looked_at_when_its_time_comes(world: World) -> None:
+    await world.run()
+    ((vm_id, worker),) = world.azure.workers.items()
+    world.azure.workers[vm_id] = replace(worker, state="running", changed_at=world.clock.now())
+    idle = IdleWorkers(world.ground, groups)
+
+    pause = await again_in(idle)
+    world.clock.turn(pause.total_seconds())
+    await idle.reconcile()
+
+    assert HANDOVER < pause < HANDOVER + timedelta(seconds=5)
+    assert world.azure.workers[vm_id].state != "running"
+
+
+@pytest.mark.parametrize("state", ["creating", "starting", "deallocating", "deleting"])
+async def test_a_worker_that_something_is_under_way_with_is_looked_at_again(
+    world: World, state: WorkerState
+) -> None:
+    await world.run()
+    ((vm_id, worker),) = world.azure.workers.items()
+    world.azure.workers[vm_id] = replace(worker, state=state)
+
+    assert await again_in(IdleWorkers(world.ground, groups)) <= HANDOVER
+
+
+async def test_of_one_that_a_session_has_the_session_tells_when_that_changes(world: World) -> None:
+    await world.run_until("WorkerReady")
+    world.clock.turn(7200)
+    idle = IdleWorkers(world.ground, groups)
+
+    assert await again_in(idle) >= timedelta(days=1)
+
+    stirs = world.stirs
+    await world.run()
+    assert world.stirs > stirs
+
+
+async def test_what_a_stranger_started_is_stopped_within_a_day(world: World) -> None:
+    await world.run()
+    ((vm_id, worker),) = world.azure.workers.items()
+    idle = IdleWorkers(world.ground, groups)
+    while (pause := await again_in(idle)) < timedelta(days=1):
+        world.clock.turn(pause.total_seconds())
+    assert world.azure.workers == {}
+    world.azure.workers[vm_id] = replace(worker, state="running", changed_at=world.clock.now())
+
+    world.clock.turn(pause.total_seconds())
+    await idle.reconcile()
+
+    assert world.azure.workers[vm_id].state != "running"
 
 
 async def test_at_a_start_an_idle_worker_waits_for_the_home_region_and_not_for_the_next_round(
@@ -156,6 +224,7 @@ async def test_a_region_that_refuses_leaves_no_other_regions_workers_running(
     await have_gone(world, IdleWorkers(world.ground, two))
 
     assert world.azure.workers == {}
+    assert await again_in(IdleWorkers(world.ground, two)) <= timedelta(minutes=5)
 
 
 async def test_an_idle_worker_is_sealed_by_the_newest_key(world: World) -> None:

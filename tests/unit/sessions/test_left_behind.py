@@ -11,7 +11,9 @@ from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Waiting
 
+DAY_S = 24 * 3600
 STEPS = ("Accepted", "SnapshotsReady", "WorkerReady", "ExportGranted")
 
 
@@ -141,3 +143,68 @@ async def test_one_record_that_cannot_be_undone_keeps_no_other_waiting(
 
     assert world.azure.sas == {}
     assert list(world.undo_records.stored) == [spoilt]
+
+
+async def again_in_s(left: LeftBehind) -> float:
+    """Look, and return how soon the next look is."""
+    outcome = await left.reconcile()
+    assert isinstance(outcome, Waiting)
+    return outcome.seconds
+
+
+async def test_where_there_is_no_record_the_next_look_is_a_day_away(world: World) -> None:
+    left = LeftBehind(world.ground)
+    assert await again_in_s(left) == DAY_S
+
+    await world.run_until("SnapshotsReady")
+    with_record = await again_in_s(left)
+    await world.run()
+
+    assert with_record <= 300
+    assert await again_in_s(left) == DAY_S
+
+
+async def test_a_record_that_azure_lets_nobody_undo_is_looked_at_again_and_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.run_until("ExportGranted")
+    take_away(world)
+
+    async def refused(_snapshot: ArmId) -> bool:
+        raise TransientError("ending access: 503")
+
+    monkeypatch.setattr(world.ground.snapshots, "revoke", refused)
+
+    assert await again_in_s(LeftBehind(world.ground)) <= 300
+
+
+async def test_a_session_that_goes_without_being_undone_has_its_record_looked_at(
+    world: World,
+) -> None:
+    await world.run_until("ExportGranted")
+    stirs = world.stirs
+
+    take_away(world)
+
+    assert world.stirs > stirs
+
+
+async def test_one_that_is_given_up_has_its_record_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its object has an outcome by then, and is watched no more: our own write has to tell."""
+    await world.run_until("ExportGranted")
+
+    async def refused(_snapshot: ArmId) -> bool:
+        raise TransientError("ending access: 503")
+
+    monkeypatch.setattr(world.ground.snapshots, "revoke", refused)
+    world.sessions.request_deletion(KEY)
+    while KEY in world.sessions.stored:
+        stirs = world.stirs
+        with contextlib.suppress(TransientError):
+            await world.look()
+        world.clock.turn(60)
+
+    assert world.undo_records.stored
+    assert world.stirs > stirs

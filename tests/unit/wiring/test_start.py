@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+import pytest
 from msgspec.structs import replace
 
 from tests.worlds.memory_objects import MemorySessions
@@ -13,7 +14,7 @@ from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.session import Outcome as Ending
-from vmbackup_operator.reconciling.outcome import Done, Outcome
+from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions
@@ -48,7 +49,12 @@ async def test_every_session_that_is_not_through_is_looked_at_though_the_watch_t
         return Done()
 
     book, operator = SessionBook(), Operator()
-    booked = BookedSessions(MemorySessions(TurnedClock()), book, Allocator(book, lambda _key: None))
+    booked = BookedSessions(
+        MemorySessions(TurnedClock()),
+        book,
+        Allocator(book, lambda _key: None),
+        operator.sessions_stirred,
+    )
     operator.sessions = booked
     operator.serve({"BackupSession": look, "IdleWorkers": look, "LeftBehind": look})
 
@@ -58,3 +64,42 @@ async def test_every_session_that_is_not_through_is_looked_at_though_the_watch_t
 
     assert looked == {"unfinished", "to-undo", "all"}
     assert booked.seen(unfinished) is False
+
+
+@pytest.mark.looptime
+async def test_what_looks_after_sessions_looks_soon_after_one_has_changed_and_else_when_it_said() -> (
+    None
+):
+    looked: list[tuple[float, str]] = []
+
+    async def look(_key: ObjectKey) -> Outcome:
+        return Done()
+
+    def rare(kind: str) -> Callable[[ObjectKey], Awaitable[Outcome]]:
+        async def looked_at(_key: ObjectKey) -> Outcome:
+            looked.append((round(asyncio.get_running_loop().time()), kind))
+            return Waiting(86_400, "nothing is expected")
+
+        return looked_at
+
+    book, operator = SessionBook(), Operator()
+    booked = BookedSessions(
+        MemorySessions(TurnedClock()),
+        book,
+        Allocator(book, lambda _key: None),
+        operator.sessions_stirred,
+    )
+    operator.sessions = booked
+    operator.serve({
+        "BackupSession": look, "IdleWorkers": rare("idle"), "LeftBehind": rare("left")
+    })  # fmt: skip
+
+    await take_in(operator, Everything(), booked)
+    async with operator.queue.running():
+        await asyncio.sleep(7200)
+        for name in ("one", "two", "three"):
+            operator.session_seen(ObjectKey("team", name), {}, gone=True)
+            await asyncio.sleep(60)
+        await asyncio.sleep(7200)
+
+    assert sorted(looked) == [(0, "idle"), (0, "left"), (7500, "idle"), (7500, "left")]
