@@ -1,8 +1,8 @@
 """An idle hour over the memory world, with its clock turned: ``python -m tools.bench.idle``.
 
-A policy with its repository, a worker that was given back, finished sessions: what the product's
-reconcilers ask of Azure and of Kubernetes while nothing happens. What they share with a running
-operator but not with this world is said with the figures: the Lease, and repositories' looks.
+A policy with its repository, workers that were given back, finished sessions: what the product's
+reconcilers ask of Azure and of Kubernetes in the hour in which those workers' idle time ends, and
+in the one after it, in which nothing happens. The Lease, which is not in this world, is said too.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
+from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
+from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.memory_repositories import MemoryOpening, MemorySecrets
 from tools.bench.fleet import Size, put_repository, sessions_of
-from tools.bench.limited_azure import Surroundings
+from tools.bench.limited_azure import LimitedRegions, Surroundings
 from tools.bench.scale import Run
+from vmbackup_core.ids import RepositoryId
 from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.leadership import Terms
@@ -28,13 +31,15 @@ from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import API_VERSION, GROUP, VERSION, ObjectKey
-from vmbackup_operator.naming import environment_names
+from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.policies import ports
 from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
-from vmbackup_operator.reconciling.outcome import Outcome
-from vmbackup_operator.reconciling.work import IDLE_WORKERS, LEFT_BEHIND
+from vmbackup_operator.reconciling.outcome import Outcome, Waiting
+from vmbackup_operator.reconciling.work import AFTER_SESSIONS
+from vmbackup_operator.repositories.ports import RepositorySeen, Ways
+from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.shared_reads import group
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 
@@ -68,8 +73,28 @@ class LimitedMachineLists(ports.VirtualMachineLists):
         return [ports.MachineListed(each.id) for each in machines]
 
 
+class LimitedWays(Ways):
+    """The way to an account costs a pass over the home region."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._regions = LimitedRegions(around)
+
+    @override
+    async def ensure(self, storage_account_id: ArmId, region: str) -> Waiting | None:
+        found = await self._regions.ensure(SUBSCRIPTION, HOME, (storage_account_id,))
+        return found if isinstance(found, Waiting) else None
+
+
+def _repositories(run: Run, objects: Objects[BackupRepository]) -> RepositoryReconciler:
+    secrets, opening = MemorySecrets(), MemoryOpening()
+    secrets.keep(ObjectKey("team", "repo-key"), {"key": bytes(32)})
+    opening.found = RepositorySeen(RepositoryId("0" * 32), APPLIANCE, "f" * 32, 1, 4)
+    settings, ways = run.measured.ground.settings, LimitedWays(run.measured.around)
+    return RepositoryReconciler(settings, run.clock, objects, secrets, ways, opening)
+
+
 def _serve(run: Run) -> None:
-    """Have policies, idle workers and what is left behind looked at, as wiring does."""
+    """Have everything looked at that an idle operator looks at, as wiring does."""
     measured, ground = run.measured, run.measured.ground
     lists = LimitedMachineLists(measured.around)
     repositories = Objects(run.server, BackupRepository)
@@ -98,6 +123,7 @@ def _serve(run: Run) -> None:
         {
             "BackupSession": measured.reconciler.reconcile,
             "BackupPolicy": policies.reconcile,
+            "BackupRepository": _repositories(run, repositories).reconcile,
             "IdleWorkers": idle_workers,
             "LeftBehind": left_behind,
         }
@@ -128,21 +154,29 @@ async def _idle(run: Run, found: dict[str, Any]) -> None:
     operator = run.measured.operator
     async with run.running():
         operator.seen("BackupPolicy", _KEY)
-        operator.queue.add(IDLE_WORKERS)
-        operator.queue.add(LEFT_BEHIND)
+        operator.seen("BackupRepository", ready_repository().metadata.key)
+        for work in AFTER_SESSIONS:
+            operator.queue.add(work)
         run.put(sessions)
         await run.until_all_ended()
         await run.pause(_SETTLED_S)
-        run.forget_requests()
-        await run.pause(_HOUR_S)
-    found |= {
+        found["hour_of_the_workers_end"] = await _hour(run)
+        found |= await _hour(run)
+    found["lease_writes_beside_these"] = round(_HOUR_S / Terms().retry_s)
+
+
+async def _hour(run: Run) -> dict[str, Any]:
+    """Return what an hour asks for."""
+    run.forget_requests()
+    await run.pause(_HOUR_S)
+    return {
+        "workers_at_its_end": len(run.fleet.azure.workers),
         "arm_requests": sum(run.manager.requests.values()),
         "arm_by_kind": dict(run.manager.kinds),
         "kubernetes_reads": run.server.reads.total(),
         "kubernetes_writes": run.server.writes.total(),
         "kubernetes_by_kind": dict(run.server.reads + run.server.writes),
         "queue_requests": run.measured.queues.requests.total(),
-        "lease_writes_beside_these": round(_HOUR_S / Terms().retry_s),
     }
 
 

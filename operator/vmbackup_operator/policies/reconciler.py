@@ -48,8 +48,9 @@ from vmbackup_operator.settings import Settings
 log = logging.getLogger(__name__)
 
 #: How long a policy is not looked at where nothing is amiss or due and nobody wakes it: its own
-#: changes, its sessions' ends and its repository's do. A VM that went is missed at the next slot.
-LOOK_AGAIN_S = 3600.0
+#: changes, its sessions' ends and its repository's do. A VM that went is missed at the next slot,
+#: and within a day where none comes.
+LOOK_AGAIN_S = 24 * 3600.0
 #: The same where something is amiss: nothing tells us that somebody mended it.
 AMISS_AGAIN_S = 60.0
 #: How soon sessions that had no room are tried again; an ended session wakes its policy earlier.

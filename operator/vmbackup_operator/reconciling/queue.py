@@ -3,7 +3,8 @@
 A key is worked on by one worker at a time; added meanwhile, it is looked at once more afterwards.
 More urgent keys come first, but each waits at most for those that came so many seconds later as
 its priority says: however busy the urgent ones are, every key has its turn. What a reconciler
-answers decides when the key comes back. An error brings it back later each time,
+answers decides when the key comes back: it looks then whether something has come about, and gives
+way to a key of which somebody said that something has. An error brings it back later each time,
 by a random part of a doubling delay, so that many keys that failed together come apart.
 """
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: How often in a row "at once" is granted; a conflict that never ends must not spin.
 AT_ONCE = 5
+#: A key that comes back by its time gives way to those that were added at most so much later.
+GIVES_WAY_S = 20.0
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -89,7 +92,9 @@ class WorkQueue(Generic[Key]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        due = asyncio.get_running_loop().time() + priority
+        self._want(key, priority, asyncio.get_running_loop().time() + priority)
+
+    def _want(self, key: Key, priority: int, due: float) -> None:
         before = self._wanted.get(key)
         if before is not None and before[1] <= due:
             return
@@ -115,11 +120,13 @@ class WorkQueue(Generic[Key]):
         if timer is not None:
             timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(seconds, self._due, key, priority)
+        gives_way_s = GIVES_WAY_S if seconds > 0 else 0.0
+        self._timers[key] = loop.call_later(seconds, self._due, key, priority, gives_way_s)
 
-    def _due(self, key: Key, priority: int) -> None:
+    def _due(self, key: Key, priority: int, gives_way_s: float) -> None:
+        del self._timers[key]
         self._held.discard(key)
-        self.add(key, priority=priority)
+        self._want(key, priority, asyncio.get_running_loop().time() + priority + gives_way_s)
 
     @property
     def idle(self) -> bool:

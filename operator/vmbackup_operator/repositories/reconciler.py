@@ -40,8 +40,9 @@ from vmbackup_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: How often a repository that is ready is opened again: its key, container or way may have gone.
-READY_AGAIN_S = 600.0
+#: How soon a repository that is ready is opened again where nobody wakes it: its own changes do,
+#: and the end of each session that used it. Its key, container or way may have gone.
+READY_AGAIN_S = 24 * 3600.0
 #: How often one is that needs somebody's hand: nothing tells us when a container was made.
 STALLED_AGAIN_S = 30.0
 

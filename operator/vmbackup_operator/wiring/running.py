@@ -289,9 +289,7 @@ class _Parts:
         book = SessionBook()
         azure.seals.ask(lambda: launches_of(book.unfinished()))
         allocator = Allocator(book, wake)
-        self.booked = BookedSessions(
-            self.sessions, book, allocator, operator.sessions_stirred
-        )
+        self.booked = BookedSessions(self.sessions, book, allocator, operator.sessions_stirred)
         self.intake = Intake(ring, clock, Surroundings(queues, self.booked, wake))
         self.ground = Ground(
             settings=settings,

@@ -17,6 +17,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.ports import MachineListed, VirtualMachineLists
 from vmbackup_operator.policies.presence import Presence
+from vmbackup_operator.reconciling.outcome import Waiting
 
 
 def called(name: str, *vms: ArmId, namespace: str = KEY.namespace) -> BackupPolicy:
@@ -143,3 +144,33 @@ async def test_what_is_only_worth_a_word_hides_nothing_that_is_amiss(world: Poli
     await world.settle()
 
     assert world.reason()[:2] == ("False", "RepositoryNotFound")
+
+
+async def test_a_policy_of_which_nothing_is_due_asks_azure_nothing_until_its_slot(
+    world: PolicyWorld,
+) -> None:
+    await world.settle()
+    world.sessions.end()
+    until_slot = await world.settle()
+    next_start = world.policy.status.next_start
+    assert isinstance(until_slot, Waiting)
+    assert next_start is not None
+    assert until_slot.seconds == (next_start - world.clock.now()).total_seconds()
+
+    world.machines.there.clear()
+    world.clock.turn(until_slot.seconds)
+    await world.settle()
+
+    assert world.reason()[1] == "VirtualMachineNotFound"
+
+
+async def test_without_a_slot_a_vm_that_went_is_missed_within_a_day(idle: PolicyWorld) -> None:
+    again = await idle.look()
+    assert isinstance(again, Waiting)
+    assert again.seconds == 24 * 3600
+
+    idle.machines.there.clear()
+    idle.clock.turn(again.seconds)
+    await idle.look()
+
+    assert idle.reason()[1] == "VirtualMachineNotFound"

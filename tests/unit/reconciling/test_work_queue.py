@@ -357,3 +357,56 @@ async def test_what_is_less_urgent_has_its_turn_however_busy_the_urgent_keys_are
 
     assert looks.count("idle") == 1
     assert 5 < looks.times("idle")[0] <= 40
+
+
+async def test_a_key_that_was_woken_comes_before_those_that_only_look_again() -> None:
+    """Who polls finds nothing most of the time; of who was woken it is known that there is news."""
+
+    async def polling(key: str, _count: int) -> Outcome:
+        await asyncio.sleep(1)
+        return Waiting(2, "Azure is at it") if key.startswith("polls") else Done()
+
+    looks = Looks(polling)
+    queue = WorkQueue(looks, workers=2)
+    async with queue.running():
+        for number in range(30):
+            queue.add(f"polls-{number}")
+        await asyncio.sleep(100)
+        woken_s = asyncio.get_running_loop().time()
+        queue.add("woken")
+        await asyncio.sleep(100)
+
+    assert looks.times("woken")[0] - woken_s <= 1
+    assert min(looks.count(f"polls-{number}") for number in range(30)) > 5
+
+
+async def test_who_looks_again_has_its_turn_however_many_are_woken() -> None:
+    async def busy(_key: str, _count: int) -> Outcome:
+        await asyncio.sleep(1)
+        return Waiting(5, "again")
+
+    looks = Looks(busy)
+    queue = WorkQueue(looks, workers=1)
+    async with queue.running():
+        queue.add("polls")
+        for number in range(200):
+            queue.add(f"woken-{number}")
+            await asyncio.sleep(0.9)
+
+    assert looks.count("polls") >= 2
+
+
+async def test_the_next_step_gives_way_to_nobody() -> None:
+    async def two_steps(key: str, count: int) -> Outcome:
+        await asyncio.sleep(1)
+        return Waiting(0, "the next step") if key == "session" and count == 1 else Done()
+
+    looks = Looks(two_steps)
+    queue = WorkQueue(looks, workers=1)
+    async with queue.running():
+        queue.add("session")
+        for number in range(30):
+            await asyncio.sleep(1)
+            queue.add(f"woken-{number}")
+
+    assert looks.times("session")[1] <= 3

@@ -67,9 +67,7 @@ async def test_every_session_that_is_not_through_is_looked_at_though_the_watch_t
 
 
 @pytest.mark.looptime
-async def test_what_looks_after_sessions_looks_soon_after_one_has_changed_and_else_when_it_said() -> (
-    None
-):
+async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when_it_said() -> None:
     looked: list[tuple[float, str]] = []
 
     async def look(_key: ObjectKey) -> Outcome:
