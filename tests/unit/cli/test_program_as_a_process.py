@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -112,6 +113,39 @@ def test_an_interrupt_ends_it_with_one_line(
     assert running.returncode == 128 + number
     assert err == "vmbackup: interrupted\n"
     assert not (tmp_path / "to").exists()
+
+
+#: Becomes the program, and interrupts it as soon as it looks for the module that is named first.
+INTERRUPTED_AT_AN_IMPORT = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(10_000))  # a handler of Python's has its turn here
+
+wanted = sys.argv.pop(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+from vmbackup_operator.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["vmbackup_operator.cli.running", "vmbackup_operator.cli.complaints", "msgspec"]
+)
+def test_an_interrupt_while_it_loads_ends_it_without_a_word(module: str, tmp_path: Path) -> None:
+    arguments = ["repository", "list", "--repository", str(tmp_path), "--key-file", "none"]
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", INTERRUPTED_AT_AN_IMPORT, module, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_a_second_interrupt_does_not_wait_for_a_store_that_hangs(
