@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 
 #: How often in a row "at once" is granted; a conflict that never ends must not spin.
 AT_ONCE = 5
+#: How many keys are looked at side by side. A look that waits for its place in Azure's line costs
+#: nothing but memory, and holds up no look that needs nothing of Azure; but the line is no longer
+#: than what all of them ask for, so that nobody waits in it until its look is ended.
+WORKERS = 64
 #: A key that comes back by its time gives way to those that were added at most so much later.
 GIVES_WAY_S = 20.0
 
@@ -60,7 +64,7 @@ class WorkQueue(Generic[Key]):
         self,
         reconcile: Callable[[Key], Awaitable[Outcome]],
         *,
-        workers: int = 16,
+        workers: int = WORKERS,
         pace: Pace | None = None,
         part: Callable[[], float] = random.random,
     ) -> None:
