@@ -18,8 +18,9 @@ FAILURE_CHARS = 1_000
 #: How often the agent says that it lives.
 HEARTBEAT_S = 15.0
 
-#: The agent's own limit; the operator writes a status at most every 10 s.
-PROGRESS_S = 2.0
+#: The agent's own limit: the operator writes a status at most every 10 s, and reading each message
+#: costs it 0.2 ms.
+PROGRESS_S = 5.0
 
 #: How long a heartbeat or a progress is of use: as long as the operator's lease, so that what was
 #: taken expires before it comes again, and nobody has to delete it.

@@ -25,22 +25,25 @@ from vmbackup_operator.services.correlation import CorrelationPolicy
 from vmbackup_operator.services.failures import REFUSALS, refusal
 from vmbackup_operator.services.fence import Fence, WriteFence, open_fence
 from vmbackup_operator.services.pacing import PacingPolicy
+from vmbackup_operator.services.proxies import proxies_for
 from vmbackup_operator.services.refusals import Refusals
 from vmbackup_operator.services.token_buckets import TokenBuckets
 
 Client = TypeVar("Client")
 
+_RESOURCE_MANAGER = "https://management.azure.com"
+
 
 def session() -> aiohttp.ClientSession:
-    """Return a pool of connections that honours the environment's proxy, NO_PROXY and CA file.
+    """Return a pool of connections that honours the environment's CA file.
 
-    Cookies are not kept, and bodies stay as they came: both are the SDK's business.
+    Proxies are the clients' own, see `proxies`. Cookies are not kept, and bodies stay as they
+    came: both are the SDK's business.
     """
     # aiohttp's own context is made when it is imported, before anybody could name a CA file.
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
     return aiohttp.ClientSession(
         connector=connector,
-        trust_env=True,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
     )
@@ -87,8 +90,8 @@ class Clients:
         """Turn what the SDK raises inside into our errors; *what* names what was being done."""
         return self._refusals.translated(what, refusal)
 
-    def options(self) -> dict[str, Any]:
-        """Return what every client of ours is made with, those of the data plane too.
+    def options(self, url: str) -> dict[str, Any]:
+        """Return what every client of ours is made with, those of the data plane too; *url* is its.
 
         Statuses are not retried inside the SDK: it would sleep as long as Retry-After says, while
         the work queue has better things to do. Connections are.
@@ -103,6 +106,7 @@ class Clients:
             "connection_timeout": 10,
             "read_timeout": 60,
             "user_agent": "vmbackup",
+            "proxies": proxies_for(url),
             "per_call_policies": [CorrelationPolicy()],
             "per_retry_policies": [WriteFence(self._fence)],
         }
@@ -120,7 +124,7 @@ class Clients:
     def _client(self, kind: Callable[..., Client], subscription_id: str) -> Client:
         key = (getattr(kind, "__name__", ""), folded(subscription_id))
         if key not in self._clients:
-            options = self.options()
+            options = self.options(_RESOURCE_MANAGER)
             paced = [PacingPolicy(self._buckets), *options["per_retry_policies"]]
             self._clients[key] = kind(
                 self.credential, subscription_id, **{**options, "per_retry_policies": paced}

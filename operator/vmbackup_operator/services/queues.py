@@ -40,7 +40,7 @@ class AzureQueues(Queues):
     async def ensure(self, account: Account, queue: str) -> bool:
         with translated(f"making queue {queue}"):
             try:
-                await self._data_plane.queues(account).get_queue_client(queue).create_queue()
+                await self._data_plane.queue(account, queue).create_queue()
             except ResourceExistsError as error:
                 match folded(code_and_message(error)[0]):
                     case "queuealreadyexists":
@@ -55,7 +55,7 @@ class AzureQueues(Queues):
     async def delete(self, account: Account, queue: str) -> None:
         with translated(f"deleting queue {queue}"):
             try:
-                await self._data_plane.queues(account).get_queue_client(queue).delete_queue()
+                await self._data_plane.queue(account, queue).delete_queue()
             except ResourceNotFoundError:
                 return
             except ResourceExistsError as error:
@@ -74,13 +74,13 @@ class AzureQueues(Queues):
     @override
     async def put(self, account: Account, queue: str, text: str, lifetime_s: int) -> None:
         with translated(f"sending to queue {queue}"):
-            client = self._data_plane.queues(account).get_queue_client(queue)
+            client = self._data_plane.queue(account, queue)
             await client.send_message(text, time_to_live=lifetime_s)
 
     @override
     async def take(self, account: Account, queue: str, lease_s: int) -> Sequence[Received]:
         with translated(f"taking from queue {queue}"):
-            client = self._data_plane.queues(account).get_queue_client(queue)
+            client = self._data_plane.queue(account, queue)
             pages = client.receive_messages(
                 messages_per_page=_AT_ONCE, visibility_timeout=lease_s, max_messages=_AT_ONCE
             ).by_page()
@@ -101,7 +101,7 @@ class AzureQueues(Queues):
     @override
     async def remove(self, account: Account, queue: str, received: Received) -> None:
         with translated(f"removing from queue {queue}"):
-            client = self._data_plane.queues(account).get_queue_client(queue)
+            client = self._data_plane.queue(account, queue)
             try:
                 await client.delete_message(received.message_id, received.receipt)
             except HttpResponseError as error:

@@ -14,13 +14,15 @@ from tests.worlds.memory_azure import HOME, account
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, RING, session_of
 from vmbackup_core.ids import LaunchNonce, WorkerId
-from vmbackup_core.protocol import NO_JOB, Header, Hello, seal, write_message
+from vmbackup_core.protocol import NO_JOB, Header, Hello, limits, seal, write_message
+from vmbackup_core.protocol.limits import PASSING_EVENT_S, PROGRESS_S
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import events_queue
 from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.sessions.ear import AT_ONCE
 from vmbackup_operator.sessions.intake import Intake, Surroundings
-from vmbackup_operator.sessions.pace import AWAITED_S, HEARTBEAT_S, MOST_PER_S, pause_s
+from vmbackup_operator.sessions.pace import AWAITED_S, MOST_PER_S, pause_s
 from vmbackup_operator.sessions.seen import Account, Received
 
 WORKERS = 400
@@ -120,11 +122,19 @@ async def test_the_hellos_of_400_workers_are_heard_side_by_side(
 
 
 def test_all_queues_together_are_asked_at_most_so_often() -> None:
-    for awaited in (1, 10, 40, 100, 300):
+    for awaited in (1, 10, 40, 100, 300, WORKERS, 600):
         assert awaited / pause_s(awaited=True, awaited_in_all=awaited) <= MOST_PER_S
     assert pause_s(awaited=True, awaited_in_all=1) == AWAITED_S
-    assert pause_s(awaited=True, awaited_in_all=WORKERS) == HEARTBEAT_S
     assert WORKERS / pause_s(awaited=False, awaited_in_all=0) < 27
+
+
+def test_however_many_are_awaited_a_queue_is_asked_before_what_it_holds_passes_or_overflows() -> (
+    None
+):
+    longest_s = pause_s(awaited=True, awaited_in_all=100_000)
+
+    assert longest_s < PASSING_EVENT_S
+    assert longest_s / PROGRESS_S + longest_s / limits.HEARTBEAT_S < AT_ONCE
 
 
 async def test_a_worker_whose_queue_hangs_is_the_only_one_that_is_not_heard(
