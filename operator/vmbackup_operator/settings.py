@@ -17,6 +17,9 @@ from msgspec import Meta
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import container_id, folded, lies_within
 
+#: A thousand tenants with a dozen scopes each.
+MOST_BYTES = 4 * 1024 * 1024
+
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 #: Azure's rule for a resource group's name: it may hold dots but not end in one.
 _GROUP = r"[-\w.()]{0,89}[-\w()]"
@@ -222,10 +225,19 @@ class WrongSettings(PermanentError):
         self.problems = problems
 
 
+def _content(path: Path) -> bytes:
+    """Return what the file holds; a device that never ends is not read to its end."""
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise WrongSettings(str(path), [f"more than {MOST_BYTES} bytes: no settings are so long"])
+    return content
+
+
 def load(path: Path) -> Settings:
     """Return the settings that the file *path* holds; raise WrongSettings naming every problem."""
     try:
-        document = yaml.safe_load(path.read_bytes())
+        document = yaml.safe_load(_content(path))
     except OSError as error:
         raise WrongSettings(str(path), [f"cannot be read: {error.strerror}"]) from error
     except yaml.YAMLError as error:

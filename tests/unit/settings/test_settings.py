@@ -132,6 +132,11 @@ def test_a_namespace_is_named_once(tmp_path: Path, document: Document) -> None:
     assert problems_of(tmp_path, document) == ["tenancy[1].namespace: web-team is there already"]
 
 
+def test_a_device_that_never_ends_is_not_read_to_its_end() -> None:
+    with pytest.raises(WrongSettings, match="/dev/zero:\n  more than"):
+        load(Path("/dev/zero"))
+
+
 def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongSettings, match=r"absent\.yaml.*\n  cannot be read: No such file"):
         load(tmp_path / "absent.yaml")
