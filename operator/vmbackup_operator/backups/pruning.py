@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vmbackup_core.ids import RunId
-from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.backups.resealing import seal_anew
@@ -40,14 +39,12 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
         return await _drop_own_set(ground, session)
     appliance = ground.settings.appliance
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
-    unfinished = await ground.sessions.unfinished()
     # Sets that are being taken or dropped are whole or not from one moment to the next.
     ended = [each for each in seen if not ground.book.goes_on(_plain_run(each))]
     sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
-    named = snapshots_named(unfinished)
-    surplus = [each for each in surplus if named.isdisjoint(_ids(each))]
+    surplus = [each for each in surplus if not _is_named(ground, each)]
     gone = await _delete_snapshots(
         ground, [snapshot for each in surplus for snapshot in each.snapshots]
     )
@@ -97,20 +94,13 @@ def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId
     return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
 
 
-def snapshots_named(sessions: Iterable[BackupSession]) -> set[str]:
-    """Return the snapshots that *sessions* name, their own or another one's, lower case."""
-    statuses = [session.status for session in sessions]
-    members = (each.snapshot_id for status in statuses for each in status.snapshot_set)
-    exports = (each.snapshot_id for status in statuses for each in status.exports)
-    return {folded(snapshot_id) for snapshot_id in (*members, *exports)}
-
-
 def _plain_run(snapshot: SnapshotSeen) -> str:
     return tag_value(snapshot.tags, RUN_TAG) or ""
 
 
-def _ids(seen: SetSeen) -> set[str]:
-    return {folded(snapshot.id) for snapshot in seen.snapshots}
+def _is_named(ground: Ground, seen: SetSeen) -> bool:
+    """Tell whether an unfinished session reads of the set, be it its own or another one's."""
+    return any(ground.book.names(snapshot.id) for snapshot in seen.snapshots)
 
 
 def surplus_sets(sets: Sequence[SetSeen], keep: int, own: RunId | None) -> list[SetSeen]:

@@ -54,6 +54,7 @@ class SessionBook:
         #: Those without a worker, by the region whose workers they may use.
         self._by_region = _Index[str]()
         self._exporting = _Index[bool]()
+        self._by_snapshot = _Index[str]()
 
     def note(self, session: BackupSession) -> bool:
         """Take the session as it is stored; tell whether that is news.
@@ -94,6 +95,10 @@ class SessionBook:
         """Return the unfinished sessions of the run: one, or none."""
         return self._found(self._by_run.of(run_id))
 
+    def names(self, snapshot_id: str) -> bool:
+        """Tell whether an unfinished session names the snapshot, in its set or its exports."""
+        return bool(self._by_snapshot.of(folded(snapshot_id)))
+
     def goes_on(self, run_id: str) -> bool:
         """Tell whether a session of the run is unfinished."""
         return any(True for _ in self.of_run(run_id))
@@ -125,6 +130,8 @@ class SessionBook:
         self._by_worker.add(_worker_of(session), key)
         self._by_region.add(_region_without_worker(session), key)
         self._exporting.add(bool(status.exports) or None, key)
+        for snapshot_id in _snapshots_of(session):
+            self._by_snapshot.add(snapshot_id, key)
 
     def _unlist(self, session: BackupSession) -> None:
         key, status = session.metadata.key, session.status
@@ -134,11 +141,19 @@ class SessionBook:
         self._by_worker.discard(_worker_of(session), key)
         self._by_region.discard(_region_without_worker(session), key)
         self._exporting.discard(bool(status.exports) or None, key)
+        for snapshot_id in _snapshots_of(session):
+            self._by_snapshot.discard(snapshot_id, key)
 
 
 def _worker_of(session: BackupSession) -> WorkerId | None:
     worker = session.status.worker
     return None if worker is None else worker.id
+
+
+def _snapshots_of(session: BackupSession) -> set[str]:
+    members = (each.snapshot_id for each in session.status.snapshot_set)
+    exports = (each.snapshot_id for each in session.status.exports)
+    return {folded(snapshot_id) for snapshot_id in (*members, *exports)}
 
 
 def _region_without_worker(session: BackupSession) -> str | None:

@@ -13,6 +13,7 @@ from vmbackup_operator.model.session_findings import (
     Resolved,
     ResolvedEnvironment,
     SessionWorker,
+    SnapshotMember,
 )
 from vmbackup_operator.sessions.book import SessionBook
 
@@ -74,6 +75,24 @@ def test_a_worker_that_a_session_gave_back_serves_it_no_more() -> None:
     book.note(at("2"))
 
     assert list(book.served_by(WorkerId("w-1"))) == []
+
+
+def test_a_snapshot_is_named_by_a_set_or_an_export_until_the_last_one_that_names_it_ends() -> None:
+    book, one, other = SessionBook(), at("1"), at("1")
+    own = (SnapshotMember("os", "/SNAP-1"),)
+    book.note(replace(one, status=replace(one.status, snapshot_set=own)))
+    elsewhere = replace(other.metadata, name="other", uid="u-other")
+    exporting = replace(other.status, exports=(Export("/snap-1"),))
+    book.note(replace(other, metadata=elsewhere, status=exporting))
+    both = book.names("/snap-1"), book.names("/snap-2")
+
+    book.note(at("2", outcome="Succeeded"))
+    one_of_them = book.names("/Snap-1")
+    book.forget(elsewhere.key)
+
+    assert both == (True, False)
+    assert one_of_them
+    assert not book.names("/snap-1")
 
 
 def test_who_competes_is_found_without_a_look_at_all_sessions() -> None:
