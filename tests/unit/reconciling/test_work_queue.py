@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.unit.reconciling.looks import Looks
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
 from vmbackup_operator.reconciling.queue import Pace, WorkQueue
 
 pytestmark = pytest.mark.looptime
-
-Script = Callable[[str, int], Awaitable[Outcome]]
-
-
-class Looks:
-    """A reconciler that notes when each key was looked at, and asks *script* for the answer."""
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.seen: list[tuple[float, str]] = []
-        self.busy: set[str] = set()
-
-    async def __call__(self, key: str) -> Outcome:
-        assert key not in self.busy
-        self.busy.add(key)
-        try:
-            self.seen.append((asyncio.get_running_loop().time(), key))
-            return await self.script(key, self.count(key))
-        finally:
-            self.busy.remove(key)
-
-    def count(self, key: str) -> int:
-        return sum(1 for _, seen in self.seen if seen == key)
-
-    def times(self, key: str) -> list[float]:
-        return [round(at, 3) for at, seen in self.seen if seen == key]
 
 
 async def done(_key: str, _count: int) -> Outcome:
@@ -139,58 +113,6 @@ async def test_an_add_wakes_a_waiting_key_at_once_and_its_old_time_is_forgotten(
         await asyncio.sleep(100)
 
     assert looks.times("a") == [0, 4]
-
-
-async def test_a_look_within_a_time_comes_once_and_not_later_than_it_was_said_first() -> None:
-    async def rare(_key: str, _count: int) -> Outcome:
-        return Waiting(1000, "nothing is expected")
-
-    looks = Looks(rare)
-    queue = WorkQueue(looks)
-    async with queue.running():
-        queue.add("a")
-        for _ in range(5):
-            await asyncio.sleep(10)
-            queue.add_within("a", 30)
-        await asyncio.sleep(500)
-
-    assert looks.times("a") == [0, 40, 80]
-
-
-async def test_a_time_that_is_said_during_a_look_holds_though_the_look_wants_a_later_one() -> None:
-    async def slow_and_rare(_key: str, _count: int) -> Outcome:
-        await asyncio.sleep(10)
-        return Waiting(1000, "nothing is expected")
-
-    looks = Looks(slow_and_rare)
-    queue = WorkQueue(looks)
-    async with queue.running():
-        queue.add("a")
-        await asyncio.sleep(5)
-        queue.add_within("a", 30)
-        await asyncio.sleep(500)
-
-    assert looks.times("a") == [0, 35]
-
-
-async def test_a_time_that_the_other_side_named_holds_though_a_look_is_wanted_within_less() -> None:
-    async def throttled(_key: str, count: int) -> Outcome:
-        await asyncio.sleep(1)
-        if count == 1:
-            raise TransientError("429", retry_after_s=40)
-        return Done()
-
-    looks = Looks(throttled)
-    queue = WorkQueue(looks, part=lambda: 0.0)
-    async with queue.running():
-        queue.add("a")
-        await asyncio.sleep(0.5)
-        queue.add_within("a", 2)
-        await asyncio.sleep(5)
-        queue.add_within("a", 2)
-        await asyncio.sleep(100)
-
-    assert looks.times("a") == [0, 41]
 
 
 async def test_errors_bring_the_key_back_later_each_time_and_success_forgets_them() -> None:
@@ -357,56 +279,3 @@ async def test_what_is_less_urgent_has_its_turn_however_busy_the_urgent_keys_are
 
     assert looks.count("idle") == 1
     assert 5 < looks.times("idle")[0] <= 40
-
-
-async def test_a_key_that_was_woken_comes_before_those_that_only_look_again() -> None:
-    """Who polls finds nothing most of the time; of who was woken it is known that there is news."""
-
-    async def polling(key: str, _count: int) -> Outcome:
-        await asyncio.sleep(1)
-        return Waiting(2, "Azure is at it") if key.startswith("polls") else Done()
-
-    looks = Looks(polling)
-    queue = WorkQueue(looks, workers=2)
-    async with queue.running():
-        for number in range(30):
-            queue.add(f"polls-{number}")
-        await asyncio.sleep(100)
-        woken_s = asyncio.get_running_loop().time()
-        queue.add("woken")
-        await asyncio.sleep(100)
-
-    assert looks.times("woken")[0] - woken_s <= 1
-    assert min(looks.count(f"polls-{number}") for number in range(30)) > 5
-
-
-async def test_who_looks_again_has_its_turn_however_many_are_woken() -> None:
-    async def busy(_key: str, _count: int) -> Outcome:
-        await asyncio.sleep(1)
-        return Waiting(5, "again")
-
-    looks = Looks(busy)
-    queue = WorkQueue(looks, workers=1)
-    async with queue.running():
-        queue.add("polls")
-        for number in range(200):
-            queue.add(f"woken-{number}")
-            await asyncio.sleep(0.9)
-
-    assert looks.count("polls") >= 2
-
-
-async def test_the_next_step_gives_way_to_nobody() -> None:
-    async def two_steps(key: str, count: int) -> Outcome:
-        await asyncio.sleep(1)
-        return Waiting(0, "the next step") if key == "session" and count == 1 else Done()
-
-    looks = Looks(two_steps)
-    queue = WorkQueue(looks, workers=1)
-    async with queue.running():
-        queue.add("session")
-        for number in range(30):
-            await asyncio.sleep(1)
-            queue.add(f"woken-{number}")
-
-    assert looks.times("session")[1] <= 3
