@@ -30,6 +30,12 @@ _USER = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
 #: 32 or 64 bytes in base64: keys of ours and of storage accounts. (Hex digits are digests.)
 _KEY = re.compile(r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==)(?![A-Za-z0-9+/=])")
+#: One of these is in whatever a pattern matches: a key's end and a parameter, a query, a URL with a
+#: user, what is encoded, headers' schemes, a token, and names that a colon and a value may follow.
+_MARKS = (
+    "=", "?", "://", "%3d", "bearer", "sharedkey", "eyj", "accountkey", "sharedaccesssignature",
+    "password", "client_secret", "access_token", "refresh_token", "launchkey", "launch_key",
+)  # fmt: skip
 #: What a run of blanks and line ends becomes.
 _BLANKS = re.compile(r"[ \t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]+")
 #: Control, format (bidirectional overrides, invisible ones) and lone surrogates.
@@ -44,12 +50,26 @@ def without_query(url: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Return *text* without URLs' queries and users, signatures, keys and tokens."""
+    if _is_plain(text):
+        return text
     text = _SIGNATURE.sub(r"\1\2…", _QUERY.sub("?…", _USER.sub("…@", text)))
     return _KEY.sub("…", _TOKEN.sub("…", _NAMED.sub(r"\1…", text)))
 
 
+def _is_plain(text: str) -> bool:
+    """Tell whether none of the patterns can match: so it is with nearly all that is shown.
+
+    Only in ASCII letters are what they look like: beyond it some count as others where case is
+    ignored.
+    """
+    lowered = text.lower()
+    return text.isascii() and not any(mark in lowered for mark in _MARKS)
+
+
 def shown(text: str) -> str:
     """Return *text* on one line, without secrets and without characters that act."""
+    if text.isprintable() and "  " not in text and _is_plain(text):
+        return text
     # Once before, since a secret may be cut in two by what is taken out, and once after it.
     return without_secrets(_harmless(_BLANKS.sub(" ", without_secrets(text))))
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmbackup_core.protocol import shown, shown_lines
+from vmbackup_core.redaction import without_secrets
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 ACCOUNT_KEY = base64.b64encode(bytes(range(64))).decode()
@@ -77,3 +78,19 @@ def test_lines_stay_lines_where_a_traceback_is_shown() -> None:
 @given(st.text())
 def test_what_was_filtered_once_stays_as_it_is(text: str) -> None:
     assert shown(shown(text)) == shown(text)
+
+
+#: What secrets are made of, and what only looks like it; letters beyond ASCII count where case is
+#: ignored (the long s, the Kelvin sign).
+PIECES = (
+    "sig=", "SIG%3Dabc", "?a=b", "https://u:p@h/", "bearer ", "Bearer " + "x" * 20, "eyJ", "k" * 43,
+    "k" * 43 + "=", "SharedKey " + "y" * 16, "\N{LATIN SMALL LETTER LONG S}haredkey " + "z" * 16,
+    "password: ", "accountkey=", 'launchKey": "', "VMBACKUP_LAUNCH_KEY :", "client_secret:", "://",
+    "to\N{KELVIN SIGN}en", " ", "\t", "worker w-1", ".", "/", "%3F", "&se=1", "\x1b", "…",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_a_text_that_is_passed_over_quickly_would_have_passed_all_patterns(text: str) -> None:
+    """Behind a letter beyond ASCII every pattern is tried."""
+    assert without_secrets(f"é {text}") == f"é {without_secrets(text)}"
