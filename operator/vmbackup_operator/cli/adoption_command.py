@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from vmbackup_operator.cli.arguments import Adopt
+from vmbackup_operator.cli.commands import Adopt
 from vmbackup_operator.cli.printing import Console
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.settings import load

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 from typing_extensions import override
 
+from vmbackup_core.repository.control.heads import Head
+from vmbackup_operator.cli.commands import (
+    AddKey,
+    Adopt,
+    Check,
+    Claim,
+    Command,
+    ExportKey,
+    Holds,
+    ImportKey,
+    KeyCommand,
+    ListKeys,
+    ListPoints,
+    Output,
+    RemoveKey,
+    Restore,
+    RotateKeys,
+    Where,
+)
 from vmbackup_operator.cli.wanted_points import WantedPoint, wanted_point
-
-Output = Literal["table", "json"]
 
 EXIT_CODES = """\
 exit codes:
@@ -35,58 +52,6 @@ class Misunderstood(Exception):
     """The arguments make no sense."""
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
-    """A repository, how it is opened, and how answers are printed."""
-
-    repository: str
-    key_file: Path
-    sas_file: Path | None = None
-    output: Output = "table"
-    quiet: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ListPoints:
-    """``vmbackup repository list``; all of them where neither *point* nor *vm* is given."""
-
-    where: Where
-    point: WantedPoint | None = None
-    vm: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """``vmbackup repository check``."""
-
-    where: Where
-    read_data: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """``vmbackup repository restore``; *disk* is None for all of them."""
-
-    where: Where
-    point: WantedPoint
-    vm: str | None
-    disk: str | None
-    to: Path
-    force: bool
-    keep_going: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Adopt:
-    """``vmbackup adopt``."""
-
-    account: str
-    config: Path
-
-
-Command = ListPoints | Check | Restore | Adopt
-
-
 class _Parsed(argparse.Namespace):
     """What argparse fills in."""
 
@@ -105,6 +70,19 @@ class _Parsed(argparse.Namespace):
     keep_going: bool
     account: str
     config: Path
+    control_sas_file: Path | None
+    expect_head: Head | None
+    key_command: str
+    new_key_file: Path
+    label: str | None
+    fingerprint: str
+    keep: list[Path]
+    end: list[int]
+    epoch: int | None
+    printed: Path
+    remove: str | None
+    appliance: str
+    owner: str | None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -133,13 +111,20 @@ def parse(arguments: Sequence[str] | None) -> Command:
     found = _parser().parse_args(arguments, namespace=_Parsed())
     if found.command == "adopt":
         return Adopt(found.account, found.config)
-    where = Where(found.repository, found.key_file, found.sas_file, found.output, quiet=found.quiet)
+    where = Where(
+        found.repository,
+        found.key_file,
+        found.sas_file,
+        found.control_sas_file,
+        found.output,
+        quiet=found.quiet,
+    )
     match found.command:
         case "list":
             return ListPoints(where, found.point, found.vm)
         case "check":
-            return Check(where, found.read_data)
-        case _:
+            return Check(where, found.read_data, found.expect_head)
+        case "restore":
             return Restore(
                 where,
                 found.point,
@@ -149,6 +134,34 @@ def parse(arguments: Sequence[str] | None) -> Command:
                 force=found.force,
                 keep_going=found.keep_going,
             )
+        case _:
+            return _decision(where, found)
+
+
+def _decision(where: Where, found: _Parsed) -> KeyCommand | Holds | Claim:
+    match found.command:
+        case "holds":
+            return Holds(where, found.remove)
+        case "claim":
+            return Claim(where, found.appliance, found.owner)
+        case _:
+            return _key_command(where, found)
+
+
+def _key_command(where: Where, found: _Parsed) -> KeyCommand:
+    match found.key_command:
+        case "list":
+            return ListKeys(where)
+        case "add":
+            return AddKey(where, found.new_key_file, found.label)
+        case "remove":
+            return RemoveKey(where, found.fingerprint)
+        case "rotate":
+            return RotateKeys(where, tuple(found.keep), tuple(found.end))
+        case "export":
+            return ExportKey(where, found.epoch)
+        case _:
+            return ImportKey(where, found.printed)
 
 
 def _parser() -> _Parser:
@@ -168,15 +181,33 @@ def _parser() -> _Parser:
     )
     subjects = parser.add_subparsers(metavar="repository|adopt", required=True)
     repository = subjects.add_parser(
-        "repository", help="read a repository, with its key alone", allow_abbrev=False
+        "repository",
+        help="read a repository with a key of it alone, and decide who else has one",
+        allow_abbrev=False,
     )
-    verbs = repository.add_subparsers(dest="command", required=True, metavar="list|check|restore")
+    verbs = repository.add_subparsers(
+        dest="command", required=True, metavar="list|check|restore|key|holds|claim"
+    )
     _add_list(_add_verb(verbs, "list", "list the recovery points"))
     check = _add_verb(verbs, "check", "prove recovery points readable")
     check.add_argument(
         "--read-data", action="store_true", help="read every stored byte, not the structure alone"
     )
+    check.add_argument(
+        "--expect-head",
+        type=_head,
+        metavar="NUMBER:DIGEST",
+        help="find that the log does not have this object, which was written down before",
+    )
     _add_restore(_add_verb(verbs, "restore", "write disks to files or block devices"))
+    _add_keys(verbs.add_parser("key", help="user keys and epochs", allow_abbrev=False))
+    holds = _add_verb(verbs, "holds", "list who keeps what from expiring")
+    holds.add_argument(
+        "--remove", metavar="HOLDER", help="remove the holds of one who will not come back"
+    )
+    claim = _add_verb(verbs, "claim", "have another appliance own the repository")
+    claim.add_argument("--appliance", required=True, metavar="ID", help="who is to own it")
+    claim.add_argument("--from", dest="owner", metavar="ID", help="who owns it now, and stops")
     _add_adopt(
         subjects.add_parser(
             "adopt", help="make a storage account a region's own", allow_abbrev=False
@@ -197,6 +228,34 @@ def _add_adopt(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_keys(parser: _Parser) -> None:
+    verbs = parser.add_subparsers(
+        dest="key_command", required=True, metavar="list|add|remove|rotate|export|import"
+    )
+    _add_verb(verbs, "list", "list the user keys that open the repository")
+    add = _add_verb(verbs, "add", "have another user key open all that this one does")
+    add.add_argument("--new-key-file", required=True, type=Path, help="the key to be added")
+    add.add_argument("--label", help="what people call it; everybody with a key reads it")
+    remove = _add_verb(verbs, "remove", "delete what another user key opens the repository by")
+    remove.add_argument("fingerprint", metavar="FINGERPRINT", help="as list has it")
+    rotate = _add_verb(verbs, "rotate", "begin an epoch that only the given keys open")
+    rotate.add_argument(
+        "--keep", action="append", default=[], type=Path, metavar="FILE", help="another key to keep"
+    )
+    rotate.add_argument(
+        "--end",
+        action="append",
+        default=[],
+        type=int,
+        metavar="EPOCH",
+        help="refuse what backups of this earlier epoch still bring",
+    )
+    export = _add_verb(verbs, "export", "print what opens the repository with this key, for paper")
+    export.add_argument("--epoch", type=int, help="of this epoch; else of the newest")
+    imported = _add_verb(verbs, "import", "bring back what was printed")
+    imported.add_argument("printed", type=Path, metavar="FILE", help="what was typed off the paper")
+
+
 def _add_verb(
     verbs: argparse._SubParsersAction[_Parser],
     name: str,
@@ -209,17 +268,27 @@ def _add_verb(
         "--repository",
         required=True,
         metavar="URL|DIRECTORY",
-        help="https://ACCOUNT.blob.core.windows.net/CONTAINER (with the identity that the"
-        " environment or az login has, or with a SAS), or a directory",
+        help="https://ACCOUNT.blob.core.windows.net/NAME (with the identity that the environment"
+        " or az login has, or with a SAS), beside which lies NAME-control; or a directory with"
+        " data and control in it",
     )
     parser.add_argument(
-        "--key-file", required=True, type=Path, help="the repository key: 32 bytes, base64 or hex"
+        "--key-file",
+        required=True,
+        type=Path,
+        help="a user key of the repository: 32 bytes, base64 or hex",
     )
     parser.add_argument(
         "--sas-file",
         type=Path,
         metavar="FILE",
         help="a file with the SAS to use; the environment variable VMBACKUP_SAS does as well",
+    )
+    parser.add_argument(
+        "--control-sas-file",
+        type=Path,
+        metavar="FILE",
+        help="a SAS of its own for the container NAME-control; or VMBACKUP_CONTROL_SAS",
     )
     parser.add_argument("--output", choices=("table", "json"), default="table")
     parser.add_argument(
@@ -263,6 +332,13 @@ def _add_restore(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on past damage, bring all else, and print what is missing",
     )
+
+
+def _head(text: str) -> Head:
+    number, _, digest = text.partition(":")
+    if not number.isdecimal() or re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no NUMBER:DIGEST as check prints it")
+    return Head(int(number), digest)
 
 
 def _point(text: str) -> WantedPoint:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository import DAMAGE, RecoveryPoint
-from vmbackup_core.repository.points import runs_with_point
+from vmbackup_core.repository.control.catalog import Damage
+from vmbackup_core.repository.control.log_entries import Recorded
+from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.cli.opening import Opened
 from vmbackup_operator.cli.wanted_points import ByName, ByRun, Latest, WantedPoint
 from vmbackup_operator.naming import recovery_point_name
 
@@ -27,17 +28,21 @@ class Found:
 
 
 def read_points(
-    opened: Opened, wanted: WantedPoint | None, vm: str | None, one_more: Callable[[], None]
+    repository: OpenedRepository,
+    wanted: WantedPoint | None,
+    vm: str | None,
+    one_more: Callable[[], None],
 ) -> Found:
     """Return the points that *wanted* and *vm* leave; *one_more* hears of each that was read."""
     found = Found()
-    for run in _runs(opened, wanted):
-        try:
-            point = opened.repository.find_point(run)
-        except DAMAGE as error:
-            found.damaged[run] = error
-            continue
-        if point is not None and (vm is None or is_of(point, vm)) and _is_meant(point, wanted):
+
+    def damaged(entry: Recorded, error: Damage) -> None:
+        found.damaged[entry.run] = error
+
+    entries = (each for each in repository.counted() if _may_be_meant(each.run, wanted))
+    for opened in repository.points(damaged, entries):
+        point = opened.point
+        if (vm is None or is_of(point, vm)) and _is_meant(point, wanted):
             found.points.append(point)
         one_more()
     found.points.sort(key=_age)
@@ -80,14 +85,9 @@ def name_of(point: RecoveryPoint) -> str:
     return recovery_point_name(point.vm_name, point.created_at, point.run_id)
 
 
-def _runs(opened: Opened, wanted: WantedPoint | None) -> Iterator[RunId]:
-    match wanted:
-        case ByRun(digits) if wanted.is_whole:
-            yield RunId(digits)  # whoever may read and not list needs no more
-        case ByRun(digits) | ByName(digits=digits):
-            yield from (run for run in runs_with_point(opened.store) if run.startswith(digits))
-        case _:
-            yield from runs_with_point(opened.store)
+def _may_be_meant(run: RunId, wanted: WantedPoint | None) -> bool:
+    """Tell by the run alone whether the point has to be read."""
+    return not isinstance(wanted, (ByRun, ByName)) or run.startswith(wanted.digits)
 
 
 def _is_meant(point: RecoveryPoint, wanted: WantedPoint | None) -> bool:

@@ -19,6 +19,7 @@ ADVICE = {
     "BlobArchived": "set the blob's access tier to hot or cool; until it is back,"
     " restore --keep-going brings the rest",
     "BlobBeingRehydrated": "wait until the blob has left the archive tier",
+    "ClaimUnclear": "say --from and that one's id, once it has ended",
     "ContainerNotFound": "compare the address with the container's in the portal",
     "CorruptRepository": "check --read-data names all that is damaged; restore --keep-going brings"
     " the rest",
@@ -32,18 +33,28 @@ ADVICE = {
     "InvalidKey": "a key file holds the 64 digits, their base64 or the 32 bytes of the key",
     "InvalidSas": "copy it from its maker once more: sv=…&sig=…",
     "KeyFileUnreadable": "name the file that holds the repository's key",
-    "KeyMismatch": "find the key with the first of these fingerprints among your copies",
+    "KeyMismatch": "find a key with one of these fingerprints among your copies",
+    "KeyRingIncomplete": "give a key that opens that epoch: key list says which do",
+    "LastKey": "add another key first",
+    "LogDamaged": "check says what it costs; a recovery point that only it had made count is found"
+    " again by the operator",
     "Misunderstood": "--help shows what there is",
     "NoDirectory": "name a directory, or https://ACCOUNT.blob.core.windows.net/CONTAINER",
     "NoRecoveryPoint": "vmbackup repository list shows those that there are",
+    "NewerFormat": "use a newer version of vmbackup",
     "NoSuchDisk": "name one of these with --disk, or take them all with --all",
+    "NoSuchHold": "holds lists those that there are",
+    "NoSuchKey": "key list shows those that there are",
     "NotAFile": "name a file that is to be made, or a block device",
     "NotInitialised": "compare the address; an empty container is no repository yet",
     "NotStored": "check names all that is missing; restore --keep-going brings the rest",
     "ObjectUnreadable": "bring that file back from your copy of the repository; restore"
     " --keep-going brings the rest",
+    "OwnerChanged": "look whose the repository is, and claim it from that one",
     "OutputLost": "what was to be printed is not there: run it again with another place for it",
     "PointLeftOut": "name the point that you mean by its run id",
+    "ReadOnly": "claim the repository where the appliance that owns it is gone",
+    "RecoveryPointExpired": "restore another recovery point",
     "RestoredElsewhere": "move it to where it belongs",
     "RestoreFailed": "mend what it says, or name another place with --to",
     "SasFileUnreadable": "name the file that holds the SAS",
@@ -55,7 +66,7 @@ ADVICE = {
     "TargetFull": "make room there, or name another place with --to",
     "WrongVariables": "correct the environment variables that say who we are, or whom to trust",
     "WrongSettings": "correct the settings or the kubeconfig; docs/operations.md says how",
-    "UnsupportedFormat": "use the version of vmbackup that wrote it, or a newer one",
+    "WrapMistyped": "compare what was typed with the paper",
 }
 
 #: What says that the repository is damaged, and not that it could not be reached.

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository import RecoveryPointDisk
+from vmbackup_core.repository.control.points import PointDisk
 
 
-def file_names(disks: Sequence[RecoveryPointDisk]) -> list[str]:
+def file_names(disks: Sequence[PointDisk]) -> list[str]:
     """Return a name for each of *disks*: its own, with the LUN and a number where that is taken.
 
     Names that differ in case alone are alike, since on some file systems they are one.
@@ -34,7 +34,7 @@ def _free(stem: str, taken: set[str]) -> str:
     return found
 
 
-def _place(disk: RecoveryPointDisk) -> str:
+def _place(disk: PointDisk) -> str:
     return "os" if disk.lun is None else f"lun{disk.lun}"
 
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from vmbackup_core.repository import RecoveryPoint, RecoveryPointDisk
-from vmbackup_operator.cli.arguments import ListPoints
+from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
 from vmbackup_operator.cli.choosing import Found, name_of, read_points
+from vmbackup_operator.cli.commands import ListPoints
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD, complaint_of
-from vmbackup_operator.cli.opening import open_at
+from vmbackup_operator.cli.opening import complain_of_log, open_at
 from vmbackup_operator.cli.printing import Console, size
 from vmbackup_operator.cli.progress import ProgressLine, counted
 
@@ -47,17 +47,18 @@ class ListedPoint(msgspec.Struct, frozen=True, rename="camel"):
 
 def list_points(asked: ListPoints, console: Console) -> int:
     """Print recovery points, the oldest first; damaged ones are named."""
-    opened = open_at(asked.where, console)
+    repository = open_at(asked.where, console)
     line = ProgressLine("list", console, quiet=asked.where.quiet)
     with counted(line, "recovery point") as one_more:
-        found = read_points(opened, asked.point, asked.vm, one_more)
+        found = read_points(repository, asked.point, asked.vm, one_more)
     if asked.where.output == "json":
         console.write_json([_listed(each) for each in found.points])
     else:
         _write_table(found, console)
     for error in found.damaged.values():
         console.complain(complaint_of(error))
-    return DAMAGE if found.damaged else GOOD
+    is_log_damaged = complain_of_log(repository, console)
+    return DAMAGE if found.damaged or is_log_damaged else GOOD
 
 
 def _write_table(found: Found, console: Console) -> None:
@@ -81,23 +82,23 @@ def _listed(point: RecoveryPoint) -> ListedPoint:
         run_id=point.run_id,
         name=name_of(point),
         kind=point.kind,
-        created_at=point.created_at.astimezone(UTC),
+        created_at=datetime.combine(point.created_at.date(), point.created_at.time(), UTC),
         vm_name=point.vm_name,
         vm_id=point.vm_id,
         vm_region=point.vm_region,
         vm_description=point.vm_description,
         appliance_id=point.appliance_id,
-        policy_namespace=point.policy_namespace,
-        policy_name=point.policy_name,
-        retention=point.retention,
+        policy_namespace=point.policy_namespace or "",
+        policy_name=point.policy_name or "",
+        retention=msgspec.json.encode(point.retention).decode(),
         disks=[_listed_disk(disk) for disk in point.disks],
     )
 
 
-def _listed_disk(disk: RecoveryPointDisk) -> ListedDisk:
+def _listed_disk(disk: PointDisk) -> ListedDisk:
     return ListedDisk(
         name=disk.name,
-        disk_id=disk.disk_id,
+        disk_id=disk.id,
         lun=disk.lun,
         size_bytes=disk.size_bytes,
         read_bytes=disk.read_bytes,

@@ -1,56 +1,93 @@
-"""A repository from its address, its key file and, where there is one, a SAS."""
+"""A repository from its address, its key file and, where there are any, SAS."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
+from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository import Repository, open_repository
+from vmbackup_core.repository.control.heads import HeadsOfProcess
+from vmbackup_core.repository.opened import OpenedRepository, open_repository
+from vmbackup_core.repository.opened_log import Using
+from vmbackup_core.repository.primitives.copies import header_in
+from vmbackup_core.repository.primitives.header import read_header
+from vmbackup_core.repository.primitives.names import FIRST_EPOCH
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.directory import DirectoryStore
-from vmbackup_core.stores.port import Store
+from vmbackup_core.stores.put_if_absent import PutIfAbsent
 from vmbackup_operator.cli.addresses import Container, Folder, read_address
-from vmbackup_operator.cli.arguments import Where
+from vmbackup_operator.cli.commands import Where
+from vmbackup_operator.cli.complaints import complaint
 from vmbackup_operator.cli.printing import Console
 from vmbackup_operator.cli.secret_files import read_key, read_sas_file
 
 SAS_VARIABLE = "VMBACKUP_SAS"
+CONTROL_SAS_VARIABLE = "VMBACKUP_CONTROL_SAS"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A repository, and the store that its objects lie in."""
-
-    store: Store
-    repository: Repository
-
-
-def open_at(where: Where, console: Console) -> Opened:
+def open_at(where: Where, console: Console) -> OpenedRepository:
     """Open the repository; what is not quite as it should be is told on *console*."""
-    address = read_address(where.repository, _sas(where, console))
+    places = places_at(where, console)
     key = read_key(where.key_file, console.complain)
-    store = _store(address)
-    return Opened(store, open_repository(store, key))
+    return open_repository(places, key, Using(None, SystemClock(), HeadsOfProcess()))
 
 
-def _sas(where: Where, console: Console) -> str | None:
-    if where.sas_file is not None:
-        return read_sas_file(where.sas_file, console.complain)
-    return os.environ.get(SAS_VARIABLE) or None
-
-
-def _store(address: Folder | Container) -> Store:
+def places_at(where: Where, console: Console) -> Places:
+    """Return the two places that the address names, whether anything is there or not."""
+    sas = _sas(where.sas_file, SAS_VARIABLE, console)
+    address = read_address(where.repository, sas)
     match address:
         case Folder(path):
-            return DirectoryStore(_checked_folder(path))
-        case Container(url, sas):
-            # Azure's SDKs take a second to load, and no directory needs them.
-            from vmbackup_operator.services.repository_access import (  # noqa: PLC0415
-                container_store,
-            )
+            return _in_folder(_checked_folder(path))
+        case Container(url, given):
+            control = _sas(where.control_sas_file, CONTROL_SAS_VARIABLE, console)
+            of_control = read_address(f"{url}{CONTROL}", control or sas)
+            assert isinstance(of_control, Container)  # noqa: S101 - made from one
+            return _in_containers(Container(url, given), of_control)
 
-            return container_store(url, sas)
+
+def complain_of_log(repository: OpenedRepository, console: Console) -> bool:
+    """Say what is damaged of the log; tell whether anything is: a point may be lost with it."""
+    findings = repository.log_findings()
+    for each in findings:
+        text = f"log object {each.number}: {each.what}"
+        console.complain(complaint("LogDamaged", text))
+    return bool(findings)
+
+
+#: What the name of the container of control ends in.
+CONTROL = "-control"
+
+
+def _sas(path: Path | None, variable: str, console: Console) -> str | None:
+    if path is not None:
+        return read_sas_file(path, console.complain)
+    environment: Mapping[str, str] = os.environ
+    return environment.get(variable) or None
+
+
+def _in_folder(root: Path) -> Places:
+    way = _put_if_absent(root)
+    return Places(DirectoryStore(root / "data", way), DirectoryStore(root / "control", way))
+
+
+def _in_containers(data: Container, control: Container) -> Places:
+    # Azure's SDKs take a second to load, and no directory needs them.
+    from vmbackup_operator.services.repository_access import container_store  # noqa: PLC0415
+
+    return Places(container_store(data.url, data.sas), container_store(control.url, control.sas))
+
+
+def _put_if_absent(root: Path) -> PutIfAbsent:
+    """Return how the directory gives names, as its header says; what Azure's says is not kept."""
+    for place in ("control", "data"):
+        seen = header_in(DirectoryStore(root / place), FIRST_EPOCH)
+        said = None if seen is None else read_header(seen).put_if_absent
+        if said is not None and said != "native":
+            return said
+    return "link"
 
 
 def _checked_folder(path: Path) -> Path:

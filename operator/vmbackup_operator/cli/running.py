@@ -10,18 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import assert_never
 
 from vmbackup_core.errors import PermanentError, VmbackupError
-from vmbackup_operator.cli.arguments import (
+from vmbackup_operator.cli.arguments import Answer, Misunderstood, parse
+from vmbackup_operator.cli.commands import (
     Adopt,
-    Answer,
     Check,
+    Claim,
     Command,
+    Holds,
     ListPoints,
-    Misunderstood,
     Restore,
-    parse,
 )
 from vmbackup_operator.cli.complaints import COULD_NOT, complaint, complaint_of, exit_code_of
 from vmbackup_operator.cli.printing import Console, standard_console
@@ -93,8 +92,16 @@ def _perform(command: Command, console: Console) -> int:
             from vmbackup_operator.cli.adoption_command import adopt  # noqa: PLC0415
 
             return adopt(command, console)
+        case Holds() | Claim():
+            from vmbackup_operator.cli.owning import claim, holds  # noqa: PLC0415
+
+            return (
+                holds(command, console) if isinstance(command, Holds) else claim(command, console)
+            )
         case _:
-            assert_never(command)
+            from vmbackup_operator.cli.keys import change_keys  # noqa: PLC0415
+
+            return change_keys(command, console)
 
 
 def _report_fault(error: Exception, console: Console) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.keys import KEY_BYTES, RepositoryKey
+from vmbackup_core.repository.primitives.user_key import UserKey
 
 #: More than any key or SAS has; a device that never ends is not read to its end.
 MOST_BYTES = 16 * 1024
@@ -16,19 +16,11 @@ MOST_BYTES = 16 * 1024
 Warn = Callable[[str], None]
 
 
-def read_key(path: Path, warn: Warn) -> RepositoryKey:
-    """Return the repository key in the file; *warn* hears of rights that are too wide."""
+def read_key(path: Path, warn: Warn) -> UserKey:
+    """Return the user key in the file; *warn* hears of rights that are too wide."""
     content = _content(path, "key file", warn, reason="KeyFileUnreadable")
-    if len(content) == KEY_BYTES:
-        return RepositoryKey(content)
     try:
-        text = content.decode("ascii")
-    except UnicodeDecodeError:
-        raise PermanentError(
-            f"key file {path}: neither {KEY_BYTES} bytes nor text", reason="InvalidKey"
-        ) from None
-    try:
-        return RepositoryKey.parse(text)
+        return UserKey.parse(content)
     except PermanentError as error:
         raise PermanentError(f"key file {path}: {error}", reason=error.reason) from None
 
@@ -37,6 +29,13 @@ def read_sas_file(path: Path, warn: Warn) -> str:
     """Return the text in the file of a SAS."""
     content = _content(path, "SAS file", warn, reason="SasFileUnreadable")
     return content.decode("ascii", errors="replace").strip()
+
+
+def read_printed(path: Path) -> str:
+    """Return the text of a printed wrap, which tells nothing without its key."""
+    return _content(path, "printed key", lambda _warning: None, reason="KeyFileUnreadable").decode(
+        "ascii", errors="replace"
+    )
 
 
 def _content(path: Path, what: str, warn: Warn, *, reason: str) -> bytes:

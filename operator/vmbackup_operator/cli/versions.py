@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from vmbackup_core.repository.envelope import MAJOR, MINOR
+from vmbackup_core.repository.primitives.outer import FORMAT, REVISION
 
 
 def versions() -> str:
@@ -13,4 +13,4 @@ def versions() -> str:
         product = version("vmbackup")
     except PackageNotFoundError:  # run from its source, with nothing installed
         product = "unreleased"
-    return f"vmbackup {product}, repository format {MAJOR}.{MINOR}"
+    return f"vmbackup {product}, repository format {FORMAT}.{REVISION}"

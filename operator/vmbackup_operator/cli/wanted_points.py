@@ -27,11 +27,6 @@ class ByRun:
 
     digits: str
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the digits are a whole run id."""
-        return len(self.digits) == RUN_DIGITS
-
 
 @dataclass(frozen=True, slots=True)
 class ByName:

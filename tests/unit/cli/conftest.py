@@ -1,4 +1,4 @@
-"""A golden repository, copied, with its key; and one to be filled."""
+"""A repository of two points, copied, with its key; and one to be filled."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.format.repository.golden import expected, repository_folder
-from tests.unit.cli.program import CommandLine, Filled, fill
+from tests.unit.cli.program import CommandLine, Filled, fill, two_points
+from tests.unit.repository_1_0.primitives.keepers import A
 
 
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "key"
-    path.write_text(f"{expected('1.0').key}\n")
+def key_in(path: Path) -> Path:
+    path.write_text(f"{A.secret.hex()}\n")
     path.chmod(0o600)
     return path
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(repository_folder("1.0"), tmp_path / "repository"))
+def key_file(tmp_path: Path) -> Path:
+    return key_in(tmp_path / "key")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = two_points(tmp_path_factory.getbasetemp())
+    return Path(shutil.copytree(made, tmp_path / "repository"))
 
 
 @pytest.fixture
@@ -36,7 +40,4 @@ def filled(tmp_path: Path) -> Filled:
 
 @pytest.fixture
 def filled_line(filled: Filled, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    key = tmp_path / "filled-key"
-    key.write_text(filled.bench.key.text)
-    key.chmod(0o600)
-    return CommandLine(filled.folder, key, capsys)
+    return CommandLine(filled.folder, key_in(tmp_path / "filled-key"), capsys)

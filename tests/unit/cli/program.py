@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
-import msgspec
 import pytest
+from msgspec.structs import replace as altered
+from typing_extensions import override
 
-from tests.unit.repository.bench import BLOCK, Bench, StandingClock, noise
-from vmbackup_core.ids import DiskUniqueId, RunId
-from vmbackup_core.repository import RecoveryPoint, RepositoryKey, initialise
-from vmbackup_core.stores.directory import DirectoryStore
+from tests.unit.repository_1_0.data.bench import noise
+from tests.unit.repository_1_0.data.samples import BLOCK
+from tests.unit.repository_1_0.opened.whole_bench import WholeBench, in_folder
+from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.opened import begin_repository
+from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_operator.cli import main
 
 VMBACKUP = str(Path(sys.executable).with_name("vmbackup"))
@@ -81,43 +87,44 @@ def shell(line: str, *values: str) -> subprocess.CompletedProcess[str]:
 
 
 @dataclass
+class FilledBench(WholeBench):
+    """A repository whose runs can be told by their first digit."""
+
+    @override
+    def run(self, number: int) -> RunId:
+        return RunId(f"{str(number)[0]}{'0' * 27}{number:04d}")
+
+
+@dataclass
 class Filled:
     """A repository in a folder, whose points are made one by one."""
 
     folder: Path
-    bench: Bench
+    bench: FilledBench
 
-    def add(self, number: int, vm: str, created: str, *, group: str = "g") -> RecoveryPoint:
+    def add(
+        self, number: int, vm: str, created: str, *, group: str = "g", content: bytes = CONTENT
+    ) -> RecoveryPoint:
         """Record a point of *vm*; its run id begins with the first digit of *number* and zeros."""
-        run = RunId(f"{str(number)[0]}{'0' * 27}{number:04d}")
-        committed = self.bench.back_up(number, CONTENT)
-        point = msgspec.structs.replace(
-            self.bench.point(number, committed, len(CONTENT)),
-            run_id=run,
-            vm_name=vm,
-            vm_id=VMS.format(group, vm),
-            created_at=datetime.fromisoformat(created).replace(tzinfo=UTC),
-        )
-        self.bench.repository.record_point(point)
-        return point
+        vm_id = VMS.format(group, vm)
+        at = Time.of(datetime.fromisoformat(created).replace(tzinfo=UTC))
+        return self.bench.back_up(number, {"os": content}, vm_id=vm_id, created_at=at)
 
     def add_disks(self, number: int, disks: list[tuple[str, int | None]]) -> RecoveryPoint:
         """Record a point with disks of these names and LUNs, each with a content of its own."""
-        repository = self.bench.repository
-        made = []
-        for place, (name, lun) in enumerate(disks):
-            unique = DiskUniqueId(f"disk-{number}-{place}")
-            chain = self.bench.chain(disk=unique)
-            committed = self.bench.back_up(number, disk_content(place), chain=chain)
-            (disk,) = self.bench.point(number, committed, len(disk_content(place))).disks
-            made.append(
-                msgspec.structs.replace(
-                    disk, name=name, lun=lun, unique_id=unique, chain_id=repository.chain_id(unique)
-                )
+        repository = self.bench.opened()
+        made = [
+            altered(
+                self.bench.line_of(
+                    repository, number, f"disk-{number}-{place}", disk_content(place)
+                ),
+                name=name,
+                lun=lun,
             )
-        point = self.bench.point(number, committed, 1)
-        point = msgspec.structs.replace(point, disks=tuple(made))
-        repository.record_point(point)
+            for place, (name, lun) in enumerate(disks)
+        ]
+        point = self.bench.point(repository, number, made)
+        repository.record(point)
         return point
 
 
@@ -128,16 +135,75 @@ def disk_content(place: int) -> bytes:
 
 def fill(folder: Path) -> Filled:
     """Return a repository in *folder* that nothing is in yet."""
-    store, key = DirectoryStore(folder), RepositoryKey(bytes(range(32)))
     folder.mkdir()
-    repository = initialise(store, key, appliance_id="home", clock=StandingClock())
-    return Filled(folder, Bench(store, key, repository))
+    bench = FilledBench(in_folder(folder))
+    begin_repository(bench.places, bench.key, bench.using(), "link")
+    return Filled(folder, bench)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One of the two points of the repository that most tests read."""
+
+    run_id: str
+    content: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """How long its one disk is."""
+        return len(self.content)
+
+    @property
+    def sha256(self) -> str:
+        """What the disk holds."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+_FIRST = noise(3, 9 * BLOCK) + bytes(300 * BLOCK) + noise(4, 5 * BLOCK)
+FULL = Made(f"1{'0' * 27}0001", _FIRST)
+INCREMENTAL = Made(f"2{'0' * 27}0002", noise(5, 2 * BLOCK) + _FIRST[2 * BLOCK :])
+
+
+@cache
+def two_points(root: Path) -> Path:
+    """Return a repository below *root* with both points; it is to be copied."""
+    filled = fill(root / "two-points")
+    filled.add(1, "web", "2026-11-22T12:00", content=FULL.content)
+    filled.add(2, "web", "2026-11-23T12:00", content=INCREMENTAL.content)
+    return filled.folder
+
+
+def a_disk() -> PointDisk:
+    """Return one disk of a recovery point."""
+    bench = WholeBench()
+    bench.begun()
+    return bench.back_up(1, {"os": noise(1, BLOCK)}).disks[0]
 
 
 def damage(filled: Filled, part: str) -> Path:
     """Delete the first object whose name has *part* in it; return where it was."""
     path = next(each for each in sorted(filled.folder.rglob("*")) if part in str(each))
     path.unlink()
+    return path
+
+
+def damage_pack(folder: Path) -> str:
+    """Alter the first record of the oldest pack in *folder*; return its place and name."""
+    path = next(each for each in sorted(folder.glob("data/c/*/p/00000/001/*/*")) if each.is_file())
+    content = bytearray(path.read_bytes())
+    content[100] ^= 4
+    path.write_bytes(content)
+    return path.relative_to(folder).as_posix()
+
+
+def spoil(path: Path) -> None:
+    """Alter the last byte of an object."""
+    path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
+
+
+def point_path(folder: Path, run: str) -> Path:
+    """Return where the recovery point of *run* lies."""
+    (path,) = folder.glob(f"control/v/*/{run}")
     return path
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vmbackup_operator.cli import main
-from vmbackup_operator.cli.arguments import Adopt, parse
+from vmbackup_operator.cli.arguments import parse
+from vmbackup_operator.cli.commands import Adopt
 
 ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
 

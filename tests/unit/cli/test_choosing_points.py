@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.program import CONTENT, CommandLine, Filled
+from tests.unit.cli.program import CONTENT, CommandLine, Filled, point_path, spoil
 from vmbackup_core.ids import RunId
 from vmbackup_operator.cli.wanted_points import ByName, ByRun, Latest, wanted_point
 from vmbackup_operator.naming import recovery_point_name
@@ -148,9 +148,11 @@ def test_a_point_of_another_vm_is_not_taken(
     assert f"no recovery point {run} of VM db" in err
 
 
-def spoil(filled: Filled, run: RunId) -> None:
-    path = filled.folder / "r" / run
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+def spoil_point(filled: Filled, run: RunId) -> str:
+    """Damage the recovery point of *run*; return its name."""
+    path = point_path(filled.folder, run)
+    spoil(path)
+    return path.relative_to(filled.folder / "control").as_posix()
 
 
 def test_latest_beside_a_damaged_point_says_that_it_may_not_be_the_latest(
@@ -158,7 +160,7 @@ def test_latest_beside_a_damaged_point_says_that_it_may_not_be_the_latest(
 ) -> None:
     filled.add(1, "web", "2026-11-20")
     damaged = filled.add(2, "web", "2026-11-21").run_id
-    spoil(filled, damaged)
+    name = spoil_point(filled, damaged)
 
     code, out, err = restore(filled_line, to, "--point", "latest")
 
@@ -166,19 +168,19 @@ def test_latest_beside_a_damaged_point_says_that_it_may_not_be_the_latest(
     assert (to / "os.img").read_bytes() == CONTENT
     assert str(to / "os.img") in out
     assert "PointLeftOut: a later recovery point may be among those that can't be read: " in err
-    assert f"r/{damaged}" in err
+    assert name in err
 
 
 def test_a_damaged_point_that_is_meant_is_damage_and_not_absence(
     filled: Filled, filled_line: CommandLine, to: Path
 ) -> None:
     run = filled.add(1, "web", "2026-11-20").run_id
-    spoil(filled, run)
+    name = spoil_point(filled, run)
 
     for wanted in (run, run[:8], "latest"):
         code, _, err = restore(filled_line, to, "--point", wanted)
         assert code == 1
-        assert f"CorruptRepository: r/{run}: does not verify" in err
+        assert f"CorruptRepository: {name}: its digest is" in err
 
 
 def test_digits_of_a_good_and_a_damaged_run_are_ambiguous(
@@ -186,7 +188,7 @@ def test_digits_of_a_good_and_a_damaged_run_are_ambiguous(
 ) -> None:
     filled.add(1, "web", "2026-11-20")
     damaged = filled.add(10, "web", "2026-11-21").run_id
-    spoil(filled, damaged)
+    spoil_point(filled, damaged)
 
     code, _, err = restore(filled_line, to, "--point", "1000")
 

@@ -23,12 +23,12 @@ def test_keep_going_brings_all_else_and_lists_the_holes(
     filled: Filled, filled_line: CommandLine, tmp_path: Path, output: Literal["table", "json"]
 ) -> None:
     point = filled.add_disks(1, [("a", 0), ("b", 1), ("c", 2)])
-    pack = damage(filled, f"c/{point.disks[1].chain_id}/p/0")
+    pack = damage(filled, f"data/c/{point.disks[1].chain_id}/p/0")
 
     code, out, err = restore_all(filled_line, tmp_path / "to", "--keep-going", "--output", output)
 
+    why = f"{pack.relative_to(filled.folder / 'data')}: is needed and missing"
     restored = {place: tmp_path / "to" / f"{name}.img" for place, name in enumerate("abc")}
-    why = f"{pack.relative_to(filled.folder)} is not stored"
     assert code == 1
     assert "Holes: 1 hole, 8.0 KiB in all, not restored; they read as zeros" in err
     assert restored[0].read_bytes() == disk_content(0)
@@ -48,7 +48,7 @@ def test_a_disk_of_which_nothing_can_be_had_is_one_hole_and_no_file(
     filled: Filled, filled_line: CommandLine, tmp_path: Path
 ) -> None:
     point = filled.add_disks(1, [("a", 0), ("b", 1)])
-    damage(filled, f"c/{point.disks[0].chain_id}/m/0")
+    damage(filled, f"data/c/{point.disks[0].chain_id}/m/0")
 
     code, out, _ = restore_all(filled_line, tmp_path / "to", "--keep-going", "--json")
 
@@ -64,12 +64,12 @@ def test_without_keep_going_damage_ends_it_and_what_is_there_is_told(
     filled: Filled, filled_line: CommandLine, tmp_path: Path
 ) -> None:
     point = filled.add_disks(1, [("a", 0), ("b", 1), ("c", 2)])
-    damage(filled, f"c/{point.disks[1].chain_id}/p/0")
+    damage(filled, f"data/c/{point.disks[1].chain_id}/p/0")
 
     code, out, err = restore_all(filled_line, tmp_path / "to")
 
     assert code == 1
-    assert "NotStored: c/" in err
+    assert "CorruptRepository: c/" in err
     assert "--keep-going" in err
     assert str(tmp_path / "to" / "a.img") in out
     assert names_in(tmp_path / "to") == ["a.img"]

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.format.repository.golden import GoldenPoint, expected
-from tests.unit.cli.program import CommandLine
-from vmbackup_core.repository import RepositoryKey
-from vmbackup_core.repository.envelope import MAJOR, MINOR
+from tests.unit.cli.program import (
+    FULL,
+    INCREMENTAL,
+    CommandLine,
+    Made,
+    damage_pack,
+    point_path,
+    spoil,
+)
+from tests.unit.repository_1_0.primitives.keepers import A, C
 from vmbackup_operator.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]
-
-GOLDEN = expected("1.0")
-FULL, INCREMENTAL = GOLDEN.points
 
 
 def sha256(path: Path) -> str:
@@ -41,18 +44,19 @@ def test_list_as_json_has_everything_of_a_point(line: CommandLine) -> None:
     points = json.loads(out)
     assert [point["runId"] for point in points] == [FULL.run_id, INCREMENTAL.run_id]
     assert points[0]["disks"][0]["sizeBytes"] == FULL.size_bytes
-    assert points[0]["retention"] == '{"daily":7}'
+    assert json.loads(points[0]["retention"])["last"] == 1
+    assert points[0]["createdAt"] == "2026-11-22T12:00:00Z"
+    assert points[0]["policyName"] == ""
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_a_damaged_point_is_named_and_hides_no_other(line: CommandLine, output: str) -> None:
-    path = line.repository / "r" / FULL.run_id
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    spoil(point_path(line.repository, FULL.run_id))
 
     code, out, err = line.run("list", "--output", output)
 
     assert code == 1
-    assert f"r/{FULL.run_id}: does not verify" in err
+    assert f"/{FULL.run_id}: its digest is" in err
     assert INCREMENTAL.run_id in out
     assert FULL.run_id not in out
 
@@ -62,20 +66,17 @@ def test_check_of_a_good_repository_finds_nothing(line: CommandLine, how: list[s
     code, out, _ = line.run("check", *how)
 
     assert code == 0
-    assert out.splitlines()[0].startswith("2 recovery points, 1 disk, 2 commits, 6 indexes")
+    assert out.splitlines()[0].startswith("2 recovery points, 1 disk, 2 commits, 2 indexes")
     assert out.splitlines()[-1] == "nothing found"
 
 
 def test_check_names_what_is_damaged_and_exits_with_1(line: CommandLine) -> None:
-    pack = next(name for name in GOLDEN.files if "/p/" in name)
-    path = line.repository / pack
-    content = bytearray(path.read_bytes())
-    content[100] ^= 4
-    path.write_bytes(content)
+    pack = damage_pack(line.repository)
 
     code, out, _ = line.run("check", "--read-data")
     assert code == 1
-    assert f"DAMAGED {pack}: record 0 does not verify; referred to by {FULL.run_id}" in out
+    assert f"DAMAGED {pack}: " in out
+    assert f"lost; referred to by {FULL.run_id}" in out
     assert "1 damaged object, referred to by " in out
 
     code, out, _ = line.run("check", "--read-data", "--output", "json")
@@ -83,25 +84,27 @@ def test_check_names_what_is_damaged_and_exits_with_1(line: CommandLine) -> None
     (finding,) = json.loads(out)["findings"]
     assert finding["object"] == pack
     assert FULL.run_id in finding["points"]
+    (hurt,) = finding["hurt"]
+    assert hurt["disk"] == "os"
+    assert hurt["extents"][0] == {"offset": 0, "length": 4096}
 
 
 def test_restoring_damage_exits_with_1_and_leaves_no_file(
     line: CommandLine, tmp_path: Path
 ) -> None:
-    pack = line.repository / next(name for name in GOLDEN.files if "/p/" in name)
-    pack.write_bytes(bytes(len(pack.read_bytes())))
+    pack = line.repository / damage_pack(line.repository)
     to = tmp_path / "restored" / "os.img"
 
     code, _, err = line.run("restore", "--point", FULL.run_id, "--disk", "os", "--to", str(to))
 
     assert code == 1
-    assert pack.name in err
+    assert pack.parent.name in err
     assert list(to.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("point", [FULL, INCREMENTAL], ids=["full", "incremental"])
 def test_restore_of_all_disks_writes_a_file_for_each(
-    line: CommandLine, tmp_path: Path, point: GoldenPoint
+    line: CommandLine, tmp_path: Path, point: Made
 ) -> None:
     to = tmp_path / "a" / "folder"
 
@@ -166,20 +169,22 @@ def test_an_unknown_point_or_disk_is_named(line: CommandLine, tmp_path: Path) ->
 
 
 def test_a_wrong_key_is_told(line: CommandLine) -> None:
-    line.key_file.write_text(RepositoryKey.generate().text)
+    line.key_file.write_text(C.secret.hex())
 
     code, _, err = line.run("list")
 
     assert code == 2
-    assert err.startswith("vmbackup: KeyMismatch: the repository was made with the key")
+    assert err.startswith(
+        f"vmbackup: KeyMismatch: the repository does not open with the user key {C.fingerprint}"
+    )
     assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        pytest.param(b"secret nonsense", "neither 64 hexadecimal digits nor base64", id="text"),
-        pytest.param(b"\xff\xfe" * 9, "neither 32 bytes nor text", id="bytes"),
+        pytest.param(b"secret nonsense", "a user key is 32 bytes, their 64 hex", id="text"),
+        pytest.param(b"\xff\xfe" * 9, "a user key is 32 bytes, their 64 hex", id="bytes"),
         pytest.param(None, "No such file", id="missing"),
     ],
 )
@@ -199,7 +204,7 @@ def test_what_is_no_key_file_is_told_but_not_shown(
 
 
 def test_a_key_file_may_hold_the_32_bytes_themselves(line: CommandLine) -> None:
-    line.key_file.write_bytes(RepositoryKey.parse(GOLDEN.key).secret)
+    line.key_file.write_bytes(A.secret)
 
     assert line.run("list")[0] == 0
 
@@ -228,7 +233,7 @@ def test_a_directory_without_a_repository_is_told(line: CommandLine, tmp_path: P
     code, _, err = line.run("list")
 
     assert code == 2
-    assert err.startswith("vmbackup: NotInitialised: there is no repository here: no object named")
+    assert err.startswith("vmbackup: NotInitialised: there is no repository here: neither a header")
 
 
 @pytest.mark.parametrize(
@@ -273,5 +278,4 @@ def test_the_version_is_the_products_and_the_formats(capsys: pytest.CaptureFixtu
     assert main(["--version"]) == 0
 
     product = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    form = f"{MAJOR}.{MINOR}"
-    assert capsys.readouterr().out == f"vmbackup {product}, repository format {form}\n"
+    assert capsys.readouterr().out == f"vmbackup {product}, repository format 1.0\n"

@@ -14,26 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.cli.program import (
-    CONTENT,
     CommandLine,
     Filled,
+    a_disk,
     disk_content,
     names_in,
     restore_all,
 )
-from tests.unit.repository.bench import new_bench
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository import RecoveryPointDisk
+from vmbackup_core.repository.control.points import PointDisk
 from vmbackup_operator.cli.file_names import file_names
 from vmbackup_operator.cli.restored_file import Link, restored_file
 from vmbackup_operator.cli.targets import Kind, Target, look_at, objection
 
 MIB = 1024**2
-BENCH = new_bench()
-(A_DISK,) = BENCH.point(1, BENCH.back_up(1, CONTENT), len(CONTENT)).disks
+A_DISK = a_disk()
 
 
-def disk(name: str, lun: int | None) -> RecoveryPointDisk:
+def disk(name: str, lun: int | None) -> PointDisk:
     return msgspec.structs.replace(A_DISK, name=name, lun=lun)
 
 
@@ -165,7 +163,7 @@ def test_a_place_that_cannot_be_is_refused_before_anything_is_read(
 ) -> None:
     filled.add(1, "web", "2026-11-20")
     (tmp_path / "file").write_text("precious")
-    shutil.rmtree(filled.folder / "c")
+    shutil.rmtree(filled.folder / "data" / "c")
 
     code, _, err = filled_line.run(
         "restore", "--point", "latest", "--disk", "os", "--to", str(tmp_path / name)

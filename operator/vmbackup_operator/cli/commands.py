@@ -1,0 +1,133 @@
+"""What the command line is asked for, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vmbackup_core.repository.control.heads import Head
+from vmbackup_operator.cli.wanted_points import WantedPoint
+
+Output = Literal["table", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A repository, how it is opened, and how answers are printed."""
+
+    repository: str
+    key_file: Path
+    sas_file: Path | None = None
+    control_sas_file: Path | None = None
+    output: Output = "table"
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListPoints:
+    """``vmbackup repository list``; all of them where neither *point* nor *vm* is given."""
+
+    where: Where
+    point: WantedPoint | None = None
+    vm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``vmbackup repository check``."""
+
+    where: Where
+    read_data: bool
+    expect_head: Head | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """``vmbackup repository restore``; *disk* is None for all of them."""
+
+    where: Where
+    point: WantedPoint
+    vm: str | None
+    disk: str | None
+    to: Path
+    force: bool
+    keep_going: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListKeys:
+    """``vmbackup repository key list``."""
+
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class AddKey:
+    """``vmbackup repository key add``."""
+
+    where: Where
+    new_key_file: Path
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveKey:
+    """``vmbackup repository key remove``."""
+
+    where: Where
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotateKeys:
+    """``vmbackup repository key rotate``; the key of *where* is kept beside *keep*."""
+
+    where: Where
+    keep: tuple[Path, ...]
+    end: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportKey:
+    """``vmbackup repository key export``; the newest epoch where none is given."""
+
+    where: Where
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportKey:
+    """``vmbackup repository key import``."""
+
+    where: Where
+    printed: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """``vmbackup repository holds``; removes those of the holder *remove*, where it is given."""
+
+    where: Where
+    remove: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``vmbackup repository claim``; without *owner* it only asks whose the repository is."""
+
+    where: Where
+    appliance: str
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """``vmbackup adopt``."""
+
+    account: str
+    config: Path
+
+
+KeyCommand = ListKeys | AddKey | RemoveKey | RotateKeys | ExportKey | ImportKey
+Command = ListPoints | Check | Restore | KeyCommand | Holds | Claim | Adopt
