@@ -122,8 +122,11 @@ def crossed(stage: Stage, held: Held, host: str, gone: int, back: int | None) ->
 
 def point_stored(stage: Stage, held: Held) -> int | None:
     """Return the number of the entry with which the session's recovery point came to exist."""
-    name = f"/r/{held.status['runId']}"
-    return first(stage.entries(held.since), lambda e: e.method == "PUT" and e.path.endswith(name))
+    run = f"/{held.status['runId']}"
+    return first(
+        stage.entries(held.since),
+        lambda e: e.method == "PUT" and "/v/" in e.path and e.path.endswith(run),
+    )
 
 
 def made_again(stage: Stage, endpoint: str, gone: int) -> int:

@@ -67,7 +67,7 @@ def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
         ("access granted", lambda e: e.is_action(SNAPSHOTS, "beginGetAccess")),
         ("export read", lambda e: e.service == "export" and e.succeeded),
         ("pack stored", lambda e: _is_put(e, scene.repository_host, "/p/")),
-        ("recovery point stored", lambda e: _is_put(e, scene.repository_host, "/r/")),
+        ("recovery point stored", lambda e: _is_put(e, scene.repository_host, "/v/")),
         ("access ended", lambda e: e.is_action(SNAPSHOTS, "endGetAccess")),
         ("worker deallocated", lambda e: e.is_action(MACHINES, "deallocate")),
     ]
@@ -169,11 +169,22 @@ def commits_after_packs(entries: Sequence[Entry], scene: Scene) -> Iterator[str]
             committed.add(chain)
         elif chain in committed:
             yield f"{entry.path} was stored after its chain's commit"
-    point = first(entries, lambda e: _is_put(e, scene.repository_host, "/r/"))
+    point = first(entries, lambda e: _is_put(e, scene.repository_host, "/v/"))
     if len(committed) != scene.disks:
         yield f"{len(committed)} chains were committed for {scene.disks} disks"
     if point is not None and point < (last(stored, lambda e: "/k/" in e.path) or 0):
         yield f"the recovery point (entry {point}) was stored before a commit"
+
+
+def workers_reach_data_alone(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+    """Complain where anybody but the operator lists a repository, or reaches what decides there."""
+    for entry in entries:
+        if entry.host != scene.repository_host or entry.caller == "appliance":
+            continue
+        if "comp=list" in entry.query:
+            yield f"{entry.caller} lists {entry.path}"
+        if entry.path.split("/")[1].endswith("-control"):
+            yield f"{entry.caller} asks for {entry.path}"
 
 
 def worker_released(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
@@ -198,6 +209,7 @@ FIRST_BACKUP: Rules = (
     access_only_when_private,
     reads_are_the_allocated_extents,
     commits_after_packs,
+    workers_reach_data_alone,
     worker_released,
 )
 
@@ -223,6 +235,7 @@ SECOND_BACKUP: Rules = (
     access_only_when_private,
     reads_are_the_allocated_extents,
     commits_after_packs,
+    workers_reach_data_alone,
     worker_released,
 )
 

@@ -70,8 +70,8 @@ GOOD = [
     read(65536, 8192),
     read(0, 8192),
     blob("PUT", REPOSITORY, "/vm-backups/c/1/p/1-1", caller=WORKER),
-    blob("PUT", REPOSITORY, "/vm-backups/c/1/k/1", caller=WORKER),
-    blob("PUT", REPOSITORY, "/vm-backups/r/1"),
+    blob("PUT", REPOSITORY, "/vm-backups-control/c/1/k/1"),
+    blob("PUT", REPOSITORY, "/vm-backups-control/v/1/1"),
     arm("POST", f"{SNAPSHOT}/endGetAccess"),
     arm("POST", f"{WORKER}/deallocate"),
     queue(HOME, "vmb-events-1", "DELETE"),
@@ -143,6 +143,22 @@ BROKEN = [
     pytest.param(facts.commits_after_packs, moved(13, 15), id="pack after its commit"),
     pytest.param(facts.commits_after_packs, moved(15, 14), id="point before a commit"),
     pytest.param(facts.commits_after_packs, without(14), id="no commit"),
+    pytest.param(
+        facts.workers_reach_data_alone,
+        swapped(14, blob("PUT", REPOSITORY, "/vm-backups-control/c/1/k/1", caller=WORKER)),
+        id="commit by a worker",
+    ),
+    pytest.param(
+        facts.workers_reach_data_alone,
+        swapped(
+            14,
+            replace(
+                blob("GET", REPOSITORY, "/vm-backups", caller=WORKER),
+                query="restype=container&comp=list",
+            ),
+        ),
+        id="listing by a worker",
+    ),
     pytest.param(facts.worker_released, without(17), id="worker left running"),
 ]
 
