@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from vmbackup_core.clock import Clock
 from vmbackup_core.repository.control.heads import Heads
 from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_reader import SIDE_BY_SIDE, LogFinding
+from vmbackup_core.repository.control.log_reader import SIDE_BY_SIDE, LogFinding, Reading
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
 from vmbackup_core.repository.primitives.opening import OpenedKeys, open_keys
@@ -60,7 +60,7 @@ class OpenedLog:
             self.log = Log(control, using.heads, author, using.clock)
             self.log.reader.side_by_side = using.readers
             if using.author is None:
-                self.act_for(self.log.read().state.owner or "")
+                self.act_for(self._read().state.owner or "")
 
     def another_log(self) -> Log:
         """Return the log for one thread that is long at work and appends nothing."""
@@ -91,10 +91,14 @@ class OpenedLog:
         """Tell whether no epoch was begun since the keys were opened."""
         epochs = self.keys.ring.epochs
         try:
-            reading = self.log.read()
+            reading = self._read()
         except KeyRingIncomplete as error:
             if error.epoch in epochs:
                 raise
             return False
-        self.findings.update(dict.fromkeys(reading.findings))
         return reading.state.newest_epoch in epochs
+
+    def _read(self) -> Reading:
+        reading = self.log.read()
+        self.findings.update(dict.fromkeys(reading.findings))
+        return reading

@@ -94,9 +94,12 @@ class BlockReader:
     def _from_record(self, wanted: Wanted, stored: bytes | memoryview | None) -> bytes:
         place, kind = wanted.place, wanted.kind
         name = pack_name(self._keys.chain, place.row.holder)
-        if stored is None or len(stored) != place.length:
-            found = "missing" if stored is None else f"{len(stored)} bytes"
-            raise CorruptRepository(f"{name}: record {place.number} at {place.offset} is {found}")
+        if stored is None:  # said alike of all its records: their holes are told as one
+            raise CorruptRepository(f"{name}: is needed and missing")
+        if len(stored) != place.length:
+            raise CorruptRepository(
+                f"{name}: record {place.number} at {place.offset} is {len(stored)} bytes"
+            )
         before = None
         if wanted.base is not None:
             before = self.read_block(Wanted(wanted.base.kind, wanted.base.place))

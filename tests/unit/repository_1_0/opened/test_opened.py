@@ -37,7 +37,6 @@ from vmbackup_core.repository.primitives.failures import (
     NoRepository,
 )
 from vmbackup_core.repository.primitives.names import (
-    commit_name,
     header_name,
     log_name,
     wrap_name,
@@ -168,12 +167,13 @@ class TestOpening:
         assert opened.lost_copies == (header_name(1),)
         assert len(opened.counted(VM_ID)) == 1
 
-    def test_damage_of_the_log_is_told(self) -> None:
+    @pytest.mark.parametrize("appliance", [APPLIANCE, None], ids=["owner", "person"])
+    def test_damage_of_the_log_is_told(self, appliance: str | None) -> None:
         bench = with_point()
         bench.back_up(2, some_disks(2))
         replace(bench.places.control, log_name(2), b"VMBKLOGO")
 
-        opened = bench.opened(heads=NoHeads())
+        opened = bench.opened(appliance=appliance, heads=NoHeads())
 
         assert [entry.run for entry in opened.counted()] == [run_of(2)]
         troubles = [(each.number, each.trouble) for each in opened.log_findings()]
@@ -364,46 +364,3 @@ def test_several_threads_share_one_repository() -> None:
 
 def _unexpected(*told: object) -> None:
     raise PermanentError(f"{told}", reason="Unexpected")
-
-
-class TestCheck:
-    def test_a_whole_repository_is_good(self) -> None:
-        bench = with_point()
-        bench.opened().rotate([A])
-        bench.back_up(2, some_disks(2))
-
-        report = bench.opened(appliance=None).check(read_data=True)
-
-        assert report.good, report.findings
-        assert (report.points, report.chains, report.commits) == (2, 2, 4)
-        assert report.read_bytes > 0
-
-    def test_a_damaged_commit_is_found(self) -> None:
-        bench = with_point()
-        opened = bench.opened()
-        disk = next(opened.points()).point.disks[0]
-        name = commit_name(disk.chain_id, disk.slot)
-        replace(bench.places.control, name, b"VMBKCOMM")
-
-        report = opened.check(read_data=False)
-
-        assert name in {each.object for each in report.findings}
-
-    def test_nobody_waits_for_a_check(self) -> None:
-        bench = with_point()
-        opened = bench.opened()
-
-        with ThreadPoolExecutor(1) as pool:
-
-            def look() -> None:
-                assert len(pool.submit(opened.counted).result(timeout=60)) == 1
-
-            assert opened.check(read_data=False, on_look=look).good
-
-    def test_a_head_that_was_written_down_is_looked_for(self) -> None:
-        bench = with_point()
-        opened = bench.opened(appliance=None)
-        head = opened.head()
-
-        assert opened.check(read_data=False, expect_head=head).good
-        assert not opened.check(read_data=False, expect_head=Head(2, "0" * 64)).good

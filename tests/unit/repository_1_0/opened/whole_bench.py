@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from msgspec.structs import replace as altered
+
 from tests.unit.repository_1_0.control.log_bench import MOMENT, TurnedClock, numbered
 from tests.unit.repository_1_0.data.bench import PARAMETERS, Disk, Target, noise, silent
 from tests.unit.repository_1_0.primitives.keepers import A
@@ -59,6 +61,10 @@ class WholeBench:
     disks: dict[tuple[RunId, str], bytes] = field(default_factory=dict)
     clock: TurnedClock = field(default_factory=TurnedClock)
 
+    def run(self, number: int) -> RunId:
+        """Return the id of run *number*."""
+        return run_of(number)
+
     def using(self, appliance: str | None = APPLIANCE, heads: Heads | None = None) -> Using:
         author = None if appliance is None else Author(appliance, appliance)
         # One reader: who acts over stores that take turns makes one call at a time.
@@ -87,18 +93,18 @@ class WholeBench:
         return WholeBench(places, self.key, disks=self.disks)
 
     def back_up(
-        self, number: int, disks: Mapping[str, bytes], *, vm_id: str = VM_ID
+        self, number: int, disks: Mapping[str, bytes], *, vm_id: str = VM_ID, **changes: object
     ) -> RecoveryPoint:
-        """Back *disks* up as run *number*, and have the point count."""
+        """Back *disks* up as run *number*, and have the point count, of which *changes* differ."""
         repository = self.opened()
-        lines = [self._disk(repository, number, name, content) for name, content in disks.items()]
-        point = self.point(repository, number, lines, vm_id)
+        lines = [self.line_of(repository, number, name, content) for name, content in disks.items()]
+        point = altered(self.point(repository, number, lines, vm_id), **changes)
         repository.record(point)
         return point
 
     def commit_only(self, number: int, name: str, content: bytes) -> None:
         """Have run *number* commit a disk, and make no point."""
-        self._disk(self.opened(), number, name, content)
+        self.line_of(self.opened(), number, name, content)
 
     def point(
         self,
@@ -109,7 +115,7 @@ class WholeBench:
     ) -> RecoveryPoint:
         return RecoveryPoint(
             repository_id=repository.repository_id,
-            run_id=run_of(number),
+            run_id=self.run(number),
             appliance_id=APPLIANCE,
             vm_id=vm_id,
             vm_name=vm_id.rpartition("/")[2],
@@ -127,7 +133,7 @@ class WholeBench:
 
     def asked(self, number: int, name: str, content: bytes) -> DiskAsked:
         return DiskAsked(
-            run=run_of(number),
+            run=self.run(number),
             snapshot_unique_id=SnapshotUniqueId(f"snapshot-{number}-{name}"),
             taken_at=None,
             disk_bytes=len(content),
@@ -149,7 +155,7 @@ class WholeBench:
                     complaints.append(f"{disk.name} of {point.run_id} differs")
         return complaints
 
-    def _disk(
+    def line_of(
         self, repository: OpenedRepository, number: int, name: str, content: bytes
     ) -> PointDisk:
         asked = self.asked(number, name, content)
