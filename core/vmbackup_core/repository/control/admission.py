@@ -15,6 +15,7 @@ from vmbackup_core.repository.control.attempt_listing import AttemptListing
 from vmbackup_core.repository.control.chain_header import DiskChain
 from vmbackup_core.repository.control.counting import Section, sections_of
 from vmbackup_core.repository.control.disk_asked import DiskAsked
+from vmbackup_core.repository.control.own_commits import base_slot
 from vmbackup_core.repository.control.pack_list import INDEX, PACK, Key, ListEntry
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.tables import PackRow, SessionRow
@@ -100,7 +101,7 @@ def manifest_refusals(
     for what, found, right in wanted:
         if found != right:
             yield f"{what}: {_told(found)}, not {_told(right)}"
-    base = None if asked.base is None else asked.base.of_slot
+    base = base_slot(asked, chain.chain)
     if said.base_slot not in {None, base}:
         yield f"slot of the base: {said.base_slot}, not {base}"
 

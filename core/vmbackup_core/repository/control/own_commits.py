@@ -46,7 +46,7 @@ class OwnCommits:
 
     def _slots(self) -> list[CommitSlot]:
         """Return the slots above the base that have a commit and a manifest, the newest first."""
-        base = 0 if self.asked.base is None else self.asked.base.of_slot
+        base = base_slot(self.asked, self.chain) or 0
         taken = {slot for slot in slots_taken(self.log.control, self.chain) if slot > base}
         named = (
             parse_data(each.name) for each in self.data.list(prefix_of_folder(self.chain, "m"))
@@ -89,6 +89,15 @@ class OwnCommits:
         """Tell whether the log knows another run's commit there: most need not be opened."""
         point = state.counted_places.get((self.chain, slot))
         return point is not None and point[1] != self.asked.run
+
+
+def base_slot(asked: DiskAsked, chain: ChainId) -> int | None:
+    """Return the slot of the base; None for a full, and where the base is of a chain before."""
+    if asked.base is None:
+        return None
+    named = parse_data(asked.base.name)
+    is_of_chain = isinstance(named, ManifestName) and named.chain == chain
+    return asked.base.of_slot if is_of_chain else None
 
 
 def _is_let_go(state: LogState, chain: ChainId, slot: CommitSlot) -> bool:

@@ -25,7 +25,7 @@ from vmbackup_core.repository.control.admission import Expected, manifest_refusa
 from vmbackup_core.repository.control.chain_header import DiskChain
 from vmbackup_core.repository.control.committing import Offer
 from vmbackup_core.repository.control.log_entries import NewEpoch
-from vmbackup_core.repository.data.grants import Parameters
+from vmbackup_core.repository.data.grants import ManifestAt, Parameters
 from vmbackup_core.repository.data.manifest import IndexObject, encode_manifest
 from vmbackup_core.repository.data.said import MIB, SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.envelope import seal
@@ -83,6 +83,16 @@ def test_a_manifest_of_other_blocks() -> None:
         f"block size: {BLOCK}, not {2 * BLOCK}"
     ]
     assert bench.commit(asked, worker.offer).slot == named.slot
+
+
+def test_an_increment_on_a_base_of_the_chain_before() -> None:
+    bench, worker = second_attempt()
+    base = worker.asked.base
+    assert base is not None
+    other = ManifestAt(base.name.replace(CHAIN, "0" * 32), base.sha256, base.of_slot)
+    worker.asked = replace(worker.asked, base=other)
+
+    assert "slot of the base: 1, not None" in str(refused(bench, worker, worker.offer))
 
 
 def test_a_full_on_a_base_that_was_let_go_is_no_difference() -> None:

@@ -14,6 +14,7 @@ from tests.unit.repository_1_0.control.commit_bench import (
 )
 from tests.unit.repository_1_0.control.log_bench import run
 from vmbackup_core.errors import LostAttempt
+from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.committing import (
     ManifestDiffers,
     SlotTaken,
@@ -21,6 +22,7 @@ from vmbackup_core.repository.control.committing import (
     find_committed,
 )
 from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk
+from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.primitives.names import prefix_of_folder
 
 
@@ -114,6 +116,18 @@ def test_a_commit_that_is_let_go_is_no_answer_and_the_run_begins_anew() -> None:
     again = bench.commit(asked, bench.write(asked, content_of(2)))
 
     assert again.slot == first.slot + 1
+
+
+def test_a_base_of_the_chain_before_hides_no_commit_of_this_one() -> None:
+    bench = CommitBench().begun()
+    first = at_of(bench.committed(1))
+    before = ManifestAt(first.name.replace(CHAIN, "0" * 32), first.sha256, CommitSlot(9))
+    asked = bench.asked(2, before)
+
+    committed = bench.commit(asked, bench.write(asked, content_of(2)))
+
+    assert committed.kind == "full"
+    assert find_committed(bench.log(), bench.places.data, asked) == committed
 
 
 def test_a_commit_whose_manifest_does_not_open_is_no_answer() -> None:
