@@ -17,6 +17,8 @@ from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.opened import OpenedRepository
+from vmbackup_core.repository.primitives.names import FIRST_EPOCH, point_name
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
@@ -186,18 +188,38 @@ async def test_another_appliances_repository_is_read_only(
     assert refused.value.reason == "ReadOnly"
 
 
+@pytest.fixture
+async def place(
+    opening: StoredRepositories, points: StoredPoints, stores: RepositoryStores
+) -> PointPlace:
+    await begun(opening)
+
+    async def write(prepared: PreparedDisk) -> DiskWritten:
+        written = await stores.ask(
+            HERE,
+            lambda places: written_by_a_worker(places.data, prepared.keys, prepared.grant),
+        )
+        return DiskWritten(written.manifest, written.sha256)
+
+    return PointPlace(points, HERE, write)
+
+
+async def test_a_point_that_a_crash_has_cut_is_deleted_and_stored_anew(
+    place: PointPlace, opened: OpenedRepositories, stores: RepositoryStores
+) -> None:
+    wanted = await place.committed()
+
+    def name_of_point(repository: OpenedRepository) -> str:
+        master = repository.log.control.ring.of(FIRST_EPOCH)
+        return point_name(master.vm_name(wanted.virtual_machine_id), wanted.run_id)
+
+    name = await settled(lambda: opened.use(HERE, KEY, "name", name_of_point))
+    await stores.ask(HERE, lambda places: places.control.put_new(name, b"VMBK"))
+
+    await place.record(wanted)
+
+    assert await place.find(wanted.run_id) is not None
+
+
 class TestStoredPoints(PointFacts):
-    @pytest.fixture
-    async def place(
-        self, opening: StoredRepositories, points: StoredPoints, stores: RepositoryStores
-    ) -> PointPlace:
-        await begun(opening)
-
-        async def write(prepared: PreparedDisk) -> DiskWritten:
-            written = await stores.ask(
-                HERE,
-                lambda places: written_by_a_worker(places.data, prepared.keys, prepared.grant),
-            )
-            return DiskWritten(written.manifest, written.sha256)
-
-        return PointPlace(points, HERE, write)
+    """*place* is the module's."""
