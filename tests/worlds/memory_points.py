@@ -23,6 +23,7 @@ from vmbackup_core.repository.control.points import RecoveryPoint
 from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.grants import DiskGrant, Parameters
+from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.said import GIB, KIB, MIB
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
 from vmbackup_core.repository.opened_log import Using
@@ -141,21 +142,21 @@ class MemoryPoints(StoredPoints):
         opened.commit_disk(asked, written.manifest, written.sha256)
 
     def written(self, keys: ChainKeys, grant: DiskGrant) -> WrittenDisk:
-        held = Extent(0, min(HELD_BYTES, grant.disk_bytes))
-        return write_disk(
-            self.containers.container(CONTAINER),
-            keys,
-            grant,
-            DiskToRead(_Content(grant.snapshot_unique_id), [held]),
-            threads=1,
-            progress=_unwatched,
-        )
+        """Do what a worker does with a disk, and return what it says."""
+        return written_by_a_worker(self.containers.container(CONTAINER), keys, grant)
 
     def _using(self) -> Using:
         return Using(Author(APPLIANCE, APPLIANCE), self.clock, RememberedHeads())
 
     def _fresh(self) -> OpenedRepositories:
         return OpenedRepositories(self.containers, APPLIANCE, self.clock)
+
+
+def written_by_a_worker(data: DataStore, keys: ChainKeys, grant: DiskGrant) -> WrittenDisk:
+    """Write a disk of a few blocks as a worker writes it, and return what it says."""
+    held = Extent(0, min(HELD_BYTES, grant.disk_bytes))
+    read = DiskToRead(_Content(grant.snapshot_unique_id), [held])
+    return write_disk(data, keys, grant, read, threads=1, progress=_unwatched)
 
 
 def _unwatched(_progress: Progress) -> None:

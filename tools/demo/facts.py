@@ -187,7 +187,7 @@ def commits_after_packs(entries: Sequence[Entry], scene: Scene) -> Iterator[str]
         yield "the log does not say that the recovery point counts"
 
 
-def workers_stay_out_of_control(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+def workers_reach_data_alone(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
     """Complain where a worker asked for anything in the control container, or listed."""
     for entry in entries:
         if entry.host != scene.repository_host or entry.caller == "appliance":
@@ -220,7 +220,7 @@ FIRST_BACKUP: Rules = (
     access_only_when_private,
     reads_are_the_allocated_extents,
     commits_after_packs,
-    workers_stay_out_of_control,
+    workers_reach_data_alone,
     worker_released,
 )
 
@@ -246,7 +246,7 @@ SECOND_BACKUP: Rules = (
     access_only_when_private,
     reads_are_the_allocated_extents,
     commits_after_packs,
-    workers_stay_out_of_control,
+    workers_reach_data_alone,
     worker_released,
 )
 

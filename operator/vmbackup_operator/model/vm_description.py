@@ -1,4 +1,4 @@
-"""What a recovery point says of its VM, in the form that repositories have: bodies as Azure wrote."""
+"""What a recovery point says of its VM: Azure's bodies, in the form that repositories have."""
 
 from __future__ import annotations
 

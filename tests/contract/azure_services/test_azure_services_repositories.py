@@ -5,42 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.azure_services.cloud import APPLIANCE, Cloud
-from tests.contract.ports.point_facts import PointFacts, PointPlace
-from tests.unit.repository.bench import MemoryDisk
+from tests.contract.ports.point_facts import PointFacts, PointPlace, a_disk, settled
+from tests.worlds.memory_points import written_by_a_worker
 from tests.worlds.memory_repositories import MemorySecrets
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.extents import Extent
-from vmbackup_core.ids import CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
-from vmbackup_core.repository import RepositoryKey as CoreKey
-from vmbackup_core.repository import back_up_disk, open_chain
-from vmbackup_core.repository.keys import ChainKeys
-from vmbackup_core.stores.port import Store
+from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.opened import OpenedRepository
+from vmbackup_core.repository.primitives.names import FIRST_EPOCH, point_name
+from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositorySpec,
+    BackupRepositoryStatus,
     EncryptionKey,
 )
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import SecretKeyReference
-from vmbackup_operator.repositories.ports import RepositoryKey
+from vmbackup_operator.naming import ArmId, control_container
+from vmbackup_operator.repositories.ports import RepositorySeen
 from vmbackup_operator.services.credentials import synchronous_credential
-from vmbackup_operator.services.repositories import BlobRecoveryPoints, BlobRepositories
+from vmbackup_operator.services.opened_repositories import OpenedRepositories
+from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
-from vmbackup_operator.sessions.seen import ChainGrant
+from vmbackup_operator.sessions.seen import DiskWritten
 
-KEY = CoreKey.generate()
-DISK = DiskUniqueId("0b2d7c1e-0000-4000-8000-000000000001")
+KEY = UserKey.draw()
+NO_RUN = RunId("0" * 32)
+NO_VM = ArmId("/subscriptions/s")
 
 
 def secrets() -> MemorySecrets:
     """Return the Secret with the repository's key, and one that holds none."""
     held = MemorySecrets()
-    held.keep(ObjectKey("vmbackup", "repository"), {"key": KEY.text.encode()})
+    held.keep(ObjectKey("vmbackup", "repository"), {"key": KEY.secret.hex().encode()})
     held.keep(ObjectKey("vmbackup", "unreadable"), {"key": b"\xff\xfe"})
     return held
 
@@ -58,6 +62,9 @@ def repository(container: str, key_in: str = "repository") -> BackupRepository:
     )
 
 
+HERE = repository(seed.REPOSITORY_CONTAINER)
+
+
 @pytest.fixture
 def stores(cloud: Cloud) -> Iterator[RepositoryStores]:
     assert cloud.home.name
@@ -67,133 +74,152 @@ def stores(cloud: Cloud) -> Iterator[RepositoryStores]:
 
 
 @pytest.fixture
-def opening(stores: RepositoryStores) -> BlobRepositories:
-    return BlobRepositories(stores, APPLIANCE, SystemClock())
+def opened(stores: RepositoryStores) -> OpenedRepositories:
+    return OpenedRepositories(stores, APPLIANCE, SystemClock())
 
 
 @pytest.fixture
-def points(stores: RepositoryStores) -> BlobRecoveryPoints:
-    return BlobRecoveryPoints(stores, secrets(), APPLIANCE)
+def opening(opened: OpenedRepositories) -> StoredRepositories:
+    return StoredRepositories(opened)
+
+
+@pytest.fixture
+def points(opened: OpenedRepositories) -> StoredPoints:
+    return StoredPoints(opened, secrets(), APPLIANCE)
+
+
+async def begun(opening: StoredRepositories, key: UserKey = KEY) -> RepositorySeen:
+    return await settled(lambda: opening.open_or_begin(HERE, key))
+
+
+def make_container(cloud: Cloud, name: str) -> None:
+    containers = f"{seed.REPOSITORY_ACCOUNT_ID}/blobServices/default/containers"
+    cloud.azure.arm(f"{containers}/{name}", "2023-05-01", {"properties": {"publicAccess": "None"}})
 
 
 async def test_an_empty_container_becomes_the_appliances_and_is_found_again(
-    opening: BlobRepositories,
+    opening: StoredRepositories,
 ) -> None:
-    key = RepositoryKey(KEY.secret)
+    first = await begun(opening)
+    again = await begun(opening)
 
-    begun = await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), key)
-    again = await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), key)
-
-    assert begun == again
-    assert (begun.appliance_id, begun.recovery_points) == (APPLIANCE, 0)
-    assert begun.key_fingerprint == KEY.fingerprint
+    assert first == again
+    assert (first.owner, first.recovery_points) == (APPLIANCE, 0)
+    assert first.key_fingerprint == KEY.fingerprint
+    assert first.log is not None
 
 
-async def test_another_key_is_refused_with_both_fingerprints(opening: BlobRepositories) -> None:
-    await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
-    other = CoreKey.generate()
+async def test_another_key_is_refused_with_both_fingerprints(opening: StoredRepositories) -> None:
+    await begun(opening)
+    other = UserKey.draw()
 
     with pytest.raises(PermanentError, match=other.fingerprint) as refused:
-        await opening.open_or_begin(
-            repository(seed.REPOSITORY_CONTAINER), RepositoryKey(other.secret)
-        )
+        await begun(opening, other)
 
     assert refused.value.reason == "KeyMismatch"
     assert KEY.fingerprint in str(refused.value)
 
 
-async def test_a_container_that_is_not_there_is_said_so(opening: BlobRepositories) -> None:
+async def test_a_container_that_is_not_there_is_said_so(opening: StoredRepositories) -> None:
     with pytest.raises(PermanentError, match="no container nowhere: create it") as refused:
-        await opening.open_or_begin(repository("nowhere"), RepositoryKey(KEY.secret))
+        await settled(lambda: opening.open_or_begin(repository("nowhere"), KEY))
 
     assert refused.value.reason == "ContainerNotFound"
 
 
-async def test_a_container_with_something_else_in_it_is_left_alone(
-    cloud: Cloud, opening: BlobRepositories, stores: RepositoryStores
+async def test_the_container_beside_is_made_once_and_missed_where_it_was(
+    cloud: Cloud, opening: StoredRepositories, stores: RepositoryStores
 ) -> None:
-    version = "2023-05-01"
-    containers = f"{seed.REPOSITORY_ACCOUNT_ID}/blobServices/default/containers"
-    cloud.azure.arm(f"{containers}/photos", version, {"properties": {"publicAccess": "None"}})
-    await stores.read(repository("photos"), lambda store: store.put_new("cat.jpg", b"meow"))
+    make_container(cloud, "bare")
+    bare = repository("bare")
+    seen = await settled(lambda: opening.open_or_begin(bare, KEY))
+    await stores.make_control(bare)
+    missing = repository("vm-backups-2")
+    make_container(cloud, "vm-backups-2")
+    known = replace(missing, status=BackupRepositoryStatus(repository_id=seen.id))
+
+    with pytest.raises(PermanentError, match=control_container("vm-backups-2")) as refused:
+        await settled(lambda: opening.open_or_begin(known, KEY))
+
+    assert seen.owner == APPLIANCE
+    assert refused.value.reason == "ControlContainerMissing"
+
+
+async def test_a_container_with_something_else_beside_it_is_left_alone(
+    cloud: Cloud, opening: StoredRepositories, stores: RepositoryStores
+) -> None:
+    make_container(cloud, "photos")
+    make_container(cloud, control_container("photos"))
+    await stores.ask(
+        repository("photos"), lambda places: places.control.put_new("cat.jpg", b"meow")
+    )
 
     with pytest.raises(PermanentError, match=r"cat\.jpg") as refused:
-        await opening.open_or_begin(repository("photos"), RepositoryKey(KEY.secret))
+        await settled(lambda: opening.open_or_begin(repository("photos"), KEY))
 
-    assert refused.value.reason == "NotARepository"
-
-
-async def test_a_disks_chain_is_granted_without_the_repositorys_key(
-    opening: BlobRepositories, points: BlobRecoveryPoints
-) -> None:
-    await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
-
-    granted = await points.open_chains(repository(seed.REPOSITORY_CONTAINER), [DISK])
-
-    grant = granted[DISK]
-    assert ChainKeys.parse(grant.keys).secret != KEY.secret
-    assert grant.block_bytes == 256 * 1024
-    assert KEY.text not in repr(grant)
-
-
-async def test_a_run_that_stored_nothing_has_no_point(
-    opening: BlobRepositories, points: BlobRecoveryPoints
-) -> None:
-    await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
-
-    found = await points.find(repository(seed.REPOSITORY_CONTAINER), RunId("0" * 32))
-
-    assert found is None
+    assert refused.value.reason == "ForeignObjects"
 
 
 @pytest.mark.parametrize(
     ("secret", "reason"), [("missing", "SecretNotFound"), ("unreadable", "InvalidKey")]
 )
 async def test_a_key_that_cannot_be_read_is_said_so(
-    points: BlobRecoveryPoints, secret: str, reason: str
+    points: StoredPoints, secret: str, reason: str
 ) -> None:
+    where = repository(seed.REPOSITORY_CONTAINER, secret)
+
     with pytest.raises(PermanentError, match=f"vmbackup/{secret}") as refused:
-        await points.find(repository(seed.REPOSITORY_CONTAINER, secret), RunId("0" * 32))
+        await points.find(where, NO_VM, NO_RUN)
 
     assert refused.value.reason == reason
 
 
 async def test_another_appliances_repository_is_read_only(
-    opening: BlobRepositories, stores: RepositoryStores
+    opening: StoredRepositories, stores: RepositoryStores
 ) -> None:
-    await opening.open_or_begin(repository(seed.REPOSITORY_CONTAINER), RepositoryKey(KEY.secret))
-    foreign = BlobRecoveryPoints(stores, secrets(), "fabrikam")
+    await begun(opening)
+    theirs = OpenedRepositories(stores, "fabrikam", SystemClock())
+    foreign = StoredPoints(theirs, secrets(), "fabrikam")
 
+    assert await settled(lambda: foreign.find(HERE, NO_VM, NO_RUN)) is None
     with pytest.raises(PermanentError) as refused:
-        await foreign.open_chains(repository(seed.REPOSITORY_CONTAINER), [DISK])
+        await settled(lambda: foreign.prepare(HERE, [a_disk()]))
 
-    assert refused.value.reason == "ClaimedByOtherAppliance"
+    assert refused.value.reason == "ReadOnly"
 
 
-class TestBlobRecoveryPoints(PointFacts):
-    @pytest.fixture
-    async def place(
-        self, opening: BlobRepositories, points: BlobRecoveryPoints, stores: RepositoryStores
-    ) -> PointPlace:
-        where = repository(seed.REPOSITORY_CONTAINER)
-        await opening.open_or_begin(where, RepositoryKey(KEY.secret))
+@pytest.fixture
+async def place(
+    opening: StoredRepositories, points: StoredPoints, stores: RepositoryStores
+) -> PointPlace:
+    await begun(opening)
 
-        async def commit(
-            grant: ChainGrant, run: RunId, moment: SnapshotUniqueId
-        ) -> tuple[CommitSlot, str]:
-            def work(store: Store) -> tuple[CommitSlot, str]:
-                keys = ChainKeys.parse(grant.keys)
-                committed = back_up_disk(
-                    open_chain(store, grant.chain_id, keys, run_id=run),
-                    MemoryDisk(bytes(1 << 20)),
-                    run_id=run,
-                    snapshot=moment,
-                    disk_bytes=1 << 20,
-                    extents=[Extent(0, 1 << 20)],
-                    base=None,
-                )
-                return committed.slot, committed.commit_digest
+    async def write(prepared: PreparedDisk) -> DiskWritten:
+        written = await stores.ask(
+            HERE,
+            lambda places: written_by_a_worker(places.data, prepared.keys, prepared.grant),
+        )
+        return DiskWritten(written.manifest, written.sha256)
 
-            return await stores.read(where, work)
+    return PointPlace(points, HERE, write)
 
-        return PointPlace(points, where, commit)
+
+async def test_a_point_that_a_crash_has_cut_is_deleted_and_stored_anew(
+    place: PointPlace, opened: OpenedRepositories, stores: RepositoryStores
+) -> None:
+    wanted = await place.committed()
+
+    def name_of_point(repository: OpenedRepository) -> str:
+        master = repository.log.control.ring.of(FIRST_EPOCH)
+        return point_name(master.vm_name(wanted.virtual_machine_id), wanted.run_id)
+
+    name = await settled(lambda: opened.use(HERE, KEY, "name", name_of_point))
+    await stores.ask(HERE, lambda places: places.control.put_new(name, b"VMBK"))
+
+    await place.record(wanted)
+
+    assert await place.find(wanted.run_id) is not None
+
+
+class TestStoredPoints(PointFacts):
+    """*place* is the module's."""

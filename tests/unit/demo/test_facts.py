@@ -149,12 +149,12 @@ BROKEN = [
     pytest.param(facts.commits_after_packs, without(15), id="no commit"),
     pytest.param(facts.commits_after_packs, moved(17, 16), id="point after its entry in the log"),
     pytest.param(
-        facts.workers_stay_out_of_control,
+        facts.workers_reach_data_alone,
         swapped(15, blob("PUT", REPOSITORY, "/vm-backups-control/c/1/k/1", caller=WORKER)),
         id="a worker that commits",
     ),
     pytest.param(
-        facts.workers_stay_out_of_control,
+        facts.workers_reach_data_alone,
         swapped(13, replace(blob("GET", REPOSITORY, "/vm-backups", caller=WORKER), query=LISTING)),
         id="a worker that lists",
     ),
