@@ -2,49 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
 import pytest
 
 from tests.contract.conftest import ACCOUNT
 from tests.contract.test_stores import new_container_url, with_sas
-from tests.unit.repository.bench import BLOCK, Bench, StandingClock, noise
+from tests.unit.repository.opened.whole_bench import WholeBench, holder, some_disks
 from tools.local_cloud.azurite import Azurite
-from vmbackup_core.repository import RepositoryKey, initialise, open_repository
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
-from vmbackup_core.stores.port import CredentialsRefused
-
-CONTENT = noise(1, 9 * BLOCK) + bytes(50 * BLOCK) + noise(2, 30 * BLOCK + 99)
+from vmbackup_core.stores.port import CredentialsRefused, Store
 
 
-def test_a_disk_goes_to_azure_and_comes_back(running_azurite: Azurite) -> None:
-    url = new_container_url(running_azurite)
-    key = RepositoryKey.generate()
-    with container_client(url, running_azurite.accounts[ACCOUNT]) as client:
-        store = AzureBlobStore(client)
-        repository = initialise(store, key, appliance_id="home", clock=StandingClock())
-        bench = Bench(store, key, repository)
-        with container_client(with_sas(url, running_azurite, "rcl")) as workers:
-            worker = AzureBlobStore(workers)
-            committed = bench.back_up(1, CONTENT, store=worker, threads=4)
-            again = bench.back_up(2, CONTENT, store=worker, threads=4)
-        bench.record(1, committed, len(CONTENT))
-        point = bench.record(2, again, len(CONTENT))
+@dataclass(frozen=True)
+class Containers:
+    """The two containers of a repository, and clients that end with the test."""
 
-    with container_client(with_sas(url, running_azurite, "rl")) as reader:
-        reading = AzureBlobStore(reader)
-        opened = Bench(reading, key, open_repository(reading, key))
-        assert opened.repository.check(read_data=True).good
-        assert opened.restored(point, threads=4) == CONTENT
+    azurite: Azurite
+    data: str
+    control: str
+    clients: ExitStack
 
-    assert again.stored_bytes == 0
+    def by_key(self) -> Places:
+        key = self.azurite.accounts[ACCOUNT]
+        return Places(self._store(self.data, key), self._store(self.control, key))
+
+    def by_sas(self, data: str, control: str) -> Places:
+        """Return both by SAS with these rights."""
+        return Places(self.store(self.data, data), self.store(self.control, control))
+
+    def store(self, url: str, rights: str) -> Store:
+        return self._store(with_sas(url, self.azurite, rights), None)
+
+    def _store(self, url: str, key: str | None) -> Store:
+        return AzureBlobStore(self.clients.enter_context(container_client(url, key)))
 
 
-def test_a_refusal_says_so_without_the_sas(running_azurite: Azurite) -> None:
-    url = with_sas(new_container_url(running_azurite), running_azurite, "c")
-    with (
-        container_client(url) as client,
-        pytest.raises(CredentialsRefused, match="reading header in contracts/") as refused,
-    ):
-        open_repository(AzureBlobStore(client), RepositoryKey.generate())
+@pytest.fixture
+def containers(running_azurite: Azurite) -> Iterator[Containers]:
+    with ExitStack() as clients:
+        urls = (new_container_url(running_azurite), new_container_url(running_azurite))
+        yield Containers(running_azurite, *urls, clients)
 
-    assert "403 Authorization" in str(refused.value)
+
+def test_disks_go_to_azure_and_come_back(containers: Containers) -> None:
+    bench = WholeBench(containers.by_key())
+    bench.begun()
+    bench.writer = containers.store(containers.data, "rc")
+
+    points = [bench.back_up(number, some_disks(1)) for number in (1, 2)]
+
+    assert sum(disk.stored_bytes for disk in points[0].disks) > 40 * 4096
+    reader = replace(bench, places=containers.by_sas("rl", "rl"))
+    reading = reader.opened(appliance=None)
+    for point in points:
+        assert reader.restored(point, reading) == []
+    assert reading.check(read_data=True).findings == ()
+
+
+def test_of_an_unchanged_disk_no_block_is_stored_again(containers: Containers) -> None:
+    bench = WholeBench(containers.by_key())
+    bench.begun()
+    bench.back_up(1, some_disks(1))
+    packs = [each.name for each in bench.places.data.list("c/") if "/p/" in each.name]
+
+    bench.back_up(2, some_disks(1))
+
+    assert [each.name for each in bench.places.data.list("c/") if "/p/" in each.name] == packs
+
+
+def test_a_refusal_says_so_without_the_sas(containers: Containers) -> None:
+    bench = WholeBench(containers.by_key())
+    bench.begun()
+    refused_everything = replace(bench, places=containers.by_sas("c", "c"))
+
+    with pytest.raises(CredentialsRefused, match="403 Authorization") as refused:
+        refused_everything.opened()
+
     assert "sig=" not in str(refused.value)
+
+
+def test_a_reader_without_rights_to_hold_restores_and_is_told(containers: Containers) -> None:
+    bench = WholeBench(containers.by_key())
+    bench.begun()
+    point = bench.back_up(1, some_disks(1))
+    reader = replace(bench, places=containers.by_sas("rl", "rl"))
+    said: list[str] = []
+
+    with reader.opened(appliance=None).held(point, holder(), said.append) as there:
+        assert there.places == ()
+
+    assert len(said) == 1
+    assert "could not be held" in said[0]

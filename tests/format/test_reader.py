@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PAGE = (HERE / "../../docs/repository-format-1.0.md").resolve()
+PAGE = (HERE / "../../docs/repository-format.md").resolve()
 
 
 def read(*arguments: object) -> Any:

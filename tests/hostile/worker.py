@@ -1,6 +1,6 @@
 """A hostile worker: it has the message of one job, speaks HTTP, and does what it is not meant to.
 
-Written from docs/worker-protocol.md and docs/repository-format-1.0.md, with nothing of ours.
+Written from docs/worker-protocol.md and docs/repository-format.md, with nothing of ours.
 """
 
 from __future__ import annotations

@@ -11,15 +11,15 @@ from functools import cache
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from tests.unit.repository_1_0.control.check_bench import Whole, filled, little
-from tests.unit.repository_1_0.control.damage_drawn import (
+from tests.unit.repository.control.check_bench import Whole, filled, little
+from tests.unit.repository.control.damage_drawn import (
     DAMAGES,
     KINDS,
     check_is_told,
     damages,
 )
-from tests.unit.repository_1_0.control.log_bench import MemoryHeads
-from tests.unit.repository_1_0.data.samples import seeded
+from tests.unit.repository.control.log_bench import MemoryHeads
+from tests.unit.repository.data.samples import seeded
 
 #: How many times each seed damages the repository: with a thousand seeds that is 20,000.
 TIMES = 20

@@ -1,6 +1,6 @@
 """A repository of format 1.0, opened with a user key: what the operator and the command line use.
 
-Thin: each method is one algorithm of docs/repository-format-1.0.md, done by `control`. The log is
+Thin: each method is one algorithm of docs/repository-format.md, done by `control`. The log is
 used by one thread at a time; blocks are read by as many as ask.
 """
 

@@ -1,7 +1,7 @@
 """How a directory gives a name to a file whose bytes are durable, and refuses one that is taken.
 
 Which way a file system keeps is found out once, by trying; see section 2 of
-docs/repository-format-1.0.md.
+docs/repository-format.md.
 """
 
 from __future__ import annotations

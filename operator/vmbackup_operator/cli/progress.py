@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from vmbackup_core.redaction import shown
-from vmbackup_core.repository import Progress
+from vmbackup_core.repository.transfer import Progress
 from vmbackup_operator.cli.printing import Console, number_of, size
 
 ON_A_TERMINAL_S = 1.0

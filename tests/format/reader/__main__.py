@@ -1,7 +1,7 @@
 """
 Read a repository of format 1.0 with nothing but the page that describes it.
 
-Written from docs/repository-format-1.0.md alone and sharing no code with the rest of the project,
+Written from docs/repository-format.md alone and sharing no code with the rest of the project,
 it proves that the page suffices. Every object, digest and proof is looked at, and each disk of each
 counted point is restored.
 

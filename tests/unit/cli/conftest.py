@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.program import CommandLine, Filled, fill, two_points
-from tests.unit.repository_1_0.primitives.keepers import A
+from tests.unit.repository.primitives.keepers import A
 
 
 def key_in(path: Path) -> Path:

@@ -15,9 +15,9 @@ import pytest
 from msgspec.structs import replace as altered
 from typing_extensions import override
 
-from tests.unit.repository_1_0.data.bench import noise
-from tests.unit.repository_1_0.data.samples import BLOCK
-from tests.unit.repository_1_0.opened.whole_bench import WholeBench, in_folder
+from tests.unit.repository.data.bench import noise
+from tests.unit.repository.data.samples import BLOCK
+from tests.unit.repository.opened.whole_bench import WholeBench, in_folder
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
 from vmbackup_core.repository.opened import begin_repository

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.program import INCREMENTAL, VMBACKUP, CommandLine
-from tests.unit.repository_1_0.control.log_bench import MOMENT
-from tests.unit.repository_1_0.opened.whole_bench import APPLIANCE, WholeBench, in_folder
-from tests.unit.repository_1_0.primitives.keepers import A, B
+from tests.unit.repository.control.log_bench import MOMENT
+from tests.unit.repository.opened.whole_bench import APPLIANCE, WholeBench, in_folder
+from tests.unit.repository.primitives.keepers import A, B
 from vmbackup_core.repository.control.holds import Holder, hold
 from vmbackup_core.repository.control.log_entries import Claimed
 from vmbackup_core.repository.primitives.identities import draw

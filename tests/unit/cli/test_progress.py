@@ -10,7 +10,7 @@ import pty
 import pytest
 from typing_extensions import override
 
-from vmbackup_core.repository import Progress
+from vmbackup_core.repository.transfer import Progress
 from vmbackup_operator.cli.printing import Console
 from vmbackup_operator.cli.progress import ProgressLine, counted
 

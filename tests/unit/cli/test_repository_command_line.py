@@ -18,7 +18,7 @@ from tests.unit.cli.program import (
     point_path,
     spoil,
 )
-from tests.unit.repository_1_0.primitives.keepers import A, C
+from tests.unit.repository.primitives.keepers import A, C
 from vmbackup_operator.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -92,13 +92,6 @@ async def test_one_that_is_ready_is_opened_again_within_a_day_and_not_before(pla
     assert again.seconds == 24 * 3600
 
 
-async def test_one_that_is_ready_is_opened_again_within_a_day_and_not_before(place: Place) -> None:
-    again = await place.look()
-
-    assert isinstance(again, Waiting)
-    assert again.seconds == 24 * 3600
-
-
 async def test_looked_at_again_nothing_is_written(place: Place) -> None:
     await place.look()
 

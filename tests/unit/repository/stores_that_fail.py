@@ -8,7 +8,7 @@ from functools import partial
 
 from typing_extensions import override
 
-from tests.unit.repository_1_0 import turns
+from tests.unit.repository import turns
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import Buffer, NotDeleted, Store, StoredObject
 

@@ -1,0 +1,272 @@
+"""What counts, what is let go and deleted, and that all that counts still comes back then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from typing_extensions import override
+
+from tests.unit.repository.control.log_bench import MOMENT
+from tests.unit.repository.control.repository_bench import OldSights
+from tests.unit.repository.data.bench import noise
+from tests.unit.repository.opened.whole_bench import (
+    VM_ID,
+    WholeBench,
+    everything,
+    holder,
+    replace,
+    run_of,
+    some_disks,
+)
+from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.catalog import MIRRORED, Damage
+from vmbackup_core.repository.control.expire_pass import ExpireRules
+from vmbackup_core.repository.control.expire_plan import Letting, Rules, entry_of
+from vmbackup_core.repository.control.log_entries import Recorded
+from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.prune_plan import LeftAlone, PrunePlan
+from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.opened import OpenedRepository
+from vmbackup_core.repository.primitives.names import commit_name, log_name, point_name
+from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.stores.memory import MemoryStore
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable, Store
+
+
+class NoPolicies(Rules):
+    @override
+    def live_rule(self, namespace: str, policy: str) -> LiveRule | None:
+        return None
+
+
+class Unreadable(MemoryStore):
+    """The same objects as *inner*, of which one cannot be read now."""
+
+    def __init__(self, inner: Store, name: str) -> None:
+        self.__dict__.update(inner.__dict__)
+        self._name = name
+
+    @override
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        if name == self._name:
+            raise ObjectUnreadable(f"reading {name}: BlobArchived", reason="BlobArchived")
+        return super().get_range(name, offset, length)
+
+
+def rules(*, has_ended: bool = True) -> ExpireRules:
+    letting = Letting(NoPolicies(), timedelta(), MOMENT)
+    return ExpireRules(letting, lambda _run: has_ended)
+
+
+def let_all_go(repository: OpenedRepository) -> list[str]:
+    repository.begin_expire(repository.plan_expire(rules()))
+    return [going.outcome for going in repository.finish_expire(OldSights())]
+
+
+def prune(repository: OpenedRepository) -> int:
+    """Prune every chain and return how many objects went."""
+    gone = 0
+    for plan in repository.plan_prune():
+        assert isinstance(plan, PrunePlan), plan
+        assert repository.prune(plan, lambda: None) == []
+        gone += len(plan.data) + len(plan.control)
+    return gone
+
+
+def stored_bytes(bench: WholeBench) -> int:
+    return sum(each.size_bytes for each in bench.places.data.list(""))
+
+
+def backed_up(count: int) -> WholeBench:
+    bench = WholeBench()
+    bench.begun()
+    for number in range(1, count + 1):
+        bench.back_up(number, some_disks(number))
+    return bench
+
+
+def test_what_is_let_go_is_deleted_and_what_counts_still_comes_back() -> None:
+    bench = backed_up(3)
+    repository = bench.opened()
+    before = stored_bytes(bench)
+
+    assert let_all_go(repository) == ["done", "done"]
+    assert prune(repository) > 0
+
+    (left,) = repository.points()
+    assert left.point.run_id == run_of(3)
+    assert stored_bytes(bench) < before / 2
+    assert bench.restored(left.point) == []
+    assert prune(repository) == 0
+    point = bench.back_up(4, some_disks(1))
+    assert bench.restored(point) == []
+
+
+def test_a_commit_whose_run_made_no_point_goes_when_the_run_has_ended() -> None:
+    bench = backed_up(1)
+    repository = bench.opened()
+    bench.commit_only(2, "os", noise(2, 4096))
+    bench.commit_only(3, "os", noise(3, 4096))
+
+    assert repository.plan_expire(rules(has_ended=False)) == []
+    assert len(repository.plan_expire(rules())) == 2
+    assert sorted(let_all_go(repository)) == ["done", "stays"]
+
+
+def test_what_is_held_stays_with_all_that_it_needs() -> None:
+    bench = backed_up(2)
+    repository = bench.opened()
+    first = repository.counted()[-1]
+    point = next(each.point for each in repository.points() if each.point.run_id == first.run)
+
+    with repository.held(point, holder()):
+        assert let_all_go(repository) == ["stays"]
+        before = everything(bench.places)
+        prune(repository)
+        assert everything(bench.places) == before
+
+    assert [each.outcome for each in repository.finish_expire(OldSights())] == ["done"]
+    assert prune(repository) > 0
+
+
+def test_a_forgotten_hold_is_removed_by_a_person() -> None:
+    bench = backed_up(1)
+    repository = bench.opened()
+    (point,) = (each.point for each in repository.points())
+    context = repository.held(point, holder())
+    context.__enter__()
+    (first, second) = repository.holds()
+    assert first.said is not None
+    assert (first.said.purpose, first.said.holder) == ("restore", "a test")
+
+    bench.opened(appliance=None).remove_hold(first)
+    replace(bench.places.control, hold_of(bench), b"VMBKHOLD")
+
+    (left,) = repository.holds()
+    assert (left.chain, left.slot, left.said) == (second.chain, second.slot, None)
+
+
+def hold_of(bench: WholeBench) -> str:
+    (name,) = (each.name for each in bench.places.control.list("d/"))
+    return name
+
+
+def test_a_chain_whose_commit_is_lost_is_left_alone_and_said() -> None:
+    bench = backed_up(2)
+    repository = bench.opened()
+    disk = next(repository.points()).point.disks[0]
+    bench.places.control.delete(commit_name(disk.chain_id, disk.slot))
+
+    planned = repository.plan_prune()
+
+    (alone,) = (each for each in planned if isinstance(each, LeftAlone))
+    assert alone.chain == disk.chain_id
+    assert len(planned) == 2
+
+
+def test_a_vm_of_which_a_point_cannot_be_read_now_waits() -> None:
+    bench = backed_up(3)
+    newest = bench.opened().counted()[0]
+    unreadable = Unreadable(bench.places.control, point_name(newest.vm, newest.run))
+
+    waiting = bench.opened(Places(bench.places.data, unreadable))
+
+    assert waiting.plan_expire(rules()) == []
+    assert len(bench.opened().plan_expire(rules())) == 2
+
+
+def test_a_damaged_point_is_let_go_by_no_rule() -> None:
+    bench = backed_up(3)
+    repository = bench.opened()
+    oldest = repository.counted()[-1]
+    replace(bench.places.control, point_name(oldest.vm, oldest.run), b"VMBKPONT")
+
+    planned = repository.plan_expire(rules())
+
+    assert [entry.run for entry in planned] == [run_of(2)]
+    repository.begin_expire([entry_of(oldest)])
+    assert [going.outcome for going in repository.finish_expire(OldSights())] == ["done"]
+
+
+def test_hurt_points_are_not_the_only_ones_kept() -> None:
+    bench = backed_up(3)
+    repository = bench.opened()
+
+    def is_hurt(point: RecoveryPoint) -> bool:
+        return point.run_id == run_of(3)
+
+    whole = rules()
+    planned = repository.plan_expire(ExpireRules(whole.letting, whole.has_ended, is_hurt))
+
+    assert [entry.run for entry in planned] == [run_of(1)]
+
+
+class TestCatalog:
+    def unlogged(self, bench: WholeBench) -> None:
+        """Have the last point lie there as if its recorder had died before it logged it."""
+        head = bench.opened().head()
+        assert head is not None
+        bench.places.control.delete(log_name(head.number))
+        bench.heads = type(bench.heads)()
+
+    def test_points_that_were_put_and_not_logged_are_found_of_every_vm(self) -> None:
+        bench = backed_up(2)
+        self.unlogged(bench)
+        repository = bench.opened()
+        assert [entry.run for entry in repository.counted()] == [run_of(1)]
+
+        (examined,) = repository.sync_fully()
+
+        assert examined.outcome == "recorded"
+        assert [entry.run for entry in repository.counted(VM_ID)] == [run_of(2), run_of(1)]
+        assert repository.sync_fully() == []
+
+    def test_one_that_can_never_count_is_deleted(self) -> None:
+        bench = backed_up(2)
+        last = next(bench.opened().points()).point
+        vm = bench.opened().counted()[0].vm
+        self.unlogged(bench)
+        bench.places.data.delete(last.disks[0].manifest_name)
+
+        (examined,) = bench.opened().sync_fully()
+
+        assert examined.outcome == "deleted"
+        with pytest.raises(NotStored):
+            bench.places.control.get(point_name(vm, last.run_id))
+
+    def test_a_damaged_one_stays_for_a_person_and_an_unreadable_one_waits(self) -> None:
+        bench = backed_up(2)
+        newest = bench.opened().counted()[0]
+        self.unlogged(bench)
+        name = point_name(newest.vm, newest.run)
+        unreadable = Unreadable(bench.places.control, name)
+        (left,) = bench.opened(Places(bench.places.data, unreadable)).sync_fully()
+        replace(bench.places.control, name, b"VMBKPONT")
+
+        (damaged,) = bench.opened().sync_fully()
+
+        assert (left.outcome, damaged.outcome) == ("left", "damaged")
+        assert bench.places.control.get(name) == b"VMBKPONT"
+
+    def test_the_newest_points_of_each_vm_are_mirrored(self) -> None:
+        bench = WholeBench()
+        bench.begun()
+        content = {"os": noise(1, 4096)}
+        for number in range(1, MIRRORED + 3):
+            bench.back_up(number, content)
+        bench.back_up(90, {"other": noise(2, 4096)}, vm_id=f"{VM_ID}2")
+        told: list[RunId] = []
+
+        def damaged(entry: Recorded, _error: Damage) -> None:
+            told.append(entry.run)
+
+        newest = [run_of(number) for number in range(MIRRORED + 2, 2, -1)]
+        found = [each.point.run_id for each in bench.opened().mirrored(damaged)]
+        assert found == [run_of(90), *newest]
+        vm = bench.opened().counted(VM_ID)[0].vm
+        replace(bench.places.control, point_name(vm, newest[0]), b"VMBKPONT")
+
+        found = [each.point.run_id for each in bench.opened().mirrored(damaged)]
+
+        assert (found, told) == ([run_of(90), *newest[1:]], [newest[0]])

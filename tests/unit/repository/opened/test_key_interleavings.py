@@ -1,0 +1,103 @@
+"""Epochs that begin beside backups and beside each other, at every call to a store."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from functools import cache, partial
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.repository.data.bench import noise
+from tests.unit.repository.opened.whole_bench import WholeBench
+from tests.unit.repository.primitives.keepers import A, B
+from tests.unit.repository.turns import Stopped, Work, interleave
+from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
+from vmbackup_core.repository.primitives.reading import Places
+
+CONTENT = {"os": noise(1, 4 * 4096)}
+
+
+@cache
+def built() -> WholeBench:
+    bench = WholeBench()
+    bench.begun()
+    bench.back_up(1, CONTENT)
+    bench.opened().add_key(B)
+    return bench
+
+
+def over(bench: WholeBench, places: Places) -> WholeBench:
+    """Return the same repository as it is seen through *places*."""
+    return WholeBench(places, disks=bench.disks)
+
+
+def rotating(bench: WholeBench, places: Places) -> int:
+    return over(bench, places).opened().rotate([A, B])
+
+
+def backing_up(bench: WholeBench, places: Places) -> RecoveryPoint:
+    """Back up as run 2, again where an epoch was begun meanwhile."""
+    while True:
+        try:
+            return over(bench, places).back_up(2, CONTENT)
+        except KeyRingIncomplete:
+            continue
+
+
+def next_or_first(left: Iterator[int], _going: int) -> int:
+    return next(left, 0)
+
+
+def check(bench: WholeBench, points: int) -> None:
+    """Check that each key opens all that there is, and nothing of the log was passed over."""
+    for key in (A, B):
+        opened = bench.opened(key=key, appliance=None)
+        found = [each.point for each in opened.points()]
+        assert len(found) == points
+        assert bench.restored(found[0], opened) == []
+        assert opened.log_findings() == ()
+
+
+def test_a_rotation_that_was_stopped_anywhere_is_begun_again() -> None:
+    for calls in itertools.count():
+        bench = built().copied()
+        left = iter([0] * calls + [-1])
+        work = partial(rotating, bench)
+        (outcome,) = interleave(bench.places, [work], partial(next_or_first, left))
+
+        bench.opened().rotate([B, A])
+        bench.back_up(2, CONTENT)
+
+        check(bench, 2)
+        if not isinstance(outcome, Stopped):
+            break
+    assert calls > 20
+
+
+@given(picks=st.lists(st.integers(0, 1), max_size=300))
+def test_a_backup_beside_a_rotation_counts_and_opens(picks: list[int]) -> None:
+    bench = built().copied()
+    works: list[Work] = [partial(rotating, bench), partial(backing_up, bench)]
+
+    epoch, point = interleave(bench.places, works, partial(next_or_first, iter(picks)))
+
+    assert epoch == 2
+    assert isinstance(point, RecoveryPoint), point
+    check(bench, 2)
+
+
+@given(picks=st.lists(st.integers(0, 1), max_size=200))
+def test_of_two_rotations_the_later_epoch_is_the_newest(picks: list[int]) -> None:
+    bench = built().copied()
+    works = [partial(rotating, bench), partial(rotating, bench)]
+
+    epochs = interleave(bench.places, works, partial(next_or_first, iter(picks)))
+
+    assert all(isinstance(each, int) for each in epochs), epochs
+    assert epochs[0] != epochs[1]
+    assert bench.opened().log.read().state.newest_epoch == 3
+    bench.back_up(2, CONTENT)
+    check(bench, 2)
