@@ -62,6 +62,10 @@ class MemoryContainers(RepositoryContainers):
         """Return the container of that name, there or not."""
         return self._containers.setdefault(name, Container(name, there=False))
 
+    def all(self) -> tuple[Container, ...]:
+        """Return every container that was ever named."""
+        return tuple(self._containers.values())
+
     def places(self, container: str) -> Places:
         """Return both places of the repository in *container*."""
         return Places(self.container(container), self.container(control_container(container)))

@@ -163,7 +163,9 @@ def _weighed(run: Run, idle_mb: float, folder: Path) -> dict[str, Any]:
     """Return what the unfinished sessions take in memory."""
     with run.clock.in_the_world():
         full_mb = resident_mb()
-        store_world((run.fleet.azure, run.fleet.queues, run.fleet.points, run.server), folder / "w")
+        stored = run.fleet.points.containers.all()
+        world = (run.fleet.azure, run.fleet.queues, *stored, run.server)
+        store_world(world, folder / "w")
         world_mb = weigh(folder / "w")
     unfinished = len(run.measured.book.unfinished())
     return {

@@ -1,4 +1,4 @@
-"""What is stored in a repository's account is out of the operator's own reach, too."""
+"""What is stored in a repository's account the operator may delete, and never alter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.seen import account_of
 
 
-async def test_the_operators_roles_add_to_a_repository_and_take_nothing_from_it(
+async def test_the_operators_roles_add_to_a_repository_and_delete_and_alter_nothing(
     ours: Adapters,
 ) -> None:
     account = account_of(ArmId(seed.REPOSITORY_ACCOUNT_ID))
@@ -24,7 +24,6 @@ async def test_the_operators_roles_add_to_a_repository_and_take_nothing_from_it(
 
     for attempt in (
         lambda: blob.upload_blob(b"second", overwrite=True),
-        blob.delete_blob,
         lambda: blob.set_blob_metadata({"altered": "yes"}),
         container.delete_container,
     ):
@@ -33,3 +32,5 @@ async def test_the_operators_roles_add_to_a_repository_and_take_nothing_from_it(
         assert refused.value.status_code == HTTPStatus.FORBIDDEN
 
     assert await (await blob.download_blob()).readall() == b"first"
+    await blob.delete_blob()
+    assert not await blob.exists()
