@@ -34,7 +34,7 @@ from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.json_payloads import TEXT_MOST
 from vmbackup_core.repository.primitives.names import pack_name, prefix_of_slot
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, PackName, parse_data
-from vmbackup_core.stores.port import NotStored, Store
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable, Store
 
 #: How many numbers of a left session may lie beyond as many as it has packs: those under way when
 #: it was broken off. A planted name with a high number would have a worker ask for all below it.
@@ -160,8 +160,8 @@ class Preparing:
             start = read_pack_start(
                 name, self.data.get_range(name, 0, FIRST_RECORD_AT), ring.repository
             )
-        except (CorruptRepository, NotStored):
-            return None
+        except (CorruptRepository, NotStored, ObjectUnreadable):
+            return None  # the last one: whoever may create a blob may create it archived
         is_ours = start.run == self.asked.run and start.epoch in ring.masters
         return start.epoch if is_ours else None
 

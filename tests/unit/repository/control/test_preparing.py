@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.repository.control.chain_bench import (
@@ -12,6 +14,7 @@ from tests.unit.repository.control.chain_bench import (
     prepare,
 )
 from tests.unit.repository.control.log_bench import numbered, run
+from tests.unit.repository.control.repository_bench import UnreadableNow
 from tests.unit.repository.data.bench import PARAMETERS, ring
 from tests.unit.repository.turns import Stopped, interleave
 from vmbackup_core.ids import CommitSlot, RunId
@@ -233,6 +236,15 @@ class TestLeft:
         left_by(bench, run(1), 9, 0, start=b"VMBKPACK, and cut")
 
         assert bench.prepared(1).grant.left == (LeftSession(own, 1, 4),)
+
+    def test_a_session_whose_packs_the_store_cannot_give_is_passed_over(self) -> None:
+        """Whoever may create a blob may create it archived, in any slot."""
+        bench = begun()
+        own = left_by(bench, run(1), 5, 0)
+        planted = left_by(bench, run(1), 6, 0)
+        bench.places = replace(bench.places, data=UnreadableNow(bench.places.data, planted))
+
+        assert bench.prepared(1).grant.left == (LeftSession(own, 1, 1),)
 
     def test_a_planted_number_has_nobody_ask_for_all_below_it(self) -> None:
         bench = begun()
