@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from typing_extensions import override
 
 from tests.unit.worker.data_place import DataPlace
 from tests.unit.worker.export_host import ExportHost, export_host
@@ -15,9 +16,10 @@ from tests.unit.worker.sample_jobs import job
 from tests.worlds.hand_made_grants import HandMadeChain, committed
 from vmbackup_core.errors import CorruptRepository, PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp
+from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp, RepositoryAccess
 from vmbackup_core.repository.data.grants import DiskGrant, ManifestAt
 from vmbackup_core.repository.data.said import MIB
+from vmbackup_core.stores.port import Buffer, CredentialsRefused
 from vmbackup_worker.access import AccessRefused, Stopped
 from vmbackup_worker.jobs.backup import Backup
 from vmbackup_worker.meter import Meter, Reading
@@ -140,6 +142,40 @@ def test_renewed_credentials_bring_no_other_grant(case: Case) -> None:
 
     (done,) = outcome
     assert case.chain.opened(case.place, done).said.slot == 1
+    assert case.chain.restored(case.place, done) == case.host.disk
+
+
+class Expired(DataPlace):
+    """What a SAS that has expired reaches: nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = threading.Event()
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        self.refused.set()
+        raise CredentialsRefused("status 403", reason="AuthenticationFailed")
+
+
+def test_a_sas_of_the_repository_that_expired_under_the_job_is_taken_from_a_newer_message(
+    case: Case,
+) -> None:
+    expired = Expired()
+    asked = job_of(case.disk())
+    fresh = RepositoryAccess("https://repository.blob.core.windows.net/backups?sig=fresh")
+    places = {asked.repository.container_url: expired, fresh.container_url: case.place}
+    work = Backup(asked, case.meter, case.stop, renewal_s=30, open_store=places.__getitem__)
+
+    def renew() -> None:
+        assert expired.refused.wait(10)
+        work.renew(msgspec.structs.replace(asked, repository=fresh))
+
+    renewer = threading.Thread(target=renew)
+    renewer.start()
+    (done,) = work.run().disks
+    renewer.join(10)
+
     assert case.chain.restored(case.place, done) == case.host.disk
 
 
