@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.worlds.memory_azure import SUBSCRIPTION
-from tests.worlds.memory_cluster import stalled_repository
+from tests.worlds.memory_cluster import ready_repository, stalled_repository
 from tests.worlds.memory_policies import KEY, PolicyWorld, policy
 from tests.worlds.samples import FOREIGN_SUBSCRIPTION, VM
 from vmbackup_core.errors import PermanentError, RefusedForNow, TransientError
@@ -110,6 +110,19 @@ async def test_a_repositorys_own_reason_is_the_policys(world: PolicyWorld) -> No
 
     assert world.reason()[1] == "ContainerNotFound"
     assert "no container backups" in world.reason()[2]
+
+
+async def test_a_repository_that_is_another_appliances_is_said_and_nothing_begins(
+    world: PolicyWorld,
+) -> None:
+    ready = ready_repository()
+    world.repositories.put(replace(ready, status=replace(ready.status, owner="somebody-else")))
+
+    await world.look()
+
+    assert world.reason()[:2] == ("False", "ReadOnly")
+    assert "somebody-else" in world.reason()[2]
+    assert world.sessions.created == []
 
 
 async def test_trouble_with_azure_is_told_and_passes(world: PolicyWorld) -> None:

@@ -131,6 +131,23 @@ async def test_a_repository_of_another_appliance_is_refused() -> None:
     assert "somebody-else" in message
 
 
+async def test_a_repository_that_another_appliance_owns_is_waited_for_until_it_is_claimed() -> None:
+    world = World()
+    world.sessions.put(session_of())
+    ready = ready_repository()
+    world.repositories.put(replace(ready, status=replace(ready.status, owner="somebody-else")))
+    await world.look()
+    await world.look()
+
+    said = world.condition("Accepted")
+    assert (said.reason, "somebody-else" in said.message) == ("ReadOnly", True)
+    assert world.azure.order == []
+
+    world.repositories.put(ready)
+    await world.run()
+    assert world.status().outcome == "Succeeded"
+
+
 async def test_a_slot_past_its_deadline_ends_skipped() -> None:
     world = World()
     world.sessions.put(session_of(start_before=world.clock.now()))

@@ -123,6 +123,14 @@ def needed_where_open(tables: Tables, sections: Iterable[Section]) -> Iterator[N
             yield from _needed_in(tables, each)
 
 
+def change(before: Counted, after: Counted) -> list[ListEntry]:
+    """Return what is to be added to the list of *before* to have that of *after*, in order."""
+    gone = needed_by(before.tables, only_in(before.manifest, after.manifest))
+    come = needed_by(after.tables, only_in(after.manifest, before.manifest))
+    less = (entry.counted(-entry.count) for each in gone for entry in each.entries())
+    return summed([*less, *(entry for each in come for entry in each.entries())])
+
+
 def only_in(manifest: Manifest, other: Manifest) -> Iterator[Section]:
     """Yield the sections of *manifest* that *other* does not name."""
     named = {section.place for section in sections_of(other)}
