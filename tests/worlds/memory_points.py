@@ -43,6 +43,8 @@ SECRET = ObjectKey("team", "repo-key")
 PARAMETERS = Parameters(64 * KIB, 4 * GIB, 1 * MIB)
 #: What a disk holds: so much at its beginning, and nothing behind.
 HELD_BYTES = PARAMETERS.block_bytes
+#: Of which this much is allocated: exports tell pages, a repository has whole blocks.
+ALLOCATED_BYTES = HELD_BYTES - 4096
 
 
 class _Content:
@@ -122,7 +124,7 @@ class MemoryPoints(StoredPoints):
             manifest_sha256=written.sha256,
             statistics=written.statistics,
             changed_outside=written.changed_outside,
-            allocated_bytes=HELD_BYTES,
+            allocated_bytes=ALLOCATED_BYTES,
             seconds=1.0,
         )
 

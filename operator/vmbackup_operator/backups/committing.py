@@ -56,7 +56,7 @@ def with_commits(
 ) -> BackupSessionStatus:
     """Return *status* with these commits, by the positions of their disks."""
     results = {result.disk: result for result in status.disks}
-    results |= {disk: _result(disk, commit) for disk, commit in commits.items()}
+    results |= {disk: _result(disk, commit, results.get(disk)) for disk, commit in commits.items()}
     disks = tuple(results.values())
     progress = status.progress
     if progress is not None and all(result.is_committed for result in disks):
@@ -71,12 +71,14 @@ def without_words(status: BackupSessionStatus) -> BackupSessionStatus:
     return replace(status, disks=committed, progress=None)
 
 
-def _result(disk: str, commit: CommittedDisk) -> DiskResult:
+def _result(disk: str, commit: CommittedDisk, said: DiskResult | None) -> DiskResult:
+    read_bytes = commit.statistics.read_bytes
     return DiskResult(
         disk=disk,
         manifest=name_in_chain(commit.chain, commit.manifest),
         manifest_sha256=commit.manifest_sha256,
-        read_bytes=commit.statistics.read_bytes,
+        # The worker knows what of the blocks was allocated at all; the commit counts whole ones.
+        read_bytes=read_bytes if said is None else min(said.read_bytes, read_bytes),
         new_blocks=commit.statistics.new_blocks,
         kind=commit.kind,
         stored_bytes=commit.stored_bytes,

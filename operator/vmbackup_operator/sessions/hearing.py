@@ -173,6 +173,7 @@ def _word_of(disk: ResolvedDisk, done: DiskDone) -> DiskResult:
         disk=disk.position,
         manifest=done.manifest,
         manifest_sha256=done.manifest_sha256,
-        read_bytes=done.statistics.read_bytes,
+        # The repository counts whole blocks, also what of them was never read from the export.
+        read_bytes=min(done.statistics.read_bytes, done.allocated_bytes),
         new_blocks=done.statistics.new_blocks,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from tests.worlds.memory_points import ALLOCATED_BYTES
 from tests.worlds.memory_world import Killed, World
 from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import LostAttempt, PermanentError
@@ -50,6 +51,18 @@ async def test_what_is_stored_is_what_the_commits_say(world: World) -> None:
     status = world.status()
     assert status.progress is not None
     assert status.progress.bytes_stored == sum(each.stored_bytes for each in status.disks)
+
+
+async def test_what_is_read_is_what_exports_gave_and_not_whole_blocks(world: World) -> None:
+    await world.run_until("DataTransferred")
+    said = [each.read_bytes for each in world.status().disks]
+    await world.run()
+
+    status = world.status()
+    assert said == [ALLOCATED_BYTES] * 3
+    assert [each.read_bytes for each in status.disks] == said
+    assert status.progress is not None
+    assert status.progress.bytes_read == sum(said)
 
 
 async def test_a_commit_that_takes_a_while_is_waited_for(
