@@ -1,9 +1,10 @@
 """What an installation lives through, told once for the tests that hold its rights against it.
 
 Rights that count late, a policy's backups, a launch for which there was no room, a lost worker that
-is replaced, pruning, a session that is deleted on its way, a new bundle and a new key after a
-restart, an account that somebody's hand made unclear and that is adopted, a worker that is idle for
-too long, and objects in a namespace that nobody gave to the operator.
+is replaced, a stopped worker that is started again, pruning, a session that is deleted on its way,
+a new bundle and a new key after a restart, an account that somebody's hand made unclear and that is
+adopted, a worker that is idle for too long, and objects in a namespace that nobody gave to the
+operator.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ def _live(stage: Stage, bundle: Path) -> Lived:
     idle_since = time.monotonic()
     _succeeds(stage, first)
     account = _account(stage, first)
+    _start_its_worker_again(stage, first)
     stage.operator.stop()
     bundles = [read_bundle(bundle).id, _store_another_bundle(stage, account), _next_bundle(bundle)]
     _rotate_key(stage)
@@ -122,7 +124,7 @@ def _live(stage: Stage, bundle: Path) -> Lived:
     adopted = _adopt(stage, account)
     time.sleep(max(0.0, IDLE_TTL_S + 1 - (time.monotonic() - idle_since)))
     stage.operator.start()  # which looks at idle workers at once
-    second = _asked_for(stage, "again", {first})
+    second = _asked_for(stage, "again", _made_by_policy(stage))
     _write_where_nobody_serves(stage)
     _succeeds(stage, second)
     _keep_one_session(stage)
@@ -186,15 +188,29 @@ def _lose_worker(stage: Stage, session: str, hello: str) -> None:
     stage.azure.let_go(hello)
 
 
+def _start_its_worker_again(stage: Stage, session: str) -> None:
+    """Back up once more while the session's worker is stopped and not yet idle for too long.
+
+    Later, after the restart, whether it is still there depends on how fast the machine is.
+    """
+    eventually(
+        lambda: stage.condition("backupsession", session, "WorkerReleased"),
+        lambda said: said.get("status") == "True",
+        f"the worker of {session} is stopped",
+        limit_s=120,
+    )
+    _succeeds(stage, _asked_for(stage, "once-more", {session}))
+
+
 def _keep_one_session(stage: Stage) -> None:
-    """Have the older of two ended sessions dropped, which the policy does at its next look."""
+    """Have all ended sessions but one dropped, which the policy does at its next look."""
     eventually(
         lambda: [each["metadata"].get("finalizers") for each in _sessions(stage)],
         lambda finalizers: not any(finalizers),
-        "both sessions have nothing left in Azure to undo",
+        "no session has anything left in Azure to undo",
     )
     stage.patch("backuppolicy", "nightly", {"spec": {"suspend": True}})
-    eventually(lambda: _sessions(stage), lambda left: len(left) == 1, "the older one is dropped")
+    eventually(lambda: _sessions(stage), lambda left: len(left) == 1, "the older ones are dropped")
     stage.patch("backuppolicy", "nightly", {"spec": {"suspend": False}})
 
 

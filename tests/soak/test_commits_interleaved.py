@@ -1,6 +1,6 @@
 """Runs, retries and paused leaders that commit one disk: every call to the stores in any order.
 
-With the usual 1,000 cases these are 20,000 schedules: SCHEDULES of each case for each pair.
+With the usual 1,000 cases these are 25,000 schedules: SCHEDULES of each case for each pair.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.control.expire.Sights": _TO_COME,
     "vmbackup_core.repository.control.expire_plan.Rules": _TO_COME,
     "vmbackup_core.repository.control.heads.Heads": _OF_PROCESS,
+    "vmbackup_core.repository.control.lost_blocks.BlockSource": _OWN,
     "vmbackup_core.repository.control.prune_plan.Manifests": _OWN,
     "vmbackup_core.repository.data.block_reader.Healed": _OWN,
     "vmbackup_core.repository.data.ports.DataSource": _OF_STORE,

@@ -78,9 +78,11 @@ def ensure_chain(
     """Return the chain of *disk*, begun with *parameters* where it has none.
 
     A header that is lost or damaged is made again from the newest manifest that opens, whatever
-    *parameters* are; ChainUnclear where commits or manifests are there and none opens.
+    *parameters* are; ChainUnclear where commits or manifests are there and none opens, ReadOnly
+    where the repository is another's.
     """
     state = log.read().state
+    log.check_owner(state)
     chains = _Chains(log.control, data, state)
     named = _named(log.control, state, disk)
     header = chains.header(named.chain)
@@ -107,6 +109,7 @@ def begin_anew(
     unless they are given, or it has none that can be known.
     """
     state = log.read().state
+    log.check_owner(state)
     chains = _Chains(log.control, data, state)
     old = _named(log.control, state, disk)
     header = chains.header(old.chain)

@@ -26,7 +26,6 @@ from vmbackup_core.repository.control.attempt_listing import (
     TooManyListed,
     list_attempt,
 )
-from vmbackup_core.repository.control.attempt_tables import CommittedTables
 from vmbackup_core.repository.control.chain_header import DiskChain, find_chain
 from vmbackup_core.repository.control.commits import (
     Commit,
@@ -34,13 +33,13 @@ from vmbackup_core.repository.control.commits import (
     ListPartRef,
     seal_commit,
 )
+from vmbackup_core.repository.control.counting import DamagedTable
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.list_making import Attempt, ListMaking, UnknownObject
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Bad
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.named_manifests import manifest_of, open_named
-from vmbackup_core.repository.control.needed_objects import DamagedTable
 from vmbackup_core.repository.control.newest import Newest, look_at_newest
 from vmbackup_core.repository.control.own_commits import OwnCommits
 from vmbackup_core.repository.data.manifest import Manifest, decode_manifest
@@ -104,7 +103,7 @@ def commit_disk(
     found = find_chain(log, data, asked.unique_id)
     named = None if found is None else manifest_named(found, manifest)
     if found is None or named is None:
-        raise ManifestDiffers(manifest[:120], "it is no manifest of the disk's chain")
+        raise ManifestDiffers(repr(manifest[:120]), "it is no manifest of the disk's chain")
     return Committing(log, data, asked, found).commit(Offer(manifest, sha256, named))
 
 
@@ -149,9 +148,8 @@ class Committing:
 
     def list_making(self, ground: Ground, attempt: Attempt) -> ListMaking:
         """Return what makes the list of *attempt*."""
-        tables = CommittedTables(self.data, ground.keys)
-        epoch = ground.state.newest_epoch
-        return ListMaking(self.log.control, tables, ground.expected, attempt, epoch)
+        control, epoch = self.log.control, ground.state.newest_epoch
+        return ListMaking(control, self.data, ground.keys, ground.expected, attempt, epoch)
 
     def find(self) -> CommittedDisk | None:
         """Return the newest own commit whose manifest opens."""

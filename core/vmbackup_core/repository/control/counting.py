@@ -6,7 +6,7 @@ No section is opened for it, and of a change only the tables that have sections 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -27,6 +27,15 @@ class Tables(Protocol):
 
     def table(self, row: int) -> Table:
         """Return the table of an index object of the manifest; CorruptRepository or NotStored."""
+
+
+class DamagedTable(CorruptRepository):
+    """The table of an index object that a manifest names does not open, or lacks a section."""
+
+    def __init__(self, at: IndexObject, why: CorruptRepository) -> None:
+        super().__init__(str(why))
+        self.at = at
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,64 +71,88 @@ def sections_of(manifest: Manifest) -> Iterator[Section]:
 
 def recount(counted: Counted) -> list[ListEntry]:
     """Return the pack list of a manifest from all of its tables, in order."""
-    return summed(_entries(counted, sections_of(counted.manifest), 1))
+    needed = needed_by(counted.tables, sections_of(counted.manifest))
+    return summed(entry for each in needed for entry in each.entries())
 
 
 def recount_what_opens(counted: Counted) -> list[ListEntry]:
     """Return what those of a manifest's tables need that open, in order."""
-    found: list[ListEntry] = []
-    for sections in _by_object(sections_of(counted.manifest)).values():
-        with suppress(CorruptRepository):
-            found += list(_entries(counted, sections, 1))
-    return summed(found)
+    needed = needed_where_open(counted.tables, sections_of(counted.manifest))
+    return summed(entry for each in needed for entry in each.entries())
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A section of a manifest and its rows of the table."""
+
+    section: Section
+    rows: Sequence[PackRow]
+
+    def entries(self) -> Iterator[ListEntry]:
+        """Yield what the section needs: its index object, and each pack once.
+
+        A pack is one, of however many origins its records are.
+        """
+        at = self.section.object
+        lies_in = SessionRow(at.index.slot, at.index.session, NO_RUN, 0)
+        yield ListEntry(INDEX, lies_in, at.index.number, at.size_bytes, 1)
+        for session, number, size in {_held(row) for row in self.rows}:
+            yield ListEntry(PACK, session, number, size, 1)
+
+
+def needed_by(tables: Tables, sections: Iterable[Section]) -> Iterator[Needed]:
+    """Yield what *sections* need; DamagedTable where a table does not open or lacks one of them."""
+    for each in _by_object(sections):
+        yield from _needed_in(tables, each)
+
+
+def needed_where_open(tables: Tables, sections: Iterable[Section]) -> Iterator[Needed]:
+    """Yield what those of *sections* need whose tables open; what one lacks is left out."""
+    for each in _by_object(sections):
+        with suppress(DamagedTable):
+            yield from _needed_in(tables, each)
 
 
 def change(before: Counted, after: Counted) -> list[ListEntry]:
     """Return what is to be added to the list of *before* to have that of *after*, in order."""
-    old = {section.place for section in sections_of(before.manifest)}
-    new = {section.place for section in sections_of(after.manifest)}
-    gone = (each for each in sections_of(before.manifest) if each.place not in new)
-    come = (each for each in sections_of(after.manifest) if each.place not in old)
-    return summed([*_entries(before, gone, -1), *_entries(after, come, 1)])
+    gone = needed_by(before.tables, only_in(before.manifest, after.manifest))
+    come = needed_by(after.tables, only_in(after.manifest, before.manifest))
+    less = (entry.counted(-entry.count) for each in gone for entry in each.entries())
+    return summed([*less, *(entry for each in come for entry in each.entries())])
 
 
-def _entries(counted: Counted, sections: Iterable[Section], sign: int) -> Iterator[ListEntry]:
-    """Yield what each of *sections* needs, one table after the other."""
-    by_object = _by_object(sections)
-    for row in sorted(by_object):
-        table = counted.tables.table(row)
-        for section in by_object[row]:
-            yield _index_entry(section.object, sign)
-            yield from (_pack_entry(*held, sign) for held in _holders(table, section))
+def only_in(manifest: Manifest, other: Manifest) -> Iterator[Section]:
+    """Yield the sections of *manifest* that *other* does not name."""
+    named = {section.place for section in sections_of(other)}
+    return (section for section in sections_of(manifest) if section.place not in named)
 
 
-def _by_object(sections: Iterable[Section]) -> dict[int, list[Section]]:
+def _by_object(sections: Iterable[Section]) -> Iterator[list[Section]]:
     found: defaultdict[int, list[Section]] = defaultdict(list)
     for section in sections:
         found[section.ref.object].append(section)
-    return found
+    yield from (found[row] for row in sorted(found))
 
 
-def _holders(table: Table, section: Section) -> set[tuple[SessionRow, int, int]]:
-    """Return the packs that hold what the section needs: each once, of however many origins."""
-    rows = table.rows_of(section.shard, section.kind)
-    if rows is None:
-        raise CorruptRepository(
-            f"index object {section.object.index.number} of session "
-            f"{section.object.index.session}: its table has no {section.kind} of shard "
-            f"{section.shard}"
+def _needed_in(tables: Tables, sections: list[Section]) -> Iterator[Needed]:
+    """Walk one table once, however many sections it has."""
+    at = sections[0].object
+    try:
+        table = tables.table(sections[0].ref.object)
+    except CorruptRepository as error:
+        raise DamagedTable(at, error) from error
+    wanted = {(section.shard, section.kind): section for section in sections}
+    for each in table.sections():
+        section = wanted.pop((each.shard, each.type), None)
+        if section is not None:
+            yield Needed(section, each.rows)
+    for shard, kind in wanted:
+        lacking = CorruptRepository(
+            f"index object {at.index.number} of session {at.index.session}: its table has no "
+            f"{kind} of shard {shard}"
         )
-    return {_held(row) for row in rows}
+        raise DamagedTable(at, lacking)
 
 
 def _held(row: PackRow) -> tuple[SessionRow, int, int]:
     return row.holder_session, row.holder_number, row.size_bytes
-
-
-def _pack_entry(session: SessionRow, number: int, size_bytes: int, sign: int) -> ListEntry:
-    return ListEntry(PACK, session, number, size_bytes, sign)
-
-
-def _index_entry(at: IndexObject, sign: int) -> ListEntry:
-    session = SessionRow(at.index.slot, at.index.session, NO_RUN, 0)
-    return ListEntry(INDEX, session, at.index.number, at.size_bytes, sign)

@@ -18,16 +18,17 @@ from vmbackup_core.repository.control.admission import (
     unknown_in,
 )
 from vmbackup_core.repository.control.attempt_listing import AttemptListing
-from vmbackup_core.repository.control.attempt_tables import AttemptTables, CommittedTables
+from vmbackup_core.repository.control.attempt_tables import AttemptTables
 from vmbackup_core.repository.control.commits import ListPartRef
-from vmbackup_core.repository.control.counting import Section, sections_of
-from vmbackup_core.repository.control.list_parts import OpenList, put_list
-from vmbackup_core.repository.control.needed_objects import (
+from vmbackup_core.repository.control.counting import (
     Needed,
+    Section,
     needed_by,
     needed_where_open,
     only_in,
+    sections_of,
 )
+from vmbackup_core.repository.control.list_parts import OpenList, put_list
 from vmbackup_core.repository.control.pack_list import INDEX, PART_MOST, ListEntry
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.control.tally import (
@@ -36,9 +37,12 @@ from vmbackup_core.repository.control.tally import (
     TooManyCounted,
     difference,
 )
+from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId
+from vmbackup_core.stores.port import Store
 
 #: As many as the parts have that a commit may name.
 LIST_MOST: Final = 4096 * PART_MOST
@@ -72,7 +76,8 @@ class ListMaking:
     """Makes the list of one attempt."""
 
     control: Control
-    tables: CommittedTables
+    data: Store
+    keys: ChainKeys
     expected: Expected
     attempt: Attempt
     epoch: int
@@ -103,7 +108,9 @@ class ListMaking:
     def _come(self) -> Tally:
         """Count what the new sections need, and look at each of their rows."""
         attempt = self.attempt
-        tables = AttemptTables(self.tables, self.expected, attempt.listed_before)
+        tables = AttemptTables(
+            self.data, self.keys, attempt.manifest, self.expected, attempt.listed_before
+        )
         come = Tally(attempt.listing.count + attempt.listed_before)
         try:
             for needed in needed_by(tables, self._sections(new=True)):
@@ -135,8 +142,10 @@ class ListMaking:
         if kept:
             raise CorruptRepository(f"the newest list lacks {len(kept)} index objects")
         gone = Tally(LIST_MOST)
-        for needed in needed_by(self.tables, only_in(attempt.newest, attempt.manifest)):
-            gone.add(self.entries(needed))
+        if attempt.newest is not None:
+            dropped = only_in(attempt.newest, attempt.manifest)
+            for needed in needed_by(self._tables_of(attempt.newest), dropped):
+                gone.add(self.entries(needed))
         changes = difference(come.entries(), gone.entries())
         return put_list(before, changes, self.expected.slot, self.epoch)
 
@@ -146,15 +155,20 @@ class ListMaking:
         Packs of earlier slots are looked up in those tables of the newest manifest that open.
         """
         known = Tally(LIST_MOST)
-        for needed in needed_where_open(self.tables, only_in(self.attempt.newest, None)):
-            known.add(self.entries(needed))
+        newest, manifest = self.attempt.newest, self.attempt.manifest
+        if newest is not None:
+            for needed in needed_where_open(self._tables_of(newest), sections_of(newest)):
+                known.add(self.entries(needed))
         self._check_known(known.entries(), come)
         whole = Tally(LIST_MOST)
-        for needed in needed_by(self.tables, self._sections(new=False)):
+        for needed in needed_by(self._tables_of(manifest), self._sections(new=False)):
             whole.add(self.entries(needed))
         whole.add(come.entries())
         empty = OpenList(self.control, self.expected.chain.chain, ())
         return put_list(empty, whole.entries(), self.expected.slot, self.epoch)
+
+    def _tables_of(self, manifest: Manifest) -> IndexReader:
+        return IndexReader(self.data, self.keys, manifest)
 
     def _sections(self, *, new: bool) -> Iterator[Section]:
         slot = self.expected.slot

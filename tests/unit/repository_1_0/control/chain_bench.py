@@ -283,8 +283,10 @@ class ChainBench:
 
     def restored(self, at: ManifestAt) -> bytes:
         """Return the disk as the manifest at *at* has it."""
-        chain = self.chain()
-        keys = self.keys(chain)
+        named = parse_data(at.name)
+        assert isinstance(named, ManifestName)
+        control, data = self.control(), self.places.data
+        keys = self.keys(open_chain(control, data, named.chain, self.state()))
         manifest = open_manifest(self.places.data, keys, at.name, bytes.fromhex(at.sha256))
         target = Target(manifest.said.disk_bytes)
         restore_manifest(

@@ -153,6 +153,21 @@ class Whole:
     def _commit(
         self, number: int, index: int, content: bytes, *, deltas: bool, bad: Sequence[BadObject]
     ) -> PointDisk:
+        at = self.write(number, index, content, deltas=deltas, bad=bad)
+        sha256 = self._put_commit(number, index, at, len(content))
+        self.committed[index] = Committed(at, content)
+        return _point_disk(number, index, at, sha256, len(content))
+
+    def write(
+        self,
+        number: int,
+        index: int,
+        content: bytes,
+        *,
+        deltas: bool = False,
+        bad: Sequence[BadObject] = (),
+    ) -> ManifestAt:
+        """Write a disk for the next slot, as a worker does; it is not committed."""
         chain, before = chain_of(index), self.committed.get(index)
         ensure_chain(self.log(), self.data, disk_of(index), run(number), PARAMETERS)
         there = newest(self.control, chain)
@@ -186,10 +201,7 @@ class Whole:
             threads=1,
             progress=silent,
         )
-        at = ManifestAt(done.manifest, done.sha256, slot)
-        sha256 = self._put_commit(number, index, at, len(content))
-        self.committed[index] = Committed(at, content)
-        return _point_disk(number, index, at, sha256, len(content))
+        return ManifestAt(done.manifest, done.sha256, slot)
 
     def _put_commit(self, number: int, index: int, at: ManifestAt, disk_bytes: int) -> str:
         chain, control = chain_of(index), self.control

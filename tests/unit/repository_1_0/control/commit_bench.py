@@ -33,7 +33,7 @@ from vmbackup_core.repository.control.committing import (
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.list_parts import OpenList
 from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_entries import Claimed
+from vmbackup_core.repository.control.log_entries import Claimed, Dropped
 from vmbackup_core.repository.control.named_manifests import manifest_of
 from vmbackup_core.repository.control.pack_list import ListEntry
 from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
@@ -195,6 +195,18 @@ class CommitBench:
             self.places.data.delete(each.name)
         for each in planned.control:
             self.places.control.delete(each.name)
+
+    def damage_manifest(self, committed: CommittedDisk) -> None:
+        """Damage a commit's manifest, and let it go as a person does."""
+        data, name = self.places.data, at_of(committed).name
+        damaged = bytearray(data.get(name))
+        damaged[100] ^= 1
+        data.delete(name)
+        data.put_new(name, damaged)
+        dropped = Dropped(
+            chain=CHAIN, slot=committed.slot, what="manifest", session=None, why="it is damaged"
+        )
+        assert self.log().append(lambda _: (dropped,)).entries
 
     def complaints(self, told: Mapping[int, Sequence[CommittedDisk]]) -> list[str]:
         """Prune, and return what is wrong with what runs were told to have committed."""

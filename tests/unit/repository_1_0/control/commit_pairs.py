@@ -17,6 +17,15 @@ from tests.unit.repository_1_0.turns import Work, interleave
 #: What the works of a pair are, on a bench.
 Pair = Callable[[CommitBench, Told], list[Work]]
 
+
+def skipping(bench: CommitBench, told: Told) -> list[Work]:
+    """Return two runs that both find the newest manifest damaged, and begin with a skip."""
+    lost = bench.committed(9)
+    bench.damage_manifest(lost)
+    bench.bases.update({2: None, 3: None})
+    return [back_up(bench, 2, told), back_up(bench, 3, told)]
+
+
 PAIRS: MappingProxyType[str, Pair] = MappingProxyType(
     {
         "B, B": lambda bench, told: [back_up(bench, 2, told), back_up(bench, 3, told)],
@@ -29,6 +38,7 @@ PAIRS: MappingProxyType[str, Pair] = MappingProxyType(
             *commit_written(bench, 2, told),
             back_up(bench, 3, told),
         ],
+        "B, Z, a skip first": skipping,
         "R, R": lambda bench, told: [back_up(bench, 2, told), back_up(bench, 2, told)],
     }
 )

@@ -180,6 +180,8 @@ def _is_out_of_sight(each: Damaged, damaged: Sequence[Damaged]) -> bool:
     if each.kind == "hold" and each.how == "missing":
         return True  # who held it may have deleted it
     others = {other.kind for other in damaged if other is not each}
+    if each.kind == "manifest":
+        return "log object" in others or {"point", "commit"} <= others
     above = {
         "wrap": {"copy of a wrap"},  # no user key is there to open either
         "copy of a wrap": {"wrap"},

@@ -122,6 +122,16 @@ def test_a_pack_of_an_earlier_slot_that_the_newest_commit_does_not_need_so(lie: 
     assert why.reason == "UnknownObject"
 
 
+def test_more_packs_than_the_newest_commit_and_the_listing_have_are_not_counted() -> None:
+    bench, worker = second_attempt()
+    rows = [PackRow.own(pack_before(worker).holder_session, each, 5) for each in range(60)]
+
+    why = refused(bench, worker, worker.puts_table(lambda own: [replace(own[0], rows=rows)]))
+
+    assert why.reason == "UnknownObject"
+    assert "packs and index objects are named" in str(why)
+
+
 def test_a_pack_of_the_newest_commit_may_be_needed() -> None:
     bench, worker = second_attempt()
     offer = old_row(worker, lambda row: row)

@@ -7,16 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.repository_1_0.control.chain_bench import (
+    DISK,
     ChainBench,
     after,
     content_of,
     killed_after,
     over_and_over,
 )
+from tests.unit.repository_1_0.control.log_bench import run
 from tests.unit.repository_1_0.data.bench import PARAMETERS
 from tests.unit.repository_1_0.turns import Stopped, Work, interleave
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.ids import CommitSlot
+from vmbackup_core.repository.control.chain_header import begin_anew
 from vmbackup_core.repository.control.commits import find_commit
 from vmbackup_core.repository.control.committing import (
     CommittedDisk,
@@ -114,6 +117,17 @@ def test_a_run_that_comes_again_is_answered_by_its_commit() -> None:
     assert bench.newest().slot == 3
 
 
+def test_a_disk_whose_chain_is_begun_anew_keeps_its_points() -> None:
+    bench, _, second = two()
+    begin_anew(bench.log(), bench.places.data, DISK, run(3), "said so")
+
+    third = back_up(bench, 3, second)
+
+    assert (third.slot, third.kind) == (1, "full")
+    assert third.chain not in second.name
+    assert bench.complaints() == []
+
+
 def test_a_backup_goes_on_over_a_damaged_manifest_and_prune_after_it() -> None:
     bench, first, _ = two(damaged=True)
 
@@ -126,7 +140,7 @@ def test_a_backup_goes_on_over_a_damaged_manifest_and_prune_after_it() -> None:
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(choices=st.lists(st.integers(0, 4), min_size=1, max_size=80))
 def test_two_runs_and_expire_with_prune_at_once_lose_nothing(
     damaged: bool,  # noqa: FBT001
@@ -158,7 +172,7 @@ def test_expire_and_prune_come_whole_between_any_two_calls_of_a_run(
     damaged: bool,  # noqa: FBT001
 ) -> None:
     begun, first, _ = STARTS[damaged]
-    for calls in range(0, 120, 4):
+    for calls in range(0, 120, 6):
         bench = begun.copied()
 
         ended = interleave(
@@ -174,7 +188,7 @@ def test_a_run_killed_at_any_call_is_taken_to_its_end(
     damaged: bool,  # noqa: FBT001
 ) -> None:
     begun, first, _ = STARTS[damaged]
-    for calls in range(1, 300, 5):
+    for calls in range(1, 300, 7):
         bench = begun.copied()
         (ended,) = interleave(bench.places, [backing_up(bench, 3, first)], killed_after(calls))
 

@@ -15,8 +15,8 @@ from tests.unit.repository_1_0.control.chain_bench import (
     killed_after,
     over_and_over,
 )
+from tests.unit.repository_1_0.control.log_bench import APPLIANCE, run
 from tests.unit.repository_1_0.control.log_bench import chain as numbered_chain
-from tests.unit.repository_1_0.control.log_bench import run
 from tests.unit.repository_1_0.data.bench import PARAMETERS, ring
 from tests.unit.repository_1_0.turns import Stopped, Work, interleave
 from vmbackup_core.errors import CorruptRepository
@@ -30,7 +30,8 @@ from vmbackup_core.repository.control.chain_header import (
     open_chain,
 )
 from vmbackup_core.repository.control.chain_said import ChainHeader, open_header, seal_header
-from vmbackup_core.repository.control.log_entries import BegunAnew
+from vmbackup_core.repository.control.log import ReadOnly
+from vmbackup_core.repository.control.log_entries import BegunAnew, Claimed
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.primitives.failures import (
@@ -100,6 +101,15 @@ class TestBeginning:
 
         upper = DiskUniqueId(DISK.upper())
         assert find_chain(bench.log(), bench.places.data, upper) == begun
+
+    def test_another_appliance_begins_none(self) -> None:
+        bench = ChainBench().begun()
+        bench.say(Claimed(appliance="b", from_=APPLIANCE))
+
+        for begin in (ensure, anew):
+            with pytest.raises(ReadOnly):
+                begin(bench)
+        assert [each for each in names(bench) if each.startswith("c/")] == []
 
     def test_looking_writes_nothing(self) -> None:
         bench = ChainBench().begun()
@@ -386,27 +396,27 @@ def test_two_orders_begin_one_chain_anew(choices: list[int]) -> None:
 
 
 @pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("committed", [False, True])
 def test_a_first_backup_beside_another_s_first_one_is_never_unclear(
-    damaged: bool,  # noqa: FBT001
+    *,
+    damaged: bool,
+    committed: bool,
 ) -> None:
-    """The other begins the chain, writes and commits, between any two looks of ours."""
-    for turns in range(12):
+    """The other begins the chain and writes, and commits, between any two looks of ours."""
+    for calls in range(12):
         bench = ChainBench().begun()
         if damaged:
             bench.spoil(chain_header_name(ensure(bench).chain))
 
-        def other(places: Places, bench: ChainBench = bench) -> object:
-            bench_of = ChainBench(places, contents=bench.contents)
-            return bench_of.back_up(2, recorded=False)
+        def other(places: Places, bench: ChainBench = bench) -> None:
+            seen = bench.seen(places)
+            prepared = seen.prepared(2)
+            done = seen.write(prepared)
+            assert not committed or seen.commit(prepared, done) is not None
 
-        ended = interleave(
-            bench.places,
-            [ensuring(bench, OTHERS), other],
-            after(turns),
-        )
+        ended = interleave(bench.places, [ensuring(bench, OTHERS), other], after(calls))
 
-        assert isinstance(ended[0], DiskChain), ended
-        assert ended[0] == find(bench)
+        assert ended == [find(bench), None]
 
 
 def test_killed_at_any_call_it_is_made_good_by_whoever_comes_next() -> None:

@@ -20,7 +20,7 @@ from tests.unit.repository_1_0.control.commit_pairs import PAIRS, play
 from tests.unit.repository_1_0.turns import Stopped, interleave
 from vmbackup_core.repository.control.commits import commits
 
-SCHEDULES = 30
+SCHEDULES = 24
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -48,6 +48,24 @@ def test_a_run_stopped_at_any_call_is_finished_by_its_retry() -> None:
         back_up(bench, 2, told)(bench.places)
         back_up(bench, 3, told)(bench.places)
         assert bench.complaints(told) == [], f"stopped at call {last}"
+
+
+@pytest.mark.parametrize("rival", [2, 3], ids=["its retry", "another run"])
+def test_a_rival_that_comes_between_any_two_calls_takes_nothing_from_a_run(rival: int) -> None:
+    for before in range(count_calls(CommitBench().begun())):
+        bench = CommitBench().begun()
+        told: Told = {}
+        works = [back_up(bench, 2, told), back_up(bench, rival, told)]
+
+        ended = interleave(bench.places, works, rival_after(before))
+
+        assert ended == [None, None]
+        assert bench.complaints(told) == [], f"after call {before}"
+
+
+def rival_after(calls: int) -> Callable[[int], int]:
+    order = iter([0] * calls)
+    return lambda _: next(order, 1)
 
 
 def stopped_after(calls: int) -> Callable[[int], int]:

@@ -20,6 +20,7 @@ from vmbackup_core.repository.control.committing import (
     commit_disk,
     find_committed,
 )
+from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk
 from vmbackup_core.repository.primitives.names import prefix_of_folder
 
 
@@ -98,6 +99,39 @@ def test_another_session_of_the_run_is_answered_by_its_commit() -> None:
     first, second = (bench.commit(asked, offer) for offer in offers)
 
     assert first == second
+
+
+def test_a_commit_that_is_let_go_is_no_answer_and_the_run_begins_anew() -> None:
+    bench = CommitBench().begun()
+    bench.committed(1)
+    asked = bench.asked(2, bench.newest())
+    first = bench.commit(asked, bench.write(asked, content_of(2)))
+    disks = (ExpiringDisk(CHAIN, first.slot),)
+    entry = Expiring(phase="begun", vm=None, run=None, disks=disks)
+    assert bench.log().append(lambda _: (entry,)).entries
+
+    assert find_committed(bench.log(), bench.places.data, asked) is None
+    again = bench.commit(asked, bench.write(asked, content_of(2)))
+
+    assert again.slot == first.slot + 1
+
+
+def test_a_commit_whose_manifest_does_not_open_is_no_answer() -> None:
+    bench = CommitBench().begun()
+    first = bench.committed(1)
+    bench.places.data.delete(at_of(first).name)
+
+    assert find_committed(bench.log(), bench.places.data, bench.asked(1)) is None
+
+
+def test_an_older_commit_of_the_run_is_found_below_those_of_others() -> None:
+    bench = CommitBench().begun()
+    first = bench.committed(1)
+    asked = bench.asked(1)
+    for number in (2, 3):
+        bench.committed(number)
+
+    assert bench.commit(asked, bench.write(asked, content_of(1))) == first
 
 
 def test_an_attempt_written_on_the_commit_of_its_own_run_is_answered_by_it() -> None:

@@ -12,8 +12,9 @@ from typing_extensions import override
 from tests.unit.repository_1_0.control.log_bench import chain, numbered, run
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import CommitSlot, SnapshotUniqueId
-from vmbackup_core.repository.control.counting import Counted, change, recount
-from vmbackup_core.repository.control.pack_list import INDEX, PACK, ListEntry, cut, merge
+from vmbackup_core.repository.control.counting import Counted, needed_by, only_in, recount
+from vmbackup_core.repository.control.pack_list import INDEX, PACK, ListEntry, cut, merge, summed
+from vmbackup_core.repository.control.tally import difference
 from vmbackup_core.repository.data.manifest import (
     IndexObject,
     Manifest,
@@ -140,6 +141,16 @@ def chains(draw: st.DrawFn) -> tuple[Counted, Counted]:
         return chosen
 
     return counted(written, named()), counted(written, named())
+
+
+def change(before: Counted, after: Counted) -> list[ListEntry]:
+    """Return what comes and goes from one manifest to the other."""
+
+    def needs(counted: Counted, other: Counted) -> list[ListEntry]:
+        needed = needed_by(counted.tables, only_in(counted.manifest, other.manifest))
+        return summed(entry for each in needed for entry in each.entries())
+
+    return list(difference(needs(after, before), needs(before, after)))
 
 
 @given(chains())

@@ -288,6 +288,18 @@ class TestBack:
         assert newest.at is not None
         assert newest.at.of_slot == 1
 
+    def test_nor_is_one_in_the_place_of_a_recorded_one(self) -> None:
+        bench = ChainBench().begun()
+        bench.back_up(1)
+        stalled = bench.prepared(7)
+        second = bench.back_up(2)
+        bench.places.control.delete(bench.commit_name(2))
+        assert bench.commit(stalled, bench.write(stalled)) is not None
+
+        newest = skip(bench)
+
+        assert (newest.slot, newest.at) == (3, second)
+
     def test_what_only_an_earlier_skip_names_is_no_candidate(self) -> None:
         bench = three(recorded=False)
         damage_manifest(bench)
@@ -405,7 +417,31 @@ class TestRetire:
 
         assert commit_in(bench, 4).reason == "retired"
 
-    @settings(max_examples=30)
+    def test_a_backup_that_came_behind_it_is_not_retired(self) -> None:
+        behind, chain = 0, RETIRABLE.chain()
+        for calls in range(20):
+            bench = RETIRABLE.copied()
+
+            def order(places: Places, bench: ChainBench = bench) -> None:
+                seen = bench.seen(places)
+                retire(seen.log(places.control), chain)
+
+            def other(places: Places, bench: ChainBench = bench) -> int:
+                seen = bench.seen(places)
+                prepared = seen.prepared(9)
+                assert seen.commit(prepared, seen.write(prepared)) is not None
+                return prepared.grant.slot
+
+            ended = interleave(bench.places, [order, other], after(calls))
+
+            newest = bench.newest()
+            if newest.slot == ended[1] == 5 and isinstance(ended[0], ChainInUse):
+                behind += 1
+            else:
+                assert ended[0] is None
+        assert behind
+
+    @settings(max_examples=15)
     @given(st.lists(st.integers(0, 4), min_size=1, max_size=30))
     def test_two_orders_and_a_backup_that_comes_meanwhile(self, choices: list[int]) -> None:
         bench = RETIRABLE.copied()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
@@ -17,7 +20,7 @@ from vmbackup_core.repository.control.check.chains import (
     open_left,
 )
 from vmbackup_core.repository.control.check.entries import EntryCheck
-from vmbackup_core.repository.control.check.hurt import HurtSearch
+from vmbackup_core.repository.control.check.hurt import HurtSearch, LostBlock
 from vmbackup_core.repository.control.check.indexes import IndexCheck
 from vmbackup_core.repository.control.check.lists import ListCheck
 from vmbackup_core.repository.control.check.log import read_now
@@ -32,6 +35,7 @@ from vmbackup_core.repository.control.check.packs import (
 from vmbackup_core.repository.control.check.points import Use
 from vmbackup_core.repository.control.check.report import Finding
 from vmbackup_core.repository.control.sealed_objects import is_there
+from vmbackup_core.repository.data.block_reader import Healed
 from vmbackup_core.repository.data.healing import HealingIndex
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest
@@ -53,7 +57,7 @@ def check_chain(
     """
     for last in range(TRIES):
         attempt = looking.afresh()
-        check = _ChainCheck(attempt, chain, tally, threads)
+        check = ChainCheck(attempt, chain, tally, threads)
         check.run(uses)
         if not attempt.seen.faults or last == TRIES - 1 or not check.has_changed():
             looking.seen.take_over(attempt.seen)
@@ -64,8 +68,23 @@ def check_chain(
     return []
 
 
+@dataclass(frozen=True, slots=True)
+class _Either(Healed):
+    """What one or the other has healed."""
+
+    first: Healed
+    second: Healed
+
+    @override
+    def find(self, block_hash: bytes, block_bytes: int) -> bytes | None:
+        found = self.first.find(block_hash, block_bytes)
+        return self.second.find(block_hash, block_bytes) if found is None else found
+
+
 @dataclass
-class _ChainCheck:
+class ChainCheck:
+    """One look at a chain: `run`, then `findings`. With *tally* all records are read."""
+
     looking: Looking
     chain: ChainId
     tally: Tally | None
@@ -101,23 +120,39 @@ class _ChainCheck:
             for left in gone
         )
 
-    def findings(self) -> list[tuple[Finding, bool]]:
-        """Return what was found, with what it costs."""
+    def findings(
+        self,
+        on_lost: Callable[[LostBlock], None] | None = None,
+        also: Healed | None = None,
+    ) -> list[tuple[Finding, bool]]:
+        """Return what was found, with what it costs beside what the log and *also* have healed.
+
+        *on_lost* hears of the blocks that are lost with their records.
+        """
         seen, data = self.looking.seen, self.looking.data
         search = HurtSearch(data, seen)
+        if on_lost is not None:
+            search.on_lost = on_lost
         for left in self._lost:
             search.whole_disk(left)
-        if search.needs_manifests:
-            healed: HealingIndex | None = None
-            for left in self._found.in_order():
-                manifest = self._reopened(left)
-                if manifest is None:
-                    continue
+        healed: Healed | None = None
+        for left in self._found.in_order() if search.needs_manifests else ():
+            manifest = self._reopened(left)
+            if manifest is not None:
                 keys = self._keys_of(manifest)
-                packs = (each for _, each in done_healings(self.looking.state, self.chain))
-                healed = healed or HealingIndex.load(data, keys, packs)
+                healed = healed or self._healed(keys, also)
                 search.look(left, manifest, keys, healed)
         return list(search.findings(self.chain))
+
+    def _healed(self, keys: ChainKeys, also: Healed | None) -> Healed:
+        packs = (each for _, each in done_healings(self.looking.state, self.chain))
+        index = HealingIndex.load(self.looking.data, keys, packs)
+        return index if also is None else _Either(index, also)
+
+    def newest_opened(self) -> Manifest | None:
+        """Return the newest manifest that is left and opens."""
+        opened = (self._reopened(left) for left in reversed(self._found.in_order()))
+        return next((manifest for manifest in opened if manifest is not None), None)
 
     def _check_header(self) -> None:
         name, control = chain_header_name(self.chain), self.looking.control

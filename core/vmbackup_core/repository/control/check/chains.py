@@ -234,16 +234,35 @@ def _add_used(
     by_slot = {left.slot: left for left in found.left.values()}
     for use in uses:
         if use.disk is None:
-            left = by_slot.get(use.slot)
+            left = by_slot.get(use.slot) or _left_of(looking, found.chain, use.slot, None)
         else:
-            left = found.left.get(use.disk.manifest_name)
-            left = left or Left(use.disk.manifest_name, use.slot)
+            name = use.disk.manifest_name
+            left = found.left.get(name) or _left_of(looking, found.chain, use.slot, name)
+        if left is None:
+            continue
+        if use.disk is not None:
             _check_digests(looking, found.chain, left, use.disk.manifest_sha256)
             left.sha256 = use.disk.manifest_sha256
-            if left.name in listed or _still_used(looking, left, use):
-                found.left[left.name] = left
-        if left is not None:
-            left.uses.append(use)
+        if left.name in listed or _still_used(looking, left, use):
+            found.left[left.name] = by_slot[left.slot] = left
+        left.uses.append(use)
+
+
+def _left_of(looking: Looking, chain: ChainId, slot: CommitSlot, name: str | None) -> Left | None:
+    """Return a manifest that was not listed, with its commit: that tells what it needs.
+
+    Without *name*, since its point does not open, it is the one that the slot's commit names.
+    """
+    try:
+        at = find_commit(looking.control, chain, slot)
+    except (NotUnderstood, *UNREADABLE_NOW):  # said of the commit
+        at = None
+    commit = None
+    if at is not None and at.commit is not None and is_as_logged(looking.state, chain, at):
+        commit = at.commit if name in {None, at.manifest} else None
+    if commit is not None and commit.manifest_name is not None:
+        return Left(commit.manifest_name, slot, commit.manifest_sha256, commit)
+    return None if name is None else Left(name, slot)
 
 
 def _check_digests(looking: Looking, chain: ChainId, left: Left, sha256: str) -> None:

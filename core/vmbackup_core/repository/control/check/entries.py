@@ -85,7 +85,9 @@ class EntryCheck:
             reader.read_block(wanted)
         except CorruptRepository as error:
             what = str(error).removeprefix(f"{name}: ")
-            self.seen.fault(Fault(name, "data", "damaged", what, parts={place.offset}))
+            fault = Fault(name, "data", "damaged", what, parts={place.offset})
+            fault.size_bytes = place.row.size_bytes
+            self.seen.fault(fault)
         except NotUnderstood as error:
             self.seen.fault(Fault(name, "data", "notUnderstood", str(error), parts={place.offset}))
 

@@ -7,7 +7,7 @@ lost is tried as a restore would: so what is named is what a restore would miss,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -41,6 +41,23 @@ EXTENTS_MOST: Final = 1000
 _LOST = (CorruptRepository, NotUnderstood, *UNREADABLE_NOW)
 
 
+@dataclass(frozen=True, slots=True)
+class LostBlock:
+    """A block that a manifest needs and that no restore brings; *number* is its place on the disk.
+
+    *pack* is the holder of its record.
+    """
+
+    block_hash: bytes
+    block_bytes: int
+    number: int
+    pack: PackId
+
+
+def _forget(_lost: LostBlock) -> None:
+    return
+
+
 @dataclass
 class _Costs:
     """What a shard, or a whole manifest, loses by each object; what is healed is no loss."""
@@ -51,10 +68,14 @@ class _Costs:
 
 @dataclass
 class HurtSearch:
-    """Looks for the faults of one chain behind its manifests; reads a shard once."""
+    """Looks for the faults of one chain behind its manifests; reads a shard once.
+
+    *on_lost* hears of each block that is lost with its record.
+    """
 
     store: DataSource
     seen: Observations
+    on_lost: Callable[[LostBlock], None] = _forget
     packs: dict[PackId, Fault] = field(default_factory=dict)
     indexes: dict[str, Fault] = field(default_factory=dict)
     _shards: dict[LineKey, _Costs] = field(default_factory=dict)
@@ -171,6 +192,8 @@ class _Tries:
             key = block.entry, block.extent.length
             if key not in tried:
                 tried[key] = frozenset(self._try(reader, wanted, names, costs))
+                if tried[key]:
+                    self._tell(wanted, block)
             self._take_in(block, tried[key], costs)
 
     def _doubtful_packs(self, wanted: Wanted) -> list[str]:
@@ -195,6 +218,11 @@ class _Tries:
                 return names
             costs.healed |= set(names)
         return []
+
+    def _tell(self, wanted: Wanted, block: Block) -> None:
+        kind, number = wanted.kind, block.extent.offset // self.manifest.said.block_bytes
+        holder = wanted.place.row.holder
+        self.search.on_lost(LostBlock(kind.block_hash, kind.block_bytes, number, holder))
 
     def _take_in(self, block: Block, names: frozenset[str], costs: _Costs) -> None:
         for name in names:

@@ -24,7 +24,7 @@ from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import StoredBytes
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import log_name
-from vmbackup_core.stores.port import UNREADABLE_NOW
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored
 
 #: No log has an object of such a number: reading begins at the first one.
 _NEVER: Final = 2**62
@@ -33,15 +33,12 @@ _PREVIOUS: Final = "LogPreviousDiffers"
 _PASSED_OVER: Final = "LogEntryPassedOver"
 
 
-@dataclass
-class _Remembered(Heads):
-    """What is remembered, or was written down; a check remembers nothing itself."""
-
-    head: Head | None
+class _NoHeads(Heads):
+    """A check remembers nothing itself."""
 
     @override
     def known(self, repository: RepositoryId) -> Head | None:
-        return self.head
+        return None
 
     @override
     def remember(self, repository: RepositoryId, head: Head) -> None:
@@ -73,6 +70,13 @@ class _PatientReader(LogReader):
         self.opened += 1
         return said
 
+    @override
+    def _from_state(self, number: int) -> Reading | None:
+        try:
+            return super()._from_state(number)
+        except (NotUnderstood, *UNREADABLE_NOW):  # said of the part
+            return None
+
     def said_at(self, number: int) -> LogObject | None:
         """Return the object of that number, where it opens."""
         found = self._find(number)
@@ -93,12 +97,13 @@ class LogSeen:
 def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen:
     """Look at every object of the log and at every state; *expect_head* was written down."""
     repository = log.control.ring.repository
-    for head in {expect_head, log.heads.known(repository)} - {None}:
-        _check_head(log, head, seen)
+    for head in {expect_head, log.heads.known(repository)}:
+        if head is not None:
+            _check_head(log, head, seen)
     reading = read_now(log)
     reader = _PatientReader(
         log.control,
-        _Remembered(None),
+        _NoHeads(),
         log.refuse,
         state_every=_NEVER,
         side_by_side=log.reader.side_by_side,
@@ -113,20 +118,21 @@ def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen
 
 def read_now(log: Log) -> Reading:
     """Return what the log says at its end; what is not understood is passed over, as damage is."""
-    reader = _PatientReader(log.control, _Remembered(None), log.refuse)
+    reader = _PatientReader(log.control, _NoHeads(), log.refuse)
     reader.state_every, reader.side_by_side = log.reader.state_every, log.reader.side_by_side
     return reader.read()
 
 
-def _check_head(log: Log, head: Head | None, seen: Observations) -> None:
-    reader = _PatientReader(log.control, _Remembered(head), log.refuse)
-    if head is not None and reader.read().lost_head is not None:
-        seen.say(
-            "control",
-            log_name(head.number),
-            "rolledBack",
-            f"its digest is not {head.sha256}, as it was: the repository was put back",
-        )
+def _check_head(log: Log, head: Head, seen: Observations) -> None:
+    name = log_name(head.number)
+    with seen.noting("control", name):
+        try:
+            found = log.control.fetch("LOGO", name).sha256
+        except NotStored:
+            found = "missing"
+        if found != head.sha256:
+            what = f"its digest was {head.sha256} and is {found}: the repository was put back"
+            seen.say("control", name, "rolledBack", what)
 
 
 def _note(whole: Reading, reader: _PatientReader, seen: Observations) -> bool:

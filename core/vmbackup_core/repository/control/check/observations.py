@@ -36,6 +36,7 @@ class Fault:
     whole: bool = False
     suspected: bool = False
     runs: set[RunId] = field(default_factory=set)
+    size_bytes: int | None = None
 
     def take_in(self, other: Fault) -> None:
         """Be as grave as the graver of the two, and have the parts of both."""
@@ -48,12 +49,14 @@ class Fault:
         self.parts |= other.parts
         self.whole |= other.whole
         self.runs |= other.runs
+        self.size_bytes = self.size_bytes or other.size_bytes
 
     def finding(self) -> Finding:
         """Return it as a value, without what it hurts on disks."""
         parts = tuple(sorted(self.parts)) if self.parts and not self.whole else None
         runs = tuple(sorted(self.runs))
-        return Finding(self.object, self.place, self.what, self.found, parts, runs=runs)
+        said = (self.object, self.place, self.what, self.found)
+        return Finding(*said, parts, runs=runs, size_bytes=self.size_bytes)
 
 
 @dataclass(slots=True)

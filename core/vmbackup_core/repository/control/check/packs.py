@@ -57,11 +57,11 @@ class PackCheck:
             self.seen.on_look()
             self._count(key, size, sizes)
             if sizes and size is None:
-                self._say_missing(key)
+                self._say_missing(key, min(sizes))
             elif sizes and size is not None and sizes != {size}:
                 wanted = ", ".join(str(each) for each in sorted(sizes))
                 found = f"has {size} bytes, of which {wanted} were stored"
-                self._say(key, "resized", found, whole=key[0] != INDEX)
+                self._say(key, "resized", found, min(sizes), whole=key[0] != INDEX)
             elif sizes and size is not None and key[0] == PACK:
                 yield _Found(PackId(*key[1:]), size)
 
@@ -71,14 +71,15 @@ class PackCheck:
         if key[0] == PACK and size is not None and key[1] <= self.highest:
             self.seen.add(packs=1, unreferenced=not sizes)
 
-    def _say_missing(self, key: Key) -> None:
+    def _say_missing(self, key: Key, size_bytes: int) -> None:
         """Note that an object is missing, unless the listing could not be read to where it is."""
         folder = prefix_of_folder(self.chain, "i" if key[0] == INDEX else "p")
         if not self.seen.found("data", folder):
-            self._say(key, "missing", "is missing", whole=True)
+            self._say(key, "missing", "is missing", size_bytes, whole=True)
 
-    def _say(self, key: Key, what: What, found: str, *, whole: bool) -> None:
-        self.seen.fault(Fault(name_of(self.chain, key), "data", what, found, whole=whole))
+    def _say(self, key: Key, what: What, found: str, size_bytes: int, *, whole: bool) -> None:
+        name = name_of(self.chain, key)
+        self.seen.fault(Fault(name, "data", what, found, whole=whole, size_bytes=size_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class PackReading:
             if back.lost is not None:
                 what = "its foot does not open" if back.lost == "damaged" else f"is {back.lost}"
                 fault = Fault(name, "data", back.lost, what, set(back.offsets))
-                fault.whole = not back.offsets
+                fault.whole, fault.size_bytes = not back.offsets, found.size_bytes
                 if back.offsets:
                     fault.found = f"{len(back.offsets)} of its records are not what was stored"
                 self.seen.fault(fault)
@@ -117,7 +118,7 @@ def suspect_what_is_bad(state: LogState, chain: ChainId, seen: Observations) -> 
         fault = Fault(_name_of_bad(entry), "data", entry.what, "the log has it as bad")
         fault.parts = set(entry.parts or ())
         fault.whole = entry.parts is None
-        fault.suspected = True
+        fault.suspected, fault.size_bytes = True, entry.size
         seen.fault(fault)
 
 

@@ -45,7 +45,8 @@ class Finding:
     """An object that is not as it was written: its whole name and its place, and what was found.
 
     *parts* are the offsets of what is wrong in a pack or index object; None is all of it, or an
-    object without parts. *runs* are the points that are lost with the object itself.
+    object without parts. *size_bytes* is what a pack is to have, where that is known. *runs* are
+    the points that are lost with the object itself.
     """
 
     object: str
@@ -55,6 +56,7 @@ class Finding:
     parts: tuple[int, ...] | None = None
     hurt: tuple[Hurt, ...] = ()
     runs: tuple[RunId, ...] = ()
+    size_bytes: int | None = None
 
     @property
     def points(self) -> tuple[RunId, ...]:

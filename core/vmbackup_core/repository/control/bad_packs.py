@@ -1,0 +1,71 @@
+"""Packs that somebody says are bad: logged only after the operator has read them itself (S27)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from vmbackup_core.ids import ChainId
+from vmbackup_core.repository.control.chain_header import open_chain
+from vmbackup_core.repository.control.check.report import Finding
+from vmbackup_core.repository.control.log import Appended, Log
+from vmbackup_core.repository.control.log_entries import Bad
+from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.data.ports import DataSource
+from vmbackup_core.repository.data.read_back import PackReadBack, read_pack
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
+from vmbackup_core.repository.primitives.identities import PackId
+from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
+from vmbackup_core.stores.port import Store
+
+#: Reads a pack that has a size; for tests to take away.
+Look = Callable[[DataSource, ChainKeys, PackId, int], PackReadBack]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBad:
+    """A pack of which a worker, or a check, says that it is bad; *size_bytes* is what lists say."""
+
+    chain: ChainId
+    pack: PackId
+    size_bytes: int
+
+    @staticmethod
+    def of(finding: Finding) -> ToldBad | None:
+        """Return the pack that *finding* is of; None for any other object."""
+        named = parse_data(finding.object) if finding.place == "data" else None
+        if not isinstance(named, PackName) or finding.size_bytes is None:
+            return None
+        return ToldBad(named.chain, named.pack, finding.size_bytes)
+
+
+def log_bad(log: Log, data: Store, told: Iterable[ToldBad], look: Look = read_pack) -> Appended:
+    """Log which of *told* are bad, as far as they are when they are read here.
+
+    What is said without being so is passed over. KeyRingIncomplete says that a pack cannot be read
+    with the given key.
+    """
+    entries = tuple(_confirmed(log, data, told, look))
+    return log.append(lambda _state: entries)
+
+
+def _confirmed(log: Log, data: Store, told: Iterable[ToldBad], look: Look) -> Iterator[Bad]:
+    state, keys = log.read().state, dict[ChainId, ChainKeys]()
+    for each in told:
+        if each.chain not in keys:
+            keys[each.chain] = _keys_of(log, data, each.chain, state)
+        seen = look(data, keys[each.chain], each.pack, each.size_bytes)
+        if seen.lost is not None:
+            yield Bad(
+                chain=each.chain,
+                object="pack",
+                id=each.pack.packed().hex(),
+                size=each.size_bytes,
+                what=seen.lost,
+                parts=seen.offsets or None,
+            )
+
+
+def _keys_of(log: Log, data: Store, chain: ChainId, state: LogState) -> ChainKeys:
+    begun = open_chain(log.control, data, chain, state).epoch
+    return for_reading(log.control.ring, chain, begun, state.newest_epoch)

@@ -1,0 +1,150 @@
+"""
+Read a repository of format 1.0 with nothing but the page that describes it.
+
+Written from docs/repository-format-1.0.md alone and sharing no code with the rest of the project,
+it proves that the page suffices. Every object, digest and proof is looked at, and each disk of each
+counted point is restored.
+
+    python -I tests/format/reader ROOT KEYFILE [--json] [--into FOLDER] [--wrap PRINTED]
+    python -I tests/format/reader --known-values
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from format_1_0.chains import Chain
+from format_1_0.checking import check_chain, read_healing
+from format_1_0.keys import read_user_key
+from format_1_0.known_values import known_values
+from format_1_0.log import Log
+from format_1_0.places import Place
+from format_1_0.repository import Repository
+from format_1_0.restoring import Restore
+from format_1_0.sealed import read_printed_wrap
+from format_1_0.shapes import Json
+
+
+def chains_of(repository: Repository) -> list[str]:
+    kinds = [(repository.control, "chain commit"), (repository.data, "manifest pack index healing")]
+    found = [place.found[kind] for place, names in kinds for kind in names.split()]
+    return sorted({groups[0] for names in found for _, groups in names})
+
+
+def restore_disk(chain: Chain, disk: Json, into: Path | None) -> Json:
+    """The SHA-256 of a disk of a point, and its holes; null where its manifest does not open."""
+    shown: Json = {
+        "name": disk["name"],
+        "chain": disk["chainId"],
+        "slot": disk["slot"],
+        "sha256": None,
+        "holes": [],
+    }
+    manifest = chain.open_manifest(f"c/{chain.chain}/{disk['manifest']}", disk["manifestSha256"])
+    if manifest is None:
+        return shown
+    body = manifest.body
+    with chain.repository.look(chain.data, f"c/{chain.chain}/{disk['manifest']}"):
+        told = (disk["uniqueId"], disk["sizeBytes"], disk["snapshotUniqueId"])
+        if told != (body["disk"]["uniqueId"], body["diskBytes"], body["snapshotUniqueId"]):
+            chain.repository.find(
+                chain.data, f"c/{chain.chain}/{disk['manifest']}", "not the disk of the point"
+            )
+    digest = hashlib.sha256()
+    sink = (into / f"{disk['chainId']}-{disk['slot']}").open("wb") if into else None
+    restore = Restore(chain, manifest, read_healing(chain))
+    restore.write(both(digest.update, sink.write) if sink else digest.update)
+    if sink:
+        sink.close()
+    return shown | {"sha256": digest.hexdigest(), "holes": restore.holes}
+
+
+def both(
+    first: Callable[[bytes], object], second: Callable[[bytes], object]
+) -> Callable[[bytes], object]:
+    def write(content: bytes) -> None:
+        first(content)
+        second(content)
+
+    return write
+
+
+def read_all(repository: Repository, into: Path | None) -> Json:
+    log = Log(repository)
+    repository.facts = log.facts
+    chains = {chain: Chain(repository, chain) for chain in chains_of(repository)}
+    points = []
+    for vm, run, body in repository.counted_points():
+        disks = body["disks"] if body else []
+        restored = [restore_disk(chains[disk["chainId"]], disk, into) for disk in disks]
+        points.append({"vm": vm, "run": run, "vmName": body and body["vmName"], "disks": restored})
+    shown = [check_chain(chain) for chain in chains.values()]
+    places = (repository.control, repository.data)
+    return {
+        "repositoryId": repository.ring.repository.hex(),
+        "masters": sorted(repository.ring.masters),
+        "headers": {
+            epoch: body["putIfAbsent"] for epoch, body in sorted(repository.headers.items())
+        },
+        "log": {
+            "number": log.last,
+            "head": log.head,
+            **log.facts.shown(),
+            "kinds": dict(sorted(log.facts.kinds.items())),
+        },
+        "objects": {place.kind: count_objects(place) for place in places},
+        "records": dict(sorted(repository.records.items())),
+        "chains": shown,
+        "points": points,
+        "uncounted": repository.uncounted_points(),
+        "holds": repository.read_holds(),
+        "sealed": dict(sorted(repository.ring.seen.items())),
+        "findings": unique(repository.findings),
+    }
+
+
+def count_objects(place: Place) -> dict[str, int]:
+    return {kind: len(names) for kind, names in place.found.items() if names}
+
+
+def unique(findings: list[Json]) -> list[Json]:
+    return [json.loads(one) for one in dict.fromkeys(map(json.dumps, findings))]
+
+
+def show(report: Json) -> None:
+    for name, value in report.items():
+        if isinstance(value, list):
+            sys.stdout.writelines(f"{name}: {json.dumps(one)}\n" for one in value)
+        else:
+            sys.stdout.write(f"{name}: {json.dumps(value)}\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Read a repository of format 1.0")
+    parser.add_argument("root", type=Path, nargs="?")
+    parser.add_argument("key_file", type=Path, nargs="?")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--into", type=Path, help="a folder for the disks")
+    parser.add_argument("--wrap", type=Path, help="a printed wrap")
+    parser.add_argument("--known-values", action="store_true")
+    said = parser.parse_args()
+    if said.known_values:
+        sys.stdout.write(json.dumps(known_values(), indent=1))
+        return 0
+    if said.root is None or said.key_file is None:
+        parser.error("ROOT and KEYFILE are needed")
+    key = read_user_key(said.key_file.read_bytes())
+    wrap = read_printed_wrap(said.wrap.read_text()) if said.wrap else None
+    report = read_all(Repository(said.root, key, wrap), said.into)
+    if said.json:
+        sys.stdout.write(json.dumps(report, indent=1))
+    else:
+        show(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
