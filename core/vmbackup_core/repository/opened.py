@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from vmbackup_core.extents import Extent
 from vmbackup_core.ids import DiskUniqueId, RepositoryId, RunId
 from vmbackup_core.repository.control import (
     catalog,
@@ -31,7 +30,12 @@ from vmbackup_core.repository.control.committing import (
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import Head
 from vmbackup_core.repository.control.holds import FoundHold, Holder, all_holds, release
-from vmbackup_core.repository.control.key_entries import KeyEntries, LogBeginner, end_epoch
+from vmbackup_core.repository.control.key_entries import (
+    KeyEntries,
+    LogBeginner,
+    check_control,
+    end_epoch,
+)
 from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
 from vmbackup_core.repository.control.log import Appended, Log
 from vmbackup_core.repository.control.log_entries import Expiring, Recorded
@@ -56,11 +60,7 @@ from vmbackup_core.repository.transfer import DiskSink, OnProgress, Progress
 from vmbackup_core.stores.port import NotDeleted
 
 
-def _silent(_said: str) -> None:
-    return
-
-
-def _unwatched(_progress: Progress) -> None:
+def _silent(_told: str | Progress) -> None:
     return
 
 
@@ -74,7 +74,7 @@ def begin_repository(
     """
     if using.author is None:
         raise ValueError("a repository is begun for an appliance")
-    log = LogBeginner(places.control, using.heads, using.clock, using.author.by)
+    log = LogBeginner(places, using.heads, using.clock, using.author.by)
     begin(places, Beginner(key, using.author.appliance, put_if_absent), using.clock, log)
     return open_repository(places, key, using, put_if_absent=lambda: put_if_absent)
 
@@ -86,12 +86,14 @@ def open_repository(
     *,
     put_if_absent: Callable[[], PutIfAbsent] | None = None,
 ) -> OpenedRepository:
-    """Return the repository in *places*; raise NoRepository, KeyMismatch or NewerFormat.
+    """Return the repository in *places*; raise NoRepository, ControlLost or KeyMismatch.
 
     For its owner lost copies of headers and wraps are put back. Where every header is lost, that
     takes *put_if_absent*, which finds out how control keeps a name that is taken.
     """
     opened = OpenedRepository(OpenedLog(places, key, using))
+    if opened.head() is None:
+        check_control(places, 0)
     if using.author is not None and not opened.read_only:
         opened.put_copies_back(put_if_absent)
     return opened
@@ -259,9 +261,9 @@ class OpenedRepository:
         disk: PointDisk,
         sink: DiskSink,
         *,
-        progress: OnProgress = _unwatched,
+        progress: OnProgress = _silent,
         threads: int = 4,
-        on_hole: Callable[[Extent, str], None] | None = None,
+        on_hole: OnHole | None = None,
         say: restoring.Say = _silent,
     ) -> Holes:
         """Write *disk* of the point that is held into *sink*: its blocks that are not zero.
@@ -269,7 +271,6 @@ class OpenedRepository:
         Damage is an error; with *on_hole* what it hides is told there and the rest is written. A
         disk of which nothing can be had is an error all the same.
         """
-        told: OnHole | None = on_hole
         return restoring.restore_disk(
             self._work.log.control,
             self.places.data,
@@ -279,7 +280,7 @@ class OpenedRepository:
             threads=threads,
             progress=progress,
             say=say,
-            on_hole=told,
+            on_hole=on_hole,
         )
 
     # Check
@@ -288,7 +289,7 @@ class OpenedRepository:
         self,
         *,
         read_data: bool,
-        progress: OnProgress = _unwatched,
+        progress: OnProgress = _silent,
         on_look: Callable[[], None] = lambda: None,
         expect_head: Head | None = None,
     ) -> CheckReport:
@@ -344,7 +345,7 @@ class OpenedRepository:
         chosen = max(self._work.keys.ring.masters) if epoch is None else epoch
         return to_text(user_keys.export_wrap(self.places, self._work.key, chosen))
 
-    # What a person decides
+    # A person's word
 
     def claim(self, appliance: str, owner: str | None) -> None:
         """Have *appliance* own the repository, which *owner* has had; raise OwnerChanged."""

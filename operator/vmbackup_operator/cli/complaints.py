@@ -21,6 +21,7 @@ ADVICE = {
     "BlobBeingRehydrated": "wait until the blob has left the archive tier",
     "ClaimUnclear": "say --from and that one's id, once it has ended",
     "ContainerNotFound": "compare the address with the container's in the portal",
+    "ControlLost": "bring the folder control, or the container NAME-control, back from a copy",
     "CorruptRepository": "check --read-data names all that is damaged; restore --keep-going brings"
     " the rest",
     "DeviceInUse": "unmount it, and end what else uses it",

@@ -182,7 +182,9 @@ def a_disk() -> PointDisk:
 
 def damage(filled: Filled, part: str) -> Path:
     """Delete the first object whose name has *part* in it; return where it was."""
-    path = next(each for each in sorted(filled.folder.rglob("*")) if part in str(each))
+    path = next(
+        each for each in sorted(filled.folder.rglob("*")) if part in str(each) and each.is_file()
+    )
     path.unlink()
     return path
 

@@ -180,7 +180,7 @@ def test_a_damaged_point_that_is_meant_is_damage_and_not_absence(
     for wanted in (run, run[:8], "latest"):
         code, _, err = restore(filled_line, to, "--point", wanted)
         assert code == 1
-        assert f"CorruptRepository: {name}: its digest is" in err
+        assert f"CorruptRepository: {name}: does not verify" in err
 
 
 def test_digits_of_a_good_and_a_damaged_run_are_ambiguous(

@@ -204,7 +204,7 @@ def test_a_target_without_room_is_told_and_nothing_is_left(
 SPOILED = {
     "no key": ("KeyFileUnreadable", "key_file", None),
     "wrong key": ("KeyMismatch", "key_file", b"f" * 64),
-    "no control": ("NotInitialised", "repository/control", None),
+    "no control": ("ControlLost", "repository/control", None),
     "no directory": ("NoDirectory", "repository", None),
     "a file": ("NoDirectory", "repository", b"x"),
 }

@@ -56,7 +56,7 @@ def test_a_damaged_point_is_named_and_hides_no_other(line: CommandLine, output: 
     code, out, err = line.run("list", "--output", output)
 
     assert code == 1
-    assert f"/{FULL.run_id}: its digest is" in err
+    assert f"/{FULL.run_id}: does not verify" in err
     assert INCREMENTAL.run_id in out
     assert FULL.run_id not in out
 
@@ -165,7 +165,7 @@ def test_an_unknown_point_or_disk_is_named(line: CommandLine, tmp_path: Path) ->
     code, _, err = line.run("restore", "--point", FULL.run_id, "--disk", "d", "--to", "x")
     assert code == 2
     assert "NoSuchDisk: " in err
-    assert "has 0 disks called d; it has os (/subscriptions" in err
+    assert "has 0 disks called d; it has os (/disks/os)" in err
 
 
 def test_a_wrong_key_is_told(line: CommandLine) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from vmbackup_core.clock import Clock
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.control.heads import Heads
 from vmbackup_core.repository.control.log import Author, Log
 from vmbackup_core.repository.control.log_entries import Claimed, Entry, Key, NewEpoch
@@ -15,16 +16,34 @@ from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.beginning import BeginsLog
 from vmbackup_core.repository.primitives.identities import Fingerprint
+from vmbackup_core.repository.primitives.names import CHAINS
 from vmbackup_core.repository.primitives.opening import OpenedKeys
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_keys import AppendsToLog
-from vmbackup_core.stores.port import Store
+
+
+class ControlLost(PermanentError):
+    """The log is gone, and what it spoke of is there: whoever went on would write over it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the repository has lost its control place: data holds disks, and there is no log that "
+            "says what of them counts. Bring control back from a copy, or have it made again",
+            reason="ControlLost",
+        )
+
+
+def check_control(places: Places, number: int) -> None:
+    """Raise ControlLost where the log ends at *number* 0 and data holds disks."""
+    if number == 0 and next(iter(places.data.folders(CHAINS)), None) is not None:
+        raise ControlLost
 
 
 @dataclass(frozen=True, slots=True)
 class LogBeginner(BeginsLog):
-    """Makes the first object of the log in *control*; *by* is what people read of who did it."""
+    """Makes the first object of the log; *by* is what people read of who did it."""
 
-    control: Store
+    places: Places
     heads: Heads
     clock: Clock
     by: str
@@ -32,8 +51,9 @@ class LogBeginner(BeginsLog):
     @override
     def begin_log(self, opened: OpenedKeys, appliance: str) -> None:
         author = Author(appliance, self.by)
-        log = Log(Control(self.control, opened.ring), self.heads, author, self.clock)
+        log = Log(Control(self.places.control, opened.ring), self.heads, author, self.clock)
         reading = log.read()
+        check_control(self.places, reading.number)
         if reading.number and not _began(opened, appliance):
             return  # whoever it belongs to: their claim may be in an object that is damaged
 

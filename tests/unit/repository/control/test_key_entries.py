@@ -33,7 +33,7 @@ APPLIANCE = "appliance-a"
 
 
 def begun(places: Places, key: UserKey = A, appliance: str = APPLIANCE) -> OpenedKeys:
-    log = LogBeginner(places.control, NoHeads(), StillClock(), appliance)
+    log = LogBeginner(places, NoHeads(), StillClock(), appliance)
     return begin(places, Beginner(key, appliance, "native"), StillClock(), log)
 
 

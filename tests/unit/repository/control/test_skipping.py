@@ -1,98 +1,46 @@
-"""When a skip is due, what it goes back to, and that a retired chain lets all go; section 29."""
+"""When a skip is due, and what it goes back to; section 29."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.unit.repository.control.chain_bench import (
     ChainBench,
     after,
     content_of,
     killed_after,
-    over_and_over,
 )
 from tests.unit.repository.control.repository_bench import UnreadableNow
-from tests.unit.repository.turns import Stopped, Work, interleave
-from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.commits import Commit, commits, find_commit, seal_commit
+from tests.unit.repository.control.skip_work import (
+    commit_in,
+    damage_commit,
+    damage_manifest,
+    lose_commit,
+    lose_manifest,
+    manifest,
+    replace_commit,
+    skip,
+    skipping,
+    slot_,
+    three,
+)
+from tests.unit.repository.turns import Stopped, interleave
+from vmbackup_core.repository.control.commits import find_commit
 from vmbackup_core.repository.control.counting import Counted, recount
 from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Dropped, Expiring, ExpiringDisk, Proven
 from vmbackup_core.repository.control.named_manifests import named_manifests
 from vmbackup_core.repository.control.newest import Newest
-from vmbackup_core.repository.control.skipping import ChainInUse, retire, skip_where_due
+from vmbackup_core.repository.control.skipping import skip_where_due
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.primitives.failures import NewerFormat
-from vmbackup_core.repository.primitives.names import prefix_of_folder, prefix_of_slot
+from vmbackup_core.repository.primitives.names import prefix_of_folder
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import ObjectUnreadable
-
-
-def three(*, recorded: bool = True) -> ChainBench:
-    """Three backups of a disk, of runs 1 to 3."""
-    bench = ChainBench().begun()
-    for number in (1, 2, 3):
-        bench.back_up(number, recorded=recorded)
-    return bench
-
-
-def skip(bench: ChainBench, log: Log | None = None) -> Newest:
-    return skip_where_due(log or bench.log(), bench.places.data, bench.chain())
-
-
-def skipping(bench: ChainBench) -> Work:
-    chain = bench.chain()
-    return lambda places: skip_where_due(bench.log(places.control), places.data, chain)
-
-
-def manifest(bench: ChainBench, slot: int) -> str:
-    """Return the name of the manifest that was written for *slot*."""
-    (name,) = (
-        each.name
-        for each in bench.places.data.list(prefix_of_slot(bench.chain().chain, "m", slot_(slot)))
-    )
-    return name
-
-
-def slot_(number: int) -> CommitSlot:
-    return CommitSlot(number)
-
-
-def commit_in(bench: ChainBench, slot: int) -> Commit:
-    found = find_commit(bench.control(), bench.chain().chain, slot_(slot))
-    assert found is not None
-    assert found.commit is not None
-    return found.commit
-
-
-def damage_commit(bench: ChainBench) -> None:
-    bench.spoil(bench.commit_name(3))
-
-
-def lose_commit(bench: ChainBench) -> None:
-    bench.places.control.delete(bench.commit_name(3))
-
-
-def replace_commit(bench: ChainBench) -> None:
-    """Put the commit of slot 3 made again, as nobody may: its bytes are others."""
-    commit = commit_in(bench, 3)
-    lose_commit(bench)
-    bench.control().put(seal_commit(bench.control(), commit, 1))
-
-
-def damage_manifest(bench: ChainBench) -> None:
-    bench.spoil(manifest(bench, 3))
-
-
-def lose_manifest(bench: ChainBench) -> None:
-    bench.places.data.delete(manifest(bench, 3))
 
 
 class TestDue:
@@ -378,92 +326,3 @@ class TestRivals:
                 break
         else:
             pytest.fail("it was never done")
-
-
-class TestRetire:
-    def retirable(self) -> ChainBench:
-        bench = three()
-        for number in (1, 2, 3):
-            bench.let_go(number)
-        bench.finish()
-        return bench
-
-    def test_everything_in_the_chain_becomes_garbage(self) -> None:
-        bench = self.retirable()
-
-        retire(bench.log(), bench.chain())
-        retire(bench.log(), bench.chain())
-        bench.finish()
-        bench.prune()
-
-        assert [each.name for each in bench.places.data.list("")] == []
-        assert (commit_in(bench, 4).reason, bench.newest().slot) == ("retired", 4)
-        bench.back_up(8)
-        assert bench.complaints() == []
-
-    def test_a_chain_with_a_point_is_not_retired(self) -> None:
-        bench = three()
-
-        with pytest.raises(ChainInUse, match="in a recovery point"):
-            retire(bench.log(), bench.chain())
-
-        assert bench.newest().slot == 3
-
-    def test_a_damaged_newest_commit_is_no_obstacle(self) -> None:
-        bench = self.retirable()
-        damage_commit(bench)
-
-        retire(bench.log(), bench.chain())
-
-        assert commit_in(bench, 4).reason == "retired"
-
-    def test_a_backup_that_came_behind_it_is_not_retired(self) -> None:
-        behind, chain = 0, RETIRABLE.chain()
-        for calls in range(20):
-            bench = RETIRABLE.copied()
-
-            def order(places: Places, bench: ChainBench = bench) -> None:
-                seen = bench.seen(places)
-                retire(seen.log(places.control), chain)
-
-            def other(places: Places, bench: ChainBench = bench) -> int:
-                seen = bench.seen(places)
-                prepared = seen.prepared(9)
-                assert seen.commit(prepared, seen.write(prepared)) is not None
-                return prepared.grant.slot
-
-            ended = interleave(bench.places, [order, other], after(calls))
-
-            newest = bench.newest()
-            if newest.slot == ended[1] == 5 and isinstance(ended[0], ChainInUse):
-                behind += 1
-            else:
-                assert ended[0] is None
-        assert behind
-
-    @settings(max_examples=15)
-    @given(st.lists(st.integers(0, 4), min_size=1, max_size=30))
-    def test_two_orders_and_a_backup_that_comes_meanwhile(self, choices: list[int]) -> None:
-        bench = RETIRABLE.copied()
-        late = bench.prepared(9)
-        done = bench.write(late)
-
-        def order(places: Places) -> None:
-            seen = bench.seen(places)
-            retire(seen.log(places.control), seen.chain())
-
-        def commit(places: Places) -> object:
-            return bench.seen(places).commit(late, done)
-
-        ended = interleave(bench.places, [order, order, commit], over_and_over(choices))
-
-        for outcome in ended[:2]:
-            assert outcome is None or isinstance(outcome, ChainInUse)
-        assert None in ended[:2]
-        found = list(commits(bench.control(), bench.chain().chain))
-        kinds = [each.commit and each.commit.kind for each in found]
-        assert kinds[-3:] == ["backup"] * 3
-        assert "skip" in kinds[:-3]
-
-
-RETIRABLE = TestRetire().retirable()

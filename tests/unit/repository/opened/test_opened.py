@@ -23,6 +23,7 @@ from tests.unit.repository.turns import TurnStore
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.control.claiming import OwnerChanged
 from vmbackup_core.repository.control.heads import Head, HeadsOfProcess, HistoryRolledBack, NoHeads
+from vmbackup_core.repository.control.key_entries import ControlLost
 from vmbackup_core.repository.control.log import ReadOnly
 from vmbackup_core.repository.opened import (
     OpenedRepository,
@@ -157,6 +158,20 @@ class TestOpening:
 
         assert person.lost_copies == ()
         assert [each.epochs for each in person.known_keys()] == [(1, 2, 3)]
+
+    def test_where_control_is_lost_nothing_is_opened_and_nothing_begun(self) -> None:
+        bench = with_point()
+        for each in list(bench.places.control.list("")):
+            bench.places.control.delete(each.name)
+        before = everything(bench.places)
+
+        for appliance in (APPLIANCE, None):
+            with pytest.raises(ControlLost):
+                bench.opened(appliance=appliance)
+        assert everything(bench.places) == before
+        with pytest.raises(ControlLost):
+            bench.begun()
+        assert not list(bench.places.control.list("l/"))
 
     def test_who_may_not_write_opens_all_the_same(self) -> None:
         bench = with_point()
