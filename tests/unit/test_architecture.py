@@ -84,6 +84,24 @@ def test_a_folder_imports_only_what_it_may(folder: str) -> None:
     assert not strays
 
 
+def test_what_threads_decode_has_a_decoder_before_they_do() -> None:
+    """Of a struct that two threads decode first at once msgspec crashes.
+
+    What reads repositories and messages works in threads; the operator decodes in its loop alone.
+    """
+    made_while_decoding = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules("core", "worker_agent")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"decode", "convert"}
+        and any(keyword.arg == "type" for keyword in node.keywords)
+    }
+
+    assert not made_while_decoding
+
+
 @pytest.mark.parametrize("folder", MAY_IMPORT)
 def test_what_is_ruled_about_is_there(folder: str) -> None:
     assert list(modules(folder))

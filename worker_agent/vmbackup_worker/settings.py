@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from typing_extensions import override
@@ -59,10 +59,13 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
         return LaunchKey.from_text(self.launch_key)
 
 
+_SETTINGS: Final = msgspec.json.Decoder(Settings)
+
+
 def read_settings(path: Path) -> Settings:
     """Return the settings in *path*; raise PermanentError (BadSettings), which repeats no value."""
     try:
-        settings = msgspec.json.decode(path.read_bytes(), type=Settings)
+        settings = _SETTINGS.decode(path.read_bytes())
         settings.key  # noqa: B018 - a key that is none is found here, not at the first message
     except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
         said = error.strerror if isinstance(error, OSError) else str(error)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -47,6 +47,9 @@ class BundleList(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
         return hashlib.sha256(self.encoded()).hexdigest()
 
 
+_LIST: Final = msgspec.json.Decoder(BundleList)
+
+
 def bundle_file(path: Path) -> BundleFile:
     """Return the line for the file at *path*."""
     data = path.read_bytes()
@@ -81,7 +84,7 @@ def read_bundle(folder: Path) -> BundleList:
 def _read_list(path: Path) -> BundleList:
     try:
         data = path.read_bytes()
-        listed = msgspec.json.decode(data, type=BundleList)
+        listed = _LIST.decode(data)
     except FileNotFoundError:
         raise PermanentError(f"{path}: no bundle there", reason="BadBundle") from None
     except msgspec.MsgspecError as error:

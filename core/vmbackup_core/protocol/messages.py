@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeVar, Union, get_args
+from typing import Annotated, Final, Literal, TypeVar, Union, get_args
 
 import msgspec
 from typing_extensions import override
@@ -267,6 +267,9 @@ class _KindOnly(msgspec.Struct):
     kind: str
 
 
+_KIND: Final = msgspec.json.Decoder(_KindOnly)
+
+
 def write_message(message: JobOrPointer | Event | Result) -> bytes:
     """Return *message* as the payload to seal."""
     return _WRITER.encode(message)
@@ -306,7 +309,7 @@ def _read(payload: bytes, kinds: frozenset[str], decoder: msgspec.json.Decoder[M
 def _kind_of(payload: bytes) -> str:
     """Return the payload's kind, after its bounds as a text have been seen to hold."""
     try:
-        return msgspec.json.decode(text_of(payload), type=_KindOnly).kind
+        return _KIND.decode(text_of(payload)).kind
     except (ValueError, RecursionError) as error:
         raise _unreadable(error) from None
 

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -140,6 +140,10 @@ class _VersionOnly(msgspec.Struct):
     v: int
 
 
+_VERSION: Final = msgspec.json.Decoder(_VersionOnly)
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+
+
 def _associated(header: Header, key_id: str, place: Place) -> bytes:
     lines = [
         "vmbackup",
@@ -191,11 +195,11 @@ def _envelope(text: str, place: Place = "queue") -> _Envelope:
         raise RefusedMessage("TooLong", f"{len(text)} characters, {_LONGEST[place]} at most")
     try:
         text_of(text.encode())
-        version = msgspec.json.decode(text, type=_VersionOnly).v
+        version = _VERSION.decode(text).v
         if version != PROTOCOL_VERSION:
             detail = f"version {version}, this reader knows {PROTOCOL_VERSION}"
             raise RefusedMessage("UnknownVersion", detail)
-        return msgspec.json.decode(text, type=_Envelope)
+        return _ENVELOPE.decode(text)
     except (ValueError, RecursionError):
         raise RefusedMessage("Malformed", "it is not an envelope of this protocol") from None
 

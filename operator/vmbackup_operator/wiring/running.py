@@ -332,16 +332,6 @@ class _Parts:
     def reconcilers(self) -> Mapping[WorkKind, Reconcile]:
         """Return who looks at each kind."""
         settings, clock = self._settings, self._clock
-        idle = IdleWorkers(self.ground, self._worker_groups)
-
-        async def idle_workers(_key: ObjectKey) -> Outcome:
-            return await idle.reconcile()
-
-        left = LeftBehind(self.ground)
-
-        async def left_behind(_key: ObjectKey) -> Outcome:
-            return await left.reconcile()
-
         plain: Mapping[WorkKind, Reconcile] = {
             "BackupPolicy": PolicyReconciler(
                 settings,
@@ -370,8 +360,8 @@ class _Parts:
             "RestoreSession": SessionReconciler(
                 self.ground, restore_sessions(self.restores)
             ).reconcile,
-            "IdleWorkers": idle_workers,
-            "LeftBehind": left_behind,
+            "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
+            "LeftBehind": _of_all(LeftBehind(self.ground).reconcile),
         }
         return {**plain, **self._showing_mistakes(plain)}
 
@@ -400,3 +390,12 @@ class _Parts:
             for environment in environments
             if environment.status.resource_group is not None
         ]
+
+
+def _of_all(reconcile: Callable[[], Awaitable[Outcome]]) -> Reconcile:
+    """Return what looks at everything of its kind, whatever key it is asked with."""
+
+    async def looked(_key: ObjectKey) -> Outcome:
+        return await reconcile()
+
+    return looked

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final, Protocol
 
 from vmbackup_core.errors import CorruptRepository
@@ -80,15 +79,6 @@ def recount_what_opens(counted: Counted) -> list[ListEntry]:
     """Return what those of a manifest's tables need that open, in order."""
     needed = needed_where_open(counted.tables, sections_of(counted.manifest))
     return summed(entry for each in needed for entry in each.entries())
-
-
-def change(before: Counted, after: Counted) -> list[ListEntry]:
-    """Return what *after* needs more and less often than *before*, from the tables alone."""
-    come = needed_by(after.tables, only_in(after.manifest, before.manifest))
-    gone = needed_by(before.tables, only_in(before.manifest, after.manifest))
-    more = (entry for each in come for entry in each.entries())
-    less = (entry.counted(-entry.count) for each in gone for entry in each.entries())
-    return summed(chain(more, less))
 
 
 @dataclass(frozen=True, slots=True)

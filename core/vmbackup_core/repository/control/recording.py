@@ -66,6 +66,8 @@ def record(log: Log, data: Store, point: RecoveryPoint) -> Recorded:
     known = _counted(state, point)
     if known is not None:
         return known
+    if any(run == point.run_id for _, run in state.counted):
+        raise RecoveryPointDiffers(point.run_id)
     _check(log, data, state, OpenedPoint(vm, point, "0" * 64))
     put = _put(log, vm, point, state.newest_epoch)
     return _append(log, data, put)

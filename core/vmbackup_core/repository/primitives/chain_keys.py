@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 from blake3 import blake3
@@ -90,7 +91,7 @@ class ChainKeys:
     def parse(text: str) -> ChainKeys:
         """Return the keys that *text* holds; the error does not show it."""
         try:
-            written = msgspec.json.decode(base64.b64decode(text, validate=True), type=_Written)
+            written = _WRITTEN.decode(base64.b64decode(text, validate=True))
         except (binascii.Error, ValueError, msgspec.DecodeError):
             raise PermanentError(
                 "chain keys are no text that this project wrote", reason="InvalidKey"
@@ -169,6 +170,9 @@ class _Written(msgspec.Struct, frozen=True, rename="camel"):
     data: dict[int, bytes]
     runs: list[tuple[int, RunId, bytes]]
     lacking: list[int]
+
+
+_WRITTEN: Final = msgspec.json.Decoder(_Written)
 
 
 def _as_written(keys: ChainKeys) -> _Written:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from datetime import datetime, timezone
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -27,6 +28,9 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _WRITTEN = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 T = TypeVar("T")
+
+_DECODERS: Final[dict[type[Any], msgspec.json.Decoder[Any]]] = {}
+_MAKING: Final = threading.Lock()
 
 
 class Time(datetime):
@@ -60,9 +64,22 @@ def parsed(name: str, payload: bytes, kind: type[T]) -> T:
     """Return the *kind* that *payload*, the content of the object called *name*, is JSON of."""
     try:
         _check_form(payload)
-        return msgspec.json.decode(payload, type=kind, dec_hook=read_time)
+        return _decoder(kind).decode(payload)
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise CorruptRepository(f"{name}: {error}") from error
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """Return the decoder of *kind*, made by one thread.
+
+    msgspec writes down what a struct has while it makes the struct's first decoder: another thread
+    that comes upon it half written crashes.
+    """
+    found = _DECODERS.get(kind)
+    if found is None:
+        with _MAKING:
+            found = _DECODERS.setdefault(kind, msgspec.json.Decoder(kind, dec_hook=read_time))
+    return found
 
 
 def write_time(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -108,9 +110,16 @@ def test_a_point_that_was_cut_by_a_crash_is_replaced() -> None:
     assert bench.complaints() == []
 
 
-def test_another_point_of_the_run_is_refused() -> None:
+@pytest.mark.parametrize(
+    "put",
+    [put_unlogged, lambda bench, point: record(bench.log(), bench.store, point)],
+    ids=["put", "counted"],
+)
+def test_another_point_of_the_run_is_refused(
+    put: Callable[[RepositoryBench, RecoveryPoint], object],
+) -> None:
     bench = RepositoryBench().begun()
-    put_unlogged(bench, bench.committed(1, 1))
+    put(bench, bench.committed(1, 1))
 
     with pytest.raises(RecoveryPointDiffers):
         record(bench.log(), bench.store, bench.committed(1, 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated
 
@@ -121,3 +123,39 @@ def test_a_time_is_written_in_utc_whatever_zone_it_came_in() -> None:
     assert str(Time.of(east)) == "2026-11-26T17:05:09.000007Z"
     assert Time.parse("2026-11-26T17:05:09.000007Z") == east
     assert str(Time.of(datetime(9, 1, 1, tzinfo=UTC))) == "0009-01-01T00:00:00.000000Z"
+
+
+FIRST_AT_ONCE = """
+import sys, threading
+import msgspec
+from vmbackup_core.repository.primitives.json_payloads import Digest, parsed
+
+def kind(number):
+    fields = [(f"field{at}", Digest | None, None) for at in range(20)]
+    inner = msgspec.defstruct(f"Inner{number}", fields)
+    return msgspec.defstruct(f"Outer{number}", [("inner", list[inner])])
+
+def read(together, kind):
+    together.wait()
+    lengths.append(len(parsed("x", b'{"inner": [{}, {}]}', kind).inner))
+
+lengths = []
+sys.setswitchinterval(1e-6)
+for number in range(100):
+    together, kind_of_all = threading.Barrier(8), kind(number)
+    threads = [threading.Thread(target=read, args=(together, kind_of_all)) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+print(lengths == [2] * 800)
+"""
+
+
+def test_threads_that_read_a_kind_first_at_once_all_read_it() -> None:
+    """In a process of its own: where it fails, the interpreter has crashed."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", FIRST_AT_ONCE], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
