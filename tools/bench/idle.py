@@ -88,7 +88,7 @@ class LimitedWays(Ways):
 def _repositories(run: Run, objects: Objects[BackupRepository]) -> RepositoryReconciler:
     secrets, opening = MemorySecrets(), MemoryOpening()
     secrets.keep(ObjectKey("team", "repo-key"), {"key": bytes(32)})
-    opening.found = RepositorySeen(RepositoryId("0" * 32), APPLIANCE, "f" * 32, 1, 4)
+    opening.found = RepositorySeen(RepositoryId("0" * 32), APPLIANCE, "f" * 32, "1.0", 4)
     settings, ways = run.measured.ground.settings, LimitedWays(run.measured.around)
     return RepositoryReconciler(settings, run.clock, objects, secrets, ways, opening)
 
