@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.repository.control.chain_bench import (
@@ -140,7 +140,6 @@ def test_a_backup_goes_on_over_a_damaged_manifest_and_prune_after_it() -> None:
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-@settings(max_examples=8)
 @given(choices=st.lists(st.integers(0, 4), min_size=1, max_size=80))
 def test_two_runs_and_expire_with_prune_at_once_lose_nothing(
     damaged: bool,  # noqa: FBT001

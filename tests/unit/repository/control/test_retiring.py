@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.repository.control.chain_bench import (
@@ -83,7 +83,6 @@ class TestRetire:
                 assert ended[0] is None
         assert behind
 
-    @settings(max_examples=15)
     @given(st.lists(st.integers(0, 4), min_size=1, max_size=30))
     def test_two_orders_and_a_backup_that_comes_meanwhile(self, choices: list[int]) -> None:
         bench = RETIRABLE.copied()
