@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from tests.contract.azure_services.cloud import Adapters, Cloud
-from tools import azure_roles
-from tools.local_cloud import seed
 from vmbackup_operator.environments.plan import MESSAGES_CONTAINER
-from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.data_plane import DataPlane
-from vmbackup_operator.sessions.seen import Account, account_of
+from vmbackup_operator.sessions.seen import Account
 
 #: A container beside those of other tests.
 BACKUPS = "other-backups"
@@ -59,23 +55,12 @@ async def test_another_blob_of_the_same_message_lies_beside_it(
     assert len(await names(ours.data_plane, account, name)) == 2
 
 
-@pytest.fixture
-def workers_role_at_the_repository(cloud: Cloud) -> Iterator[Account]:
-    """The repository's account in the appliance's group, as operations.md says not to have it."""
-    account = seed.REPOSITORY_ACCOUNT_ID
-    container = f"{account}/blobServices/default/containers/{BACKUPS}"
-    cloud.azure.arm(container, "2023-05-01", {"properties": {"publicAccess": "None"}})
-    settings, principal = seed.example_settings(), seed.OPERATOR_OBJECT_ID
-    given = azure_roles.assign(settings, "workers", account, principal)
-    cloud.azure.arm(given.id, given.api_version, given.body)
-    yield account_of(ArmId(account))
-    cloud.azure.remove(given.id, given.api_version)
-
-
-async def test_no_blob_is_deleted_in_any_other_container(
-    ours: Adapters, workers_role_at_the_repository: Account
-) -> None:
-    container = ours.data_plane.blobs(workers_role_at_the_repository).get_container_client(BACKUPS)
+async def test_no_blob_is_deleted_in_any_other_container(cloud: Cloud, ours: Adapters) -> None:
+    """A repository's container in an account of a region is none that its workers' role opens."""
+    account = cloud.home.account
+    path = f"{account.id}/blobServices/default/containers/{BACKUPS}"
+    cloud.azure.arm(path, "2023-05-01", {"properties": {"publicAccess": "None"}})
+    container = ours.data_plane.blobs(account).get_container_client(BACKUPS)
     name = f"kept-{uuid.uuid4().hex}"
     await container.upload_blob(name, b"a backup")
 
