@@ -195,8 +195,8 @@ def _is_out_of_sight(each: Damaged, damaged: Sequence[Damaged]) -> bool:
     if each.kind == "hold" and each.how == "missing":
         return True  # who held it may have deleted it
     others = {other.kind for other in damaged if other is not each}
-    if each.kind == "commit" and each.how == "missing":
-        return "log object" in others  # nothing else may name the slot: the page does not cover it
+    if each.kind in {"commit", "point"} and each.how == "missing":
+        return "log object" in others  # nothing else may name it: the page does not cover it
     if each.kind == "manifest":
         return "log object" in others or {"point", "commit"} <= others
     above = {
