@@ -71,8 +71,3 @@ class Meter:
                 sum(self._stored.values()),
                 self._current[0] if self._current else None,
             )
-
-    def bytes_read_of(self, disk: str) -> int:
-        """Return the bytes of *disk* that were read."""
-        with self._lock:
-            return self._read.get(disk, 0)

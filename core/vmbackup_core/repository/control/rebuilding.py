@@ -40,6 +40,7 @@ from vmbackup_core.repository.control.points import (
     Retention,
     open_point,
 )
+from vmbackup_core.repository.control.skipping import skip_to_nothing
 from vmbackup_core.repository.control.taken_manifests import (
     Taken,
     TakenOfChain,
@@ -140,8 +141,9 @@ def _commit_all(log: Log, data: Store, chain: TakenOfChain) -> Iterator[_Committ
     for number in range(1, chain.newest.slot + 1):
         slot = CommitSlot(number)
         taken = chain.by_slot.get(slot)
-        commit = _skip(log, chain.chain, slot, previous)
-        if taken is not None:
+        if taken is None:
+            commit = skip_to_nothing(log, chain.chain, slot, "damaged", previous)
+        else:
             commit = _backup(log, data, taken, previous)
         previous = _put_commit(log, commit)
         if taken is not None:
@@ -187,28 +189,6 @@ def _backup(log: Log, data: Store, taken: Taken, previous: str | None) -> Commit
         stored_bytes=_stored_bytes(data, taken),
         previous=previous,
         pack_list=put_list(nothing, entries, said.slot, _newest_epoch(log)),
-        locked_until=None,
-        by=log.author.by,
-        at=Time.of(log.clock.now()),
-    )
-
-
-def _skip(log: Log, chain: ChainId, slot: CommitSlot, previous: str | None) -> Commit:
-    return Commit(
-        chain_id=chain,
-        slot=slot,
-        kind="skip",
-        reason="damaged",
-        run_id=None,
-        session=None,
-        manifest=None,
-        manifest_sha256=None,
-        of_slot=None,
-        snapshot_unique_id=None,
-        disk_bytes=None,
-        stored_bytes=0,
-        previous=previous,
-        pack_list=(),
         locked_until=None,
         by=log.author.by,
         at=Time.of(log.clock.now()),

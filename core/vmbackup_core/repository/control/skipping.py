@@ -76,7 +76,7 @@ def retire(log: Log, chain: DiskChain) -> None:
             return
         if taken is not None:
             raise ChainInUse(chain.chain, f"slot {highest} was taken meanwhile")
-        skip = _commit(log, chain, SkipDue("", highest, found), "retired")
+        skip = _above(log, chain, highest, found, "retired")
         if log.control.put(seal_commit(log.control, skip, state.newest_epoch)):
             taken = skip.slot
     raise TransientError(f"chain {chain.chain}: others take every slot before it is retired")
@@ -99,19 +99,35 @@ def _skip(log: Log, data: Store, state: LogState, chain: DiskChain, due: SkipDue
     back = first_that_opens(log.control, data, state, chain.chain)
     if back is not None and back[0].of_slot > due.slot:
         return  # a backup has taken the slot meanwhile
-    skip = _commit(log, chain, due, "damaged")
+    skip = _above(log, chain, due.slot, due.found, "damaged")
     if back is not None:
         skip = _with_manifest(log, data, skip, *back, state.newest_epoch)
     log.control.put(seal_commit(log.control, skip, state.newest_epoch))
 
 
-def _commit(
-    log: Log, chain: DiskChain, due: SkipDue, reason: Literal["damaged", "retired"]
+def _above(
+    log: Log,
+    chain: DiskChain,
+    highest: CommitSlot,
+    found: FoundCommit | None,
+    reason: Literal["damaged", "retired"],
 ) -> Commit:
     """Return a skip to nothing in the slot above all that is named (S10)."""
+    previous = None if found is None else found.sha256
+    return skip_to_nothing(log, chain.chain, CommitSlot(highest + 1), reason, previous)
+
+
+def skip_to_nothing(
+    log: Log,
+    chain: ChainId,
+    slot: CommitSlot,
+    reason: Literal["damaged", "retired"],
+    previous: str | None,
+) -> Commit:
+    """Return a skip in *slot* that leaves the chain with nothing; it is not put."""
     return Commit(
-        chain_id=chain.chain,
-        slot=CommitSlot(due.slot + 1),
+        chain_id=chain,
+        slot=slot,
         kind="skip",
         reason=reason,
         run_id=None,
@@ -122,7 +138,7 @@ def _commit(
         snapshot_unique_id=None,
         disk_bytes=None,
         stored_bytes=0,
-        previous=None if due.found is None else due.found.sha256,
+        previous=previous,
         pack_list=(),
         locked_until=None,
         by=log.author.by,

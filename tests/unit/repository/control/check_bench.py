@@ -30,9 +30,8 @@ from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.repository.control.chain_header import ensure_chain
 from vmbackup_core.repository.control.check import CheckReport, check
-from vmbackup_core.repository.control.check.lists import change_between
 from vmbackup_core.repository.control.commits import Commit, newest, seal_commit
-from vmbackup_core.repository.control.counting import Counted, recount
+from vmbackup_core.repository.control.counting import Counted, change, recount
 from vmbackup_core.repository.control.heads import Head, Heads
 from vmbackup_core.repository.control.holds import Holder, hold
 from vmbackup_core.repository.control.list_parts import OpenList, put_list
@@ -236,11 +235,7 @@ class Whole:
     def _changed(self, index: int, at: ManifestAt) -> list[ListEntry]:
         known = self.committed.get(index)
         after = self.counted(index, at)
-        return (
-            recount(after)
-            if known is None
-            else change_between(self.counted(index, known.at), after)
-        )
+        return recount(after) if known is None else change(self.counted(index, known.at), after)
 
     def counted(self, index: int, at: ManifestAt) -> Counted:
         keys = self.reader_keys(index)

@@ -21,8 +21,7 @@ from vmbackup_core.repository.control.commits import ListPartRef
 from vmbackup_core.repository.control.counting import (
     Counted,
     Tables,
-    needed_by,
-    only_in,
+    change,
     recount,
     recount_what_opens,
 )
@@ -33,7 +32,6 @@ from vmbackup_core.repository.control.pack_list import (
     ListEntry,
     described,
     merge,
-    summed,
 )
 from vmbackup_core.repository.control.prune_listing import Listed
 from vmbackup_core.repository.control.sealed_objects import Control
@@ -148,7 +146,7 @@ class ListCheck:
     def _expected(self, counted: Counted) -> Iterator[ListEntry]:
         if self._last is None:
             return iter(recount(counted))
-        changes = change_between(self._last.counted, counted)
+        changes = change(self._last.counted, counted)
         merged = merge(self._opened(self._last.refs), changes)
         return (entry for entry in merged if entry is not None)
 
@@ -183,18 +181,6 @@ class ListCheck:
                 continue
             yield from packs
             yield from indexes
-
-
-def change_between(before: Counted, after: Counted) -> list[ListEntry]:
-    """Return what is to be added to the list of *before* to have that of *after*, in order."""
-    gone = needed_by(before.tables, only_in(before.manifest, after.manifest))
-    come = needed_by(after.tables, only_in(after.manifest, before.manifest))
-    return summed(
-        chained(
-            (entry.counted(-entry.count) for each in gone for entry in each.entries()),
-            (entry for each in come for entry in each.entries()),
-        )
-    )
 
 
 def listed_objects(data: Store, chain: ChainId, seen: Observations) -> Iterator[Needed]:

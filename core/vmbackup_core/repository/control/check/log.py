@@ -12,10 +12,9 @@ from typing import Final
 from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.ids import RepositoryId
 from vmbackup_core.repository.control.check.observations import Fault, Observations
 from vmbackup_core.repository.control.check.report import What
-from vmbackup_core.repository.control.heads import Head, Heads
+from vmbackup_core.repository.control.heads import Head, NoHeads
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import LogObject
 from vmbackup_core.repository.control.log_parts import StatePart
@@ -31,18 +30,6 @@ _NEVER: Final = 2**62
 
 _PREVIOUS: Final = "LogPreviousDiffers"
 _PASSED_OVER: Final = "LogEntryPassedOver"
-
-
-class _NoHeads(Heads):
-    """A check remembers nothing itself."""
-
-    @override
-    def known(self, repository: RepositoryId) -> Head | None:
-        return None
-
-    @override
-    def remember(self, repository: RepositoryId, head: Head) -> None:
-        return
 
 
 @dataclass
@@ -103,7 +90,7 @@ def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen
     reading = read_now(log)
     reader = _PatientReader(
         log.control,
-        _NoHeads(),
+        NoHeads(),
         log.refuse,
         state_every=_NEVER,
         side_by_side=log.reader.side_by_side,
@@ -118,7 +105,7 @@ def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen
 
 def read_now(log: Log) -> Reading:
     """Return what the log says at its end; what is not understood is passed over, as damage is."""
-    reader = _PatientReader(log.control, _NoHeads(), log.refuse)
+    reader = _PatientReader(log.control, NoHeads(), log.refuse)
     reader.state_every, reader.side_by_side = log.reader.state_every, log.reader.side_by_side
     return reader.read()
 
