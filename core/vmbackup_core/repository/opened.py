@@ -39,7 +39,7 @@ from vmbackup_core.repository.control.key_entries import (
 from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
 from vmbackup_core.repository.control.log import Appended, Log
 from vmbackup_core.repository.control.log_entries import Expiring, Recorded
-from vmbackup_core.repository.control.log_reader import LogFinding
+from vmbackup_core.repository.control.log_reader import LogFinding, Reading
 from vmbackup_core.repository.control.lost_headers import put_copies_back
 from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
 from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
@@ -129,8 +129,7 @@ class OpenedRepository:
     @property
     def owner(self) -> str | None:
         """The appliance that may write; to any other the repository is read-only."""
-        with self._work.of_anybody() as log:
-            return log.read().state.owner
+        return self._work.reading().state.owner
 
     @property
     def read_only(self) -> bool:
@@ -164,18 +163,21 @@ class OpenedRepository:
         with self._work.of_anybody():
             return tuple(self._work.findings)
 
+    def reading(self) -> Reading:
+        """Return what the log says at its end: all of it by one look."""
+        return self._work.reading()
+
     def head(self) -> Head | None:
         """Return number and digest of the newest log object, to be written down."""
-        with self._work.of_anybody() as log:
-            reading = log.read()
-            return None if reading.sha256 is None else Head(reading.number, reading.sha256)
+        reading = self._work.reading()
+        return None if reading.sha256 is None else Head(reading.number, reading.sha256)
 
     # Points
 
     def counted(self, vm_arm_id: str | None = None) -> list[Recorded]:
         """Return the points that count, the newest first: all, or those of one VM."""
-        with self._work.of_anybody() as log:
-            return catalog.counted_of(log.control, log.read().state, vm_arm_id)
+        state = self._work.reading().state
+        return catalog.counted_of(self._work.log.control, state, vm_arm_id)
 
     def points(
         self,
@@ -191,9 +193,8 @@ class OpenedRepository:
 
     def mirrored(self, damaged: catalog.OnDamage) -> list[OpenedPoint]:
         """Return the newest points of each VM, as a cluster shows them."""
-        with self._work.of_anybody() as log:
-            control, state = log.control, log.read().state
-        return catalog.mirrored(control, state, damaged)
+        state = self._work.reading().state
+        return catalog.mirrored(self._work.log.control, state, damaged)
 
     def find_point(self, vm_arm_id: str, run: RunId) -> OpenedPoint | None:
         """Return the point that *run* made of the VM, where it counts."""
@@ -310,8 +311,8 @@ class OpenedRepository:
 
     def known_keys(self) -> list[KnownKey]:
         """Return the user keys that open the repository, or did."""
-        with self._work.of_anybody() as log:
-            return known_keys(self.places, self._work.keys.ring, log.read().state)
+        state = self._work.reading().state
+        return known_keys(self.places, self._work.keys.ring, state)
 
     def add_key(self, key: UserKey, label: str | None = None) -> None:
         """Have *key* open every epoch that ours does."""

@@ -76,27 +76,36 @@ class OpenedLog:
     def of_anybody(self) -> Iterator[Log]:
         """Give the log, also where the repository is another's: then it is only read."""
         with self._lock:
-            if not self._has_newest_epoch():
+            if self._read_by_our_keys() is None:
                 self.open()
             yield self.log
 
     @contextmanager
     def of_owner(self) -> Iterator[Log]:
         """Give the log where the repository is ours, before anything is written; or ReadOnly."""
-        with self.of_anybody() as log:
-            log.check_owner(log.read().state)
-            yield log
+        with self._lock:
+            self.log.check_owner(self.reading().state)
+            yield self.log
 
-    def _has_newest_epoch(self) -> bool:
-        """Tell whether no epoch was begun since the keys were opened."""
+    def reading(self) -> Reading:
+        """Return what the log says at its end."""
+        with self._lock:
+            reading = self._read_by_our_keys()
+            if reading is None:
+                self.open()
+                reading = self._read()
+            return reading
+
+    def _read_by_our_keys(self) -> Reading | None:
+        """Return what the log says; None where an epoch was begun since the keys were opened."""
         epochs = self.keys.ring.epochs
         try:
             reading = self._read()
         except KeyRingIncomplete as error:
             if error.epoch in epochs:
                 raise
-            return False
-        return reading.state.newest_epoch in epochs
+            return None
+        return reading if reading.state.newest_epoch in epochs else None
 
     def _read(self) -> Reading:
         reading = self.log.read()

@@ -56,14 +56,15 @@ class StoredRepositories(OpenRepositories):
             ) from error
 
     def _look(self, opened: OpenedRepository) -> RepositorySeen:
-        points, lost = len(opened.counted()), opened.log.read().lost_head
+        reading = opened.reading()
+        state, lost = reading.state, reading.lost_head
         head = self._opened.heads.known(opened.repository_id)
         return RepositorySeen(
             id=opened.repository_id,
-            owner=opened.owner,
+            owner=state.owner,
             key_fingerprint=opened.key_fingerprint,
             format=FORMAT,
-            recovery_points=points,
+            recovery_points=len(state.counted),
             log=None if head is None else LogHead(head.number, head.sha256),
             history_lost="" if lost is None else str(HistoryRolledBack(lost)),
         )

@@ -51,9 +51,9 @@ class RepositoryStores(RepositoryContainers):
         url = _url(repository, name)
 
         def make() -> None:
-            client = container_client(url, self._credential, ca_file=ca_file())
             try:
-                client.create_container()
+                with container_client(url, self._credential, ca_file=ca_file()) as client:
+                    client.create_container()
             except ResourceExistsError as error:
                 if code_of(error) != "ContainerAlreadyExists":
                     raise translated(f"making container {name}", error) from error
