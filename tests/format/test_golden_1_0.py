@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from tests.format.golden.disks import OneHead, TurnedClock, run_of, silent
+from tests.format.golden.disks import TurnedClock, run_of, silent
 from tests.format.golden.logs import state
 from tests.format.golden_1_0 import FOLDER, REPOSITORIES
 from tests.format.test_reader import read
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.commits import commits
+from vmbackup_core.repository.control.heads import HeadsOfProcess
 from vmbackup_core.repository.control.log import Author, Log
 from vmbackup_core.repository.control.log_entries import Recorded
 from vmbackup_core.repository.control.log_reader import Reading
@@ -246,7 +247,7 @@ class Opened:
         places = Places(self.data, DirectoryStore(folder / "repository" / "control"))
         self.keys: OpenedKeys = open_keys(places, UserKey.parse((folder / "key").read_bytes()))
         self.control = Control(places.control, self.keys.ring)
-        log = Log(self.control, OneHead(), Author("reader", "reader"), TurnedClock())
+        log = Log(self.control, HeadsOfProcess(), Author("reader", "reader"), TurnedClock())
         self.reading: Reading = log.read()
 
     def healing(self, chain: ChainId) -> list[HealingPack]:

@@ -11,19 +11,13 @@ from typing_extensions import override
 from tests.format.golden.disks import (
     APPLIANCE,
     AS_USUAL,
-    BLOCK,
-    MIB,
     MOMENT,
     PARAMETERS,
-    SHARD,
     VM_ID,
-    ChainHeader,
-    ChainParameters,
     Content,
     Disk,
     How,
     Made,
-    OneHead,
     TurnedClock,
     changed,
     run_of,
@@ -32,8 +26,10 @@ from tests.format.golden.disks import (
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, RunId
 from vmbackup_core.ids import SnapshotUniqueId as Snapshot
+from vmbackup_core.repository.control.chain_said import ChainHeader, ChainParameters, seal_header
 from vmbackup_core.repository.control.commits import Commit, CommitKind, ListPartRef, seal_commit
 from vmbackup_core.repository.control.counting import Counted, recount
+from vmbackup_core.repository.control.heads import HeadsOfProcess
 from vmbackup_core.repository.control.log import Author, Log
 from vmbackup_core.repository.control.log_entries import Claimed, Entry, Key
 from vmbackup_core.repository.control.pack_list import encode_part
@@ -53,7 +49,6 @@ from vmbackup_core.repository.primitives.header import PutIfAbsent
 from vmbackup_core.repository.primitives.identities import draw
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import (
-    chain_header_name,
     list_part_name,
     prefix_of_chain,
     prefix_of_slot,
@@ -92,7 +87,7 @@ class Chains(BeginsLog):
         self.use(open_keys(self.places, self.key))
 
     def log_of(self, appliance: str) -> Log:
-        return Log(self.control, OneHead(), Author(appliance, appliance), self.clock)
+        return Log(self.control, HeadsOfProcess(), Author(appliance, appliance), self.clock)
 
     def append(self, *entries: Entry, by: Log | None = None) -> None:
         appended = (by or self.log).append(lambda _state: entries)
@@ -122,10 +117,9 @@ class Chains(BeginsLog):
             created_by=archive or run_of(1),
             created_at=Time.of(self.clock.now()),
             purpose="live" if archive is None else "archive",
-            parameters=ChainParameters(BLOCK, SHARD, MIB),
+            parameters=ChainParameters.of(PARAMETERS),
         )
-        name_of = chain_header_name(chain)
-        assert self.control.put(self.control.seal("CHAN", name_of, header, self.epoch))
+        assert self.control.put(seal_header(self.control, header, self.epoch))
         return Disk(name, chain, self.epoch, lun, generation)
 
     def reader_keys(self, disk: Disk) -> ChainKeys:

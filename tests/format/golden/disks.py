@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from typing_extensions import override
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.extents import Extent
-from vmbackup_core.ids import ChainId, DiskUniqueId, RepositoryId, RunId
-from vmbackup_core.repository.control.heads import Head, Heads
+from vmbackup_core.ids import ChainId, DiskUniqueId, RunId
 from vmbackup_core.repository.control.points import Retention
 from vmbackup_core.repository.data.footer import BACKUP, Purpose
 from vmbackup_core.repository.data.grants import (
@@ -24,7 +22,6 @@ from vmbackup_core.repository.data.grants import (
     Parameters,
 )
 from vmbackup_core.repository.data.ports import DataStore
-from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.transfer import DiskSource, Progress
 
 KIB, MIB = 1024, 1024 * 1024
@@ -51,21 +48,6 @@ class TurnedClock(Clock):
         return 0.0
 
 
-class OneHead(Heads):
-    """Remembers in memory."""
-
-    def __init__(self) -> None:
-        self._held: Head | None = None
-
-    @override
-    def known(self, repository: RepositoryId) -> Head | None:
-        return self._held
-
-    @override
-    def remember(self, repository: RepositoryId, head: Head) -> None:
-        self._held = head
-
-
 class Content(DiskSource):
     """A disk's bytes."""
 
@@ -75,30 +57,6 @@ class Content(DiskSource):
     @override
     def read_into(self, offset: int, buffer: memoryview) -> None:
         buffer[:] = self._content[offset : offset + len(buffer)]
-
-
-class ChainParameters(msgspec.Struct, rename="camel"):
-    """What is fixed for good in a chain header."""
-
-    block_bytes: int
-    shard_bytes: int
-    pack_bytes: int
-    block_hash: str = "blake3-keyed-128"
-    cipher: str = "aes-256-gcm"
-
-
-class ChainHeader(msgspec.Struct, rename="camel"):
-    """The JSON of a chain header, as section 8 of the page has it."""
-
-    chain_id: str
-    generation: int
-    epoch: int
-    disk_unique_id: str
-    predecessor: str | None
-    created_by: str
-    created_at: Time
-    purpose: str
-    parameters: ChainParameters
 
 
 @dataclass

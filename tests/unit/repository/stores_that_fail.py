@@ -10,7 +10,13 @@ from typing_extensions import override
 
 from tests.unit.repository import turns
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.stores.port import Buffer, NotDeleted, Store, StoredObject
+from vmbackup_core.stores.port import (
+    Buffer,
+    CredentialsRefused,
+    NotDeleted,
+    Store,
+    StoredObject,
+)
 
 
 class Killed(BaseException):
@@ -85,3 +91,18 @@ def interleave(
 
 def _work_on_data(work: Callable[[Store], None], places: Places) -> None:
     work(places.data)
+
+
+class ReadOnlyStore(turns.TurnStore):
+    """Lets its caller read and list, and nothing else."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner, lambda: None)
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        raise CredentialsRefused(f"storing {name}: status 403", reason="AuthorizationFailure")
+
+    @override
+    def delete(self, name: str) -> None:
+        raise CredentialsRefused(f"deleting {name}: status 403", reason="AuthorizationFailure")

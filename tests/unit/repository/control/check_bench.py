@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from tests.unit.repository.control.log_bench import (
     APPLIANCE,
@@ -15,7 +14,7 @@ from tests.unit.repository.control.log_bench import (
     run,
     wanting,
 )
-from tests.unit.repository.control.repository_bench import ALWAYS, VM, VM_ID
+from tests.unit.repository.control.repository_bench import VM, VM_ID, point_of
 from tests.unit.repository.data.bench import (
     Disk,
     Target,
@@ -39,7 +38,7 @@ from vmbackup_core.repository.control.log import Author, Log
 from vmbackup_core.repository.control.log_entries import Claimed, Recorded
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.pack_list import ListEntry
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, open_counted
+from vmbackup_core.repository.control.points import PointDisk, open_counted
 from vmbackup_core.repository.control.recording import record
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.block_reader import Healed
@@ -148,7 +147,7 @@ class Whole:
         ]
         if recorded:
             self.contents[run(number)] = list(contents)
-            record(self.log(), self.data, self._point(number, disks))
+            record(self.log(), self.data, point_of(number, tuple(disks)))
 
     def _commit(
         self, number: int, index: int, content: bytes, *, deltas: bool, bad: Sequence[BadObject]
@@ -241,25 +240,6 @@ class Whole:
         keys = self.reader_keys(index)
         manifest = open_manifest(self.data, keys, at.name, bytes.fromhex(at.sha256))
         return Counted(manifest, IndexReader(self.data, keys, manifest))
-
-    def _point(self, number: int, disks: Sequence[PointDisk]) -> RecoveryPoint:
-        return RecoveryPoint(
-            repository_id=RING.repository,
-            run_id=run(number),
-            appliance_id=APPLIANCE,
-            vm_id=VM_ID,
-            vm_name="Web",
-            vm_region="westeurope",
-            vm_description="{}",
-            created_at=Time.of(MOMENT + timedelta(days=number)),
-            policy_namespace="default",
-            policy_name="daily",
-            retention=ALWAYS,
-            kind="full",
-            previous=None,
-            origin=None,
-            disks=tuple(disks),
-        )
 
     def check(
         self,

@@ -59,6 +59,27 @@ def manifest_of(number: int, slot: int, chain_number: int = 0) -> str:
     return manifest_name(chain(chain_number), CommitSlot(slot), session(number))
 
 
+def point_of(number: int, disks: tuple[PointDisk, ...]) -> RecoveryPoint:
+    """Return the point that run *number* made of the VM, *number* days after the beginning."""
+    return RecoveryPoint(
+        repository_id=RING.repository,
+        run_id=run(number),
+        appliance_id=APPLIANCE,
+        vm_id=VM_ID,
+        vm_name="Web",
+        vm_region="westeurope",
+        vm_description="{}",
+        created_at=Time.of(MOMENT + timedelta(days=number)),
+        policy_namespace="default",
+        policy_name="daily",
+        retention=ALWAYS,
+        kind="full",
+        previous=None,
+        origin=None,
+        disks=disks,
+    )
+
+
 @dataclass
 class RepositoryBench(LogBench):
     """A repository of one VM; manifests are a few bytes, which only their names tell apart."""
@@ -93,22 +114,9 @@ class RepositoryBench(LogBench):
 
     def point(self, number: int, *disks: tuple[int, str]) -> RecoveryPoint:
         """Return the point of run *number*: for each disk its slot and its commit's digest."""
-        return RecoveryPoint(
-            repository_id=RING.repository,
-            run_id=run(number),
-            appliance_id=APPLIANCE,
-            vm_id=VM_ID,
-            vm_name="Web",
-            vm_region="westeurope",
-            vm_description="{}",
-            created_at=Time.of(MOMENT + timedelta(days=number)),
-            policy_namespace="default",
-            policy_name="daily",
-            retention=ALWAYS,
-            kind="full",
-            previous=None,
-            origin=None,
-            disks=tuple(
+        return point_of(
+            number,
+            tuple(
                 PointDisk(
                     id=f"/disks/{index}",
                     name=f"disk-{index}",

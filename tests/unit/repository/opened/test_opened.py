@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from typing_extensions import override
 
 from tests.unit.repository.data.bench import PARAMETERS
 from tests.unit.repository.opened.whole_bench import (
@@ -19,7 +18,7 @@ from tests.unit.repository.opened.whole_bench import (
     some_disks,
 )
 from tests.unit.repository.primitives.keepers import A, B, C
-from tests.unit.repository.turns import TurnStore
+from tests.unit.repository.stores_that_fail import ReadOnlyStore
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.control.claiming import OwnerChanged
 from vmbackup_core.repository.control.heads import Head, HeadsOfProcess, HistoryRolledBack, NoHeads
@@ -43,26 +42,10 @@ from vmbackup_core.repository.primitives.names import (
     wrap_name,
 )
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.stores.port import Buffer, CredentialsRefused, Store
-
-
-class Refusing(TurnStore):
-    """Lets its caller read and list, and nothing else."""
-
-    def __init__(self, inner: Store) -> None:
-        super().__init__(inner, lambda: None)
-
-    @override
-    def put_new(self, name: str, data: Buffer) -> None:
-        raise CredentialsRefused(f"storing {name}: status 403", reason="AuthorizationFailure")
-
-    @override
-    def delete(self, name: str) -> None:
-        raise CredentialsRefused(f"deleting {name}: status 403", reason="AuthorizationFailure")
 
 
 def refusing(places: Places) -> Places:
-    return Places(Refusing(places.data), Refusing(places.control))
+    return Places(ReadOnlyStore(places.data), ReadOnlyStore(places.control))
 
 
 def with_point() -> WholeBench:

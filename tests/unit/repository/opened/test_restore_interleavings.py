@@ -16,6 +16,7 @@ from typing_extensions import override
 from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import Target, noise, silent
 from tests.unit.repository.opened.whole_bench import WholeBench, holder
+from tests.unit.repository.stores_that_fail import ReadOnlyStore
 from tests.unit.repository.turns import Stopped, TurnStore, interleave
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.expire import Sights
@@ -28,7 +29,7 @@ from vmbackup_core.repository.control.restoring import PointGone, held, restore_
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.stores.port import Buffer, CredentialsRefused, Store, StoredObject
+from vmbackup_core.stores.port import Store, StoredObject
 
 Work = Callable[[Places], object]
 
@@ -56,21 +57,6 @@ class HoldsFirst(TurnStore):
         if prefix.startswith(HOLDS):
             return iter([each for each in self._first if each.name.startswith(prefix)][:limit])
         return super().list(prefix, limit=limit)
-
-
-class ReaderStore(TurnStore):
-    """Lets its caller read and list, and nothing else."""
-
-    def __init__(self, inner: Store) -> None:
-        super().__init__(inner, lambda: None)
-
-    @override
-    def put_new(self, name: str, data: Buffer) -> None:
-        raise CredentialsRefused(f"storing {name}: status 403", reason="AuthorizationFailure")
-
-    @override
-    def delete(self, name: str) -> None:
-        raise CredentialsRefused(f"deleting {name}: status 403", reason="AuthorizationFailure")
 
 
 class NewSights(Sights):
@@ -239,7 +225,7 @@ def test_in_any_order_a_restore_has_all_or_is_refused(picks: list[int]) -> None:
 )
 def test_who_may_not_hold_has_a_day(sights: Sights, outcome: str) -> None:
     bench, point = two_points()
-    reader = Places(ReaderStore(bench.places.data), ReaderStore(bench.places.control))
+    reader = Places(ReadOnlyStore(bench.places.data), ReadOnlyStore(bench.places.control))
     repository = bench.opened(reader, appliance=None)
     said: list[str] = []
     (disk,) = point.disks
