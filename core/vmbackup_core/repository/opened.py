@@ -13,10 +13,6 @@ from vmbackup_core.ids import DiskUniqueId, RepositoryId, RunId
 from vmbackup_core.repository.control import (
     catalog,
     claiming,
-    expire,
-    expire_pass,
-    prune,
-    prune_plan,
     recording,
     restoring,
 )
@@ -37,17 +33,16 @@ from vmbackup_core.repository.control.key_entries import (
     end_epoch,
 )
 from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
-from vmbackup_core.repository.control.log import Appended, Log
-from vmbackup_core.repository.control.log_entries import Expiring, Recorded
+from vmbackup_core.repository.control.log import Log
+from vmbackup_core.repository.control.log_entries import Recorded
 from vmbackup_core.repository.control.log_reader import LogFinding, Reading
 from vmbackup_core.repository.control.lost_headers import put_copies_back
 from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
 from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
-from vmbackup_core.repository.control.prune_listing import list_chains
-from vmbackup_core.repository.control.stored_manifests import pruning
 from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import OpenedLog, Using
+from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives import user_keys
 from vmbackup_core.repository.primitives.beginning import Beginner, begin
 from vmbackup_core.repository.primitives.header import PutIfAbsent
@@ -57,7 +52,6 @@ from vmbackup_core.repository.primitives.printed import from_text, to_text
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.repository.transfer import DiskSink, OnProgress, Progress
-from vmbackup_core.stores.port import NotDeleted
 
 
 def _silent(_told: str | Progress) -> None:
@@ -109,6 +103,16 @@ class OpenedRepository:
 
     def __init__(self, work: OpenedLog) -> None:
         self._work = work
+
+    @property
+    def work(self) -> OpenedLog:
+        """The log and the keys, for what the modules beside this one do."""
+        return self._work
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What the repository's owner does on a schedule."""
+        return Upkeep(self._work)
 
     @property
     def places(self) -> Places:
@@ -237,11 +241,6 @@ class OpenedRepository:
         with self._work.of_anybody() as log:
             return recording.record(log, self.places.data, point)
 
-    def sync_fully(self) -> list[recording.Examined]:
-        """Record or delete points that lie there and were never logged; return what became."""
-        with self._work.of_anybody() as log:
-            return list(catalog.sync_fully(log, self.places.data))
-
     # Restore
 
     @contextmanager
@@ -366,33 +365,3 @@ class OpenedRepository:
         """Take the log's head as it is now: a person has looked."""
         with self._work.of_anybody() as log:
             log.reader.accept_history()
-
-    # Expire and prune
-
-    def plan_expire(self, rules: expire_pass.ExpireRules) -> list[Expiring]:
-        """Return what no longer needs to count; nothing is written."""
-        with self._work.of_anybody() as log:
-            chains = list_chains(self.places)
-            return expire_pass.plan_expire(log, self.places.data, chains, rules)
-
-    def begin_expire(self, wanted: Sequence[Expiring]) -> list[Appended]:
-        """Log that *wanted* no longer count; nothing of them is deleted here."""
-        with self._work.of_anybody() as log:
-            return expire.begin_expire(log, wanted)
-
-    def finish_expire(self, sights: expire.Sights) -> list[expire.Going]:
-        """Delete what may go of all that is expiring; return what became of each."""
-        with self._work.of_anybody() as log:
-            return list(expire.finish_expire(log, self.places.data, sights))
-
-    def plan_prune(self) -> list[prune_plan.PrunePlan | prune_plan.LeftAlone]:
-        """Return for each chain what may be deleted of it, or why nothing is."""
-        with self._work.of_anybody() as log:
-            looking = pruning(log, self.places.data)
-            return [prune_plan.plan_prune(looking, each) for each in list_chains(self.places)]
-
-    def prune(self, plan: prune_plan.PrunePlan, fence: prune.Fence) -> list[NotDeleted]:
-        """Delete what *plan* names; return what stays because it is locked."""
-        with self._work.of_owner() as log:
-            log.read().check_history()
-            return prune.execute(pruning(log, self.places.data), plan, fence)

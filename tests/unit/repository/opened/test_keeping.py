@@ -60,16 +60,16 @@ def rules(*, has_ended: bool = True) -> ExpireRules:
 
 
 def let_all_go(repository: OpenedRepository) -> list[str]:
-    repository.begin_expire(repository.plan_expire(rules()))
-    return [going.outcome for going in repository.finish_expire(OldSights())]
+    repository.upkeep.begin_expire(repository.upkeep.plan_expire(rules()))
+    return [going.outcome for going in repository.upkeep.finish_expire(OldSights())]
 
 
 def prune(repository: OpenedRepository) -> int:
     """Prune every chain and return how many objects went."""
     gone = 0
-    for plan in repository.plan_prune():
+    for plan in repository.upkeep.plan_prune():
         assert isinstance(plan, PrunePlan), plan
-        assert repository.prune(plan, lambda: None) == []
+        assert repository.upkeep.prune(plan, lambda: None) == []
         gone += len(plan.data) + len(plan.control)
     return gone
 
@@ -109,8 +109,8 @@ def test_a_commit_whose_run_made_no_point_goes_when_the_run_has_ended() -> None:
     bench.commit_only(2, "os", noise(2, 4096))
     bench.commit_only(3, "os", noise(3, 4096))
 
-    assert repository.plan_expire(rules(has_ended=False)) == []
-    assert len(repository.plan_expire(rules())) == 2
+    assert repository.upkeep.plan_expire(rules(has_ended=False)) == []
+    assert len(repository.upkeep.plan_expire(rules())) == 2
     assert sorted(let_all_go(repository)) == ["done", "stays"]
 
 
@@ -126,7 +126,7 @@ def test_what_is_held_stays_with_all_that_it_needs() -> None:
         prune(repository)
         assert everything(bench.places) == before
 
-    assert [each.outcome for each in repository.finish_expire(OldSights())] == ["done"]
+    assert [each.outcome for each in repository.upkeep.finish_expire(OldSights())] == ["done"]
     assert prune(repository) > 0
 
 
@@ -158,7 +158,7 @@ def test_a_chain_whose_commit_is_lost_is_left_alone_and_said() -> None:
     disk = next(repository.points()).point.disks[0]
     bench.places.control.delete(commit_name(disk.chain_id, disk.slot))
 
-    planned = repository.plan_prune()
+    planned = repository.upkeep.plan_prune()
 
     (alone,) = (each for each in planned if isinstance(each, LeftAlone))
     assert alone.chain == disk.chain_id
@@ -172,8 +172,8 @@ def test_a_vm_of_which_a_point_cannot_be_read_now_waits() -> None:
 
     waiting = bench.opened(Places(bench.places.data, unreadable))
 
-    assert waiting.plan_expire(rules()) == []
-    assert len(bench.opened().plan_expire(rules())) == 2
+    assert waiting.upkeep.plan_expire(rules()) == []
+    assert len(bench.opened().upkeep.plan_expire(rules())) == 2
 
 
 def test_a_damaged_point_is_let_go_by_no_rule() -> None:
@@ -182,11 +182,11 @@ def test_a_damaged_point_is_let_go_by_no_rule() -> None:
     oldest = repository.counted()[-1]
     replace(bench.places.control, point_name(oldest.vm, oldest.run), b"VMBKPONT")
 
-    planned = repository.plan_expire(rules())
+    planned = repository.upkeep.plan_expire(rules())
 
     assert [entry.run for entry in planned] == [run_of(2)]
-    repository.begin_expire([entry_of(oldest)])
-    assert [going.outcome for going in repository.finish_expire(OldSights())] == ["done"]
+    repository.upkeep.begin_expire([entry_of(oldest)])
+    assert [going.outcome for going in repository.upkeep.finish_expire(OldSights())] == ["done"]
 
 
 def test_hurt_points_are_not_the_only_ones_kept() -> None:
@@ -197,7 +197,7 @@ def test_hurt_points_are_not_the_only_ones_kept() -> None:
         return point.run_id == run_of(3)
 
     whole = rules()
-    planned = repository.plan_expire(ExpireRules(whole.letting, whole.has_ended, is_hurt))
+    planned = repository.upkeep.plan_expire(ExpireRules(whole.letting, whole.has_ended, is_hurt))
 
     assert [entry.run for entry in planned] == [run_of(1)]
 
@@ -216,11 +216,11 @@ class TestCatalog:
         repository = bench.opened()
         assert [entry.run for entry in repository.counted()] == [run_of(1)]
 
-        (examined,) = repository.sync_fully()
+        (examined,) = repository.upkeep.sync_fully()
 
         assert examined.outcome == "recorded"
         assert [entry.run for entry in repository.counted(VM_ID)] == [run_of(2), run_of(1)]
-        assert repository.sync_fully() == []
+        assert repository.upkeep.sync_fully() == []
 
     def test_one_that_can_never_count_is_deleted(self) -> None:
         bench = backed_up(2)
@@ -229,7 +229,7 @@ class TestCatalog:
         self.unlogged(bench)
         bench.places.data.delete(last.disks[0].manifest_name)
 
-        (examined,) = bench.opened().sync_fully()
+        (examined,) = bench.opened().upkeep.sync_fully()
 
         assert examined.outcome == "deleted"
         with pytest.raises(NotStored):
@@ -241,10 +241,10 @@ class TestCatalog:
         self.unlogged(bench)
         name = point_name(newest.vm, newest.run)
         unreadable = Unreadable(bench.places.control, name)
-        (left,) = bench.opened(Places(bench.places.data, unreadable)).sync_fully()
+        (left,) = bench.opened(Places(bench.places.data, unreadable)).upkeep.sync_fully()
         replace(bench.places.control, name, b"VMBKPONT")
 
-        (damaged,) = bench.opened().sync_fully()
+        (damaged,) = bench.opened().upkeep.sync_fully()
 
         assert (left.outcome, damaged.outcome) == ("left", "damaged")
         assert bench.places.control.get(name) == b"VMBKPONT"

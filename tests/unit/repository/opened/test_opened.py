@@ -184,13 +184,13 @@ WRITTEN: dict[str, Written] = {
     "prepare_disk": lambda bench, opened: opened.prepare_disk(
         bench.asked(9, "os", b"0" * 4096), PARAMETERS
     ),
-    "sync_fully": lambda _bench, opened: opened.sync_fully(),
+    "sync_fully": lambda _bench, opened: opened.upkeep.sync_fully(),
     "add_key": lambda _bench, opened: opened.add_key(B),
     "remove_key": lambda _bench, opened: opened.remove_key(B.fingerprint),
     "rotate": lambda _bench, opened: opened.rotate([A]),
     "end_epoch": lambda _bench, opened: opened.end_epoch(1),
     "put_copies_back": lambda _bench, opened: opened.put_copies_back(),
-    "plan_prune": lambda _bench, opened: opened.plan_prune(),
+    "plan_prune": lambda _bench, opened: opened.upkeep.plan_prune(),
 }
 
 
@@ -327,12 +327,12 @@ class TestHistory:
         rolled_back = bench.opened()
         assert [entry.run for entry in rolled_back.counted()] == [run_of(1)]
         with pytest.raises(HistoryRolledBack):
-            rolled_back.begin_expire([])
+            rolled_back.upkeep.begin_expire([])
         with pytest.raises(HistoryRolledBack):
-            rolled_back.plan_prune()
+            rolled_back.upkeep.plan_prune()
 
         rolled_back.accept_history()
-        assert rolled_back.plan_prune()
+        assert rolled_back.upkeep.plan_prune()
 
     def test_a_head_that_was_written_down_is_expected(self) -> None:
         bench = with_point()
@@ -340,7 +340,7 @@ class TestHistory:
         wrong = HeadsOfProcess({opened.repository_id: Head(2, "0" * 64)})
 
         with pytest.raises(HistoryRolledBack):
-            bench.opened(appliance=None, heads=wrong).plan_prune()
+            bench.opened(appliance=None, heads=wrong).upkeep.plan_prune()
 
 
 def test_several_threads_share_one_repository() -> None:

@@ -124,8 +124,8 @@ def expiring(
     """Let the point go, from the first step to the last, without the day between them."""
     repository = bench.opened(places)
     (entry,) = (each for each in repository.counted() if each.run == point.run_id)
-    repository.begin_expire([entry_of(entry)])
-    repository.finish_expire(sights or OldSights())
+    repository.upkeep.begin_expire([entry_of(entry)])
+    repository.upkeep.finish_expire(sights or OldSights())
 
 
 def holding_first(bench: WholeBench, point: RecoveryPoint, places: Places) -> None:
@@ -263,5 +263,5 @@ def test_a_restore_that_was_stopped_anywhere_holds_until_its_holder_comes_back()
         assert restoring(bench, point, bench.places) == "refused"
         assert bench.opened().holds() == []
         if is_held:
-            (going,) = bench.opened().finish_expire(OldSights())
+            (going,) = bench.opened().upkeep.finish_expire(OldSights())
             assert going.outcome == "done"

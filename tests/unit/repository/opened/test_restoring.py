@@ -93,7 +93,7 @@ def test_a_point_that_counts_no_longer_is_refused_and_leaves_no_hold() -> None:
     bench, point = with_point()
     repository = bench.opened()
     bench.back_up(2, some_disks(2))
-    repository.begin_expire([entry_of(repository.counted()[-1])])
+    repository.upkeep.begin_expire([entry_of(repository.counted()[-1])])
 
     with pytest.raises(PointGone), repository.held(point, holder()):
         pytest.fail("it was held")
