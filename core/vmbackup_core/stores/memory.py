@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import builtins
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from typing_extensions import override
 
@@ -21,12 +23,18 @@ from vmbackup_core.stores.port import (
     checked_name,
 )
 
+#: Comes behind every character that names have.
+_BEHIND: Final = "\x7f"
+
 
 class MemoryStore(Store):
     """A store that is gone with the process; *keeps_versions* as an account may be told to."""
 
     def __init__(self, *, keeps_versions: bool = False) -> None:
         self._objects: dict[str, bytes] = {}
+        self._names: builtins.list[
+            str
+        ] = []  # in order: most lists are short, of a store that isn't
         self._earlier: dict[str, builtins.list[bytes]] | None = {} if keeps_versions else None
         self._locked: set[str] = set()
         self._lock = threading.Lock()
@@ -38,7 +46,7 @@ class MemoryStore(Store):
         with self._lock:
             if name in self._objects:
                 raise AlreadyStored(name)
-            self._objects[name] = content
+            self._keep(name, content)
 
     @override
     def get(self, name: str, *, most: int | None = None) -> bytes:
@@ -62,14 +70,14 @@ class MemoryStore(Store):
     @override
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
         with self._lock:
-            found = sorted(item for item in self._objects.items() if item[0].startswith(prefix))
-        for name, content in found[:limit]:
-            yield StoredObject(name, len(content))
+            names = self._beginning_with(prefix)[:limit]
+            found = [StoredObject(name, len(self._objects[name])) for name in names]
+        yield from found
 
     @override
     def folders(self, prefix: str) -> Iterator[str]:
         with self._lock:
-            behind = [name[len(prefix) :] for name in self._objects if name.startswith(prefix)]
+            behind = [name[len(prefix) :] for name in self._beginning_with(prefix)]
         yield from sorted({f"{prefix}{rest.split('/')[0]}/" for rest in behind if "/" in rest})
 
     @override
@@ -101,9 +109,19 @@ class MemoryStore(Store):
         """Do what none of our adapters does, and others who may write can: replace an object."""
         with self._lock:
             self._forget(name)
-            self._objects[name] = bytes(data)
+            self._keep(name, bytes(data))
+
+    def _beginning_with(self, prefix: str) -> builtins.list[str]:
+        start = bisect_left(self._names, prefix)
+        return self._names[start : bisect_left(self._names, f"{prefix}{_BEHIND}", start)]
+
+    def _keep(self, name: str, content: bytes) -> None:
+        self._objects[name] = content
+        insort(self._names, name)
 
     def _forget(self, name: str) -> None:
         content = self._objects.pop(name, None)
+        if content is not None:
+            del self._names[bisect_left(self._names, name)]
         if content is not None and self._earlier is not None:
             self._earlier.setdefault(name, []).append(content)
