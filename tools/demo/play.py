@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.bundle import build
-from tools.demo import azure_clients, disks, facts, figures, handover, sessions
+from tools.demo import azure_clients, disks, facts, figures, handover, other_reader, sessions
 from tools.demo.evidence import Evidence
 from tools.demo.narration import FactBroken, Narrator, people_bytes
 from tools.local_cloud import azurite, disk_images, seed
@@ -211,8 +211,10 @@ class Play:
         self._narrator.say(line.run("list"))
         with self._narrator.step("vmbackup repository check --read-data"):
             self._narrator.say(line.run("check", "--read-data"))
-        for point in line.points():
+        points = line.points()
+        for point in points:
             self._restore(line, point["runId"])
+        self._read_by_another(len(points))
 
     def _restore(self, line: disks.CommandLine, run_id: str) -> None:
         folder = self._folder / "restored" / run_id
@@ -224,3 +226,17 @@ class Play:
         )
         system = disks.restored_file(self._disks[0], folder)
         self._narrator.say(f"e2fsck -fn: {disk_images.check_file_system(system)}")
+
+    def _read_by_another(self, points: int) -> None:
+        """Have the repository read by a program that knows the format's page and nothing of us."""
+        reader = other_reader.OtherReader(
+            REPOSITORY, self._installed.repository_key, self._folder / "copied", self._ready
+        )
+        with self._narrator.step("both containers copied into a folder"):
+            reader.copy()
+        with self._narrator.step("read by a program written from the format's page alone"):
+            report = reader.read()
+        self._narrator.holds(
+            "it finds nothing wrong, and every byte of every disk",
+            list(reader.complaints(report, self._disks, points)),
+        )

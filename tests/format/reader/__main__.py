@@ -5,7 +5,8 @@ Written from docs/repository-format.md alone and sharing no code with the rest o
 it proves that the page suffices. Every object, digest and proof is looked at, and each disk of each
 counted point is restored.
 
-    python -I tests/format/reader ROOT KEYFILE [--json] [--into FOLDER] [--wrap PRINTED]
+    python -I tests/format/reader ROOT KEYFILE [--json] [--into FOLDER [--no-digests]]
+                                  [--wrap PRINTED]
     python -I tests/format/reader --known-values
 """
 
@@ -14,6 +15,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from format_1_0.chains import Chain
@@ -23,7 +25,7 @@ from format_1_0.known_values import known_values
 from format_1_0.log import Log
 from format_1_0.places import Place
 from format_1_0.repository import Repository
-from format_1_0.restoring import Restore
+from format_1_0.restoring import Restore, zeros
 from format_1_0.sealed import read_printed_wrap
 from format_1_0.shapes import Json
 
@@ -34,7 +36,29 @@ def chains_of(repository: Repository) -> list[str]:
     return sorted({groups[0] for names in found for _, groups in names})
 
 
-def restore_disk(chain: Chain, disk: Json, into: Path | None) -> Json:
+@dataclass(frozen=True)
+class Wanted:
+    """What is to come of each disk: a file in a folder, its SHA-256, or both."""
+
+    into: Path | None = None
+    digests: bool = True
+
+
+class SparseFile:
+    """A disk's file, in which zero bytes take no room."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.file = path.open("wb")
+        self.file.truncate(size)
+
+    def write(self, content: bytes) -> None:
+        if content == zeros(len(content)):
+            self.file.seek(len(content), 1)
+        else:
+            self.file.write(content)
+
+
+def restore_disk(chain: Chain, disk: Json, wanted: Wanted) -> Json:
     """The SHA-256 of a disk of a point, and its holes; null where its manifest does not open."""
     shown: Json = {
         "name": disk["name"],
@@ -53,13 +77,19 @@ def restore_disk(chain: Chain, disk: Json, into: Path | None) -> Json:
             chain.repository.find(
                 chain.data, f"c/{chain.chain}/{disk['manifest']}", "not the disk of the point"
             )
-    digest = hashlib.sha256()
-    sink = (into / f"{disk['chainId']}-{disk['slot']}").open("wb") if into else None
     restore = Restore(chain, manifest, read_healing(chain))
-    restore.write(both(digest.update, sink.write) if sink else digest.update)
-    if sink:
-        sink.close()
-    return shown | {"sha256": digest.hexdigest(), "holes": restore.holes}
+    digest = hashlib.sha256()
+    if wanted.into is None:
+        restore.write(digest.update)
+    else:
+        path = wanted.into / f"{disk['chainId']}-{disk['slot']}"
+        sparse = SparseFile(path, body["diskBytes"])
+        with sparse.file:
+            restore.write(both(digest.update, sparse.write) if wanted.digests else sparse.write)
+    return shown | {
+        "sha256": digest.hexdigest() if wanted.digests else None,
+        "holes": restore.holes,
+    }
 
 
 def both(
@@ -72,14 +102,14 @@ def both(
     return write
 
 
-def read_all(repository: Repository, into: Path | None) -> Json:
+def read_all(repository: Repository, wanted: Wanted) -> Json:
     log = Log(repository)
     repository.facts = log.facts
     chains = {chain: Chain(repository, chain) for chain in chains_of(repository)}
     points = []
     for vm, run, body in repository.counted_points():
         disks = body["disks"] if body else []
-        restored = [restore_disk(chains[disk["chainId"]], disk, into) for disk in disks]
+        restored = [restore_disk(chains[disk["chainId"]], disk, wanted) for disk in disks]
         points.append({"vm": vm, "run": run, "vmName": body and body["vmName"], "disks": restored})
     shown = [check_chain(chain) for chain in chains.values()]
     places = (repository.control, repository.data)
@@ -128,6 +158,9 @@ def main() -> int:
     parser.add_argument("key_file", type=Path, nargs="?")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--into", type=Path, help="a folder for the disks")
+    parser.add_argument(
+        "--no-digests", action="store_true", help="no SHA-256 of the disks, which reads their zeros"
+    )
     parser.add_argument("--wrap", type=Path, help="a printed wrap")
     parser.add_argument("--known-values", action="store_true")
     said = parser.parse_args()
@@ -136,9 +169,12 @@ def main() -> int:
         return 0
     if said.root is None or said.key_file is None:
         parser.error("ROOT and KEYFILE are needed")
+    if said.no_digests and said.into is None:
+        parser.error("--no-digests leaves nothing to do without --into")
     key = read_user_key(said.key_file.read_bytes())
     wrap = read_printed_wrap(said.wrap.read_text()) if said.wrap else None
-    report = read_all(Repository(said.root, key, wrap), said.into)
+    wanted = Wanted(said.into, not said.no_digests)
+    report = read_all(Repository(said.root, key, wrap), wanted)
     if said.json:
         sys.stdout.write(json.dumps(report, indent=1))
     else:

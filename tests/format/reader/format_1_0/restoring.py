@@ -1,6 +1,7 @@
 """Restoring a disk [33]."""
 
 from collections.abc import Callable
+from functools import cache
 
 from .chains import Chain, Shard
 from .ciphers import Damaged, need
@@ -9,6 +10,12 @@ from .places import object_name
 from .sections import Entry, Manifest, Row
 
 MIB = 1 << 20
+
+
+@cache
+def zeros(size: int) -> bytes:
+    """So many zero bytes, of which most disks are made: the same object each time."""
+    return bytes(size)
 
 
 class Restore:
@@ -46,12 +53,12 @@ class Restore:
     ) -> None:
         if not found:
             for offset in range(0, length, MIB):
-                write(bytes(min(MIB, length - offset)))
+                write(zeros(min(MIB, length - offset)))
             return
         for number, offset in enumerate(range(0, length, self.block)):
             size = min(self.block, length - offset)
             write(
-                self.read(*found[number], start + offset, size) if number in found else bytes(size)
+                self.read(*found[number], start + offset, size) if number in found else zeros(size)
             )
 
     def read(self, entry: Entry, rows: list[Row], position: int, size: int) -> bytes:
@@ -61,7 +68,7 @@ class Restore:
         ):
             return self.read_entry(entry, rows, size)
         self.lose(position, size)
-        return bytes(size)
+        return zeros(size)
 
     def read_entry(self, entry: Entry, rows: list[Row], size: int) -> bytes:
         """A block by its record, or by its hash among the healing packs."""
