@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import NewType
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import JobId, LaunchNonce, RunId, SnapshotUniqueId, WorkerId
+from vmbackup_core.ids import JobId, LaunchNonce, RunId, WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_ids import lies_within as lies_within  # noqa: PLC0414 - of names, too
 from vmbackup_operator.arm_ids import same_id as same_id  # noqa: PLC0414
@@ -177,13 +177,14 @@ def launch_command(run_id: RunId, attempt: int) -> str:
     return f"vmb-launch-{run_id[:_RUN_DIGITS]}-{attempt}"
 
 
-def job_id(run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId], attempt: int) -> JobId:
+def job_id(run_id: RunId, asked: str, subjects: Sequence[str], attempt: int) -> JobId:
     """Return what the job *asked* of a worker for this run is called.
 
-    Of other *snapshots* it is another job: a worker answers for no state that it has not read. So
-    it is in another *attempt*: what it wrote for the one before may be what could not be committed.
+    Of other *subjects* (snapshots, for a backup) it is another job: a worker answers for no state
+    that it has not read. So it is in another *attempt*: what it wrote for the one before may be
+    what could not be committed.
     """
-    return JobId(f"{run_id}-{asked}-{_letters(16, 'job', str(attempt), *snapshots)}")
+    return JobId(f"{run_id}-{asked}-{_letters(16, 'job', str(attempt), *subjects)}")
 
 
 def control_container(container: str) -> str:
