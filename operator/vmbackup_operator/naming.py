@@ -145,14 +145,29 @@ def moment_text(moment: datetime) -> str:
 
 def session_name_of_slot(policy: str, vm_id: ArmId, slot: datetime) -> str:
     """Return what the session of *policy* for the VM at *slot* is called."""
-    moment = slot.astimezone(UTC).strftime("%Y%m%d%H%M")
-    return f"{_session_stem(policy, vm_id)}-{moment}"
+    return f"{_session_stem(policy, vm_id)}-{minute_text(slot)}"
 
 
 def session_name_of_trigger(policy: str, vm_id: ArmId, token: str, seen: datetime) -> str:
     """Return what the session for the annotation's *token*, first *seen* then, is called."""
     letters = _letters(8, "trigger", token, moment_text(seen))
     return f"{_session_stem(policy, vm_id)}-t{letters}"
+
+
+def session_name_of_verify(repository: str, vm_id: ArmId, pass_since: datetime) -> str:
+    """Return what the session is called that reads back the VM for the pass of that moment."""
+    letters = _letters(10, "verify", repository, folded(vm_id))
+    return f"verify-{letters}-{minute_text(pass_since)}"
+
+
+def minute_text(moment: datetime) -> str:
+    """Return *moment* to the minute as it ends a name, ``202611220230``."""
+    return moment.astimezone(UTC).strftime("%Y%m%d%H%M")
+
+
+def repository_label(repository: str) -> str:
+    """Return the value of the label by which what upkeep makes for a repository is found."""
+    return policy_label(repository)
 
 
 def policy_label(policy: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from vmbackup_core.clock import Clock
 from vmbackup_core.ids import RunId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.book import SessionBook
@@ -15,6 +16,8 @@ from vmbackup_operator.upkeep.ports import BusyRuns
 
 #: How soon it is asked again whether the sessions are known.
 AGAIN_S = 5.0
+#: For how long a list of the undo records serves. The session of a newer one is in the picture.
+LISTED_FOR_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,24 @@ class KnownRuns(BusyRuns):
     """Answers once the picture of the sessions is complete, which *is_taken_in* tells."""
 
     def __init__(
-        self, book: SessionBook, records: UndoRecords, is_taken_in: Callable[[], bool]
+        self,
+        book: SessionBook,
+        records: UndoRecords,
+        clock: Clock,
+        is_taken_in: Callable[[], bool],
     ) -> None:
         self._book = book
         self._records = records
+        self._clock = clock
         self._is_taken_in = is_taken_in
+        self._listed: tuple[float, frozenset[RunId]] | None = None
 
     @override
     async def now(self) -> Container[RunId] | Waiting:
         if not self._is_taken_in():
             return Waiting(AGAIN_S, "the operator does not know all sessions yet")
-        recorded = frozenset(each.run_id for each in await self._records.all())
-        return Runs(recorded, self._book)
+        now_s = self._clock.monotonic_s()
+        if self._listed is None or now_s - self._listed[0] > LISTED_FOR_S:
+            runs = frozenset(each.run_id for each in await self._records.all())
+            self._listed = (now_s, runs)
+        return Runs(self._listed[1], self._book)

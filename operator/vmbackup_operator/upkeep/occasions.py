@@ -32,7 +32,9 @@ JITTER_S = 1800
 _NO_DEADLINE_S = 100 * 365 * 24 * 3600
 
 SUSPENDED = "spec.upkeep.suspend is true: nothing is done, and nothing is deleted"
-NOT_READY = "a pass is due, and begins once the repository is Ready: its conditions say what it needs"
+NOT_READY = (
+    "a pass is due, and begins once the repository is Ready: its conditions say what it needs"
+)
 
 
 @dataclass(frozen=True, slots=True)

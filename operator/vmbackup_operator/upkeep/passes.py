@@ -33,8 +33,7 @@ RESTS_ON: Final[Mapping[UpkeepJob, UpkeepJob]] = {"Expire": "Catalog"}
 LEFT: Final[Mapping[str, tuple[frozenset[UpkeepJob], str]]] = {
     "HistoryRolledBack": (
         frozenset({"Expire", "Prune"}),
-        "nothing is deleted until somebody accepts the repository's history: the condition Ready "
-        "says how",
+        "nothing is deleted until somebody accepts the history: the condition Ready says how",
     ),
     "ReadOnly": (
         frozenset({"Catalog", "Expire", "Prune", "Lists", "Verify"}),
@@ -90,7 +89,9 @@ def ended(
         message=cut(message, MAX_MESSAGE),
         last_success_time=now
         if outcome in {"Succeeded", "Findings"}
-        else None if before is None else before.last_success_time,
+        else None
+        if before is None
+        else before.last_success_time,
     )
     others = {each.job: each for each in maintenance.jobs} | {running.job: record}
     jobs = tuple(others[job] for job in ORDER if job in others)

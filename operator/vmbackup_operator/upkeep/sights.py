@@ -20,7 +20,7 @@ MOST: Final = 8
 
 
 def with_sight(sights: tuple[Sight, ...], number: int, now: datetime) -> tuple[Sight, ...]:
-    """Return *sights* with the one that the log is read up to *number* at *now*, if that tells more.
+    """Return *sights* with one of the log read up to *number* at *now*, if that tells more.
 
     Those ahead of *now* are dropped. Every one that is left tells of entries that no older one
     tells of.
