@@ -66,7 +66,7 @@ async def verify(
     now, ends = around.clock.now(), period_ends(repository, running)
     under_way = next((each for each in sessions if each.status.outcome is None), None)
     if ends is not None and now >= ends:
-        left = under_way.metadata.name if under_way else None
+        left = under_way.metadata.name if under_way else ""
         return await _conclude(around, repository, running, sessions, left)
     if under_way is not None:
         return Reading(under_way.metadata.name, _reads_back(under_way))
@@ -184,11 +184,16 @@ async def _conclude(
 
 
 def concluded(of_pass: Sequence[BackupSession], left: str | None) -> Verified:
-    """Return what came of the ended sessions *of_pass*; *left* still runs."""
+    """Return what came of the ended sessions *of_pass*.
+
+    Where the pass's time is over, *left* still runs, if it names any; else it is None.
+    """
     found = [each for each in of_pass if has_findings(each)]
     failed = [each for each in of_pass if each.status.outcome != "Succeeded"]
     if not of_pass and left is None:
         return Verified("Succeeded", "nothing was due to be read back")
+    if not of_pass and not left:
+        return Verified("Left", "the next pass is due, before anything was read back")
     parts = [f"{counted(len(of_pass), 'BackupSession')} read back what was due"]
     if found:
         parts.append(f"{len(found)} found damage: {_named(found)}")
@@ -197,7 +202,9 @@ def concluded(of_pass: Sequence[BackupSession], left: str | None) -> Verified:
     if not found and not failed:
         parts.append("nothing was found")
     if left is not None:
-        parts.append(f"the pass's time is over, and {left} goes on by itself")
+        parts.append("the next pass is due")
+    if left:
+        parts.append(f"{left} goes on")
     outcome: JobOutcome = "Findings" if found else "Failed" if failed else "Succeeded"
     events = tuple(f"{_reads_back(each)}: {each.status.message}" for each in found[:MOST_NAMED])
     return Verified(outcome, "; ".join(parts), events)
