@@ -6,7 +6,7 @@ history is lost is told so, and the test sees it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -122,10 +122,11 @@ class MemoryLivePolicies(ports.LivePolicies):
 
 
 @dataclass(frozen=True, slots=True)
-class Due(ports.DueMachine):
+class Due:
     """A VM that is due."""
 
     vm_id: str
+    rota: bool
 
 
 class MemoryVerifications(ports.DueVerifications):
@@ -133,8 +134,10 @@ class MemoryVerifications(ports.DueVerifications):
 
     def __init__(self) -> None:
         self.vms: list[str] = []
+        self.rota = True
         self.waiting: Waiting | None = None
         self.trouble: Exception | None = None
+        self.verified: dict[str, datetime] = {}
         self.asked: list[tuple[timedelta, timedelta]] = []
 
     @override
@@ -144,11 +147,13 @@ class MemoryVerifications(ports.DueVerifications):
         new_within: timedelta,
         all_within: timedelta,
         now: datetime,
+        verified: Mapping[str, datetime],
     ) -> Sequence[ports.DueMachine] | Waiting:
         self.asked.append((new_within, all_within))
         if self.trouble is not None:
             raise self.trouble
-        return self.waiting or [Due(vm_id) for vm_id in self.vms]
+        self.verified = dict(verified)
+        return self.waiting or [Due(vm_id, self.rota) for vm_id in self.vms]
 
 
 class MemoryVerifySessions(MemorySessions, ports.VerifySessions):

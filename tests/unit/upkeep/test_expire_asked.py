@@ -36,7 +36,8 @@ def asked_of(jobs: MemoryUpkeepJobs, job: str) -> JobAsked:
 
 
 def put(policies: MemoryPolicies, name: str, namespace: str = "team", **spec: object) -> None:
-    wanted = policy(ArmId(VM), **spec)
+    wanted = policy(ArmId(VM))
+    wanted = replace(wanted, spec=replace(wanted.spec, **spec))
     metadata = replace(wanted.metadata, name=name, namespace=namespace, uid=f"{namespace}-{name}")
     policies.put(replace(wanted, metadata=metadata))
 

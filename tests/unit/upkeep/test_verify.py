@@ -12,9 +12,10 @@ from tests.worlds.samples import VM, session_of
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, REPOSITORY_LABEL, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 
-VMS = [f"{VM}-{number}" for number in range(4)]
+VMS = [ArmId(f"{VM}-{number}") for number in range(4)]
 
 
 async def run(world: UpkeepWorld, *, value: str = "now") -> None:
@@ -165,8 +166,22 @@ async def test_the_share_of_old_packs_follows_the_time_since_the_last_one(
     first, second = world.sessions.stored.values()
     assert first.spec.verify is not None
     assert second.spec.verify is not None
-    assert first.spec.verify.reread_per_mille == 34
+    assert first.spec.verify.reread_per_mille == 77
     assert second.spec.verify.reread_per_mille == 95
+    assert world.due.verified == {VMS[0].lower(): first.status.start_time}
+
+
+async def test_where_old_packs_have_no_turn_none_is_read_again(world: UpkeepWorld) -> None:
+    world.due.vms, world.due.rota = [VMS[0]], False
+    await run(world)
+    (session,) = world.sessions.running()
+    assert session.spec.verify is not None
+    assert session.spec.verify.reread_per_mille == 0
+
+    world.sessions.end()
+    await world.settle()
+    await run(world, value="again")
+    assert world.due.verified == {}
 
 
 async def test_ended_sessions_go_but_for_the_newest_of_each_vm(world: UpkeepWorld) -> None:
