@@ -105,6 +105,7 @@ class MeasuredOperator:
             "RestoreSession",
             "IdleWorkers",
             "LeftBehind",
+            "Upkeep",
         )
         every = {kind: reconcilers.get(kind, _nothing) for kind in kinds}
         self.operator.serve({kind: self.operator.timed(kind, it) for kind, it in every.items()})
