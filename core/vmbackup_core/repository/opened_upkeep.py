@@ -14,6 +14,7 @@ from vmbackup_core.repository.control import (
     prune,
     prune_plan,
     recording,
+    sights,
 )
 from vmbackup_core.repository.control.log import Appended
 from vmbackup_core.repository.control.log_entries import Expiring
@@ -45,10 +46,10 @@ class Upkeep:
         with self._work.of_anybody() as log:
             return expire.begin_expire(log, wanted)
 
-    def finish_expire(self, sights: expire.Sights) -> list[expire.Going]:
+    def finish_expire(self, seen: sights.Sights) -> list[expire.Going]:
         """Delete what may go of all that is expiring; return what became of each."""
         with self._work.of_anybody() as log:
-            return list(expire.finish_expire(log, self._work.places.data, sights))
+            return list(expire.finish_expire(log, self._work.places.data, seen))
 
     def plan_prune(self) -> list[prune_plan.PrunePlan | prune_plan.LeftAlone]:
         """Return for each chain what may be deleted of it, or why nothing is."""

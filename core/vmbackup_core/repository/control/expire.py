@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -18,22 +18,16 @@ from vmbackup_core.repository.control.commits import find_commit, is_as_logged, 
 from vmbackup_core.repository.control.holds import is_held
 from vmbackup_core.repository.control.log import Appended, Decide, Log
 from vmbackup_core.repository.control.log_entries import ENTRIES_MOST, Entry, Expiring, Place
-from vmbackup_core.repository.control.log_state import LogState, Subject, subject_of
+from vmbackup_core.repository.control.log_state import LogState, subject_of
 from vmbackup_core.repository.control.points import open_point
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
+from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import point_name
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
 from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 #: A reader without the right to hold has a day to read what has stopped to count (S16).
 WAIT: Final = timedelta(hours=24)
-
-
-class Sights(Protocol):
-    """When this cluster first saw that something is expiring; other clocks are not believed."""
-
-    def age(self, subject: Subject) -> timedelta:
-        """Return how long ago *subject* was seen first, which may be just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +55,9 @@ def _always(entries: Sequence[Expiring]) -> Decide:
 
 def finish_expire(log: Log, data: Store, sights: Sights) -> Iterator[Going]:
     """Delete what may go of all that is expiring, and yield what became of each."""
-    for entry in tuple(log.read().state.expiring.values()):
-        if sights.age(subject_of(entry)) < WAIT:
+    state = log.read().state
+    for subject, entry in tuple(state.expiring.items()):
+        if sights.age(state.begun_in.get(subject)) < WAIT:
             yield Going(entry, "waits")
             continue
         try:

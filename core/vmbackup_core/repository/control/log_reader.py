@@ -185,7 +185,7 @@ class LogReader:
             if why is not None:
                 self._findings.append(LogFinding(number, "LogEntryPassedOver", why))
             if why is None or isinstance(entry, Claimed):  # the last one there is the owner
-                state.apply(entry)
+                state.apply(entry, number)
 
     def _opened(self, number: int, found: StoredBytes) -> LogObject:
         said = decode_log_object(found.name, self.control.payload("LOGO", found))

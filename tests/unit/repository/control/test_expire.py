@@ -26,7 +26,7 @@ from tests.unit.repository.control.repository_bench import (
     manifest_of,
 )
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.expire import Sights, begin_expire, finish_expire
+from vmbackup_core.repository.control.expire import begin_expire, finish_expire
 from vmbackup_core.repository.control.expire_plan import (
     CountedPoint,
     Letting,
@@ -39,11 +39,11 @@ from vmbackup_core.repository.control.heads import Head, HistoryRolledBack
 from vmbackup_core.repository.control.holds import Holder, held_slots, hold, is_held, release
 from vmbackup_core.repository.control.log import ReadOnly
 from vmbackup_core.repository.control.log_entries import Claimed, Dropped
-from vmbackup_core.repository.control.log_state import Subject
 from vmbackup_core.repository.control.points import open_counted, stored_points
 from vmbackup_core.repository.control.recording import record
 from vmbackup_core.repository.control.retention import LiveRule
 from vmbackup_core.repository.control.sealed_objects import is_there
+from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import commit_name, point_name
 
 HOLDER = Holder(run(77), "restore", "a test")
@@ -57,7 +57,7 @@ class NoPolicies(Rules):
 
 class NewSights(Sights):
     @override
-    def age(self, subject: Subject) -> timedelta:
+    def age(self, number: int | None) -> timedelta:
         return timedelta(hours=23)
 
 
