@@ -14,6 +14,7 @@ from vmbackup_core.repository.control.log_entries import (
     Claimed,
     Entry,
     LogObject,
+    Place,
     StatePartRef,
 )
 from vmbackup_core.repository.control.log_parts import parts_of
@@ -69,6 +70,8 @@ class Log:
     clock: Clock
     refuse: Refusal = refusal
     reader: LogReader = field(init=False)
+    #: Commits whose pack lists were found to be wrong, as long as the log is open.
+    wrong_lists: set[Place] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.reader = LogReader(self.control, self.heads, self.refuse)

@@ -6,7 +6,7 @@ holds. A plan never gets old: what was garbage once is garbage for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -47,10 +47,10 @@ class Manifests(Protocol):
     def check(self, name: str, sha256: str | None) -> None:
         """Return where the manifest opens."""
 
-    def recount(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+    def recount(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         """Return the pack list of the manifest, counted from all its tables."""
 
-    def count_what_opens(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+    def count_what_opens(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         """Return what those of its tables need that open; nothing where the manifest does not."""
 
 
