@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final, Literal
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from vmbackup_core.repository.control.commits import find_commit, is_as_logged, 
 from vmbackup_core.repository.control.holds import is_held
 from vmbackup_core.repository.control.log import Appended, Decide, Log
 from vmbackup_core.repository.control.log_entries import ENTRIES_MOST, Entry, Expiring, Place
-from vmbackup_core.repository.control.log_state import LogState, subject_of
+from vmbackup_core.repository.control.log_state import LogState, Subject, subject_of
 from vmbackup_core.repository.control.points import open_point
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
 from vmbackup_core.repository.control.sights import Sights
@@ -55,45 +56,57 @@ def _always(entries: Sequence[Expiring]) -> Decide:
 
 def finish_expire(log: Log, data: Store, sights: Sights) -> Iterator[Going]:
     """Delete what may go of all that is expiring, and yield what became of each."""
-    state = log.read().state
-    for subject, entry in tuple(state.expiring.items()):
-        if sights.age(state.begun_in.get(subject)) < WAIT:
-            yield Going(entry, "waits")
-            continue
-        try:
-            going = _finish(log, data, entry)
-        except UNREADABLE_NOW as error:  # its turn comes again; the others have theirs
-            going = Going(entry, "stays", str(error))
-        if going is not None:
-            yield going
+    yield from finish_some(log, data, sights, tuple(log.read().state.expiring))
 
 
-def _finish(log: Log, data: Store, entry: Expiring) -> Going | None:
+def finish_some(log: Log, data: Store, sights: Sights, subjects: Iterable[Subject]) -> list[Going]:
+    """Delete what may go of *subjects*; return what became of each that is still expiring.
+
+    What has gone is said in one log object behind all of it: after a crash before that, nothing of
+    it is found, and it is said then.
+    """
+    goings = [_try(log, data, sights, subject) for subject in subjects]
+    found = [going for going in goings if going is not None]
+    _log_done(log, [going.entry for going in found if going.outcome == "done"])
+    return found
+
+
+def _try(log: Log, data: Store, sights: Sights, subject: Subject) -> Going | None:
     reading = log.read()
-    if subject_of(entry) not in reading.state.expiring:
+    entry = reading.state.expiring.get(subject)
+    if entry is None:
         return None
+    if sights.age(reading.state.begun_in.get(subject)) < WAIT:
+        return Going(entry, "waits")
     reading.check_history()
     log.check_owner(reading.state)
     try:
-        manifests = list(_manifests(log.control, reading.state, entry))
+        return _finish(log.control, data, reading.state, entry)
+    except UNREADABLE_NOW as error:  # its turn comes again; the others have theirs
+        return Going(entry, "stays", str(error))
+
+
+def _finish(control: Control, data: Store, state: LogState, entry: Expiring) -> Going:
+    try:
+        manifests = list(_manifests(control, state, entry))
     except CorruptRepository as error:
         return Going(entry, "stays", str(error))
-    whys = [_delete_or_tell(log.control, data, reading.state, name) for name in manifests]
+    whys = [_delete_or_tell(control, data, state, name) for name in manifests]
     if any(whys):
         return Going(entry, "stays", "; ".join(why for why in whys if why))
     if entry.point is not None:
-        log.control.store.delete(point_name(*entry.point))
-    return _log_done(log, entry)
-
-
-def _log_done(log: Log, entry: Expiring) -> Going:
-    done = replace(entry, phase="done")
-
-    def decide(state: LogState) -> Sequence[Entry]:
-        return (done,) if subject_of(entry) in state.expiring else ()
-
-    log.append(decide)
+        control.store.delete(point_name(*entry.point))
     return Going(entry, "done")
+
+
+def _log_done(log: Log, gone: Sequence[Expiring]) -> None:
+    done = [replace(entry, phase="done") for entry in gone]
+
+    def decide(piece: Sequence[Expiring], state: LogState) -> Sequence[Entry]:
+        return [entry for entry in piece if subject_of(entry) in state.expiring]
+
+    for at in range(0, len(done), ENTRIES_MOST):
+        log.append(partial(decide, done[at : at + ENTRIES_MOST]))
 
 
 def _delete_or_tell(control: Control, data: Store, state: LogState, name: str) -> str | None:

@@ -162,9 +162,7 @@ def _with_manifest(
         snapshot_unique_id=said.snapshot_unique_id,
         disk_bytes=said.disk_bytes,
         stored_bytes=_stored_bytes(data, at, manifest),
-        pack_list=put_list(
-            OpenList.of(log.control, None, chain), needed.entries(), skip.slot, epoch
-        ),
+        pack_list=put_list(nothing, needed.entries(), skip.slot, epoch),
     )
 
 
