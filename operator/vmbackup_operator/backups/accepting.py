@@ -11,7 +11,6 @@ from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
 from vmbackup_operator.backups.mirror import mirror_of
-from vmbackup_operator.backups.repository import ASK_AGAIN_S
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import find_condition, is_true
@@ -35,6 +34,7 @@ from vmbackup_operator.sessions.seen import (
     account_of,
 )
 from vmbackup_operator.sessions.step import Answer, Skipped, Taken
+from vmbackup_operator.sessions.steps.repository import ASK_AGAIN_S
 
 #: More than a generation ever has, and few enough for the schema's 64 bits.
 _GENERATION_DIGITS = 18

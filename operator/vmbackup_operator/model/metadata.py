@@ -21,7 +21,7 @@ MAX_TRIGGER: Final = 256
 #: On a repository, written by a user: any change of its value asks for a pass of upkeep, now.
 UPKEEP_ANNOTATION: Final = "vmbackup.dev/upkeep"
 
-#: On a repository, written by a user: the head of the log, NUMBER:DIGEST, whose history is accepted.
+#: On a repository, written by a user: the log's head, NUMBER:DIGEST, whose history is accepted.
 ACCEPT_HISTORY_ANNOTATION: Final = "vmbackup.dev/accept-history"
 MAX_ACCEPT_HISTORY: Final = 128
 

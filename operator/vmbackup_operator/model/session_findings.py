@@ -68,11 +68,15 @@ class ResolvedEnvironment(msgspec.Struct, frozen=True, rename="camel", omit_defa
 
 
 class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What later steps read instead of looking again; each part is written once."""
+    """What later steps read instead of looking again; each part is written once.
+
+    *worker_region* is where the worker runs; None where that is the VM's region.
+    """
 
     policy_generation: int = 0
     virtual_machine: ResolvedVirtualMachine | None = None
     disks: tuple[ResolvedDisk, ...] = ()
+    worker_region: str | None = None
     repository: ResolvedRepository | None = None
     environment: ResolvedEnvironment | None = None
 
@@ -159,3 +163,31 @@ class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     def is_committed(self) -> bool:
         """Whether the disk's chain has a commit of it."""
         return self.slot is not None
+
+
+class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What was read back so far, over all jobs, as the operator has judged it.
+
+    *findings* are the first few in words. *conclusion* is there once nothing is left that is due.
+    """
+
+    packs: int = 0
+    records: int = 0
+    bytes: int = 0
+    bad: int = 0
+    refuted: int = 0
+    sampled: int = 0
+    differing: int = 0
+    findings: tuple[str, ...] = ()
+    conclusion: str = ""
+
+
+class VerifyingJob(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The job that a worker reads back by, from before it is given until its result is judged.
+
+    *work* is what is to be read, and *result* what the worker said of it, each as JSON.
+    """
+
+    number: int
+    work: str
+    result: str | None = None

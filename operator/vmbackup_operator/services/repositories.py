@@ -20,8 +20,8 @@ from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
+from vmbackup_operator.repositories.keys import read_key
 from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
-from vmbackup_operator.repositories.reconciler import read_key
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.stored_points import as_seen, as_stored
 from vmbackup_operator.sessions.ports import RecoveryPoints
@@ -67,6 +67,7 @@ class StoredRepositories(OpenRepositories):
             recovery_points=len(state.counted),
             log=None if head is None else LogHead(head.number, head.sha256),
             history_lost="" if lost is None else str(HistoryRolledBack(lost)),
+            log_found=None if reading.sha256 is None else LogHead(reading.number, reading.sha256),
         )
 
 

@@ -39,6 +39,11 @@ def machine_of(session: Session) -> ResolvedVirtualMachine:
     return machine
 
 
+def worker_region(session: Session) -> str:
+    """Return the region that the session's worker runs in: the VM's, unless another was chosen."""
+    return resolved_of(session).worker_region or machine_of(session).region
+
+
 def repository_of(session: Session) -> ResolvedRepository:
     """Return the repository as it was when the session was accepted."""
     repository = resolved_of(session).repository
@@ -64,6 +69,19 @@ def backup_job(session: BackupSession) -> JobId:
     """Return the id of the session's backup job: that of its run, snapshot set and attempt."""
     snapshots = [member.unique_id for member in session.status.snapshot_set]
     return job_id(run_of(session), "backup", snapshots, session.status.attempt)
+
+
+def verify_job(session: BackupSession, number: int) -> JobId:
+    """Return the id of the verification's job *number* in the session's attempt."""
+    return job_id(run_of(session), "verify", [str(number)], session.status.attempt)
+
+
+def current_job(session: BackupSession) -> JobId | None:
+    """Return the id of the job that the session's worker is given; None between two jobs."""
+    if session.spec.type != "Verify":
+        return backup_job(session)
+    job = session.status.verifying
+    return None if job is None else verify_job(session, job.number)
 
 
 def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:

@@ -39,7 +39,7 @@ class JobDone:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """A job goes on in pieces: it is asked again with this *cursor*."""
+    """A job goes on in pieces: it is asked again with *cursor*, of 1024 characters at most."""
 
     cursor: str
     message: str
@@ -50,11 +50,12 @@ class JobAsked:
     """A job, and all that it is decided by beside the repository.
 
     *cursor* is what the last `GoOn` said, or nothing at the beginning. After a crash an earlier one
-    may come again. *rules* has the live policies of the repository by namespace and name, and a
-    policy that is not in it is gone. *busy_runs* are the runs of sessions that are unfinished and
-    of claims, whose commits are not pointless: whoever looks whether a run is among them asks when
-    it decides, from any thread, and not earlier, since runs come. *sights* say when the log had
-    been read up to which number, the oldest first; none is ahead of now.
+    may come again. For Expire *rules* has the live policies of the repository by namespace and
+    name, and a policy that is not in it is gone; for any other job it is empty. *busy_runs* are the
+    runs of sessions that are unfinished and of claims, whose commits are not pointless: whoever
+    looks whether a run is among them asks when it decides, from any thread, and not earlier, since
+    runs come. *sights* say when the log had been read up to which number, the oldest first; none is
+    ahead of now.
     """
 
     job: Job

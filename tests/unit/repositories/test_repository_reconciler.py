@@ -23,8 +23,9 @@ from vmbackup_operator.model.backup_repository import (
 )
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.repositories.keys import read_key
 from vmbackup_operator.repositories.ports import RepositorySeen
-from vmbackup_operator.repositories.reconciler import RepositoryReconciler, read_key
+from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 
 KEY = ObjectKey("team", "repo")
 SECRET = bytes(range(32))

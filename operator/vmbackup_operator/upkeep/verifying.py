@@ -1,0 +1,248 @@
+"""The job Verify: a BackupSession for one VM after the other, the longest due first.
+
+Sessions are the memory: those of a pass have its minute in their names, so a VM that had its turn
+in a pass has none again, and after a crash the one that runs is found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from vmbackup_operator.model.backup_repository import BackupRepository, JobOutcome, RunningJob
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionSpec, VerifySpec
+from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.metadata import (
+    APPLIANCE_LABEL,
+    EXCLUDE_FROM_CLUSTER_BACKUP,
+    REPOSITORY_LABEL,
+    Metadata,
+    ObjectKey,
+)
+from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.naming import (
+    ArmId,
+    minute_text,
+    repository_label,
+    same_id,
+    session_name_of_verify,
+)
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.upkeep.occasions import period_ends
+from vmbackup_operator.upkeep.surroundings import Surroundings
+
+#: How soon a session that runs is looked at where nobody says that it has ended; its end does.
+SESSION_AGAIN_S = 300.0
+#: So many sessions a message names, and so many findings are worth an Event.
+MOST_NAMED = 5
+#: So many ended sessions of each VM stay, and the newest that succeeded: it tells what is due next.
+KEPT_OF_VM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A session reads back what is due of a VM."""
+
+    session: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All that was due has had its turn, or the pass's time is over."""
+
+    outcome: JobOutcome
+    message: str
+    events: tuple[str, ...] = ()
+
+
+async def verify(
+    around: Surroundings, repository: BackupRepository, running: RunningJob
+) -> Reading | Verified | Waiting:
+    """Wait for the session that runs, begin the next one, or say what came of all of them."""
+    sessions = await around.sessions.of_repository(repository.metadata.key)
+    now, ends = around.clock.now(), period_ends(repository, running)
+    under_way = next((each for each in sessions if each.status.outcome is None), None)
+    if ends is not None and now >= ends:
+        left = under_way.metadata.name if under_way else None
+        return await _conclude(around, repository, running, sessions, left)
+    if under_way is not None:
+        return Reading(under_way.metadata.name, _reads_back(under_way))
+    wanted = repository.spec.upkeep
+    due = await around.due.due(
+        repository,
+        timedelta(days=wanted.verify_new_within_days),
+        timedelta(days=wanted.verify_all_within_days),
+        now,
+    )
+    if isinstance(due, Waiting):
+        return due
+    there = {each.metadata.name for each in sessions}
+    for machine in due:
+        session = _wanted(around, repository, running, ArmId(machine.vm_id), sessions)
+        if session.metadata.name in there:
+            continue
+        made = await around.sessions.create(session)
+        if made.status.outcome is None and _is_ours(made, session):
+            return Reading(made.metadata.name, _reads_back(made))
+    return await _conclude(around, repository, running, sessions, None)
+
+
+def _reads_back(session: BackupSession) -> str:
+    name = session.spec.virtual_machine_id.rsplit("/", 1)[-1]
+    return f"BackupSession {session.metadata.name} reads back what is stored of {name}"
+
+
+def _wanted(
+    around: Surroundings,
+    repository: BackupRepository,
+    running: RunningJob,
+    vm_id: ArmId,
+    sessions: Sequence[BackupSession],
+) -> BackupSession:
+    key = repository.metadata.key
+    return BackupSession(
+        metadata=Metadata(
+            name=session_name_of_verify(key.name, vm_id, running.pass_since),
+            namespace=key.namespace,
+            labels={
+                APPLIANCE_LABEL: around.appliance_id,
+                REPOSITORY_LABEL: repository_label(key.name),
+                **EXCLUDE_FROM_CLUSTER_BACKUP,
+            },
+        ),
+        spec=BackupSessionSpec(
+            virtual_machine_id=vm_id,
+            repository_ref=ObjectReference(key.name, key.namespace),
+            type="Verify",
+            verify=VerifySpec(reread_per_mille=_share(around, repository, vm_id, sessions)),
+            start_before=period_ends(repository, running),
+        ),
+    )
+
+
+def _share(
+    around: Surroundings,
+    repository: BackupRepository,
+    vm_id: ArmId,
+    sessions: Sequence[BackupSession],
+) -> int:
+    """Return how many in a thousand of the VM's old packs are read, so that all are in their time.
+
+    That is the share of the time that has passed since the last session of the VM that succeeded.
+    Of one that nobody remembers it is taken that it was as long ago as new packs may wait.
+    """
+    wanted = repository.spec.upkeep
+    last = max(
+        (
+            each.status.start_time
+            for each in sessions
+            if each.status.outcome == "Succeeded"
+            and each.status.start_time is not None
+            and same_id(each.spec.virtual_machine_id, vm_id)
+        ),
+        default=None,
+    )
+    now = around.clock.now()
+    passed = timedelta(days=wanted.verify_new_within_days)
+    if last is not None and last <= now:
+        passed = now - last
+    share = passed / timedelta(days=wanted.verify_all_within_days)
+    return min(max(math.ceil(1000 * share), 1), 1000)
+
+
+def _is_ours(made: BackupSession, wanted: BackupSession) -> bool:
+    """Tell whether the object of the wanted name is the session that is wanted."""
+    namespace = made.metadata.namespace
+    return (
+        made.spec.type == "Verify"
+        and same_id(made.spec.virtual_machine_id, wanted.spec.virtual_machine_id)
+        and made.spec.repository_ref.key_from(namespace)
+        == wanted.spec.repository_ref.key_from(namespace)
+    )
+
+
+async def _conclude(
+    around: Surroundings,
+    repository: BackupRepository,
+    running: RunningJob,
+    sessions: Sequence[BackupSession],
+    left: str | None,
+) -> Verified:
+    """Delete old sessions, and say what came of those of this pass."""
+    for each in beyond_history(sessions, repository, around.clock.now()):
+        await around.sessions.delete(each)
+    of_pass = [
+        each
+        for each in sessions
+        if each.metadata.name.endswith(f"-{minute_text(running.pass_since)}")
+        and each.status.outcome is not None
+    ]
+    return concluded(of_pass, left)
+
+
+def concluded(of_pass: Sequence[BackupSession], left: str | None) -> Verified:
+    """Return what came of the ended sessions *of_pass*; *left* still runs."""
+    found = [each for each in of_pass if has_findings(each)]
+    failed = [each for each in of_pass if each.status.outcome != "Succeeded"]
+    if not of_pass and left is None:
+        return Verified("Succeeded", "nothing was due to be read back")
+    parts = [f"{counted(len(of_pass), 'BackupSession')} read back what was due"]
+    if found:
+        parts.append(f"{len(found)} found damage: {_named(found)}")
+    if failed:
+        parts.append(f"{len(failed)} could not: {_named(failed)}")
+    if not found and not failed:
+        parts.append("nothing was found")
+    if left is not None:
+        parts.append(f"the pass's time is over, and {left} goes on by itself")
+    outcome: JobOutcome = "Findings" if found else "Failed" if failed else "Succeeded"
+    events = tuple(f"{_reads_back(each)}: {each.status.message}" for each in found[:MOST_NAMED])
+    return Verified(outcome, "; ".join(parts), events)
+
+
+def has_findings(session: BackupSession) -> bool:
+    """Tell whether the session found something wrong with what is stored."""
+    verified = session.status.verified
+    return verified is not None and verified.bad + verified.differing + len(verified.findings) > 0
+
+
+def beyond_history(
+    sessions: Sequence[BackupSession], repository: BackupRepository, now: datetime
+) -> list[BackupSession]:
+    """Return the ended sessions whose objects serve nobody any more."""
+    oldest = now - 2 * timedelta(days=repository.spec.upkeep.verify_all_within_days)
+    counts: dict[str, int] = {}
+    succeeded: set[str] = set()
+    beyond: list[BackupSession] = []
+    for each in sorted(sessions, key=_ended_at, reverse=True):
+        if each.status.outcome is None:
+            continue
+        vm = each.spec.virtual_machine_id.lower()
+        counts[vm] = counts.get(vm, 0) + 1
+        is_last_success = each.status.outcome == "Succeeded" and vm not in succeeded
+        if each.status.outcome == "Succeeded":
+            succeeded.add(vm)
+        if _ended_at(each) < oldest or (counts[vm] > KEPT_OF_VM and not is_last_success):
+            beyond.append(each)
+    return beyond
+
+
+def _ended_at(session: BackupSession) -> datetime:
+    moment = session.status.completion_time or session.metadata.creation_timestamp
+    if moment is None:
+        raise AssertionError(f"{session.metadata.key} was created at no time")
+    return moment
+
+
+def _named(sessions: Sequence[BackupSession]) -> str:
+    names = [each.metadata.name for each in sessions]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def key_of(repository: BackupRepository, session: str) -> ObjectKey:
+    """Return where the session of that name lies."""
+    return ObjectKey(repository.metadata.namespace, session)
