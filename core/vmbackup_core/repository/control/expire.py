@@ -21,6 +21,7 @@ from vmbackup_core.repository.control.log import Appended, Decide, Log
 from vmbackup_core.repository.control.log_entries import ENTRIES_MOST, Entry, Expiring, Place
 from vmbackup_core.repository.control.log_state import LogState, Subject, subject_of
 from vmbackup_core.repository.control.points import open_point
+from vmbackup_core.repository.control.prune import Fence, open_fence
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
 from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import point_name
@@ -59,31 +60,43 @@ def finish_expire(log: Log, data: Store, sights: Sights) -> Iterator[Going]:
     yield from finish_some(log, data, sights, tuple(log.read().state.expiring))
 
 
-def finish_some(log: Log, data: Store, sights: Sights, subjects: Iterable[Subject]) -> list[Going]:
+def finish_some(
+    log: Log,
+    data: Store,
+    sights: Sights,
+    subjects: Iterable[Subject],
+    fence: Fence = open_fence,
+) -> list[Going]:
     """Delete what may go of *subjects*; return what became of each that is still expiring.
 
-    What has gone is said in one log object behind all of it: after a crash before that, nothing of
-    it is found, and it is said then.
+    *fence* is asked before each. What has gone is said in one log object behind all of it: after a
+    crash before that, nothing of it is found, and it is said then.
     """
-    goings = [_try(log, data, sights, subject) for subject in subjects]
-    found = [going for going in goings if going is not None]
+    state = log.read().state
+    found: list[Going] = []
+    for subject in subjects:
+        entry = state.expiring.get(subject)
+        if entry is not None and sights.age(state.begun_in.get(subject)) < WAIT:
+            found.append(Going(entry, "waits"))
+        elif entry is not None:
+            fence()
+            found += _try(log, data, subject)
     _log_done(log, [going.entry for going in found if going.outcome == "done"])
     return found
 
 
-def _try(log: Log, data: Store, sights: Sights, subject: Subject) -> Going | None:
+def _try(log: Log, data: Store, subject: Subject) -> Iterator[Going]:
+    """Delete what may go of one of them, on what the log says by now."""
     reading = log.read()
     entry = reading.state.expiring.get(subject)
     if entry is None:
-        return None
-    if sights.age(reading.state.begun_in.get(subject)) < WAIT:
-        return Going(entry, "waits")
+        return
     reading.check_history()
     log.check_owner(reading.state)
     try:
-        return _finish(log.control, data, reading.state, entry)
+        yield _finish(log.control, data, reading.state, entry)
     except UNREADABLE_NOW as error:  # its turn comes again; the others have theirs
-        return Going(entry, "stays", str(error))
+        yield Going(entry, "stays", str(error))
 
 
 def _finish(control: Control, data: Store, state: LogState, entry: Expiring) -> Going:

@@ -78,10 +78,14 @@ class PrunePlan:
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """A chain of which nothing is deleted, and why."""
+    """A chain of which nothing is deleted, and why.
+
+    *is_damage* tells that it stays so until somebody sees to it.
+    """
 
     chain: ChainId
     why: str
+    is_damage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class Pruning:
 
 class _Unclear(Exception):
     """Something of the chain is lost or damaged, and nobody has dropped it (S8)."""
+
+    def __init__(self, why: str, *, is_damage: bool = True) -> None:
+        super().__init__(why)
+        self.is_damage = is_damage
 
 
 @dataclass
@@ -144,7 +152,9 @@ def _plan_once(pruning: Pruning, chain: ChainId) -> PrunePlan | LeftAlone | None
     """Return the plan, or None where a manifest went while this was done."""
     try:
         return _plan(pruning, chain)
-    except (_Unclear, *UNREADABLE_NOW) as error:
+    except _Unclear as error:
+        return LeftAlone(chain, str(error), is_damage=error.is_damage)
+    except UNREADABLE_NOW as error:
         return LeftAlone(chain, str(error))
     except NotStored:
         return None
@@ -173,7 +183,7 @@ def _look(pruning: Pruning, chain: ChainId) -> _Seen:
     taken = frozenset(slots_taken(pruning.control, chain))
     found = newest(pruning.control, chain)
     if found is None:
-        raise _Unclear("it has no commit")
+        raise _Unclear("it has no commit", is_damage=False)
     manifests = {
         each.name: (named.slot, each.size_bytes)
         for each in pruning.data.list(prefix_of_folder(chain, "m"))
