@@ -24,7 +24,7 @@ from vmbackup_core.repository.control import (
 )
 from vmbackup_core.repository.control.heads import Head, HistoryDiffers
 from vmbackup_core.repository.control.log import Appended
-from vmbackup_core.repository.control.log_entries import Expiring, Place
+from vmbackup_core.repository.control.log_entries import Expiring, Place, Recorded
 from vmbackup_core.repository.control.log_state import Subject
 from vmbackup_core.repository.control.prune_listing import list_chains
 from vmbackup_core.repository.control.stored_manifests import pruning
@@ -76,6 +76,14 @@ class Upkeep:
         """Return what no longer needs to count; nothing is written."""
         with self._work.of_anybody() as log:
             return expire_pass.plan_expire(log, self._work.places.data, self.chains(), rules)
+
+    def begin_points(self, book: point_book.PointBook) -> None:
+        """Have *book* begin a pass: it forgets what no longer counts."""
+        book.begin_pass(self._work.reading().state)
+
+    def unreadable_points(self, book: point_book.PointBook) -> list[Recorded]:
+        """Return the points that count and do not open, as *book* has found."""
+        return book.unreadable(self._work.reading().state)
 
     def read_points(self, book: point_book.PointBook, most: int) -> int:
         """Have *book* look at *most* of the points that count; return how many are left then."""

@@ -77,7 +77,7 @@ class PointBook:
             if entry.sha256 in self._known and entry.vm not in waiting
         ]
 
-    def damaged(self, state: LogState) -> list[Recorded]:
+    def unreadable(self, state: LogState) -> list[Recorded]:
         """Return the points that count and do not open: they go by order of a person alone."""
         return [entry for entry in state.counted.values() if entry.sha256 in self._failed]
 

@@ -80,12 +80,14 @@ class PrunePlan:
 class LeftAlone:
     """A chain of which nothing is deleted, and why.
 
-    *is_damage* tells that it stays so until somebody sees to it.
+    *is_damage* tells that it stays so until somebody sees to it, *is_empty* that there is nothing
+    of it yet.
     """
 
     chain: ChainId
     why: str
     is_damage: bool = False
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,9 @@ class Pruning:
 class _Unclear(Exception):
     """Something of the chain is lost or damaged, and nobody has dropped it (S8)."""
 
-    def __init__(self, why: str, *, is_damage: bool = True) -> None:
-        super().__init__(why)
-        self.is_damage = is_damage
+
+class _Empty(Exception):
+    """Nothing of the chain was ever committed."""
 
 
 @dataclass
@@ -152,8 +154,10 @@ def _plan_once(pruning: Pruning, chain: ChainId) -> PrunePlan | LeftAlone | None
     """Return the plan, or None where a manifest went while this was done."""
     try:
         return _plan(pruning, chain)
+    except _Empty as error:
+        return LeftAlone(chain, str(error), is_empty=True)
     except _Unclear as error:
-        return LeftAlone(chain, str(error), is_damage=error.is_damage)
+        return LeftAlone(chain, str(error), is_damage=True)
     except UNREADABLE_NOW as error:
         return LeftAlone(chain, str(error))
     except NotStored:
@@ -183,7 +187,9 @@ def _look(pruning: Pruning, chain: ChainId) -> _Seen:
     taken = frozenset(slots_taken(pruning.control, chain))
     found = newest(pruning.control, chain)
     if found is None:
-        raise _Unclear("it has no commit", is_damage=False)
+        if reading.state.highest_slot(chain):
+            raise _Unclear("its commits are lost")
+        raise _Empty("it has no commit")
     manifests = {
         each.name: (named.slot, each.size_bytes)
         for each in pruning.data.list(prefix_of_folder(chain, "m"))
