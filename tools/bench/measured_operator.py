@@ -38,7 +38,7 @@ from vmbackup_operator.sessions.intake import Intake
 from vmbackup_operator.sessions.intake import Surroundings as Heard
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
-from vmbackup_operator.wiring.running import Operator, Reconcile
+from vmbackup_operator.wiring.operating import Operator, Reconcile
 from vmbackup_operator.wiring.tables import backup_sessions
 
 

@@ -126,6 +126,10 @@ class DueMachine(Protocol):
     def vm_id(self) -> str:
         """The VM's ARM id."""
 
+    @property
+    def rota(self) -> bool:
+        """Whether it is the turn of packs that were read back before."""
+
 
 class DueVerifications(Protocol):
     """What of a repository is to be read back."""
@@ -136,8 +140,12 @@ class DueVerifications(Protocol):
         new_within: timedelta,
         all_within: timedelta,
         now: datetime,
+        verified: Mapping[str, datetime],
     ) -> Sequence[DueMachine] | Waiting:
-        """Return the VMs of which new packs, or old ones, are due; the longest due first."""
+        """Return the VMs of which new packs, or old ones, are due; the longest due first.
+
+        *verified* says when old packs of a VM, by its ARM id in lower case, were read back last.
+        """
 
 
 class VerifySessions(Protocol):

@@ -7,10 +7,12 @@ in a pass has none again, and after a crash the one that runs is found.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import BackupRepository, JobOutcome, RunningJob
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionSpec, VerifySpec
 from vmbackup_operator.model.display import counted
@@ -19,7 +21,6 @@ from vmbackup_operator.model.metadata import (
     EXCLUDE_FROM_CLUSTER_BACKUP,
     REPOSITORY_LABEL,
     Metadata,
-    ObjectKey,
 )
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.naming import (
@@ -31,13 +32,17 @@ from vmbackup_operator.naming import (
 )
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.upkeep.occasions import period_ends
+from vmbackup_operator.upkeep.ports import DueMachine
 from vmbackup_operator.upkeep.surroundings import Surroundings
 
 #: How soon a session that runs is looked at where nobody says that it has ended; its end does.
 SESSION_AGAIN_S = 300.0
 #: So many sessions a message names, and so many findings are worth an Event.
 MOST_NAMED = 5
-#: So many ended sessions of each VM stay, and the newest that succeeded: it tells what is due next.
+#: In so many pieces old packs are read where nobody remembers the last one: weekly within 90 days.
+ROUNDS = 13
+#: So many ended sessions of each VM stay, and the newest that read old packs: it tells what is
+#: due next.
 KEPT_OF_VM = 2
 
 
@@ -66,7 +71,7 @@ async def verify(
     now, ends = around.clock.now(), period_ends(repository, running)
     under_way = next((each for each in sessions if each.status.outcome is None), None)
     if ends is not None and now >= ends:
-        left = under_way.metadata.name if under_way else None
+        left = under_way.metadata.name if under_way else ""
         return await _conclude(around, repository, running, sessions, left)
     if under_way is not None:
         return Reading(under_way.metadata.name, _reads_back(under_way))
@@ -76,12 +81,14 @@ async def verify(
         timedelta(days=wanted.verify_new_within_days),
         timedelta(days=wanted.verify_all_within_days),
         now,
+        verified := last_rota(sessions),
     )
     if isinstance(due, Waiting):
         return due
     there = {each.metadata.name for each in sessions}
     for machine in due:
-        session = _wanted(around, repository, running, ArmId(machine.vm_id), sessions)
+        share = _share(repository, machine, verified, now)
+        session = _wanted(around, repository, running, ArmId(machine.vm_id), share)
         if session.metadata.name in there:
             continue
         made = await around.sessions.create(session)
@@ -100,7 +107,7 @@ def _wanted(
     repository: BackupRepository,
     running: RunningJob,
     vm_id: ArmId,
-    sessions: Sequence[BackupSession],
+    share: int,
 ) -> BackupSession:
     key = repository.metadata.key
     return BackupSession(
@@ -117,40 +124,42 @@ def _wanted(
             virtual_machine_id=vm_id,
             repository_ref=ObjectReference(key.name, key.namespace),
             type="Verify",
-            verify=VerifySpec(reread_per_mille=_share(around, repository, vm_id, sessions)),
+            verify=VerifySpec(reread_per_mille=share),
             start_before=period_ends(repository, running),
         ),
     )
 
 
+def last_rota(sessions: Sequence[BackupSession]) -> dict[str, datetime]:
+    """Return when old packs of each VM, by its id in lower case, were last read back."""
+    last: dict[str, datetime] = {}
+    for each in sessions:
+        moment, asked = each.status.start_time, each.spec.verify
+        is_rota = asked is None or asked.reread_per_mille > 0
+        if each.status.outcome == "Succeeded" and moment is not None and is_rota:
+            vm = folded(each.spec.virtual_machine_id)
+            last[vm] = max(moment, last.get(vm, moment))
+    return last
+
+
 def _share(
-    around: Surroundings,
     repository: BackupRepository,
-    vm_id: ArmId,
-    sessions: Sequence[BackupSession],
+    machine: DueMachine,
+    verified: Mapping[str, datetime],
+    now: datetime,
 ) -> int:
     """Return how many in a thousand of the VM's old packs are read, so that all are in their time.
 
-    That is the share of the time that has passed since the last session of the VM that succeeded.
-    Of one that nobody remembers it is taken that it was as long ago as new packs may wait.
+    That is the share of the time that has passed since some of them were read the last time; where
+    nobody remembers that, the share of a week or so.
     """
-    wanted = repository.spec.upkeep
-    last = max(
-        (
-            each.status.start_time
-            for each in sessions
-            if each.status.outcome == "Succeeded"
-            and each.status.start_time is not None
-            and same_id(each.spec.virtual_machine_id, vm_id)
-        ),
-        default=None,
-    )
-    now = around.clock.now()
-    passed = timedelta(days=wanted.verify_new_within_days)
+    if not machine.rota:
+        return 0
+    whole = timedelta(days=repository.spec.upkeep.verify_all_within_days)
+    passed, last = whole / ROUNDS, verified.get(folded(machine.vm_id))
     if last is not None and last <= now:
         passed = now - last
-    share = passed / timedelta(days=wanted.verify_all_within_days)
-    return min(max(math.ceil(1000 * share), 1), 1000)
+    return min(max(math.ceil(1000 * (passed / whole)), 1), 1000)
 
 
 def _is_ours(made: BackupSession, wanted: BackupSession) -> bool:
@@ -184,11 +193,16 @@ async def _conclude(
 
 
 def concluded(of_pass: Sequence[BackupSession], left: str | None) -> Verified:
-    """Return what came of the ended sessions *of_pass*; *left* still runs."""
+    """Return what came of the ended sessions *of_pass*.
+
+    Where the pass's time is over, *left* still runs, if it names any; else it is None.
+    """
     found = [each for each in of_pass if has_findings(each)]
     failed = [each for each in of_pass if each.status.outcome != "Succeeded"]
     if not of_pass and left is None:
         return Verified("Succeeded", "nothing was due to be read back")
+    if not of_pass and not left:
+        return Verified("Left", "the next pass is due, before anything was read back")
     parts = [f"{counted(len(of_pass), 'BackupSession')} read back what was due"]
     if found:
         parts.append(f"{len(found)} found damage: {_named(found)}")
@@ -197,7 +211,9 @@ def concluded(of_pass: Sequence[BackupSession], left: str | None) -> Verified:
     if not found and not failed:
         parts.append("nothing was found")
     if left is not None:
-        parts.append(f"the pass's time is over, and {left} goes on by itself")
+        parts.append("the next pass is due")
+    if left:
+        parts.append(f"{left} goes on")
     outcome: JobOutcome = "Findings" if found else "Failed" if failed else "Succeeded"
     events = tuple(f"{_reads_back(each)}: {each.status.message}" for each in found[:MOST_NAMED])
     return Verified(outcome, "; ".join(parts), events)
@@ -214,18 +230,16 @@ def beyond_history(
 ) -> list[BackupSession]:
     """Return the ended sessions whose objects serve nobody any more."""
     oldest = now - 2 * timedelta(days=repository.spec.upkeep.verify_all_within_days)
-    counts: dict[str, int] = {}
-    succeeded: set[str] = set()
+    counts: Counter[str] = Counter()
+    rotas = last_rota(sessions)
     beyond: list[BackupSession] = []
     for each in sorted(sessions, key=_ended_at, reverse=True):
         if each.status.outcome is None:
             continue
-        vm = each.spec.virtual_machine_id.lower()
-        counts[vm] = counts.get(vm, 0) + 1
-        is_last_success = each.status.outcome == "Succeeded" and vm not in succeeded
-        if each.status.outcome == "Succeeded":
-            succeeded.add(vm)
-        if _ended_at(each) < oldest or (counts[vm] > KEPT_OF_VM and not is_last_success):
+        vm = folded(each.spec.virtual_machine_id)
+        counts[vm] += 1
+        tells = each.status.start_time is not None and each.status.start_time == rotas.get(vm)
+        if _ended_at(each) < oldest or (counts[vm] > KEPT_OF_VM and not tells):
             beyond.append(each)
     return beyond
 
@@ -241,8 +255,3 @@ def _named(sessions: Sequence[BackupSession]) -> str:
     names = [each.metadata.name for each in sessions]
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
-
-
-def key_of(repository: BackupRepository, session: str) -> ObjectKey:
-    """Return where the session of that name lies."""
-    return ObjectKey(repository.metadata.namespace, session)

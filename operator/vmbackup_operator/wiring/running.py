@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import msgspec
 
 from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_operator.backups.left_behind import LeftBehind
@@ -26,8 +22,7 @@ from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.policies.presence import Presence
@@ -35,12 +30,7 @@ from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.mistakes import shows_mistakes
 from vmbackup_operator.reconciling.outcome import Outcome
-from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import (
-    AFTER_SESSIONS,
-    AFTER_SESSIONS_S,
-    PRIORITIES,
-    Work,
     WorkKind,
 )
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
@@ -48,7 +38,6 @@ from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.commands import AzureCommands
-from vmbackup_operator.services.correlation import correlated
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
@@ -77,85 +66,8 @@ from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.launches import launches_of
+from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in
 from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
-
-log = logging.getLogger(__name__)
-
-Reconcile = Callable[[ObjectKey], Awaitable[Outcome]]
-
-
-class Operator:
-    """The running operator, as the handlers and the health endpoint see it."""
-
-    def __init__(self) -> None:
-        self.queue: WorkQueue[Work] = WorkQueue(self._reconcile)
-        self._reconcilers: Mapping[WorkKind, Reconcile] = {}
-        self._policies: set[ObjectKey] = set()
-        #: The picture of the sessions, once there is one.
-        self.sessions: BookedSessions | None = None
-        self._standings: dict[ObjectKey, str] = {}
-        self._ends: list[Callable[[], Awaitable[None]]] = []
-
-    async def end(self) -> None:
-        """End what runs in the background; asking twice is asking once."""
-        await self.queue.stop()
-        for end in self._ends:
-            await end()
-
-    def ends_with(self, end: Callable[[], Awaitable[None]]) -> None:
-        """Have *end* awaited when the operator ends."""
-        self._ends.append(end)
-
-    def serve(self, reconcilers: Mapping[WorkKind, Reconcile]) -> None:
-        """Have each kind's objects looked at by its reconciler."""
-        self._reconcilers = reconcilers
-
-    def session_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
-        """Take in what the watch tells of a BackupSession; an echo of our own write is no news.
-
-        One that can't be read is looked at all the same, so that its reading says why.
-        """
-        if self.sessions is not None and gone:
-            self.sessions.gone(key)
-        elif self.sessions is not None:
-            try:
-                session = msgspec.convert(raw, BackupSession)
-            except msgspec.ValidationError:
-                log.debug("BackupSession %s: the watch tells what can't be read", key)
-            else:
-                if not self.sessions.seen(session):
-                    return
-        self.seen("BackupSession", key)
-
-    def seen(self, kind: WorkKind, key: ObjectKey, *, gone: bool = False) -> None:
-        """Have the object looked at: something happened to it, or to what it rests on."""
-        self.queue.add(Work(kind, key), priority=PRIORITIES[kind])
-        if kind == "BackupPolicy":
-            if gone:
-                self._policies.discard(key)
-            else:
-                self._policies.add(key)
-
-    def sessions_stirred(self) -> None:
-        """Have looked at in a while what sessions use and leave: something happened to one."""
-        for work in AFTER_SESSIONS:
-            self.queue.add_within(work, AFTER_SESSIONS_S, priority=PRIORITIES[work.kind])
-
-    def repository_stands(self, key: ObjectKey, standing: str) -> None:
-        """Have all policies looked at where the repository's *standing* is not what it was.
-
-        A repository is written to whenever it has another recovery point: that is no news to them.
-        """
-        if self._standings.get(key) == standing:
-            return
-        self._standings[key] = standing
-        for policy in self._policies:
-            self.queue.add(Work("BackupPolicy", policy))
-
-    async def _reconcile(self, work: Work) -> Outcome:
-        with correlated() as correlation_id:
-            log.debug("%s: correlation id %s", work, correlation_id)
-            return await self._reconcilers[work.kind](work.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,27 +139,6 @@ async def running(
                 yield operator
         finally:
             await operator.end()
-
-
-class AllSessions(Protocol):
-    """Every BackupSession that there is."""
-
-    async def all(self) -> Sequence[BackupSession]:
-        """Return every session, ended ones too."""
-
-
-async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessions) -> None:
-    """Take all sessions into the picture, and have looked at those that have not ended.
-
-    What the watch tells of them is no news then. Ended ones that still have something to undo are
-    not watched at all.
-    """
-    for session in await sessions.all():
-        booked.seen(session)
-        if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
-            operator.seen("BackupSession", session.metadata.key)
-    for work in AFTER_SESSIONS:
-        operator.queue.add(work, priority=PRIORITIES[work.kind])
 
 
 class _Parts:

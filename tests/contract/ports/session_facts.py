@@ -25,7 +25,7 @@ from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions.ear import Served
 from vmbackup_operator.sessions.ports import StoredSessions
 from vmbackup_operator.sessions.reconciler import SessionStore
-from vmbackup_operator.wiring.running import AllSessions
+from vmbackup_operator.wiring.operating import AllSessions
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VM = (
