@@ -33,7 +33,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.transfer.DiskSource": "a callback that reads a range",
     "vmbackup_core.repository.transfer.DiskSink": "a callback that writes a range",
     "vmbackup_core.repository.control.counting.Tables": _OWN,
-    "vmbackup_core.repository.control.expire.Sights": _TO_COME,
+    "vmbackup_core.repository.control.sights.Sights": _OWN,
     "vmbackup_core.repository.control.expire_plan.Rules": _TO_COME,
     "vmbackup_core.repository.control.heads.Heads": _OF_PROCESS,
     "vmbackup_core.repository.control.lost_blocks.BlockSource": _OWN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -74,6 +75,10 @@ class MemoryContainers(RepositoryContainers):
     async def ask(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
         self.asked += 1
         return work(self.places(repository.spec.container))
+
+    @override
+    async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
+        return await asyncio.to_thread(work, self.places(repository.spec.container))
 
     @override
     async def make_control(self, repository: BackupRepository) -> None:
