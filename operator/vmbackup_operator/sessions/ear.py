@@ -164,7 +164,7 @@ class Ear:
 
     def know(self, session: BackupSession) -> None:
         """Take note of what the session is at: whether an answer is awaited follows from it."""
-        self.awaited = is_awaited(session.status)
+        self.awaited = is_awaited(session)
         self._looked_up_s = self._clock.monotonic_s()
 
     def silence(self, since: datetime) -> timedelta:

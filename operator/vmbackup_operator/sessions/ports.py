@@ -44,7 +44,7 @@ from vmbackup_operator.sessions.seen import (
 )
 
 #: What a SAS for a container lets its holder do.
-ContainerAccess = Literal["read", "write_new", "store"]
+ContainerAccess = Literal["read", "write_new", "store", "read_named"]
 
 
 class VirtualMachines(Protocol):
@@ -176,7 +176,8 @@ class Signatures(Protocol):
         """Return the container's URL, signed for *access*.
 
         ``read`` lists and reads, ``write_new`` creates blobs beside that, ``store`` reads and
-        creates and lists nothing. None of them permits to delete or to overwrite.
+        creates and lists nothing, ``read_named`` reads and lists nothing. None of them permits to
+        delete or to overwrite.
         """
 
     async def queue(
