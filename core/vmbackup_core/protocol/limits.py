@@ -43,7 +43,7 @@ STOP_S = 30.0
 #: How long a transfer that is refused (403) waits for fresh credentials before it fails.
 RENEWAL_S = 60.0
 
-#: Ranges of packs in one verify job: 200 bytes each.
+#: Ranges of packs in one verify job: some 100 bytes each.
 PACK_RANGES = 2_000
 
 #: Blocks of each kind of a verify job's sample.

@@ -38,16 +38,14 @@ from vmbackup_core.repository.control.verify_work import (
 from vmbackup_core.repository.primitives.bounds import DISK_BYTES
 from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
 from vmbackup_core.repository.primitives.json_payloads import ID
-from vmbackup_core.repository.primitives.names import LAST_EPOCH, LAST_SLOT
+from vmbackup_core.repository.primitives.names import LAST_SLOT
 
 
 class PackRange(Value, frozen=True):
-    """Packs of one writing session, by number; *slot* and *epoch* are 0 of healing packs alone."""
+    """Packs of one writing session, by number; *slot* is 0 of healing packs alone."""
 
     slot: Annotated[CommitSlot, msgspec.Meta(ge=0, le=LAST_SLOT)]
     session: Annotated[WritingSession, ID]
-    run: Annotated[RunId, ID]
-    epoch: Annotated[int, msgspec.Meta(ge=0, le=LAST_EPOCH)]
     first: PackNumber
     last: PackNumber
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from vmbackup_core.ids import ChainId, RunId, SnapshotUniqueId
+from vmbackup_core.ids import ChainId, CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.control.log_entries import Place
 from vmbackup_core.repository.data.grants import ManifestAt
-from vmbackup_core.repository.data.tables import SessionRow
-from vmbackup_core.repository.primitives.identities import IndexId, PackId
+from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
 
 #: What is read for: packs and sections that are new, a share of the old packs, a sample of blocks.
 Stage = Literal["new", "rota", "sample"]
@@ -54,12 +53,14 @@ class VerifyAsked:
 class PackRun:
     """Packs of one writing session that follow each other by number, and their listed sizes.
 
-    Of healing packs the epoch is 0: their own starts say it.
+    *needed_by* is a slot whose manifest needs them; 0 of healing packs, as *slot* is.
     """
 
-    session: SessionRow
+    slot: CommitSlot
+    session: WritingSession
     first: int
     sizes: tuple[int, ...]
+    needed_by: CommitSlot
 
     @property
     def last(self) -> int:
@@ -69,7 +70,7 @@ class PackRun:
     def packs(self) -> Iterator[tuple[PackId, int]]:
         """Yield each pack and its size."""
         for number, size in enumerate(self.sizes, self.first):
-            yield PackId(self.session.slot, self.session.session, number), size
+            yield PackId(self.slot, self.session, number), size
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +89,44 @@ class SampleOf:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyWork:
-    """One job's work on one chain: it is the same when it is planned again by the same cursor.
+class ListedLost:
+    """A pack that is needed and that the listing lacks, or has with another size."""
 
-    *at* is the manifest of *place* that is held. Where *sections* is so, those of its sections and
-    tables that are new in slots above *after_slot* are opened, and each entry compared with the
-    foot of its pack. *listed* are packs that are needed and that the listing lacks or has with
-    another size: nobody is asked about them.
+    pack: PackId
+    size_bytes: int
+    needed_by: CommitSlot
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSoFar:
+    """How far the log says that a chain was read: in a slot, by pack id; None: all of the slot."""
+
+    slot: int
+    up_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyWork:
+    """One job's work on one chain: the same where it is planned again by the same cursor.
+
+    *at* is the manifest of *place*, which is held; None where that does not open, and nothing is
+    read. Where *sections* is so, those of its sections
+    and tables that are new in slots above `so_far.slot` are opened, and each of their entries is
+    compared with the foot of its pack. *listed* nobody is asked about. *up_to* is how far the chain
+    is read once all of it was looked at. *left_bytes* are for the rota's later jobs.
     """
 
     stage: Stage
     place: Place
-    at: ManifestAt
-    packs: tuple[PackRun, ...]
-    sections: bool
-    after_slot: int
-    after: str | None
-    completes: bool
+    at: ManifestAt | None
     keys: str
-    sample: SampleOf | None
-    listed: tuple[tuple[PackId, int], ...]
-    cursor: str
+    so_far: ReadSoFar
+    up_to: ReadSoFar
+    packs: tuple[PackRun, ...] = ()
+    sections: bool = False
+    sample: SampleOf | None = None
+    listed: tuple[ListedLost, ...] = ()
+    left_bytes: int = 0
     says: tuple[str, ...] = ()
 
     @property
@@ -129,7 +147,7 @@ class VerifyWork:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits for the job's id: what is planned anew alike is the same job."""
-        said = (self.stage, self.place, self.at, self.packs, self.sections, self.sample, self.after)
+        said = (self.stage, self.place, self.at, self.packs, self.sections, self.sample)
         return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
