@@ -55,11 +55,6 @@ async def judge_answer(
         await _tell_damage(ground, session, judged)
     if judged.refuted:
         return Taken(status, _contradicted(session, judged))
-    if result is not None and not _moved(before, verified):
-        message = (
-            f"worker {worker_of(session).id} has ended job {before.jobs} and read nothing back"
-        )
-        return Taken(status, TryAgain("NothingReadBack", message, abandons_worker=True))
     return Taken(status, Waiting(0, _so_far(verified)))
 
 
@@ -91,7 +86,10 @@ def _so_far(verified: Verified) -> str:
 
 
 def _with_judged(before: Verified, judged: Judged, records: int) -> Verified:
-    """Return the totals; records are the worker's word, which counts where it was not refuted."""
+    """Return the totals, and where the next job goes on: again there, where this one is refuted.
+
+    *records* are the worker's word.
+    """
     findings = (*before.findings, *(cut(said, FINDING_CHARS) for said in judged.says))
     believed = 0 if judged.refuted else records
     return replace(
@@ -104,14 +102,9 @@ def _with_judged(before: Verified, judged: Judged, records: int) -> Verified:
         unreadable=before.unreadable + judged.unreadable,
         sampled=before.sampled + judged.sampled,
         differing=before.differing + judged.differing,
-        cursor=judged.cursor,
+        cursor=before.cursor if judged.refuted else judged.cursor,
         findings=findings[:MOST_FINDINGS],
     )
-
-
-def _moved(before: Verified, after: Verified) -> bool:
-    """Tell whether the job has brought the session nearer its end."""
-    return (before.cursor, before.packs, before.bad) != (after.cursor, after.packs, after.bad)
 
 
 def _contradicted(session: BackupSession, judged: Judged) -> TryAgain:

@@ -136,7 +136,9 @@ async def _job(
     ground: Ground, session: BackupSession, work: VerifyWork, job: VerifyingJob
 ) -> VerifyJob:
     """Return what the worker is asked to read, by a way that lists nothing and creates nothing."""
-    found = repository_of(session)
+    found, manifest = repository_of(session), work.at
+    if manifest is None:
+        raise AssertionError("nothing is read of a manifest that does not open")
     account = account_of(ArmId(found.account_id))
     until = ground.repository_access_until()
     container = await ground.signatures.container(account, found.container, "read_named", until)
@@ -147,7 +149,7 @@ async def _job(
         keys=work.keys,
         repository=RepositoryAccess(container_url=container.value),
         packs=[PackRange(run.slot, run.session, run.first, run.last) for run in work.packs],
-        manifest=work.at.name,
-        manifest_sha256=work.at.sha256,
+        manifest=manifest.name,
+        manifest_sha256=manifest.sha256,
         sections=SectionsToOpen(work.so_far.slot) if work.sections else None,
     )
