@@ -90,7 +90,8 @@ def _with_judged(before: Verified, judged: Judged, records: int) -> Verified:
 
     *records* are the worker's word.
     """
-    findings = (*before.findings, *(cut(said, FINDING_CHARS) for said in judged.says))
+    said = (cut(each, FINDING_CHARS) for each in judged.says)
+    findings = tuple(dict.fromkeys((*before.findings, *said)))
     believed = 0 if judged.refuted else records
     return replace(
         before,
