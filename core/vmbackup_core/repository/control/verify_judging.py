@@ -227,7 +227,7 @@ class _Judging:
 
     def _is_accepted(self, told: VerifyTold) -> bool:
         """Tell whether the chain is read as far as the answer says."""
-        is_further = bool(told.looked_at) or not told.stopped
+        is_further = bool(told.looked_at) or not told.stopped or not self._sizes
         return not self.refuted and not self.is_in_doubt and is_further
 
     def _whole(self, told: VerifyTold) -> Sequence[PackId]:
@@ -254,7 +254,7 @@ class _Judging:
             amount, up_to = told.sampled, None
             if told.differing or told.stopped or not told.sampled:
                 return None
-        elif told.stopped:
+        elif told.stopped and self._sizes:
             up_to = list(self._sizes)[told.looked_at - 1].packed().hex()
         return Proven(
             chain=self.work.chain,
