@@ -81,7 +81,8 @@ class SampleToRead(Value, frozen=True):
 class VerifyJob(Message, frozen=True, tag="verify"):
     """Read back *packs*, *sections* and *sample* of one chain; nothing is written.
 
-    *keys* are what `ChainKeys.text` returns, data secrets included.
+    *keys* are what `ChainKeys.text` returns, data secrets included; *read_bytes* is how much the
+    packs have together, for the progress.
     """
 
     job_id: Annotated[JobId, JOB]
@@ -90,6 +91,7 @@ class VerifyJob(Message, frozen=True, tag="verify"):
     keys: Keys
     repository: RepositoryAccess
     packs: Annotated[list[PackRange], msgspec.Meta(max_length=PACK_RANGES)]
+    read_bytes: Amount
     manifest: ManifestText
     manifest_sha256: Sha256
     sections: SectionsToOpen | None = None

@@ -178,22 +178,19 @@ class _Judging:
             self._say(f"{name}: cannot be looked at: {error}")
             return str(error)
 
-    def _take_or_refute(
-        self, found: Bad | str | None, name: str, pack: PackId | None = None
-    ) -> None:
+    def _take_or_refute(self, found: Bad | str | None, name: str) -> None:
         if found is None:
             self._refute(f"{name} is said to be lost, and is not")
         elif isinstance(found, str):
             self.unreadable += 1
         else:
-            self._take(found, pack)
+            self._take(found)
 
-    def _take(self, found: Bad, pack: PackId | None = None) -> None:
-        packed = bytes.fromhex(found.id)
-        if found.object == "pack" and pack is None:
-            pack = PackId.parse(packed)
-        if pack is not None and pack.slot == HEALING_SLOT:
-            self._say(f"{_name(self.work, pack)}: is {found.what}: a repair is to be made again")
+    def _take(self, found: Bad) -> None:
+        self._found.add((found.object, found.id))
+        pack = PackId.parse(bytes.fromhex(found.id))
+        if found.object == "pack" and pack.slot == HEALING_SLOT:  # no entry: nothing names it
+            self._say(f"{_name(self.work, pack)}: is {found.what}: it is to be healed once more")
             return
         self.bad.append(found)
         self._found.add((found.object, found.id))
@@ -228,7 +225,7 @@ class _Judging:
 
     def _is_accepted(self, told: VerifyTold) -> bool:
         """Tell whether the chain is read as far as the answer says."""
-        is_further = bool(told.looked_at) or not told.stopped
+        is_further = bool(told.looked_at) or not told.stopped or not self._sizes
         return not self.refuted and not self.is_in_doubt and is_further
 
     def _whole(self, told: VerifyTold) -> Sequence[PackId]:
@@ -255,7 +252,7 @@ class _Judging:
             amount, up_to = told.sampled, None
             if told.differing or told.stopped or not told.sampled:
                 return None
-        elif told.stopped:
+        elif told.stopped and self._sizes:
             up_to = list(self._sizes)[told.looked_at - 1].packed().hex()
         return Proven(
             chain=self.work.chain,
