@@ -109,6 +109,29 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuprepositories", "spec.region", "West Europe", "should match"),
     ("backuprepositories", "spec.tier", "Archive", 'supported values: "Hot", "Cool", "Cold"'),
     ("backuprepositories", "spec.encryptionKey.secretRef.name", "", "at least 1 chars long"),
+    # when a repository is kept up
+    *[
+        ("backuprepositories", "spec.upkeep.schedule", cron, CRON)
+        for cron in ("30 2 * *", "60 2 * * *", "*/0 2 * * *", "every day please")
+    ],
+    *[
+        ("backuprepositories", "spec.upkeep.timeZone", zone, ZONE)
+        for zone in ("Europe/Atlantis", "Local")
+    ],
+    *[
+        ("backuprepositories", f"spec.upkeep.{field}", value, f"than or equal to {limit}")
+        for field, value, limit in (
+            ("retentionDelayDays", -1, 0),
+            ("retentionDelayDays", 366, 365),
+            ("checkEveryDays", 0, 1),
+            ("checkEveryDays", 366, 365),
+            ("verifyNewWithinDays", 0, 1),
+            ("verifyNewWithinDays", 31, 30),
+            ("verifyAllWithinDays", 6, 7),
+            ("verifyAllWithinDays", 3651, 3650),
+        )
+    ],
+    ("backuprepositories", "spec.upkeep.unknown", 1, 'unknown field "spec.upkeep.unknown"'),
     # environments
     ("regionenvironments", "spec.subscriptionId", "mine", "should match"),
     *[
