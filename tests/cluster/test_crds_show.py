@@ -133,14 +133,14 @@ async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
         JobRecord(job, BEGAN, BEGAN, outcome, f"what {job} came to", BEGAN)
         for job, outcome in zip(
             ORDER, ("Succeeded", "Left", "Failed", *3 * ["Findings"]), strict=True
-        )  # fmt: skip
+        )
     )
     maintenance = Maintenance(
         next_time=BEGAN + timedelta(hours=20),
         message="m" * 1024,
         running=RunningJob(
             "Verify", BEGAN, BEGAN, "c" * 1024, "reads back web-01", "verify-x", BEGAN
-        ),  # fmt: skip
+        ),
         jobs=records,
         sights=tuple(Sight(number, BEGAN) for number in range(8)),
         rule=Rule("30 2 * * *", "Etc/UTC", BEGAN),
