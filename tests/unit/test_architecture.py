@@ -31,6 +31,7 @@ MAY_IMPORT = {
     f"{OPERATOR}/backups": VALUES,
     f"{OPERATOR}/restores": VALUES,
     f"{OPERATOR}/archives": VALUES,
+    f"{OPERATOR}/verifications": VALUES,
     f"{OPERATOR}/environments": VALUES,
     f"{OPERATOR}/policies": VALUES | {"cronsim"},
     f"{OPERATOR}/repositories": VALUES,

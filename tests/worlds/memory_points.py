@@ -90,8 +90,8 @@ class MemoryPoints(StoredPoints):
         self._opened = self._fresh()
 
     @property
-    def kept_open(self) -> OpenedRepositories:
-        """What the operator keeps open."""
+    def opened_repositories(self) -> OpenedRepositories:
+        """What the operator's process keeps open."""
         return self._opened
 
     def open(self) -> OpenedRepository:

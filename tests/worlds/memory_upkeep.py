@@ -31,10 +31,9 @@ from vmbackup_operator.model.backup_repository import (
 )
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import Condition
-from vmbackup_operator.model.metadata import REPOSITORY_LABEL, ObjectKey
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Outcome
 from vmbackup_operator.model.session_findings import Verified
-from vmbackup_operator.naming import repository_label
 from vmbackup_operator.reconciling.outcome import Conflict, Waiting
 from vmbackup_operator.reconciling.outcome import Outcome as Answer
 from vmbackup_operator.sessions.book import SessionBook
@@ -107,8 +106,8 @@ class MemoryUpkeepJobs(ports.UpkeepJobs):
         return [job for job, chain in self.done if chain == CHAINS[0]]
 
 
-class MemoryLivePolicies(ports.LivePolicies):
-    """Every policy, or the *trouble* that hides some of them."""
+class LivePolicies(ports.LivePolicies):
+    """Every policy, or the *trouble* that keeps them from being listed."""
 
     def __init__(self, policies: MemoryPolicies) -> None:
         self._policies = policies
@@ -118,7 +117,7 @@ class MemoryLivePolicies(ports.LivePolicies):
     async def all_readable(self) -> Sequence[BackupPolicy]:
         if self.trouble is not None:
             raise self.trouble
-        return await self._policies.all()
+        return await self._policies.all_readable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +155,8 @@ class MemoryVerifications(ports.DueVerifications):
         return self.waiting or [Due(vm_id, self.rota) for vm_id in self.vms]
 
 
-class MemoryVerifySessions(MemorySessions, ports.VerifySessions):
-    """BackupSessions of which upkeep finds its own by their label."""
-
-    @override
-    async def of_repository(self, repository: ObjectKey) -> Sequence[BackupSession]:
-        return [
-            each
-            for each in self.stored.values()
-            if each.metadata.namespace == repository.namespace
-            and each.metadata.labels.get(REPOSITORY_LABEL) == repository_label(repository.name)
-        ]
+class MemoryVerifySessions(MemorySessions):
+    """BackupSessions that end when a test says so."""
 
     def running(self) -> list[BackupSession]:
         return [each for each in self.stored.values() if each.status.outcome is None]
@@ -192,7 +182,7 @@ class UpkeepWorld:
         self.clock = TurnedClock()
         self.repositories = MemoryObjects(BackupRepository, self.clock)
         self.policies = MemoryPolicies(self.clock)
-        self.live = MemoryLivePolicies(self.policies)
+        self.live = LivePolicies(self.policies)
         self.secrets = MemorySecrets()
         self.secrets.keep(ObjectKey("team", "repo-key"), {"key": bytes(range(32))})
         self.jobs = MemoryUpkeepJobs()

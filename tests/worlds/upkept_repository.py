@@ -51,7 +51,7 @@ class UpkeptRepository:
 
     @property
     def opened(self) -> OpenedRepositories:
-        return self.points.kept_open
+        return self.points.opened_repositories
 
     @property
     def place(self) -> PointPlace:

@@ -42,6 +42,7 @@ from vmbackup_operator.repositories.ports import RepositorySeen, Ways
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.shared_reads import group
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+from vmbackup_operator.wiring.tables import TABLES
 
 _HOUR_S = 3600.0
 _SETTLED_S = 900.0
@@ -111,7 +112,7 @@ def _serve(run: Run) -> None:
         names = environment_names(ground.settings.appliance.id, SUBSCRIPTION, AWAY)
         return [WorkerGroup(SUBSCRIPTION, names.resource_group)]
 
-    idle, left = IdleWorkers(ground, groups), LeftBehind(ground)
+    idle, left = IdleWorkers(ground, groups), LeftBehind(ground, TABLES)
 
     async def idle_workers(_key: ObjectKey) -> Outcome:
         return await idle.reconcile()

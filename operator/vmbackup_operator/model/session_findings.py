@@ -168,7 +168,9 @@ class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
 class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What was read back so far, over all jobs, as the operator has judged it.
 
-    *findings* are the first few in words. *conclusion* is there once nothing is left that is due.
+    *jobs* counts those that were begun, and *cursor* asks for the next one. *unreadable* could not
+    be read at the time, which says nothing of it. *findings* are the first few in words.
+    *conclusion* is there once nothing is left that is due.
     """
 
     packs: int = 0
@@ -176,8 +178,11 @@ class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     bytes: int = 0
     bad: int = 0
     refuted: int = 0
+    unreadable: int = 0
     sampled: int = 0
     differing: int = 0
+    jobs: int = 0
+    cursor: str = ""
     findings: tuple[str, ...] = ()
     conclusion: str = ""
 
@@ -185,9 +190,10 @@ class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 class VerifyingJob(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The job that a worker reads back by, from before it is given until its result is judged.
 
-    *work* is what is to be read, and *result* what the worker said of it, each as JSON.
+    *fingerprint* tells its work from any other, and *result* is what the worker said of it, as
+    JSON.
     """
 
     number: int
-    work: str
+    fingerprint: str
     result: str | None = None

@@ -133,18 +133,21 @@ class StoredPoints(RecoveryPoints):
     async def _use(
         self, repository: BackupRepository, what: Hashable, work: Callable[[OpenedRepository], T]
     ) -> T | Waiting:
-        return await self._opened.use(repository, await self._key(repository), what, work)
+        key = await key_of(self._secrets, repository)
+        return await self._opened.use(repository, key, what, work)
 
-    async def _key(self, repository: BackupRepository) -> UserKey:
-        reference = repository.spec.encryption_key.secret_ref
-        where = ObjectKey(repository.metadata.namespace, reference.name)
-        values = await self._secrets.find(where)
-        if values is None or reference.key not in values:
-            raise PermanentError(
-                f"Secret {where} with the key {reference.key} does not exist",
-                reason="SecretNotFound",
-            )
-        key = read_key(values[reference.key], f"Secret {where}, entry {reference.key}")
-        if isinstance(key, Failed):
-            raise PermanentError(key.message, reason=key.reason)
-        return key
+
+async def key_of(secrets: Secrets, repository: BackupRepository) -> UserKey:
+    """Return the key in the repository's Secret; raise PermanentError where there is none."""
+    reference = repository.spec.encryption_key.secret_ref
+    where = ObjectKey(repository.metadata.namespace, reference.name)
+    values = await secrets.find(where)
+    if values is None or reference.key not in values:
+        raise PermanentError(
+            f"Secret {where} with the key {reference.key} does not exist",
+            reason="SecretNotFound",
+        )
+    key = read_key(values[reference.key], f"Secret {where}, entry {reference.key}")
+    if isinstance(key, Failed):
+        raise PermanentError(key.message, reason=key.reason)
+    return key

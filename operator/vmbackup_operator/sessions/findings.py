@@ -12,6 +12,7 @@ from vmbackup_operator.model.session_findings import (
     ResolvedVirtualMachine,
     SessionWorker,
     SnapshotMember,
+    VerifyingJob,
 )
 from vmbackup_operator.naming import ArmId, job_id, snapshot_id, subscription_of
 from vmbackup_operator.settings import Appliance
@@ -71,9 +72,10 @@ def backup_job(session: BackupSession) -> JobId:
     return job_id(run_of(session), "backup", snapshots, session.status.attempt)
 
 
-def verify_job(session: BackupSession, number: int) -> JobId:
-    """Return the id of the verification's job *number* in the session's attempt."""
-    return job_id(run_of(session), "verify", [str(number)], session.status.attempt)
+def verify_job(session: BackupSession, job: VerifyingJob) -> JobId:
+    """Return the id of the verification's *job* in the session's attempt."""
+    subjects = [str(job.number), job.fingerprint]
+    return job_id(run_of(session), "verify", subjects, session.status.attempt)
 
 
 def current_job(session: BackupSession) -> JobId | None:
@@ -81,7 +83,7 @@ def current_job(session: BackupSession) -> JobId | None:
     if session.spec.type != "Verify":
         return backup_job(session)
     job = session.status.verifying
-    return None if job is None else verify_job(session, job.number)
+    return None if job is None else verify_job(session, job)
 
 
 def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:

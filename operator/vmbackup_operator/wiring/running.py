@@ -52,6 +52,7 @@ from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
+from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
@@ -67,7 +68,7 @@ from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.launches import launches_of
 from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in
-from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
+from vmbackup_operator.wiring.tables import TABLES, backup_sessions, restore_sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,7 @@ class _Parts:
             signatures=signatures,
             queues=queues,
             points=StoredPoints(self.opened, self.secrets, appliance.id),
+            verifications=StoredVerifications(self.opened, self.secrets),
             sessions=self.booked,
             book=book,
             allocator=allocator,
@@ -252,7 +254,7 @@ class _Parts:
                 self.ground, restore_sessions(self.restores)
             ).reconcile,
             "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
-            "LeftBehind": _of_all(LeftBehind(self.ground).reconcile),
+            "LeftBehind": _of_all(LeftBehind(self.ground, TABLES).reconcile),
         }
         return {**plain, **self._showing_mistakes(plain)}
 
