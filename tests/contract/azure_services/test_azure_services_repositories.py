@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.contract.azure_services.cloud import APPLIANCE, Cloud
 from tests.contract.ports.point_facts import PointFacts, PointPlace, a_disk, settled
+from tests.contract.ports.verification_facts import VerificationFacts, VerificationPlace
 from tests.worlds.memory_points import written_by_a_worker
 from tests.worlds.memory_repositories import MemorySecrets
 from tools.local_cloud import seed
@@ -34,6 +35,7 @@ from vmbackup_operator.services.credentials import synchronous_credential
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
+from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.sessions.seen import DiskWritten
 
 KEY = UserKey.draw()
@@ -223,3 +225,9 @@ async def test_a_point_that_a_crash_has_cut_is_deleted_and_stored_anew(
 
 class TestStoredPoints(PointFacts):
     """*place* is the module's."""
+
+
+class TestStoredVerifications(VerificationFacts):
+    @pytest.fixture
+    def reading(self, place: PointPlace, opened: OpenedRepositories) -> VerificationPlace:
+        return VerificationPlace(place, StoredVerifications(opened, secrets()))
