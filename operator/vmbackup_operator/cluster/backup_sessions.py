@@ -34,9 +34,7 @@ class StoredSessions:
     async def of_repository(self, repository: ObjectKey) -> Sequence[BackupSession]:
         """Return every session that upkeep made for the repository, ended ones too."""
         label = f"{REPOSITORY_LABEL}={repository_label(repository.name)}"
-        found = await self._objects.listed(
-            repository.namespace, selectors={"labelSelector": label}
-        )
+        found = await self._objects.listed(repository.namespace, selectors={"labelSelector": label})
         # Of two repositories whose names are long the labels may be alike.
         return [
             each

@@ -148,6 +148,7 @@ async def _job(
         chain_id=work.chain,
         keys=work.keys,
         repository=RepositoryAccess(container_url=container.value),
+        read_bytes=work.read_bytes,
         packs=[PackRange(run.slot, run.session, run.first, run.last) for run in work.packs],
         manifest=manifest.name,
         manifest_sha256=manifest.sha256,

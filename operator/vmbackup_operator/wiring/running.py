@@ -52,6 +52,7 @@ from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
+from vmbackup_operator.services.upkeep_jobs import RepositoryUpkeep
 from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
@@ -66,6 +67,9 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
+from vmbackup_operator.upkeep.busy_runs import KnownRuns
+from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
+from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
 from vmbackup_operator.wiring.launches import launches_of
 from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in
 from vmbackup_operator.wiring.tables import TABLES, backup_sessions, restore_sessions
@@ -80,6 +84,7 @@ class _Azure:
     data_plane: DataPlane
     stores: RepositoryStores
     seals: RegionSeals
+    fence: Fence
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +102,7 @@ async def azure_adapters(
         DataPlane(clients),
         RepositoryStores(synchronous_credential()),
         seals,
+        fence,
     )
     try:
         yield azure
@@ -247,6 +253,7 @@ class _Parts:
                 AzureWays(self.environments, settings.appliance),
                 StoredRepositories(self.opened),
             ).reconcile,
+            "Upkeep": self._upkeep().reconcile,
             "RegionEnvironment": EnvironmentReconciler(
                 settings, self.environment_objects, self.environments, clock
             ).reconcile,
@@ -257,6 +264,26 @@ class _Parts:
             "LeftBehind": _of_all(LeftBehind(self.ground, TABLES).reconcile),
         }
         return {**plain, **self._showing_mistakes(plain)}
+
+    def _upkeep(self) -> UpkeepReconciler:
+        """Return who keeps repositories up; a mistake of ours is shown at its job."""
+        ground, operator = self.ground, self._operator
+        return UpkeepReconciler(
+            Upkeep(
+                appliance_id=self._settings.appliance.id,
+                clock=self._clock,
+                repositories=self.repositories,
+                secrets=self.secrets,
+                jobs=RepositoryUpkeep(self.opened, self._azure.fence, self._clock),
+                policies=self.policies,
+                busy_runs=KnownRuns(
+                    ground.book, ground.undo_records, self._clock, lambda: operator.taken_in
+                ),
+                due=ground.verifications,
+                sessions=self.sessions,
+                events=self.events,
+            )
+        )
 
     def _showing_mistakes(
         self, plain: Mapping[WorkKind, Reconcile]

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.contract.azure_services.cloud import APPLIANCE, Cloud
 from tests.contract.ports.point_facts import PointFacts, PointPlace, a_disk, settled
 from tests.contract.ports.upkeep_facts import UpkeepFacts, UpkeepPlace
+from tests.contract.ports.verification_facts import VerificationFacts, VerificationPlace
 from tests.worlds.memory_points import written_by_a_worker
 from tests.worlds.memory_repositories import MemorySecrets
 from tools.local_cloud import seed
@@ -38,6 +39,7 @@ from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.upkeep_jobs import RepositoryUpkeep
+from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.sessions.seen import DiskWritten
 
 KEY = UserKey.draw()
@@ -253,3 +255,9 @@ class TestRepositoryUpkeep(UpkeepFacts):
             return await newest()
 
         return UpkeepPlace(jobs, HERE, KEY, put_back)
+
+
+class TestStoredVerifications(VerificationFacts):
+    @pytest.fixture
+    def reading(self, place: PointPlace, opened: OpenedRepositories) -> VerificationPlace:
+        return VerificationPlace(place, StoredVerifications(opened, secrets()))

@@ -17,7 +17,7 @@ def verification(
     key: ObjectKey = READING, vm_id: ArmId = VM, reread: int = 1000, **spec: object
 ) -> BackupSession:
     """Return a session that reads back the VM's data, and so many in a thousand old packs."""
-    return session_of(key, vm_id, type="Verify", verify=VerifySpec(reread), **spec)
+    return session_of(key, vm_id, "", type="Verify", verify=VerifySpec(reread), **spec)
 
 
 async def backed_up_world(made: World | None = None) -> World:

@@ -193,7 +193,6 @@ class _Judging:
             self._say(f"{_name(self.work, pack)}: is {found.what}: it is to be healed once more")
             return
         self.bad.append(found)
-        self._found.add((found.object, found.id))
         parts = "" if found.parts is None else f" at {', '.join(map(str, found.parts[:8]))}"
         self._say(f"{found.object} {found.id} of chain {found.chain} is {found.what}{parts}")
 
