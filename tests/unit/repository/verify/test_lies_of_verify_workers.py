@@ -19,13 +19,15 @@ from tests.unit.repository.verify.verify_bench import (
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.verify_judging import REFUTED_MOST
 from vmbackup_core.repository.control.verify_work import (
+    VerifyWork,
+)
+from vmbackup_core.repository.data.verify_told import (
     OFFSETS_MOST,
     TOLD_MOST,
     Told,
     ToldIndex,
     ToldPack,
     VerifyTold,
-    VerifyWork,
 )
 from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
 from vmbackup_core.repository.primitives.parsed_names import IndexName, parse_data
