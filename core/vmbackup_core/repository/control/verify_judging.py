@@ -19,15 +19,17 @@ from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.own_looks import OwnLooks
 from vmbackup_core.repository.control.verify_plan import so_far
 from vmbackup_core.repository.control.verify_work import (
-    OFFSETS_MOST,
-    TOLD_MOST,
     Judged,
     ListedLost,
     Stage,
+    VerifyWork,
+)
+from vmbackup_core.repository.data.verify_told import (
+    OFFSETS_MOST,
+    TOLD_MOST,
     ToldIndex,
     ToldPack,
     VerifyTold,
-    VerifyWork,
 )
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId
