@@ -25,7 +25,7 @@ class Places:
 
 
 #: How many earlier versions are looked at, at most: whoever may write can make any number.
-_VERSIONS: Final = 100
+VERSIONS_MOST: Final = 100
 
 
 def put_own(store: Store, name: str, data: bytes) -> None:
@@ -54,7 +54,7 @@ def read_opening(store: Store, name: str, most: int, opens: Callable[[bytes], T]
 
 def _oldest(store: Store, name: str, most: int, opens: Callable[[bytes], T]) -> tuple[T] | None:
     for count, content in enumerate(store.versions(name, most=most)):
-        if count == _VERSIONS:
+        if count == VERSIONS_MOST:
             return None
         try:
             return (opens(content),)
