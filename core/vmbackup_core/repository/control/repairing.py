@@ -21,8 +21,9 @@ from vmbackup_core.repository.control.check.log import LogSeen
 from vmbackup_core.repository.control.check.observations import Observations
 from vmbackup_core.repository.control.check.points import check_points
 from vmbackup_core.repository.control.check.report import Finding
+from vmbackup_core.repository.control.foreign_records import ForeignRecords, OtherRepository
 from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import Dropped, Entry, Healed, HealingPack
+from vmbackup_core.repository.control.log_entries import Bad, Dropped, Entry, Healed, HealingPack
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.lost_blocks import (
     BlockKey,
@@ -37,6 +38,7 @@ from vmbackup_core.repository.data.healing import BlockToHeal, write_healing
 from vmbackup_core.repository.data.pack_reader import read_foot_of
 from vmbackup_core.repository.data.ports import DataTarget
 from vmbackup_core.repository.data.read_back import read_pack
+from vmbackup_core.repository.data.said import ManifestSaid, SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
 from vmbackup_core.repository.primitives.identities import (
     HEALING_SLOT,
@@ -54,11 +56,12 @@ _LEVEL = 3
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Where blocks may be beside the chain itself: its retained snapshot, and any contents."""
+    """Where blocks may be beside the chain: its retained snapshot, contents, a repository."""
 
     snapshot: DiskSource | None = None
     snapshot_bytes: int = 0
     contents: Iterable[bytes] = ()
+    repository: OtherRepository | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class RepairPlan:
     """What can be stored again of a chain; *hopeless* is what stays lost, with its points."""
 
     chain: ChainId
+    disk: SaidDisk
+    vm: SaidVm
     keys: ChainKeys
     pack_bytes: int
     curable: tuple[Curable, ...]
@@ -93,26 +98,33 @@ class RepairPlan:
 
 
 def plan_repair(
-    log: Log, data: Store, chain: ChainId, elsewhere: Elsewhere = Elsewhere()
+    log: Log,
+    data: Store,
+    chain: ChainId,
+    elsewhere: Elsewhere = Elsewhere(),
+    also_bad: Iterable[Bad] = (),
 ) -> RepairPlan | None:
     """Return what can be done for the blocks that the manifests left of *chain* have lost.
 
-    Lost are those of packs that are missing or resized, and what the log has as bad. None where no
-    manifest of the chain opens. Nothing is written.
+    Lost are those of packs that are missing or resized, and what the log or *also_bad* has as bad.
+    None where no manifest of the chain opens. Nothing is written.
     """
-    check = _look(log, data, chain)
+    state = log.read().state.copy()
+    for entry in also_bad:
+        state.apply(entry)
+    check = _look(log, data, chain, state)
     lost: dict[BlockKey, LostBlock] = {}
     check.findings(lambda each: _keep(lost, each))
     manifest = check.newest_opened()
     if manifest is None:
         return None
-    said, state = manifest.said, log.read().state
+    said = manifest.said
     keys = for_reading(log.control.ring, chain, said.chain_epoch, state.newest_epoch)
-    sources = _sources(data, keys, frozenset(lost), elsewhere, said.block_bytes)
+    sources = _sources(data, keys, frozenset(lost), elsewhere, said)
     curable = tuple(_curable(lost.values(), sources, keys))
     cured = _Cured(keys, {_key(each.lost): each for each in curable})
     hopeless = tuple(finding for finding, _ in check.findings(None, cured) if finding.hurt)
-    return RepairPlan(chain, keys, said.pack_bytes, curable, hopeless)
+    return RepairPlan(chain, said.disk, said.vm, keys, said.pack_bytes, curable, hopeless)
 
 
 def begin_healing(log: Log, chain: ChainId, run: RunId) -> WritingSession:
@@ -187,14 +199,13 @@ def heal(log: Log, data: Store, plan: RepairPlan, run: RunId) -> Healed | None:
     try:
         write_packs(data, plan, run, session)
         return finish_healing(log, data, plan.keys, session, plan.heals)
-    except Exception:
+    except BaseException:  # an interrupt, too: a session that nobody drops is kept for ever
         drop_healing(log, plan.chain, session, "the repair has failed")
         raise
 
 
-def _look(log: Log, data: Store, chain: ChainId) -> ChainCheck:
+def _look(log: Log, data: Store, chain: ChainId, state: LogState) -> ChainCheck:
     """Look at a chain as a check does that reads no data."""
-    state = log.read().state
     uses = check_points(log, LogSeen(state, is_damaged=False), Observations(_silent), 1)
     check = ChainCheck(Looking(log, data, state, Observations(_silent)), chain, None, 1)
     check.run(uses.of_chain.get(chain, []))
@@ -218,12 +229,16 @@ def _sources(
     keys: ChainKeys,
     wanted: frozenset[BlockKey],
     elsewhere: Elsewhere,
-    block_bytes: int,
+    said: ManifestSaid,
 ) -> list[BlockSource]:
     sources: list[BlockSource] = [ChainRecords.load(data, keys, wanted)]
     if elsewhere.snapshot is not None:
-        sources.append(SnapshotBlocks(elsewhere.snapshot, elsewhere.snapshot_bytes, block_bytes))
+        sources.append(
+            SnapshotBlocks(elsewhere.snapshot, elsewhere.snapshot_bytes, said.block_bytes)
+        )
     sources.append(ForeignBlocks.load(elsewhere.contents, keys, wanted))
+    if elsewhere.repository is not None:
+        sources.append(ForeignRecords.load(elsewhere.repository, keys, wanted, said.disk.unique_id))
     return sources
 
 
