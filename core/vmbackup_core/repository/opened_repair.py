@@ -5,7 +5,7 @@ Thin, as `opened` is: each method is one algorithm of docs/repository-format.md,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -87,10 +87,12 @@ class Repairs:
         finally:
             release(self._work.log.control, put, holder.id)
 
-    def heal(self, plan: repairing.RepairPlan, run: RunId) -> Healed | None:
-        """Store again all that *plan* can; None where that is nothing."""
+    def heal(
+        self, plan: repairing.RepairPlan, run: RunId, on_block: Callable[[], None]
+    ) -> Healed | None:
+        """Store again all that *plan* can, of which *on_block* hears; None where it is nothing."""
         with self._work.of_owner() as log:
-            return repairing.heal(log, self._work.places.data, plan, run)
+            return repairing.heal(log, self._work.places.data, plan, run, on_block)
 
     def unfinished(self) -> tuple[Healed, ...]:
         """Return the repairs that have begun and are neither done nor dropped."""
@@ -101,10 +103,10 @@ class Repairs:
             if each.phase == "begun" and not state.is_dropped(each.chain, each.session)
         )
 
-    def as_source(self) -> OtherRepository:
+    def as_source(self, on_pack: Callable[[], None]) -> OtherRepository:
         """Return this repository as one in which another's lost blocks are looked for."""
-        reading = self._work.reading()
-        return OtherRepository(self._work.log.control, self._work.places.data, reading.state)
+        state = self._work.reading().state
+        return OtherRepository(self._work.log.control, self._work.places.data, state, on_pack)
 
     def disks(self) -> list[ChainOfDisk]:
         """Return of which disk each chain is, as far as anything of it opens."""
@@ -169,11 +171,11 @@ class DataAlone:
         )
 
     def check_log_lost(self) -> None:
-        """Raise RepositoryThere where control has a log object that opens."""
+        """Raise ControlThere where control has a log object that opens."""
         rebuilding.check_log_lost(self._log("").log.control)
 
     def rebuild(self, appliance: str, put_if_absent: FindPutIfAbsent) -> rebuilding.RebuiltControl:
-        """Make control again, for *appliance* to own; raise RepositoryThere where it is not lost.
+        """Make control again, for *appliance* to own; raise ControlThere where it is not lost.
 
         Headers and wraps are put back first. Broken off, it is begun again.
         """

@@ -5,7 +5,7 @@ Nothing of the other one is kept but where its records lie, whatever its size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from typing_extensions import override
@@ -41,11 +41,15 @@ from vmbackup_core.stores.port import Store
 
 @dataclass(frozen=True, slots=True)
 class OtherRepository:
-    """A repository that is only read: its control and data, and what its log says."""
+    """A repository that is only read: its control and data, and what its log says.
+
+    *on_pack* hears of each pack that is looked into.
+    """
 
     control: Control
     data: Store
     state: LogState
+    on_pack: Callable[[], None]
 
     def chains(self, disk_unique_id: str) -> list[ChainKeys]:
         """Return what reads each of its chains, those of this disk first."""
@@ -108,6 +112,7 @@ class ForeignRecords(BlockSource):
             return None
 
     def _look(self, theirs: ChainKeys, pack: PackId, wanted: frozenset[BlockKey]) -> None:
+        self.other.on_pack()
         footer = find_footer(self.other.data, theirs, pack)
         if footer is None:
             return

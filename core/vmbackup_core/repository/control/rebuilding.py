@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.errors import CorruptRepository, PermanentError
 from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId
 from vmbackup_core.repository.control.chain_said import ChainHeader, ChainParameters, seal_header
 from vmbackup_core.repository.control.commits import Commit, find_commit, seal_commit
@@ -84,6 +84,19 @@ _DESCRIPTION: Final = json.dumps(
 )
 
 
+class ControlThere(RepositoryThere):
+    """Something of control is there that says what counts: nothing is made again beside it."""
+
+    def __init__(self, name: str) -> None:
+        PermanentError.__init__(
+            self,
+            f"control is not made again: {name} is there, and is not what would be made; put the "
+            "old control place aside where it is of no use any more",
+            reason="ControlThere",
+        )
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class RebuiltControl:
     """What came back, and in words what did not."""
@@ -105,7 +118,7 @@ class _Committed:
 def rebuild_control(log: Log, data: Store) -> RebuiltControl:
     """Make chain headers, commits, pack lists, points and log again from what lies in *data*.
 
-    Raise RepositoryThere, and write nothing, where control has a log object that opens; NewerFormat
+    Raise ControlThere, and write nothing, where control has a log object that opens; NewerFormat
     where it has one that is not understood.
     """
     check_log_lost(log.control)
@@ -130,12 +143,12 @@ def rebuild_control(log: Log, data: Store) -> RebuiltControl:
 
 
 def check_log_lost(control: Control) -> None:
-    """Raise RepositoryThere where the log is there: nothing is made again beside what is known."""
+    """Raise ControlThere where the log is there: nothing is made again beside what is known."""
     for name in control.names(LOG):
         if isinstance(parse_control(name), LogName):
             with suppress(CorruptRepository, NotStored):
                 control.payload("LOGO", control.fetch("LOGO", name))
-                raise RepositoryThere(name)
+                raise ControlThere(name)
 
 
 def take_all(data: Store, ring: KeyRing) -> list[TakenOfChain]:
@@ -225,7 +238,7 @@ def _put_commit(log: Log, commit: Commit) -> str:
         return made.sha256
     there = find_commit(log.control, commit.chain_id, commit.slot)
     if there is None or there.commit is None or there.manifest != commit.manifest_name:
-        raise RepositoryThere(made.name)
+        raise ControlThere(made.name)
     return there.sha256
 
 
@@ -279,7 +292,7 @@ def _put_point(log: Log, disks: Sequence[_Committed]) -> OpenedPoint:
         return OpenedPoint(vm, point, made.sha256)
     there = open_point(log.control, (vm, point.run_id))
     if there.point.commits() != point.commits():
-        raise RepositoryThere(made.name)
+        raise ControlThere(made.name)
     return there
 
 

@@ -54,6 +54,10 @@ from vmbackup_core.stores.port import Store
 _LEVEL = 3
 
 
+def _silent() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Where blocks may be beside the chain: its retained snapshot, contents, a repository."""
@@ -89,9 +93,10 @@ class RepairPlan:
         """The packs whose blocks are stored again."""
         return tuple(sorted({each.lost.pack for each in self.curable}))
 
-    def blocks(self) -> Iterator[BlockToHeal]:
+    def blocks(self, on_block: Callable[[], None] = _silent) -> Iterator[BlockToHeal]:
         """Yield the blocks, each compared with its hash again as it is read."""
         for each in self.curable:
+            on_block()
             content = _compared(each.source, each.lost, self.keys)
             if content is not None:
                 yield BlockToHeal(each.lost.number, content)
@@ -140,7 +145,11 @@ def begin_healing(log: Log, chain: ChainId, run: RunId) -> WritingSession:
 
 
 def write_packs(
-    store: DataTarget, plan: RepairPlan, run: RunId, session: WritingSession
+    store: DataTarget,
+    plan: RepairPlan,
+    run: RunId,
+    session: WritingSession,
+    on_block: Callable[[], None] = _silent,
 ) -> Sequence[int]:
     """Store the plan's blocks under new ids (S28), as the job does; return the packs' sizes."""
     return write_healing(
@@ -148,7 +157,7 @@ def write_packs(
         plan.keys,
         run,
         session,
-        plan.blocks(),
+        plan.blocks(on_block),
         pack_bytes=plan.pack_bytes,
         level=_LEVEL,
     )
@@ -188,7 +197,13 @@ def drop_healing(log: Log, chain: ChainId, session: WritingSession, why: str) ->
     log.append(_always(entry))
 
 
-def heal(log: Log, data: Store, plan: RepairPlan, run: RunId) -> Healed | None:
+def heal(
+    log: Log,
+    data: Store,
+    plan: RepairPlan,
+    run: RunId,
+    on_block: Callable[[], None] = _silent,
+) -> Healed | None:
     """Do all that *plan* says from here; None where nothing of it can be healed.
 
     Whatever ends it drops the session.
@@ -197,7 +212,7 @@ def heal(log: Log, data: Store, plan: RepairPlan, run: RunId) -> Healed | None:
         return None
     session = begin_healing(log, plan.chain, run)
     try:
-        write_packs(data, plan, run, session)
+        write_packs(data, plan, run, session, on_block)
         return finish_healing(log, data, plan.keys, session, plan.heals)
     except BaseException:  # an interrupt, too: a session that nobody drops is kept for ever
         drop_healing(log, plan.chain, session, "the repair has failed")
@@ -210,10 +225,6 @@ def _look(log: Log, data: Store, chain: ChainId, state: LogState) -> ChainCheck:
     check = ChainCheck(Looking(log, data, state, Observations(_silent)), chain, None, 1)
     check.run(uses.of_chain.get(chain, []))
     return check
-
-
-def _silent() -> None:
-    return
 
 
 def _key(lost: LostBlock) -> BlockKey:
