@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
 from vmbackup_core.repository.primitives.names import LAST_SLOT
 from vmbackup_operator.cli.commands import (
@@ -22,11 +23,8 @@ from vmbackup_operator.cli.commands import (
 VERBS = ("repair", "rebuild-control", "prune", "retire", "drop")
 
 
-class AddVerb(Protocol):
-    """Adds a verb with what every one of them takes."""
-
-    def __call__(self, name: str, about: str, /) -> argparse.ArgumentParser:
-        """Return its parser."""
+#: Adds a verb, by its name and what it is about, with what every one of them takes.
+AddVerb = Callable[[str, str], argparse.ArgumentParser]
 
 
 def add_mending(add: AddVerb, head: object) -> None:
