@@ -125,10 +125,11 @@ def _put_copies_back(work: _Work) -> tuple[str, ...]:
 
 
 def _checked(work: _Work) -> CheckReport:
-    with counted(work.line("check"), "look") as one_more:
+    line = work.line("check")
+    with counted(line, "look") as one_more:
         on_look = (lambda: None) if work.asked.read_data else one_more
         return work.repository.check(
-            read_data=work.asked.read_data, progress=work.line("check").show, on_look=on_look
+            read_data=work.asked.read_data, progress=line.show, on_look=on_look
         )
 
 

@@ -59,10 +59,10 @@ def confirm_bad(
     return tuple(_confirmed(log, data, told, look))
 
 
-def append_bad(log: Log, confirmed: Sequence[Bad]) -> Appended:
+def append_bad(log: Log, confirmed: Sequence[Bad], parts_most: int = PARTS_MOST) -> Appended:
     """Log what `confirm_bad` has returned, in as many objects as it takes."""
     done = log.append(lambda _state: ())
-    for batch in _batches(confirmed):
+    for batch in _batches(confirmed, parts_most):
         there = log.append(_always(batch))
         done = Appended(
             there.state, (*done.entries, *there.entries), (*done.refused, *there.refused)
@@ -74,13 +74,13 @@ def _always(entries: Sequence[Bad]) -> Callable[[LogState], Sequence[Bad]]:
     return lambda _state: entries
 
 
-def _batches(confirmed: Sequence[Bad]) -> Iterator[Sequence[Bad]]:
+def _batches(confirmed: Sequence[Bad], parts_most: int) -> Iterator[Sequence[Bad]]:
     """Yield what one log object holds: it has bounds for its bytes too, and offsets are many."""
     batch: list[Bad] = []
     parts = 0
     for each in confirmed:
         mine = len(each.parts or ())
-        if batch and (len(batch) == ENTRIES_MOST or parts + mine > PARTS_MOST):
+        if batch and (len(batch) == ENTRIES_MOST or parts + mine > parts_most):
             yield batch
             batch, parts = [], 0
         batch.append(each)
