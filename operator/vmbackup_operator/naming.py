@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import NewType
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import JobId, LaunchNonce, RunId, SnapshotUniqueId, WorkerId
+from vmbackup_core.ids import JobId, LaunchNonce, RunId, WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_ids import lies_within as lies_within  # noqa: PLC0414 - of names, too
 from vmbackup_operator.arm_ids import same_id as same_id  # noqa: PLC0414
@@ -145,14 +145,29 @@ def moment_text(moment: datetime) -> str:
 
 def session_name_of_slot(policy: str, vm_id: ArmId, slot: datetime) -> str:
     """Return what the session of *policy* for the VM at *slot* is called."""
-    moment = slot.astimezone(UTC).strftime("%Y%m%d%H%M")
-    return f"{_session_stem(policy, vm_id)}-{moment}"
+    return f"{_session_stem(policy, vm_id)}-{minute_text(slot)}"
 
 
 def session_name_of_trigger(policy: str, vm_id: ArmId, token: str, seen: datetime) -> str:
     """Return what the session for the annotation's *token*, first *seen* then, is called."""
     letters = _letters(8, "trigger", token, moment_text(seen))
     return f"{_session_stem(policy, vm_id)}-t{letters}"
+
+
+def session_name_of_verify(repository: str, vm_id: ArmId, pass_since: datetime) -> str:
+    """Return what the session is called that reads back the VM for the pass of that moment."""
+    letters = _letters(10, "verify", repository, folded(vm_id))
+    return f"verify-{letters}-{minute_text(pass_since)}"
+
+
+def minute_text(moment: datetime) -> str:
+    """Return *moment* to the minute as it ends a name, ``202611220230``."""
+    return moment.astimezone(UTC).strftime("%Y%m%d%H%M")
+
+
+def repository_label(repository: str) -> str:
+    """Return the value of the label by which what upkeep makes for a repository is found."""
+    return policy_label(repository)
 
 
 def policy_label(policy: str) -> str:
@@ -177,13 +192,14 @@ def launch_command(run_id: RunId, attempt: int) -> str:
     return f"vmb-launch-{run_id[:_RUN_DIGITS]}-{attempt}"
 
 
-def job_id(run_id: RunId, asked: str, snapshots: Sequence[SnapshotUniqueId], attempt: int) -> JobId:
+def job_id(run_id: RunId, asked: str, subjects: Sequence[str], attempt: int) -> JobId:
     """Return what the job *asked* of a worker for this run is called.
 
-    Of other *snapshots* it is another job: a worker answers for no state that it has not read. So
-    it is in another *attempt*: what it wrote for the one before may be what could not be committed.
+    Of other *subjects* (snapshots, for a backup) it is another job: a worker answers for no state
+    that it has not read. So it is in another *attempt*: what it wrote for the one before may be
+    what could not be committed.
     """
-    return JobId(f"{run_id}-{asked}-{_letters(16, 'job', str(attempt), *snapshots)}")
+    return JobId(f"{run_id}-{asked}-{_letters(16, 'job', str(attempt), *subjects)}")
 
 
 def control_container(container: str) -> str:

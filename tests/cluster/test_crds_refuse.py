@@ -16,6 +16,7 @@ from tests.cluster.crd_objects import (
     ROOT,
     SUBSCRIPTION,
     VM,
+    Manifest,
     Writer,
     changed,
 )
@@ -94,7 +95,8 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.retry.limit", 11, "less than or equal to 10"),
     # sessions
     ("backupsessions", "spec.virtualMachineId", f"{GROUP}/providers/x", A_VM),
-    ("backupsessions", "spec.type", "Restore", 'supported values: "Backup", "Archive"'),
+    ("backupsessions", "spec.type", "Restore", 'supported values: "Backup", "Archive", "Verify"'),
+    ("backupsessions", "spec.verify", {"rereadPerMille": 10}, "belongs to sessions of type Verify"),
     ("backupsessions", "spec.slot", "2026-11-22T01:30:00Z", "policyRef must name it"),
     ("backupsessions", "spec.trigger", "now", "policyRef must name it"),
     ("backupsessions", "spec.triggerTime", "2026-11-22T01:30:00Z", "triggerTime belongs to"),
@@ -109,6 +111,29 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuprepositories", "spec.region", "West Europe", "should match"),
     ("backuprepositories", "spec.tier", "Archive", 'supported values: "Hot", "Cool", "Cold"'),
     ("backuprepositories", "spec.encryptionKey.secretRef.name", "", "at least 1 chars long"),
+    # when a repository is kept up
+    *[
+        ("backuprepositories", "spec.upkeep.schedule", cron, CRON)
+        for cron in ("30 2 * *", "60 2 * * *", "*/0 2 * * *", "every day please")
+    ],
+    *[
+        ("backuprepositories", "spec.upkeep.timeZone", zone, ZONE)
+        for zone in ("Europe/Atlantis", "Local")
+    ],
+    *[
+        ("backuprepositories", f"spec.upkeep.{field}", value, f"than or equal to {limit}")
+        for field, value, limit in (
+            ("retentionDelayDays", -1, 0),
+            ("retentionDelayDays", 366, 365),
+            ("checkEveryDays", 0, 1),
+            ("checkEveryDays", 366, 365),
+            ("verifyNewWithinDays", 0, 1),
+            ("verifyNewWithinDays", 31, 30),
+            ("verifyAllWithinDays", 6, 7),
+            ("verifyAllWithinDays", 3651, 3650),
+        )
+    ],
+    ("backuprepositories", "spec.upkeep.unknown", 1, 'unknown field "spec.upkeep.unknown"'),
     # environments
     ("regionenvironments", "spec.subscriptionId", "mine", "should match"),
     *[
@@ -186,6 +211,7 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("policyRef", {"name": "nightly"}),
             ("startBefore", "2026-11-22T01:30:00Z"),
             ("excludeDataDiskLuns", [1]),
+            ("verify", {"rereadPerMille": 10}),
         )
     ],
     *[
@@ -223,7 +249,11 @@ def messages_in(value: object) -> Iterator[str]:
 
 
 def test_every_rule_is_tried() -> None:
-    tried = [*(row[3] for row in (*WRONG, *FIXED)), *ELSEWHERE]
+    tried = [
+        *(row[3] for row in (*WRONG, *FIXED)),
+        *(row[2] for row in OF_BACKUPS),
+        *ELSEWHERE,
+    ]
     messages = {
         message
         for path in (ROOT / "crds").glob("*.yaml")
@@ -259,6 +289,40 @@ async def test_what_is_fixed_cannot_be_changed(
     await writer.create(kind, RIGHT[kind])
     with pytest.raises(PermanentError, match=re.escape(said)):
         await writer.merge(kind, field, value)
+
+
+#: A field that a session of type Verify has no use for, a value of it, and what is said then.
+OF_BACKUPS: list[tuple[str, object, str]] = [
+    ("policyRef", {"name": "nightly"}, "no policy asks for a session of type Verify"),
+    ("excludeDataDiskLuns", [1], "reads what is stored of all disks"),
+    ("retention", {"last": 3}, "makes no recovery point"),
+    ("retention", {"daily": 3}, "makes no recovery point"),
+    ("snapshotsToKeep", 2, "takes no snapshots"),
+]
+
+
+def a_verification() -> Manifest:
+    """Return a right session of type Verify: it names a VM and a repository."""
+    right = RIGHT["backupsessions"]
+    named = {"virtualMachineId": VM, "repositoryRef": {"name": "west-europe"}}
+    return changed(right, "spec", {**named, "type": "Verify"})
+
+
+@pytest.mark.parametrize(("field", "value", "said"), OF_BACKUPS)
+async def test_what_makes_no_sense_for_a_verification_is_refused(
+    writer: Writer, field: str, value: object, said: str
+) -> None:
+    wrong = changed(a_verification(), f"spec.{field}", value)
+    with pytest.raises(PermanentError, match=said):
+        await writer.create("backupsessions", wrong, dry=True)
+
+
+async def test_a_verification_is_accepted_and_cannot_be_changed(writer: Writer) -> None:
+    asked = changed(a_verification(), "spec.verify", {})
+    await writer.create("backupsessions", asked)
+
+    with pytest.raises(PermanentError, match=SESSION):
+        await writer.merge("backupsessions", "spec.verify.rereadPerMille", 10)
 
 
 async def test_a_slot_that_was_set_cannot_be_taken_away(writer: Writer) -> None:

@@ -15,6 +15,15 @@ from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.objects import Objects
+from vmbackup_operator.model.backup_policy import Rule
+from vmbackup_operator.model.backup_repository import (
+    BackupRepository,
+    JobRecord,
+    Maintenance,
+    RunningJob,
+    Sight,
+    UpkeepWanted,
+)
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.kinds import KINDS
@@ -22,6 +31,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.progress import Progress
 from vmbackup_operator.model.region_environment import RegionEnvironment, RegionEnvironmentStatus
 from vmbackup_operator.model.session_findings import SessionWorker
+from vmbackup_operator.upkeep.passes import ORDER
 
 pytestmark = pytest.mark.control_plane
 
@@ -40,7 +50,7 @@ COLUMNS = {
     "regionenvironments": ("REGION READY REASON AGE", "SUBSCRIPTION ACCOUNT KEYS MESSAGE"),
     "backuprepositories": (
         "CONTAINER REGION TIER POINTS READY REASON AGE",
-        "ACCOUNT KEY OWNER MESSAGE",
+        "ACCOUNT KEY OWNER UPKEEP LAST CHECK NEXT UPKEEP MESSAGE",
     ),
     "recoverypoints": ("VM TYPE CREATED SIZE STORED REPOSITORY", "EXPIRES RUN"),
     "restoresessions": (
@@ -110,6 +120,44 @@ async def test_an_environment_shows_the_keys_that_it_needs(
     assert '["2026-11","2027-01"]' in filled.administrator.kubectl(*words)
     explained = filled.administrator.kubectl("explain", "renv.status.keysNeeded")
     assert "A key may leave the ring when no environment lists it" in " ".join(explained.split())
+
+
+async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
+    filled: ControlPlane, connection: Connection, namespace: str
+) -> None:
+    stored = Objects(connection, BackupRepository)
+    repository = await stored.find(ObjectKey(namespace, "right"))
+    assert repository is not None
+    assert repository.spec.upkeep == UpkeepWanted()
+    records = tuple(
+        JobRecord(job, BEGAN, BEGAN, outcome, f"what {job} came to", BEGAN)
+        for job, outcome in zip(
+            ORDER, ("Succeeded", "Left", "Failed", *3 * ["Findings"]), strict=True
+        )
+    )
+    maintenance = Maintenance(
+        next_time=BEGAN + timedelta(hours=20),
+        message="m" * 1024,
+        running=RunningJob(
+            "Verify", BEGAN, BEGAN, "c" * 1024, "reads back web-01", "verify-x", BEGAN
+        ),
+        jobs=records,
+        sights=tuple(Sight(number, BEGAN) for number in range(8)),
+        rule=Rule("30 2 * * *", "Etc/UTC", BEGAN),
+        last_slot=BEGAN,
+        handled_upkeep="now",
+    )
+    status = replace(repository.status, maintenance=maintenance, handled_accept_history="x")
+    await stored.write_status(replace(repository, status=status))
+
+    found = await stored.find(repository.metadata.key)
+    assert found is not None
+    assert found.status == status
+    words = ("get", "brepo", "-n", namespace, "--no-headers", "-o", "wide")
+    assert "Verify   Findings   2026-11-23T08:00:00Z" in filled.administrator.kubectl(*words)
+    described = filled.administrator.kubectl("describe", "brepo", "right", "-n", namespace)
+    for said in ("reads back web-01", "what Prune came to", "Left"):
+        assert said in described
 
 
 async def test_a_session_that_ended_reads_well(

@@ -31,9 +31,11 @@ MAY_IMPORT = {
     f"{OPERATOR}/backups": VALUES,
     f"{OPERATOR}/restores": VALUES,
     f"{OPERATOR}/archives": VALUES,
+    f"{OPERATOR}/verifications": VALUES,
     f"{OPERATOR}/environments": VALUES,
     f"{OPERATOR}/policies": VALUES | {"cronsim"},
     f"{OPERATOR}/repositories": VALUES,
+    f"{OPERATOR}/upkeep": VALUES,
     f"{OPERATOR}/services": VALUES
     | SEALING
     | {"aiohttp", "azure.core", "azure.identity", "azure.mgmt", "azure.storage"},

@@ -33,7 +33,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.transfer.DiskSource": "a callback that reads a range",
     "vmbackup_core.repository.transfer.DiskSink": "a callback that writes a range",
     "vmbackup_core.repository.control.counting.Tables": _OWN,
-    "vmbackup_core.repository.control.expire.Sights": _TO_COME,
+    "vmbackup_core.repository.control.sights.Sights": _OWN,
     "vmbackup_core.repository.control.expire_plan.Rules": _TO_COME,
     "vmbackup_core.repository.control.heads.Heads": _OF_PROCESS,
     "vmbackup_core.repository.control.lost_blocks.BlockSource": _OWN,
@@ -46,6 +46,9 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.primitives.user_keys.AppendsToLog": _OWN,
     "vmbackup_operator.repositories.ports.Ways": "answers what a test says; Regions has a suite",
     "vmbackup_operator.repositories.ports.OpenRepositories": "answers what a test says",
+    "vmbackup_operator.upkeep.ports.BusyRuns": "KnownRuns over the book and records, no double",
+    "vmbackup_operator.upkeep.ports.DueMachine": "the shape of what is due",
+    "vmbackup_operator.upkeep.ports.DueVerifications": "answers what a test says",
     "vmbackup_operator.services.opened_repositories.RepositoryContainers": (
         "stores, which have a suite; RecoveryPoints' suite is run over both adapters of it"
     ),
@@ -78,6 +81,7 @@ UNCOMPARED = {
     "tests.worlds.memory_containers.MemoryContainers",
     "tests.worlds.memory_repositories.MemoryWays",
     "tests.worlds.memory_repositories.MemoryOpening",
+    "tests.worlds.memory_upkeep.MemoryVerifications",
 }
 
 

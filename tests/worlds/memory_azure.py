@@ -27,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 #: What somebody with a SAS may try, and the kinds of access that let do it.
 DEEDS: Mapping[str, set[str]] = {
     "list": {"read", "write_new"},
-    "read": {"read", "write_new", "store"},
+    "read": {"read", "write_new", "store", "read_named"},
     "create": {"write_new", "store"},
     "overwrite": set(),
     "delete": set(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import builtins
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from typing_extensions import override
@@ -10,7 +12,7 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import Buffer, StoredObject
+from vmbackup_core.stores.port import Buffer, NotDeleted, StoredObject
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import control_container
 from vmbackup_operator.services.opened_repositories import RepositoryContainers
@@ -19,12 +21,16 @@ T = TypeVar("T")
 
 
 class Container(MemoryStore):
-    """A container that may not be there; *meets* is called around every put."""
+    """A container that may not be there.
+
+    *meets* is called around every put, *meets_deletion* around every deletion.
+    """
 
     def __init__(self, name: str, *, there: bool) -> None:
         super().__init__()
         self.name, self.there = name, there
         self.meets: Callable[[str], None] = lambda _what: None
+        self.meets_deletion: Callable[[str], None] = lambda _what: None
 
     @override
     def put_new(self, name: str, data: Buffer) -> None:
@@ -32,6 +38,15 @@ class Container(MemoryStore):
         self.meets(f"before {name} of {self.name}")
         super().put_new(name, data)
         self.meets(f"after {name} of {self.name}")
+
+    @override
+    def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
+        kept: builtins.list[NotDeleted] = []
+        for name in names:  # a batch may be broken off in the middle
+            self.meets_deletion(f"before {name} of {self.name}")
+            kept += super().delete_all([name])
+            self.meets_deletion(f"after {name} of {self.name}")
+        return kept
 
     @override
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
@@ -74,6 +89,10 @@ class MemoryContainers(RepositoryContainers):
     async def ask(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
         self.asked += 1
         return work(self.places(repository.spec.container))
+
+    @override
+    async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
+        return await asyncio.to_thread(work, self.places(repository.spec.container))
 
     @override
     async def make_control(self, repository: BackupRepository) -> None:

@@ -26,9 +26,15 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.bounds import within_bounds
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.kinds import AnyResource, Resource
-from vmbackup_operator.model.metadata import EXCLUDE_FROM_CLUSTER_BACKUP, POLICY_LABEL, ObjectKey
+from vmbackup_operator.model.metadata import (
+    EXCLUDE_FROM_CLUSTER_BACKUP,
+    POLICY_LABEL,
+    REPOSITORY_LABEL,
+    ObjectKey,
+)
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.model.session import Session
+from vmbackup_operator.naming import repository_label
 from vmbackup_operator.reconciling.outcome import Conflict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +59,8 @@ class MemoryObjects(Generic[AnyResource]):
         self.watched: Callable[[AnyResource], object] = lambda _object: None
         self.gone: Callable[[ObjectKey], None] = lambda _key: None
         self.writes = self.version = 0
+        #: An object that is not as its schema says.
+        self.unreadable: ObjectKey | None = None
         self.created: list[str] = []
         self.deleted: list[str] = []
 
@@ -78,6 +86,11 @@ class MemoryObjects(Generic[AnyResource]):
         return self.stored.get(key)
 
     async def all(self) -> Sequence[AnyResource]:
+        return list(self.stored.values())
+
+    async def all_readable(self) -> Sequence[AnyResource]:
+        if self.unreadable is not None:
+            raise PermanentError(f"{self.kind.kind} {self.unreadable}", reason="UnreadableObject")
         return list(self.stored.values())
 
     async def create(self, wanted: AnyResource) -> AnyResource:
@@ -172,6 +185,16 @@ class MemorySessions(MemoryObjects[BackupSession]):
             for each in self.stored.values()
             if each.metadata.namespace == policy.namespace
             and each.metadata.labels.get(POLICY_LABEL) == policy.name
+        ]
+
+    async def of_repository(self, repository: ObjectKey) -> Sequence[BackupSession]:
+        label = repository_label(repository.name)
+        return [
+            each
+            for each in self.stored.values()
+            if each.metadata.namespace == repository.namespace
+            and each.metadata.labels.get(REPOSITORY_LABEL) == label
+            and each.spec.repository_ref.key_from(repository.namespace) == repository
         ]
 
     async def unfinished(self) -> Sequence[BackupSession]:

@@ -89,6 +89,11 @@ class MemoryPoints(StoredPoints):
         """Do what the end of an operator's process does: nothing is open."""
         self._opened = self._fresh()
 
+    @property
+    def opened_repositories(self) -> OpenedRepositories:
+        """What the operator's process keeps open."""
+        return self._opened
+
     def open(self) -> OpenedRepository:
         """Return the repository as somebody else opens it."""
         return open_repository(self.containers.places(CONTAINER), USER_KEY, self._using())

@@ -18,11 +18,12 @@ from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
-from tests.worlds.memory_points import MemoryPoints
+from tests.worlds.memory_points import CONTAINER, MemoryPoints
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
+from tests.worlds.memory_verifications import MemoryVerifications, read_back_by_a_worker
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
@@ -42,6 +43,8 @@ from vmbackup_core.protocol import (
     Overflow,
     Passing,
     Progress,
+    VerifyJob,
+    VerifyResult,
     opened,
     peek,
     read_job,
@@ -50,6 +53,7 @@ from vmbackup_core.protocol import (
     write_message,
 )
 from vmbackup_core.protocol.limits import PASSING_EVENT_S
+from vmbackup_core.repository.data.said import MIB
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import (
     BackupSessionStatus,
@@ -91,6 +95,8 @@ class Agent:
 
 #: What an agent does with a job: None where it works, or how it fails.
 Behaviour = Callable[[BackupJob], Failed | None]
+#: What an agent says of a job that reads back, which has come to that result.
+ReadingBehaviour = Callable[[VerifyJob, VerifyResult], VerifyResult | Failed]
 
 
 @dataclass
@@ -100,6 +106,7 @@ class World:
     clock: TurnedClock = field(default_factory=TurnedClock)
     silent_workers: set[str] = field(default_factory=set)
     behaviour: Behaviour = lambda _job: None
+    reading: ReadingBehaviour = lambda _job, result: result
     woken: list[ObjectKey] = field(default_factory=list)
     pacing: Pacing = field(default_factory=Pacing)
     ring: KeyRing = RING
@@ -115,6 +122,7 @@ class World:
         self.queues = MemoryQueues(self.azure)
         self.agents: dict[str, Agent] = {}
         self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
+        self.read_jobs: list[tuple[WorkerId, int, VerifyJob]] = []
         #: How often something was said to have happened to a session.
         self.stirs = 0
         self.repositories.put(cluster_in_memory.ready_repository())
@@ -157,6 +165,7 @@ class World:
             signatures=MemorySignatures(self.azure),
             queues=self.queues,
             points=self.points,
+            verifications=MemoryVerifications(self.points),
             sessions=booked,
             book=book,
             allocator=allocator,
@@ -263,9 +272,13 @@ class World:
                     queue.remove(message)  # as the agent does: it is never readable any more
                     continue
                 job = opened(agent.key, header, job, blob)
+            queue.remove(message)
+            if isinstance(job, VerifyJob):
+                self.read_jobs.append((agent.worker, header.sequence, job))
+                self._read_back(agent, job, header.sequence)
+                continue
             assert isinstance(job, BackupJob)
             self.jobs.append((agent.worker, header.sequence, job))
-            queue.remove(message)
             self._do(agent, job, header.sequence)
 
     def readable(self) -> set[str | None]:
@@ -286,6 +299,15 @@ class World:
         self._say(agent, job.job_id, Progress(job.job_id, number, total, total // 2, total // 4))
         done = [self.points.write(disk) for disk in job.disks]
         self._say(agent, job.job_id, Done(job.job_id, number, BackupResult(done)))
+
+    def _read_back(self, agent: Agent, job: VerifyJob, number: int) -> None:
+        data = self.points.containers.container(CONTAINER)
+        said = self.reading(job, read_back_by_a_worker(data, job))
+        if isinstance(said, Failed):
+            self._say(agent, job.job_id, replace(said, answers=number))
+            return
+        self._say(agent, job.job_id, Progress(job.job_id, number, 2 * MIB, MIB, 0))
+        self._say(agent, job.job_id, Done(job.job_id, number, said))
 
     def _say(self, agent: Agent, job: JobId, event: Event) -> None:
         agent.sequence += 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION, account
@@ -28,6 +29,7 @@ from vmbackup_core.protocol import (
     unseal,
 )
 from vmbackup_core.protocol.limits import HEARTBEAT_S, PROGRESS_S
+from vmbackup_operator.model.backup_repository import UpkeepWanted
 from vmbackup_operator.model.metadata import API_VERSION, GROUP, VERSION, ObjectKey
 from vmbackup_operator.naming import ArmId, arm_id
 from vmbackup_operator.sessions.seen import CommandWanted
@@ -114,9 +116,11 @@ def session_document(key: ObjectKey, vm_id: str) -> Document:
     }
 
 
-def put_repository(server: ApiServer) -> None:
-    """Have the one repository there, ready."""
+def put_repository(server: ApiServer, upkeep: UpkeepWanted | None = None) -> None:
+    """Have the one repository there, ready, kept up as *upkeep* says."""
     repository = ready_repository()
+    if upkeep is not None:
+        repository = replace(repository, spec=replace(repository.spec, upkeep=upkeep))
     document = {"apiVersion": API_VERSION, "kind": "BackupRepository"}
     document |= msgspec.to_builtins(repository)
     key = repository.metadata.key

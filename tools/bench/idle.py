@@ -1,8 +1,9 @@
 """An idle hour over the memory world, with its clock turned: ``python -m tools.bench.idle``.
 
-A policy with its repository, workers that were given back, finished sessions: what the product's
-reconcilers ask of Azure and of Kubernetes in the hour in which those workers' idle time ends, and
-in the one after it, in which nothing happens. The Lease, which is not in this world, is said too.
+A policy with its repository, whose upkeep is hours away, workers that were given back, finished
+sessions: what the product's reconcilers ask of Azure and of Kubernetes in the hour in which those
+workers' idle time ends, and in the one after it, in which nothing happens. The Lease, which is not
+in this world, is said too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing_extensions import override
 from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_repositories import MemoryOpening, MemorySecrets
+from tests.worlds.memory_upkeep import MemoryUpkeepJobs, MemoryVerifications
 from tools.bench.fleet import Size, put_repository, sessions_of
 from tools.bench.limited_azure import LimitedRegions, Surroundings
 from tools.bench.scale import Run
@@ -29,7 +31,7 @@ from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.leadership import Terms
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.backup_policy import BackupPolicy
-from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_repository import BackupRepository, UpkeepWanted
 from vmbackup_operator.model.metadata import API_VERSION, GROUP, VERSION, ObjectKey
 from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.policies import ports
@@ -42,6 +44,10 @@ from vmbackup_operator.repositories.ports import RepositorySeen, Ways
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.shared_reads import group
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+from vmbackup_operator.upkeep.busy_runs import KnownRuns
+from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
+from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
+from vmbackup_operator.wiring.tables import TABLES
 
 _HOUR_S = 3600.0
 _SETTLED_S = 900.0
@@ -93,6 +99,25 @@ def _repositories(run: Run, objects: Objects[BackupRepository]) -> RepositoryRec
     return RepositoryReconciler(settings, run.clock, objects, secrets, ways, opening)
 
 
+def _upkeep(run: Run, objects: Objects[BackupRepository]) -> UpkeepReconciler:
+    measured, ground, secrets = run.measured, run.measured.ground, MemorySecrets()
+    secrets.keep(ObjectKey("team", "repo-key"), {"key": bytes(32)})
+    return UpkeepReconciler(
+        Upkeep(
+            appliance_id=APPLIANCE,
+            clock=run.clock,
+            repositories=objects,
+            secrets=secrets,
+            jobs=MemoryUpkeepJobs(),
+            policies=Objects(run.server, BackupPolicy),
+            busy_runs=KnownRuns(measured.book, ground.undo_records, run.clock, lambda: True),
+            due=MemoryVerifications(),
+            sessions=measured.stored,
+            events=ToldEvents(run.server, run.clock, "bench"),
+        )
+    )
+
+
 def _serve(run: Run) -> None:
     """Have everything looked at that an idle operator looks at, as wiring does."""
     measured, ground = run.measured, run.measured.ground
@@ -111,7 +136,7 @@ def _serve(run: Run) -> None:
         names = environment_names(ground.settings.appliance.id, SUBSCRIPTION, AWAY)
         return [WorkerGroup(SUBSCRIPTION, names.resource_group)]
 
-    idle, left = IdleWorkers(ground, groups), LeftBehind(ground)
+    idle, left = IdleWorkers(ground, groups), LeftBehind(ground, TABLES)
 
     async def idle_workers(_key: ObjectKey) -> Outcome:
         return await idle.reconcile()
@@ -124,6 +149,7 @@ def _serve(run: Run) -> None:
             "BackupSession": measured.reconciler.reconcile,
             "BackupPolicy": policies.reconcile,
             "BackupRepository": _repositories(run, repositories).reconcile,
+            "Upkeep": _upkeep(run, repositories).reconcile,
             "IdleWorkers": idle_workers,
             "LeftBehind": left_behind,
         }
@@ -149,12 +175,13 @@ async def _idle(run: Run, found: dict[str, Any]) -> None:
     path = f"/apis/{GROUP}/{VERSION}/namespaces/{_KEY.namespace}/backuppolicies/{_KEY.name}"
     sessions = list(sessions_of(run.fleet.size))
     with run.clock.in_the_world():
-        put_repository(run.server)
+        put_repository(run.server, UpkeepWanted(schedule="0 20 * * *"))
         run.server.put(path, policy_document([vm_id for _, vm_id in sessions]))
     operator = run.measured.operator
     async with run.running():
         operator.seen("BackupPolicy", _KEY)
-        operator.seen("BackupRepository", ready_repository().metadata.key)
+        for kind in ("BackupRepository", "Upkeep"):
+            operator.seen(kind, ready_repository().metadata.key)
         for work in AFTER_SESSIONS:
             operator.queue.add(work)
         run.put(sessions)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 import msgspec
 from typing_extensions import override
 
+from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_regions import MemoryBundles
 from tests.worlds.memory_signatures import MemorySignatures
+from tests.worlds.memory_verifications import MemoryVerifications
 from tests.worlds.samples import RING
 from tools.bench.api_server import ApiServer, Document
 from tools.bench.fleet import Fleet, settings_for
@@ -38,7 +40,7 @@ from vmbackup_operator.sessions.intake import Intake
 from vmbackup_operator.sessions.intake import Surroundings as Heard
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
-from vmbackup_operator.wiring.running import Operator, Reconcile
+from vmbackup_operator.wiring.operating import Operator, Reconcile
 from vmbackup_operator.wiring.tables import backup_sessions
 
 
@@ -105,6 +107,7 @@ class MeasuredOperator:
             "RestoreSession",
             "IdleWorkers",
             "LeftBehind",
+            "Upkeep",
         )
         every = {kind: reconcilers.get(kind, _nothing) for kind in kinds}
         self.operator.serve({kind: self.operator.timed(kind, it) for kind, it in every.items()})
@@ -129,6 +132,7 @@ class MeasuredOperator:
             signatures=MemorySignatures(fleet.azure),
             queues=self.queues,
             points=fleet.points,
+            verifications=MemoryVerifications(MemoryPoints()),
             sessions=self.booked,
             book=self.book,
             allocator=self.allocator,

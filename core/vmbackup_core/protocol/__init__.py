@@ -16,12 +16,12 @@ from vmbackup_core.protocol.bundle import (
 )
 from vmbackup_core.protocol.launch import Launch, launch_parameters, launch_script
 from vmbackup_core.protocol.limits import PROTOCOL_VERSION
+from vmbackup_core.protocol.message_parts import ConversationAccess, RepositoryAccess
 from vmbackup_core.protocol.messages import (
     EVENT_KINDS,
     JOB_KINDS,
     BackupJob,
     BackupResult,
-    ConversationAccess,
     DiskDone,
     DiskToBackUp,
     Done,
@@ -35,7 +35,6 @@ from vmbackup_core.protocol.messages import (
     Overflow,
     Passing,
     Progress,
-    RepositoryAccess,
     Result,
     ResultsBlob,
     Shutdown,
@@ -72,6 +71,16 @@ from vmbackup_core.protocol.sealing import (
     unseal,
 )
 from vmbackup_core.protocol.sequence import Applied, Decision, after, decide
+from vmbackup_core.protocol.verify_messages import (
+    Lost,
+    LostIndex,
+    LostPack,
+    PackRange,
+    SampleToRead,
+    SectionsToOpen,
+    VerifyJob,
+    VerifyResult,
+)
 from vmbackup_core.redaction import shown, shown_lines, without_query, without_secrets
 
 __all__ = [
@@ -102,7 +111,11 @@ __all__ = [
     "JobOrPointer",
     "Launch",
     "LaunchKey",
+    "Lost",
+    "LostIndex",
+    "LostPack",
     "Overflow",
+    "PackRange",
     "Passing",
     "Progress",
     "Reason",
@@ -110,9 +123,13 @@ __all__ = [
     "RepositoryAccess",
     "Result",
     "ResultsBlob",
+    "SampleToRead",
     "SealedJob",
+    "SectionsToOpen",
     "Shutdown",
     "UnknownKind",
+    "VerifyJob",
+    "VerifyResult",
     "WorkJob",
     "after",
     "bundle_file",

@@ -50,6 +50,13 @@ Keys = Annotated[str, msgspec.Meta(min_length=1, max_length=KEYS_CHARS)]
 ManifestText = Annotated[
     str, msgspec.Meta(pattern=r"\Ac/[0-9a-f]{32}/m/[0-9a-f]{5}/[0-9a-f]{3}/[0-9a-f]{32}\Z")
 ]
+#: A pack or index object: slot, session and number as 48 hexadecimal digits.
+PackedId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{48}\Z")]
+PackNumber = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+#: Where a record, section or table begins in its object.
+Offset = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+#: 64 TiB in blocks of 4 KiB.
+BlockNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**34)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 WorkerText = Annotated[str, WORKER]
 #: A job's id; empty in what concerns the worker itself.

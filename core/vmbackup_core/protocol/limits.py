@@ -42,3 +42,12 @@ STOP_S = 30.0
 
 #: How long a transfer that is refused (403) waits for fresh credentials before it fails.
 RENEWAL_S = 60.0
+
+#: Ranges of packs in one verify job: some 100 bytes each.
+PACK_RANGES = 2_000
+
+#: Blocks of each kind of a verify job's sample.
+SAMPLE_BLOCKS = 1_000
+
+#: Offsets of records in one result, so that 200 findings with them fit an event.
+TOLD_OFFSETS = 1_000

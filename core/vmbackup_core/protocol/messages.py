@@ -28,22 +28,21 @@ from vmbackup_core.protocol.bounds import (
     text_of,
 )
 from vmbackup_core.protocol.limits import DISKS, FAILURE_CHARS
+from vmbackup_core.protocol.message_parts import (
+    ConversationAccess,
+    Message,
+    RepositoryAccess,
+    Value,
+)
 from vmbackup_core.protocol.reasons import Reason, reason_named
+from vmbackup_core.protocol.verify_messages import VerifyJob, VerifyResult
 from vmbackup_core.redaction import shown
 from vmbackup_core.repository.data.grants import DiskGrant
 from vmbackup_core.repository.data.said import Statistics
 from vmbackup_core.repository.primitives.json_payloads import ID, read_time, write_time
 
 
-class _Value(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A part of a message."""
-
-
-class _Message(_Value, frozen=True, tag_field="kind"):
-    """What a message's payload is; `kind` tells which."""
-
-
-class DiskToBackUp(_Value, frozen=True):
+class DiskToBackUp(Value, frozen=True):
     """One disk of a backup job.
 
     *keys* are what `ChainKeys.text` returns, of this chain only. *predecessor_url* shows the disk
@@ -72,30 +71,7 @@ class DiskToBackUp(_Value, frozen=True):
         return f"DiskToBackUp({self.disk_id})"
 
 
-class RepositoryAccess(_Value, frozen=True):
-    """The way to the repository: its data's container, by a SAS that may create and read."""
-
-    container_url: Url
-
-    @override
-    def __repr__(self) -> str:
-        """Leave out the SAS."""
-        return f"RepositoryAccess({self.container_url.split('?', 1)[0]})"
-
-
-class ConversationAccess(_Value, frozen=True):
-    """Fresh ways to the worker's two queues, since a job may outlive the ones of its launch."""
-
-    jobs_url: Url
-    events_url: Url
-
-    @override
-    def __repr__(self) -> str:
-        """Leave out the SAS."""
-        return "ConversationAccess()"
-
-
-class BackupJob(_Message, frozen=True, tag="backup"):
+class BackupJob(Message, frozen=True, tag="backup"):
     """Write *disks*; the same job again, with a higher sequence number, brings fresh SAS only."""
 
     job_id: Annotated[JobId, JOB]
@@ -113,13 +89,13 @@ class BackupJob(_Message, frozen=True, tag="backup"):
             raise ValueError("a grant of another run")
 
 
-class Shutdown(_Message, frozen=True, tag="shutdown"):
+class Shutdown(Message, frozen=True, tag="shutdown"):
     """Give up what is running and end."""
 
     job_id: Annotated[JobId, JOB]
 
 
-class Overflow(_Message, frozen=True, tag="overflow"):
+class Overflow(Message, frozen=True, tag="overflow"):
     """Where the payload lies that is too large for the queue: sealed, in one blob, by SAS."""
 
     url: Url
@@ -132,7 +108,7 @@ class Overflow(_Message, frozen=True, tag="overflow"):
         return f"Overflow({self.url.split('?', 1)[0]})"
 
 
-class Hello(_Message, frozen=True, tag="hello"):
+class Hello(Message, frozen=True, tag="hello"):
     """The agent has started."""
 
     worker_id: Annotated[WorkerId, WORKER]
@@ -143,7 +119,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     started_at: datetime
 
 
-class Heartbeat(_Message, frozen=True, tag="heartbeat"):
+class Heartbeat(Message, frozen=True, tag="heartbeat"):
     """The agent lives; *job_id* is what it is at."""
 
     worker_id: Annotated[WorkerId, WORKER]
@@ -155,7 +131,7 @@ class Heartbeat(_Message, frozen=True, tag="heartbeat"):
     job_id: Annotated[JobId, JOB] | None = None
 
 
-class Progress(_Message, frozen=True, tag="progress"):
+class Progress(Message, frozen=True, tag="progress"):
     """How far a job is, in totals over its disks; *answers* is the number of the job's message."""
 
     job_id: Annotated[JobId, JOB]
@@ -166,7 +142,7 @@ class Progress(_Message, frozen=True, tag="progress"):
     disk: ArmIdText | None = None
 
 
-class DiskDone(_Value, frozen=True):
+class DiskDone(Value, frozen=True):
     """The manifest of a disk, ready to be committed, and what it took.
 
     *changed_outside* counts blocks that had changed where no changed extent covered them.
@@ -181,13 +157,13 @@ class DiskDone(_Value, frozen=True):
     seconds: Seconds
 
 
-class BackupResult(_Message, frozen=True, tag="backup"):
+class BackupResult(Message, frozen=True, tag="backup"):
     """Every disk of the backup job is written; the operator commits."""
 
     disks: Annotated[list[DiskDone], msgspec.Meta(max_length=DISKS)]
 
 
-class ResultsBlob(_Value, frozen=True):
+class ResultsBlob(Value, frozen=True):
     """Where a result lies that is too large for an event: sealed, in the repository's data."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"\Aresults/[0-9a-f]{32}\Z")]
@@ -196,10 +172,10 @@ class ResultsBlob(_Value, frozen=True):
 
 
 #: What a job came to, by its kind.
-Result = BackupResult
+Result = Union[BackupResult, VerifyResult]  # noqa: UP007 - evaluated at run time on 3.10
 
 
-class Done(_Message, frozen=True, tag="done"):
+class Done(Message, frozen=True, tag="done"):
     """The job has ended with its result: here, or in a blob."""
 
     job_id: Annotated[JobId, JOB]
@@ -213,7 +189,7 @@ class Done(_Message, frozen=True, tag="done"):
             raise ValueError("a job's end has a result, or a blob of results")
 
 
-class Failed(_Message, frozen=True, tag="failed"):
+class Failed(Message, frozen=True, tag="failed"):
     """The job ended without its result; *transient*: asking again may help."""
 
     job_id: Annotated[JobId, JOB]
@@ -225,7 +201,7 @@ class Failed(_Message, frozen=True, tag="failed"):
 
 
 #: Jobs that are worked on: each has a maker in the agent.
-WorkJob = BackupJob
+WorkJob = Union[BackupJob, VerifyJob]  # noqa: UP007 - evaluated at run time on 3.10
 #: ``Union``: read at run time by msgspec, on 3.10 too.
 Job = Union[WorkJob, Shutdown]  # noqa: UP007 - evaluated at run time on 3.10
 JobOrPointer = Union[Job, Overflow]  # noqa: UP007 - evaluated at run time on 3.10

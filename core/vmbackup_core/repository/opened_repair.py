@@ -43,9 +43,8 @@ class Repairs:
         self._work = work
 
     def confirm_bad(self, report: CheckReport) -> tuple[Bad, ...]:
-        """Return which packs of *report* are bad when they are read again; nothing is written."""
-        found = (bad_packs.ToldBad.of(each) for each in (*report.findings, *report.healed))
-        told = [each for each in found if each is not None]
+        """Return what of *report* is bad when it is read again; nothing is written."""
+        told = bad_packs.told_by((*report.findings, *report.healed))
         with self._work.of_anybody() as log:
             return bad_packs.confirm_bad(log, self._work.places.data, told)
 

@@ -1,25 +1,35 @@
-"""What the owner of an opened repository does on a schedule: catalog, expire and prune.
+"""What the owner of an opened repository does on a schedule: catalog, expire, prune and lists.
 
 Thin, as `opened` is: each method is one algorithm of docs/repository-format.md, done by `control`.
+What may take long is there in pieces too, by VM, by chain or by entry, so that whoever works with
+the same repository has a turn in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control import (
     catalog,
     expire,
     expire_pass,
+    expire_plan,
+    list_proving,
+    point_book,
     prune,
     prune_plan,
     recording,
+    sights,
 )
+from vmbackup_core.repository.control.heads import Head, HistoryDiffers
 from vmbackup_core.repository.control.log import Appended
-from vmbackup_core.repository.control.log_entries import Expiring
+from vmbackup_core.repository.control.log_entries import Expiring, Place, Recorded
+from vmbackup_core.repository.control.log_state import Subject
 from vmbackup_core.repository.control.prune_listing import list_chains
 from vmbackup_core.repository.control.stored_manifests import pruning
 from vmbackup_core.repository.opened_log import OpenedLog
+from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.stores.port import NotDeleted
 
 
@@ -29,35 +39,133 @@ class Upkeep:
     def __init__(self, work: OpenedLog) -> None:
         self._work = work
 
+    def chains(self) -> list[ChainId]:
+        """Return every chain, in order."""
+        return list_chains(self._work.places)
+
+    def log_number(self) -> int:
+        """Return the number of the newest log object."""
+        return self._work.reading().number
+
+    def accept_history(self, found: Head) -> None:
+        """Take the log as it is, in which a person has found *found*; raise HistoryDiffers."""
+        with self._work.of_anybody() as log:
+            if not log.reader.has(found):
+                raise HistoryDiffers(found, log.read().head)
+            log.reader.accept_history()
+
+    # Catalog
+
     def sync_fully(self) -> list[recording.Examined]:
         """Record or delete points that lie there and were never logged; return what became."""
-        with self._work.of_anybody() as log:
-            return list(catalog.sync_fully(log, self._work.places.data))
+        return [each for vm in self.vms() for each in self.sync_vm(vm)]
+
+    def vms(self) -> list[VmId]:
+        """Return the names of all VMs that have points, in order; a VM has one for each epoch."""
+        with self._work.of_owner() as log:
+            return catalog.vms_with_points(log.control)
+
+    def sync_vm(self, vm: VmId) -> list[recording.Examined]:
+        """Do for one VM what `sync_fully` does for all."""
+        with self._work.of_owner() as log:
+            return list(recording.examine_unlogged(log, self._work.places.data, vm))
+
+    # Expire
 
     def plan_expire(self, rules: expire_pass.ExpireRules) -> list[Expiring]:
         """Return what no longer needs to count; nothing is written."""
         with self._work.of_anybody() as log:
-            chains = list_chains(self._work.places)
-            return expire_pass.plan_expire(log, self._work.places.data, chains, rules)
+            return expire_pass.plan_expire(log, self._work.places.data, self.chains(), rules)
+
+    def begin_points(self, book: point_book.PointBook) -> None:
+        """Have *book* begin a pass: it forgets what no longer counts."""
+        book.begin_pass(self._work.reading().state)
+
+    def unreadable_points(self, book: point_book.PointBook) -> list[Recorded]:
+        """Return the points that count and do not open, as *book* has found."""
+        return book.unreadable(self._work.reading().state)
+
+    def read_points(self, book: point_book.PointBook, most: int) -> int:
+        """Have *book* look at *most* of the points that count; return how many are left then."""
+        with self._work.of_anybody() as log:
+            unread = book.unread(log.read().state)
+            book.read(log.control, unread[:most])
+            return len(unread[most:])
+
+    def plan_expire_points(
+        self, book: point_book.PointBook, letting: expire_plan.Letting
+    ) -> list[Expiring]:
+        """Return the points that no longer need to count."""
+        with self._work.of_anybody() as log:
+            return expire_pass.plan_expire_points(log, book, letting)
+
+    def plan_expire_commits(
+        self, chain: ChainId, has_ended: Callable[[RunId], bool]
+    ) -> list[Expiring]:
+        """Return the commits of *chain* whose runs have ended and made no point."""
+        with self._work.of_anybody() as log:
+            return expire_pass.plan_expire_commits(log, self._work.places.data, chain, has_ended)
 
     def begin_expire(self, wanted: Sequence[Expiring]) -> list[Appended]:
         """Log that *wanted* no longer count; nothing of them is deleted here."""
         with self._work.of_anybody() as log:
             return expire.begin_expire(log, wanted)
 
-    def finish_expire(self, sights: expire.Sights) -> list[expire.Going]:
+    def expiring(self) -> dict[Subject, Expiring]:
+        """Return what is expiring."""
+        return self._work.reading().state.expiring
+
+    def finish_expire(self, seen: sights.Sights) -> list[expire.Going]:
         """Delete what may go of all that is expiring; return what became of each."""
+        return self.finish_some(seen, tuple(self.expiring()))
+
+    def finish_some(
+        self,
+        seen: sights.Sights,
+        subjects: Sequence[Subject],
+        fence: prune.Fence = prune.open_fence,
+    ) -> list[expire.Going]:
+        """Do for *subjects* what `finish_expire` does; *fence* is asked before each."""
         with self._work.of_anybody() as log:
-            return list(expire.finish_expire(log, self._work.places.data, sights))
+            return expire.finish_some(log, self._work.places.data, seen, subjects, fence)
+
+    # Prune
 
     def plan_prune(self) -> list[prune_plan.PrunePlan | prune_plan.LeftAlone]:
         """Return for each chain what may be deleted of it, or why nothing is."""
+        return [self.plan_prune_of(each) for each in self.chains()]
+
+    def plan_prune_of(self, chain: ChainId) -> prune_plan.PrunePlan | prune_plan.LeftAlone:
+        """Return what may be deleted of *chain*, or why nothing is."""
         with self._work.of_anybody() as log:
-            looking = pruning(log, self._work.places.data)
-            return [prune_plan.plan_prune(looking, each) for each in list_chains(self._work.places)]
+            return prune_plan.plan_prune(pruning(log, self._work.places.data), chain)
 
     def prune(self, plan: prune_plan.PrunePlan, fence: prune.Fence) -> list[NotDeleted]:
         """Delete what *plan* names; return what stays because it is locked."""
         with self._work.of_owner() as log:
             log.read().check_history()
             return prune.execute(pruning(log, self._work.places.data), plan, fence)
+
+    # Pack lists
+
+    def unproven_lists(self, chain: ChainId) -> list[Place]:
+        """Return the commits of *chain* whose lists are to be recounted, in order."""
+        with self._work.of_owner() as log:
+            looking = pruning(log, self._work.places.data)
+            slots = list_proving.unproven_slots(looking, log.read().state, chain)
+            return [(chain, slot) for slot in slots]
+
+    def look_at_lists(self, places: Sequence[Place]) -> Iterator[list_proving.ListLooked]:
+        """Yield what a recount of the list of each of *places* came to; nothing is written."""
+        with self._work.of_owner() as log:
+            looking = pruning(log, self._work.places.data)
+            state = log.read().state
+            for place in places:
+                looked = list_proving.look_at_list(looking, state, place)
+                if looked is not None:
+                    yield looked
+
+    def log_lists(self, looked: Sequence[list_proving.ListLooked]) -> None:
+        """Say in the log which of the lists are right."""
+        with self._work.of_owner() as log:
+            list_proving.log_looked(log, looked)

@@ -11,17 +11,14 @@ from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
 from vmbackup_operator.backups.mirror import mirror_of
-from vmbackup_operator.backups.repository import ASK_AGAIN_S
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
-from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import POLICY_GENERATION_ANNOTATION
 from vmbackup_operator.model.session_findings import (
     DiskResult,
     Resolved,
     ResolvedDisk,
-    ResolvedRepository,
     ResolvedVirtualMachine,
 )
 from vmbackup_operator.naming import ArmId, subscription_of
@@ -32,9 +29,13 @@ from vmbackup_operator.sessions.seen import (
     DiskSeen,
     PointSeen,
     VirtualMachineSeen,
-    account_of,
 )
-from vmbackup_operator.sessions.step import Answer, Skipped, Taken
+from vmbackup_operator.sessions.step import Skipped, Taken
+from vmbackup_operator.sessions.steps.admitting import (
+    ready_repository,
+    resolved_repository,
+    scope_refused,
+)
 
 #: More than a generation ever has, and few enough for the schema's 64 bits.
 _GENERATION_DIGITS = 18
@@ -48,7 +49,7 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     refused = _refusal(ground, session)
     if refused is not None:
         return Taken(session.status, refused)
-    repository = await _repository(ground, session)
+    repository = await ready_repository(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
     account = ArmId(repository.spec.storage_account_id)
@@ -128,69 +129,16 @@ def _late(session: BackupSession) -> Skipped | None:
 
 def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
     """Return why the session is not for us to run, by what it says alone."""
-    spec, namespace = session.spec, session.metadata.namespace
-    vm_id = ArmId(spec.virtual_machine_id)
-    repository = spec.repository_ref.key_from(namespace)
-    settings = ground.settings
-    if not settings.may_back_up(namespace, vm_id):
-        return Failed(
-            "ScopeNotAllowed",
-            f"namespace {namespace} may not back up {vm_id}: the operator's settings name no "
-            "backupScopes for it that hold this VM",
-        )
-    if not settings.may_use_repository(namespace, repository.namespace, repository.name):
-        return Failed(
-            "ScopeNotAllowed",
-            f"namespace {namespace} may not use repository {repository}: the operator's settings "
-            "do not list it among the namespace's repositories",
-        )
-    own = folded(settings.appliance.subscription_id)
-    if subscription_of(vm_id) != own:
+    refused = scope_refused(ground, session)
+    vm_id = ArmId(session.spec.virtual_machine_id)
+    own = folded(ground.settings.appliance.subscription_id)
+    if refused is None and subscription_of(vm_id) != own:
         return Failed(
             "CrossSubscriptionRefused",
             f"{vm_id} is not in the appliance's subscription {own}: its data could not be exported "
             "over a private endpoint of ours (crossSubscriptionExport: Refuse)",
         )
-    return None
-
-
-async def _repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:
-    key = session.spec.repository_ref.key_from(session.metadata.namespace)
-    repository = await ground.repositories.find(key)
-    if repository is None:
-        message = f"there is no BackupRepository {key}: create it"
-        return Waiting(ASK_AGAIN_S, message, "RepositoryNotFound")
-    conditions = repository.status.conditions
-    claimed_by = repository.status.appliance_id
-    if claimed_by not in {None, ground.settings.appliance.id}:
-        message = f"BackupRepository {key} is claimed by appliance {claimed_by}"
-        return Failed("ClaimedByOtherAppliance", message)
-    spec = repository.spec
-    if not ground.settings.may_keep_in(key.namespace, spec.storage_account_id, spec.container):
-        return Failed(
-            "ScopeNotAllowed",
-            f"BackupRepository {key} names container {spec.container} of "
-            f"{spec.storage_account_id}, which the operator's settings do not name among the "
-            f"storageAccounts of namespace {key.namespace}",
-        )
-    if is_true(conditions, "Ready") and repository.status.repository_id is not None:
-        return repository if _is_ours(ground, repository) else _read_only(repository)
-    stalled = find_condition(conditions, "Stalled")
-    if stalled is not None and stalled.status == "True":
-        return Waiting(ASK_AGAIN_S, f"BackupRepository {key}: {stalled.message}", stalled.reason)
-    return Waiting(15, f"BackupRepository {key} is not ready yet", "RepositoryNotReady")
-
-
-def _is_ours(ground: Ground, repository: BackupRepository) -> bool:
-    return repository.status.owner == ground.settings.appliance.id
-
-
-def _read_only(repository: BackupRepository) -> Waiting:
-    """Return that somebody has to claim the repository: its owner may be gone, or may not be."""
-    status = repository.status
-    whose = "nobody's" if status.owner is None else f"appliance {status.owner}'s"
-    message = f"BackupRepository {repository.metadata.key}: repository {status.repository_id} is"
-    return Waiting(ASK_AGAIN_S, f"{message} {whose}, and read-only here", "ReadOnly")
+    return refused
 
 
 def _policy_generation(session: BackupSession) -> int:
@@ -208,11 +156,6 @@ def _resolved(
     if not disks:
         message = f"{machine.id} has no managed disk that is not excluded"
         return Taken(session.status, Failed("NothingToBackUp", message))
-    repository_id = repository.status.repository_id
-    if repository_id is None:
-        raise AssertionError("a repository that is ready has its id")
-    spec = repository.spec
-    account = account_of(ArmId(spec.storage_account_id))
     resolved = Resolved(
         policy_generation=_policy_generation(session),
         virtual_machine=ResolvedVirtualMachine(
@@ -223,13 +166,7 @@ def _resolved(
             description_digest=digest_of(machine.description),
         ),
         disks=disks,
-        repository=ResolvedRepository(
-            id=repository_id,
-            account_id=spec.storage_account_id,
-            container=spec.container,
-            region=spec.region,
-            url=f"{account.blob_url}/{spec.container}",
-        ),
+        repository=resolved_repository(repository),
     )
     message = f"{machine.name} in {machine.region}, {counted(len(disks), 'disk')}"
     return Taken(replace(session.status, resolved=resolved), Done(message))

@@ -12,7 +12,6 @@ from vmbackup_core.errors import LostAttempt
 from vmbackup_core.repository.control.committing import CommittedDisk
 from vmbackup_core.repository.primitives.parsed_names import name_in_chain
 from vmbackup_operator.backups.asking import disks_asked
-from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
@@ -21,6 +20,7 @@ from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import DiskWritten
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.repository import same_repository
 
 #: Where an attempt begins whose predecessor wrote what could not be committed.
 WRITTEN_AGAIN = "DataTransferred"

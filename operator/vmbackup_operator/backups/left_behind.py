@@ -11,23 +11,24 @@ to a session; where there is none, nothing was left, and a look a day is for wha
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.backups.descriptions import drop_description
-from vmbackup_operator.backups.table import STEPS
 from vmbackup_operator.model.backup_session import (
     BackupSession,
     BackupSessionSpec,
     BackupSessionStatus,
+    SessionType,
 )
 from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.metadata import FINALIZER, Metadata
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.step import Table
 from vmbackup_operator.sessions.undo_record import UndoRecord
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,9 @@ UNEXPECTED_S = 24 * 3600.0
 class LeftBehind:
     """Undoes what is left of sessions that have gone."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, tables: Mapping[SessionType, Table[BackupSession]]) -> None:
         self._ground = ground
+        self._tables = tables
 
     async def reconcile(self) -> Outcome:
         """Take a step for every record without a session; one that fails keeps no other waiting."""
@@ -61,7 +63,8 @@ class LeftBehind:
         """Tell whether nothing is to be done for the record soon."""
         if await self._is_owned(record):
             return True
-        steps = [step for step in STEPS if step.even_after_failure]
+        table = self._tables[record.type]
+        steps = [step for step in table if step.even_after_failure]
         if record.stored:
             # The snapshots of a recovery point are the next increment's base.
             steps = [step for step in steps if step.condition != "SnapshotsPruned"]
@@ -85,11 +88,11 @@ class LeftBehind:
         return session.status.outcome is None or FINALIZER in session.metadata.finalizers
 
 
-async def drop_record(ground: Ground, session: BackupSession) -> None:
+async def drop_record(table: Table[BackupSession], ground: Ground, session: BackupSession) -> None:
     """Drop the record of a session that has undone everything; what was given up stays known."""
     drop_description(ground, session)
     status = session.status
-    last = (step.condition for step in STEPS if step.even_after_failure)
+    last = (step.condition for step in table if step.even_after_failure)
     if status.run_id is None or status.resolved is None:
         return
     if all(is_true(status.conditions, condition) for condition in last):
@@ -112,7 +115,8 @@ def _as_session(record: UndoRecord) -> BackupSession:
         metadata=Metadata(name=name, namespace=namespace, uid=record.uid),
         spec=BackupSessionSpec(
             record.virtual_machine_id,
-            ObjectReference("none"),
+            _reference(record),
+            record.type,
             retry_limit=record.retry_limit,
         ),
         status=BackupSessionStatus(
@@ -123,3 +127,10 @@ def _as_session(record: UndoRecord) -> BackupSession:
             recovery_point=record.run_id if record.stored else None,
         ),
     )
+
+
+def _reference(record: UndoRecord) -> ObjectReference:
+    where = record.repository
+    if where is None:
+        return ObjectReference("none")
+    return ObjectReference(where.name, where.namespace)

@@ -13,7 +13,6 @@ from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_operator.backups.committing import WRITTEN_AGAIN
 from vmbackup_operator.backups.descriptions import description_of, drop_description
 from vmbackup_operator.backups.mirror import mirror_of
-from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -28,6 +27,7 @@ from vmbackup_operator.sessions.findings import (
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import PointWanted
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.repository import same_repository
 
 
 async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -14,21 +13,17 @@ from vmbackup_core.protocol import (
     BackupJob,
     ConversationAccess,
     DiskToBackUp,
-    Header,
     RepositoryAccess,
-    sealed_job,
-    sealed_pointer,
 )
 from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_operator.backups.asking import disks_asked
 from vmbackup_operator.backups.committing import with_commits
-from vmbackup_operator.backups.repository import same_repository
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session_findings import ResolvedDisk, SessionWorker, SnapshotMember
-from vmbackup_operator.naming import ArmId, launch_messages
-from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     backup_job,
     members_of,
@@ -39,18 +34,17 @@ from vmbackup_operator.sessions.findings import (
 )
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.hearing import applied_by
-from vmbackup_operator.sessions.seen import Region, SecretUrl, account_of
+from vmbackup_operator.sessions.seen import SecretUrl, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
 from vmbackup_operator.sessions.steps.conversing import (
     conversation,
-    launch_of,
     listen_to_worker,
 )
-from vmbackup_operator.sessions.steps.exporting import grants_of, without_ends
+from vmbackup_operator.sessions.steps.exporting import grants_of
+from vmbackup_operator.sessions.steps.jobs import is_due, judge_failure, send_job, watch_worker
+from vmbackup_operator.sessions.steps.repository import same_repository
 
-#: The worker's word for a SAS that was refused, whose successor did not come in time.
-_REFUSED = "AccessRefused"
-#: Its word for a base that does not open: the next attempt's job names none.
+#: The worker's word for a base that does not open: the next attempt's job names none.
 _BASE_UNREADABLE = "BaseUnreadable"
 
 
@@ -72,53 +66,11 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
     if worker is None or worker.abandoned:
         return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
     if worker.failure is not None:
-        return _job_failed(ground, session, worker)
+        return judge_failure(ground, session, worker, worker.failure, {_BASE_UNREADABLE})
     listen_to_worker(ground, session, worker)
-    if worker.job_sequence == 0 or _is_worn(ground, worker):
+    if is_due(ground, worker):
         return await _give_job(ground, session, worker)
-    return await _watch_worker(ground, session, worker)
-
-
-def _is_worn(ground: Ground, worker: SessionWorker) -> bool:
-    """Tell whether what the worker's job was given is to be renewed."""
-    return ground.is_worn(worker.credentials_expire_at, ground.pacing.repository_access_s)
-
-
-def _job_failed(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
-    failure = worker.failure
-    if failure is None:
-        raise AssertionError("only a failure is judged")
-    message = f"worker {worker.id}: {failure.message}"
-    if not failure.transient and failure.reason != _BASE_UNREADABLE:
-        return Taken(session.status, Failed(failure.reason, message))
-    # The job is given again, with fresh credentials, to the same worker: it goes on from there.
-    again = replace(worker, failure=None, credentials_expire_at=worker.launched_at)
-    status = replace(session.status, worker=again)
-    if failure.reason == _REFUSED:
-        if _is_worn(ground, worker):
-            # Their renewal took longer than the worker waits: no failure of this attempt.
-            return Taken(status, Waiting(0, "the worker's credentials are being renewed"))
-        status = replace(status, exports=without_ends(status.exports))
-        ground.signatures.forget_keys()
-    return Taken(status, TryAgain(failure.reason, message))
-
-
-async def _watch_worker(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
-    """Tell whether the worker still speaks; one that does not is looked at and replaced."""
-    limit = timedelta(seconds=ground.pacing.worker_timeout_s)
-    heard = worker.last_heartbeat_time or worker.launched_at
-    silent = timedelta(0) if heard is None else ground.silence(worker.id, heard)
-    if silent <= limit:
-        left = (limit - silent).total_seconds()
-        return Taken(session.status, Waiting(min(30.0, left + 1), _moving(session)))
-    seen = await ground.workers.find(ArmId(worker.vm_id))
-    state = "gone" if seen is None else seen.state
-    ground.signatures.forget_keys()  # a worker whose queue refuses it can't say so
-    message = (
-        f"worker {worker.id} has been silent for {silent.total_seconds():.0f} s; its VM is {state}."
-        " Another one goes on from what is stored"
-    )
-    return Taken(session.status, TryAgain("WorkerLost", message, abandons_worker=True))
+    return await watch_worker(ground, session, worker, _moving(session))
 
 
 def _moving(session: BackupSession) -> str:
@@ -150,7 +102,7 @@ async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorke
     ends = [ground.repository_access_until(), *(each.expires_at for each in status.exports)]
     job = await _job(ground, session, given)
     sequence = applied_by(worker, job.job_id).next_to_send
-    await _send_job(ground, home, worker, job, sequence)
+    await send_job(ground, home, worker, job, sequence)
     soonest = min(end for end in ends if end is not None)
     served = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
     return Taken(replace(status, worker=served), Waiting(5, _moving(session)))
@@ -227,20 +179,3 @@ async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:
         raise PermanentError(
             f"snapshot {member.snapshot_id} ({member.unique_id}) {found}", reason="SnapshotReplaced"
         )
-
-
-async def _send_job(
-    ground: Ground, home: Region, worker: SessionWorker, job: BackupJob, sequence: int
-) -> None:
-    launch, key = launch_of(ground, worker)
-    header = Header("job", worker.id, job.job_id, sequence)
-    sealed = sealed_job(key, header, job)
-    text = sealed.text
-    if text is None:
-        if sealed.blob is None:
-            raise AssertionError("a sealed job is a text or a blob")
-        name = f"{launch_messages(worker.id, launch)}{job.job_id}-{sequence}"
-        until = ground.credentials_until()
-        url = await ground.queues.spill(home.account, name, sealed.blob, until)
-        text = sealed_pointer(key, header, url.value, sealed.blob)
-    await ground.queues.put(home.account, worker.jobs_queue, text, ground.pacing.credentials_s)

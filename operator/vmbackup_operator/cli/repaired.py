@@ -8,8 +8,8 @@ from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check import Finding
 from vmbackup_core.repository.control.log_entries import Bad, Healed
 from vmbackup_core.repository.control.repairing import RepairPlan
-from vmbackup_core.repository.primitives.identities import PackId
-from vmbackup_core.repository.primitives.names import pack_name
+from vmbackup_core.repository.primitives.identities import IndexId, PackId
+from vmbackup_core.repository.primitives.names import index_name, pack_name
 from vmbackup_operator.cli.commands import Where
 from vmbackup_operator.cli.findings import cost_of, finding_as_json
 from vmbackup_operator.cli.printing import Console, number_of, size
@@ -50,7 +50,7 @@ def write_repaired(done: Repaired, where: Where, console: Console) -> None:
     for name in done.put_back:
         console.write_line(f"{would}PUT BACK {name}")
     for bad in done.bad:
-        console.write_line(f"{would}LOGGED AS BAD data/{_pack(bad)}: {_what(bad)}")
+        console.write_line(f"{would}LOGGED AS BAD data/{_object(bad)}: {_what(bad)}")
     for mended in done.mended:
         if mended.plan is not None and mended.plan.curable:
             console.write_line(f"{would}HEALED {_healed(mended, mended.plan)}")
@@ -66,12 +66,18 @@ def write_repaired(done: Repaired, where: Where, console: Console) -> None:
     console.write_line(_sum(done))
 
 
-def _pack(bad: Bad) -> str:
-    return pack_name(bad.chain, PackId.parse(bytes.fromhex(bad.id)))
+def _object(bad: Bad) -> str:
+    packed = bytes.fromhex(bad.id)
+    if bad.object == "index":
+        return index_name(bad.chain, IndexId.parse(packed))
+    return pack_name(bad.chain, PackId.parse(packed))
 
 
 def _what(bad: Bad) -> str:
-    return bad.what if bad.parts is None else f"{number_of(len(bad.parts), 'record')} {bad.what}"
+    if bad.parts is None:
+        return bad.what
+    kind = "part" if bad.object == "index" else "record"
+    return f"{number_of(len(bad.parts), kind)} {bad.what}"
 
 
 def _healed(mended: Mended, plan: RepairPlan) -> str:
@@ -97,9 +103,9 @@ def _as_json(done: Repaired) -> dict[str, object]:
         "putBack": list(done.put_back),
         "bad": [
             {
-                "object": f"data/{_pack(each)}",
+                "object": f"data/{_object(each)}",
                 "what": each.what,
-                "records": None if each.parts is None else len(each.parts),
+                "parts": None if each.parts is None else len(each.parts),
             }
             for each in done.bad
         ],

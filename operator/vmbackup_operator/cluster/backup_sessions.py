@@ -11,11 +11,12 @@ from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.bounds import within_bounds
 from vmbackup_operator.model.display import with_display
-from vmbackup_operator.model.metadata import POLICY_LABEL, ObjectKey
+from vmbackup_operator.model.metadata import POLICY_LABEL, REPOSITORY_LABEL, ObjectKey
+from vmbackup_operator.naming import repository_label
 
 
 class StoredSessions:
-    """Keeps `sessions.ports.Sessions` and `policies.ports.PolicySessions`."""
+    """Keeps the ports of sessions' own steps, of policies and of upkeep."""
 
     def __init__(self, connection: Connection) -> None:
         self._objects = Objects(connection, BackupSession)
@@ -29,6 +30,17 @@ class StoredSessions:
         return await self._objects.listed(
             policy.namespace, selectors={"labelSelector": f"{POLICY_LABEL}={policy.name}"}
         )
+
+    async def of_repository(self, repository: ObjectKey) -> Sequence[BackupSession]:
+        """Return every session that upkeep made for the repository, ended ones too."""
+        label = f"{REPOSITORY_LABEL}={repository_label(repository.name)}"
+        found = await self._objects.listed(repository.namespace, selectors={"labelSelector": label})
+        # Of two repositories whose names are long the labels may be alike.
+        return [
+            each
+            for each in found
+            if each.spec.repository_ref.key_from(each.metadata.namespace) == repository
+        ]
 
     async def all(self) -> Sequence[BackupSession]:
         """Return every session, ended ones too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Generic
 
 import msgspec
@@ -76,13 +76,30 @@ class Objects(Generic[AnyResource]):
         can't be read is left out and said once: whoever wrote it must not stop all the others.
         """
         found: list[AnyResource] = []
-        query = {**(selectors or {}), "limit": str(PAGE)}
+        async for items in self._pages(namespace, selectors or {}):
+            found += self._readable(items)
+        return tuple(found)
+
+    async def all_readable(self) -> tuple[AnyResource, ...]:
+        """Return all; raise PermanentError ``UnreadableObject`` that names one that can't be read.
+
+        For whoever takes what is not listed for gone.
+        """
+        found: list[AnyResource] = []
+        async for items in self._pages(None, {}):
+            found += [self._decode_named(item) for item in items]
+        return tuple(found)
+
+    async def _pages(
+        self, namespace: str | None, selectors: Mapping[str, str]
+    ) -> AsyncIterator[tuple[msgspec.Raw, ...]]:
+        query = {**selectors, "limit": str(PAGE)}
         while True:
             answer = await self._connection.send("GET", self._folder(namespace), query=query)
             page = msgspec.json.decode(answer, type=Page)
-            found += self._readable(page.items)
+            yield page.items
             if not page.metadata.go_on:
-                return tuple(found)
+                return
             query["continue"] = page.metadata.go_on
 
     async def create(self, wanted: AnyResource) -> AnyResource:
@@ -162,6 +179,14 @@ class Objects(Generic[AnyResource]):
                 if key not in self._unreadable:
                     self._unreadable.add(key)
                     log.warning("%s %s is passed over: %s", self._kind.kind, key, error)
+
+    def _decode_named(self, document: msgspec.Raw) -> AnyResource:
+        try:
+            return self._decode(document)
+        except PermanentError as error:
+            key = msgspec.json.decode(document, type=Named).metadata.key
+            message = f"{self._kind.kind} {key}: {error}"
+            raise PermanentError(message, reason=error.reason) from error
 
     def _decode(self, document: bytes | msgspec.Raw) -> AnyResource:
         try:

@@ -12,7 +12,7 @@ import kopf
 
 from vmbackup_operator.handlers import watching  # noqa: F401 - importing it registers the handlers
 from vmbackup_operator.model.metadata import GROUP, VERSION
-from vmbackup_operator.wiring.running import Operator
+from vmbackup_operator.wiring.operating import Operator
 
 log = logging.getLogger(__name__)
 

@@ -47,7 +47,8 @@ async def session_seen(
     """Put the session into the picture, and have it looked at where that is news.
 
     A session that has its outcome leaves what is watched, which is seen as its deletion. Its policy
-    may have waited for that, and its repository counts its recovery points.
+    may have waited for that, its repository counts its recovery points, and upkeep waits for the
+    end of a session that reads back.
     """
     memo.operator.session_seen(key_of(namespace, name), dict(body), gone=type == GONE)
     if type != GONE:
@@ -55,10 +56,13 @@ async def session_seen(
     policy = labels.get(POLICY_LABEL)
     if policy is not None:
         memo.operator.seen("BackupPolicy", key_of(namespace, policy))
-    repository = body.get("spec", {}).get("repositoryRef", {})
+    spec = body.get("spec", {})
+    repository = spec.get("repositoryRef", {})
     if "name" in repository:
         key = key_of(repository.get("namespace") or namespace, repository["name"])
         memo.operator.seen("BackupRepository", key)
+        if spec.get("type") == "Verify":
+            memo.operator.seen("Upkeep", key)
 
 
 @kopf.on.event(GROUP, VERSION, "backuprepositories")
@@ -67,12 +71,13 @@ async def repository_seen(
     namespace: str | None,
     name: str,
     status: kopf.Status,
+    body: kopf.Body,
     memo: kopf.Memo,
     **_: Any,
 ) -> None:
     """Have the repository looked at, and the policies that rest on it where it stands otherwise."""
     key = key_of(namespace, name)
-    memo.operator.seen("BackupRepository", key)
+    memo.operator.repository_seen(key, dict(body), gone=type == GONE)
     memo.operator.repository_stands(key, GONE if type == GONE else _standing_of(status))
 
 

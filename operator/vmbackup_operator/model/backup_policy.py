@@ -74,6 +74,13 @@ class Rule(msgspec.Struct, frozen=True, rename="camel"):
     since: datetime
 
 
+class StandingRetention(msgspec.Struct, frozen=True, rename="camel"):
+    """The retention that the policy says, and since when it says so."""
+
+    rule: Retention
+    since: datetime
+
+
 class Occasion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """An occasion for sessions, a *slot* or a *trigger*, and which VMs have had their turn.
 
@@ -97,6 +104,7 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     appliance_id: str | None = None
     conditions: tuple[Condition, ...] = ()
     rule: Rule | None = None
+    retention: StandingRetention | None = None
     trigger: Trigger | None = None
     occasion: Occasion | None = None
     last_slot: datetime | None = None

@@ -8,17 +8,34 @@ from typing import ClassVar, Literal
 import msgspec
 
 from vmbackup_core.ids import RepositoryId
+from vmbackup_operator.model.backup_policy import Rule
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import SecretKeyReference
 
 Tier = Literal["Hot", "Cool", "Cold"]
 
+#: In the order in which a pass takes them.
+UpkeepJob = Literal["Catalog", "Expire", "Prune", "Lists", "Check", "Verify"]
+JobOutcome = Literal["Succeeded", "Findings", "Failed", "Left"]
+
 
 class EncryptionKey(msgspec.Struct, frozen=True, rename="camel"):
     """Where the repository's key lies."""
 
     secret_ref: SecretKeyReference
+
+
+class UpkeepWanted(msgspec.Struct, frozen=True, rename="camel"):
+    """When upkeep is due, and within which times."""
+
+    schedule: str = "30 2 * * *"
+    time_zone: str = "Etc/UTC"
+    suspend: bool = False
+    retention_delay_days: int = 7
+    check_every_days: int = 7
+    verify_new_within_days: int = 3
+    verify_all_within_days: int = 90
 
 
 class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -30,16 +47,54 @@ class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_def
     region: str
     encryption_key: EncryptionKey
     tier: Tier = "Hot"
+    upkeep: UpkeepWanted = UpkeepWanted()
+
+
+class RunningJob(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The job that runs, and the pass that it belongs to.
+
+    *cursor* is how far it has come, in the words of whoever does it. *trouble_since* is set while
+    it comes no further.
+    """
+
+    job: UpkeepJob
+    since: datetime
+    pass_since: datetime
+    cursor: str = ""
+    message: str = ""
+    session: str | None = None
+    trouble_since: datetime | None = None
+
+
+class JobRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How a job ended the last time."""
+
+    job: UpkeepJob
+    start_time: datetime
+    end_time: datetime
+    outcome: JobOutcome
+    message: str = ""
+    last_success_time: datetime | None = None
+
+
+class Sight(msgspec.Struct, frozen=True, rename="camel"):
+    """At *time* the repository's log had been read up to *number*."""
+
+    number: int
+    time: datetime
 
 
 class Maintenance(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """When the repository's own jobs last ended and what they found."""
+    """What is done for the repository on its schedule, and what that found."""
 
-    last_catalog_time: datetime | None = None
-    last_check_time: datetime | None = None
-    last_check_message: str = ""
-    last_prune_time: datetime | None = None
-    last_prune_message: str = ""
+    next_time: datetime | None = None
+    message: str = ""
+    running: RunningJob | None = None
+    jobs: tuple[JobRecord, ...] = ()
+    sights: tuple[Sight, ...] = ()
+    rule: Rule | None = None
+    last_slot: datetime | None = None
+    handled_upkeep: str = ""
 
 
 class LogHead(msgspec.Struct, frozen=True, rename="camel"):
@@ -61,6 +116,7 @@ class BackupRepositoryStatus(msgspec.Struct, frozen=True, rename="camel", omit_d
     owner: str | None = None
     recovery_points: int = 0
     log: LogHead | None = None
+    handled_accept_history: str = ""
     maintenance: Maintenance | None = None
 
 

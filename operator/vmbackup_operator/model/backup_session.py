@@ -1,10 +1,11 @@
-"""BackupSession: one backup or archive of one VM, asked for by a policy's slot or by a user."""
+"""BackupSession: one backup, archive or verification of one VM, asked for by a policy or a user."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar, Literal
 
+import msgspec
 from typing_extensions import override
 
 from vmbackup_core.ids import RunId
@@ -12,9 +13,20 @@ from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import LocalReference, ObjectReference
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
-from vmbackup_operator.model.session_findings import DiskResult, SnapshotMember
+from vmbackup_operator.model.session_findings import (
+    DiskResult,
+    SnapshotMember,
+    Verified,
+    VerifyingJob,
+)
 
-SessionType = Literal["Backup", "Archive"]
+SessionType = Literal["Backup", "Archive", "Verify"]
+
+
+class VerifySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a session of type Verify reads back beside what was never read back."""
+
+    reread_per_mille: int = 1000
 
 
 class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
@@ -30,17 +42,23 @@ class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=
     exclude_data_disk_luns: tuple[int, ...] = ()
     retention: Retention = Retention()
     snapshots_to_keep: int = 1
+    verify: VerifySpec | None = None
     start_before: datetime | None = None
 
 
 class BackupSessionStatus(
     SessionStatus, frozen=True, rename="camel", omit_defaults=True, kw_only=True
 ):
-    """What a backup has found, made and stored beside what every session keeps."""
+    """What a session has found, made and stored beside what every session keeps.
+
+    *verified* and *verifying* are of a session of type Verify, the others of a backup.
+    """
 
     snapshot_set: tuple[SnapshotMember, ...] = ()
     disks: tuple[DiskResult, ...] = ()
     recovery_point: RunId | None = None
+    verified: Verified | None = None
+    verifying: VerifyingJob | None = None
 
     @property
     def written(self) -> frozenset[str]:
@@ -55,13 +73,15 @@ class BackupSessionStatus(
     @property
     @override
     def achieved(self) -> str:
+        if self.verified is not None:
+            return self.verified.conclusion
         return (
             "" if self.recovery_point is None else f"recovery point {self.recovery_point} is stored"
         )
 
 
 class BackupSession(Session, frozen=True, rename="camel"):
-    """One backup or archive of one VM."""
+    """One backup, archive or verification of one VM."""
 
     kind: ClassVar[str] = "BackupSession"
     plural: ClassVar[str] = "backupsessions"

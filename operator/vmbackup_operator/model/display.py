@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, is_true
-from vmbackup_operator.model.phase import session_phase, under_way
+from vmbackup_operator.model.phase import PHASES, VERIFY_PHASES, Phases, session_phase, under_way
 from vmbackup_operator.model.progress import Display, SessionError
 from vmbackup_operator.model.session import AnySession
 
@@ -52,10 +52,11 @@ def _backing_off(attempt: int, due: datetime, error: SessionError) -> tuple[str,
 
 def with_display(session: BackupSession) -> BackupSession:
     """Return *session* with its status' phase and columns as the rest of it has them."""
-    return displayed(session, session.spec.virtual_machine_id.rsplit("/", 1)[-1])
+    phases = VERIFY_PHASES if session.spec.type == "Verify" else PHASES
+    return displayed(session, session.spec.virtual_machine_id.rsplit("/", 1)[-1], phases)
 
 
-def displayed(session: AnySession, virtual_machine: str) -> AnySession:
+def displayed(session: AnySession, virtual_machine: str, phases: Phases = PHASES) -> AnySession:
     """Return the session about *virtual_machine* with phase and columns as the rest has them.
 
     The duration is there once the session has ended: one that counts along would make every look
@@ -72,9 +73,9 @@ def displayed(session: AnySession, virtual_machine: str) -> AnySession:
         stored="" if progress is None else amount(progress.bytes_stored),
         duration=duration,
     )
-    phase, message = session_phase(status.conditions), status.message
+    phase, message = session_phase(status.conditions, phases), status.message
     if status.outcome is None and not is_true(status.conditions, "FailureTarget"):
-        message = under_way(status.conditions)
+        message = under_way(status.conditions, phases)
         if status.retry_time is not None and status.step is None and status.errors:
             phase, message = _backing_off(status.attempt, status.retry_time, status.errors[-1])
     status = replace(status, phase=phase, message=message, display=shown)

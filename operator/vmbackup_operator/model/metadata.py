@@ -18,6 +18,16 @@ TRIGGER_ANNOTATION: Final = "vmbackup.dev/trigger"
 #: So much of its value counts: no schema bounds an annotation, but one bounds what we write of it.
 MAX_TRIGGER: Final = 256
 
+#: On a repository, written by a user: any change of its value asks for a pass of upkeep, now.
+UPKEEP_ANNOTATION: Final = "vmbackup.dev/upkeep"
+
+#: On a repository, written by a user: the log's head, NUMBER:DIGEST, whose history is accepted.
+ACCEPT_HISTORY_ANNOTATION: Final = "vmbackup.dev/accept-history"
+MAX_ACCEPT_HISTORY: Final = 128
+
+#: On what upkeep makes: the repository that it is for, as a label may have it.
+REPOSITORY_LABEL: Final = "vmbackup.dev/repository"
+
 #: On a session, written by a user: any change of its value ends the pause before its next attempt.
 RETRY_ANNOTATION: Final = "vmbackup.dev/retry"
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from vmbackup_operator.model.conditions import Condition, find_condition, is_true
 
 #: What a session is doing while the condition beside it does not hold yet, in the steps' order.
-PHASES = (
+Phases = tuple[tuple[str, str], ...]
+PHASES: Phases = (
     ("Accepted", "Pending"),
     ("SnapshotsReady", "Snapshotting"),
     ("EnvironmentReady", "PreparingRegion"),
@@ -19,6 +20,15 @@ PHASES = (
     ("AccessRevoked", "RevokingAccess"),
 )
 
+#: The same of a session that reads back what is stored.
+VERIFY_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("EnvironmentReady", "PreparingRegion"),
+    ("WorkerReady", "LaunchingWorker"),
+    ("DataVerified", "Verifying"),
+    ("HoldsReleased", "ReleasingHolds"),
+)
+
 #: The reasons of a failure that have a word of their own.
 ENDINGS = {"Cancelled": ("Cancelling", "Cancelled"), "Skipped": ("Skipping", "Skipped")}
 
@@ -27,7 +37,7 @@ ENDINGS = {"Cancelled": ("Cancelling", "Cancelled"), "Skipped": ("Skipping", "Sk
 UNDER_WAY = frozenset({"InProgress", "LookedAtAgain", "GivenBack", "WorkerReplaced"})
 
 
-def session_phase(conditions: Sequence[Condition]) -> str:
+def session_phase(conditions: Sequence[Condition], phases: Phases = PHASES) -> str:
     """Return what a session with these conditions is doing, or how it ended.
 
     What it waits for, where that is more than Azure's time, stands behind a colon. As in a Job,
@@ -40,7 +50,7 @@ def session_phase(conditions: Sequence[Condition]) -> str:
         failure = find_condition(conditions, type_)
         if failure is not None and failure.status == "True":
             return ENDINGS.get(failure.reason, ("Failing", "Failed"))[word]
-    for type_, phase in PHASES:
+    for type_, phase in phases:
         said = find_condition(conditions, type_)
         if said is None or (said.status != "True" and said.reason in UNDER_WAY):
             return phase
@@ -49,8 +59,8 @@ def session_phase(conditions: Sequence[Condition]) -> str:
     return "Completing"
 
 
-def under_way(conditions: Sequence[Condition]) -> str:
+def under_way(conditions: Sequence[Condition], phases: Phases = PHASES) -> str:
     """Return what the step says that a session with these conditions has come to."""
-    at = (find_condition(conditions, type_) for type_, _ in PHASES)
+    at = (find_condition(conditions, type_) for type_, _ in phases)
     step = next((said for said in at if said is None or said.status != "True"), None)
     return "" if step is None else step.message

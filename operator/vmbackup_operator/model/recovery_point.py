@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from vmbackup_core.ids import CommitSlot, RunId
-from vmbackup_operator.model.backup_session import SessionType
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import ObjectReference
@@ -31,7 +30,7 @@ class RecoveryPointSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaul
     virtual_machine_id: str
     virtual_machine_name: str
     created_at: datetime
-    type: SessionType
+    type: Literal["Backup", "Archive"]
     disks: tuple[RecoveryPointDisk, ...]
     size_bytes: int
     stored_bytes: int

@@ -68,11 +68,15 @@ class ResolvedEnvironment(msgspec.Struct, frozen=True, rename="camel", omit_defa
 
 
 class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What later steps read instead of looking again; each part is written once."""
+    """What later steps read instead of looking again; each part is written once.
+
+    *worker_region* is where the worker runs; None where that is the VM's region.
+    """
 
     policy_generation: int = 0
     virtual_machine: ResolvedVirtualMachine | None = None
     disks: tuple[ResolvedDisk, ...] = ()
+    worker_region: str | None = None
     repository: ResolvedRepository | None = None
     environment: ResolvedEnvironment | None = None
 
@@ -159,3 +163,37 @@ class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     def is_committed(self) -> bool:
         """Whether the disk's chain has a commit of it."""
         return self.slot is not None
+
+
+class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What was read back so far, over all jobs, as the operator has judged it.
+
+    *jobs* counts those that were begun, and *cursor* asks for the next one. *unreadable* could not
+    be read at the time, which says nothing of it. *findings* are the first few in words.
+    *conclusion* is there once nothing is left that is due.
+    """
+
+    packs: int = 0
+    records: int = 0
+    bytes: int = 0
+    bad: int = 0
+    refuted: int = 0
+    unreadable: int = 0
+    sampled: int = 0
+    differing: int = 0
+    jobs: int = 0
+    cursor: str = ""
+    findings: tuple[str, ...] = ()
+    conclusion: str = ""
+
+
+class VerifyingJob(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The job that a worker reads back by, from before it is given until its result is judged.
+
+    *fingerprint* tells its work from any other, and *result* is what the worker said of it, as
+    JSON.
+    """
+
+    number: int
+    fingerprint: str
+    result: str | None = None

@@ -1,4 +1,4 @@
-"""What a policy's status says of its schedule, trigger and occasion, and what follows; pure.
+"""What a policy's status says of its schedule, retention and occasion, and what follows; pure.
 
 A rule holds from when it was first seen: no edit, and no end of a pause, makes a slot due that lay
 before. Times ahead of now come from a clock that was wrong for a while, and are not believed.
@@ -17,6 +17,7 @@ from vmbackup_operator.model.backup_policy import (
     BackupPolicyStatus,
     Occasion,
     Rule,
+    StandingRetention,
     Trigger,
 )
 from vmbackup_operator.model.metadata import MAX_TRIGGER, TRIGGER_ANNOTATION
@@ -49,7 +50,9 @@ class Change:
 def believed(status: BackupPolicyStatus, now: datetime) -> BackupPolicyStatus:
     """Return *status* without what is ahead of *now*; slots then count from *now* on."""
     limit = now + CLOCKS_DIFFER
-    rule, occasion = status.rule, status.occasion
+    rule, occasion, retention = status.rule, status.occasion, status.retention
+    if retention is not None and retention.since > limit:
+        status = replace(status, retention=None)
     if status.last_slot is not None and status.last_slot > limit:
         status = replace(status, rule=None, last_slot=None)
     if rule is not None and rule.since > limit:
@@ -73,6 +76,16 @@ def with_rule(
         return status
     since = _first_seen(policy, now).replace(microsecond=0)
     return replace(status, rule=Rule(schedule.cron, schedule.time_zone, since))
+
+
+def with_retention(
+    policy: BackupPolicy, status: BackupPolicyStatus, now: datetime
+) -> BackupPolicyStatus:
+    """Return *status* with the retention that the policy says, and since when it says so."""
+    standing, said = status.retention, policy.spec.retention
+    if standing is not None and standing.rule == said:
+        return status
+    return replace(status, retention=StandingRetention(said, now.replace(microsecond=0)))
 
 
 def _first_seen(policy: BackupPolicy, now: datetime) -> datetime:

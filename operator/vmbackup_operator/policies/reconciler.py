@@ -36,6 +36,7 @@ from vmbackup_operator.policies.occasions import (
     handled_until,
     is_trigger_new,
     name_of_occasion,
+    with_retention,
     with_rule,
 )
 from vmbackup_operator.policies.ports import EventLog, Policies, PolicySessions
@@ -108,6 +109,7 @@ class PolicyReconciler:
     async def _look(self, policy: BackupPolicy) -> Look:
         now = self._clock.now()
         status = with_rule(policy, believed(policy.status, now), now)
+        status = with_retention(policy, status, now)
         try:
             standing = await self._surveyor.look(policy)
             schedule = _due(policy, status, now)

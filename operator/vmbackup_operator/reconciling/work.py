@@ -13,6 +13,8 @@ WorkKind = Literal[
     "BackupPolicy",
     "BackupSession",
     "BackupRepository",
+    #: By a BackupRepository's key: what is done for it on its schedule.
+    "Upkeep",
     "RegionEnvironment",
     "RestoreSession",
     #: No object: the workers that no session needs any more.
@@ -28,6 +30,7 @@ PRIORITIES: dict[WorkKind, int] = {
     "BackupSession": 10,
     "BackupPolicy": 10,
     "RegionEnvironment": 20,
+    "Upkeep": 30,
     "IdleWorkers": 30,
     "LeftBehind": 30,
 }

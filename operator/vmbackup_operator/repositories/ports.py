@@ -22,7 +22,7 @@ class RepositorySeen:
 
     *owner* is the appliance that may write there. *log* is the log's newest object as it is
     remembered; *history_lost* says why its history is not the one that was known, empty where it
-    is: then *log* is what was known.
+    is: then *log* is what was known, and *log_found* the newest object that is there.
     """
 
     id: RepositoryId
@@ -32,6 +32,7 @@ class RepositorySeen:
     recovery_points: int
     log: LogHead | None = None
     history_lost: str = ""
+    log_found: LogHead | None = None
 
 
 class Repositories(Protocol):

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
-from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import BackupRepository, BackupRepositoryStatus
 from vmbackup_operator.model.conditions import (
     Standing,
@@ -18,7 +17,7 @@ from vmbackup_operator.model.conditions import (
     with_conditions,
 )
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.metadata import KEY_LABEL, KEY_LABELLED, ObjectKey
+from vmbackup_operator.model.metadata import ACCEPT_HISTORY_ANNOTATION, ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import (
     Conflict,
@@ -28,6 +27,7 @@ from vmbackup_operator.reconciling.outcome import (
     Waiting,
     reason_of,
 )
+from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import (
     OpenRepositories,
     Repositories,
@@ -103,7 +103,7 @@ class RepositoryReconciler:
         if refused is not None:
             return refused
         spec = repository.spec
-        key = await self._key(repository)
+        key = await find_key(self._secrets, repository)
         if isinstance(key, Failed):
             return key
         waiting = await self._ways.ensure(ArmId(spec.storage_account_id), spec.region)
@@ -120,19 +120,6 @@ class RepositoryReconciler:
                 "make another BackupRepository for it",
             )
         return seen
-
-    async def _key(self, repository: BackupRepository) -> UserKey | Failed:
-        """Return the key from the Secret that the object names in its own namespace."""
-        reference = repository.spec.encryption_key.secret_ref
-        where = ObjectKey(repository.metadata.namespace, reference.name)
-        values = await self._secrets.find(where)
-        if values is None:
-            message = f"there is no Secret {where} with the label {KEY_LABEL}={KEY_LABELLED}"
-            return Failed("SecretNotFound", f"{message}: create it, or label it")
-        value = values.get(reference.key)
-        if value is None:
-            return Failed("SecretNotFound", f"Secret {where} has no entry {reference.key}")
-        return read_key(value, f"Secret {where}, entry {reference.key}")
 
     async def _write(
         self, repository: BackupRepository, found: RepositorySeen | Waiting | Failed
@@ -168,28 +155,43 @@ class RepositoryReconciler:
     ) -> BackupRepositoryStatus:
         conditions = with_conditions(
             status.conditions,
-            self._standing(found),
+            self._standing(repository, found),
             now=self._clock.now(),
             generation=repository.metadata.generation,
         )
         return replace(status, conditions=conditions)
 
-    def _standing(self, found: RepositorySeen | Waiting | Failed) -> Standing:
+    def _standing(
+        self, repository: BackupRepository, found: RepositorySeen | Waiting | Failed
+    ) -> Standing:
         match found:
             case Waiting(message=message, reason=reason):
                 return as_reconciling(reason, message)
             case Failed(reason=reason, message=message):
                 return as_stalled(reason, message)
-            case RepositorySeen(id=repository_id, owner=owner, history_lost=lost):
+            case RepositorySeen(id=repository_id, owner=owner):
                 own = self._settings.appliance.id
                 if owner != own:
                     whose = "nobody's" if owner is None else f"appliance {owner}'s"
                     message = f"repository {repository_id} is {whose}; to this one ({own}) it is"
                     return as_ready(f"{message} read-only until it is claimed", "ReadOnly")
-                if lost:
-                    return as_ready(lost, "HistoryRolledBack")
+                if found.history_lost:
+                    message = f"{found.history_lost}. {_how_to_accept(repository, found)}"
+                    return as_ready(message, "HistoryRolledBack")
                 points = counted(found.recovery_points, "recovery point")
                 return as_ready(f"repository {repository_id}, {points}")
+
+
+def _how_to_accept(repository: BackupRepository, found: RepositorySeen) -> str:
+    """Return what a person does who has looked: it names the history that was found."""
+    head, metadata = found.log_found, repository.metadata
+    if head is None:
+        return "Its log is empty"
+    return (
+        f"Now its log ends with object {head.number}. Whoever knows why it was put back, and wants "
+        f"this history: kubectl annotate --overwrite --namespace {metadata.namespace} "
+        f"brepo/{metadata.name} {ACCEPT_HISTORY_ANNOTATION}={head.number}:{head.sha256}"
+    )
 
 
 def refused_by_tenancy(settings: Settings, repository: BackupRepository) -> Failed | None:
@@ -209,11 +211,3 @@ def refused_by_tenancy(settings: Settings, repository: BackupRepository) -> Fail
             "that hold this container",
         )
     return None
-
-
-def read_key(value: bytes, where: str) -> UserKey | Failed:
-    """Return the key that a Secret's entry holds: 32 bytes, or the text that `vmbackup` printed."""
-    try:
-        return UserKey.parse(value)
-    except PermanentError as error:
-        return Failed(error.reason, f"{where}: {error}")

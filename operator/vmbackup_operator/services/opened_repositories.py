@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from typing_extensions import override
@@ -32,11 +33,15 @@ from vmbackup_operator.reconciling.outcome import Waiting
 #: For how long whoever asks waits for the answer, and how soon it is asked for again.
 ANSWER_WITHIN_S = 2.0
 AGAIN_S = 2.0
-#: For how long an answer is kept that nobody came back for: after that it is looked for anew.
+#: For how long an answer is kept, once it is there, for who has asked; then it is looked for anew.
 KEPT_S = 600.0
+#: The same for what may have taken hours.
+KEPT_LONG_S = 86_400.0
 
 T = TypeVar("T")
 Work = Callable[[OpenedRepository], T]
+#: Ends by an exception of its own where nobody waits for the work any more.
+GoesOn = Callable[[], None]
 
 
 class RepositoryContainers(Protocol):
@@ -47,6 +52,9 @@ class RepositoryContainers(Protocol):
 
         Azure's many words for "not you" come out as reason ``NotAuthorized``.
         """
+
+    async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
+        """Do as `ask` does for what may take hours: it takes none of the threads of `ask`."""
 
     async def make_control(self, repository: BackupRepository) -> None:
         """Make the container beside the repository's; one that is there is left as it is."""
@@ -87,12 +95,21 @@ class _Kept:
     answers: dict[Hashable, _Answer] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Answer:
-    """What somebody asked, under way or answered, and since when."""
+    """What somebody asked, under way or answered, and since when; for how long it is kept then."""
 
     task: asyncio.Task[Any]
-    since_s: float
+    kept_s: float
+    ended_s: float | None = None
+
+    def is_wanted(self, now_s: float) -> bool:
+        """Tell whether somebody may still come for it."""
+        return self.ended_s is None or now_s - self.ended_s < self.kept_s
+
+
+class _Left(Exception):
+    """The operator ends, and what is under way with it."""
 
 
 class OpenedRepositories:
@@ -105,6 +122,7 @@ class OpenedRepositories:
         self.answer_within_s = ANSWER_WITHIN_S
         self._using = Using(Author(appliance_id, appliance_id), clock, self.heads)
         self._kept: dict[str, _Kept] = {}
+        self._ends = threading.Event()
 
     async def begin(self, repository: BackupRepository, key: UserKey, work: Work[T]) -> T | Waiting:
         """Return what *work* makes of the repository, which is begun where there is none.
@@ -125,7 +143,8 @@ class OpenedRepositories:
             kept.key = key
             return await self._containers.ask(repository, began)
 
-        return await self._answer(kept, ("begin", key.fingerprint), do)
+        asked = "begin", key.fingerprint
+        return await self._answer(kept, asked, lambda: self._in_turn(kept, do))
 
     async def use(
         self, repository: BackupRepository, key: UserKey, what: Hashable, work: Work[T]
@@ -137,17 +156,39 @@ class OpenedRepositories:
         self.heads.recall(repository)
         kept = self._of(repository)
 
+        asked = what, key.fingerprint
+        return await self._answer(kept, asked, lambda: self._take_turn(repository, key, work))
+
+    async def beside(
+        self,
+        repository: BackupRepository,
+        key: UserKey,
+        what: Hashable,
+        work: Callable[[OpenedRepository, GoesOn], T],
+    ) -> T | Waiting:
+        """Return what *work* makes of the repository beside all that is asked of it in turns.
+
+        It may take hours, must not append, and calls what it is given often: that ends it where
+        the operator ends. In all else this is `use`.
+        """
+        self.heads.recall(repository)
+
         async def do() -> T:
-            if kept.opened is None or kept.key != key:
-                await self._find_containers(repository, makes=False)
-            return await self._containers.ask(
-                repository, lambda places: work(self._opened(kept, places, key))
+            opened = await self._take_turn(repository, key, lambda opened: opened)
+            return await self._containers.ask_at_length(
+                repository, lambda _places: work(opened, self._go_on)
             )
 
-        return await self._answer(kept, (what, key.fingerprint), do)
+        asked = "beside", what, key.fingerprint
+        return await self._answer(self._of(repository), asked, do, KEPT_LONG_S)
+
+    def _go_on(self) -> None:
+        if self._ends.is_set():
+            raise _Left
 
     async def close(self) -> None:
         """Leave what is under way; a thread that works for it ends by itself."""
+        self._ends.set()
         left = [each.task for kept in self._kept.values() for each in kept.answers.values()]
         for task in left:
             task.cancel()
@@ -166,26 +207,45 @@ class OpenedRepositories:
         return kept.opened
 
     async def _answer(
-        self, kept: _Kept, what: Hashable, do: Callable[[], Coroutine[Any, Any, T]]
+        self,
+        kept: _Kept,
+        what: Hashable,
+        do: Callable[[], Coroutine[Any, Any, T]],
+        kept_s: float = KEPT_S,
     ) -> T | Waiting:
         """Return what *do* comes to, or that it is still under way."""
         now_s = self._clock.monotonic_s()
         kept.answers = {
-            each: answer
-            for each, answer in kept.answers.items()
-            if not answer.task.done() or now_s - answer.since_s < KEPT_S
+            each: answer for each, answer in kept.answers.items() if answer.is_wanted(now_s)
         }
         answer = kept.answers.get(what)
         if answer is None:
-            task = asyncio.create_task(self._in_turn(kept, do))
-            task.add_done_callback(_heed)
-            answer = kept.answers[what] = _Answer(task, now_s)
+            answer = kept.answers[what] = _Answer(asyncio.create_task(do()), kept_s)
+            answer.task.add_done_callback(partial(self._heed, answer))
         await asyncio.wait({answer.task}, timeout=self.answer_within_s)
         if not answer.task.done():
             return Waiting(AGAIN_S, "the repository is at work")
         del kept.answers[what]
         answered: T = answer.task.result()
         return answered
+
+    def _heed(self, answer: _Answer, task: asyncio.Task[Any]) -> None:
+        """Take note of how *task* ended: nobody may come back for it."""
+        answer.ended_s = self._clock.monotonic_s()
+        if not task.cancelled():
+            task.exception()
+
+    async def _take_turn(self, repository: BackupRepository, key: UserKey, work: Work[T]) -> T:
+        kept = self._of(repository)
+
+        async def do() -> T:
+            if kept.opened is None or kept.key != key:
+                await self._find_containers(repository, makes=False)
+            return await self._containers.ask(
+                repository, lambda places: work(self._opened(kept, places, key))
+            )
+
+        return await self._in_turn(kept, do)
 
     async def _in_turn(self, kept: _Kept, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do it when nobody else is at the repository; what it refuses for good opens it anew."""
@@ -227,9 +287,3 @@ def _is_there(store: Store) -> bool:
             raise
         return False
     return True
-
-
-def _heed(task: asyncio.Task[Any]) -> None:
-    """Take note of how *task* ended: nobody may come back for it."""
-    if not task.cancelled():
-        task.exception()

@@ -20,8 +20,8 @@ from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
+from vmbackup_operator.repositories.keys import read_key
 from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
-from vmbackup_operator.repositories.reconciler import read_key
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.stored_points import as_seen, as_stored
 from vmbackup_operator.sessions.ports import RecoveryPoints
@@ -67,6 +67,7 @@ class StoredRepositories(OpenRepositories):
             recovery_points=len(state.counted),
             log=None if head is None else LogHead(head.number, head.sha256),
             history_lost="" if lost is None else str(HistoryRolledBack(lost)),
+            log_found=None if reading.sha256 is None else LogHead(reading.number, reading.sha256),
         )
 
 
@@ -132,18 +133,21 @@ class StoredPoints(RecoveryPoints):
     async def _use(
         self, repository: BackupRepository, what: Hashable, work: Callable[[OpenedRepository], T]
     ) -> T | Waiting:
-        return await self._opened.use(repository, await self._key(repository), what, work)
+        key = await key_of(self._secrets, repository)
+        return await self._opened.use(repository, key, what, work)
 
-    async def _key(self, repository: BackupRepository) -> UserKey:
-        reference = repository.spec.encryption_key.secret_ref
-        where = ObjectKey(repository.metadata.namespace, reference.name)
-        values = await self._secrets.find(where)
-        if values is None or reference.key not in values:
-            raise PermanentError(
-                f"Secret {where} with the key {reference.key} does not exist",
-                reason="SecretNotFound",
-            )
-        key = read_key(values[reference.key], f"Secret {where}, entry {reference.key}")
-        if isinstance(key, Failed):
-            raise PermanentError(key.message, reason=key.reason)
-        return key
+
+async def key_of(secrets: Secrets, repository: BackupRepository) -> UserKey:
+    """Return the key in the repository's Secret; raise PermanentError where there is none."""
+    reference = repository.spec.encryption_key.secret_ref
+    where = ObjectKey(repository.metadata.namespace, reference.name)
+    values = await secrets.find(where)
+    if values is None or reference.key not in values:
+        raise PermanentError(
+            f"Secret {where} with the key {reference.key} does not exist",
+            reason="SecretNotFound",
+        )
+    key = read_key(values[reference.key], f"Secret {where}, entry {reference.key}")
+    if isinstance(key, Failed):
+        raise PermanentError(key.message, reason=key.reason)
+    return key

@@ -24,6 +24,9 @@ from vmbackup_operator.sessions.seen import account_of
 # As many repositories as are looked at at once; each call is a few small requests.
 _THREADS = 8
 
+# As many as are looked through from end to end at once: each keeps some of what it finds in memory.
+_LONG_THREADS = 2
+
 # AuthorizationFailure, AuthorizationPermissionMismatch, AuthenticationFailed and their kin.
 _NOT_YOU = ("Authorization", "Authentication", "InsufficientAccountPermissions", "NoAuthentication")
 
@@ -36,14 +39,18 @@ class RepositoryStores(RepositoryContainers):
     def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="repository")
+        self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="repository-at-length")
         self._stores: dict[str, AzureBlobStore] = {}
 
     @override
     async def ask(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
-        spec = repository.spec
-        data, control = spec.container, control_container(spec.container)
-        places = Places(self._store(repository, data), self._store(repository, control))
-        return await self._in_thread(repository, lambda: work(places))
+        places = self._places(repository)
+        return await self._in_thread(repository, lambda: work(places), self._executor)
+
+    @override
+    async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
+        places = self._places(repository)
+        return await self._in_thread(repository, lambda: work(places), self._long)
 
     @override
     async def make_control(self, repository: BackupRepository) -> None:
@@ -60,12 +67,14 @@ class RepositoryStores(RepositoryContainers):
             except AzureError as error:
                 raise translated(f"making container {name}", error) from error
 
-        await self._in_thread(repository, make)
+        await self._in_thread(repository, make, self._executor)
 
-    async def _in_thread(self, repository: BackupRepository, work: Callable[[], T]) -> T:
+    async def _in_thread(
+        self, repository: BackupRepository, work: Callable[[], T], threads: ThreadPoolExecutor
+    ) -> T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, work)
+            return await loop.run_in_executor(threads, work)
         except PermanentError as error:
             if not error.reason.startswith(_NOT_YOU):
                 raise
@@ -75,7 +84,13 @@ class RepositoryStores(RepositoryContainers):
 
     def close(self) -> None:
         """Let the threads end; what they are at is not waited for."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._executor, self._long):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _places(self, repository: BackupRepository) -> Places:
+        data = repository.spec.container
+        control = control_container(data)
+        return Places(self._store(repository, data), self._store(repository, control))
 
     def _store(self, repository: BackupRepository, container: str) -> AzureBlobStore:
         url = _url(repository, container)

@@ -46,6 +46,8 @@ _CONTAINER_ACCESS: dict[ContainerAccess, ContainerSasPermissions] = {
     "write_new": ContainerSasPermissions(read=True, list=True, create=True),
     # Who stores into a repository is told what to read, and learns no other name there.
     "store": ContainerSasPermissions(read=True, create=True),
+    # To read back what is named in a job, and to find nothing else.
+    "read_named": ContainerSasPermissions(read=True),
 }
 _QUEUE_ACCESS: dict[str, QueueSasPermissions] = {
     # Taking hides a message, removes it and extends its lease; no peeking, no adding.

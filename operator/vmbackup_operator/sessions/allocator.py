@@ -8,7 +8,7 @@ records it, with the session, or with the next thing that the same session is gi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from vmbackup_core.ids import WorkerId
@@ -45,8 +45,7 @@ class Allocator:
         One session of a VM runs at a time; who began first goes first.
         """
         own = _age(session)
-        others = (each for each in self._book.of_vm(vm_id) if each.spec.type == "Backup")
-        ahead = [other for other in others if _age(other) < own]
+        ahead = [other for other in self._backups_of(vm_id) if _age(other) < own]
         if not ahead:
             return None
         first = min(ahead, key=_age).metadata.key
@@ -125,7 +124,7 @@ class Allocator:
 
     def wake_for_vm(self, vm_id: str) -> None:
         """Have the session of the VM looked at that began first: another one has ended."""
-        first = min(self._book.of_vm(vm_id), key=_age, default=None)
+        first = min(self._backups_of(vm_id), key=_age, default=None)
         if first is not None:
             self._wake(first.metadata.key)
 
@@ -165,6 +164,10 @@ class Allocator:
         """Drop whatever was reserved for the session."""
         self._workers.pop(key, None)
         self._exports.pop(key, None)
+
+    def _backups_of(self, vm_id: str) -> Iterator[BackupSession]:
+        """Return the VM's unfinished backups; what reads back runs beside them."""
+        return (each for each in self._book.of_vm(vm_id) if each.spec.type == "Backup")
 
     def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:
         holders = {

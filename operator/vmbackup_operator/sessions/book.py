@@ -7,8 +7,7 @@ those that it may compete with, and never at all of them: there may be thousands
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterator, Sequence
 
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
@@ -16,27 +15,25 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.sessions.findings import region_of
 
-Word = TypeVar("Word")
 
-
-class _Index(Generic[Word]):
+class _Index:
     """Keys by one thing that their sessions have, or have not."""
 
     def __init__(self) -> None:
-        self._keys: dict[Word, set[ObjectKey]] = {}
+        self._keys: dict[Hashable, set[ObjectKey]] = {}
 
-    def add(self, word: Word | None, key: ObjectKey) -> None:
+    def add(self, word: Hashable, key: ObjectKey) -> None:
         if word is not None:
             self._keys.setdefault(word, set()).add(key)
 
-    def discard(self, word: Word | None, key: ObjectKey) -> None:
+    def discard(self, word: Hashable, key: ObjectKey) -> None:
         if word is None or word not in self._keys:
             return
         self._keys[word].discard(key)
         if not self._keys[word]:
             del self._keys[word]
 
-    def of(self, word: Word) -> Sequence[ObjectKey]:
+    def of(self, word: Hashable) -> Sequence[ObjectKey]:
         return tuple(self._keys.get(word, ()))
 
     def all(self) -> Sequence[ObjectKey]:
@@ -48,13 +45,13 @@ class SessionBook:
 
     def __init__(self) -> None:
         self._sessions: dict[ObjectKey, BackupSession] = {}
-        self._by_vm = _Index[str]()
-        self._by_run = _Index[str]()
-        self._by_worker = _Index[WorkerId]()
+        self._by_vm = _Index()
+        self._by_run = _Index()
+        self._by_worker = _Index()
         #: Those without a worker, by the region whose workers they may use.
-        self._by_region = _Index[str]()
-        self._exporting = _Index[bool]()
-        self._by_snapshot = _Index[str]()
+        self._by_region = _Index()
+        self._exporting = _Index()
+        self._by_snapshot = _Index()
 
     def note(self, session: BackupSession) -> bool:
         """Take the session as it is stored; tell whether that is news.
@@ -66,10 +63,11 @@ class SessionBook:
         known = self._sessions.get(key)
         if known is not None and not _is_newer(session, known):
             return False
-        if known is not None:
-            self._unlist(known)
         if session.status.outcome is None:
             self._list(session)
+            self._unlist_words(known, session)
+        elif known is not None:
+            self._unlist(known)
         return True
 
     def forget(self, key: ObjectKey) -> BackupSession | None:
@@ -103,6 +101,10 @@ class SessionBook:
         """Tell whether a session of the run is unfinished."""
         return any(True for _ in self.of_run(run_id))
 
+    def has_run(self, run_id: str) -> bool:
+        """Tell whether a session of the run is unfinished; may be asked from any thread."""
+        return bool(self._by_run.of(run_id))
+
     def served_by(self, worker: WorkerId) -> Iterator[BackupSession]:
         """Return the unfinished sessions that *worker* serves: one, or none."""
         return self._found(self._by_worker.of(worker))
@@ -123,26 +125,40 @@ class SessionBook:
         return (self._sessions[key] for key in keys)
 
     def _list(self, session: BackupSession) -> None:
-        key, status = session.metadata.key, session.status
+        key = session.metadata.key
         self._sessions[key] = session
-        self._by_vm.add(folded(session.spec.virtual_machine_id), key)
-        self._by_run.add(status.run_id, key)
-        self._by_worker.add(_worker_of(session), key)
-        self._by_region.add(_region_without_worker(session), key)
-        self._exporting.add(bool(status.exports) or None, key)
-        for snapshot_id in _snapshots_of(session):
-            self._by_snapshot.add(snapshot_id, key)
+        for index, word in self._words(session):
+            index.add(word, key)
 
     def _unlist(self, session: BackupSession) -> None:
-        key, status = session.metadata.key, session.status
+        key = session.metadata.key
         del self._sessions[key]
-        self._by_vm.discard(folded(session.spec.virtual_machine_id), key)
-        self._by_run.discard(status.run_id, key)
-        self._by_worker.discard(_worker_of(session), key)
-        self._by_region.discard(_region_without_worker(session), key)
-        self._exporting.discard(bool(status.exports) or None, key)
-        for snapshot_id in _snapshots_of(session):
-            self._by_snapshot.discard(snapshot_id, key)
+        for index, word in self._words(session):
+            index.discard(word, key)
+
+    def _unlist_words(self, known: BackupSession | None, session: BackupSession) -> None:
+        """Drop what *known* was found by and *session*, which is listed, is not.
+
+        What both have stays all the time: another thread may ask just then (`has_run`).
+        """
+        if known is None:
+            return
+        there = self._words(session)
+        for index, word in self._words(known):
+            if (index, word) not in there:
+                index.discard(word, session.metadata.key)
+
+    def _words(self, session: BackupSession) -> list[tuple[_Index, Hashable]]:
+        """Return by what the session is found, and in which index."""
+        status = session.status
+        return [
+            (self._by_vm, folded(session.spec.virtual_machine_id)),
+            (self._by_run, status.run_id),
+            (self._by_worker, _worker_of(session)),
+            (self._by_region, _region_without_worker(session)),
+            (self._exporting, bool(status.exports) or None),
+            *((self._by_snapshot, snapshot_id) for snapshot_id in _snapshots_of(session)),
+        ]
 
 
 def _worker_of(session: BackupSession) -> WorkerId | None:

@@ -60,8 +60,9 @@ DEQUEUES = 10
 #: How long a worker may say nothing before it is looked up whether it serves its session still.
 LOOK_UP_S = 300.0
 
-#: Refusals of a status that are the message's fault, and no right or namespace that is missing.
-_SCHEMA_SAYS_NO = "RefusedByCluster"
+#: Refusals that are the message's fault, of the status that it makes or of what it says, and no
+#: right or namespace that is missing.
+_OF_THE_MESSAGE = frozenset({"RefusedByCluster", "BadMessage"})
 
 
 #: What changes a session's course; all else says that the worker lives, and how far it is.
@@ -164,7 +165,7 @@ class Ear:
 
     def know(self, session: BackupSession) -> None:
         """Take note of what the session is at: whether an answer is awaited follows from it."""
-        self.awaited = is_awaited(session.status)
+        self.awaited = is_awaited(session)
         self._looked_up_s = self._clock.monotonic_s()
 
     def silence(self, since: datetime) -> timedelta:
@@ -282,7 +283,7 @@ class Ear:
         except TransientError:
             raise
         except Exception as error:
-            if isinstance(error, PermanentError) and error.reason != _SCHEMA_SAYS_NO:
+            if isinstance(error, PermanentError) and error.reason not in _OF_THE_MESSAGE:
                 raise
             await self._give_each()
         else:

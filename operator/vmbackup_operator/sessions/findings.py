@@ -12,6 +12,7 @@ from vmbackup_operator.model.session_findings import (
     ResolvedVirtualMachine,
     SessionWorker,
     SnapshotMember,
+    VerifyingJob,
 )
 from vmbackup_operator.naming import ArmId, job_id, snapshot_id, subscription_of
 from vmbackup_operator.settings import Appliance
@@ -39,6 +40,11 @@ def machine_of(session: Session) -> ResolvedVirtualMachine:
     return machine
 
 
+def worker_region(session: Session) -> str:
+    """Return the region that the session's worker runs in: the VM's, unless another was chosen."""
+    return resolved_of(session).worker_region or machine_of(session).region
+
+
 def repository_of(session: Session) -> ResolvedRepository:
     """Return the repository as it was when the session was accepted."""
     repository = resolved_of(session).repository
@@ -64,6 +70,20 @@ def backup_job(session: BackupSession) -> JobId:
     """Return the id of the session's backup job: that of its run, snapshot set and attempt."""
     snapshots = [member.unique_id for member in session.status.snapshot_set]
     return job_id(run_of(session), "backup", snapshots, session.status.attempt)
+
+
+def verify_job(session: BackupSession, job: VerifyingJob) -> JobId:
+    """Return the id of the verification's *job* in the session's attempt."""
+    subjects = [str(job.number), job.fingerprint]
+    return job_id(run_of(session), "verify", subjects, session.status.attempt)
+
+
+def current_job(session: BackupSession) -> JobId | None:
+    """Return the id of the job that the session's worker is given; None between two jobs."""
+    if session.spec.type != "Verify":
+        return backup_job(session)
+    job = session.status.verifying
+    return None if job is None else verify_job(session, job)
 
 
 def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from vmbackup_core.clock import Clock
 from vmbackup_core.ids import LaunchNonce, RunId, WorkerId
 from vmbackup_core.protocol import new_launch
+from vmbackup_core.repository.control.verify_work import VerifyAsked, VerifyWork
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
@@ -29,6 +30,7 @@ from vmbackup_operator.sessions.ports import (
     Sessions,
     Signatures,
     Snapshots,
+    Verifications,
     VirtualMachines,
     Workers,
 )
@@ -83,6 +85,7 @@ class Ground:
     signatures: Signatures
     queues: Queues
     points: RecoveryPoints
+    verifications: Verifications
     sessions: Sessions
     book: SessionBook
     allocator: Allocator
@@ -104,6 +107,9 @@ class Ground:
     closed: set[ArmId] = field(default_factory=set)
     #: Snapshot sets whose tags were verified, as long as they are what they were then.
     judged_sets: JudgedSets = field(default_factory=JudgedSets)
+    #: What the jobs of verifications read, by what they were asked for in which attempt: an earlier
+    #: process's is planned anew. Keys are in it.
+    works: dict[RunId, tuple[int, VerifyAsked, VerifyWork]] = field(default_factory=dict)
     #: What Azure said of the VMs of runs that are under way, packed; too long for a status.
     descriptions: dict[RunId, bytes] = field(default_factory=dict)
 

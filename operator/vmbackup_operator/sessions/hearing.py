@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
+    NO_JOB,
     Applied,
+    BackupResult,
     DiskDone,
     Done,
     Event,
@@ -20,8 +22,10 @@ from vmbackup_core.protocol import (
     Heartbeat,
     Hello,
     Progress,
+    VerifyResult,
     after,
     decide,
+    write_message,
 )
 from vmbackup_core.protocol.limits import HEARTBEAT_S
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
@@ -34,10 +38,14 @@ from vmbackup_operator.model.session_findings import (
     SessionWorker,
 )
 from vmbackup_operator.naming import same_id
-from vmbackup_operator.sessions.findings import backup_job
+from vmbackup_operator.sessions.findings import current_job
 
 #: A heartbeat is written when the last one written is so old; silence is counted in memory.
 HEARTBEAT_WRITTEN = timedelta(seconds=4 * HEARTBEAT_S)
+
+
+#: The schema's 64 bits.
+MOST_BYTES = 2**63 - 1
 
 
 def heard(
@@ -51,7 +59,7 @@ def heard(
     status = session.status
     if status.worker is None or status.run_id is None:
         return status
-    job = backup_job(session)
+    job = current_job(session) or NO_JOB
     now = now.replace(microsecond=0)
     for header, event in sorted(events, key=lambda each: each[0].sequence):
         status = _with(session, status, header, event, job, now)
@@ -84,7 +92,7 @@ def _with(
         case Hello() | Heartbeat():
             return _alive(status, worker, counted, now)
         case Progress():
-            shown, before = _progress(event), status.progress
+            shown, before = _progress(session, event), status.progress
             moved = status.moved_time if shown == before else now
             return replace(status, worker=counted, progress=shown, moved_time=moved)
         case Done():
@@ -109,16 +117,23 @@ def applied_by(worker: SessionWorker, job: JobId) -> Applied:
     )
 
 
-def is_awaited(status: BackupSessionStatus) -> bool:
+def is_awaited(session: BackupSession) -> bool:
     """Tell whether the worker's answer is awaited: its hello, or the end of its job."""
-    worker = status.worker
+    worker = session.status.worker
     if worker is None or worker.launched_at is None:
         return False
     if worker.last_heartbeat_time is None or worker.last_heartbeat_time < worker.launched_at:
         return True
+    return worker.job_sequence > 0 and worker.failure is None and _owes_result(session)
+
+
+def _owes_result(session: BackupSession) -> bool:
+    """Tell whether the session's job has no result yet."""
+    status = session.status
+    if session.spec.type == "Verify":
+        return status.verifying is not None and status.verifying.result is None
     known = () if status.resolved is None else status.resolved.disks
-    owed = {disk.position for disk in known} - status.written
-    return worker.job_sequence > 0 and worker.failure is None and bool(owed)
+    return bool({disk.position for disk in known} - status.written)
 
 
 def _alive(
@@ -132,25 +147,50 @@ def _alive(
     return replace(status, worker=counted)
 
 
-def _progress(event: Progress) -> ProgressShown:
+def _progress(session: BackupSession, event: Progress) -> ProgressShown:
     # 100 is said by the job's end alone: disks whose page lists are still read count nothing yet.
     percent = 100 * event.bytes_read // event.bytes_to_read if event.bytes_to_read else 0
+    verified = session.status.verified
+    before = 0 if verified is None else verified.bytes
     return ProgressShown(
         percent=min(99, percent),
-        bytes_to_read=event.bytes_to_read,
-        bytes_read=event.bytes_read,
+        bytes_to_read=min(before + event.bytes_to_read, MOST_BYTES),
+        bytes_read=min(before + event.bytes_read, MOST_BYTES),
         bytes_stored=event.bytes_stored,
     )
 
 
 def _done(session: BackupSession, status: BackupSessionStatus, event: Done) -> BackupSessionStatus:
+    """Return the status with the worker's word, of the kind of result that the session awaits."""
+    match session.spec.type, event.result:
+        case "Verify", VerifyResult() as said:
+            return _read_back(status, said)
+        case "Backup", BackupResult() as said:
+            return _written(session, status, said)
+        case kind, None:
+            detail = f"the result of a job of {kind} is in its message"
+            raise PermanentError(detail, reason="BadMessage")
+        case kind, _:
+            raise PermanentError(f"another result than one of {kind}", reason="BadMessage")
+
+
+def _read_back(status: BackupSessionStatus, said: VerifyResult) -> BackupSessionStatus:
+    """Return the status with the worker's word of its job, which is still to be judged."""
+    job = status.verifying
+    if job is None:
+        raise AssertionError("an event of no job was applied")
+    text = write_message(said).decode()
+    return replace(status, verifying=replace(job, result=text))
+
+
+def _written(
+    session: BackupSession, status: BackupSessionStatus, said: BackupResult
+) -> BackupSessionStatus:
     """Return the status with the worker's word of each disk; what is committed stays as it is."""
-    if event.result is None:
-        raise PermanentError("a backup's result is in its message", reason="BadMessage")
     resolved = session.status.resolved
     known = () if resolved is None else resolved.disks
     results = {result.disk: result for result in status.disks if result.is_committed}
-    for done in event.result.disks:
+    for done in said.disks:
         disk = next((disk for disk in known if same_id(disk.id, done.disk_id)), None)
         if disk is not None:
             results.setdefault(disk.position, _word_of(disk, done))

@@ -10,13 +10,20 @@ hold no SAS, key or token.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.committing import CommittedDisk
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.verify_work import (
+    Judged,
+    VerifyAsked,
+    VerifyTold,
+    VerifyWork,
+    VmDue,
+)
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
@@ -44,7 +51,7 @@ from vmbackup_operator.sessions.seen import (
 )
 
 #: What a SAS for a container lets its holder do.
-ContainerAccess = Literal["read", "write_new", "store"]
+ContainerAccess = Literal["read", "write_new", "store", "read_named"]
 
 
 class VirtualMachines(Protocol):
@@ -176,7 +183,8 @@ class Signatures(Protocol):
         """Return the container's URL, signed for *access*.
 
         ``read`` lists and reads, ``write_new`` creates blobs beside that, ``store`` reads and
-        creates and lists nothing. None of them permits to delete or to overwrite.
+        creates and lists nothing, ``read_named`` reads and lists nothing. None of them permits to
+        delete or to overwrite.
         """
 
     async def queue(
@@ -278,6 +286,44 @@ class RecoveryPoints(Protocol):
 
         LostAttempt, where a commit of it is not there; PermanentErrors: ``RecoveryPointExpired``,
         where its commits were let go, and ``RecoveryPointDiffers``.
+        """
+
+
+class Verifications(Protocol):
+    """What of repositories is to be read back, and what is believed of what workers say of it."""
+
+    async def next_job(
+        self, repository: BackupRepository, vm_id: ArmId, asked: VerifyAsked
+    ) -> VerifyWork | Waiting | None:
+        """Return the VM's next job; None where nothing of it is due any more.
+
+        Its manifest is held from before it is returned, in the name of the run, until `let_go`.
+        By the same cursor it is the same work again, as long as nothing else became of the chain.
+        """
+
+    async def judge(
+        self, repository: BackupRepository, work: VerifyWork, told: VerifyTold | None
+    ) -> Judged | Waiting:
+        """Log what is believed of a worker's answer, and return it; no worker was asked: None.
+
+        What is said to be lost is looked at before it is believed.
+        """
+
+    async def let_go(self, repository: BackupRepository, run_id: RunId) -> Waiting | None:
+        """Have nothing held in the name of the run any more."""
+
+    async def due(
+        self,
+        repository: BackupRepository,
+        new_within: timedelta,
+        all_within: timedelta,
+        now: datetime,
+        verified: Mapping[str, datetime] | None = None,
+    ) -> Sequence[VmDue] | Waiting:
+        """Return the VMs of which new packs, or old ones, are due; the longest due first.
+
+        *verified* says when the old packs of a VM were last read in turn, by its ARM id in lower
+        case; where it does not, the VM's oldest point stands for that.
         """
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from heapq import heapify, heappop, heapreplace
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.seen import SnapshotSeen
 
 #: Azure lets at most five snapshots or disks be exported at once through one disk access.
 EXPORTS_PER_DISK_ACCESS = 5
+
+#: How much longer than the newest of those that go first it has waited who yields no more.
+YIELDS = timedelta(hours=1)
 
 #: When a session began, and what tells it from one of the same second.
 _Came = tuple[str, str, str]
@@ -22,9 +27,37 @@ _Came = tuple[str, str, str]
 def turns(waiting: Iterable[AnySession], held: Mapping[str, int]) -> Iterator[AnySession]:
     """Return who waits in the order of their turns; *held* counts what each namespace holds.
 
-    Namespaces take turns, the one that holds least first; within one it is first come, first
-    served. Whoever needs the first few takes no more.
+    Whoever reads back what is stored lets all others go first, but for those that came more than
+    `YIELDS` later: so it is overtaken by a bounded number. Among each of both, namespaces take
+    turns, the one that holds least first; within one it is first come, first served. Whoever needs
+    the first few takes no more.
     """
+    sessions = list(waiting)
+    yielding = _yielding(sessions)
+    first = [each for each in sessions if each.metadata.key not in yielding]
+    yield from _in_turns(first, held)
+    if yielding:
+        counts = Counter(held)
+        counts.update(each.metadata.namespace for each in first)
+        last = [each for each in sessions if each.metadata.key in yielding]
+        yield from _in_turns(last, counts)
+
+
+def _yielding(sessions: Sequence[AnySession]) -> set[ObjectKey]:
+    """Return those of *sessions* that let others go first."""
+    patient = {each.metadata.key for each in sessions if _is_patient(each)}
+    began = {each.metadata.key: each.status.start_time for each in sessions}
+    newest = max((at for key, at in began.items() if at and key not in patient), default=None)
+    if newest is None:
+        return set()
+    return {key for key in patient if (at := began[key]) is None or newest - at <= YIELDS}
+
+
+def _is_patient(session: Session) -> bool:
+    return isinstance(session, BackupSession) and session.spec.type == "Verify"
+
+
+def _in_turns(waiting: Iterable[AnySession], held: Mapping[str, int]) -> Iterator[AnySession]:
     by_namespace: dict[str, list[tuple[_Came, AnySession]]] = {}
     for session in waiting:
         line = by_namespace.setdefault(session.metadata.namespace, [])

@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.model.backup_session import SessionType
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import Resolved
 
@@ -23,7 +24,8 @@ from vmbackup_operator.model.session_findings import Resolved
 class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A session, its run, and what it found: from these follow the names of all that it makes.
 
-    *stored*: its recovery point exists, so that its snapshots stay. There is nothing secret in it.
+    *stored*: its recovery point exists, so that its snapshots stay. *repository* is where a session
+    of type Verify holds manifests. There is nothing secret in it.
     """
 
     session: ObjectKey
@@ -33,6 +35,8 @@ class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     resolved: Resolved
     retry_limit: int
     stored: bool = False
+    type: SessionType = "Backup"
+    repository: ObjectKey | None = None
 
     def is_of(self, other: UndoRecord) -> bool:
         """Tell whether both are records of the same session."""

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import msgspec
 
 from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_operator.backups.left_behind import LeftBehind
@@ -26,8 +22,7 @@ from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.policies.presence import Presence
@@ -35,12 +30,7 @@ from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.mistakes import shows_mistakes
 from vmbackup_operator.reconciling.outcome import Outcome
-from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import (
-    AFTER_SESSIONS,
-    AFTER_SESSIONS_S,
-    PRIORITIES,
-    Work,
     WorkKind,
 )
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
@@ -48,7 +38,6 @@ from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.commands import AzureCommands
-from vmbackup_operator.services.correlation import correlated
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
@@ -63,6 +52,8 @@ from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
+from vmbackup_operator.services.upkeep_jobs import RepositoryUpkeep
+from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
@@ -76,86 +67,12 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
+from vmbackup_operator.upkeep.busy_runs import KnownRuns
+from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
+from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
 from vmbackup_operator.wiring.launches import launches_of
-from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
-
-log = logging.getLogger(__name__)
-
-Reconcile = Callable[[ObjectKey], Awaitable[Outcome]]
-
-
-class Operator:
-    """The running operator, as the handlers and the health endpoint see it."""
-
-    def __init__(self) -> None:
-        self.queue: WorkQueue[Work] = WorkQueue(self._reconcile)
-        self._reconcilers: Mapping[WorkKind, Reconcile] = {}
-        self._policies: set[ObjectKey] = set()
-        #: The picture of the sessions, once there is one.
-        self.sessions: BookedSessions | None = None
-        self._standings: dict[ObjectKey, str] = {}
-        self._ends: list[Callable[[], Awaitable[None]]] = []
-
-    async def end(self) -> None:
-        """End what runs in the background; asking twice is asking once."""
-        await self.queue.stop()
-        for end in self._ends:
-            await end()
-
-    def ends_with(self, end: Callable[[], Awaitable[None]]) -> None:
-        """Have *end* awaited when the operator ends."""
-        self._ends.append(end)
-
-    def serve(self, reconcilers: Mapping[WorkKind, Reconcile]) -> None:
-        """Have each kind's objects looked at by its reconciler."""
-        self._reconcilers = reconcilers
-
-    def session_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
-        """Take in what the watch tells of a BackupSession; an echo of our own write is no news.
-
-        One that can't be read is looked at all the same, so that its reading says why.
-        """
-        if self.sessions is not None and gone:
-            self.sessions.gone(key)
-        elif self.sessions is not None:
-            try:
-                session = msgspec.convert(raw, BackupSession)
-            except msgspec.ValidationError:
-                log.debug("BackupSession %s: the watch tells what can't be read", key)
-            else:
-                if not self.sessions.seen(session):
-                    return
-        self.seen("BackupSession", key)
-
-    def seen(self, kind: WorkKind, key: ObjectKey, *, gone: bool = False) -> None:
-        """Have the object looked at: something happened to it, or to what it rests on."""
-        self.queue.add(Work(kind, key), priority=PRIORITIES[kind])
-        if kind == "BackupPolicy":
-            if gone:
-                self._policies.discard(key)
-            else:
-                self._policies.add(key)
-
-    def sessions_stirred(self) -> None:
-        """Have looked at in a while what sessions use and leave: something happened to one."""
-        for work in AFTER_SESSIONS:
-            self.queue.add_within(work, AFTER_SESSIONS_S, priority=PRIORITIES[work.kind])
-
-    def repository_stands(self, key: ObjectKey, standing: str) -> None:
-        """Have all policies looked at where the repository's *standing* is not what it was.
-
-        A repository is written to whenever it has another recovery point: that is no news to them.
-        """
-        if self._standings.get(key) == standing:
-            return
-        self._standings[key] = standing
-        for policy in self._policies:
-            self.queue.add(Work("BackupPolicy", policy))
-
-    async def _reconcile(self, work: Work) -> Outcome:
-        with correlated() as correlation_id:
-            log.debug("%s: correlation id %s", work, correlation_id)
-            return await self._reconcilers[work.kind](work.key)
+from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in
+from vmbackup_operator.wiring.tables import TABLES, backup_sessions, restore_sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +84,7 @@ class _Azure:
     data_plane: DataPlane
     stores: RepositoryStores
     seals: RegionSeals
+    fence: Fence
 
 
 @contextlib.asynccontextmanager
@@ -184,6 +102,7 @@ async def azure_adapters(
         DataPlane(clients),
         RepositoryStores(synchronous_credential()),
         seals,
+        fence,
     )
     try:
         yield azure
@@ -227,27 +146,6 @@ async def running(
                 yield operator
         finally:
             await operator.end()
-
-
-class AllSessions(Protocol):
-    """Every BackupSession that there is."""
-
-    async def all(self) -> Sequence[BackupSession]:
-        """Return every session, ended ones too."""
-
-
-async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessions) -> None:
-    """Take all sessions into the picture, and have looked at those that have not ended.
-
-    What the watch tells of them is no news then. Ended ones that still have something to undo are
-    not watched at all.
-    """
-    for session in await sessions.all():
-        booked.seen(session)
-        if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
-            operator.seen("BackupSession", session.metadata.key)
-    for work in AFTER_SESSIONS:
-        operator.queue.add(work, priority=PRIORITIES[work.kind])
 
 
 class _Parts:
@@ -317,6 +215,7 @@ class _Parts:
             signatures=signatures,
             queues=queues,
             points=StoredPoints(self.opened, self.secrets, appliance.id),
+            verifications=StoredVerifications(self.opened, self.secrets),
             sessions=self.booked,
             book=book,
             allocator=allocator,
@@ -354,6 +253,7 @@ class _Parts:
                 AzureWays(self.environments, settings.appliance),
                 StoredRepositories(self.opened),
             ).reconcile,
+            "Upkeep": self._upkeep().reconcile,
             "RegionEnvironment": EnvironmentReconciler(
                 settings, self.environment_objects, self.environments, clock
             ).reconcile,
@@ -361,9 +261,29 @@ class _Parts:
                 self.ground, restore_sessions(self.restores)
             ).reconcile,
             "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
-            "LeftBehind": _of_all(LeftBehind(self.ground).reconcile),
+            "LeftBehind": _of_all(LeftBehind(self.ground, TABLES).reconcile),
         }
         return {**plain, **self._showing_mistakes(plain)}
+
+    def _upkeep(self) -> UpkeepReconciler:
+        """Return who keeps repositories up; a mistake of ours is shown at its job."""
+        ground, operator = self.ground, self._operator
+        return UpkeepReconciler(
+            Upkeep(
+                appliance_id=self._settings.appliance.id,
+                clock=self._clock,
+                repositories=self.repositories,
+                secrets=self.secrets,
+                jobs=RepositoryUpkeep(self.opened, self._azure.fence, self._clock),
+                policies=self.policies,
+                busy_runs=KnownRuns(
+                    ground.book, ground.undo_records, self._clock, lambda: operator.taken_in
+                ),
+                due=ground.verifications,
+                sessions=self.sessions,
+                events=self.events,
+            )
+        )
 
     def _showing_mistakes(
         self, plain: Mapping[WorkKind, Reconcile]

@@ -17,10 +17,12 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reconciler import Kind, SessionStore
 from vmbackup_operator.sessions.step import Table
 from vmbackup_operator.sessions.steps.releasing import give_back_worker
+from vmbackup_operator.verifications import table as verifications
 
 TABLES: Mapping[SessionType, Table[BackupSession]] = {
     "Backup": backups.STEPS,
     "Archive": archives.STEPS,
+    "Verify": verifications.STEPS,
 }
 
 
@@ -40,6 +42,10 @@ async def _nothing_was_made(_ground: Ground, _session: RestoreSession) -> None:
     """Do nothing: a restore that is refused has made nothing, and has no worker."""
 
 
+async def _drop_record(ground: Ground, session: BackupSession) -> None:
+    await drop_record(TABLES[session.spec.type], ground, session)
+
+
 def backup_sessions(store: SessionStore[BackupSession]) -> Kind[BackupSession]:
     """Return the kind BackupSession, whose objects *store* keeps."""
     return Kind(
@@ -47,6 +53,6 @@ def backup_sessions(store: SessionStore[BackupSession]) -> Kind[BackupSession]:
         lambda session: TABLES[session.spec.type],
         run_id_for,
         with_display,
-        drop_record,
+        _drop_record,
         give_back_worker,
     )

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from tests.contract.azure_services.cloud import APPLIANCE, Cloud
 from tests.contract.ports.point_facts import PointFacts, PointPlace, a_disk, settled
+from tests.contract.ports.upkeep_facts import UpkeepFacts, UpkeepPlace
+from tests.contract.ports.verification_facts import VerificationFacts, VerificationPlace
 from tests.worlds.memory_points import written_by_a_worker
 from tests.worlds.memory_repositories import MemorySecrets
 from tools.local_cloud import seed
@@ -18,22 +20,26 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_core.repository.opened import OpenedRepository
-from vmbackup_core.repository.primitives.names import FIRST_EPOCH, point_name
+from vmbackup_core.repository.primitives.names import FIRST_EPOCH, log_name, point_name
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositorySpec,
     BackupRepositoryStatus,
     EncryptionKey,
+    LogHead,
 )
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.naming import ArmId, control_container
 from vmbackup_operator.repositories.ports import RepositorySeen
 from vmbackup_operator.services.credentials import synchronous_credential
+from vmbackup_operator.services.fence import open_fence
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
+from vmbackup_operator.services.upkeep_jobs import RepositoryUpkeep
+from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.sessions.seen import DiskWritten
 
 KEY = UserKey.draw()
@@ -223,3 +229,35 @@ async def test_a_point_that_a_crash_has_cut_is_deleted_and_stored_anew(
 
 class TestStoredPoints(PointFacts):
     """*place* is the module's."""
+
+
+class TestRepositoryUpkeep(UpkeepFacts):
+    """Over a repository with a point, whose log is put back by its newest object."""
+
+    @pytest.fixture
+    async def upkeep_place(
+        self, place: PointPlace, opened: OpenedRepositories, stores: RepositoryStores
+    ) -> UpkeepPlace:
+        await place.record(await place.committed())
+        jobs = RepositoryUpkeep(opened, open_fence, SystemClock())
+
+        async def newest() -> LogHead:
+            def work(repository: OpenedRepository) -> LogHead:
+                head = repository.head()
+                assert head is not None
+                return LogHead(head.number, head.sha256)
+
+            return await settled(lambda: opened.use(HERE, KEY, "head", work))
+
+        async def put_back() -> LogHead:
+            number = (await newest()).number
+            await stores.ask(HERE, lambda places: places.control.delete(log_name(number)))
+            return await newest()
+
+        return UpkeepPlace(jobs, HERE, KEY, put_back)
+
+
+class TestStoredVerifications(VerificationFacts):
+    @pytest.fixture
+    def reading(self, place: PointPlace, opened: OpenedRepositories) -> VerificationPlace:
+        return VerificationPlace(place, StoredVerifications(opened, secrets()))

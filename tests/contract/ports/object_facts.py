@@ -33,6 +33,7 @@ from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.repositories import ports as repositories
 from vmbackup_operator.sessions import ports as sessions
 from vmbackup_operator.sessions.undo_record import UndoRecord, UndoRecords
+from vmbackup_operator.upkeep import ports as upkeep
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HELD = (Condition("Ready", "True", "Ready", "as it should be", NOON),)
@@ -45,6 +46,8 @@ class KeptObjects(Protocol):
     async def find(self, key: ObjectKey) -> Any: ...
 
     async def write_status(self, wanted: Any, /) -> Any: ...
+
+    async def all_readable(self) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class ObjectFacts(Suite):
         policies.Repositories,
         repositories.Repositories,
         sessions.Repositories,
+        upkeep.Repositories,
+        upkeep.LivePolicies,
         mistakes.Store,
     )
 
@@ -84,6 +89,12 @@ class ObjectFacts(Suite):
         assert written.metadata.generation == read.metadata.generation == 1
         assert written.metadata.resource_version != read.metadata.resource_version
         assert await place.stored.find(place.key) == written
+
+    async def test_what_is_there_is_among_all_of_its_kind(self, place: ObjectPlace) -> None:
+        found = await place.stored.all_readable()
+
+        assert await place.read() in found
+        assert len({each.metadata.key for each in found}) == len(found)
 
     async def test_a_spec_that_comes_along_is_not_written(self, place: ObjectPlace) -> None:
         read = await place.read()
@@ -250,7 +261,7 @@ def undo_record(uid: str = "00000000-0000-4000-8000-000000000001") -> UndoRecord
 class EventFacts(Suite):
     """Gets *events*, and *told*: what is told of an object, each as reason and message."""
 
-    ports = (sessions.EventLog, policies.EventLog, mistakes.EventLog)
+    ports = (sessions.EventLog, policies.EventLog, upkeep.EventLog, mistakes.EventLog)
 
     async def test_the_same_is_told_once(
         self,

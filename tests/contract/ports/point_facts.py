@@ -91,9 +91,9 @@ class PointPlace:
     async def record(self, point: PointWanted) -> PointSeen:
         return await settled(lambda: self.points.record(self.repository, point))
 
-    async def committed(self) -> PointWanted:
+    async def committed(self, asked: DiskAsked | None = None) -> PointWanted:
         """Return a point of a disk that was just committed, as a session would record it."""
-        asked = a_disk()
+        asked = asked or a_disk()
         commit = await self.commit(asked, await self.written(asked))
         stored = PointDisk(
             id=asked.disk.id,

@@ -16,16 +16,18 @@ from vmbackup_operator.model.backup_session import (
     BackupSessionStatus,
 )
 from vmbackup_operator.model.conditions import Condition
-from vmbackup_operator.model.metadata import POLICY_LABEL, Metadata, ObjectKey
+from vmbackup_operator.model.metadata import POLICY_LABEL, REPOSITORY_LABEL, Metadata, ObjectKey
 from vmbackup_operator.model.progress import SessionError
 from vmbackup_operator.model.references import LocalReference, ObjectReference
 from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.naming import repository_label
 from vmbackup_operator.policies.ports import PolicySessions
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions.ear import Served
 from vmbackup_operator.sessions.ports import StoredSessions
 from vmbackup_operator.sessions.reconciler import SessionStore
-from vmbackup_operator.wiring.running import AllSessions
+from vmbackup_operator.upkeep.ports import VerifySessions
+from vmbackup_operator.wiring.operating import AllSessions
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VM = (
@@ -34,7 +36,7 @@ VM = (
 )
 
 
-class KeptSessions(StoredSessions, PolicySessions, AllSessions, Protocol):
+class KeptSessions(StoredSessions, PolicySessions, VerifySessions, AllSessions, Protocol):
     """All that anybody needs of sessions."""
 
 
@@ -51,10 +53,16 @@ def session(namespace: str, name: str = "nightly-1", policy: str = "nightly") ->
     )
 
 
+def verify_session(namespace: str, name: str, repository: str) -> BackupSession:
+    labels = {REPOSITORY_LABEL: repository_label(repository)}
+    spec = BackupSessionSpec(VM, ObjectReference(repository, namespace), type="Verify")
+    return BackupSession(Metadata(name, namespace, labels=labels), spec)
+
+
 class SessionFacts(Suite):
     """Gets *stored*, and *namespace*, in which there is nothing."""
 
-    ports = (StoredSessions, PolicySessions, Served, AllSessions, SessionStore)
+    ports = (StoredSessions, PolicySessions, VerifySessions, Served, AllSessions, SessionStore)
 
     async def test_what_is_created_is_found(self, stored: KeptSessions, namespace: str) -> None:
         wanted = session(namespace)
@@ -148,6 +156,19 @@ class SessionFacts(Suite):
 
         found = await stored.of_policy(ObjectKey(namespace, "nightly"))
         assert [each.metadata.name for each in found] == ["one"]
+
+    async def test_what_upkeep_made_for_a_repository_is_found_by_its_label(
+        self, stored: KeptSessions, namespace: str
+    ) -> None:
+        """Labels are cut: of two repositories whose names are long they may be alike."""
+        longs = ("r" * 63 + "one", "r" * 63 + "two")
+        for name, repository in (("a", "west"), ("b", "east"), ("c", longs[0]), ("d", longs[1])):
+            await stored.create(verify_session(namespace, name, repository))
+        await stored.create(session(namespace))
+
+        for name, repository in (("a", "west"), ("c", longs[0])):
+            found = await stored.of_repository(ObjectKey(namespace, repository))
+            assert [each.metadata.name for each in found] == [name]
 
     async def test_a_finalizer_keeps_a_deleted_session_until_it_is_taken(
         self, stored: KeptSessions, namespace: str

@@ -68,6 +68,14 @@ class SignatureFacts(Suite):
         may = await place.all_of(url, "list", "read", "create", "overwrite", "delete")
         assert may == ["read", "create"]
 
+    async def test_read_named_reads_and_lists_nothing(self, place: SignaturePlace) -> None:
+        url = await place.signatures.container(
+            place.account, place.container, "read_named", place.soon()
+        )
+
+        may = await place.all_of(url, "list", "read", "create", "overwrite", "delete")
+        assert may == ["read"]
+
     @pytest.mark.parametrize(
         ("access", "deeds"), [("take", ["take"]), ("send", ["send"])], ids=["take", "send"]
     )

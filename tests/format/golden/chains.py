@@ -169,9 +169,8 @@ class Chains(BeginsLog):
     ) -> tuple[ListPartRef, ...]:
         """Put the pack list of a manifest in parts of so many entries."""
         manifest = self.manifest(disk, at)
-        entries = recount(
-            Counted(manifest, IndexReader(self.data, self.reader_keys(disk), manifest))
-        )
+        tables = IndexReader(self.data, self.reader_keys(disk), manifest)
+        entries = [*recount(Counted(manifest, tables)).entries()]
         drawn, refs = draw(), []
         for part, start in enumerate(range(0, len(entries), part_entries)):
             mine = entries[start : start + part_entries]

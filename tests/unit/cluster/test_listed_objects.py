@@ -46,6 +46,16 @@ class Answers(Connection):
         return msgspec.json.encode(self.objects[0])
 
 
+async def test_who_takes_the_unlisted_for_gone_is_told_which_cannot_be_read() -> None:
+    objects = Objects(Answers(stored("one"), UNREADABLE, stored("two")), BackupSession)
+
+    with pytest.raises(PermanentError, match="team/poison") as caught:
+        await objects.all_readable()
+
+    assert caught.value.reason == "UnreadableObject"
+    assert len(await Objects(Answers(stored("one")), BackupSession).all_readable()) == 1
+
+
 async def test_an_unreadable_object_does_not_hide_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,7 @@ from vmbackup_operator.handlers import watching
 from vmbackup_operator.handlers.serving import EndlessBackoffs, production_settings
 from vmbackup_operator.model.metadata import POLICY_LABEL, ObjectKey
 from vmbackup_operator.reconciling.outcome import Done, Outcome
-from vmbackup_operator.wiring.running import Operator
+from vmbackup_operator.wiring.operating import Operator
 
 
 class Seen:
@@ -27,6 +28,10 @@ class Seen:
 
     def session_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
         self.calls.append(("BackupSession", key, gone))
+        self.told.append(raw)
+
+    def repository_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
+        self.calls.append(("BackupRepository", key, gone))
         self.told.append(raw)
 
     def repository_stands(self, key: ObjectKey, standing: str) -> None:
@@ -91,6 +96,63 @@ async def test_a_session_that_ends_has_its_repository_count_its_points(
     assert [call for call in seen.calls if call[0] == "BackupRepository"] == [
         ("BackupRepository", key, False)
     ]
+
+
+async def test_a_session_that_read_back_has_upkeep_go_on(seen: Seen) -> None:
+    for type_ in ("Backup", "Verify"):
+        body = {"spec": {"type": type_, "repositoryRef": {"name": "repo"}}}
+        await call(watching.session_seen, seen, type="DELETED", labels={}, body=body)
+
+    assert [call for call in seen.calls if call[0] == "Upkeep"] == [
+        ("Upkeep", ObjectKey("team", "repo"), False)
+    ]
+
+
+def repository(version: int, **more: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"uid": "u", "resourceVersion": str(version), "managedFields": [version]}
+    return {"metadata": {**metadata, **more.get("metadata", {})},
+            "spec": more.get("spec", {}), "status": more.get("status", {})}  # fmt: skip
+
+
+async def test_how_upkeep_goes_on_is_no_reason_to_look_at_a_repository() -> None:
+    """Upkeep writes that often, and each look at the repository would read its log."""
+    operator, key = Operator(), ObjectKey("team", "repo")
+    looks: list[str] = []
+
+    def looker(kind: str) -> Callable[[ObjectKey], Awaitable[Outcome]]:
+        async def look(_key: ObjectKey) -> Outcome:
+            looks.append(kind)
+            return Done()
+
+        return look
+
+    operator.serve({"BackupRepository": looker("repository"), "Upkeep": looker("upkeep")})
+    told = [
+        repository(1),
+        repository(2, status={"maintenance": {"running": {"job": "Check"}}}),
+        repository(3, metadata={"annotations": {"vmbackup.dev/upkeep": "now"}}),
+        repository(
+            4,
+            metadata={"annotations": {"vmbackup.dev/upkeep": "now"}},
+            status={"maintenance": {"handledUpkeep": "now"}},
+        ),  # fmt: skip
+        repository(5, status={"owner": "other"}),
+        repository(6, status={"owner": "other"}, spec={"tier": "Cool"}),
+    ]
+    counted = []
+    async with operator.queue.running():
+        for raw in told:
+            operator.repository_seen(key, raw, gone=False)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            counted.append(len(looks))
+        operator.repository_seen(key, told[-1], gone=True)
+        operator.repository_seen(key, told[-1], gone=False)
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    assert counted == [2, 2, 4, 4, 6, 8]
+    assert len(looks) > counted[-1]
 
 
 async def test_policies_hear_of_a_repository_only_what_they_take_over(seen: Seen) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_policies import KEY, PolicyWorld, policy
-from tests.worlds.samples import VM
+from tests.worlds.samples import VM, session_of
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.model.backup_session import BackupSession
@@ -86,3 +86,14 @@ async def test_a_repository_that_is_being_made_is_waited_for_and_is_nobodys_faul
     assert [world.reason(kind)[0] for kind in ("Ready", "Reconciling", "Stalled")] == [
         "False", "True", "False",
     ]  # fmt: skip
+
+
+async def test_what_reads_back_a_vm_keeps_no_policy_from_backing_it_up(world: PolicyWorld) -> None:
+    reading = session_of(ObjectKey(KEY.namespace, "verify-1"), VM, type="Verify")
+    world.sessions.put(reading)
+
+    await world.look()
+
+    made = [each for each in world.sessions.stored.values() if each.spec.type == "Backup"]
+    assert [each.spec.virtual_machine_id for each in made] == [VM]
+    assert world.policy.status.active_sessions == (made[0].metadata.name,)

@@ -26,6 +26,7 @@ from tests.worlds.memory_objects import (
 )
 from tests.worlds.memory_policies import MemoryPolicies, MemoryPolicySessions, policy
 from tests.worlds.memory_repositories import MemorySecrets
+from tests.worlds.memory_upkeep import MemoryVerifySessions
 from tests.worlds.samples import VM
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.model.backup_policy import BackupPolicy
@@ -40,9 +41,9 @@ def namespace() -> str:
 
 
 class TestMemorySessions(SessionFacts):
-    over = (MemorySessions, MemoryPolicySessions)
+    over = (MemorySessions, MemoryPolicySessions, MemoryVerifySessions)
 
-    @pytest.fixture(params=[MemorySessions, MemoryPolicySessions])
+    @pytest.fixture(params=[MemorySessions, MemoryPolicySessions, MemoryVerifySessions])
     def stored(self, request: pytest.FixtureRequest) -> MemorySessions:
         made: MemorySessions = request.param(TurnedClock())
         return made

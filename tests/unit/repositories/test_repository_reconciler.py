@@ -23,8 +23,9 @@ from vmbackup_operator.model.backup_repository import (
 )
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.repositories.keys import read_key
 from vmbackup_operator.repositories.ports import RepositorySeen
-from vmbackup_operator.repositories.reconciler import RepositoryReconciler, read_key
+from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 
 KEY = ObjectKey("team", "repo")
 SECRET = bytes(range(32))
@@ -171,7 +172,8 @@ async def test_a_log_that_was_put_back_is_said_and_what_was_known_is_kept(place:
 
     await place.look()
 
-    assert place.said() == ("True", "HistoryRolledBack", "the log does not have object 7")
+    assert place.said()[:2] == ("True", "HistoryRolledBack")
+    assert "the log does not have object 7" in place.said()[2]
     assert place.repository.status.log == LOG
 
 

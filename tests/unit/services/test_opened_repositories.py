@@ -323,3 +323,21 @@ async def test_what_is_under_way_is_left_at_the_end() -> None:
     await opened.close()
 
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_takes_hours_is_answered_when_it_is_there_and_not_begun_again() -> None:
+    slow, clock = SlowContainers(MemoryPoints().containers), TurnedClock()
+    opened = OpenedRepositories(slow, APPLIANCE, clock)
+    opened.answer_within_s = 0.01
+    answers = iter((1, 2))
+
+    def work(_opened: OpenedRepository) -> int:
+        return next(answers)
+
+    assert isinstance(await opened.use(ready_repository(), KEY, "a", work), Waiting)
+    clock.turn(7200)
+    slow.word.set()
+    await asyncio.sleep(0.1)
+    opened.answer_within_s = 5
+
+    assert await opened.use(ready_repository(), KEY, "a", work) == 1

@@ -10,6 +10,7 @@ from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_core.protocol import BackupJob, Failed
 from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.wiring.tables import TABLES
 
 
 def interrupted(job: BackupJob) -> Failed:
@@ -72,7 +73,7 @@ async def test_a_session_whose_object_was_taken_away_leaves_no_command(world: Wo
     del world.sessions.stored[KEY]
     world.sessions.gone(KEY)
 
-    left = LeftBehind(world.ground)
+    left = LeftBehind(world.ground, TABLES)
     for _ in range(20):
         await left.reconcile()
         world.clock.turn(10)

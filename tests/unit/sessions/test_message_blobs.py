@@ -14,6 +14,7 @@ from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.seen import VirtualMachineSeen
+from vmbackup_operator.wiring.tables import TABLES
 
 
 def big_machine() -> VirtualMachineSeen:
@@ -113,7 +114,7 @@ async def test_a_session_whose_object_was_taken_away_leaves_none(big: World) -> 
     del big.sessions.stored[KEY]
     big.sessions.gone(KEY)
 
-    left = LeftBehind(big.ground)
+    left = LeftBehind(big.ground, TABLES)
     for _ in range(20):
         await left.reconcile()
         big.clock.turn(10)

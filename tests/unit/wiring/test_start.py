@@ -18,7 +18,7 @@ from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions
-from vmbackup_operator.wiring.running import Operator, take_in
+from vmbackup_operator.wiring.operating import Operator, take_in
 
 
 class Everything:

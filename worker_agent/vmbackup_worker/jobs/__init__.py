@@ -7,16 +7,18 @@ message in the protocol, a module here with a maker, and a line in `MAKERS`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vmbackup_core.protocol import JobKind, WorkJob, kinds_of
-from vmbackup_worker.jobs import backup
+from vmbackup_worker.jobs import backup, verify
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm, Settings
 
+Maker = Callable[[WorkJob, Meter, threading.Event, Rhythm], Work]
+
 #: Who makes the work of a job, by the job's kind.
-MAKERS: Mapping[JobKind, backup.Maker] = {"backup": backup.make}
+MAKERS: Mapping[JobKind, Maker] = {"backup": backup.make, "verify": verify.make}
 
 
 class Desk:

@@ -17,34 +17,25 @@ from typing import TypeVar
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.protocol import BackupJob, BackupResult, DiskDone, DiskToBackUp
+from vmbackup_core.protocol import BackupJob, BackupResult, DiskDone, DiskToBackUp, WorkJob
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import DiskSource, Progress
-from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_worker.access import Renewable, Stopped
 from vmbackup_worker.disk_reader import DiskReader
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_ranges import ExtentTable
-from vmbackup_worker.renewable_store import RenewableStore
+from vmbackup_worker.renewable_store import RenewableStore, container_store
 from vmbackup_worker.running import DiskFailure, Work
 from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.source import Export, PredecessorExport, export_pool
-from vmbackup_worker.trust import ca_file
 
 #: One export gives 60 to 150 MB/s, whatever reads it; several disks share the machine's network.
 #: Each holds a pack for every thread and a shard of its index in memory.
 DISKS_AT_ONCE = 4
 
 T = TypeVar("T")
-
-Maker = Callable[[BackupJob, Meter, threading.Event, Rhythm], Work]
-
-
-def container_store(url: str) -> DataStore:
-    """Return the store of the container at *url*, which carries its SAS."""
-    return AzureBlobStore(container_client(url, ca_file=ca_file()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +101,9 @@ class Backup(Work):
         return max(1, threads // self._disks_at_once)
 
     @override
-    def renew(self, job: BackupJob) -> None:
+    def renew(self, job: WorkJob) -> None:
+        if not isinstance(job, BackupJob):
+            raise TypeError(f"job {job.job_id} is no backup job")
         if job.repository.container_url != self._container_url:
             self._container_url = job.repository.container_url
             self._container.renew(self._open_store(self._container_url))
@@ -203,8 +196,10 @@ class Backup(Work):
         return PredecessorExport(name, url, self._pool, self._stop, renewal_s=self._renewal_s)
 
 
-def make(job: BackupJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> Work:
+def make(job: WorkJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> Work:
     """Return the work of *job*."""
+    if not isinstance(job, BackupJob):
+        raise TypeError(f"job {job.job_id} is no backup job")
     return Backup(job, meter, stop, renewal_s=rhythm.renewal_s)
 
 

@@ -1,22 +1,22 @@
-"""Packs that somebody says are bad: logged only after the operator has read them itself (S27)."""
+"""Packs and index objects that somebody says are bad: logged only after an own look (S27)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Union
 
 from vmbackup_core.ids import ChainId
-from vmbackup_core.repository.control.chain_header import open_chain
 from vmbackup_core.repository.control.check.report import Finding
 from vmbackup_core.repository.control.log import Appended, Log
 from vmbackup_core.repository.control.log_entries import ENTRIES_MOST, Bad
 from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.own_looks import OwnLooks
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.read_back import PackReadBack, read_pack
-from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
-from vmbackup_core.repository.primitives.identities import PackId
-from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
+from vmbackup_core.repository.primitives.identities import IndexId, PackId
+from vmbackup_core.repository.primitives.parsed_names import IndexName, PackName, parse_data
 from vmbackup_core.stores.port import Store
 
 #: Offsets of one log object: of ten digits each, a quarter of its bound.
@@ -43,17 +43,46 @@ class ToldBad:
         return ToldBad(named.chain, named.pack, finding.size_bytes)
 
 
-def log_bad(log: Log, data: Store, told: Iterable[ToldBad], look: Look = read_pack) -> Appended:
+@dataclass(frozen=True, slots=True)
+class ToldBadIndex:
+    """A section or table, by its offset in an index object, that is said to be bad."""
+
+    chain: ChainId
+    index: IndexId
+    offset: int
+
+    @staticmethod
+    def of(finding: Finding) -> tuple[ToldBadIndex, ...]:
+        """Return what *finding* is of: nothing for an object that has no such parts."""
+        named = parse_data(finding.object) if finding.place == "data" else None
+        if not isinstance(named, IndexName):
+            return ()
+        return tuple(ToldBadIndex(named.chain, named.index, at) for at in finding.parts or ())
+
+
+Told = Union[ToldBad, ToldBadIndex]  # noqa: UP007 - evaluated at run time on 3.10
+
+
+def told_by(findings: Iterable[Finding]) -> Iterator[Told]:
+    """Yield the packs, sections and tables that *findings* of a check are of."""
+    for finding in findings:
+        pack = ToldBad.of(finding)
+        if pack is not None:
+            yield pack
+        yield from ToldBadIndex.of(finding)
+
+
+def log_bad(log: Log, data: Store, told: Iterable[Told], look: Look = read_pack) -> Appended:
     """Log which of *told* are bad, as far as they are when they are read here.
 
-    What is said without being so is passed over. KeyRingIncomplete says that a pack cannot be read
-    with the given key.
+    What is said without being so is passed over; what is known already is not said again.
+    KeyRingIncomplete says that something cannot be read with the given key.
     """
     return append_bad(log, confirm_bad(log, data, told, look))
 
 
 def confirm_bad(
-    log: Log, data: Store, told: Iterable[ToldBad], look: Look = read_pack
+    log: Log, data: Store, told: Iterable[Told], look: Look = read_pack
 ) -> tuple[Bad, ...]:
     """Return the entries of those of *told* that are bad when read here; none is logged."""
     return tuple(_confirmed(log, data, told, look))
@@ -89,23 +118,18 @@ def _batches(confirmed: Sequence[Bad], parts_most: int) -> Iterator[Sequence[Bad
         yield batch
 
 
-def _confirmed(log: Log, data: Store, told: Iterable[ToldBad], look: Look) -> Iterator[Bad]:
-    state, keys = log.read().state, dict[ChainId, ChainKeys]()
+def _confirmed(log: Log, data: Store, told: Iterable[Told], look: Look) -> Iterator[Bad]:
+    state, looks = log.read().state, dict[ChainId, OwnLooks]()
     for each in told:
-        if each.chain not in keys:
-            keys[each.chain] = _keys_of(log, data, each.chain, state)
-        seen = look(data, keys[each.chain], each.pack, each.size_bytes)
-        if seen.lost is not None:
-            yield Bad(
-                chain=each.chain,
-                object="pack",
-                id=each.pack.packed().hex(),
-                size=each.size_bytes,
-                what=seen.lost,
-                parts=seen.offsets or None,
-            )
+        if each.chain not in looks:
+            looks[each.chain] = OwnLooks(log, data, each.chain, state)
+        found = _look_at(looks[each.chain], data, each, look)
+        if found is not None:
+            yield found
 
 
-def _keys_of(log: Log, data: Store, chain: ChainId, state: LogState) -> ChainKeys:
-    begun = open_chain(log.control, data, chain, state).epoch
-    return for_reading(log.control.ring, chain, begun, state.newest_epoch)
+def _look_at(looks: OwnLooks, data: Store, told: Told, look: Look) -> Bad | None:
+    if isinstance(told, ToldBadIndex):
+        return looks.index(told.index, told.offset, None)
+    back = look(data, looks.keys, told.pack, told.size_bytes)
+    return looks.read(back, told.size_bytes)

@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Union
 
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Recorded
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.points import OpenedPoint, names_of_vm, open_counted
-from vmbackup_core.repository.control.recording import Examined, counted_points, examine_unlogged
+from vmbackup_core.repository.control.recording import counted_points
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import VmId, is_id
 from vmbackup_core.repository.primitives.names import POINTS
-from vmbackup_core.stores.port import NotStored, ObjectUnreadable, Store
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
 #: How many points of a VM are mirrored.
 MIRRORED: Final = 14
@@ -79,13 +78,7 @@ def mirrored(
     return sorted(kept, key=lambda each: (each.point.created_at, each.point.run_id), reverse=True)
 
 
-def sync_fully(log: Log, data: Store) -> Iterator[Examined]:
-    """Yield what became of each point that lies there and does not count, of every VM.
-
-    By schedule: whoever put it may have died before it was logged. Only the owner calls this.
-    """
-    log.check_owner(log.read().state)
-    for folder in log.control.store.folders(POINTS):
-        named = folder.removeprefix(POINTS).rstrip("/")
-        if is_id(named):
-            yield from examine_unlogged(log, data, VmId(named))
+def vms_with_points(control: Control) -> list[VmId]:
+    """Return the names of VMs under which points lie, in order."""
+    folders = (each.removeprefix(POINTS).rstrip("/") for each in control.store.folders(POINTS))
+    return sorted(VmId(named) for named in folders if is_id(named))

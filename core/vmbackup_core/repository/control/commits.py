@@ -135,10 +135,16 @@ def commits(control: Control, chain: ChainId, down_to: int = 1) -> Iterator[Foun
             yield found
 
 
+def newest_slot(control: Control, chain: ChainId) -> CommitSlot | None:
+    """Return the highest slot that has anything; None where none has."""
+    named = control.first(prefix_of_commits(chain), CommitName)
+    return None if named is None else named.slot
+
+
 def newest(control: Control, chain: ChainId) -> FoundCommit | None:
     """Return what lies in the highest slot that has anything."""
-    named = control.first(prefix_of_commits(chain), CommitName)
-    return None if named is None else find_commit(control, chain, named.slot)
+    slot = newest_slot(control, chain)
+    return None if slot is None else find_commit(control, chain, slot)
 
 
 def is_as_logged(state: LogState, chain: ChainId, found: FoundCommit) -> bool:

@@ -192,7 +192,9 @@ class Committing:
         )
         if told := list(islice(unknown, _TOLD)):
             raise UnknownObject(offer.name, "; ".join(told))
-        return Attempt(offer.name, manifest, listing, newest, ground.newest_list)
+        below = self.chain.chain, ground.newest.slot
+        is_wrong = below in self.log.wrong_lists
+        return Attempt(offer.name, manifest, listing, newest, ground.newest_list, is_wrong)
 
     def _read(self, ground: Ground, offer: Offer) -> tuple[Manifest, int]:
         """Return the manifest within its bound (S25), and how long it is as stored; step 3."""

@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.pack_list import INDEX, PACK, ListEntry, summed
+from vmbackup_core.repository.control.pack_list import INDEX, LIST_MOST, PACK, ListEntry
+from vmbackup_core.repository.control.tally import Tally, difference
 from vmbackup_core.repository.data.manifest import IndexObject, Manifest, SectionRef
 from vmbackup_core.repository.data.tables import PackRow, SectionType, SessionRow, Table
 from vmbackup_core.repository.primitives.identities import IndexId
@@ -69,16 +70,14 @@ def sections_of(manifest: Manifest) -> Iterator[Section]:
             yield Section(line.shard, "patch", line.patch, manifest.objects[line.patch.object])
 
 
-def recount(counted: Counted) -> list[ListEntry]:
-    """Return the pack list of a manifest from all of its tables, in order."""
-    needed = needed_by(counted.tables, sections_of(counted.manifest))
-    return summed(entry for each in needed for entry in each.entries())
+def recount(counted: Counted) -> Tally:
+    """Return the pack list of a manifest, counted from all of its tables."""
+    return _tallied(needed_by(counted.tables, sections_of(counted.manifest)))
 
 
-def recount_what_opens(counted: Counted) -> list[ListEntry]:
-    """Return what those of a manifest's tables need that open, in order."""
-    needed = needed_where_open(counted.tables, sections_of(counted.manifest))
-    return summed(entry for each in needed for entry in each.entries())
+def recount_what_opens(counted: Counted) -> Tally:
+    """Return what those of a manifest's tables need that open."""
+    return _tallied(needed_where_open(counted.tables, sections_of(counted.manifest)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +112,29 @@ def needed_where_open(tables: Tables, sections: Iterable[Section]) -> Iterator[N
             yield from _needed_in(tables, each)
 
 
-def change(before: Counted, after: Counted) -> list[ListEntry]:
-    """Return what is to be added to the list of *before* to have that of *after*, in order."""
-    gone = needed_by(before.tables, only_in(before.manifest, after.manifest))
-    come = needed_by(after.tables, only_in(after.manifest, before.manifest))
-    less = (entry.counted(-entry.count) for each in gone for entry in each.entries())
-    return summed([*less, *(entry for each in come for entry in each.entries())])
+def change(before: Counted, after: Counted) -> Iterator[ListEntry]:
+    """Return what is to be added to the list of *before* to have that of *after*, in order.
+
+    The tables are counted at once. CorruptRepository comes later, of an object that the two do not
+    agree on.
+    """
+    gone = _tallied(needed_by(before.tables, only_in(before.manifest, after.manifest)))
+    come = _tallied(needed_by(after.tables, only_in(after.manifest, before.manifest)))
+    return difference(come.entries(), gone.entries())
 
 
 def only_in(manifest: Manifest, other: Manifest) -> Iterator[Section]:
     """Yield the sections of *manifest* that *other* does not name."""
     named = {section.place for section in sections_of(other)}
     return (section for section in sections_of(manifest) if section.place not in named)
+
+
+def _tallied(needed: Iterable[Needed]) -> Tally:
+    tally = Tally(LIST_MOST)
+    for each in needed:
+        tally.add(each.entries())
+    tally.settle()
+    return tally
 
 
 def _by_object(sections: Iterable[Section]) -> Iterator[list[Section]]:

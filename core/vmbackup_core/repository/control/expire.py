@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal, Protocol
+from functools import partial
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -20,20 +21,15 @@ from vmbackup_core.repository.control.log import Appended, Decide, Log
 from vmbackup_core.repository.control.log_entries import ENTRIES_MOST, Entry, Expiring, Place
 from vmbackup_core.repository.control.log_state import LogState, Subject, subject_of
 from vmbackup_core.repository.control.points import open_point
+from vmbackup_core.repository.control.prune import Fence, open_fence
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
+from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import point_name
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
 from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 #: A reader without the right to hold has a day to read what has stopped to count (S16).
 WAIT: Final = timedelta(hours=24)
-
-
-class Sights(Protocol):
-    """When this cluster first saw that something is expiring; other clocks are not believed."""
-
-    def age(self, subject: Subject) -> timedelta:
-        """Return how long ago *subject* was seen first, which may be just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +57,69 @@ def _always(entries: Sequence[Expiring]) -> Decide:
 
 def finish_expire(log: Log, data: Store, sights: Sights) -> Iterator[Going]:
     """Delete what may go of all that is expiring, and yield what became of each."""
-    for entry in tuple(log.read().state.expiring.values()):
-        if sights.age(subject_of(entry)) < WAIT:
-            yield Going(entry, "waits")
-            continue
-        try:
-            going = _finish(log, data, entry)
-        except UNREADABLE_NOW as error:  # its turn comes again; the others have theirs
-            going = Going(entry, "stays", str(error))
-        if going is not None:
-            yield going
+    yield from finish_some(log, data, sights, tuple(log.read().state.expiring))
 
 
-def _finish(log: Log, data: Store, entry: Expiring) -> Going | None:
+def finish_some(
+    log: Log,
+    data: Store,
+    sights: Sights,
+    subjects: Iterable[Subject],
+    fence: Fence = open_fence,
+) -> list[Going]:
+    """Delete what may go of *subjects*; return what became of each that is still expiring.
+
+    *fence* is asked before each. What has gone is said in one log object behind all of it: after a
+    crash before that, nothing of it is found, and it is said then.
+    """
+    state = log.read().state
+    found: list[Going] = []
+    for subject in subjects:
+        entry = state.expiring.get(subject)
+        if entry is not None and sights.age(state.begun_in.get(subject)) < WAIT:
+            found.append(Going(entry, "waits"))
+        elif entry is not None:
+            fence()
+            found += _try(log, data, subject)
+    _log_done(log, [going.entry for going in found if going.outcome == "done"])
+    return found
+
+
+def _try(log: Log, data: Store, subject: Subject) -> Iterator[Going]:
+    """Delete what may go of one of them, on what the log says by now."""
     reading = log.read()
-    if subject_of(entry) not in reading.state.expiring:
-        return None
+    entry = reading.state.expiring.get(subject)
+    if entry is None:
+        return
     reading.check_history()
     log.check_owner(reading.state)
     try:
-        manifests = list(_manifests(log.control, reading.state, entry))
+        yield _finish(log.control, data, reading.state, entry)
+    except UNREADABLE_NOW as error:  # its turn comes again; the others have theirs
+        yield Going(entry, "stays", str(error))
+
+
+def _finish(control: Control, data: Store, state: LogState, entry: Expiring) -> Going:
+    try:
+        manifests = list(_manifests(control, state, entry))
     except CorruptRepository as error:
         return Going(entry, "stays", str(error))
-    whys = [_delete_or_tell(log.control, data, reading.state, name) for name in manifests]
+    whys = [_delete_or_tell(control, data, state, name) for name in manifests]
     if any(whys):
         return Going(entry, "stays", "; ".join(why for why in whys if why))
     if entry.point is not None:
-        log.control.store.delete(point_name(*entry.point))
-    return _log_done(log, entry)
-
-
-def _log_done(log: Log, entry: Expiring) -> Going:
-    done = replace(entry, phase="done")
-
-    def decide(state: LogState) -> Sequence[Entry]:
-        return (done,) if subject_of(entry) in state.expiring else ()
-
-    log.append(decide)
+        control.store.delete(point_name(*entry.point))
     return Going(entry, "done")
+
+
+def _log_done(log: Log, gone: Sequence[Expiring]) -> None:
+    done = [replace(entry, phase="done") for entry in gone]
+
+    def decide(piece: Sequence[Expiring], state: LogState) -> Sequence[Entry]:
+        return [entry for entry in piece if subject_of(entry) in state.expiring]
+
+    for at in range(0, len(done), ENTRIES_MOST):
+        log.append(partial(decide, done[at : at + ENTRIES_MOST]))
 
 
 def _delete_or_tell(control: Control, data: Store, state: LogState, name: str) -> str | None:

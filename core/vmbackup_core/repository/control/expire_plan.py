@@ -12,7 +12,7 @@ from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.commits import find_commit
 from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk, Recorded
 from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.points import RecoveryPoint, Retention
 from vmbackup_core.repository.control.retention import Candidate, LiveRule, kept, rule_of
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.names import prefix_of_folder
@@ -31,18 +31,29 @@ class Rules(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPoint:
+    """What a point says that decides about it: with which it is judged, and its stamp."""
+
+    group: Group
+    stamp: Retention
+
+    @staticmethod
+    def of(point: RecoveryPoint) -> KnownPoint:
+        """Return what *point* says."""
+        vm = point.vm_id.encode().lower().decode()
+        return KnownPoint((point.policy_namespace, point.policy_name, vm), point.retention)
+
+
+@dataclass(frozen=True, slots=True)
 class CountedPoint:
-    """A point that counts and that opens; *is_hurt* says that blocks of it are lost."""
+    """A point that counts and that opens."""
 
     entry: Recorded
-    point: RecoveryPoint
-    is_hurt: bool = False
+    known: KnownPoint
 
-    @property
-    def group(self) -> Group:
-        """The points that are kept or let go together."""
-        vm = self.point.vm_id.encode().lower().decode()
-        return self.point.policy_namespace, self.point.policy_name, vm
+
+#: Tells that blocks of a point are lost.
+IsHurt = Callable[[Recorded], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +65,19 @@ class Letting:
     now: datetime
 
 
-def plan_points(points: Sequence[CountedPoint], letting: Letting) -> list[Expiring]:
+def plan_points(
+    points: Sequence[CountedPoint], letting: Letting, is_hurt: IsHurt = lambda _entry: False
+) -> list[Expiring]:
     """Return the points that their rules no longer keep.
 
     *points* are all that count and open. One that does not open has no group: it goes by order of
-    a person only, and it keeps none of the others from going.
+    a person only, and it keeps none of the others from going. *is_hurt* is asked of few: of those
+    that are kept, until one is not hurt.
     """
     groups: defaultdict[Group, list[CountedPoint]] = defaultdict(list)
     for each in points:
-        groups[each.group].append(each)
-    return [gone for group in groups.values() for gone in _plan_group(group, letting)]
+        groups[each.known.group].append(each)
+    return [gone for group in groups.values() for gone in _plan_group(group, letting, is_hurt)]
 
 
 def plan_pointless(
@@ -98,14 +112,17 @@ def entry_of(counted: Recorded) -> Expiring:
     return Expiring(phase="begun", vm=counted.vm, run=counted.run, disks=disks)
 
 
-def _plan_group(group: list[CountedPoint], letting: Letting) -> Iterator[Expiring]:
+def _plan_group(group: list[CountedPoint], letting: Letting, is_hurt: IsHurt) -> Iterator[Expiring]:
     newest = max(group, key=lambda each: (each.entry.created_at, each.entry.run))
-    namespace, policy, _ = newest.group
+    namespace, policy, _ = newest.known.group
     live = None
     if namespace is not None and policy is not None:
         live = letting.rules.live_rule(namespace, policy)
-    rule = rule_of(live, newest.point.retention, letting.delay, letting.now)
-    keeps = kept([Candidate(each.entry.created_at, each.is_hurt) for each in group], rule)
+    rule = rule_of(live, newest.known.stamp, letting.delay, letting.now)
+    keeps = kept([Candidate(each.entry.created_at) for each in group], rule)
+    if len(keeps) < len(group) and all(is_hurt(group[place].entry) for place in keeps):
+        doubtful = (Candidate(each.entry.created_at, is_hurt(each.entry)) for each in group)
+        keeps = kept(list(doubtful), rule)
     yield from (entry_of(each.entry) for place, each in enumerate(group) if place not in keeps)
 
 

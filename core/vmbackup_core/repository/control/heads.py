@@ -60,6 +60,17 @@ class NoHeads(Heads):
         return
 
 
+class HistoryDiffers(PermanentError):
+    """The history that a person accepts is not the one that the log has."""
+
+    def __init__(self, told: Head, found: Head | None) -> None:
+        has = "is empty" if found is None else f"ends with {found.number}:{found.sha256}"
+        super().__init__(
+            f"the repository's log has no object {told.number}:{told.sha256}: it {has}",
+            reason="HistoryDiffers",
+        )
+
+
 class HistoryRolledBack(PermanentError):
     """The log does not have what it had: nothing may be deleted until a person has looked."""
 

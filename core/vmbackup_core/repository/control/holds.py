@@ -60,6 +60,13 @@ def release(control: Control, places: list[tuple[ChainId, CommitSlot]], holder_i
         control.store.delete(hold_name(chain, slot, holder_id))
 
 
+def release_all(control: Control, holder_id: str) -> None:
+    """Delete every hold of one holder; twice is once."""
+    for named in _holds(control, HOLDS):
+        if named.holder == holder_id:
+            control.store.delete(hold_name(named.chain, named.slot, named.holder))
+
+
 @dataclass(frozen=True, slots=True)
 class FoundHold:
     """A hold as it lies there; what it says is None where that does not open."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
 from vmbackup_core.errors import CorruptRepository, LostAttempt
 from vmbackup_core.repository.control.admission import (
@@ -29,7 +29,7 @@ from vmbackup_core.repository.control.counting import (
     sections_of,
 )
 from vmbackup_core.repository.control.list_parts import OpenList, put_list
-from vmbackup_core.repository.control.pack_list import INDEX, PART_MOST, ListEntry
+from vmbackup_core.repository.control.pack_list import INDEX, LIST_MOST, ListEntry
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.control.tally import (
     DiffersFromItself,
@@ -44,9 +44,6 @@ from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId
 from vmbackup_core.stores.port import Store
 
-#: As many as the parts have that a commit may name.
-LIST_MOST: Final = 4096 * PART_MOST
-
 
 class UnknownObject(LostAttempt):
     """The attempt names what is neither its own nor needed by the newest commit (S3)."""
@@ -57,13 +54,17 @@ class UnknownObject(LostAttempt):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A manifest that is to be committed, what is listed of it, and the newest commit."""
+    """A manifest that is to be committed, what is listed of it, and the newest commit.
+
+    *list_is_wrong* says that a recount of the newest commit's list came to another one.
+    """
 
     name: str
     manifest: Manifest
     listing: AttemptListing
     newest: Manifest | None
     newest_list: tuple[ListPartRef, ...]
+    list_is_wrong: bool = False
 
     @property
     def listed_before(self) -> int:
@@ -88,10 +89,10 @@ class ListMaking:
         Raise UnknownObject, and DamagedTable where a table of the attempt does not open.
         """
         come = self._come()
-        try:
-            return self._changed(come)
-        except CorruptRepository:
-            return self._counted_anew(come)
+        if not self.attempt.list_is_wrong:
+            with suppress(CorruptRepository):
+                return self._changed(come)
+        return self._counted_anew(come)
 
     def refuse_row(self, row: PackRow) -> str | None:
         """Return why a new section may not need a pack, as far as its row tells."""

@@ -14,6 +14,7 @@ from vmbackup_core.repository.control.log_entries import (
     Claimed,
     Entry,
     LogObject,
+    Place,
     StatePartRef,
 )
 from vmbackup_core.repository.control.log_parts import parts_of
@@ -69,6 +70,8 @@ class Log:
     clock: Clock
     refuse: Refusal = refusal
     reader: LogReader = field(init=False)
+    #: Commits whose pack lists were found to be wrong, as long as the log is open.
+    wrong_lists: set[Place] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.reader = LogReader(self.control, self.heads, self.refuse)
@@ -84,7 +87,7 @@ class Log:
         """
         while True:
             reading = self.read()
-            after, entries, refused = self._sift(reading.state, decide(reading.state))
+            after, entries, refused = self._sift(reading, decide(reading.state))
             if not entries:
                 return Appended(reading.state, (), refused)
             self._check_author(reading.state, entries)
@@ -94,9 +97,9 @@ class Log:
                 return Appended(after, entries, refused)
 
     def _sift(
-        self, state: LogState, wanted: Sequence[Entry]
+        self, reading: Reading, wanted: Sequence[Entry]
     ) -> tuple[LogState, tuple[Entry, ...], tuple[tuple[Entry, str], ...]]:
-        after = state.copy()
+        after = reading.state.copy()
         entries: list[Entry] = []
         refused: list[tuple[Entry, str]] = []
         for entry in wanted:
@@ -104,7 +107,7 @@ class Log:
             if why is not None:
                 refused.append((entry, why))
                 continue
-            after.apply(entry)
+            after.apply(entry, reading.number + 1)
             entries.append(entry)
         if len(entries) > ENTRIES_MOST:
             raise ValueError(f"{len(entries)} entries in one log object")

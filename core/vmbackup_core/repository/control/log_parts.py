@@ -118,7 +118,7 @@ def state_from(name: str, parts: Iterable[StatePart], number: int) -> LogState:
         if part.size() > PART_ENTRIES:
             raise CorruptRepository(f"{name}: part {index} of its state has too many entries")
         for entry in part.entries():
-            state.apply(entry)
+            state.apply(entry, number)
         for highest in part.highest:
             known = state.highest_slot(highest.chain)
             state.highest_slots[highest.chain] = max(known, highest.slot)

@@ -48,6 +48,11 @@ class Reading:
     findings: tuple[LogFinding, ...] = ()
     lost_head: Head | None = None
 
+    @property
+    def head(self) -> Head | None:
+        """Number and digest of the newest object that opens by its name; None without one."""
+        return None if self.sha256 is None else Head(self.number, self.sha256)
+
     def check_history(self) -> None:
         """Raise HistoryRolledBack; whoever is about to delete asks it (S22)."""
         if self.lost_head is not None:
@@ -85,6 +90,11 @@ class LogReader:
         self._known = Reading(state, head.number, head.sha256)
         if before.lost_head is None:
             self._remember(head)
+
+    def has(self, head: Head) -> bool:
+        """Tell whether the log has this object."""
+        found = self._find(head.number)
+        return found is not None and found.sha256 == head.sha256
 
     def accept_history(self) -> Reading:
         """Remember the head as it is now, whatever was remembered: a person has said so."""
@@ -185,7 +195,7 @@ class LogReader:
             if why is not None:
                 self._findings.append(LogFinding(number, "LogEntryPassedOver", why))
             if why is None or isinstance(entry, Claimed):  # the last one there is the owner
-                state.apply(entry)
+                state.apply(entry, number)
 
     def _opened(self, number: int, found: StoredBytes) -> LogObject:
         said = decode_log_object(found.name, self.control.payload("LOGO", found))

@@ -58,6 +58,8 @@ class LogState:
     counted_places: dict[Place, Point] = field(default_factory=dict)
     expiring: dict[Subject, Expiring] = field(default_factory=dict)
     expiring_places: dict[Place, Subject] = field(default_factory=dict)
+    #: In which log object each subject began to expire, at the latest; no fact of the log (S16).
+    begun_in: dict[Subject, int] = field(default_factory=dict, compare=False)
     bad: dict[BadKey, Bad] = field(default_factory=dict)
     healed: dict[Healing, Healed] = field(default_factory=dict)
     dropped: dict[DroppedKey, Dropped] = field(default_factory=dict)
@@ -135,15 +137,18 @@ class LogState:
             yield from known.values()
         yield from (entry for entry in (self.epochs, self.claim) if entry is not None)
 
-    def apply(self, entry: Entry) -> None:
-        """Take in what *entry* says, which has been found right."""
+    def apply(self, entry: Entry, number: int | None = None) -> None:
+        """Take in what *entry* says, which has been found right, and that object *number* has it.
+
+        Of an entry that a state repeats it is the number of the state's object.
+        """
         self._name_slots(entry)
         match entry:
             case Recorded():
                 self.counted[entry.point] = entry
                 self.counted_places.update(dict.fromkeys(entry.places, entry.point))
             case Expiring():
-                self._expire(entry)
+                self._expire(entry, number)
             case Dropped():
                 self.dropped[_dropped_key(entry)] = entry
             case _:
@@ -179,7 +184,7 @@ class LogState:
             case _:
                 assert_never(entry)
 
-    def _expire(self, entry: Expiring) -> None:
+    def _expire(self, entry: Expiring, number: int | None) -> None:
         subject = subject_of(entry)
         if entry.point is not None and (point := self.counted.pop(entry.point, None)):
             for place in point.places:
@@ -187,7 +192,10 @@ class LogState:
         if entry.phase == "begun":
             self.expiring[subject] = entry
             self.expiring_places.update(dict.fromkeys(entry.places, subject))
+            if number is not None:
+                self.begun_in[subject] = number
             return
+        self.begun_in.pop(subject, None)
         for place in self.expiring.pop(subject).places:
             del self.expiring_places[place]
             self.proven.pop((place[0], "list", place[1]), None)

@@ -20,6 +20,8 @@ from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.numbers import Reader, column_bytes
 
 PART_MOST: Final = 65_536
+#: As many as the parts have that a commit may name.
+LIST_MOST: Final = 4096 * PART_MOST
 #: Neighbours that have fewer entries together become one part.
 JOINED_BELOW: Final = 16_384
 

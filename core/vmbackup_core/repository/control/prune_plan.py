@@ -6,7 +6,7 @@ holds. A plan never gets old: what was garbage once is garbage for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -47,10 +47,10 @@ class Manifests(Protocol):
     def check(self, name: str, sha256: str | None) -> None:
         """Return where the manifest opens."""
 
-    def recount(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+    def recount(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         """Return the pack list of the manifest, counted from all its tables."""
 
-    def count_what_opens(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+    def count_what_opens(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         """Return what those of its tables need that open; nothing where the manifest does not."""
 
 
@@ -78,10 +78,16 @@ class PrunePlan:
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """A chain of which nothing is deleted, and why."""
+    """A chain of which nothing is deleted, and why.
+
+    *is_damage* tells that it stays so until somebody sees to it, *is_empty* that there is nothing
+    of it yet.
+    """
 
     chain: ChainId
     why: str
+    is_damage: bool = False
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,10 @@ class Pruning:
 
 class _Unclear(Exception):
     """Something of the chain is lost or damaged, and nobody has dropped it (S8)."""
+
+
+class _Empty(Exception):
+    """Nothing of the chain was ever committed."""
 
 
 @dataclass
@@ -144,7 +154,11 @@ def _plan_once(pruning: Pruning, chain: ChainId) -> PrunePlan | LeftAlone | None
     """Return the plan, or None where a manifest went while this was done."""
     try:
         return _plan(pruning, chain)
-    except (_Unclear, *UNREADABLE_NOW) as error:
+    except _Empty as error:
+        return LeftAlone(chain, str(error), is_empty=True)
+    except _Unclear as error:
+        return LeftAlone(chain, str(error), is_damage=True)
+    except UNREADABLE_NOW as error:
         return LeftAlone(chain, str(error))
     except NotStored:
         return None
@@ -173,7 +187,9 @@ def _look(pruning: Pruning, chain: ChainId) -> _Seen:
     taken = frozenset(slots_taken(pruning.control, chain))
     found = newest(pruning.control, chain)
     if found is None:
-        raise _Unclear("it has no commit")
+        if reading.state.highest_slot(chain):
+            raise _Unclear("its commits are lost")
+        raise _Empty("it has no commit")
     manifests = {
         each.name: (named.slot, each.size_bytes)
         for each in pruning.data.list(prefix_of_folder(chain, "m"))
@@ -221,9 +237,10 @@ def _find_left(pruning: Pruning, seen: _Seen) -> None:
 
 
 def _counted(control: Control, seen: _Seen) -> Iterator[tuple[str, str, CommitSlot]]:
-    """Yield the manifests of the chain that counted points name."""
+    """Yield the manifests of the chain that counted points name: in slots up to T, no other."""
+    places = ((seen.chain, CommitSlot(slot)) for slot in range(1, seen.highest + 1))
     points = {
-        point for (chain, _), point in seen.state.counted_places.items() if chain == seen.chain
+        seen.state.counted_places[each] for each in places if each in seen.state.counted_places
     }
     for point in points:
         try:

@@ -153,6 +153,7 @@ def _with_manifest(
     chain, said = skip.chain_id, manifest.said
     keys = for_prune(log.control.ring, chain, epoch)
     needed = recount_what_opens(Counted(manifest, IndexReader(data, keys, manifest)))
+    nothing = OpenList.of(log.control, None, chain)
     return replace(
         skip,
         manifest=at.name.removeprefix(prefix_of_chain(chain)),
@@ -161,7 +162,7 @@ def _with_manifest(
         snapshot_unique_id=said.snapshot_unique_id,
         disk_bytes=said.disk_bytes,
         stored_bytes=_stored_bytes(data, at, manifest),
-        pack_list=put_list(OpenList.of(log.control, None, chain), needed, skip.slot, epoch),
+        pack_list=put_list(nothing, needed.entries(), skip.slot, epoch),
     )
 
 

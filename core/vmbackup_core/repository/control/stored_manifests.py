@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from typing_extensions import override
@@ -41,16 +41,16 @@ class StoredManifests(Manifests):
         self._open(name, sha256)
 
     @override
-    def recount(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
-        return recount(self._counted(name, sha256))
+    def recount(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
+        return recount(self._counted(name, sha256)).entries()
 
     @override
-    def count_what_opens(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+    def count_what_opens(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         try:
             counted = self._counted(name, sha256)
         except CorruptRepository:
             return []
-        return recount_what_opens(counted)
+        return recount_what_opens(counted).entries()
 
     def _counted(self, name: str, sha256: str | None) -> Counted:
         keys, manifest = self._open(name, sha256)

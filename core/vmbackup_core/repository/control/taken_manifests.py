@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vmbackup_core.errors import CorruptRepository
@@ -76,11 +76,12 @@ def take_manifests(data: Store, ring: KeyRing, chain: ChainId) -> TakenOfChain:
     return found
 
 
-def needed_by(data: Store, ring: KeyRing, taken: Taken) -> list[ListEntry]:
-    """Return what the manifest needs, in order: as far as its tables open."""
+def needed_by(data: Store, ring: KeyRing, taken: Taken) -> Iterator[ListEntry]:
+    """Yield what the manifest needs, in order: as far as its tables open."""
     chain = taken.manifest.said.chain_id
     keys = for_prune(ring, chain, max(ring.masters))
-    return recount_what_opens(Counted(taken.manifest, IndexReader(data, keys, taken.manifest)))
+    index = IndexReader(data, keys, taken.manifest)
+    return recount_what_opens(Counted(taken.manifest, index)).entries()
 
 
 def _candidates(data: Store, keys: ChainKeys, found: TakenOfChain) -> dict[CommitSlot, list[Taken]]:
@@ -128,16 +129,17 @@ def _chosen(
 def _is_whole(data: Store, keys: ChainKeys, manifest: Manifest) -> bool:
     """Tell whether all tables open, and all that they name is listed with its size."""
     try:
-        entries = recount(Counted(manifest, IndexReader(data, keys, manifest)))
+        needed = recount(Counted(manifest, IndexReader(data, keys, manifest)))
     except (CorruptRepository, NotUnderstood):
         return False
     listed = listed_objects(data, keys.chain, Observations(_silent))
     return all(
-        not sizes or sizes == {size} for _, size, sizes in joined(listed, _as_needed(entries))
+        not sizes or sizes == {size}
+        for _, size, sizes in joined(listed, _as_needed(needed.entries()))
     )
 
 
-def _as_needed(entries: list[ListEntry]) -> Iterator[tuple[Key, set[int]]]:
+def _as_needed(entries: Iterable[ListEntry]) -> Iterator[tuple[Key, set[int]]]:
     return ((entry.key, {entry.size_bytes}) for entry in entries)
 
 
@@ -151,6 +153,6 @@ def _sessions(
     """Return the writing sessions whose objects a manifest names."""
     index = IndexReader(data, keys, manifest)
     found = {(at.index.slot, at.index.session) for at in manifest.objects}
-    for entry in recount_what_opens(Counted(manifest, index)):
+    for entry in recount_what_opens(Counted(manifest, index)).entries():
         found.add((entry.session.slot, entry.session.session))
     return found

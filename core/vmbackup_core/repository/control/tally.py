@@ -27,7 +27,7 @@ PENDING_MOST: Final = 32_768
 _PIECE: Final = 2048
 
 
-class TooManyCounted(Exception):
+class TooManyCounted(CorruptRepository):
     """More objects are named than there can be."""
 
     def __init__(self, most: int) -> None:

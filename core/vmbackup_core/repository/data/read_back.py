@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,16 +36,20 @@ class PackReadBack:
     offsets: tuple[int, ...] = ()
     records: int = 0
     deltas: int = 0
+    read_bytes: int = 0
 
 
-def read_pack(store: DataSource, keys: ChainKeys, pack: PackId, size_bytes: int) -> PackReadBack:
+def read_pack(
+    store: DataSource, keys: ChainKeys, pack: PackId, size_bytes: int | None
+) -> PackReadBack:
     """Return what is lost of *pack*, which tables name with this size; by 4 MiB at a time.
 
-    It is for the operator to look itself before it says that anything is bad.
+    A worker does not know the size: the operator compares that with the listing itself. The
+    operator reads, too, before it says that anything is bad.
     """
     try:
         footer, size = read_footer(store, keys, pack)
-        if size != size_bytes:
+        if size_bytes is not None and size != size_bytes:
             return PackReadBack(pack, "resized")
         offsets = tuple(_damaged(store, keys, pack, footer))
     except NotStored:
@@ -53,7 +58,46 @@ def read_pack(store: DataSource, keys: ChainKeys, pack: PackId, size_bytes: int)
         return PackReadBack(pack, "damaged")
     records = footer.records
     lost: Lost | None = "damaged" if offsets else None
-    return PackReadBack(pack, lost, offsets, len(records), records.codecs.count(DELTA))
+    return PackReadBack(pack, lost, offsets, len(records), records.codecs.count(DELTA), size)
+
+
+def read_told(
+    store: DataSource, keys: ChainKeys, pack: PackId, size_bytes: int, told: Sequence[int]
+) -> PackReadBack:
+    """Return what is lost of *pack*, of which somebody says that the records at *told* are.
+
+    It is little that is read where that is not so: the foot and the first of them. Only where that
+    one is damaged are the others read; what is told of no record is not looked at.
+    """
+    try:
+        footer, size = read_footer(store, keys, pack)
+        if size != size_bytes:
+            return PackReadBack(pack, "resized")
+        lost = tuple(_lost_of(store, keys, pack, footer, told))
+    except NotStored:
+        return PackReadBack(pack, "missing")
+    except CorruptRepository:
+        return PackReadBack(pack, "damaged")
+    return PackReadBack(pack, "damaged" if lost else None, lost)
+
+
+def _lost_of(
+    store: DataSource, keys: ChainKeys, pack: PackId, footer: Footer, told: Sequence[int]
+) -> Iterator[int]:
+    name, records = pack_name(keys.chain, pack), footer.records
+    kinds, offsets = records.kinds(), records.offsets()
+    for told_at in told:
+        record = bisect_left(offsets, told_at, 0, len(records))
+        if record == len(records) or offsets[record] != told_at:
+            return
+        stored = memoryview(store.get_range(name, told_at, records.lengths[record]))
+        try:
+            _check(keys, name, footer, record, kinds[record], stored)
+        except CorruptRepository:
+            yield told_at
+            continue
+        if told_at == told[0]:
+            return
 
 
 def _damaged(store: DataSource, keys: ChainKeys, pack: PackId, footer: Footer) -> Iterator[int]:

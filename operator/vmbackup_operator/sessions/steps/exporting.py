@@ -14,7 +14,7 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
 from vmbackup_operator.naming import ArmId, arm_id, environment_names, name_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
+from vmbackup_operator.sessions.findings import snapshot_ids, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import Region, SecretUrl
 from vmbackup_operator.sessions.step import Taken
@@ -23,7 +23,7 @@ from vmbackup_operator.sessions.steps.closing import end_access
 
 async def grant_export(ground: Ground, session: Session) -> Taken:
     """Have enough disk accesses, associate the snapshots with them, and access granted."""
-    region = await ground.regions.recall(machine_of(session).region)
+    region = await ground.regions.recall(worker_region(session))
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     if not session.status.exports:

@@ -29,7 +29,7 @@ from vmbackup_operator.naming import (
     worker_vm_name,
 )
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import machine_of, run_of, worker_of
+from vmbackup_operator.sessions.findings import run_of, worker_of, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import (
@@ -54,7 +54,7 @@ _UPLOADING = Waiting(1, "the agent's bundle is being uploaded")
 
 async def launch_worker(ground: Ground, session: Session) -> Taken:
     """Have a worker run for this session; Done once its agent has spoken."""
-    region = await ground.regions.recall(machine_of(session).region)
+    region = await ground.regions.recall(worker_region(session))
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     if session.status.worker is None:

@@ -1,4 +1,4 @@
-"""EnvironmentReady: what the VM's region needs before a worker runs there is there."""
+"""EnvironmentReady: what a region needs before a worker runs there is there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import ResolvedEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import machine_of, repository_of, resolved_of
+from vmbackup_operator.sessions.findings import repository_of, resolved_of, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
 
@@ -22,7 +22,7 @@ async def prepare_region(ground: Ground, session: Session) -> Taken:
     After a lost attempt it is looked at as it is since: something of it may be gone.
     """
     account = ArmId(repository_of(session).account_id)
-    region = await ground.regions.ensure(machine_of(session).region, {account}, _lost_at(session))
+    region = await ground.regions.ensure(worker_region(session), {account}, _lost_at(session))
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     home = await ground.regions.recall_home()

@@ -8,7 +8,7 @@ from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId, environment_names, launch_command, worker_id
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import region_of, run_of
+from vmbackup_operator.sessions.findings import region_of, run_of, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import Account, WorkerSeen, account_of
@@ -71,11 +71,10 @@ async def _stop_left(ground: Ground, session: Session) -> Answer:
     attempts, knows none; their ids follow from the run id.
     """
     resolved, run_id = session.status.resolved, run_of(session)
-    machine = None if resolved is None else resolved.virtual_machine
-    if machine is None:
+    if resolved is None or (resolved.virtual_machine or resolved.worker_region) is None:
         return Done("there was no worker")
     appliance = ground.settings.appliance
-    names = environment_names(appliance.id, appliance.subscription_id, machine.region)
+    names = environment_names(appliance.id, appliance.subscription_id, worker_region(session))
     existing = await ground.workers.of_group(appliance.subscription_id, names.resource_group)
     own = {worker_id(run_id, attempt) for attempt in range(1, session.spec.retry_limit + 2)}
     left = [each for each in existing if each.id in own and each.state != "deallocated"]

@@ -154,7 +154,7 @@ class ChainBench:
         manifest = open_manifest(self.places.data, keys, at.name, bytes.fromhex(at.sha256))
         needed = recount_what_opens(
             Counted(manifest, IndexReader(self.places.data, keys, manifest))
-        )
+        ).entries()
         below = find_commit(control, chain, CommitSlot(slot - 1)) if slot > 1 else None
         commit = Commit(
             chain_id=chain,

@@ -234,7 +234,9 @@ class Whole:
     def _changed(self, index: int, at: ManifestAt) -> list[ListEntry]:
         known = self.committed.get(index)
         after = self.counted(index, at)
-        return recount(after) if known is None else change(self.counted(index, known.at), after)
+        if known is None:
+            return [*recount(after).entries()]
+        return [*change(self.counted(index, known.at), after)]
 
     def counted(self, index: int, at: ManifestAt) -> Counted:
         keys = self.reader_keys(index)

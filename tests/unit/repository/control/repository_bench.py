@@ -20,10 +20,10 @@ from tests.unit.repository.control.log_bench import (
 )
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
 from vmbackup_core.repository.control.commits import Commit, seal_commit
-from vmbackup_core.repository.control.expire import Sights, begin_expire, finish_expire
+from vmbackup_core.repository.control.expire import begin_expire, finish_expire
 from vmbackup_core.repository.control.expire_plan import entry_of
 from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_state import LogState, Subject
+from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.points import (
     PointDisk,
     RecoveryPoint,
@@ -31,6 +31,7 @@ from vmbackup_core.repository.control.points import (
     open_counted,
 )
 from vmbackup_core.repository.control.sealed_objects import is_there
+from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import manifest_name, point_name, prefix_of_chain
@@ -46,7 +47,7 @@ class OldSights(Sights):
     """Everything has been seen long ago."""
 
     @override
-    def age(self, subject: Subject) -> timedelta:
+    def age(self, number: int | None) -> timedelta:
         return timedelta(days=2)
 
 

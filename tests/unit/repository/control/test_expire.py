@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import msgspec
@@ -26,9 +27,10 @@ from tests.unit.repository.control.repository_bench import (
     manifest_of,
 )
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.expire import Sights, begin_expire, finish_expire
+from vmbackup_core.repository.control.expire import begin_expire, finish_expire
 from vmbackup_core.repository.control.expire_plan import (
     CountedPoint,
+    KnownPoint,
     Letting,
     Rules,
     entry_of,
@@ -39,11 +41,16 @@ from vmbackup_core.repository.control.heads import Head, HistoryRolledBack
 from vmbackup_core.repository.control.holds import Holder, held_slots, hold, is_held, release
 from vmbackup_core.repository.control.log import ReadOnly
 from vmbackup_core.repository.control.log_entries import Claimed, Dropped
-from vmbackup_core.repository.control.log_state import Subject
-from vmbackup_core.repository.control.points import open_counted, stored_points
+from vmbackup_core.repository.control.points import (
+    RecoveryPoint,
+    Retention,
+    open_counted,
+    stored_points,
+)
 from vmbackup_core.repository.control.recording import record
 from vmbackup_core.repository.control.retention import LiveRule
 from vmbackup_core.repository.control.sealed_objects import is_there
+from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import commit_name, point_name
 
 HOLDER = Holder(run(77), "restore", "a test")
@@ -57,7 +64,7 @@ class NoPolicies(Rules):
 
 class NewSights(Sights):
     @override
-    def age(self, subject: Subject) -> timedelta:
+    def age(self, number: int | None) -> timedelta:
         return timedelta(hours=23)
 
 
@@ -220,14 +227,22 @@ def test_the_former_owner_deletes_nothing() -> None:
 class TestPlan:
     def counted(self, bench: RepositoryBench) -> list[CountedPoint]:
         entries = bench.log().read().state.counted.values()
-        return [CountedPoint(entry, open_counted(bench.control(), entry)) for entry in entries]
+        return [
+            CountedPoint(entry, KnownPoint.of(open_counted(bench.control(), entry)))
+            for entry in entries
+        ]
+
+    def seen(
+        self, bench: RepositoryBench, counted: CountedPoint, vm_id: str, rule: Retention
+    ) -> RecoveryPoint:
+        point = open_counted(bench.control(), counted.entry)
+        return msgspec.structs.replace(point, vm_id=vm_id, retention=rule)
 
     def test_without_a_policy_the_newest_points_stamp_rules(self) -> None:
         bench = with_points(4)
         counted = self.counted(bench)
-        newest = msgspec.structs.replace(
-            counted[-1].point, retention=msgspec.structs.replace(ALWAYS, last=2)
-        )
+        rule = msgspec.structs.replace(ALWAYS, last=2)
+        newest = dataclasses.replace(counted[-1].known, stamp=rule)
         counted[-1] = CountedPoint(counted[-1].entry, newest)
 
         planned = plan_points(counted, Letting(NoPolicies(), timedelta(days=7), MOMENT))
@@ -242,7 +257,7 @@ class TestPlan:
         apart = [
             CountedPoint(
                 each.entry,
-                msgspec.structs.replace(each.point, policy_name=name, retention=rule),
+                KnownPoint(("default", name, each.known.group[2]), rule),
             )
             for each, name in zip(counted, ("daily", "weekly"), strict=True)
         ]
@@ -255,7 +270,7 @@ class TestPlan:
         first, second = (
             CountedPoint(
                 each.entry,
-                msgspec.structs.replace(each.point, vm_id=vm_id, retention=rule),
+                KnownPoint.of(self.seen(bench, each, vm_id, rule)),
             )
             for each, vm_id in zip(self.counted(bench), ("/VM/Web", "/vm/web"), strict=True)
         )

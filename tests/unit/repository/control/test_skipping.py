@@ -167,7 +167,7 @@ class TestBack:
             for part in OpenList.of(bench.control(), commit, chain.chain).parts()
             for entry in part
         ]
-        assert listed == recount(Counted(newest.manifest, reader))
+        assert listed == list(recount(Counted(newest.manifest, reader)).entries())
         assert listed
         assert commit.stored_bytes == sum(
             each.size_bytes

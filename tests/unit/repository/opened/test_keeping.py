@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace as altered
 from typing_extensions import override
 
 from tests.unit.repository.control.log_bench import MOMENT
@@ -21,13 +22,17 @@ from tests.unit.repository.opened.whole_bench import (
 )
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.catalog import MIRRORED, Damage
+from vmbackup_core.repository.control.commits import find_commit
 from vmbackup_core.repository.control.expire_pass import ExpireRules
 from vmbackup_core.repository.control.expire_plan import Letting, Rules, entry_of
-from vmbackup_core.repository.control.log_entries import Recorded
-from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.list_parts import OpenList
+from vmbackup_core.repository.control.log_entries import Bad, Healed, Place, Recorded
+from vmbackup_core.repository.control.pack_list import PACK
 from vmbackup_core.repository.control.prune_plan import LeftAlone, PrunePlan
 from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.opened import OpenedRepository
+from vmbackup_core.repository.primitives.identities import PackId, WritingSession
 from vmbackup_core.repository.primitives.names import commit_name, log_name, point_name
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
@@ -193,13 +198,36 @@ def test_hurt_points_are_not_the_only_ones_kept() -> None:
     bench = backed_up(3)
     repository = bench.opened()
 
-    def is_hurt(point: RecoveryPoint) -> bool:
-        return point.run_id == run_of(3)
+    newest = repository.counted()[0]
+    place = newest.places[0]
+    control = repository.log.control
+    entries = [each for part in list_of(control, place).parts() for each in part]
+    pack = next(each for each in entries if each.kind == PACK and each.session.slot == place[1])
+    packed = PackId(pack.session.slot, pack.session.session, pack.number).packed().hex()
+    bad = Bad(chain=place[0], object="pack", id=packed, size=4, what="missing", parts=None)
+    repository.log.append(lambda _: [bad])
 
-    whole = rules()
-    planned = repository.upkeep.plan_expire(ExpireRules(whole.letting, whole.has_ended, is_hurt))
+    hurt = repository.upkeep.plan_expire(rules())
+    healed = Healed(
+        chain=place[0],
+        phase="begun",
+        session=WritingSession("5" * 32),
+        run=newest.run,
+        heals=(),
+        packs=(),
+    )
+    repository.log.append(lambda _: [healed])
+    repository.log.append(lambda _: [altered(healed, phase="done", heals=(packed,))])
+    whole = repository.upkeep.plan_expire(rules())
 
-    assert [entry.run for entry in planned] == [run_of(1)]
+    assert [entry.run for entry in hurt] == [run_of(1)]
+    assert {entry.run for entry in whole} == {run_of(2), run_of(1)}
+
+
+def list_of(control: Control, place: Place) -> OpenList:
+    found = find_commit(control, *place)
+    assert found is not None
+    return OpenList.of(control, found.commit, place[0])
 
 
 class TestCatalog:

@@ -20,7 +20,8 @@ from vmbackup_core.repository.control.heads import Heads, HeadsOfProcess
 from vmbackup_core.repository.control.holds import Holder
 from vmbackup_core.repository.control.log import Author
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, Retention
-from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
+from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
@@ -160,14 +161,18 @@ class WholeBench:
                     complaints.append(f"{disk.name} of {point.run_id} differs")
         return complaints
 
+    def write(self, prepared: PreparedDisk, content: bytes) -> WrittenDisk:
+        """Do what a worker does: write the disk and return what may be committed."""
+        to_read = DiskToRead(Disk(content), [Extent(0, len(content))], None)
+        data, keys = self.writer or self.places.data, prepared.keys
+        return write_disk(data, keys, prepared.grant, to_read, threads=1, progress=silent)
+
     def line_of(
         self, repository: OpenedRepository, number: int, name: str, content: bytes
     ) -> PointDisk:
         asked = self.asked(number, name, content)
         prepared = repository.prepare_disk(asked, PARAMETERS)
-        to_read = DiskToRead(Disk(content), [Extent(0, len(content))], None)
-        data, keys = self.writer or self.places.data, prepared.keys
-        done = write_disk(data, keys, prepared.grant, to_read, threads=1, progress=silent)
+        done = self.write(prepared, content)
         self.disks[asked.run, name] = content
         committed = repository.commit_disk(asked, done.manifest, done.sha256)
         assert repository.find_committed(asked) == committed

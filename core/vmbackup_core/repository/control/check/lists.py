@@ -35,6 +35,7 @@ from vmbackup_core.repository.control.pack_list import (
 )
 from vmbackup_core.repository.control.prune_listing import Listed
 from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.control.tally import Tally
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.tables import Table
 from vmbackup_core.repository.primitives.failures import NotUnderstood
@@ -145,7 +146,7 @@ class ListCheck:
 
     def _expected(self, counted: Counted) -> Iterator[ListEntry]:
         if self._last is None:
-            return iter(recount(counted))
+            return recount(counted).entries()
         changes = change(self._last.counted, counted)
         merged = merge(self._opened(self._last.refs), changes)
         return (entry for entry in merged if entry is not None)
@@ -248,8 +249,8 @@ def _keep(entry: ListEntry, packs: Listed, indexes: Listed) -> None:
         packs.append(PackId(by.slot, by.session, number), entry.size_bytes)
 
 
-def _needed(entries: Iterable[ListEntry]) -> list[Needed]:
-    return [(entry.key, entry.size_bytes) for entry in entries]
+def _needed(counted: Tally) -> Iterator[Needed]:
+    return ((entry.key, entry.size_bytes) for entry in counted.entries())
 
 
 def _name(chain: ChainId, ref: ListPartRef) -> str:

@@ -1,0 +1,143 @@
+"""The running operator as handlers see it: what the watch tells, and who looks at what then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.reconciling.outcome import Outcome
+from vmbackup_operator.reconciling.queue import WorkQueue
+from vmbackup_operator.reconciling.work import (
+    AFTER_SESSIONS,
+    AFTER_SESSIONS_S,
+    PRIORITIES,
+    Work,
+    WorkKind,
+)
+from vmbackup_operator.services.correlation import correlated
+from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.wiring.watched import without_maintenance
+
+log = logging.getLogger(__name__)
+
+Reconcile = Callable[[ObjectKey], Awaitable[Outcome]]
+
+
+class Operator:
+    """The running operator, as the handlers and the health endpoint see it."""
+
+    def __init__(self) -> None:
+        self.queue: WorkQueue[Work] = WorkQueue(self._reconcile)
+        self._reconcilers: Mapping[WorkKind, Reconcile] = {}
+        self._policies: set[ObjectKey] = set()
+        #: The picture of the sessions, once there is one.
+        self.sessions: BookedSessions | None = None
+        self._standings: dict[ObjectKey, str] = {}
+        #: What the watch told of each repository last, but for how its upkeep goes on.
+        self._told: dict[ObjectKey, bytes] = {}
+        #: Whether the picture of the sessions is complete.
+        self.taken_in = False
+        self._ends: list[Callable[[], Awaitable[None]]] = []
+
+    async def end(self) -> None:
+        """End what runs in the background; asking twice is asking once."""
+        await self.queue.stop()
+        for end in self._ends:
+            await end()
+
+    def ends_with(self, end: Callable[[], Awaitable[None]]) -> None:
+        """Have *end* awaited when the operator ends."""
+        self._ends.append(end)
+
+    def serve(self, reconcilers: Mapping[WorkKind, Reconcile]) -> None:
+        """Have each kind's objects looked at by its reconciler."""
+        self._reconcilers = reconcilers
+
+    def session_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
+        """Take in what the watch tells of a BackupSession; an echo of our own write is no news.
+
+        One that can't be read is looked at all the same, so that its reading says why.
+        """
+        if self.sessions is not None and gone:
+            self.sessions.gone(key)
+        elif self.sessions is not None:
+            try:
+                session = msgspec.convert(raw, BackupSession)
+            except msgspec.ValidationError:
+                log.debug("BackupSession %s: the watch tells what can't be read", key)
+            else:
+                if not self.sessions.seen(session):
+                    return
+        self.seen("BackupSession", key)
+
+    def seen(self, kind: WorkKind, key: ObjectKey, *, gone: bool = False) -> None:
+        """Have the object looked at: something happened to it, or to what it rests on."""
+        self.queue.add(Work(kind, key), priority=PRIORITIES[kind])
+        if kind == "BackupPolicy":
+            if gone:
+                self._policies.discard(key)
+            else:
+                self._policies.add(key)
+
+    def repository_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
+        """Have the repository and its upkeep looked at; how its upkeep goes on is no news to them.
+
+        Upkeep writes that often, and to look at a repository reads its log.
+        """
+        told = None if gone else without_maintenance(raw)
+        if told is not None and self._told.get(key) == told:
+            return
+        if told is None:
+            self._told.pop(key, None)
+        else:
+            self._told[key] = told
+        self.seen("BackupRepository", key)
+        self.seen("Upkeep", key)
+
+    def sessions_stirred(self) -> None:
+        """Have looked at in a while what sessions use and leave: something happened to one."""
+        for work in AFTER_SESSIONS:
+            self.queue.add_within(work, AFTER_SESSIONS_S, priority=PRIORITIES[work.kind])
+
+    def repository_stands(self, key: ObjectKey, standing: str) -> None:
+        """Have all policies looked at where the repository's *standing* is not what it was.
+
+        A repository is written to whenever it has another recovery point: that is no news to them.
+        """
+        if self._standings.get(key) == standing:
+            return
+        self._standings[key] = standing
+        for policy in self._policies:
+            self.queue.add(Work("BackupPolicy", policy))
+
+    async def _reconcile(self, work: Work) -> Outcome:
+        with correlated() as correlation_id:
+            log.debug("%s: correlation id %s", work, correlation_id)
+            return await self._reconcilers[work.kind](work.key)
+
+
+class AllSessions(Protocol):
+    """Every BackupSession that there is."""
+
+    async def all(self) -> Sequence[BackupSession]:
+        """Return every session, ended ones too."""
+
+
+async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessions) -> None:
+    """Take all sessions into the picture, and have looked at those that have not ended.
+
+    What the watch tells of them is no news then. Ended ones that still have something to undo are
+    not watched at all.
+    """
+    for session in await sessions.all():
+        booked.seen(session)
+        if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
+            operator.seen("BackupSession", session.metadata.key)
+    operator.taken_in = True
+    for work in AFTER_SESSIONS:
+        operator.queue.add(work, priority=PRIORITIES[work.kind])
