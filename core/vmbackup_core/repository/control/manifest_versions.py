@@ -15,7 +15,7 @@ from vmbackup_core.repository.data.index_reader import manifest_in
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.bounds import OF_SEALED
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
-from vmbackup_core.repository.primitives.reading import read_opening
+from vmbackup_core.repository.primitives.reading import oldest, read_opening
 from vmbackup_core.stores.port import NotStored, Store
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 def open_manifest_kept(store: Store, keys: ChainKeys, name: str, sha256: str) -> Manifest:
     """Return the manifest called *name* whose bytes have this digest, in whichever version.
 
-    CorruptRepository also where it is not there: it is needed.
+    One that was deleted is looked for, too. CorruptRepository where it is nowhere: it is needed.
     """
 
     def opens(stored: bytes) -> Manifest:
@@ -36,7 +36,10 @@ def open_manifest_kept(store: Store, keys: ChainKeys, name: str, sha256: str) ->
     try:
         return oldest_that_opens(store, name, opens)
     except NotStored as error:
-        raise CorruptRepository(f"{name}: is needed and not there") from error
+        kept = oldest(store, name, OF_SEALED["MANI"].stored, opens)
+        if kept is None:
+            raise CorruptRepository(f"{name}: is needed and not there") from error
+        return kept[0]
 
 
 def oldest_that_opens(store: Store, name: str, opens: Callable[[bytes], T]) -> T:

@@ -24,7 +24,7 @@ from vmbackup_core.repository.primitives.names import FIRST_EPOCH, header_name
 from vmbackup_core.repository.primitives.outer import SealedKind
 from vmbackup_core.repository.primitives.parsed_names import parse_control
 from vmbackup_core.repository.primitives.reading import VERSIONS_MOST
-from vmbackup_core.stores.port import AlreadyStored, Store
+from vmbackup_core.stores.port import AlreadyStored, NotStored, Store
 
 T = TypeVar("T", bound=msgspec.Struct)
 N = TypeVar("N")
@@ -50,9 +50,16 @@ class Control:
         """Return the object called *name*, at most one byte more than its bound; or NotStored.
 
         Where it does not open, or has not the digest *sha256* that is expected, the oldest version
-        of it that opens and has it is the object; where there is none, it is what lies there.
+        of it that opens and has it is the object; where there is none, it is what lies there. What
+        was deleted is looked for so where its digest is expected.
         """
-        stored = self.store.get_range(name, 0, OF_SEALED[kind].stored + 1)
+        try:
+            stored = self.store.get_range(name, 0, OF_SEALED[kind].stored + 1)
+        except NotStored:
+            kept = None if sha256 is None else self._oldest_sound(kind, name, sha256)
+            if kept is None:
+                raise
+            return kept
         found = StoredBytes(name, stored, hashlib.sha256(stored).hexdigest())
         if self._is_sound(kind, found, sha256):
             return found

@@ -46,13 +46,14 @@ def read_opening(store: Store, name: str, most: int, opens: Callable[[bytes], T]
     try:
         return opens(store.get(name, most=most))
     except CorruptRepository as damaged:
-        found = _oldest(store, name, most, opens)
+        found = oldest(store, name, most, opens)
         if found is None:
             raise damaged from None
         return found[0]
 
 
-def _oldest(store: Store, name: str, most: int, opens: Callable[[bytes], T]) -> tuple[T] | None:
+def oldest(store: Store, name: str, most: int, opens: Callable[[bytes], T]) -> tuple[T] | None:
+    """Return what *opens* makes of the oldest earlier version that it takes; None where of none."""
     for count, content in enumerate(store.versions(name, most=most)):
         if count == VERSIONS_MOST:
             return None

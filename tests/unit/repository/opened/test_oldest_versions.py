@@ -32,6 +32,42 @@ class Kept(MemoryStore):
         return [each.name for each in self.list(prefix)]
 
 
+class KeptThoughDeleted(Kept):
+    """Yields versions also of what was deleted, as an account that keeps versions has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: dict[str, list[bytes]] = {}
+
+    @override
+    def delete(self, name: str) -> None:
+        self.deleted.setdefault(name, []).append(self.get(name))
+        super().delete(name)
+
+    @override
+    def versions(self, name: str, *, most: int) -> Iterator[bytes]:
+        yield from self.deleted.get(name, ())
+
+
+@pytest.mark.parametrize(("place", "prefix"), [("control", "v/"), ("data", "c/{chain}/m/")])
+def test_what_was_deleted_and_is_known_by_its_digest_is_read(place: str, prefix: str) -> None:
+    data, control = KeptThoughDeleted(), KeptThoughDeleted()
+    bench = WholeBench(Places(data, control))
+    bench.begun()
+    point = bench.back_up(1, some_disks(1))
+    store = data if place == "data" else control
+    names = [
+        name for disk in point.disks for name in store.in_order(prefix.format(chain=disk.chain_id))
+    ]
+    for name in set(names):
+        store.delete(name)
+
+    opened = bench.opened(appliance=None)
+
+    assert [each.point for each in opened.points()] == [point]
+    assert bench.restored(point, opened) == []
+
+
 def filled() -> tuple[WholeBench, Kept, Kept]:
     data, control = Kept(), Kept()
     bench = WholeBench(Places(data, control))
