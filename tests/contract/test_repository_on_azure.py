@@ -12,9 +12,12 @@ from tests.contract.conftest import ACCOUNT
 from tests.contract.test_stores import new_container_url, with_sas
 from tests.unit.repository.opened.whole_bench import WholeBench, holder, some_disks
 from tools.local_cloud.azurite import Azurite
+from vmbackup_core.repository.control.repairing import Elsewhere
+from vmbackup_core.repository.opened_repair import DataAlone
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.port import CredentialsRefused, Store
+from vmbackup_operator.services.exported_disk import ExportedDisk
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,46 @@ def test_of_an_unchanged_disk_no_block_is_stored_again(containers: Containers) -
     bench.back_up(2, some_disks(1))
 
     assert [each.name for each in bench.places.data.list("c/") if "/p/" in each.name] == packs
+
+
+def test_lost_blocks_come_back_from_a_container_and_from_an_export(containers: Containers) -> None:
+    bench = WholeBench(containers.by_key())
+    bench.begun()
+    point = bench.back_up(1, some_disks(1))
+    content = bench.disks[point.run_id, "os"]
+    chain = next(disk.chain_id for disk in point.disks if disk.name == "os")
+    copy = bench.copied().opened(appliance=None).repairs.as_source(lambda: None)
+    bench.places.data.put_new("snapshot", content)
+    export = ExportedDisk(containers.store(containers.data, "r"), "snapshot")
+    packs = [each.name for each in bench.places.data.list(f"c/{chain}/p/")]
+
+    for elsewhere in (Elsewhere(export, export.size_bytes()), Elsewhere(repository=copy)):
+        for name in (*packs, *(each.name for each in bench.places.data.list(f"c/{chain}/h/"))):
+            bench.places.data.delete(name)
+        repairs = bench.opened(appliance=None).repairs
+        plan = repairs.plan(chain, elsewhere)
+        assert plan is not None
+        with repairs.held(chain, bench.run(9), "a test"):
+            assert repairs.heal(plan, bench.run(9), lambda: None) is not None
+        assert bench.restored(point) == []
+
+    bench.places.data.delete("snapshot")
+
+
+def test_control_is_made_again_in_an_empty_container(containers: Containers) -> None:
+    bench = WholeBench(containers.by_key())
+    bench.begun()
+    bench.writer = containers.store(containers.data, "rc")
+    point = bench.back_up(1, some_disks(1))
+    for each in list(bench.places.control.list("")):
+        bench.places.control.delete(each.name)
+    alone = DataAlone(bench.places, bench.key, bench.clock)
+
+    rebuilt = alone.rebuild(alone.began_by() or "", lambda: "native")
+
+    assert [each.run for each in rebuilt.points] == [point.run_id]
+    (back,) = bench.opened(appliance=None).points()
+    assert bench.restored(back.point) == []
 
 
 def test_a_refusal_says_so_without_the_sas(containers: Containers) -> None:

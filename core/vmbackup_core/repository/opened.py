@@ -42,6 +42,7 @@ from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_dis
 from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import OpenedLog, Using
+from vmbackup_core.repository.opened_repair import Repairs
 from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives import user_keys
 from vmbackup_core.repository.primitives.beginning import Beginner, begin
@@ -113,6 +114,11 @@ class OpenedRepository:
     def upkeep(self) -> Upkeep:
         """What the repository's owner does on a schedule."""
         return Upkeep(self._work)
+
+    @property
+    def repairs(self) -> Repairs:
+        """What a person does about damage."""
+        return Repairs(self._work)
 
     @property
     def places(self) -> Places:

@@ -12,23 +12,22 @@ from typing_extensions import override
 
 from vmbackup_core.repository.control.heads import Head
 from vmbackup_operator.cli.commands import (
-    AddKey,
     Adopt,
     Check,
     Claim,
     Command,
-    ExportKey,
     Holds,
-    ImportKey,
     KeyCommand,
-    ListKeys,
+    ListManifests,
     ListPoints,
+    Mending,
     Output,
-    RemoveKey,
     Restore,
-    RotateKeys,
+    RestoreManifest,
     Where,
 )
+from vmbackup_operator.cli.key_arguments import add_keys, key_command_of
+from vmbackup_operator.cli.mending_arguments import VERBS, add_mending, add_printed, mending_of
 from vmbackup_operator.cli.wanted_points import WantedPoint, wanted_point
 
 EXIT_CODES = """\
@@ -65,6 +64,10 @@ class _Parsed(argparse.Namespace):
     point: WantedPoint
     vm: str | None
     disk: str | None
+    all: bool
+    manifests: bool
+    manifest: str | None
+    printed_wrap: Path | None
     to: Path
     force: bool
     keep_going: bool
@@ -121,21 +124,55 @@ def parse(arguments: Sequence[str] | None) -> Command:
     )
     match found.command:
         case "list":
-            return ListPoints(where, found.point, found.vm)
+            return _list(where, found)
         case "check":
             return Check(where, found.read_data, found.expect_head)
         case "restore":
-            return Restore(
-                where,
-                found.point,
-                found.vm,
-                found.disk,
-                found.to,
-                force=found.force,
-                keep_going=found.keep_going,
-            )
+            return _restore(where, found)
+        case verb if verb in VERBS:
+            return _mending(where, found)
         case _:
             return _decision(where, found)
+
+
+def _list(where: Where, found: _Parsed) -> ListPoints | ListManifests:
+    if not found.manifests:
+        return ListPoints(where, found.point, found.vm)
+    if found.point is not None or found.vm is not None:
+        raise Misunderstood("--manifests lists them all: without --point and --vm")
+    return ListManifests(where, found.printed_wrap)
+
+
+def _restore(where: Where, found: _Parsed) -> Restore | RestoreManifest:
+    if found.manifest is not None:
+        if found.vm or found.disk or found.all:
+            raise Misunderstood("--manifest is of one disk: without --vm, --disk and --all")
+        return RestoreManifest(
+            where,
+            found.manifest,
+            found.to,
+            force=found.force,
+            keep_going=found.keep_going,
+            printed_wrap=found.printed_wrap,
+        )
+    if found.disk is None and not found.all:
+        raise Misunderstood("one of the arguments --disk --all is required")
+    return Restore(
+        where,
+        found.point,
+        found.vm,
+        found.disk,
+        found.to,
+        force=found.force,
+        keep_going=found.keep_going,
+    )
+
+
+def _mending(where: Where, found: _Parsed) -> Mending:
+    try:
+        return mending_of(where, found)
+    except ValueError as error:
+        raise Misunderstood(str(error)) from None
 
 
 def _decision(where: Where, found: _Parsed) -> KeyCommand | Holds | Claim:
@@ -145,23 +182,7 @@ def _decision(where: Where, found: _Parsed) -> KeyCommand | Holds | Claim:
         case "claim":
             return Claim(where, found.appliance, found.owner)
         case _:
-            return _key_command(where, found)
-
-
-def _key_command(where: Where, found: _Parsed) -> KeyCommand:
-    match found.key_command:
-        case "list":
-            return ListKeys(where)
-        case "add":
-            return AddKey(where, found.new_key_file, found.label)
-        case "remove":
-            return RemoveKey(where, found.fingerprint)
-        case "rotate":
-            return RotateKeys(where, tuple(found.keep), tuple(found.end))
-        case "export":
-            return ExportKey(where, found.epoch)
-        case _:
-            return ImportKey(where, found.printed)
+            return key_command_of(where, found)
 
 
 def _parser() -> _Parser:
@@ -186,7 +207,9 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     verbs = repository.add_subparsers(
-        dest="command", required=True, metavar="list|check|restore|key|holds|claim"
+        dest="command",
+        required=True,
+        metavar=f"list|check|restore|key|holds|claim|{'|'.join(VERBS)}",
     )
     _add_list(_add_verb(verbs, "list", "list the recovery points"))
     check = _add_verb(verbs, "check", "prove recovery points readable")
@@ -200,7 +223,7 @@ def _parser() -> _Parser:
         help="find that the log does not have this object, which was written down before",
     )
     _add_restore(_add_verb(verbs, "restore", "write disks to files or block devices"))
-    _add_keys(verbs.add_parser("key", help="user keys and epochs", allow_abbrev=False))
+    add_keys(verbs.add_parser("key", help="user keys and epochs", allow_abbrev=False), _add_verb)
     holds = _add_verb(verbs, "holds", "list who keeps what from expiring")
     holds.add_argument(
         "--remove", metavar="HOLDER", help="remove the holds of one who will not come back"
@@ -208,6 +231,7 @@ def _parser() -> _Parser:
     claim = _add_verb(verbs, "claim", "have another appliance own the repository")
     claim.add_argument("--appliance", required=True, metavar="ID", help="who is to own it")
     claim.add_argument("--from", dest="owner", metavar="ID", help="who owns it now, and stops")
+    add_mending(lambda name, about: _add_verb(verbs, name, about), _head)
     _add_adopt(
         subjects.add_parser(
             "adopt", help="make a storage account a region's own", allow_abbrev=False
@@ -226,34 +250,6 @@ def _add_adopt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, required=True, help="the operator's settings, YAML or JSON"
     )
-
-
-def _add_keys(parser: _Parser) -> None:
-    verbs = parser.add_subparsers(
-        dest="key_command", required=True, metavar="list|add|remove|rotate|export|import"
-    )
-    _add_verb(verbs, "list", "list the user keys that open the repository")
-    add = _add_verb(verbs, "add", "have another user key open all that this one does")
-    add.add_argument("--new-key-file", required=True, type=Path, help="the key to be added")
-    add.add_argument("--label", help="what people call it; everybody with a key reads it")
-    remove = _add_verb(verbs, "remove", "delete what another user key opens the repository by")
-    remove.add_argument("fingerprint", metavar="FINGERPRINT", help="as list has it")
-    rotate = _add_verb(verbs, "rotate", "begin an epoch that only the given keys open")
-    rotate.add_argument(
-        "--keep", action="append", default=[], type=Path, metavar="FILE", help="another key to keep"
-    )
-    rotate.add_argument(
-        "--end",
-        action="append",
-        default=[],
-        type=int,
-        metavar="EPOCH",
-        help="refuse what backups of this earlier epoch still bring",
-    )
-    export = _add_verb(verbs, "export", "print what opens the repository with this key, for paper")
-    export.add_argument("--epoch", type=int, help="of this epoch; else of the newest")
-    imported = _add_verb(verbs, "import", "bring back what was printed")
-    imported.add_argument("printed", type=Path, metavar="FILE", help="what was typed off the paper")
 
 
 def _add_verb(
@@ -307,18 +303,31 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
         " latest of each VM",
     )
     parser.add_argument("--vm", metavar="NAME|ID", help="those of this VM only")
+    parser.add_argument(
+        "--manifests",
+        action="store_true",
+        help="what data has of each disk, by which restore --manifest brings it; also where the"
+        " control place is lost",
+    )
+    add_printed(parser)
 
 
 def _add_restore(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
         "--point",
-        required=True,
         type=_point,
         metavar="POINT",
         help="a run id (see list) or its first digits, latest, or a RecoveryPoint's name",
     )
+    what.add_argument(
+        "--manifest",
+        metavar="NAME",
+        help="the disk of this manifest (see list --manifests), into PATH, without its point",
+    )
+    add_printed(parser)
     parser.add_argument("--vm", metavar="NAME|ID", help="of this VM; latest needs it among several")
-    which = parser.add_mutually_exclusive_group(required=True)
+    which = parser.add_mutually_exclusive_group()
     which.add_argument("--disk", metavar="NAME", help="this disk only, into PATH")
     which.add_argument("--all", action="store_true", help="every disk, into PATH/NAME.img")
     parser.add_argument(

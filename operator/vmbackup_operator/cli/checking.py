@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from vmbackup_core.repository.control.check import CheckReport, Finding
+from vmbackup_core.repository.control.check import CheckReport
 from vmbackup_core.repository.control.heads import Head
 from vmbackup_operator.cli.commands import Check
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD
+from vmbackup_operator.cli.findings import cost_of, finding_as_json
 from vmbackup_operator.cli.opening import open_at
 from vmbackup_operator.cli.printing import Console, number_of, size
 from vmbackup_operator.cli.progress import ProgressLine, counted
-
-#: How many recovery points are named beside one object.
-MOST_NAMED = 8
 
 
 def check(asked: Check, console: Console) -> int:
@@ -40,8 +38,8 @@ def _as_json(report: CheckReport, head: Head | None, *, read_data: bool) -> dict
     return {
         "good": report.good,
         "readData": read_data,
-        "findings": [_finding_as_json(each) for each in report.findings],
-        "healed": [_finding_as_json(each) for each in report.healed],
+        "findings": [finding_as_json(each) for each in report.findings],
+        "healed": [finding_as_json(each) for each in report.healed],
         "leftOut": report.left_out,
         "head": None if head is None else _text(head),
         "points": report.points,
@@ -51,27 +49,6 @@ def _as_json(report: CheckReport, head: Head | None, *, read_data: bool) -> dict
         "packs": report.packs,
         "unreferencedPacks": report.unreferenced_packs,
         "readBytes": report.read_bytes,
-    }
-
-
-def _finding_as_json(finding: Finding) -> dict[str, object]:
-    return {
-        "object": f"{finding.place}/{finding.object}",
-        "what": finding.what,
-        "found": finding.found,
-        "points": list(finding.points),
-        "hurt": [
-            {
-                "disk": each.disk,
-                "chain": each.chain,
-                "lostBytes": each.lost_bytes,
-                "extents": [
-                    {"offset": extent.offset, "length": extent.length} for extent in each.extents
-                ],
-                "points": list(each.points),
-            }
-            for each in finding.hurt
-        ],
     }
 
 
@@ -95,19 +72,10 @@ def _write_report(
     for each in report.healed:
         console.write_line(f"HEALED {each.place}/{each.object}: {each.found}")
     for each in report.findings:
-        console.write_line(f"DAMAGED {each.place}/{each.object}: {each.found}{_hurt(each)}")
+        console.write_line(f"DAMAGED {each.place}/{each.object}: {each.found}{cost_of(each)}")
     if report.left_out:
         console.write_line(f"and {report.left_out} more")
     console.write_line(_sum(report))
-
-
-def _hurt(finding: Finding) -> str:
-    named, more = finding.points[:MOST_NAMED], len(finding.points) - MOST_NAMED
-    if not named:
-        return "; no recovery point refers to it"
-    lost = "".join(f"; {size(each.lost_bytes)} of {each.disk} lost" for each in finding.hurt)
-    runs = f"; referred to by {', '.join(named)}" + (f" and {more} more" if more > 0 else "")
-    return lost + runs
 
 
 def _sum(report: CheckReport) -> str:

@@ -10,6 +10,7 @@ from vmbackup_core.repository.control.heads import Head
 from vmbackup_operator.cli.wanted_points import WantedPoint
 
 Output = Literal["table", "json"]
+Dropping = Literal["commit", "manifest", "healing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,86 @@ class Restore:
     to: Path
     force: bool
     keep_going: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListManifests:
+    """``vmbackup repository list --manifests``: what data has, whether it counts or not."""
+
+    where: Where
+    printed_wrap: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreManifest:
+    """``vmbackup repository restore --manifest``: one disk, without the point that named it."""
+
+    where: Where
+    manifest: str
+    to: Path
+    force: bool
+    keep_going: bool
+    printed_wrap: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where ``repair`` looks for lost blocks beside the repository itself."""
+
+    other: Where | None = None
+    snapshot_file: Path | None = None
+    snapshot_url_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """``vmbackup repository repair``; every disk where *disk* is None."""
+
+    where: Where
+    read_data: bool
+    dry_run: bool
+    disk: str | None = None
+    elsewhere: Elsewhere = Elsewhere()
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildControl:
+    """``vmbackup repository rebuild-control``; without *accept_losses* it only tells."""
+
+    where: Where
+    accept_losses: bool
+    appliance: str | None = None
+    printed_wrap: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """``vmbackup repository prune``."""
+
+    where: Where
+    dry_run: bool
+    expect_head: Head | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """``vmbackup repository retire``: the chain *chain*, or those of *disk*."""
+
+    where: Where
+    chain: str | None
+    disk: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """``vmbackup repository drop``: a commit or manifest by chain and slot, a repair by session."""
+
+    where: Where
+    what: Dropping
+    chain: str | None
+    slot: int | None
+    session: str | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +211,16 @@ class Adopt:
 
 
 KeyCommand = ListKeys | AddKey | RemoveKey | RotateKeys | ExportKey | ImportKey
-Command = ListPoints | Check | Restore | KeyCommand | Holds | Claim | Adopt
+Mending = Repair | RebuildControl | Prune | Retire | Drop
+Command = (
+    ListPoints
+    | ListManifests
+    | Check
+    | Restore
+    | RestoreManifest
+    | KeyCommand
+    | Holds
+    | Claim
+    | Mending
+    | Adopt
+)

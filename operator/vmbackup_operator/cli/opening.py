@@ -9,19 +9,25 @@ from pathlib import Path
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.control.heads import HeadsOfProcess
-from vmbackup_core.repository.opened import OpenedRepository, open_repository
+from vmbackup_core.repository.opened import (
+    OpenedRepository,
+    import_printed_wrap,
+    open_repository,
+)
 from vmbackup_core.repository.opened_log import Using
+from vmbackup_core.repository.opened_repair import DataAlone
+from vmbackup_core.repository.primitives import header
 from vmbackup_core.repository.primitives.copies import header_in
-from vmbackup_core.repository.primitives.header import read_header
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.directory import DirectoryStore
-from vmbackup_core.stores.put_if_absent import PutIfAbsent
+from vmbackup_core.stores.put_if_absent import PutIfAbsent, find_put_if_absent
 from vmbackup_operator.cli.addresses import Container, Folder, read_address
 from vmbackup_operator.cli.commands import Where
 from vmbackup_operator.cli.complaints import complaint
+from vmbackup_operator.cli.layered_store import LayeredStore
 from vmbackup_operator.cli.printing import Console
-from vmbackup_operator.cli.secret_files import read_key, read_sas_file
+from vmbackup_operator.cli.secret_files import read_key, read_printed, read_sas_file
 
 SAS_VARIABLE = "VMBACKUP_SAS"
 CONTROL_SAS_VARIABLE = "VMBACKUP_CONTROL_SAS"
@@ -34,15 +40,41 @@ def open_at(where: Where, console: Console) -> OpenedRepository:
     return open_repository(places, key, Using(None, SystemClock(), HeadsOfProcess()))
 
 
-def places_at(where: Where, console: Console) -> Places:
+def open_other(where: Where, console: Console) -> OpenedRepository:
+    """Open a second repository, to be read; what the environment says is the first one's."""
+    places = places_at(where, console, of_environment=False)
+    key = read_key(where.key_file, console.complain)
+    return open_repository(places, key, Using(None, SystemClock(), HeadsOfProcess()))
+
+
+def data_alone(where: Where, printed: Path | None, console: Console) -> DataAlone:
+    """Return what data tells without control; with a *printed* wrap that is put nowhere."""
+    places = places_at(where, console)
+    key = read_key(where.key_file, console.complain)
+    if printed is not None:
+        places = Places(LayeredStore(places.data), LayeredStore(places.control))
+        import_printed_wrap(places, read_printed(printed), key)
+    return DataAlone(places, key, SystemClock())
+
+
+def put_if_absent_at(where: Where) -> header.PutIfAbsent:
+    """Return how control keeps a name that is taken, having tried it in a directory."""
+    address = read_address(where.repository, None)
+    return (
+        "native" if isinstance(address, Container) else find_put_if_absent(address.path / "control")
+    )
+
+
+def places_at(where: Where, console: Console, *, of_environment: bool = True) -> Places:
     """Return the two places that the address names, whether anything is there or not."""
-    sas = _sas(where.sas_file, SAS_VARIABLE, console)
+    sas = _sas(where.sas_file, SAS_VARIABLE if of_environment else None, console)
     address = read_address(where.repository, sas)
     match address:
         case Folder(path):
             return _in_folder(_checked_folder(path))
         case Container(url, given):
-            control = _sas(where.control_sas_file, CONTROL_SAS_VARIABLE, console)
+            variable = CONTROL_SAS_VARIABLE if of_environment else None
+            control = _sas(where.control_sas_file, variable, console)
             of_control = read_address(f"{url}{CONTROL}", control or sas)
             assert isinstance(of_control, Container)  # noqa: S101 - made from one
             return _in_containers(Container(url, given), of_control)
@@ -61,9 +93,11 @@ def complain_of_log(repository: OpenedRepository, console: Console) -> bool:
 CONTROL = "-control"
 
 
-def _sas(path: Path | None, variable: str, console: Console) -> str | None:
+def _sas(path: Path | None, variable: str | None, console: Console) -> str | None:
     if path is not None:
         return read_sas_file(path, console.complain)
+    if variable is None:
+        return None
     environment: Mapping[str, str] = os.environ
     return environment.get(variable) or None
 
@@ -84,7 +118,7 @@ def _put_if_absent(root: Path) -> PutIfAbsent:
     """Return how the directory gives names, as its header says; what Azure's says is not kept."""
     for place in ("control", "data"):
         seen = header_in(DirectoryStore(root / place), FIRST_EPOCH)
-        said = None if seen is None else read_header(seen).put_if_absent
+        said = None if seen is None else header.read_header(seen).put_if_absent
         if said is not None and said != "native":
             return said
     return "link"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from vmbackup_core.errors import PermanentError
@@ -14,7 +12,6 @@ from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
 from vmbackup_core.repository.control.restoring import Held
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.identities import draw
-from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.cli import complaints
 from vmbackup_operator.cli.choosing import choose, read_points
@@ -22,20 +19,10 @@ from vmbackup_operator.cli.commands import Restore
 from vmbackup_operator.cli.file_names import file_names
 from vmbackup_operator.cli.holes import Hole, joined
 from vmbackup_operator.cli.opening import complain_of_log, open_at
-from vmbackup_operator.cli.printing import Console, number_of, size
+from vmbackup_operator.cli.printing import Console
 from vmbackup_operator.cli.progress import ProgressLine, counted
-from vmbackup_operator.cli.restored_device import restored_device
-from vmbackup_operator.cli.restored_file import restored_file
+from vmbackup_operator.cli.restored_disks import Restored, sink_into, write_restored
 from vmbackup_operator.cli.targets import Target, look_at, objection
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """A disk, the place where it is now, or None, and what is missing of it."""
-
-    disk: PointDisk
-    path: Path | None
-    holes: list[Hole]
 
 
 def restore(asked: Restore, console: Console) -> int:
@@ -54,7 +41,7 @@ def restore(asked: Restore, console: Console) -> int:
             for disk, target in pairs:
                 done.append(_restore(repository, there, disk, target, asked, console))
     finally:  # what is there is told of also where the rest could not be had
-        _write(done, asked, console)
+        write_restored(done, asked.where, console)
     holes = sum(len(each.holes) for each in done)
     return complaints.GOOD if is_sure and not holes else complaints.DAMAGE
 
@@ -107,7 +94,7 @@ def _restore(
     try:
         with (
             ProgressLine(disk.name, console, quiet=asked.where.quiet) as line,
-            _sink(target, disk, line, force=asked.force) as sink,
+            sink_into(target, disk.size_bytes, line, force=asked.force) as sink,
         ):
             repository.restore_disk(
                 there,
@@ -120,54 +107,5 @@ def _restore(
     except DAMAGE as error:
         if not asked.keep_going:
             raise
-        return Restored(disk, None, [Hole(0, disk.size_bytes, str(error))])
-    return Restored(disk, target.path, joined(holes))
-
-
-def _sink(
-    target: Target, disk: PointDisk, line: ProgressLine, *, force: bool
-) -> AbstractContextManager[DiskSink]:
-    if target.kind == "device":
-        total = size(disk.size_bytes)
-        return restored_device(
-            target.path, disk.size_bytes, lambda done: line.say(f"zeroed {size(done)} of {total}")
-        )
-    return restored_file(target.path, disk.size_bytes, force=force)
-
-
-def _write(done: list[Restored], asked: Restore, console: Console) -> None:
-    holes = [(each, hole) for each in done for hole in each.holes]
-    if not done:
-        return
-    if asked.where.output == "json":
-        console.write_json([_as_json(each) for each in done])
-    else:
-        console.write_table(("DISK", "SIZE", "TO"), [_row(each) for each in done])
-        if holes:
-            rows = [
-                (each.disk.name, str(hole.offset), str(hole.length), hole.why)
-                for each, hole in holes
-            ]
-            console.write_table(("HOLE IN", "OFFSET", "LENGTH", "WHY"), rows)
-    if holes:
-        missing = size(sum(hole.length for _, hole in holes))
-        text = f"{number_of(len(holes), 'hole')}, {missing} in all, not restored"
-        console.complain(complaints.complaint("Holes", text))
-
-
-def _row(restored: Restored) -> tuple[str, str, str]:
-    where = "not restored" if restored.path is None else str(restored.path)
-    return restored.disk.name, size(restored.disk.size_bytes), where
-
-
-def _as_json(restored: Restored) -> dict[str, object]:
-    """Return it with the fields that docs/operations.md promises."""
-    return {
-        "disk": restored.disk.name,
-        "sizeBytes": restored.disk.size_bytes,
-        "path": None if restored.path is None else str(restored.path),
-        "holes": [
-            {"offset": hole.offset, "length": hole.length, "why": hole.why}
-            for hole in restored.holes
-        ],
-    }
+        return Restored(disk.name, disk.size_bytes, None, [Hole(0, disk.size_bytes, str(error))])
+    return Restored(disk.name, disk.size_bytes, target.path, joined(holes))

@@ -18,9 +18,18 @@ from vmbackup_operator.cli.commands import (
     Check,
     Claim,
     Command,
+    Drop,
     Holds,
+    KeyCommand,
+    ListManifests,
     ListPoints,
+    Mending,
+    Prune,
+    RebuildControl,
+    Repair,
     Restore,
+    RestoreManifest,
+    Retire,
 )
 from vmbackup_operator.cli.complaints import COULD_NOT, complaint, complaint_of, exit_code_of
 from vmbackup_operator.cli.printing import Console, standard_console
@@ -76,6 +85,18 @@ def _code_of(arguments: Sequence[str] | None, console: Console) -> int:
 def _perform(command: Command, console: Console) -> int:
     # Each command imports what only it needs: see the package.
     match command:
+        case Repair() | RebuildControl() | Prune() | Retire() | Drop():
+            return _mend(command, console)
+        case ListPoints() | ListManifests() | Check() | Restore() | RestoreManifest():
+            return _read(command, console)
+        case _:
+            return _decide(command, console)
+
+
+def _read(
+    command: ListPoints | ListManifests | Check | Restore | RestoreManifest, console: Console
+) -> int:
+    match command:
         case ListPoints():
             from vmbackup_operator.cli.listing import list_points  # noqa: PLC0415
 
@@ -88,20 +109,52 @@ def _perform(command: Command, console: Console) -> int:
             from vmbackup_operator.cli.restoring import restore  # noqa: PLC0415
 
             return restore(command, console)
+        case ListManifests():
+            from vmbackup_operator.cli.manifests import list_manifests  # noqa: PLC0415
+
+            return list_manifests(command, console)
+        case RestoreManifest():
+            from vmbackup_operator.cli.manifests import restore_manifest  # noqa: PLC0415
+
+            return restore_manifest(command, console)
+
+
+def _decide(command: KeyCommand | Holds | Claim | Adopt, console: Console) -> int:
+    match command:
         case Adopt():
             from vmbackup_operator.cli.adoption_command import adopt  # noqa: PLC0415
 
             return adopt(command, console)
         case Holds() | Claim():
-            from vmbackup_operator.cli.owning import claim, holds  # noqa: PLC0415
+            from vmbackup_operator.cli.owning import decide  # noqa: PLC0415
 
-            return (
-                holds(command, console) if isinstance(command, Holds) else claim(command, console)
-            )
+            return decide(command, console)
         case _:
             from vmbackup_operator.cli.keys import change_keys  # noqa: PLC0415
 
             return change_keys(command, console)
+
+
+def _mend(command: Mending, console: Console) -> int:
+    match command:
+        case Repair():
+            from vmbackup_operator.cli.repairing import repair  # noqa: PLC0415
+
+            return repair(command, console)
+        case RebuildControl():
+            from vmbackup_operator.cli.rebuilding import rebuild_control  # noqa: PLC0415
+
+            return rebuild_control(command, console)
+        case Prune():
+            from vmbackup_operator.cli.pruning import prune  # noqa: PLC0415
+
+            return prune(command, console)
+        case _:
+            from vmbackup_operator.cli import letting_go  # noqa: PLC0415
+
+            if isinstance(command, Retire):
+                return letting_go.retire(command, console)
+            return letting_go.drop(command, console)
 
 
 def _report_fault(error: Exception, console: Console) -> int:

@@ -31,6 +31,12 @@ def read_sas_file(path: Path, warn: Warn) -> str:
     return content.decode("ascii", errors="replace").strip()
 
 
+def read_export_file(path: Path, warn: Warn) -> str:
+    """Return the text in the file that has the address of a snapshot's export."""
+    content = _content(path, "snapshot URL file", warn, reason="SasFileUnreadable")
+    return content.decode("ascii", errors="replace").strip()
+
+
 def read_printed(path: Path) -> str:
     """Return the text of a printed wrap, which tells nothing without its key."""
     return _content(path, "printed key", lambda _warning: None, reason="KeyFileUnreadable").decode(

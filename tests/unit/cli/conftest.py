@@ -41,3 +41,9 @@ def filled(tmp_path: Path) -> Filled:
 @pytest.fixture
 def filled_line(filled: Filled, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(filled.folder, key_in(tmp_path / "filled-key"), capsys)
+
+
+@pytest.fixture
+def copied(repository: Path, tmp_path: Path) -> Path:
+    """Return a copy of the repository from before the damage."""
+    return Path(shutil.copytree(repository, tmp_path / "copy"))

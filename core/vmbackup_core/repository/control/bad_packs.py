@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Final, Union
 
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check.report import Finding
 from vmbackup_core.repository.control.log import Appended, Log
 from vmbackup_core.repository.control.log_entries import ENTRIES_MOST, Bad
+from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.own_looks import OwnLooks
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.read_back import PackReadBack, read_pack
@@ -17,6 +18,9 @@ from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId, PackId
 from vmbackup_core.repository.primitives.parsed_names import IndexName, PackName, parse_data
 from vmbackup_core.stores.port import Store
+
+#: Offsets of one log object: of ten digits each, a quarter of its bound.
+PARTS_MOST: Final = 200_000
 
 #: Reads a pack that has a size; for tests to take away.
 Look = Callable[[DataSource, ChainKeys, PackId, int], PackReadBack]
@@ -74,14 +78,44 @@ def log_bad(log: Log, data: Store, told: Iterable[Told], look: Look = read_pack)
     What is said without being so is passed over; what is known already is not said again.
     KeyRingIncomplete says that something cannot be read with the given key.
     """
-    entries = tuple(_confirmed(log, data, told, look))
-    for begin in range(0, max(1, len(entries)), ENTRIES_MOST):
-        appended = _append(log, entries[begin : begin + ENTRIES_MOST])
-    return appended
+    return append_bad(log, confirm_bad(log, data, told, look))
 
 
-def _append(log: Log, entries: tuple[Bad, ...]) -> Appended:
-    return log.append(lambda _state: entries)
+def confirm_bad(
+    log: Log, data: Store, told: Iterable[Told], look: Look = read_pack
+) -> tuple[Bad, ...]:
+    """Return the entries of those of *told* that are bad when read here; none is logged."""
+    return tuple(_confirmed(log, data, told, look))
+
+
+def append_bad(log: Log, confirmed: Sequence[Bad], parts_most: int = PARTS_MOST) -> Appended:
+    """Log what `confirm_bad` has returned, in as many objects as it takes."""
+    done = log.append(lambda _state: ())
+    for batch in _batches(confirmed, parts_most):
+        there = log.append(_always(batch))
+        done = Appended(
+            there.state, (*done.entries, *there.entries), (*done.refused, *there.refused)
+        )
+    return done
+
+
+def _always(entries: Sequence[Bad]) -> Callable[[LogState], Sequence[Bad]]:
+    return lambda _state: entries
+
+
+def _batches(confirmed: Sequence[Bad], parts_most: int) -> Iterator[Sequence[Bad]]:
+    """Yield what one log object holds: it has bounds for its bytes too, and offsets are many."""
+    batch: list[Bad] = []
+    parts = 0
+    for each in confirmed:
+        mine = len(each.parts or ())
+        if batch and (len(batch) == ENTRIES_MOST or parts + mine > parts_most):
+            yield batch
+            batch, parts = [], 0
+        batch.append(each)
+        parts += mine
+    if batch:
+        yield batch
 
 
 def _confirmed(log: Log, data: Store, told: Iterable[Told], look: Look) -> Iterator[Bad]:

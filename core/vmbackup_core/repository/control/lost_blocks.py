@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check.hurt import LostBlock
-from vmbackup_core.repository.data.footer import Footer
+from vmbackup_core.repository.data.footer import Footer, Origin
 from vmbackup_core.repository.data.pack_reader import read_footer
 from vmbackup_core.repository.data.records import RecordKind, open_record
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
@@ -26,7 +27,7 @@ from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 BlockKey = tuple[bytes, int]
 
 #: What ends the reading of one pack, and of no other.
-_LOST = (CorruptRepository, NotUnderstood, NotStored, *UNREADABLE_NOW)
+LOST = (CorruptRepository, NotUnderstood, NotStored, *UNREADABLE_NOW)
 
 
 class BlockSource(Protocol):
@@ -55,16 +56,66 @@ class SnapshotBlocks(BlockSource):
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
-    """A record that says that it holds the block."""
+class RecordAt:
+    """A record that its pack's footer says holds a block, and under which key it was sealed."""
 
     pack: PackId
     offset: int
     length: int
     number: int
     kind: RecordKind
-    footer: Footer
-    origin: int
+    origin: Origin
+
+    @property
+    def key(self) -> BlockKey:
+        """The block that it says."""
+        return self.kind.block_hash, self.kind.block_bytes
+
+
+def records_of(pack: PackId, footer: Footer) -> Iterator[RecordAt]:
+    """Yield the records of *pack* in order that need no other one to be opened."""
+    records, offsets = footer.records, footer.records.offsets()
+    for at, kind in enumerate(records.kinds()):
+        if kind.codec != DELTA:
+            yield RecordAt(
+                pack,
+                offsets[at],
+                records.lengths[at],
+                records.numbers[at],
+                kind,
+                footer.origins[records.origins[at]],
+            )
+
+
+def packs_of(data: Store, chain: ChainId) -> Iterator[PackId]:
+    """Yield every pack that lies in *chain*, whether anything needs it or not."""
+    for prefix in (prefix_of_folder(chain, "p"), prefix_of_healing(chain)):
+        for each in data.list(prefix):
+            named = parse_data(each.name)
+            if isinstance(named, PackName):
+                yield named.pack
+
+
+def find_footer(data: Store, keys: ChainKeys, pack: PackId) -> Footer | None:
+    """Return what *pack* says of itself; None where it cannot be read."""
+    try:
+        return read_footer(data, keys, pack)[0]
+    except LOST:
+        return None
+
+
+def open_at(keys: ChainKeys, record: RecordAt, stored: bytes | memoryview) -> bytes:
+    """Return the block of a record whose bytes are *stored*; raise CorruptRepository."""
+    origin = record.origin
+    cipher = keys.pack_cipher(origin.pack, origin.run, origin.epoch)
+    name = pack_name(keys.chain, record.pack)
+    return open_record(name, cipher, record.number, record.kind, stored)
+
+
+def read_at(data: Store, keys: ChainKeys, record: RecordAt) -> bytes:
+    """Return the block of a record."""
+    name = pack_name(keys.chain, record.pack)
+    return open_at(keys, record, data.get_range(name, record.offset, record.length))
 
 
 @dataclass
@@ -73,57 +124,29 @@ class ChainRecords(BlockSource):
 
     data: Store
     keys: ChainKeys
-    _records: dict[BlockKey, list[_Record]] = field(default_factory=dict)
+    _records: dict[BlockKey, list[RecordAt]] = field(default_factory=dict)
 
     @staticmethod
     def load(data: Store, keys: ChainKeys, wanted: frozenset[BlockKey]) -> ChainRecords:
         """Return the records of *wanted* blocks, by the feet of all packs that can be read."""
         found = ChainRecords(data, keys)
-        chain = keys.chain
-        for prefix in (prefix_of_folder(chain, "p"), prefix_of_healing(chain)):
-            for each in data.list(prefix):
-                named = parse_data(each.name)
-                if isinstance(named, PackName):
-                    found._look(named.pack, wanted)
+        for pack in packs_of(data, keys.chain) if wanted else ():
+            footer = find_footer(data, keys, pack)
+            for record in records_of(pack, footer) if footer is not None else ():
+                if record.key in wanted:
+                    found._records.setdefault(record.key, []).append(record)
         return found
 
     @override
     def find(self, lost: LostBlock) -> bytes | None:
         for record in self._records.get((lost.block_hash, lost.block_bytes), ()):
             try:
-                block = self._read(record)
-            except _LOST:
+                block = read_at(self.data, self.keys, record)
+            except LOST:
                 continue
             if self.keys.block_hash(block) == lost.block_hash:
                 return block
         return None
-
-    def _look(self, pack: PackId, wanted: frozenset[BlockKey]) -> None:
-        try:
-            footer, _ = read_footer(self.data, self.keys, pack)
-        except _LOST:
-            return
-        records, offsets = footer.records, footer.records.offsets()
-        for at, kind in enumerate(records.kinds()):
-            key = kind.block_hash, kind.block_bytes
-            if key in wanted and kind.codec != DELTA:
-                found = _Record(
-                    pack,
-                    offsets[at],
-                    records.lengths[at],
-                    records.numbers[at],
-                    kind,
-                    footer,
-                    records.origins[at],
-                )
-                self._records.setdefault(key, []).append(found)
-
-    def _read(self, record: _Record) -> bytes:
-        name = pack_name(self.keys.chain, record.pack)
-        stored = self.data.get_range(name, record.offset, record.length)
-        origin = record.footer.origins[record.origin]
-        cipher = self.keys.pack_cipher(origin.pack, origin.run, origin.epoch)
-        return open_record(name, cipher, record.number, record.kind, stored)
 
 
 @dataclass(frozen=True, slots=True)

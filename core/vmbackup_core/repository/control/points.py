@@ -142,10 +142,13 @@ class OpenedPoint(msgspec.Struct, frozen=True):
         )
 
 
-def open_point(control: Control, named: Point) -> OpenedPoint:
-    """Return the point of *named*; raise NotStored or CorruptRepository."""
+def open_point(control: Control, named: Point, sha256: str | None = None) -> OpenedPoint:
+    """Return the point of *named*; raise NotStored or CorruptRepository.
+
+    *sha256* is the digest that is expected: of several versions it is the one that has it.
+    """
     vm, run = named
-    found = control.fetch("PONT", point_name(vm, run))
+    found = control.fetch("PONT", point_name(vm, run), sha256)
     point = control.open("PONT", found, RecoveryPoint)
     if point.run_id != run or point.repository_id != control.ring.repository:
         raise CorruptRepository(
@@ -156,7 +159,7 @@ def open_point(control: Control, named: Point) -> OpenedPoint:
 
 def open_counted(control: Control, entry: Recorded) -> RecoveryPoint:
     """Return the point that counts by *entry*; raise where it is not the one that was recorded."""
-    opened = open_point(control, entry.point)
+    opened = open_point(control, entry.point, entry.sha256)
     if opened.sha256 != entry.sha256:
         raise CorruptRepository(
             f"{point_name(entry.vm, entry.run)}: its digest is {opened.sha256}, "

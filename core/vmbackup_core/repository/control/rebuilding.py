@@ -6,18 +6,19 @@ wraps, which opening has put back. Broken off, it is begun again and finds what 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.errors import CorruptRepository, PermanentError
 from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId
 from vmbackup_core.repository.control.chain_said import ChainHeader, ChainParameters, seal_header
 from vmbackup_core.repository.control.commits import Commit, find_commit, seal_commit
+from vmbackup_core.repository.control.healing_feet import healing_packs
 from vmbackup_core.repository.control.list_parts import OpenList, put_list
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import (
@@ -40,6 +41,7 @@ from vmbackup_core.repository.control.points import (
     Retention,
     open_point,
 )
+from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.control.skipping import skip_to_nothing
 from vmbackup_core.repository.control.taken_manifests import (
     Taken,
@@ -48,22 +50,21 @@ from vmbackup_core.repository.control.taken_manifests import (
     take_manifests,
 )
 from vmbackup_core.repository.data.grants import Parameters
-from vmbackup_core.repository.data.pack_reader import read_foot_of
-from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
-from vmbackup_core.repository.primitives.failures import NotUnderstood, RepositoryThere
+from vmbackup_core.repository.primitives.chain_keys import for_reading
+from vmbackup_core.repository.primitives.failures import RepositoryThere
 from vmbackup_core.repository.primitives.identities import WritingSession, is_id
 from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_core.repository.primitives.masters import KeyRing
 from vmbackup_core.repository.primitives.names import (
     CHAINS,
     FIRST_EPOCH,
-    log_name,
+    LOG,
     point_name,
     prefix_of_chain,
-    prefix_of_healing,
     prefix_of_session,
 )
 from vmbackup_core.repository.primitives.numbers import U32_MOST
-from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
+from vmbackup_core.repository.primitives.parsed_names import LogName, parse_control
 from vmbackup_core.stores.port import NotStored, Store
 
 #: What nobody can tell from data: said in the log, and to who has asked for it.
@@ -81,6 +82,19 @@ _DESCRIPTION: Final = json.dumps(
         "resolved": None,
     }
 )
+
+
+class ControlThere(RepositoryThere):
+    """Something of control is there that says what counts: nothing is made again beside it."""
+
+    def __init__(self, name: str) -> None:
+        PermanentError.__init__(
+            self,
+            f"control is not made again: {name} is there, and is not what would be made; put the "
+            "old control place aside where it is of no use any more",
+            reason="ControlThere",
+        )
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +118,16 @@ class _Committed:
 def rebuild_control(log: Log, data: Store) -> RebuiltControl:
     """Make chain headers, commits, pack lists, points and log again from what lies in *data*.
 
-    Raise RepositoryThere, and write nothing, where control has a log object.
+    Raise ControlThere, and write nothing, where control has a log object that opens; NewerFormat
+    where it has one that is not understood.
     """
-    if log.read().number:
-        raise RepositoryThere(log_name(log.read().number))
-    chains = [take_manifests(data, log.control.ring, chain) for chain in _chains(data)]
+    check_log_lost(log.control)
+    chains = take_all(data, log.control.ring)
     committed = [each for chain in chains for each in _commit_all(log, data, chain)]
-    points = [_put_point(log, disks) for disks in _by_run(committed)]
+    by_name = {each.taken.name: each for each in committed}
+    points = [
+        _put_point(log, [by_name[each.name] for each in disks]) for disks in points_of(chains)
+    ]
     lost = (ALWAYS_LOST, *(each for chain in chains for each in chain.lost))
     entries: list[Entry] = [
         Claimed(appliance=log.author.appliance, from_=None),
@@ -123,6 +140,25 @@ def rebuild_control(log: Log, data: Store) -> RebuiltControl:
     for at in range(0, len(entries), ENTRIES_MOST):
         log.append(_always(entries[at : at + ENTRIES_MOST]))
     return RebuiltControl(len(chains), tuple(each.entry() for each in points), lost)
+
+
+def check_log_lost(control: Control) -> None:
+    """Raise ControlThere where the log is there: nothing is made again beside what is known."""
+    for name in control.names(LOG):
+        if isinstance(parse_control(name), LogName):
+            with suppress(CorruptRepository, NotStored):
+                control.payload("LOGO", control.fetch("LOGO", name))
+                raise ControlThere(name)
+
+
+def take_all(data: Store, ring: KeyRing) -> list[TakenOfChain]:
+    """Return which manifests of each chain would be taken; nothing is written."""
+    return [take_manifests(data, ring, chain) for chain in _chains(data)]
+
+
+def points_of(chains: Iterable[TakenOfChain]) -> Iterator[list[Taken]]:
+    """Yield the disks of each point that would be made of them."""
+    return _by_run(each for chain in chains for each in chain.by_slot.values())
 
 
 def _chains(data: Store) -> Iterator[ChainId]:
@@ -202,7 +238,7 @@ def _put_commit(log: Log, commit: Commit) -> str:
         return made.sha256
     there = find_commit(log.control, commit.chain_id, commit.slot)
     if there is None or there.commit is None or there.manifest != commit.manifest_name:
-        raise RepositoryThere(made.name)
+        raise ControlThere(made.name)
     return there.sha256
 
 
@@ -217,11 +253,11 @@ def _stored_bytes(data: Store, taken: Taken) -> int:
     return taken.size_bytes + sum(listed)
 
 
-def _by_run(committed: Iterable[_Committed]) -> Iterator[list[_Committed]]:
+def _by_run(taken: Iterable[Taken]) -> Iterator[list[Taken]]:
     """Yield the disks of each run and VM; of a chain that a run has twice, the later slot."""
-    found: defaultdict[tuple[str, RunId], dict[ChainId, _Committed]] = defaultdict(dict)
-    for each in committed:
-        said = each.taken.manifest.said
+    found: defaultdict[tuple[str, RunId], dict[ChainId, Taken]] = defaultdict(dict)
+    for each in sorted(taken, key=lambda one: one.slot):
+        said = each.manifest.said
         vm = said.vm.id.encode().lower().decode()
         found[vm, said.run_id][said.chain_id] = each
     yield from (list(disks.values())[:DISKS_MOST] for disks in found.values())
@@ -256,7 +292,7 @@ def _put_point(log: Log, disks: Sequence[_Committed]) -> OpenedPoint:
         return OpenedPoint(vm, point, made.sha256)
     there = open_point(log.control, (vm, point.run_id))
     if there.point.commits() != point.commits():
-        raise RepositoryThere(made.name)
+        raise ControlThere(made.name)
     return there
 
 
@@ -312,7 +348,7 @@ def _healing(log: Log, data: Store, chain: TakenOfChain) -> Iterator[Healed]:
     epoch = chain.newest.manifest.said.chain_epoch
     keys = for_reading(log.control.ring, chain.chain, epoch, _newest_epoch(log))
     of_session: defaultdict[tuple[WritingSession, RunId], list[HealingPack]] = defaultdict(list)
-    for run, session, pack in _healing_packs(data, keys):
+    for run, session, pack in healing_packs(data, keys):
         of_session[session, run].append(pack)
     for (session, run), packs in of_session.items():
         begun = Healed(
@@ -327,21 +363,6 @@ def _healing(log: Log, data: Store, chain: TakenOfChain) -> Iterator[Healed]:
             heals=(),
             packs=tuple(packs),
         )
-
-
-def _healing_packs(
-    data: Store, keys: ChainKeys
-) -> Iterator[tuple[RunId, WritingSession, HealingPack]]:
-    for each in data.list(prefix_of_healing(keys.chain)):
-        named = parse_data(each.name)
-        if not isinstance(named, PackName):
-            continue
-        try:
-            footer, foot, size = read_foot_of(data, keys, named.pack)
-        except (CorruptRepository, NotUnderstood, NotStored):
-            continue
-        pack = HealingPack(named.pack.number, size, hashlib.sha256(foot).hexdigest())
-        yield footer.start.run, named.pack.session, pack
 
 
 def _newest_epoch(log: Log) -> int:

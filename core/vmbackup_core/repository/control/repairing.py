@@ -21,8 +21,9 @@ from vmbackup_core.repository.control.check.log import LogSeen
 from vmbackup_core.repository.control.check.observations import Observations
 from vmbackup_core.repository.control.check.points import check_points
 from vmbackup_core.repository.control.check.report import Finding
+from vmbackup_core.repository.control.foreign_records import ForeignRecords, OtherRepository
 from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import Dropped, Entry, Healed, HealingPack
+from vmbackup_core.repository.control.log_entries import Bad, Dropped, Entry, Healed, HealingPack
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.lost_blocks import (
     BlockKey,
@@ -37,6 +38,7 @@ from vmbackup_core.repository.data.healing import BlockToHeal, write_healing
 from vmbackup_core.repository.data.pack_reader import read_foot_of
 from vmbackup_core.repository.data.ports import DataTarget
 from vmbackup_core.repository.data.read_back import read_pack
+from vmbackup_core.repository.data.said import ManifestSaid, SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
 from vmbackup_core.repository.primitives.identities import (
     HEALING_SLOT,
@@ -52,13 +54,18 @@ from vmbackup_core.stores.port import Store
 _LEVEL = 3
 
 
+def _silent() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Where blocks may be beside the chain itself: its retained snapshot, and any contents."""
+    """Where blocks may be beside the chain: its retained snapshot, contents, a repository."""
 
     snapshot: DiskSource | None = None
     snapshot_bytes: int = 0
     contents: Iterable[bytes] = ()
+    repository: OtherRepository | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,8 @@ class RepairPlan:
     """What can be stored again of a chain; *hopeless* is what stays lost, with its points."""
 
     chain: ChainId
+    disk: SaidDisk
+    vm: SaidVm
     keys: ChainKeys
     pack_bytes: int
     curable: tuple[Curable, ...]
@@ -84,35 +93,43 @@ class RepairPlan:
         """The packs whose blocks are stored again."""
         return tuple(sorted({each.lost.pack for each in self.curable}))
 
-    def blocks(self) -> Iterator[BlockToHeal]:
+    def blocks(self, on_block: Callable[[], None] = _silent) -> Iterator[BlockToHeal]:
         """Yield the blocks, each compared with its hash again as it is read."""
         for each in self.curable:
+            on_block()
             content = _compared(each.source, each.lost, self.keys)
             if content is not None:
                 yield BlockToHeal(each.lost.number, content)
 
 
 def plan_repair(
-    log: Log, data: Store, chain: ChainId, elsewhere: Elsewhere = Elsewhere()
+    log: Log,
+    data: Store,
+    chain: ChainId,
+    elsewhere: Elsewhere = Elsewhere(),
+    also_bad: Iterable[Bad] = (),
 ) -> RepairPlan | None:
     """Return what can be done for the blocks that the manifests left of *chain* have lost.
 
-    Lost are those of packs that are missing or resized, and what the log has as bad. None where no
-    manifest of the chain opens. Nothing is written.
+    Lost are those of packs that are missing or resized, and what the log or *also_bad* has as bad.
+    None where no manifest of the chain opens. Nothing is written.
     """
-    check = _look(log, data, chain)
+    state = log.read().state.copy()
+    for entry in also_bad:
+        state.apply(entry)
+    check = _look(log, data, chain, state)
     lost: dict[BlockKey, LostBlock] = {}
     check.findings(lambda each: _keep(lost, each))
     manifest = check.newest_opened()
     if manifest is None:
         return None
-    said, state = manifest.said, log.read().state
+    said = manifest.said
     keys = for_reading(log.control.ring, chain, said.chain_epoch, state.newest_epoch)
-    sources = _sources(data, keys, frozenset(lost), elsewhere, said.block_bytes)
+    sources = _sources(data, keys, frozenset(lost), elsewhere, said)
     curable = tuple(_curable(lost.values(), sources, keys))
     cured = _Cured(keys, {_key(each.lost): each for each in curable})
     hopeless = tuple(finding for finding, _ in check.findings(None, cured) if finding.hurt)
-    return RepairPlan(chain, keys, said.pack_bytes, curable, hopeless)
+    return RepairPlan(chain, said.disk, said.vm, keys, said.pack_bytes, curable, hopeless)
 
 
 def begin_healing(log: Log, chain: ChainId, run: RunId) -> WritingSession:
@@ -128,7 +145,11 @@ def begin_healing(log: Log, chain: ChainId, run: RunId) -> WritingSession:
 
 
 def write_packs(
-    store: DataTarget, plan: RepairPlan, run: RunId, session: WritingSession
+    store: DataTarget,
+    plan: RepairPlan,
+    run: RunId,
+    session: WritingSession,
+    on_block: Callable[[], None] = _silent,
 ) -> Sequence[int]:
     """Store the plan's blocks under new ids (S28), as the job does; return the packs' sizes."""
     return write_healing(
@@ -136,7 +157,7 @@ def write_packs(
         plan.keys,
         run,
         session,
-        plan.blocks(),
+        plan.blocks(on_block),
         pack_bytes=plan.pack_bytes,
         level=_LEVEL,
     )
@@ -176,7 +197,13 @@ def drop_healing(log: Log, chain: ChainId, session: WritingSession, why: str) ->
     log.append(_always(entry))
 
 
-def heal(log: Log, data: Store, plan: RepairPlan, run: RunId) -> Healed | None:
+def heal(
+    log: Log,
+    data: Store,
+    plan: RepairPlan,
+    run: RunId,
+    on_block: Callable[[], None] = _silent,
+) -> Healed | None:
     """Do all that *plan* says from here; None where nothing of it can be healed.
 
     Whatever ends it drops the session.
@@ -185,24 +212,19 @@ def heal(log: Log, data: Store, plan: RepairPlan, run: RunId) -> Healed | None:
         return None
     session = begin_healing(log, plan.chain, run)
     try:
-        write_packs(data, plan, run, session)
+        write_packs(data, plan, run, session, on_block)
         return finish_healing(log, data, plan.keys, session, plan.heals)
-    except Exception:
+    except BaseException:  # an interrupt, too: a session that nobody drops is kept for ever
         drop_healing(log, plan.chain, session, "the repair has failed")
         raise
 
 
-def _look(log: Log, data: Store, chain: ChainId) -> ChainCheck:
+def _look(log: Log, data: Store, chain: ChainId, state: LogState) -> ChainCheck:
     """Look at a chain as a check does that reads no data."""
-    state = log.read().state
     uses = check_points(log, LogSeen(state, is_damaged=False), Observations(_silent), 1)
     check = ChainCheck(Looking(log, data, state, Observations(_silent)), chain, None, 1)
     check.run(uses.of_chain.get(chain, []))
     return check
-
-
-def _silent() -> None:
-    return
 
 
 def _key(lost: LostBlock) -> BlockKey:
@@ -218,12 +240,16 @@ def _sources(
     keys: ChainKeys,
     wanted: frozenset[BlockKey],
     elsewhere: Elsewhere,
-    block_bytes: int,
+    said: ManifestSaid,
 ) -> list[BlockSource]:
     sources: list[BlockSource] = [ChainRecords.load(data, keys, wanted)]
     if elsewhere.snapshot is not None:
-        sources.append(SnapshotBlocks(elsewhere.snapshot, elsewhere.snapshot_bytes, block_bytes))
+        sources.append(
+            SnapshotBlocks(elsewhere.snapshot, elsewhere.snapshot_bytes, said.block_bytes)
+        )
     sources.append(ForeignBlocks.load(elsewhere.contents, keys, wanted))
+    if elsewhere.repository is not None:
+        sources.append(ForeignRecords.load(elsewhere.repository, keys, wanted, said.disk.unique_id))
     return sources
 
 

@@ -15,16 +15,16 @@ from vmbackup_core.repository.control.holds import Holder, hold, release
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Place
 from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.manifest_versions import open_manifest_kept
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, open_counted
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.healing import HealingIndex, HealingPack
-from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.restore import Holes, OnHole, restore_manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune, for_reading
 from vmbackup_core.repository.transfer import DiskSink, OnProgress
-from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, ObjectUnreadable
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, ObjectUnreadable, Store
 
 #: Is told what a person should know although the restore goes on.
 Say = Callable[[str], None]
@@ -85,7 +85,7 @@ def held(log: Log, point: RecoveryPoint, holder: Holder, say: Say) -> Iterator[H
 
 def restore_disk(  # noqa: PLR0913 - what, where to, how
     control: Control,
-    data: DataSource,
+    data: Store,
     there: Held,
     disk: PointDisk,
     sink: DiskSink,
@@ -102,7 +102,7 @@ def restore_disk(  # noqa: PLR0913 - what, where to, how
     """
     _look_at_commit(control, disk, say)
     source = _Patient(data)
-    keys, manifest = _open(control, source, there.state, disk)
+    keys, manifest = _open(control, data, there.state, disk)
     healed = HealingIndex.load(source, keys, _healing_packs(there.state, disk.chain_id))
     return restore_manifest(
         source,
@@ -173,12 +173,14 @@ def _look_at_commit(control: Control, disk: PointDisk, say: Say) -> None:
 
 
 def _open(
-    control: Control, data: DataSource, state: LogState, disk: PointDisk
+    control: Control, data: Store, state: LogState, disk: PointDisk
 ) -> tuple[ChainKeys, Manifest]:
     """Return the manifest, which is of the disk that the point says, and the keys of its chain."""
     metadata = for_prune(control.ring, disk.chain_id, state.newest_epoch)
-    sha256 = bytes.fromhex(disk.manifest_sha256)
-    manifest = open_manifest(data, metadata, disk.manifest_name, sha256)
+    try:
+        manifest = open_manifest_kept(data, metadata, disk.manifest_name, disk.manifest_sha256)
+    except ObjectUnreadable as error:
+        raise CorruptRepository(str(error)) from error
     said = manifest.said
     for what, found, wanted in (
         ("slot", said.slot, disk.slot),

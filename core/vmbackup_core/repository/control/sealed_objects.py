@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -12,13 +13,18 @@ import msgspec
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.primitives.bounds import OF_SEALED
 from vmbackup_core.repository.primitives.envelope import seal, unseal
-from vmbackup_core.repository.primitives.failures import KeyRingIncomplete, NoSuchEpoch
+from vmbackup_core.repository.primitives.failures import (
+    KeyRingIncomplete,
+    NoSuchEpoch,
+    NotUnderstood,
+)
 from vmbackup_core.repository.primitives.json_payloads import encode, parsed
 from vmbackup_core.repository.primitives.masters import KeyRing, Master
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH, header_name
 from vmbackup_core.repository.primitives.outer import SealedKind
 from vmbackup_core.repository.primitives.parsed_names import parse_control
-from vmbackup_core.stores.port import AlreadyStored, Store
+from vmbackup_core.repository.primitives.reading import VERSIONS_MOST
+from vmbackup_core.stores.port import AlreadyStored, NotStored, Store
 
 T = TypeVar("T", bound=msgspec.Struct)
 N = TypeVar("N")
@@ -40,10 +46,44 @@ class Control:
     store: Store
     ring: KeyRing
 
-    def fetch(self, kind: SealedKind, name: str) -> StoredBytes:
-        """Return the object called *name*, at most one byte more than its bound; or NotStored."""
-        stored = self.store.get_range(name, 0, OF_SEALED[kind].stored + 1)
-        return StoredBytes(name, stored, hashlib.sha256(stored).hexdigest())
+    def fetch(self, kind: SealedKind, name: str, sha256: str | None = None) -> StoredBytes:
+        """Return the object called *name*, at most one byte more than its bound; or NotStored.
+
+        Where it does not open, or has not the digest *sha256* that is expected, the oldest version
+        of it that opens and has it is the object; where there is none, it is what lies there. What
+        was deleted is looked for so where its digest is expected.
+        """
+        try:
+            stored = self.store.get_range(name, 0, OF_SEALED[kind].stored + 1)
+        except NotStored:
+            kept = None if sha256 is None else self._oldest_sound(kind, name, sha256)
+            if kept is None:
+                raise
+            return kept
+        found = StoredBytes(name, stored, hashlib.sha256(stored).hexdigest())
+        if self._is_sound(kind, found, sha256):
+            return found
+        return self._oldest_sound(kind, name, sha256) or found
+
+    def _oldest_sound(self, kind: SealedKind, name: str, sha256: str | None) -> StoredBytes | None:
+        versions = self.store.versions(name, most=OF_SEALED[kind].stored)
+        for stored in islice(versions, VERSIONS_MOST):
+            found = StoredBytes(name, stored, hashlib.sha256(stored).hexdigest())
+            if self._is_sound(kind, found, sha256):
+                return found
+        return None
+
+    def _is_sound(self, kind: SealedKind, found: StoredBytes, sha256: str | None) -> bool:
+        """Tell whether it opens, or would with another key, and has the digest."""
+        if sha256 is not None and found.sha256 != sha256:
+            return False
+        try:
+            self.payload(kind, found)
+        except CorruptRepository:
+            return False
+        except NotUnderstood:  # authentic, or of an epoch whose master is not here
+            return True
+        return True
 
     def payload(self, kind: SealedKind, found: StoredBytes) -> bytes:
         """Return what *found* holds; raise CorruptRepository or NotUnderstood."""
@@ -55,7 +95,7 @@ class Control:
 
     def open_known(self, kind: SealedKind, name: str, sha256: str, struct: type[T]) -> T:
         """Return the JSON of the object called *name*, which must have this digest."""
-        found = self.fetch(kind, name)
+        found = self.fetch(kind, name, sha256)
         if found.sha256 != sha256:
             raise CorruptRepository(f"{name}: its digest is {found.sha256}, not {sha256}")
         return self.open(kind, found, struct)

@@ -11,11 +11,11 @@ from typing_extensions import override
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.counting import Counted, recount, recount_what_opens
 from vmbackup_core.repository.control.log import Log
+from vmbackup_core.repository.control.manifest_versions import oldest_that_opens
 from vmbackup_core.repository.control.pack_list import ListEntry
 from vmbackup_core.repository.control.prune_plan import Manifests, Pruning
 from vmbackup_core.repository.data.index_reader import IndexReader, manifest_in
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.primitives.bounds import OF_SEALED
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune
 from vmbackup_core.repository.primitives.masters import KeyRing
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
@@ -61,11 +61,14 @@ class StoredManifests(Manifests):
         if not isinstance(named, ManifestName):
             raise CorruptRepository(f"{name} is no manifest")
         keys = for_prune(self.ring, named.chain, self.newest_epoch)
-        stored = self.data.get(name, most=OF_SEALED["MANI"].stored)
-        found = hashlib.sha256(stored).hexdigest()
-        if sha256 is not None and found != sha256:
-            raise CorruptRepository(f"{name}: SHA-256 {found}, {sha256} is named")
-        manifest = manifest_in(keys, name, stored)
+
+        def opens(stored: bytes) -> Manifest:
+            found = hashlib.sha256(stored).hexdigest()
+            if sha256 is not None and found != sha256:
+                raise CorruptRepository(f"{name}: SHA-256 {found}, {sha256} is named")
+            return manifest_in(keys, name, stored)
+
+        manifest = oldest_that_opens(self.data, name, opens)
         if (manifest.said.slot, manifest.said.session) != (named.slot, named.session):
             raise CorruptRepository(f"{name}: is of slot {manifest.said.slot}")
         return keys, manifest

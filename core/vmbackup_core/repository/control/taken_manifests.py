@@ -12,10 +12,10 @@ from vmbackup_core.ids import ChainId, CommitSlot
 from vmbackup_core.repository.control.check.lists import joined, listed_objects
 from vmbackup_core.repository.control.check.observations import Observations
 from vmbackup_core.repository.control.counting import Counted, recount, recount_what_opens
+from vmbackup_core.repository.control.manifest_versions import oldest_that_opens
 from vmbackup_core.repository.control.pack_list import Key, ListEntry
 from vmbackup_core.repository.data.index_reader import IndexReader, manifest_in
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.primitives.bounds import OF_SEALED
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import WritingSession
@@ -71,6 +71,8 @@ def take_manifests(data: Store, ring: KeyRing, chain: ChainId) -> TakenOfChain:
             continue
         found.by_slot[slot] = chosen
         named |= _sessions(data, keys, chosen.manifest)
+    if not candidates and not found.lost:
+        found.lost.append(f"chain {chain}: no manifest is left of it")
     return found
 
 
@@ -99,9 +101,11 @@ def _candidates(data: Store, keys: ChainKeys, found: TakenOfChain) -> dict[Commi
 
 
 def _opened(data: Store, keys: ChainKeys, name: str) -> Taken:
-    stored = data.get(name, most=OF_SEALED["MANI"].stored)
-    manifest = manifest_in(keys, name, stored)
-    return Taken(name, hashlib.sha256(stored).hexdigest(), len(stored), manifest)
+    def opens(stored: bytes) -> Taken:
+        manifest = manifest_in(keys, name, stored)
+        return Taken(name, hashlib.sha256(stored).hexdigest(), len(stored), manifest)
+
+    return oldest_that_opens(data, name, opens)
 
 
 def _chosen(

@@ -25,7 +25,7 @@ class Places:
 
 
 #: How many earlier versions are looked at, at most: whoever may write can make any number.
-_VERSIONS: Final = 100
+VERSIONS_MOST: Final = 100
 
 
 def put_own(store: Store, name: str, data: bytes) -> None:
@@ -46,15 +46,16 @@ def read_opening(store: Store, name: str, most: int, opens: Callable[[bytes], T]
     try:
         return opens(store.get(name, most=most))
     except CorruptRepository as damaged:
-        found = _oldest(store, name, most, opens)
+        found = oldest(store, name, most, opens)
         if found is None:
             raise damaged from None
         return found[0]
 
 
-def _oldest(store: Store, name: str, most: int, opens: Callable[[bytes], T]) -> tuple[T] | None:
+def oldest(store: Store, name: str, most: int, opens: Callable[[bytes], T]) -> tuple[T] | None:
+    """Return what *opens* makes of the oldest earlier version that it takes; None where of none."""
     for count, content in enumerate(store.versions(name, most=most)):
-        if count == _VERSIONS:
+        if count == VERSIONS_MOST:
             return None
         try:
             return (opens(content),)

@@ -22,10 +22,13 @@ from vmbackup_core.repository.control.commits import (
 from vmbackup_core.repository.control.holds import held_slots
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.manifest_versions import (
+    oldest_that_opens,
+    open_manifest_kept,
+)
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
-from vmbackup_core.repository.data.index_reader import manifest_in, open_manifest
+from vmbackup_core.repository.data.index_reader import manifest_in
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.primitives.bounds import OF_SEALED
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import (
@@ -131,7 +134,7 @@ def open_left(looking: Looking, left: Left, keys: ChainKeys) -> Manifest | None:
         if left.sha256 is None:
             manifest = _open_held(looking.data, left.name, keys)
         else:
-            manifest = open_manifest(looking.data, keys, left.name, bytes.fromhex(left.sha256))
+            manifest = open_manifest_kept(looking.data, keys, left.name, left.sha256)
         _compare(left, manifest)
         return manifest
     return None
@@ -308,7 +311,7 @@ def _add_held(looking: Looking, found: ChainSeen, listed: dict[str, CommitSlot])
 
 
 def _open_held(data: Store, name: str, keys: ChainKeys) -> Manifest:
-    return manifest_in(keys, name, data.get(name, most=OF_SEALED["MANI"].stored))
+    return oldest_that_opens(data, name, lambda stored: manifest_in(keys, name, stored))
 
 
 def _compare(left: Left, manifest: Manifest) -> None:

@@ -114,7 +114,7 @@ def _check_head(log: Log, head: Head, seen: Observations) -> None:
     name = log_name(head.number)
     with seen.noting("control", name):
         try:
-            found = log.control.fetch("LOGO", name).sha256
+            found = log.control.fetch("LOGO", name, head.sha256).sha256
         except NotStored:
             found = "missing"
         if found != head.sha256:
