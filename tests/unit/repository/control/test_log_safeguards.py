@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import pytest
 from typing_extensions import override
 
 from tests.unit.repository.control.log_bench import (
@@ -30,6 +29,7 @@ from tests.unit.repository.control.repository_bench import (
     is_point,
     manifest_of,
 )
+from tests.unit.repository.safeguards import is_seen, with_and_without
 from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import CommitSlot, RepositoryId
 from vmbackup_core.repository.control.commits import commits, is_as_logged
@@ -283,19 +283,10 @@ SCHEDULES: list[tuple[Removed, Callable[[Scene], list[str]]]] = [
     ("S22", rolled_back_before_it_deletes),
     ("S31", expires_after_another_has_claimed),
 ]
-IDS = [f"{removed}, {schedule.__name__}" for removed, schedule in SCHEDULES]
 
 
-@pytest.mark.parametrize(("removed", "schedule"), SCHEDULES, ids=IDS)
-def test_with_all_safeguards_nothing_is_lost(
-    removed: Removed, schedule: Callable[[Scene], list[str]]
+@with_and_without(SCHEDULES)
+def test_something_is_lost_only_where_the_safeguard_is_removed(
+    removed: Removed, schedule: Callable[[Scene], list[str]], *, is_lost: bool
 ) -> None:
-    assert removed
-    assert schedule(Scene("")) == []
-
-
-@pytest.mark.parametrize(("removed", "schedule"), SCHEDULES, ids=IDS)
-def test_without_the_safeguard_something_is_lost(
-    removed: Removed, schedule: Callable[[Scene], list[str]]
-) -> None:
-    assert schedule(Scene(removed)) != []
+    assert is_seen(schedule(Scene(removed)), is_lost=is_lost)
