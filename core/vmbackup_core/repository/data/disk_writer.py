@@ -91,10 +91,12 @@ def write_disk(
     Called again after it was broken off, it takes over what was stored, where the operator gives
     the sessions to adopt.
     """
-    return _DiskWriter(store, keys, grant, disk, threads, progress).write()
+    return DiskWriter(store, keys, grant, disk, threads, progress).write()
 
 
-class _DiskWriter:
+class DiskWriter:
+    """Writes one disk once, shard by shard; `write_disk` is what callers use."""
+
     def __init__(
         self,
         store: DataStore,
@@ -136,6 +138,7 @@ class _DiskWriter:
         self._counts = _Counts()
 
     def write(self) -> WrittenDisk:
+        """Write the disk, and return what may be committed."""
         self._adoption.look(self._grant.left)
         lines = [line for line in self._lines() if line is not None]
         self._indexes.close()
@@ -161,10 +164,7 @@ class _DiskWriter:
         newest = None
         if line is not None and self._newest is not None:
             newest = self._newest.find_shard(line)
-        known = KnownPlaces()
-        if newest is not None:
-            known.add_newest(newest, self._bad.has_record if self._bad.packs else None)
-        self._adoption.add_to(known, self._reading.blocks_of(shard))
+        known = self.known_places(shard, newest)
         content = ShardContent(self._reading, self._tools, shard, known)
         if newest is not None and self._newest is not None:
             content.make_deltas(newest, self._newest.disk_bytes)
@@ -173,6 +173,14 @@ class _DiskWriter:
         self._counts.delta_blocks += known.delta_blocks
         self._counts.changed_outside += content.changed_outside
         return self._written(known.view(shard, content.at), line, newest)
+
+    def known_places(self, shard: int, newest: ShardView[PackRow] | None) -> KnownPlaces:
+        """Return the places that blocks of *shard* may refer to beside the attempt's own (S2)."""
+        known = KnownPlaces()
+        if newest is not None:
+            known.add_newest(newest, self._bad.has_record if self._bad.packs else None)
+        self._adoption.add_to(known, self._reading.blocks_of(shard))
+        return known
 
     def _is_same(self, base_line: ShardLine | None, line: ShardLine | None) -> bool:
         """Tell whether the shard may be named as the newest manifest names it."""
