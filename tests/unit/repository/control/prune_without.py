@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from typing_extensions import override
 
+from tests.unit.repository.control.newer_version import PassesOverNewer
 from vmbackup_core.ids import ChainId, CommitSlot
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Dropped, Proven
@@ -132,6 +133,7 @@ def dropped(chain: ChainId, slot: int) -> Dropped:
 LOGS: dict[str, type[Log]] = {
     "S4": NextTaken,
     "S8": DropsAll,
+    "S21": PassesOverNewer,
     "S29": ProvesAll,
     "S32": DropsHealings,
 }

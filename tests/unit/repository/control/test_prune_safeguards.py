@@ -6,16 +6,18 @@ Another acts where it hurts: between two looks of prune, or between its plan and
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 from msgspec.structs import replace
 from typing_extensions import override
 
-from tests.unit.repository.control.chain_bench import DISK_BYTES, ChainBench
+from tests.unit.repository.control.chain_bench import DISK, DISK_BYTES, ChainBench
 from tests.unit.repository.control.check_bench import chain_of, little
 from tests.unit.repository.control.damage_drawn import losses
 from tests.unit.repository.control.log_bench import run
+from tests.unit.repository.control.newer_version import append_newer
 from tests.unit.repository.control.prune_without import (
     LOGS,
     Disturbed,
@@ -52,11 +54,12 @@ from vmbackup_core.repository.control.skipping import skip_to_nothing, skip_wher
 from vmbackup_core.repository.control.stored_manifests import StoredManifests
 from vmbackup_core.repository.data.disk_writer import WrittenDisk
 from vmbackup_core.repository.data.grants import LEVEL, ManifestAt
+from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import CHAINS, HOLDS, SlotFolder, prefix_of_folder
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Store
 
-Removed = Literal["", "S4", "S5", "S5 order", "S6", "S8", "S9", "S29", "S32", "S36"]
+Removed = Literal["", "S4", "S5", "S5 order", "S6", "S8", "S9", "S21", "S29", "S32", "S36"]
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Scene:
         return self.bench.places.data
 
     def folder(self, folder: SlotFolder) -> str:
-        return prefix_of_folder(self.bench.chain().chain, folder)
+        return prefix_of_folder(CHAIN, folder)
 
     def manifests(self) -> list[str]:
         return [each.name for each in self.data.list(self.folder("m"))]
@@ -87,7 +90,7 @@ class Scene:
     def prune(self, data: Store | None = None, control: Store | None = None) -> None:
         """Plan and delete what one sees in *data* and *control*."""
         pruning = self.pruning(data or self.data, control or self.bench.places.control)
-        planned = plan_prune(pruning, self.bench.chain().chain)
+        planned = plan_prune(pruning, CHAIN)
         if isinstance(planned, PrunePlan):
             execute(self.pruning(self.data, self.bench.places.control), planned, lambda: None)
 
@@ -117,6 +120,7 @@ class Scene:
         return self.bench.complaints()
 
 
+CHAIN = ring().of(1).chain_name(DISK, 0)
 PLAIN = noise(1, DISK_BYTES)
 CHANGED = noise(2, BLOCK) + PLAIN[BLOCK:]
 
@@ -174,7 +178,7 @@ def the_base_expires_under_a_backup(scene: Scene) -> list[str]:
     bench.let_go(2)
     control = bench.places.control
     if scene.removed == "S6":
-        chain, log = bench.chain().chain, bench.log()
+        chain, log = CHAIN, bench.log()
         above = skip_to_nothing(log, chain, CommitSlot(3), "damaged", None)
         control = bench.copied().places.control
         bench.control(control).put(seal_commit(log.control, above, 1))
@@ -225,7 +229,7 @@ def a_commit_is_dropped_behind_the_listing(scene: Scene) -> list[str]:
         scene.data.put_new(name, whole)
         scene.finish(3, *written)
         bench.places.control.delete(bench.commit_name(3))
-        bench.say(dropped(bench.chain().chain, 3))
+        bench.say(dropped(CHAIN, 3))
 
     if scene.removed == "S9":
         seen = ListedBefore(scene.data, CHAINS), ListedBefore(bench.places.control, CHAINS)
@@ -285,6 +289,20 @@ def a_repair_is_under_way(scene: Scene) -> list[str]:
     return ["the repair has healed nothing"] if losses(whole) == missed else []
 
 
+def a_later_version_keeps_what_has_expired(scene: Scene) -> list[str]:
+    """An entry that this version does not know says that something of an old slot is needed."""
+    scene.back_up(PLAIN, CHANGED, PLAIN)
+    bench = scene.bench
+    bench.let_go(2)
+    bench.finish()
+    kept = [each.name for each in scene.data.list(scene.folder("p"))]
+    append_newer(bench.log(), dropped(CHAIN, 2))
+    with suppress(NotUnderstood):
+        scene.prune()
+    left = {each.name for each in scene.data.list("")}
+    return [f"{name} is gone, which a later version keeps" for name in kept if name not in left]
+
+
 @dataclass(frozen=True)
 class OnWhatWasLetGo(Preparing):
     """Writes on an earlier manifest, which nothing keeps any more (S36 removed)."""
@@ -335,6 +353,7 @@ SCHEDULES: list[tuple[str, Callable[[Scene], list[str]]]] = [
     ("S8", a_commit_is_lost_for_a_while),
     ("S8", a_manifest_does_not_open_for_a_while),
     ("S9", a_commit_is_dropped_behind_the_listing),
+    ("S21", a_later_version_keeps_what_has_expired),
     ("S29", a_list_leaves_packs_out),
     ("S32", a_repair_is_under_way),
     ("S36", a_deleter_is_paused_with_its_plan),
