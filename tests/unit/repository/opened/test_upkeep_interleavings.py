@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.repository.opened.upkeep_pairs import PAIRS, play
 
-SCHEDULES = 6
+SCHEDULES = 4
 
 
 @pytest.mark.parametrize("pair", PAIRS)

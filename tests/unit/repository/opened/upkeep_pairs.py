@@ -102,10 +102,19 @@ class Scene:
         """A run to its end, or its retry."""
 
         def work(places: Places) -> None:
-            disks, bench = {"os": content_of(number)}, self.over(places)
-            self.told.add(_until_done(lambda: bench.back_up(number, disks)).run_id)
+            self.told.add(_until_done(partial(self._back_up, self.over(places), number)).run_id)
 
         return work
+
+    def _back_up(self, bench: WholeBench, number: int) -> RecoveryPoint:
+        repository = bench.opened()
+        line = bench.line_of(repository, number, "os", content_of(number))
+        point = bench.point(repository, number, [line])
+        try:
+            repository.record(point)
+        except RecoveryPointExpired as error:  # what was committed before has been let go
+            raise LostAttempt(str(error), reason=error.reason) from error
+        return point
 
     def pruning(self) -> Work:
         def prune(places: Places) -> None:
@@ -268,6 +277,16 @@ def _record_beside(other: Callable[[Scene], Work]) -> Callable[[Scene], list[Wor
     return lambda scene: [scene.recording(scene.committed(4)), other(scene)]
 
 
+def _retry_beside_its_expire(scene: Scene) -> list[Work]:
+    point = scene.committed(4)
+    scene.bench.commit_only(5, "os", content_of(5))
+    return [scene.backing_up(4), scene.expiring_pointless(point.disks[0]), scene.backing_up(4)]
+
+
+def _record_beside_a_retry(scene: Scene) -> list[Work]:
+    return [scene.recording(scene.committed(4)), scene.backing_up(4)]
+
+
 def _skip_beside_expire(scene: Scene) -> list[Work]:
     scene.damage_manifest(3)
     return [scene.backing_up(4), scene.expiring(1)]
@@ -292,17 +311,25 @@ def _retry_beside(other: Callable[[Scene], Work]) -> Callable[[Scene], list[Work
 #: What the works of a pair are, and whatever else makes it hard for them.
 PAIRS: MappingProxyType[str, Callable[[Scene], list[Work]]] = MappingProxyType(
     {
+        "B, RP": _record_beside(lambda scene: scene.backing_up(5)),
+        "B, H": _heal_beside(lambda scene: scene.backing_up(4)),
+        "B, T": lambda scene: [scene.backing_up(4), scene.restoring(1), scene.restoring(3)],
         "B, P": lambda scene: [scene.backing_up(4), scene.pruning(), scene.backing_up(5)],
         "B, X": lambda scene: [scene.backing_up(4), scene.expiring(3), scene.expiring(1)],
         "B, X, a skip first": _skip_beside_expire,
+        "R, P2": _retry_beside(lambda scene: scene.backing_up(5)),
+        "R, RP": _record_beside_a_retry,
+        "R, X": _retry_beside_its_expire,
         "R, P": _retry_beside(Scene.pruning),
         "R, K": _retry_beside(Scene.rotating),
         "RP, X": _record_beside_expire,
         "RP, P": _record_beside(Scene.pruning),
+        "RP, T": lambda scene: [*_record_beside(Scene.pruning)(scene), scene.restoring(1)],
         "RP, K": _record_beside(Scene.rotating),
         "X, X": lambda scene: [scene.expiring(1), scene.expiring(1), scene.backing_up(4)],
         "X, P": lambda scene: [scene.expiring(1), scene.pruning(), scene.backing_up(4)],
-        "X, H": _heal_beside(lambda scene: scene.backing_up(4)),
+        "X, H": _heal_beside(lambda scene: scene.expiring(1)),
+        "X, T": lambda scene: [scene.expiring(1), scene.restoring(1), scene.restoring(3)],
         "X, K": lambda scene: [scene.expiring(1), scene.rotating()],
         "P, P": lambda scene: [scene.pruning(), scene.pruning(), scene.expiring(1)],
         "P, H": _heal_beside(Scene.pruning),
@@ -314,6 +341,9 @@ PAIRS: MappingProxyType[str, Callable[[Scene], list[Work]]] = MappingProxyType(
             scene.backing_up(4),
             scene.expiring(1),
         ],
+        "H, H": _heal_beside(lambda scene: scene.healing(501, of=3)),
+        "H, K": _heal_beside(Scene.rotating),
+        "T, T": lambda scene: [scene.restoring(1), scene.restoring(1), scene.expiring(1)],
         "T, K": lambda scene: [scene.restoring(1), scene.rotating()],
     }
 )
