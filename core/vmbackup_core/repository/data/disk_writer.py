@@ -111,7 +111,7 @@ class DiskWriter:
         self._newest = None if grant.newest is None else self._opened(grant.newest)
         self._base = self._opened_base()
         self._extents = self._whole(disk.extents)
-        self._ids = WritingIds(grant.slot, grant.run_id, keys.newest)
+        self._ids = self.writing_ids()
         self._tally = Tally(total_bytes(self._extents), progress)
         packs = PackWriter(
             store,
@@ -136,6 +136,10 @@ class DiskWriter:
         self._tools = Tools(grant.level, grant.parameters.block_bytes)
         self._adoption = Adoption(store, keys, grant.slot, grant.run_id, threads)
         self._counts = _Counts()
+
+    def writing_ids(self) -> WritingIds:
+        """Return what names the objects: ids that nobody can know before (S23)."""
+        return WritingIds(self._grant.slot, self._grant.run_id, self._keys.newest)
 
     def write(self) -> WrittenDisk:
         """Write the disk, and return what may be committed."""

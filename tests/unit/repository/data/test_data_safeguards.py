@@ -5,6 +5,7 @@ The commits here look at no row (S3), which would be a second line behind them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,12 +28,15 @@ from vmbackup_core.repository.data.known_places import KnownPlaces
 from vmbackup_core.repository.data.pack_reader import read_footer
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.data.writing_ids import MOST_DRAWS, WritingIds
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
+from vmbackup_core.repository.primitives.identities import PackId, WritingSession
 from vmbackup_core.repository.primitives.names import pack_name, prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
 from vmbackup_core.stores.memory import MemoryStore
+from vmbackup_core.stores.port import AlreadyStored
 
-Removed = Literal["", "S2", "S26"]
+Removed = Literal["", "S2", "S23", "S26"]
 
 PLAIN = noise(1, DISK_BYTES)
 CHANGED = noise(2, BLOCK) + PLAIN[BLOCK:]
@@ -70,6 +74,19 @@ class RemembersAnother(DiskWriter):
         return known
 
 
+class CountsItsSessions(DiskWriter):
+    """Goes under ids that follow each other (S23 removed)."""
+
+    @override
+    def writing_ids(self) -> WritingIds:
+        ids = (session(number) for number in itertools.count())
+        return WritingIds(self._grant.slot, self._grant.run_id, 1, lambda: next(ids))
+
+
+def session(number: int) -> WritingSession:
+    return WritingSession(f"{number:032x}")
+
+
 @dataclass
 class Scene:
     """A chain whose workers lack a safeguard."""
@@ -103,6 +120,8 @@ class Scene:
             another = RemembersAnother(self.data, keys, grant, disk, 1, silent)
             another.remembered = remembered
             done = another.write()
+        elif self.removed == "S23":
+            done = CountsItsSessions(self.data, keys, grant, disk, 1, silent).write()
         else:
             done = DiskWriter(self.data, keys, grant, disk, 1, silent).write()
         self.bench.contents[done.manifest] = content
@@ -188,8 +207,22 @@ def a_record_is_damaged(scene: Scene) -> list[str]:
     return backed_up_after(scene, "damaged", flip)
 
 
+def a_neighbour_takes_names(scene: Scene) -> list[str]:
+    """Whoever may create objects takes the names that would come next, if ids were counted."""
+    prepared = scene.bench.prepared(1)
+    for number in range(MOST_DRAWS):
+        pack = PackId(prepared.grant.slot, session(number), 0)
+        scene.data.put_new(pack_name(prepared.chain.chain, pack), b"squatted")
+    try:
+        scene.finish(1, prepared, scene.write(prepared, PLAIN))
+    except AlreadyStored as error:
+        return [f"the backup fails: {error}"]
+    return scene.bench.complaints()
+
+
 SCHEDULES: list[tuple[str, Callable[[Scene], list[str]]]] = [
     ("S2", a_worker_has_read_what_expires),
+    ("S23", a_neighbour_takes_names),
     ("S26", a_pack_is_missing),
     ("S26", a_pack_is_cut),
     ("S26", a_record_is_damaged),

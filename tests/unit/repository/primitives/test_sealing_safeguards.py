@@ -1,11 +1,13 @@
-"""S34: what is authenticated of an object, each part left out in turn; section 34 of the page.
+"""What is authenticated of an object and what bounds it, left out in turn; section 34 of the page.
 
 Whoever may write into a place, and has no key, puts objects where they do not belong.
 """
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,13 +15,15 @@ from tests.unit.repository.known_values import MASTER, REPOSITORY
 from tests.unit.repository.safeguards import is_seen, with_and_without
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import RepositoryId
+from vmbackup_core.repository.primitives.bounds import Bound
 from vmbackup_core.repository.primitives.derivation import derive
-from vmbackup_core.repository.primitives.envelope import Source, seal, unseal
+from vmbackup_core.repository.primitives.envelope import Source, seal, seal_with, unseal
 from vmbackup_core.repository.primitives.outer import SealedKind
 
-Removed = Literal["", "S34 name", "S34 kind", "S34 repository", "S34 epoch"]
+Removed = Literal["", "S25", "S34 name", "S34 kind", "S34 repository", "S34 epoch"]
 
 OTHER = RepositoryId("f0" * 16)
+MUCH = 32 * 1024 * 1024
 OURS, THEIRS = b'{"of":"this one"}', b'{"of":"another"}'
 
 
@@ -46,7 +50,8 @@ class Sealing:
         """Return what the hold called d/here says, of this repository."""
         kind, name = self._kind("HOLD"), self._name("d/here")
         repository = self._repository(REPOSITORY)
-        return unseal(kind, name, stored, self.secret_of, repository).payload
+        bound = Bound(2**40, 2**40) if self.removed == "S25" else None
+        return unseal(kind, name, stored, self.secret_of, repository, bound).payload
 
     def secret_of(self, epoch: int) -> bytes:
         if self.removed == "S34 epoch":
@@ -91,7 +96,23 @@ def an_object_made_with_the_secret_of_an_ended_epoch(sealing: Sealing) -> list[s
     return what_is_taken(sealing, seal("HOLD", "d/here", THEIRS, source))
 
 
+def a_small_object_that_holds_much(sealing: Sealing) -> list[str]:
+    """Whoever has a key seals much that takes little."""
+    source = Source(REPOSITORY, 1, sealing.secret_of(1))
+    stored = seal_with("HOLD", "d/here", bytes(MUCH), source, b"\xcc" * 32, level=3)
+    assert len(stored) < MUCH // 1000
+    tracemalloc.start()
+    try:
+        with suppress(CorruptRepository):
+            sealing.opened(stored)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return [f"{len(stored)} bytes take {most} of memory"] if most >= MUCH else []
+
+
 SCHEDULES: list[tuple[str, Callable[[Sealing], list[str]]]] = [
+    ("S25", a_small_object_that_holds_much),
     ("S34 name", an_object_of_another_name),
     ("S34 kind", an_object_of_another_kind),
     ("S34 repository", an_object_of_another_repository),
@@ -100,7 +121,7 @@ SCHEDULES: list[tuple[str, Callable[[Sealing], list[str]]]] = [
 
 
 @with_and_without(SCHEDULES)
-def test_an_object_is_taken_elsewhere_only_where_its_place_is_not_authenticated(
+def test_something_is_lost_only_where_the_safeguard_is_removed(
     removed: Removed, schedule: Callable[[Sealing], list[str]], *, is_lost: bool
 ) -> None:
     assert is_seen(schedule(Sealing(removed)), is_lost=is_lost)
