@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
-from azure.storage.blob import BlobPrefix, BlobProperties, ContainerClient
+from azure.storage.blob import BlobPrefix, ContainerClient
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError, TransientError
@@ -206,7 +206,10 @@ class AzureBlobStore(Store):
                 name_starts_with=prefix or None,
                 results_per_page=min(self._page_size, limit or self._page_size),
             ).by_page(marker)
-            found = [_listed(blob) for blob in next(pages, ())]
+            found = [  # of one that comes back from there the tier is still this
+                StoredObject(blob.name, blob.size, archived=blob.blob_tier == "Archive")
+                for blob in next(pages, ())
+            ]
             following: str | None = getattr(pages, "continuation_token", None)
             return found, following
 
@@ -309,8 +312,3 @@ class AzureBlobStore(Store):
                 raise translated(f"{doing} in {self._where}", error) from error
 
         return self._patience.ask(once)
-
-
-def _listed(blob: BlobProperties) -> StoredObject:
-    # Of one that comes back from there the tier is still this.
-    return StoredObject(blob.name, blob.size, archived=blob.blob_tier == "Archive")
