@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.repository.control.prune_without import NextTaken
 from tests.unit.repository.opened.upkeep_pairs import PAIRS, play
 
 SCHEDULES = 4
@@ -16,3 +17,8 @@ SCHEDULES = 4
 def test_whoever_is_faster_nothing_that_counts_is_missed(pair: str) -> None:
     for seed in range(SCHEDULES):
         assert play(pair, seed) == [], f"seed {seed}"
+
+
+def test_the_loss_of_a_safeguard_is_seen() -> None:
+    """S4: prune takes what lies in a slot that a retry is about to take."""
+    assert any(play("R, P", seed, NextTaken) for seed in range(40))

@@ -24,6 +24,7 @@ from vmbackup_core.errors import LostAttempt, VmbackupError
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.expire_plan import entry_of
+from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
 from vmbackup_core.repository.control.prune_plan import PrunePlan
@@ -71,7 +72,7 @@ class Scene:
     """A repository of one disk: points of runs 1 and 3; that of run 2 has expired.
 
     *told* are the points that somebody was told to count, *gone* the runs whose points may go,
-    *hurt* those that damage has hurt.
+    *hurt* those that damage has hurt. Prune believes the log as *prunes_by* reads it.
     """
 
     bench: WholeBench
@@ -79,6 +80,7 @@ class Scene:
     told: set[RunId] = field(default_factory=set)
     gone: set[RunId] = field(default_factory=set)
     hurt: set[RunId] = field(default_factory=set)
+    prunes_by: type[Log] = Log
 
     @classmethod
     def begun(cls) -> Scene:
@@ -118,7 +120,10 @@ class Scene:
 
     def pruning(self) -> Work:
         def prune(places: Places) -> None:
-            upkeep = self.opened(places).upkeep
+            repository = self.opened(places)
+            upkeep, log = repository.upkeep, repository.log
+            repository.work.log = self.prunes_by(log.control, log.heads, log.author, log.clock)
+            repository.work.log.reader.side_by_side = 1
             for planned in upkeep.plan_prune():
                 if isinstance(planned, PrunePlan):
                     assert upkeep.prune(planned, lambda: None) == []
@@ -349,10 +354,11 @@ PAIRS: MappingProxyType[str, Callable[[Scene], list[Work]]] = MappingProxyType(
 )
 
 
-def play(pair: str, seed: int) -> list[str]:
+def play(pair: str, seed: int, prunes_by: type[Log] = Log) -> list[str]:
     """Let a pair take turns as *seed* has them, and return what is wrong afterwards."""
     drawn = random.Random(seed)  # noqa: S311 - what is drawn is no secret
     scene = Scene.begun()
+    scene.prunes_by = prunes_by
     works = PAIRS[pair](scene)
     ended = interleave(scene.bench.places, works, chooser(drawn))
     raised = [repr(each) for each in ended if each is not None]
