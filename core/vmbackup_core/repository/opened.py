@@ -46,6 +46,7 @@ from vmbackup_core.repository.opened_repair import Repairs
 from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives import user_keys
 from vmbackup_core.repository.primitives.beginning import Beginner, begin
+from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
 from vmbackup_core.repository.primitives.header import PutIfAbsent
 from vmbackup_core.repository.primitives.identities import Fingerprint
 from vmbackup_core.repository.primitives.json_payloads import Time
@@ -333,13 +334,21 @@ class OpenedRepository:
             )
 
     def rotate(self, keys: Sequence[UserKey]) -> int:
-        """Begin an epoch that *keys* open and no other key; return its number."""
+        """Begin an epoch that *keys* open and no other key; return its number.
+
+        Where another rotation is faster, the next one is begun: the last one to end is the newest.
+        """
         self.put_copies_back()  # the number is one more than that of all headers
         with self._work.of_owner() as log:
-            at = Time.of(log.clock.now())
-            epoch = user_keys.rotate(self.places, self._work.keys, keys, at, KeyEntries(log))
+            at, ours = Time.of(log.clock.now()), self._work.keys
+            try:
+                epoch = user_keys.rotate(self.places, ours, keys, at, KeyEntries(log))
+            except (user_keys.EpochOvertaken, KeyRingIncomplete) as error:
+                if error.epoch in ours.ring.epochs:
+                    raise
+                epoch = None
             self._work.open()
-            return epoch
+        return self.rotate(keys) if epoch is None else epoch
 
     def end_epoch(self, epoch: int) -> None:
         """Refuse commits of sessions of *epoch*, which is not the newest, from now on."""

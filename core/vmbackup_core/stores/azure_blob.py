@@ -206,7 +206,10 @@ class AzureBlobStore(Store):
                 name_starts_with=prefix or None,
                 results_per_page=min(self._page_size, limit or self._page_size),
             ).by_page(marker)
-            found = [StoredObject(blob.name, blob.size) for blob in next(pages, ())]
+            found = [  # of one that comes back from there the tier is still this
+                StoredObject(blob.name, blob.size, archived=blob.blob_tier == "Archive")
+                for blob in next(pages, ())
+            ]
             following: str | None = getattr(pages, "continuation_token", None)
             return found, following
 

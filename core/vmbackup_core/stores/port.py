@@ -81,10 +81,11 @@ class ObjectUnreadable(PermanentError, Unreadable):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One line of a listing."""
+    """One line of a listing; what is *archived* is there, and cannot be read until it is not."""
 
     name: str
     size_bytes: int
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,18 @@ def listed(*blobs: tuple[str, str, bool]) -> bytes:
     ).encode()
 
 
+@pytest.mark.parametrize(("tier", "archived"), [("Hot", False), ("Archive", True)])
+def test_a_listing_says_what_is_archived(script: Script, tier: str, *, archived: bool) -> None:
+    stored = listed(("p/1", "2026-01-01", True)).replace(
+        b"</BlobType>", f"</BlobType><AccessTier>{tier}</AccessTier>".encode()
+    )
+    script.answers["LIST"] = (200, "", stored)
+
+    (found,) = script.store.list("p/")
+
+    assert (found.name, found.size_bytes, found.archived) == ("p/1", 1, archived)
+
+
 def test_earlier_versions_come_the_oldest_first_and_within_their_bound(script: Script) -> None:
     script.answers = {
         "LIST": (

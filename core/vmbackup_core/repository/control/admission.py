@@ -119,7 +119,7 @@ def object_refusals(
             if known.get(index) != each:
                 yield f"{told} is not as the newest manifest has it"
         elif listed.size_of(INDEX, index.session, index.number) != each.size_bytes:
-            yield f"{told} is not listed with {each.size_bytes} bytes"
+            yield f"{told} is not listed with {each.size_bytes} bytes, to be read"
         elif row not in used:
             yield f"{told} has no section that is named"
 
@@ -205,7 +205,7 @@ def row_refusal(expected: Expected, listed: AttemptListing, row: PackRow) -> str
     if row.origin != holder or row.origin_session != row.holder_session:
         return f"{told} has another origin"
     if listed.size_of(PACK, holder.session, holder.number) != row.size_bytes:
-        return f"{told} is not listed with {row.size_bytes} bytes"
+        return f"{told} is not listed with {row.size_bytes} bytes, to be read"
     return session_refusal(expected, row.holder_session)
 
 

@@ -56,15 +56,22 @@ class AttemptListing:
     _columns: dict[tuple[int, WritingSession], _Column] = field(default_factory=dict)
 
     def size_of(self, kind: int, session: WritingSession, number: int) -> int | None:
-        """Return how long a pack or index object is; None where it is not listed."""
+        """Return how long a pack or index object is; None where none is listed that can be read."""
         column = self._columns.get((kind, session))
         return None if column is None else column.find(number)
 
     def add(self, each: StoredObject) -> None:
-        """Take in a line of a listing; those of one session come in order of number."""
+        """Take in a line of a listing; those of one session come in order of number.
+
+        What was stored archived may lie there, since whoever may create a blob may do that: nobody
+        can read it, and whoever needs it finds it not listed.
+        """
         self.count += 1
         if self.count > self.most:
             raise TooManyListed(self.most)
+        if each.archived:
+            self.total_bytes += each.size_bytes
+            return
         named = parse_data(each.name)
         if isinstance(named, PackName):
             self._append(PACK, named.pack, each.size_bytes)

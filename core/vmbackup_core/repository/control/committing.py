@@ -50,7 +50,7 @@ from vmbackup_core.repository.primitives.envelope import unseal
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_core.repository.primitives.parsed_names import ManifestName
-from vmbackup_core.stores.port import NotStored, Store
+from vmbackup_core.stores.port import NotStored, ObjectUnreadable, Store
 
 #: So many differences are told; a hostile manifest has any number.
 _TOLD: Final = 5
@@ -206,7 +206,7 @@ class Committing:
                 raise ManifestDiffers(name, f"its SHA-256 is {found}, not what the worker said")
             opened = unseal("MANI", name, stored, keys.secret_of, keys.repository, bound)
             manifest = decode_manifest(name, opened.payload)
-        except (CorruptRepository, NotStored) as error:
+        except (CorruptRepository, NotStored, ObjectUnreadable) as error:
             raise ManifestDiffers(name, str(error)) from error
         differs = manifest_refusals(ground.expected, offer.named, opened.epoch, manifest)
         if told := list(islice(differs, _TOLD)):

@@ -19,7 +19,7 @@ from vmbackup_core.repository.primitives.identities import Fingerprint
 from vmbackup_core.repository.primitives.names import CHAINS
 from vmbackup_core.repository.primitives.opening import OpenedKeys
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.repository.primitives.user_keys import AppendsToLog
+from vmbackup_core.repository.primitives.user_keys import AppendsToLog, EpochOvertaken
 
 
 class ControlLost(PermanentError):
@@ -94,7 +94,9 @@ class KeyEntries(AppendsToLog):
     @override
     def epoch_begun(self, epoch: int, master_id: str) -> None:
         def decide(state: LogState) -> Sequence[Entry]:
-            if epoch <= state.newest_epoch:  # another rotation was faster, and its epoch is newer
+            if epoch < state.newest_epoch:
+                raise EpochOvertaken(state.newest_epoch)
+            if epoch == state.newest_epoch:
                 return ()
             ended = tuple(sorted(state.ended_epochs))
             return (NewEpoch(epoch=epoch, master_id=master_id, ended=ended),)

@@ -42,7 +42,7 @@ from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId
-from vmbackup_core.stores.port import Store
+from vmbackup_core.stores.port import ObjectUnreadable, Store
 
 
 class UnknownObject(LostAttempt):
@@ -118,7 +118,7 @@ class ListMaking:
                 self._check_rows(needed)
                 come.add(self.entries(needed))
             come.settle()
-        except (DiffersFromItself, TooManyCounted) as error:
+        except (DiffersFromItself, TooManyCounted, ObjectUnreadable) as error:
             raise UnknownObject(attempt.name, str(error)) from error
         return come
 

@@ -91,10 +91,12 @@ def write_disk(
     Called again after it was broken off, it takes over what was stored, where the operator gives
     the sessions to adopt.
     """
-    return _DiskWriter(store, keys, grant, disk, threads, progress).write()
+    return DiskWriter(store, keys, grant, disk, threads, progress).write()
 
 
-class _DiskWriter:
+class DiskWriter:
+    """Writes one disk once, shard by shard; `write_disk` is what callers use."""
+
     def __init__(
         self,
         store: DataStore,
@@ -109,7 +111,7 @@ class _DiskWriter:
         self._newest = None if grant.newest is None else self._opened(grant.newest)
         self._base = self._opened_base()
         self._extents = self._whole(disk.extents)
-        self._ids = WritingIds(grant.slot, grant.run_id, keys.newest)
+        self._ids = self.writing_ids()
         self._tally = Tally(total_bytes(self._extents), progress)
         packs = PackWriter(
             store,
@@ -135,7 +137,12 @@ class _DiskWriter:
         self._adoption = Adoption(store, keys, grant.slot, grant.run_id, threads)
         self._counts = _Counts()
 
+    def writing_ids(self) -> WritingIds:
+        """Return what names the objects: ids that nobody can know before (S23)."""
+        return WritingIds(self._grant.slot, self._grant.run_id, self._keys.newest)
+
     def write(self) -> WrittenDisk:
+        """Write the disk, and return what may be committed."""
         self._adoption.look(self._grant.left)
         lines = [line for line in self._lines() if line is not None]
         self._indexes.close()
@@ -161,10 +168,7 @@ class _DiskWriter:
         newest = None
         if line is not None and self._newest is not None:
             newest = self._newest.find_shard(line)
-        known = KnownPlaces()
-        if newest is not None:
-            known.add_newest(newest, self._bad.has_record if self._bad.packs else None)
-        self._adoption.add_to(known, self._reading.blocks_of(shard))
+        known = self.known_places(shard, newest)
         content = ShardContent(self._reading, self._tools, shard, known)
         if newest is not None and self._newest is not None:
             content.make_deltas(newest, self._newest.disk_bytes)
@@ -173,6 +177,14 @@ class _DiskWriter:
         self._counts.delta_blocks += known.delta_blocks
         self._counts.changed_outside += content.changed_outside
         return self._written(known.view(shard, content.at), line, newest)
+
+    def known_places(self, shard: int, newest: ShardView[PackRow] | None) -> KnownPlaces:
+        """Return the places that blocks of *shard* may refer to beside the attempt's own (S2)."""
+        known = KnownPlaces()
+        if newest is not None:
+            known.add_newest(newest, self._bad.has_record if self._bad.packs else None)
+        self._adoption.add_to(known, self._reading.blocks_of(shard))
+        return known
 
     def _is_same(self, base_line: ShardLine | None, line: ShardLine | None) -> bool:
         """Tell whether the shard may be named as the newest manifest names it."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.errors import CorruptRepository, TransientError
 from vmbackup_core.repository.primitives.copies import (
     copy_wrap,
     epochs_with_headers,
@@ -37,6 +37,14 @@ from vmbackup_core.repository.primitives.wraps import Wrap, make_wrap, open_wrap
 from vmbackup_core.stores.port import AlreadyStored
 
 
+class EpochOvertaken(TransientError):
+    """Another rotation has begun the newer epoch *epoch* meanwhile: ours is not used."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"another rotation has begun epoch {epoch} meanwhile")
+        self.epoch = epoch
+
+
 class AppendsToLog(Protocol):
     """Tells the log which keys and epochs there are; each reads it to its end first."""
 
@@ -47,7 +55,7 @@ class AppendsToLog(Protocol):
         """Append that a key is being removed, for people to see."""
 
     def epoch_begun(self, epoch: int, master_id: str) -> None:
-        """Append that *epoch* is the newest."""
+        """Append that *epoch* is the newest; raise EpochOvertaken where a newer one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,9 @@ def rotate(
 ) -> int:
     """Begin a new epoch that each of *keys* opens, and no other key; return its number.
 
-    An epoch at which somebody else's attempt has left wraps that do not fit is passed over.
+    An epoch at which somebody else's attempt has left wraps that do not fit is passed over. Raise
+    EpochOvertaken where another rotation was faster, and its epoch is the newer one: then it is for
+    the caller to open that, and to rotate again.
     """
     if not keys:
         raise LastKey(opened.key)

@@ -197,8 +197,10 @@ def _is_out_of_sight(each: Damaged, damaged: Sequence[Damaged]) -> bool:
     others = {other.kind for other in damaged if other is not each}
     if each.kind in {"commit", "point"} and each.how == "missing":
         return "log object" in others  # nothing else may name it: the page does not cover it
-    if each.kind == "manifest":
-        return "log object" in others or {"point", "commit"} <= others
+    if each.kind == "manifest" and "log object" in others:
+        return True
+    if each.kind in {"manifest", "index object"} and {"point", "commit"} <= others:
+        return True  # nothing that opens has the manifest's digest
     above = {
         "wrap": {"copy of a wrap"},  # no user key is there to open either
         "copy of a wrap": {"wrap"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import manifest_name, point_name, prefix_of_chain
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import Buffer, NotStored, ObjectUnreadable, Store
+from vmbackup_core.stores.port import Buffer, NotStored, ObjectUnreadable, Store, StoredObject
 
 VM_ID = "/subscriptions/S/resourceGroups/R/providers/Microsoft.Compute/virtualMachines/Web"
 VM = RING.of(1).vm_name(VM_ID)
@@ -196,17 +196,27 @@ class Passing(MemoryStore):
 
 
 class UnreadableNow(MemoryStore):
-    """The same objects as *inner*, of which those with *part* in their names cannot be read."""
+    """The same objects as *inner*, of which those with *part* in their names are archived.
 
-    def __init__(self, inner: Store, part: str) -> None:
+    A listing says so where they are *listed* after that.
+    """
+
+    def __init__(self, inner: Store, part: str, *, listed: bool = True) -> None:
         self.__dict__.update(inner.__dict__)
         self._part = part
+        self._listed = listed
 
     @override
     def get(self, name: str, *, most: int | None = None) -> bytes:
         if self._part in name:  # by range, too: that is a part of this
             raise ObjectUnreadable(f"reading {name}: BlobArchived", reason="BlobArchived")
         return super().get(name, most=most)
+
+    @override
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
+        for each in super().list(prefix, limit=limit):
+            archived = self._listed and self._part in each.name
+            yield StoredObject(each.name, each.size_bytes, archived=archived)
 
 
 def is_point(number: int) -> Callable[[str], bool]:

@@ -18,6 +18,7 @@ from tests.unit.repository.control.hostile_worker import (
     second_attempt,
 )
 from tests.unit.repository.control.log_bench import MOMENT, numbered, run
+from tests.unit.repository.control.repository_bench import UnreadableNow
 from tests.unit.repository.data.samples import BLOCK
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.ids import CommitSlot
@@ -29,9 +30,11 @@ from vmbackup_core.repository.data.grants import ManifestAt, Parameters
 from vmbackup_core.repository.data.manifest import IndexObject, encode_manifest
 from vmbackup_core.repository.data.said import MIB, SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.envelope import seal
+from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.masters import KeyRing, Master
-from vmbackup_core.repository.primitives.names import index_name
+from vmbackup_core.repository.primitives.names import index_name, pack_name
+from vmbackup_core.repository.primitives.reading import Places
 
 Lie = Callable[[HostileWorker], Offer]
 
@@ -252,3 +255,41 @@ def test_few_of_many_lies_are_told() -> None:
     )
 
     assert len(str(refused(bench, worker, offer))) < 1000
+
+
+OUT_OF_REACH = {"p": "UnknownObject", "i": "UnknownObject", "m": "ManifestDiffers"}
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed so", "found so"])
+@pytest.mark.parametrize("folder", OUT_OF_REACH)
+def test_what_was_stored_archived_is_a_lost_attempt(folder: str, *, listed: bool) -> None:
+    """Whoever may create a blob may create it archived: nobody can read it then."""
+    bench, worker = second_attempt()
+    honest = bench.places
+    data = UnreadableNow(honest.data, f"/{folder}/00000/002/", listed=listed)
+    bench.places = Places(data, honest.control)
+
+    if folder == "p" and not listed:
+        assert bench.commit(worker.asked, worker.offer).slot == 2  # packs are read by verify
+        return
+    why = refused(bench, worker, worker.offer)
+
+    assert why.reason == OUT_OF_REACH[folder]
+    assert "to be read" in str(why) or "BlobArchived" in str(why)
+    bench.places = honest
+    committed = bench.commit(worker.asked, bench.write(worker.asked, content_of(2, BLOCKS)))
+    assert bench.restored(committed) == content_of(2, BLOCKS)
+
+
+def test_what_lies_archived_beside_what_is_needed_keeps_nobody_from_committing() -> None:
+    """A neighbour may know a session's id once its first pack is there."""
+    bench, worker = second_attempt()
+    (session,) = worker.manifest().said.sessions
+    odd = pack_name(CHAIN, PackId(CommitSlot(2), session, 7))
+    bench.places.data.put_new(odd, b"archived")
+    data = UnreadableNow(bench.places.data, odd)
+
+    committed = bench.commit(worker.asked, worker.offer, Places(data, bench.places.control))
+
+    assert committed.slot == 2
+    assert committed.stored_bytes > len(b"archived")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-import pytest
 from typing_extensions import override
 
 from tests.unit.repository.control.chain_bench import (
@@ -21,6 +20,7 @@ from tests.unit.repository.control.log_bench import MemoryHeads, TurnedClock, nu
 from tests.unit.repository.control.repository_bench import OldSights, Passing
 from tests.unit.repository.data.bench import PARAMETERS, noise, ring
 from tests.unit.repository.data.samples import BLOCK
+from tests.unit.repository.safeguards import is_seen, with_and_without
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.chain_header import ensure_chain
@@ -290,19 +290,10 @@ SCHEDULES: list[tuple[Removed, Callable[[Scene], list[str]]]] = [
     ("S18", others_leave_packs_in_the_slot),
     ("S19", the_manifest_expires_as_it_is_skipped_to),
 ]
-IDS = [f"{removed}, {schedule.__name__}" for removed, schedule in SCHEDULES]
 
 
-@pytest.mark.parametrize(("removed", "schedule"), SCHEDULES, ids=IDS)
-def test_with_all_safeguards_nothing_is_lost(
-    removed: Removed, schedule: Callable[[Scene], list[str]]
+@with_and_without(SCHEDULES)
+def test_something_is_lost_only_where_the_safeguard_is_removed(
+    removed: Removed, schedule: Callable[[Scene], list[str]], *, is_lost: bool
 ) -> None:
-    assert removed
-    assert schedule(Scene("")) == []
-
-
-@pytest.mark.parametrize(("removed", "schedule"), SCHEDULES, ids=IDS)
-def test_without_the_safeguard_something_is_lost(
-    removed: Removed, schedule: Callable[[Scene], list[str]]
-) -> None:
-    assert schedule(Scene(removed)) != []
+    assert is_seen(schedule(Scene(removed)), is_lost=is_lost)

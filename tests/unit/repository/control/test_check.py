@@ -179,6 +179,7 @@ def test_names_of_nobody_are_told_in_both_places() -> None:
 def test_a_log_without_the_head_that_was_written_down_was_rolled_back() -> None:
     whole = undamaged().copy()
     head = Head(5, "a" * 64)
+    assert whole.log().read().number == head.number
 
     finding = only(whole.check(expect_head=head))
 
@@ -186,6 +187,37 @@ def test_a_log_without_the_head_that_was_written_down_was_rolled_back() -> None:
     right = whole.log().read()
     assert right.sha256 is not None
     assert whole.check(expect_head=Head(right.number, right.sha256)).good
+
+
+def test_a_log_that_has_lost_its_end_is_told_to_the_last_object() -> None:
+    whole, heads = undamaged().copy(), MemoryHeads()
+    last = whole.log(heads).read().number
+    for number in range(last - 2, last + 1):
+        whole.store.delete(log_name(number))
+
+    said = {each.object: each.what for each in whole.check(log=whole.log(heads)).findings}
+
+    assert {
+        log_name(number): said.get(log_name(number)) for number in range(last - 2, last + 1)
+    } == {
+        log_name(last - 2): "logDamaged",
+        log_name(last - 1): "logDamaged",
+        log_name(last): "rolledBack",
+    }
+
+
+def test_a_head_that_is_far_away_names_no_more_than_can_be_read() -> None:
+    whole = undamaged().copy()
+    last = whole.log().read().number
+    head = Head(2**39 - 1, "a" * 64)
+
+    report = whole.check(expect_head=head)
+
+    of_log = [each for each in report.findings if each.what in {"logDamaged", "rolledBack"}]
+    assert len(of_log) == 1001
+    (told,) = (each for each in of_log if each.what == "rolledBack")
+    assert told.object == log_name(head.number)
+    assert f"the newest log object is number {last}" in told.found
 
 
 def test_a_check_remembers_no_head() -> None:

@@ -13,8 +13,10 @@ from tests.unit.repository.data.bench import noise
 from tests.unit.repository.opened.whole_bench import WholeBench
 from tests.unit.repository.primitives.keepers import A, B
 from tests.unit.repository.turns import Stopped, Work, interleave
+from vmbackup_core.repository.control.log_entries import LogObject, NewEpoch
 from vmbackup_core.repository.control.points import RecoveryPoint
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
+from vmbackup_core.repository.primitives.names import LOG
 from vmbackup_core.repository.primitives.reading import Places
 
 CONTENT = {"os": noise(1, 4 * 4096)}
@@ -89,15 +91,40 @@ def test_a_backup_beside_a_rotation_counts_and_opens(picks: list[int]) -> None:
     check(bench, 2)
 
 
+def epochs_logged(bench: WholeBench) -> list[int]:
+    """Return the epochs that the log has as the newest, one after the other."""
+    control = bench.opened().log.control
+    found = [
+        control.open("LOGO", control.fetch("LOGO", each.name), LogObject)
+        for each in control.store.list(LOG)
+    ]
+    entries = [each for said in reversed(found) for each in said.entries]
+    return [each.epoch for each in entries if isinstance(each, NewEpoch)]
+
+
 @given(picks=st.lists(st.integers(0, 1), max_size=200))
-def test_of_two_rotations_the_later_epoch_is_the_newest(picks: list[int]) -> None:
+def test_of_two_rotations_each_is_the_newest_in_its_turn(picks: list[int]) -> None:
     bench = built().copied()
     works = [partial(rotating, bench), partial(rotating, bench)]
 
     epochs = interleave(bench.places, works, partial(next_or_first, iter(picks)))
 
     assert all(isinstance(each, int) for each in epochs), epochs
-    assert epochs[0] != epochs[1]
-    assert bench.opened().log.read().state.newest_epoch == 3
+    assert set(epochs) == set(epochs_logged(bench))
     bench.back_up(2, CONTENT)
     check(bench, 2)
+
+
+def test_who_rotates_behind_another_is_told_an_epoch_that_was_the_newest() -> None:
+    for calls in itertools.count():
+        bench = built().copied()
+        left = iter([0] * calls + [1] * 300)
+        works: list[Work] = [partial(rotating, bench), partial(rotating, bench)]
+
+        mine, others = interleave(bench.places, works, partial(next_or_first, left))
+
+        assert {mine, others} == set(epochs_logged(bench)), calls
+        check(bench, 1)
+        if next(left) == 0:  # it ended before the other began
+            break
+    assert calls > 20

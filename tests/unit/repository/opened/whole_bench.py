@@ -104,6 +104,10 @@ class WholeBench:
         """Back *disks* up as run *number*, and have the point count, of which *changes* differ."""
         repository = self.opened()
         lines = [self.line_of(repository, number, name, content) for name, content in disks.items()]
+        for line in lines:
+            found = repository.find_committed(self.asked(number, line.name, disks[line.name]))
+            assert found is not None
+            assert found.sha256 == line.commit_sha256
         point = altered(self.point(repository, number, lines, vm_id), **changes)
         repository.record(point)
         return point
@@ -175,7 +179,6 @@ class WholeBench:
         done = self.write(prepared, content)
         self.disks[asked.run, name] = content
         committed = repository.commit_disk(asked, done.manifest, done.sha256)
-        assert repository.find_committed(asked) == committed
         return PointDisk(
             id=asked.disk.id,
             name=name,

@@ -193,7 +193,7 @@ def test_a_beginner_who_is_overtaken_at_any_call_finds_the_others_master(
 
 
 class OverwritingStore(MemoryStore):
-    """A store without put-if-absent."""
+    """A store without put-if-absent (S33 removed)."""
 
     @override
     def put_new(self, name: str, data: Buffer) -> None:

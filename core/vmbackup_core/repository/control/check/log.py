@@ -6,6 +6,7 @@ is looked at from number 1, so that damage is seen which a state has made up for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +28,9 @@ from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored
 
 #: No log has an object of such a number: reading begins at the first one.
 _NEVER: Final = 2**62
+
+#: A head that was written down wrongly may be 2^39 objects away.
+_LOST_END_MOST: Final = 1000
 
 _PREVIOUS: Final = "LogPreviousDiffers"
 _PASSED_OVER: Final = "LogEntryPassedOver"
@@ -83,10 +87,8 @@ class LogSeen:
 
 def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen:
     """Look at every object of the log and at every state; *expect_head* was written down."""
-    repository = log.control.ring.repository
-    for head in {expect_head, log.heads.known(repository)}:
-        if head is not None:
-            _check_head(log, head, seen)
+    known = log.heads.known(log.control.ring.repository)
+    heads = [head for head in {expect_head, known} if head is not None]
     reading = read_now(log)
     reader = _PatientReader(
         log.control,
@@ -97,6 +99,7 @@ def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen
     )
     whole = reader.read()
     is_damaged = _note(whole, reader, seen)
+    _check_heads(log, heads, whole.number, seen)
     for number in range(log.reader.state_every, whole.number + 1, log.reader.state_every):
         _check_state(log, reader, number, seen)
     is_rolled_back = any(fault.what == "rolledBack" for fault in seen.faults.values())
@@ -110,13 +113,23 @@ def read_now(log: Log) -> Reading:
     return reader.read()
 
 
-def _check_head(log: Log, head: Head, seen: Observations) -> None:
+def _check_heads(log: Log, heads: Sequence[Head], end: int, seen: Observations) -> None:
+    """Look whether the log has *heads*; what lies between its *end* and them has gone as well."""
+    for head in heads:
+        _check_head(log, head, end, seen)
+    highest = max((head.number for head in heads), default=0)
+    gone = set(range(end + 1, min(highest, end + 1 + _LOST_END_MOST)))
+    for number in sorted(gone - {head.number for head in heads}):
+        seen.say("control", log_name(number), "logDamaged", "is missing, and all behind it")
+
+
+def _check_head(log: Log, head: Head, end: int, seen: Observations) -> None:
     name = log_name(head.number)
     with seen.noting("control", name):
         try:
             found = log.control.fetch("LOGO", name, head.sha256).sha256
         except NotStored:
-            found = "missing"
+            found = f"missing (the newest log object is number {end})"
         if found != head.sha256:
             what = f"its digest was {head.sha256} and is {found}: the repository was put back"
             seen.say("control", name, "rolledBack", what)

@@ -1,0 +1,24 @@
+"""Prune, expire and a change of keys beside all others, interleaved at every call to the stores.
+
+`tests/soak/test_upkeep_interleaved.py` draws many more of the same.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.repository.control.prune_without import NextTaken
+from tests.unit.repository.opened.upkeep_pairs import PAIRS, play
+
+SCHEDULES = 4
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_whoever_is_faster_nothing_that_counts_is_missed(pair: str) -> None:
+    for seed in range(SCHEDULES):
+        assert play(pair, seed) == [], f"seed {seed}"
+
+
+def test_the_loss_of_a_safeguard_is_seen() -> None:
+    """S4: prune takes what lies in a slot that a retry is about to take."""
+    assert any(play("R, P", seed, NextTaken) for seed in range(40))
