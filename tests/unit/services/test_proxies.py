@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Proxy:
             await self._another.wait()
 
 
-async def end(asking: list[asyncio.Future[Any]]) -> None:
+async def end(asking: Sequence[asyncio.Future[Any]]) -> None:
     """End requests that were refused, before they are tried again."""
     for each in asking:
         each.cancel()
