@@ -13,7 +13,7 @@ help:
 	@echo "make test    every test"
 	@echo "make cloud   what is built once for test and demo, which begin with it"
 	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
-	@echo "make unit    the fast tests only, in seconds"
+	@echo "make unit    the fast tests only, and a sample of what is random or exhaustive"
 	@echo "make soak    random and long tests; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
 	@echo "make format  puts the code into the style that check asks for"
@@ -47,7 +47,7 @@ format: $(SETUP)
 	$(BIN)/ruff format .
 
 unit: $(SETUP)
-	$(BIN)/pytest tests/unit --numprocesses auto
+	$(BIN)/pytest tests/unit --numprocesses auto --hypothesis-profile sample
 
 test: cloud clients
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -7,11 +7,14 @@ import asyncio
 import hypothesis
 import pytest
 
-from tests import tidiness
+from tests import sampling, tidiness
 
 # The same cases each time, and nothing written down: `make soak` draws others (tests/soak/).
 hypothesis.settings.register_profile(
     "tests", deadline=None, derandomize=True, database=None, max_examples=25
+)
+hypothesis.settings.register_profile(
+    sampling.SAMPLE, hypothesis.settings.get_profile("tests"), max_examples=sampling.CASES
 )
 hypothesis.settings.load_profile("tests")
 

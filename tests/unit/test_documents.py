@@ -143,7 +143,7 @@ def test_decisions_are_numbered_without_gaps_and_as_their_titles_say() -> None:
 
 def test_every_test_that_the_threat_table_names_is_there() -> None:
     table = (ROOT / "SECURITY.md").read_text()
-    named = re.findall(r"`((?:unit|contract|cluster|format|scenario)/[\w/.]*)`", table)
+    named = re.findall(r"`((?:unit|command_line|contract|cluster|format|scenario)/[\w/.]*)`", table)
 
     assert named
     assert [name for name in named if not (ROOT / "tests" / name).exists()] == []

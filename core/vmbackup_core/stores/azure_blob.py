@@ -10,10 +10,11 @@ import builtins
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
+from azure.core.pipeline import PipelineRequest
 from azure.storage.blob import BlobPrefix, ContainerClient
 from typing_extensions import override
 
@@ -45,16 +46,23 @@ _LOCKED = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
 #: How many deletions are under way at once.
 _DELETIONS: Final = 16
 
+#: Is told of a request that is about to be sent.
+RequestHook = Callable[[PipelineRequest[Any]], None]
+
 T = TypeVar("T")
 
 
 def container_client(
-    url: str, credential: TokenCredential | str | None = None, *, ca_file: str | None = None
+    url: str,
+    credential: TokenCredential | str | None = None,
+    *,
+    ca_file: str | None = None,
+    before_each: RequestHook | None = None,
 ) -> ContainerClient:
     """Return a client for the container at *url*: a SAS URL, or a plain one and a *credential*.
 
     *ca_file* is the CA bundle to trust in place of the client's own list. Proxies come from the
-    environment.
+    environment. *before_each* is called before each request is sent, and what it raises is raised.
     """
     return ContainerClient.from_container_url(
         url,
@@ -66,6 +74,7 @@ def container_client(
         connection_timeout=20,
         read_timeout=120,
         connection_verify=ca_file or True,
+        raw_request_hook=before_each,
     )
 
 

@@ -1,6 +1,7 @@
 """The SDK's clients, one of each kind per subscription, over one pool of connections.
 
-All requests go one way: correlated, fenced where they write, and those to Resource Manager paced.
+All requests go one way: fenced where they write; those to Resource Manager are paced and say the id
+of their step as well.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Clients:
         refusals: Refusals = REFUSALS,
     ) -> None:
         self.credential = credential
-        self._fence = fence
+        self.fence = WriteFence(fence)
         self._refusals = refusals
         self._buckets = TokenBuckets(clock)
         self._session: aiohttp.ClientSession | None = None
@@ -107,8 +108,6 @@ class Clients:
             "read_timeout": 60,
             "user_agent": "vmbackup",
             "proxies": proxies_for(url),
-            "per_call_policies": [CorrelationPolicy()],
-            "per_retry_policies": [WriteFence(self._fence)],
         }
 
     async def close(self) -> None:
@@ -124,10 +123,12 @@ class Clients:
     def _client(self, kind: Callable[..., Client], subscription_id: str) -> Client:
         key = (getattr(kind, "__name__", ""), folded(subscription_id))
         if key not in self._clients:
-            options = self.options(_RESOURCE_MANAGER)
-            paced = [PacingPolicy(self._buckets), *options["per_retry_policies"]]
             self._clients[key] = kind(
-                self.credential, subscription_id, **{**options, "per_retry_policies": paced}
+                self.credential,
+                subscription_id,
+                **self.options(_RESOURCE_MANAGER),
+                per_call_policies=[CorrelationPolicy()],
+                per_retry_policies=[PacingPolicy(self._buckets), self.fence],
             )
         client: Client = self._clients[key]
         return client

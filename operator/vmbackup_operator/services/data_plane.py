@@ -80,6 +80,9 @@ class DataPlane:
         self._queues.clear()
 
     def _options(self, url: str) -> dict[str, Any]:
-        options = self._clients.options(url)
-        # The storage SDKs' own retries back off for quarters of a minute.
-        return {**options, "retry_total": 1, "api_version": SERVICE_VERSION}
+        return {
+            **self._clients.options(url),
+            "raw_request_hook": self._clients.fence.on_request,
+            "retry_total": 1,  # the storage SDKs' own retries back off for quarters of a minute
+            "api_version": SERVICE_VERSION,
+        }

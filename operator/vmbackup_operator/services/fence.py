@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -20,7 +21,11 @@ def open_fence() -> None:
 
 
 class WriteFence(SansIOHTTPPolicy[Any, Any]):
-    """Asks the fence before each request that is more than a look, repeated ones too."""
+    """Asks the fence before each request that is more than a look, repeated ones too.
+
+    A policy for Resource Manager's clients. Those of storage leave policies out that they are
+    given, without a word: they get `on_request` as their hook for requests.
+    """
 
     def __init__(self, fence: Fence) -> None:
         super().__init__()
@@ -28,5 +33,15 @@ class WriteFence(SansIOHTTPPolicy[Any, Any]):
 
     @override
     def on_request(self, request: PipelineRequest[Any]) -> None:
-        if request.http_request.method not in _LOOKS:
+        if not _only_looks(request.http_request.method, request.http_request.url):
             self._fence()
+
+
+def _only_looks(method: str, url: str) -> bool:
+    return method in _LOOKS and not _takes_messages(url)
+
+
+def _takes_messages(url: str) -> bool:
+    """Tell whether a GET of *url* takes messages out of a queue, hidden from others for a while."""
+    parts = urlsplit(url)
+    return parts.path.endswith("/messages") and "peekonly" not in parse_qs(parts.query)

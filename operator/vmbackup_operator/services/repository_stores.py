@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.storage.blob import ContainerClient
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
@@ -18,6 +19,7 @@ from vmbackup_core.stores.azure_errors import code_of, translated
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import ArmId, control_container, name_of
 from vmbackup_operator.services.credentials import ca_file
+from vmbackup_operator.services.fence import Fence, WriteFence, open_fence
 from vmbackup_operator.services.opened_repositories import RepositoryContainers
 from vmbackup_operator.sessions.seen import account_of
 
@@ -34,10 +36,11 @@ T = TypeVar("T")
 
 
 class RepositoryStores(RepositoryContainers):
-    """Stores, one for each container, and the threads that read them."""
+    """Stores, one for each container, and the threads that read them; writes ask *fence* first."""
 
-    def __init__(self, credential: TokenCredential) -> None:
+    def __init__(self, credential: TokenCredential, fence: Fence = open_fence) -> None:
         self._credential = credential
+        self._fence = WriteFence(fence)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="repository")
         self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="repository-at-length")
         self._stores: dict[str, AzureBlobStore] = {}
@@ -59,7 +62,7 @@ class RepositoryStores(RepositoryContainers):
 
         def make() -> None:
             try:
-                with container_client(url, self._credential, ca_file=ca_file()) as client:
+                with self._client(url) as client:
                     client.create_container()
             except ResourceExistsError as error:
                 if code_of(error) != "ContainerAlreadyExists":
@@ -95,9 +98,12 @@ class RepositoryStores(RepositoryContainers):
     def _store(self, repository: BackupRepository, container: str) -> AzureBlobStore:
         url = _url(repository, container)
         if url not in self._stores:
-            client = container_client(url, self._credential, ca_file=ca_file())
-            self._stores[url] = AzureBlobStore(client)
+            self._stores[url] = AzureBlobStore(self._client(url))
         return self._stores[url]
+
+    def _client(self, url: str) -> ContainerClient:
+        ask = self._fence.on_request
+        return container_client(url, self._credential, ca_file=ca_file(), before_each=ask)
 
 
 def _url(repository: BackupRepository, container: str) -> str:

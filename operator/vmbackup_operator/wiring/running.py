@@ -100,7 +100,7 @@ async def azure_adapters(
         ArmResources(clients, SharedReads(clock), seals),
         Operations(),
         DataPlane(clients),
-        RepositoryStores(synchronous_credential()),
+        RepositoryStores(synchronous_credential(), fence),
         seals,
         fence,
     )

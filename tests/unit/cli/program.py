@@ -40,9 +40,10 @@ class CommandLine:
 
     def arguments(self, verb: str, *more: str) -> list[str]:
         address = self.address or str(self.repository)
-        return [
-            "repository", verb, "--repository", address, "--key-file", str(self.key_file), *more
-        ]  # fmt: skip
+        words = (verb, *more)
+        verbs = words[:2] if verb == "key" else words[:1]
+        given = ["--repository", address, "--key-file", str(self.key_file)]
+        return ["repository", *verbs, *given, *words[len(verbs) :]]
 
     def run(self, verb: str, *more: str) -> tuple[int, str, str]:
         """Return the exit code and what was printed."""

@@ -1,14 +1,14 @@
-"""Keys, holds and ownership as a person decides about them, each by a process of its own."""
+"""Keys, holds and ownership as a person decides about them."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.unit.cli.program import INCREMENTAL, VMBACKUP, CommandLine
+from tests.unit.cli.program import INCREMENTAL, CommandLine
 from tests.unit.repository.control.log_bench import MOMENT
 from tests.unit.repository.opened.whole_bench import APPLIANCE, WholeBench, in_folder
 from tests.unit.repository.primitives.keepers import A, B
@@ -17,16 +17,17 @@ from vmbackup_core.repository.control.log_entries import Claimed
 from vmbackup_core.repository.primitives.identities import draw
 
 
-def run(line: CommandLine, *words: str) -> subprocess.CompletedProcess[str]:
+class Ended(NamedTuple):
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(line: CommandLine, *words: str) -> Ended:
     """Run ``vmbackup repository`` with *words*, the verb first, as a person does."""
-    verbs = words[:2] if words[0] == "key" else words[:1]
-    address = ["--repository", str(line.repository), "--key-file", str(line.key_file)]
-    return subprocess.run(  # noqa: S603 - our own program
-        [VMBACKUP, "repository", *verbs, *address, *words[len(verbs) :]],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return Ended(*line.run(*words))
 
 
 def done(line: CommandLine, *words: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sampling import some_of
 from tests.unit.repository.control.chain_bench import (
     DISK,
     ChainBench,
@@ -171,7 +172,7 @@ def test_expire_and_prune_come_whole_between_any_two_calls_of_a_run(
     damaged: bool,  # noqa: FBT001
 ) -> None:
     begun, first, _ = STARTS[damaged]
-    for calls in range(0, 120, 6):
+    for calls in some_of(range(0, 120, 6)):
         bench = begun.copied()
 
         ended = interleave(
@@ -187,7 +188,7 @@ def test_a_run_killed_at_any_call_is_taken_to_its_end(
     damaged: bool,  # noqa: FBT001
 ) -> None:
     begun, first, _ = STARTS[damaged]
-    for calls in range(1, 300, 7):
+    for calls in some_of(range(1, 300, 7)):
         bench = begun.copied()
         (ended,) = interleave(bench.places, [backing_up(bench, 3, first)], killed_after(calls))
 

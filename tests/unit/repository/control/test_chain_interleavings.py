@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sampling import some_of
 from tests.unit.repository.control.chain_bench import (
     ChainBench,
     after,
@@ -96,7 +97,7 @@ def test_a_first_backup_beside_another_s_first_one_is_never_unclear(
     committed: bool,
 ) -> None:
     """The other begins the chain and writes, and commits, between any two looks of ours."""
-    for calls in range(12):
+    for calls in some_of(range(12)):
         bench = ChainBench().begun()
         if damaged:
             bench.spoil(chain_header_name(ensure(bench).chain))
@@ -113,7 +114,7 @@ def test_a_first_backup_beside_another_s_first_one_is_never_unclear(
 
 
 def test_killed_at_any_call_it_is_made_good_by_whoever_comes_next() -> None:
-    for calls in range(1, 40):
+    for calls in some_of(range(1, 40)):
         bench = ChainBench().begun()
         bench.back_up(1)
         chain = bench.chain()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.sampling import some_of
 from tests.unit.repository.control.commit_bench import (
     CHAIN,
     CommitBench,
@@ -28,7 +29,7 @@ SCHEDULES = 24
 def test_whoever_is_faster_each_run_has_one_commit_that_comes_back(
     pair: str, *, begun: bool
 ) -> None:
-    for seed in range(SCHEDULES):
+    for seed in some_of(range(SCHEDULES)):
         assert play(pair, seed, begun=begun) == [], f"seed {seed}"
 
 
@@ -37,7 +38,7 @@ def test_a_run_stopped_at_any_call_is_finished_by_its_retry() -> None:
     bench.committed(1)
     calls = count_calls(bench)
     assert calls > 30
-    for last in range(calls):
+    for last in some_of(range(calls)):
         bench = CommitBench().begun()
         bench.committed(1)
         told: Told = {}
@@ -52,7 +53,7 @@ def test_a_run_stopped_at_any_call_is_finished_by_its_retry() -> None:
 
 @pytest.mark.parametrize("rival", [2, 3], ids=["its retry", "another run"])
 def test_a_rival_that_comes_between_any_two_calls_takes_nothing_from_a_run(rival: int) -> None:
-    for before in range(count_calls(CommitBench().begun())):
+    for before in some_of(range(count_calls(CommitBench().begun()))):
         bench = CommitBench().begun()
         told: Told = {}
         works = [back_up(bench, 2, told), back_up(bench, rival, told)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sampling import some_of
 from tests.unit.repository.control.log_bench import pointless, recorded, wanting
 from tests.unit.repository.control.repository_bench import (
     VM,
@@ -174,7 +175,7 @@ def test_a_kill_at_any_write_is_made_good_by_the_next_pass(
 
 
 def test_a_point_and_its_letting_go_never_both_win() -> None:
-    for turns in range(40):
+    for turns in some_of(range(40)):
         bench = RepositoryBench(side_by_side=1).begun()
         point = bench.committed(1, 1)
         bench.commit(2, 2)

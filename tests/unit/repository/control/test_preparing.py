@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.sampling import some_of
 from tests.unit.repository.control.chain_bench import (
     DISK_BYTES,
     ChainBench,
@@ -265,7 +266,7 @@ def test_killed_at_any_call_it_is_prepared_again_and_written() -> None:
     first = begun.back_up(1)
     begun.spoil(begun.back_up(2).name)
     begun.spoil(f"c/{begun.chain().chain}/chain")
-    for calls in range(1, 100):
+    for calls in some_of(range(1, 100)):
         bench = begun.copied()
 
         def preparing(places: Places, bench: ChainBench = bench) -> object:

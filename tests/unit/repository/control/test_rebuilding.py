@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 from typing_extensions import override
 
+from tests.sampling import some_of
 from tests.unit.repository.control.check_bench import (
     Stored,
     Whole,
@@ -198,7 +199,7 @@ class Dying(Stored):
 
 def test_broken_off_anywhere_it_is_begun_again() -> None:
     puts = len(_rebuilt().store.in_order()) - 2
-    for at in range(puts):
+    for at in some_of(range(puts)):
         whole = without_control(undamaged())
         with pytest.raises(KeyboardInterrupt):
             rebuild_control(whole.log(store=Dying(whole.store, at)), whole.data)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.sampling import some_of
 from tests.unit.repository.control.chain_bench import (
     ChainBench,
     after,
@@ -285,7 +286,7 @@ class TestRivals:
     def test_two_who_skip_at_once_agree(self) -> None:
         begun = three()
         damage_manifest(begun)
-        for calls in range(40):
+        for calls in some_of(range(40)):
             bench = begun.copied()
             ended = interleave(bench.places, [skipping(bench), skipping(bench)], after(calls))
 
@@ -297,7 +298,7 @@ class TestRivals:
         stalled = begun.prepared(4)
         done = begun.write(stalled)
         damage_manifest(begun)
-        for calls in range(40):
+        for calls in some_of(range(40)):
             bench = begun.copied()
 
             def commit(places: Places, bench: ChainBench = bench) -> object:
@@ -315,7 +316,7 @@ class TestRivals:
     def test_killed_at_any_call_it_is_made_good_by_whoever_comes_next(self) -> None:
         begun = three()
         damage_manifest(begun)
-        for calls in range(1, 60):
+        for calls in some_of(range(1, 60)):
             bench = begun.copied()
             (ended,) = interleave(bench.places, [skipping(bench)], killed_after(calls))
 
