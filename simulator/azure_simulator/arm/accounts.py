@@ -155,6 +155,11 @@ async def _patch(exchange: Exchange) -> Answer:
     if "isHnsEnabled" in given and given["isHnsEnabled"] != resource.properties.get("isHnsEnabled"):
         message = "The property 'isHnsEnabled' cannot be changed."
         raise ArmError(409, "StorageAccountPropertyCannotBeUpdated", message)
+    if "immutableStorageWithVersioning" in given and given[
+        "immutableStorageWithVersioning"
+    ] != resource.properties.get("immutableStorageWithVersioning"):
+        message = "The property 'immutableStorageWithVersioning' cannot be changed."
+        raise ArmError(409, "StorageAccountPropertyCannotBeUpdated", message)
     acls = given.get("networkAcls")
     if acls is not None:
         given = {**given, "networkAcls": {**resource.properties["networkAcls"], **acls}}
