@@ -18,6 +18,7 @@ from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import Heads, HeadsOfProcess
 from vmbackup_core.repository.control.holds import Holder
+from vmbackup_core.repository.control.locking import Keep
 from vmbackup_core.repository.control.log import Author
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, Retention
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
@@ -65,6 +66,7 @@ class WholeBench:
     heads: Heads = field(default_factory=HeadsOfProcess)
     disks: dict[tuple[RunId, str], bytes] = field(default_factory=dict)
     clock: TurnedClock = field(default_factory=TurnedClock)
+    keep: Keep | None = None
 
     def run(self, number: int) -> RunId:
         """Return the id of run *number*."""
@@ -169,7 +171,7 @@ class WholeBench:
         data, keys = self.writer or self.places.data, prepared.keys
         done = write_disk(data, keys, prepared.grant, to_read, threads=1, progress=silent)
         self.disks[asked.run, name] = content
-        committed = repository.commit_disk(asked, done.manifest, done.sha256)
+        committed = repository.commit_disk(asked, done.manifest, done.sha256, self.keep)
         assert repository.find_committed(asked) == committed
         return PointDisk(
             id=asked.disk.id,
