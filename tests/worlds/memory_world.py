@@ -50,6 +50,7 @@ from vmbackup_core.protocol import (
     write_message,
 )
 from vmbackup_core.protocol.limits import PASSING_EVENT_S
+from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import (
     BackupSessionStatus,
@@ -108,6 +109,7 @@ class World:
         self.azure = Azure(self.clock)
         self.sessions = MemorySessions(self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
+        self.policies = MemoryObjects(BackupPolicy, self.clock)
         self.points = MemoryPoints(self.clock)
         self.point_objects = cluster_in_memory.MemoryPointObjects()
         self.events = MemoryEvents()
@@ -162,6 +164,7 @@ class World:
             allocator=allocator,
             undo_records=self.undo_records,
             repositories=self.repositories,
+            policies=self.policies,
             point_objects=self.point_objects,
             events=self.events,
             wake=self.woken.append,

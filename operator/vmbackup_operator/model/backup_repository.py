@@ -21,6 +21,12 @@ class EncryptionKey(msgspec.Struct, frozen=True, rename="camel"):
     secret_ref: SecretKeyReference
 
 
+class Immutability(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """That what counts is locked, and in which steps locks are extended."""
+
+    generation_days: int = 30
+
+
 class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the user wants."""
 
@@ -30,6 +36,7 @@ class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_def
     region: str
     encryption_key: EncryptionKey
     tier: Tier = "Hot"
+    immutability: Immutability | None = None
 
 
 class Maintenance(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

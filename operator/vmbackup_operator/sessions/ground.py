@@ -22,6 +22,7 @@ from vmbackup_operator.sessions.ports import (
     Commands,
     DiskAccesses,
     EventLog,
+    Policies,
     Queues,
     RecoveryPointObjects,
     RecoveryPoints,
@@ -88,6 +89,7 @@ class Ground:
     allocator: Allocator
     undo_records: UndoRecords
     repositories: Repositories
+    policies: Policies
     point_objects: RecoveryPointObjects
     events: EventLog
     #: Has a session looked at soon: one that waited for what is free again.

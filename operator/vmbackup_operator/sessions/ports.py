@@ -17,6 +17,7 @@ from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.committing import CommittedDisk
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
@@ -266,10 +267,16 @@ class RecoveryPoints(Protocol):
         """
 
     async def commit(
-        self, repository: BackupRepository, disk: DiskAsked, written: DiskWritten
+        self,
+        repository: BackupRepository,
+        disk: DiskAsked,
+        written: DiskWritten,
+        kept_until: datetime | None = None,
     ) -> CommittedDisk | Waiting:
         """Commit what a worker has written of *disk*; the run's own commit of it is the answer.
 
+        Where the repository locks what counts, what the commit needs is locked first, to the end
+        of the generation that *kept_until* is in. ``ImmutabilityNotSupported``: it cannot.
         LostAttempt, where it cannot be committed: the disk is to be prepared and written anew.
         """
 
@@ -306,6 +313,13 @@ class Repositories(Protocol):
 
     async def find(self, key: ObjectKey) -> BackupRepository | None:
         """Return the repository as stored, or None."""
+
+
+class Policies(Protocol):
+    """BackupPolicy objects."""
+
+    async def find(self, key: ObjectKey) -> BackupPolicy | None:
+        """Return the policy as stored, or None."""
 
 
 class RecoveryPointObjects(Protocol):
