@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from tests.worlds.turned_clock import TurnedClock
+from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
@@ -21,10 +23,14 @@ T = TypeVar("T")
 class Container(MemoryStore):
     """A container that may not be there; *meets* is called around every put."""
 
-    def __init__(self, name: str, *, there: bool) -> None:
-        super().__init__()
+    def __init__(self, name: str, clock: Clock, *, there: bool) -> None:
+        super().__init__(now=clock.now)
         self.name, self.there = name, there
         self.meets: Callable[[str], None] = lambda _what: None
+
+    def refuse_locks(self) -> None:
+        """Be a container that was not made for version-level immutability."""
+        self._keeps_locks = False
 
     @override
     def put_new(self, name: str, data: Buffer) -> None:
@@ -51,7 +57,8 @@ class Container(MemoryStore):
 class MemoryContainers(RepositoryContainers):
     """Containers of one account: *named* are there, others beside them can be made."""
 
-    def __init__(self, *named: str) -> None:
+    def __init__(self, *named: str, clock: Clock | None = None) -> None:
+        self._clock = clock or TurnedClock()
         self._containers: dict[str, Container] = {}
         for name in named:
             self.container(name).there = True
@@ -60,7 +67,7 @@ class MemoryContainers(RepositoryContainers):
 
     def container(self, name: str) -> Container:
         """Return the container of that name, there or not."""
-        return self._containers.setdefault(name, Container(name, there=False))
+        return self._containers.setdefault(name, Container(name, self._clock, there=False))
 
     def all(self) -> tuple[Container, ...]:
         """Return every container that was ever named."""

@@ -163,11 +163,14 @@ class DirectoryStore(Store):
 
     @override
     def lock_until(self, name: str, moment: datetime) -> None:
-        raise LocksNotKept(str(self._root), "whoever may write in a directory may delete there")
+        raise self._lockless()
 
     @override
     def locks(self, prefix: str) -> Iterator[ObjectLock]:
-        return (ObjectLock(each.name, None) for each in self.list(prefix))
+        raise self._lockless()
+
+    def _lockless(self) -> LocksNotKept:
+        return LocksNotKept(str(self._root), "whoever may write in a directory may delete there")
 
     def _name_it(self, unfinished: Path, path: Path) -> None:
         """Give the file its name, in a folder that somebody may remove while it is empty."""

@@ -147,6 +147,11 @@ class MemoryStore(Store):
         with self._lock:
             self._until[name] = _FOR_EVER
 
+    def free(self, name: str) -> None:
+        """Have the object called *name* be as if nobody had locked it."""
+        with self._lock:
+            self._until.pop(name, None)
+
     def overwrite(self, name: str, data: Buffer) -> None:
         """Do what none of our adapters does, and others who may write can: replace an object."""
         with self._lock:

@@ -192,7 +192,8 @@ class Store(Protocol):
     def locks(self, prefix: str) -> Iterator[ObjectLock]:
         """Yield for each object that `list` would yield until when it is locked.
 
-        A store that keeps no locks yields that none is.
+        A store that was not set up for locks yields that none is; one that never has any raises
+        LocksNotKept.
         """
 
 

@@ -42,9 +42,9 @@ async def commit_disks(ground: Ground, session: BackupSession) -> Taken:
     result = owed[0]
     written = DiskWritten(result.manifest, result.manifest_sha256)
     asked = disks_asked(session)[result.disk]
-    kept_until = await _kept_until(ground, session, repository)
+    until = await _kept_until(ground, session, repository)
     try:
-        committed = await ground.points.commit(repository, asked, written, kept_until)
+        committed = await ground.points.commit(repository, asked, written, until)
     except LostAttempt as error:
         message = f"disk {result.disk}: {error}"
         again = TryAgain(error.reason, message, again_from=WRITTEN_AGAIN)

@@ -236,8 +236,15 @@ class LocklessStoreFacts(Suite):
             store.lock_until("p/1", _in(1))
 
         assert refused.value.reason == "ImmutabilityNotSupported"
-        assert list(store.locks("")) == [ObjectLock("p/1", None)]
+        assert self.locks_of(store) in ([], [ObjectLock("p/1", None)])
         assert store.delete_all(["p/1"]) == []
+
+    def locks_of(self, store: Store) -> list[ObjectLock]:
+        """Return the locks, none where the store never has any."""
+        try:
+            return list(store.locks(""))
+        except LocksNotKept:
+            return []
 
 
 class LockingStoreFacts(Suite):
