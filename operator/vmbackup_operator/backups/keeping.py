@@ -18,6 +18,9 @@ from vmbackup_operator.model.backup_policy import Schedule
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.policies.schedule import slots_after
 
+#: Nothing is locked for longer, whatever a rule says: no one would see the end of a mistake.
+LONGEST = timedelta(days=100 * 365)
+
 _DAY = timedelta(days=1)
 _TICK = timedelta(seconds=1)
 
@@ -63,12 +66,14 @@ def _next_year(day: date) -> date:
 def kept_until(retention: Retention, schedule: Schedule | None, taken_at: datetime) -> datetime:
     """Return when the newest point, taken then, is no longer kept by any part of the rule.
 
-    *schedule* is the policy's as it is, None where there is none. Periods are of UTC.
+    *schedule* is the policy's as it is, None where there is none. Periods are of UTC. It is never
+    more than a hundred years.
     """
     slots = Slots(schedule)
     last = next(islice(slots.after(taken_at), retention.last - 1, None))
+    latest = taken_at + LONGEST
     ends = [
-        _end_of(periods, following, slots, taken_at)
+        _end_of(periods, following, slots, taken_at, latest)
         for periods, following in (
             (retention.daily, _next_day),
             (retention.weekly, _next_week),
@@ -77,16 +82,24 @@ def kept_until(retention: Retention, schedule: Schedule | None, taken_at: dateti
         )
         if periods
     ]
-    return max([last, *ends])
+    return min(max([last, *ends]), latest)
 
 
-def _end_of(periods: int, following: _NextPeriod, slots: Slots, taken_at: datetime) -> datetime:
+def _end_of(
+    periods: int, following: _NextPeriod, slots: Slots, taken_at: datetime, latest: datetime
+) -> datetime:
     """Return when so many later periods have a point; a later point of the same one ends it all."""
     period_ends = following(taken_at.astimezone(UTC).date())
-    slot = next(slots.after(taken_at))
+    coming = slots.after(taken_at)
+    slot = next(coming)
     if slot.astimezone(UTC).date() < period_ends:
         return slot
     for _ in range(periods - 1):
+        if slot >= latest:
+            break
         behind = datetime.combine(following(slot.astimezone(UTC).date()), datetime.min.time(), UTC)
-        slot = next(slots.after(behind - _TICK))
+        slot = next(coming)
+        if slot < behind:  # several to a period: go to the next one's first at once
+            coming = slots.after(behind - _TICK)
+            slot = next(coming)
     return slot

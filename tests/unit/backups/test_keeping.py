@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vmbackup_core.repository.control import points
 from vmbackup_core.repository.control.retention import Candidate, kept
-from vmbackup_operator.backups.keeping import kept_until
+from vmbackup_operator.backups.keeping import LONGEST, kept_until
 from vmbackup_operator.model.backup_policy import Schedule
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.policies.schedule import slots_after
@@ -93,3 +93,9 @@ def test_a_schedule_that_is_none_is_as_a_point_each_day() -> None:
     taken = at("2026-11-24T01:00")
 
     assert kept_until(Retention(3), Schedule(cron="0 0 31 2 *"), taken) == taken + timedelta(days=3)
+
+
+def test_no_rule_locks_for_more_than_a_hundred_years() -> None:
+    taken = at("2026-12-31T01:00")
+
+    assert kept_until(Retention(1, yearly=10_000), NIGHTLY, taken) == taken + LONGEST
