@@ -25,6 +25,8 @@ from vmbackup_operator.settings import Settings, WrongSettings, load
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
 ROLES = ("subscription", "source", "workers", "repository")
+#: The role beside them for repositories that lock what they hold, at the same accounts.
+LOCKS = "locks"
 
 _GROUPS = "2022-09-01"
 _AUTHORIZATION = "2022-04-01"
@@ -65,7 +67,7 @@ class Put:
 
 
 def role_file(role: str) -> Path:
-    """Return the file with the definition of *role*, one of `ROLES`."""
+    """Return the file with the definition of *role*, one of `ROLES`, or `LOCKS`."""
     return FOLDER / f"azure-role-{role}.json"
 
 
@@ -75,15 +77,21 @@ def definition(role: str) -> Json:
     return found
 
 
-def puts(settings: Settings, principal: str, regions: Iterable[str]) -> Iterator[Put]:
+def puts(
+    settings: Settings, principal: str, regions: Iterable[str], *, locks: bool = False
+) -> Iterator[Put]:
     """Yield what *principal* needs to be the operator that *settings* describe, in order.
 
-    VMs in *regions* and in the home region can be backed up.
+    VMs in *regions* and in the home region can be backed up. With *locks* repositories may lock
+    what they hold.
     """
     regions = tuple(dict.fromkeys((settings.appliance.region, *regions)))
     for region in regions:
         yield region_group(settings, region)
-    for role, scopes in scopes_of_roles(settings, regions).items():
+    roles = scopes_of_roles(settings, regions)
+    if locks:
+        roles[LOCKS] = roles["repository"]
+    for role, scopes in roles.items():
         yield define(settings, role, scopes)
         for scope in scopes:
             yield assign(settings, role, scope, principal)
@@ -166,6 +174,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--settings", type=Path, required=True, help="the operator's settings")
     parser.add_argument("--principal", required=True, help="object id of the operator's identity")
     parser.add_argument("--region", action="append", default=[], help="a region with VMs")
+    parser.add_argument(
+        "--locks", action="store_true", help="repositories lock what they hold (spec.immutability)"
+    )
     given = parser.parse_args(arguments)
     try:
         settings = load(given.settings)
@@ -173,7 +184,7 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     print("set -eu")
-    for put in puts(settings, given.principal, given.region):
+    for put in puts(settings, given.principal, given.region, locks=given.locks):
         print(put.command())
     return 0
 

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from tests.worlds.turned_clock import TurnedClock
+from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
@@ -26,11 +28,15 @@ class Container(MemoryStore):
     *meets* is called around every put, *meets_deletion* around every deletion.
     """
 
-    def __init__(self, name: str, *, there: bool) -> None:
-        super().__init__()
+    def __init__(self, name: str, clock: Clock, *, there: bool) -> None:
+        super().__init__(now=clock.now)
         self.name, self.there = name, there
         self.meets: Callable[[str], None] = lambda _what: None
         self.meets_deletion: Callable[[str], None] = lambda _what: None
+
+    def refuse_locks(self) -> None:
+        """Be a container that was not made for version-level immutability."""
+        self._keeps_locks = False
 
     @override
     def put_new(self, name: str, data: Buffer) -> None:
@@ -66,7 +72,8 @@ class Container(MemoryStore):
 class MemoryContainers(RepositoryContainers):
     """Containers of one account: *named* are there, others beside them can be made."""
 
-    def __init__(self, *named: str) -> None:
+    def __init__(self, *named: str, clock: Clock | None = None) -> None:
+        self._clock = clock or TurnedClock()
         self._containers: dict[str, Container] = {}
         for name in named:
             self.container(name).there = True
@@ -75,7 +82,7 @@ class MemoryContainers(RepositoryContainers):
 
     def container(self, name: str) -> Container:
         """Return the container of that name, there or not."""
-        return self._containers.setdefault(name, Container(name, there=False))
+        return self._containers.setdefault(name, Container(name, self._clock, there=False))
 
     def all(self) -> tuple[Container, ...]:
         """Return every container that was ever named."""

@@ -65,7 +65,7 @@ class MemoryPoints(StoredPoints):
 
     def __init__(self, clock: TurnedClock | None = None) -> None:
         self.clock = clock or TurnedClock()
-        self.containers = MemoryContainers(CONTAINER)
+        self.containers = MemoryContainers(CONTAINER, clock=self.clock)
         self.control.there = True
         self.secrets = MemorySecrets()
         self.secrets.keep(SECRET, {"key": USER_KEY.secret})

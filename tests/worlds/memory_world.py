@@ -54,6 +54,7 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_core.protocol.limits import PASSING_EVENT_S
 from vmbackup_core.repository.data.said import MIB
+from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import (
     BackupSessionStatus,
@@ -115,6 +116,7 @@ class World:
         self.azure = Azure(self.clock)
         self.sessions = MemorySessions(self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
+        self.policies = MemoryObjects(BackupPolicy, self.clock)
         self.points = MemoryPoints(self.clock)
         self.point_objects = cluster_in_memory.MemoryPointObjects()
         self.events = MemoryEvents()
@@ -171,6 +173,7 @@ class World:
             allocator=allocator,
             undo_records=self.undo_records,
             repositories=self.repositories,
+            policies=self.policies,
             point_objects=self.point_objects,
             events=self.events,
             wake=self.woken.append,

@@ -28,6 +28,7 @@ from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
+from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Done, Outcome
@@ -138,6 +139,7 @@ class MeasuredOperator:
             allocator=self.allocator,
             undo_records=StoredUndoRecords(self.server, settings.namespace, appliance.id),
             repositories=Objects(self.server, BackupRepository),
+            policies=Objects(self.server, BackupPolicy),
             point_objects=StoredRecoveryPoints(self.server),
             events=ToldEvents(self.server, clock, "bench"),
             wake=self._wake,

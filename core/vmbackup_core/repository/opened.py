@@ -33,6 +33,7 @@ from vmbackup_core.repository.control.key_entries import (
     end_epoch,
 )
 from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
+from vmbackup_core.repository.control.locking import Keep
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Recorded
 from vmbackup_core.repository.control.log_reader import LogFinding, Reading
@@ -233,10 +234,19 @@ class OpenedRepository:
         with self._work.of_anybody() as log:
             return find_committed(log, self.places.data, asked)
 
-    def commit_disk(self, asked: DiskAsked, manifest: str, sha256: str) -> CommittedDisk:
-        """Commit the *manifest* that a worker has named; raise LostAttempt."""
+    def commit_disk(
+        self, asked: DiskAsked, manifest: str, sha256: str, keep: Keep | None = None
+    ) -> CommittedDisk:
+        """Commit the *manifest* that a worker has named, locked by *keep*; raise LostAttempt."""
         with self._work.of_owner() as log:
-            return commit_disk(log, self.places.data, asked, manifest, sha256)
+            return commit_disk(log, self.places.data, asked, manifest, sha256, keep)
+
+    def lock_frame(self, generation_days: int) -> None:
+        """Lock what all else is opened by, for this generation; raise LocksNotKept."""
+        with self._work.of_owner() as log:
+            now = log.clock.now()
+            until = Keep(now, generation_days).locked_until(now)
+            recording.lock_frame(log, self.places.data, until)
 
     def begin_anew(self, disk: DiskUniqueId, run: RunId, why: str) -> DiskChain:
         """Have backups of *disk* go to a new chain, by order of a person."""

@@ -10,12 +10,13 @@ import builtins
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline import PipelineRequest
-from azure.storage.blob import BlobPrefix, ContainerClient
+from azure.storage.blob import BlobPrefix, ContainerClient, ImmutabilityPolicy
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError, TransientError
@@ -24,8 +25,11 @@ from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
+    CredentialsRefused,
+    LocksNotKept,
     NotDeleted,
     NotStored,
+    ObjectLock,
     Store,
     StoredObject,
     TooLarge,
@@ -186,6 +190,59 @@ class AzureBlobStore(Store):
             if len(content) <= most:
                 yield content
 
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        checked_name(name)
+        # Locked from the start: what is Unlocked can be shortened and taken off again.
+        policy = ImmutabilityPolicy(expiry_time=moment, policy_mode="Locked")
+        blob = self._client.get_blob_client(name)
+        try:
+            self._asked(
+                f"locking {name}",
+                lambda: blob.set_immutability_policy(policy),
+                missing=NotStored(name),
+            )
+        except PermanentError as error:
+            if isinstance(error, (NotStored, CredentialsRefused)):
+                raise
+            if not self._is_locked_longer(name, moment):
+                raise LocksNotKept(self._where, f"{error.reason} for {name}") from error
+
+    @override
+    def locks(self, prefix: str) -> Iterator[ObjectLock]:
+        marker: str | None = None
+        while True:
+            page, marker = self._page_of_locks(prefix, marker)
+            yield from page
+            if not marker:
+                return
+
+    def _is_locked_longer(self, name: str, moment: datetime) -> bool:
+        """Tell whether *name* is locked past *moment*: Azure refuses to shorten that."""
+        until = self._asked(
+            f"reading the lock of {name}",
+            lambda: _lock_of(self._client.get_blob_client(name).get_blob_properties()),
+            missing=NotStored(name),
+        )
+        return until is not None and until >= moment
+
+    def _page_of_locks(
+        self, prefix: str, marker: str | None
+    ) -> tuple[builtins.list[ObjectLock], str | None]:
+        """Return one page of the locks and the marker of the next."""
+
+        def ask() -> tuple[builtins.list[ObjectLock], str | None]:
+            pages = self._client.list_blobs(
+                name_starts_with=prefix or None,
+                include=["immutabilitypolicy"],
+                results_per_page=self._page_size,
+            ).by_page(marker)
+            found = [ObjectLock(blob.name, _lock_of(blob)) for blob in next(pages, ())]
+            following: str | None = getattr(pages, "continuation_token", None)
+            return found, following
+
+        return self._asked(f"listing locks of {prefix or 'everything'}", ask)
+
     def _delete_unless_locked(self, name: str) -> NotDeleted | None:
         try:
             self.delete(name)
@@ -198,12 +255,8 @@ class AzureBlobStore(Store):
     def _earlier(self, name: str) -> builtins.list[str]:
         """Return the versions of *name* but the current one, the oldest first."""
         found = self._client.list_blobs(name_starts_with=name, include=["versions"])
-        of_it = [blob for blob in found if blob.name == name]
-        if not any(blob.is_current_version for blob in of_it):
-            return []
-        return sorted(
-            blob.version_id for blob in of_it if blob.version_id and not blob.is_current_version
-        )
+        of_it = [blob for blob in found if blob.name == name and not blob.is_current_version]
+        return sorted(blob.version_id for blob in of_it if blob.version_id)
 
     def _page(
         self, prefix: str, marker: str | None, limit: int | None
@@ -321,3 +374,12 @@ class AzureBlobStore(Store):
                 raise translated(f"{doing} in {self._where}", error) from error
 
         return self._patience.ask(once)
+
+
+def _lock_of(blob: Any) -> datetime | None:
+    """Return until when *blob* is locked for good; what is Unlocked can be taken off again."""
+    policy = blob.immutability_policy
+    if policy is None or str(policy.policy_mode or "").lower() != "locked":
+        return None
+    until = policy.expiry_time
+    return until if isinstance(until, datetime) else None

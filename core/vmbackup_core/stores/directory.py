@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from typing_extensions import override
@@ -16,8 +17,10 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
+    LocksNotKept,
     NotDeleted,
     NotStored,
+    ObjectLock,
     ObjectUnreadable,
     Store,
     StoredObject,
@@ -157,6 +160,17 @@ class DirectoryStore(Store):
     @override
     def versions(self, name: str, *, most: int) -> Iterator[bytes]:
         return iter(())
+
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        raise self._lockless()
+
+    @override
+    def locks(self, prefix: str) -> Iterator[ObjectLock]:
+        raise self._lockless()
+
+    def _lockless(self) -> LocksNotKept:
+        return LocksNotKept(str(self._root), "whoever may write in a directory may delete there")
 
     def _name_it(self, unfinished: Path, path: Path) -> None:
         """Give the file its name, in a folder that somebody may remove while it is empty."""

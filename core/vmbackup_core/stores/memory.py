@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Final
 
 from typing_extensions import override
@@ -14,8 +16,10 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
+    LocksNotKept,
     NotDeleted,
     NotStored,
+    ObjectLock,
     Store,
     StoredObject,
     TooLarge,
@@ -25,18 +29,44 @@ from vmbackup_core.stores.port import (
 
 #: Comes behind every character that names have.
 _BEHIND: Final = "\x7f"
+_LOCKED: Final = "BlobImmutableDueToPolicy"
+_FOR_EVER: Final = datetime.max.replace(tzinfo=timezone.utc)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What an object was before it was replaced or deleted, and until when that is locked."""
+
+    content: bytes
+    until: datetime | None
 
 
 class MemoryStore(Store):
-    """A store that is gone with the process; *keeps_versions* as an account may be told to."""
+    """A store that is gone with the process, and as strict with what is locked as Azure is.
 
-    def __init__(self, *, keeps_versions: bool = False) -> None:
+    *keeps_versions* and *keeps_locks* as an account may be told to: a locked version stays whatever
+    is done to its name. *now* says which locks have ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        keeps_versions: bool = False,
+        keeps_locks: bool = True,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         self._objects: dict[str, bytes] = {}
-        self._names: builtins.list[
-            str
-        ] = []  # in order: most lists are short, of a store that isn't
-        self._earlier: dict[str, builtins.list[bytes]] | None = {} if keeps_versions else None
-        self._locked: set[str] = set()
+        # In order: most lists are short, of a store that isn't.
+        self._names: builtins.list[str] = []
+        self._earlier: dict[str, builtins.list[_Version]] = {}
+        self._until: dict[str, datetime] = {}
+        self._keeps_versions = keeps_versions
+        self._keeps_locks = keeps_locks
+        self._now = now
         self._lock = threading.Lock()
 
     @override
@@ -88,22 +118,44 @@ class MemoryStore(Store):
     @override
     def delete_all(self, names: Sequence[str]) -> builtins.list[NotDeleted]:
         with self._lock:
-            kept = [name for name in checked_batch(names) if name in self._locked]
+            kept = [name for name in checked_batch(names) if self._is_locked(name)]
             for name in set(names) - set(kept):
                 self._forget(name)
-        return [NotDeleted(name, "BlobImmutableDueToPolicy") for name in kept]
+        return [NotDeleted(name, _LOCKED) for name in kept]
 
     @override
     def versions(self, name: str, *, most: int) -> Iterator[bytes]:
         with self._lock:
-            there = name in self._objects and self._earlier is not None
-            earlier = tuple((self._earlier or {}).get(name, ())) if there else ()
-        yield from (content for content in earlier if len(content) <= most)
+            earlier = tuple(self._earlier.get(name, ()))
+        yield from (each.content for each in earlier if len(each.content) <= most)
+
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        if not self._keeps_locks:
+            raise LocksNotKept("the store in memory", "it was told to keep none")
+        with self._lock:
+            if name not in self._objects:
+                raise NotStored(name)
+            if moment <= self._now():
+                raise ValueError(f"{name} is to be locked until {moment}, which has passed")
+            self._until[name] = max(moment, self._until.get(name, moment))
+
+    @override
+    def locks(self, prefix: str) -> Iterator[ObjectLock]:
+        with self._lock:
+            names = sorted(name for name in self._objects if name.startswith(prefix))
+            found = [ObjectLock(name, self._until.get(name)) for name in names]
+        yield from found
 
     def lock(self, name: str) -> None:
         """Have the store keep the object called *name* against every deletion."""
         with self._lock:
-            self._locked.add(name)
+            self._until[name] = _FOR_EVER
+
+    def free(self, name: str) -> None:
+        """Have the object called *name* be as if nobody had locked it."""
+        with self._lock:
+            self._until.pop(name, None)
 
     def overwrite(self, name: str, data: Buffer) -> None:
         """Do what none of our adapters does, and others who may write can: replace an object."""
@@ -119,9 +171,15 @@ class MemoryStore(Store):
         self._objects[name] = content
         insort(self._names, name)
 
+    def _is_locked(self, name: str) -> bool:
+        until = self._until.get(name)
+        return name in self._objects and until is not None and until > self._now()
+
     def _forget(self, name: str) -> None:
-        content = self._objects.pop(name, None)
+        """Make what is there an earlier version where that is kept, and nothing else."""
+        is_kept = self._keeps_versions or self._is_locked(name)
+        content, until = self._objects.pop(name, None), self._until.pop(name, None)
         if content is not None:
             del self._names[bisect_left(self._names, name)]
-        if content is not None and self._earlier is not None:
-            self._earlier.setdefault(name, []).append(content)
+        if content is not None and is_kept:
+            self._earlier.setdefault(name, []).append(_Version(content, until))

@@ -11,6 +11,7 @@ import builtins
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol, Union
 
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError, VmbackupError
@@ -72,6 +73,13 @@ class NotStored(PermanentError):
         self.name = name
 
 
+class LocksNotKept(PermanentError):
+    """The store cannot keep an object against its deletion, or is not set up to."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where} keeps no locks: {why}", reason="ImmutabilityNotSupported")
+
+
 class ObjectUnreadable(PermanentError, Unreadable):
     """The object is there, and the store can't give its bytes; other objects may be well.
 
@@ -86,6 +94,17 @@ class StoredObject:
     name: str
     size_bytes: int
     archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLock:
+    """Until when an object is kept against deletion; None where it never was.
+
+    A moment that has passed keeps nothing any more.
+    """
+
+    name: str
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +178,23 @@ class Store(Protocol):
         """
 
     def versions(self, name: str, *, most: int) -> Iterator[bytes]:
-        """Yield the earlier versions of an object that is there, the oldest first.
+        """Yield the earlier versions of an object, the oldest first, also where none is current.
 
         Those of more than *most* bytes are left out. A store that keeps none yields nothing.
+        """
+
+    def lock_until(self, name: str, moment: datetime) -> None:
+        """Keep the object's bytes against everybody until *moment*, which is to come.
+
+        Nobody can take that back, or delete the object before. One that is locked for longer stays
+        so. Raise NotStored, and LocksNotKept where the store can't.
+        """
+
+    def locks(self, prefix: str) -> Iterator[ObjectLock]:
+        """Yield for each object that `list` would yield until when it is locked.
+
+        A store that was not set up for locks yields that none is; one that never has any raises
+        LocksNotKept.
         """
 
 

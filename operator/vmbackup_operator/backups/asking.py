@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.json_payloads import Time
@@ -16,6 +18,12 @@ def disks_asked(session: BackupSession) -> dict[str, DiskAsked]:
     No base is among it: a worker reads all that is allocated.
     """
     return {member.disk: _asked(session, member, disk) for member, disk in members_of(session)}
+
+
+def taken_at(session: BackupSession, now: datetime) -> datetime:
+    """Return when the set was complete: when the latest of its snapshots was taken."""
+    moments = [each.taken_at for each in session.status.snapshot_set if each.taken_at is not None]
+    return max(moments, default=session.status.start_time or now)
 
 
 def _asked(session: BackupSession, member: SnapshotMember, disk: ResolvedDisk) -> DiskAsked:

@@ -6,15 +6,20 @@ worker's word is compared with what lies in the repository.
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.repository.control.committing import CommittedDisk
 from vmbackup_core.repository.primitives.parsed_names import name_in_chain
-from vmbackup_operator.backups.asking import disks_asked
+from vmbackup_operator.backups.asking import disks_asked, taken_at
+from vmbackup_operator.backups.keeping import kept_until
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import DiskResult
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.ground import Ground
@@ -38,8 +43,9 @@ async def commit_disks(ground: Ground, session: BackupSession) -> Taken:
     result = owed[0]
     written = DiskWritten(result.manifest, result.manifest_sha256)
     asked = disks_asked(session)[result.disk]
+    until = await _kept_until(ground, session, repository)
     try:
-        committed = await ground.points.commit(repository, asked, written)
+        committed = await ground.points.commit(repository, asked, written, until)
     except LostAttempt as error:
         message = f"disk {result.disk}: {error}"
         again = TryAgain(error.reason, message, again_from=WRITTEN_AGAIN)
@@ -49,6 +55,22 @@ async def commit_disks(ground: Ground, session: BackupSession) -> Taken:
     status = with_commits(status, {result.disk: committed})
     message = f"committed: {len(status.committed)} of {counted(len(status.disks), 'disk')}"
     return Taken(status, Waiting(0, message))
+
+
+async def _kept_until(
+    ground: Ground, session: BackupSession, repository: BackupRepository
+) -> datetime | None:
+    """Return until when the point is kept, by its rule and its policy's schedule as they are."""
+    if repository.spec.immutability is None:
+        return None
+    spec, policy = session.spec, None
+    if spec.policy_ref is not None:
+        key = ObjectKey(session.metadata.namespace, spec.policy_ref.name)
+        policy = await ground.policies.find(key)
+    schedule = None if policy is None else policy.spec.schedule
+    moment = taken_at(session, ground.clock.now())
+    # In a thread: a rule of ten thousand of everything takes seconds.
+    return await asyncio.to_thread(kept_until, spec.retention, schedule, moment)
 
 
 def with_commits(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.repository.control.points import PointDisk
 from vmbackup_core.repository.primitives.names import prefix_of_chain
+from vmbackup_operator.backups.asking import taken_at
 from vmbackup_operator.backups.committing import WRITTEN_AGAIN
 from vmbackup_operator.backups.descriptions import description_of, drop_description
 from vmbackup_operator.backups.mirror import mirror_of
@@ -58,7 +58,7 @@ async def _describe_point(ground: Ground, session: BackupSession) -> PointWanted
     kinds = {result.kind for result in session.status.disks}
     return PointWanted(
         run_id=run_of(session),
-        created_at=_moment(ground, session),
+        created_at=taken_at(session, ground.clock.now()),
         virtual_machine_id=ArmId(machine.id),
         virtual_machine_name=machine.name,
         virtual_machine_region=machine.region,
@@ -92,9 +92,3 @@ def _disks(session: BackupSession) -> Iterator[PointDisk]:
             read_bytes=result.read_bytes,
             stored_bytes=result.stored_bytes,
         )
-
-
-def _moment(ground: Ground, session: BackupSession) -> datetime:
-    """Return when the set was complete: when the latest of its snapshots was taken."""
-    moments = [each.taken_at for each in session.status.snapshot_set if each.taken_at is not None]
-    return max(moments, default=session.status.start_time or ground.clock.now())

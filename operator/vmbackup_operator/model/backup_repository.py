@@ -38,6 +38,12 @@ class UpkeepWanted(msgspec.Struct, frozen=True, rename="camel"):
     verify_all_within_days: int = 90
 
 
+class Immutability(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """That what counts is locked, and in which steps locks are extended."""
+
+    generation_days: int = 30
+
+
 class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the user wants."""
 
@@ -48,6 +54,7 @@ class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_def
     encryption_key: EncryptionKey
     tier: Tier = "Hot"
     upkeep: UpkeepWanted = UpkeepWanted()
+    immutability: Immutability | None = None
 
 
 class RunningJob(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

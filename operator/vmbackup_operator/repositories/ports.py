@@ -79,5 +79,6 @@ class OpenRepositories(Protocol):
         one; then the container beside is made, too. PermanentErrors: ``ContainerNotFound``,
         ``ControlContainerMissing``, ``KeyMismatch`` (naming the fingerprints), ``ForeignObjects``
         and ``RepositoryThere`` (the containers hold something else), ``NotInitialised``,
-        ``NotAuthorized``, ``NewerFormat``. `Waiting`: it takes a while, and is to be asked again.
+        ``NotAuthorized``, ``NewerFormat``, ``ImmutabilityNotSupported`` (what the object wants
+        locked cannot be). `Waiting`: it takes a while, and is to be asked again.
         """

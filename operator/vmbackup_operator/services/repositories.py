@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from typing_extensions import override
@@ -12,13 +13,14 @@ from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.committing import CommittedDisk
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import HistoryRolledBack
+from vmbackup_core.repository.control.locking import Keep
 from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, control_container
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.repositories.keys import read_key
 from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
@@ -43,9 +45,18 @@ class StoredRepositories(OpenRepositories):
     async def open_or_begin(
         self, repository: BackupRepository, key: UserKey
     ) -> RepositorySeen | Waiting:
+        def look(opened: OpenedRepository) -> RepositorySeen:
+            seen = self._look(opened)
+            immutability = repository.spec.immutability
+            if immutability is not None and not opened.read_only:
+                opened.lock_frame(immutability.generation_days)
+            return seen
+
         try:
-            return await self._opened.begin(repository, key, self._look)
+            return await self._opened.begin(repository, key, look)
         except PermanentError as error:
+            if error.reason == "ImmutabilityNotSupported":
+                raise _without_locks(repository, error) from error
             if error.reason != "KeyMismatch":
                 raise
             reference = repository.spec.encryption_key.secret_ref
@@ -69,6 +80,16 @@ class StoredRepositories(OpenRepositories):
             history_lost="" if lost is None else str(HistoryRolledBack(lost)),
             log_found=None if reading.sha256 is None else LogHead(reading.number, reading.sha256),
         )
+
+
+def _without_locks(repository: BackupRepository, error: PermanentError) -> PermanentError:
+    """Return what a person can do about a repository that shall lock and cannot."""
+    data = repository.spec.container
+    return PermanentError(
+        f"{error}: have version-level immutability on the account, or on the containers {data} and"
+        f" {control_container(data)}, or take spec.immutability away",
+        reason=error.reason,
+    )
 
 
 class StoredPoints(RecoveryPoints):
@@ -112,10 +133,18 @@ class StoredPoints(RecoveryPoints):
 
     @override
     async def commit(
-        self, repository: BackupRepository, disk: DiskAsked, written: DiskWritten
+        self,
+        repository: BackupRepository,
+        disk: DiskAsked,
+        written: DiskWritten,
+        kept_until: datetime | None = None,
     ) -> CommittedDisk | Waiting:
+        immutability, keep = repository.spec.immutability, None
+        if immutability is not None and kept_until is not None:
+            keep = Keep(kept_until, immutability.generation_days)
+
         def work(opened: OpenedRepository) -> CommittedDisk:
-            return opened.commit_disk(disk, written.manifest, written.sha256)
+            return opened.commit_disk(disk, written.manifest, written.sha256, keep)
 
         return await self._use(repository, ("commit", disk, written), work)
 

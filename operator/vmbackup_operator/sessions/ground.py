@@ -23,6 +23,7 @@ from vmbackup_operator.sessions.ports import (
     Commands,
     DiskAccesses,
     EventLog,
+    Policies,
     Queues,
     RecoveryPointObjects,
     RecoveryPoints,
@@ -91,6 +92,7 @@ class Ground:
     allocator: Allocator
     undo_records: UndoRecords
     repositories: Repositories
+    policies: Policies
     point_objects: RecoveryPointObjects
     events: EventLog
     #: Has a session looked at soon: one that waited for what is free again.

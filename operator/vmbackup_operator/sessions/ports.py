@@ -24,6 +24,7 @@ from vmbackup_core.repository.control.verify_work import (
     VmDue,
 )
 from vmbackup_core.repository.data.verify_told import VerifyTold
+from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
@@ -274,10 +275,16 @@ class RecoveryPoints(Protocol):
         """
 
     async def commit(
-        self, repository: BackupRepository, disk: DiskAsked, written: DiskWritten
+        self,
+        repository: BackupRepository,
+        disk: DiskAsked,
+        written: DiskWritten,
+        kept_until: datetime | None = None,
     ) -> CommittedDisk | Waiting:
         """Commit what a worker has written of *disk*; the run's own commit of it is the answer.
 
+        Where the repository locks what counts, what the commit needs is locked first, to the end
+        of the generation that *kept_until* is in. ``ImmutabilityNotSupported``: it cannot.
         LostAttempt, where it cannot be committed: the disk is to be prepared and written anew.
         """
 
@@ -352,6 +359,13 @@ class Repositories(Protocol):
 
     async def find(self, key: ObjectKey) -> BackupRepository | None:
         """Return the repository as stored, or None."""
+
+
+class Policies(Protocol):
+    """BackupPolicy objects."""
+
+    async def find(self, key: ObjectKey) -> BackupPolicy | None:
+        """Return the policy as stored, or None."""
 
 
 class RecoveryPointObjects(Protocol):

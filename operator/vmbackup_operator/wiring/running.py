@@ -221,6 +221,7 @@ class _Parts:
             allocator=allocator,
             undo_records=StoredUndoRecords(connection, settings.namespace, appliance.id),
             repositories=self.repositories,
+            policies=self.policies,
             point_objects=StoredRecoveryPoints(connection),
             events=self.events,
             wake=wake,

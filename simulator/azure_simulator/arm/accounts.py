@@ -15,6 +15,7 @@ from azure_simulator.arm.operations import STORAGE
 from azure_simulator.arm.reading import get, missing_by_gateway, reading_routes
 from azure_simulator.arm.tagging import tags_of
 from azure_simulator.resources import Body, Resource, Resources
+from azure_simulator.storage.kept_versions import is_immutable
 
 KIND = "Microsoft.Storage/storageAccounts"
 APPROVAL = f"{KIND}/PrivateEndpointConnectionsApproval/action"
@@ -155,6 +156,11 @@ async def _patch(exchange: Exchange) -> Answer:
     if "isHnsEnabled" in given and given["isHnsEnabled"] != resource.properties.get("isHnsEnabled"):
         message = "The property 'isHnsEnabled' cannot be changed."
         raise ArmError(409, "StorageAccountPropertyCannotBeUpdated", message)
+    if "immutableStorageWithVersioning" in given and given[
+        "immutableStorageWithVersioning"
+    ] != resource.properties.get("immutableStorageWithVersioning"):
+        message = "The property 'immutableStorageWithVersioning' cannot be changed."
+        raise ArmError(409, "StorageAccountPropertyCannotBeUpdated", message)
     acls = given.get("networkAcls")
     if acls is not None:
         given = {**given, "networkAcls": {**resource.properties["networkAcls"], **acls}}
@@ -186,8 +192,17 @@ async def _delete(exchange: Exchange) -> Answer:
         return Answer(204)
     if resource.provisioning_state != "Failed":
         require_provisioned(resource, "StorageAccountOperationInProgress")
+    if _may_hold_locks(exchange.cloud, resource):
+        # Azure refuses it where anything is locked. Which code it says was not seen.
+        message = "The storage account holds versions that are protected by immutability policies."
+        raise ArmError(409, "StorageAccountProtectedFromDeletion", message)
     await tear_down(exchange.cloud, resource)
     return Answer(200)
+
+
+def _may_hold_locks(cloud: Cloud, account: Resource) -> bool:
+    """Tell whether the account, or a container of it, was made for version-level immutability."""
+    return any(is_immutable(each) for each in (account, *cloud.resources.under(account.id)))
 
 
 async def tear_down(cloud: Cloud, resource: Resource) -> None:

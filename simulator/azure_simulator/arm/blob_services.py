@@ -12,6 +12,7 @@ from azure_simulator.arm.building import canonical_id
 from azure_simulator.arm.errors import ArmError, parent_not_found
 from azure_simulator.arm.exchange import Exchange, Route
 from azure_simulator.resources import Body, Resource
+from azure_simulator.storage.kept_versions import is_immutable, keeps_versions
 
 BLOB_SERVICE = f"{ACCOUNT}/blobServices"
 QUEUE_SERVICE = f"{ACCOUNT}/queueServices"
@@ -103,12 +104,35 @@ async def _put_container(exchange: Exchange) -> Answer:
         message = "Public access is not permitted on this storage account."
         raise ArmError(409, "PublicAccessNotPermitted", message)
     arm_id = canonical_id(exchange, CONTAINER)
+    given = {**given, "immutableStorageWithVersioning": _immutability(exchange, account)}
     existed = await _exists(exchange, account)
     await exchange.cloud.backing.accounts.create_container(account.name, name)
     resource = _shown_container(exchange, arm_id, {}, given)
     exchange.cloud.resources.put(resource)
     body = {key: value for key, value in resource.body.items() if key != "etag"}
     return Answer(200 if existed else 201, body, {"ETag": resource.body["etag"]})
+
+
+def _immutability(exchange: Exchange, account: Resource) -> Body:
+    """Return what a container says of version-level immutability, which it has from its making on.
+
+    That it can be migrated to it later is not simulated.
+    """
+    if is_immutable(account):
+        return {"enabled": True}
+    wanted: Body = exchange.properties.get("immutableStorageWithVersioning") or {"enabled": False}
+    if exchange.existing is not None:
+        before = is_immutable(exchange.existing)
+        if before is not wanted.get("enabled", False) and "immutableStorageWithVersioning" in (
+            exchange.properties
+        ):
+            message = "The property 'immutableStorageWithVersioning' cannot be changed."
+            raise ArmError(409, "ContainerImmutabilityCannotBeUpdated", message)
+        return {"enabled": before}
+    if wanted.get("enabled") and not keeps_versions(exchange.cloud.resources, account):
+        message = "Version-level immutability needs blob versioning on the storage account."
+        raise ArmError(409, "BlobVersioningNotEnabled", message)
+    return wanted
 
 
 async def _exists(exchange: Exchange, account: Resource) -> bool:
@@ -125,7 +149,8 @@ async def _get_container(exchange: Exchange) -> Answer:
         raise ArmError(404, "ContainerNotFound", "The specified container does not exist.")
     resource = exchange.existing
     if resource is None:  # made over the data plane
-        resource = _shown_container(exchange, canonical_id(exchange, CONTAINER), {}, {})
+        made: Body = {"immutableStorageWithVersioning": {"enabled": is_immutable(account)}}
+        resource = _shown_container(exchange, canonical_id(exchange, CONTAINER), {}, made)
         exchange.cloud.resources.put(resource)
     return Answer(200, resource.body, {"ETag": resource.body["etag"]})
 

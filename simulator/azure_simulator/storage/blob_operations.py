@@ -13,6 +13,8 @@ _CONTAINERS = f"{_SERVICE}/containers"
 _WRITE = Need(f"{_CONTAINERS}/blobs/write")
 _ADD = Need(f"{_CONTAINERS}/blobs/add/action")
 _READ = Need(f"{_CONTAINERS}/blobs/read")
+#: Sets policies and takes Unlocked ones off.
+_LOCK = Need(f"{_CONTAINERS}/blobs/immutableStorage/runAsSuperUser/action")
 
 
 def _service(name: str, action: str, letters: str) -> Operation:
@@ -101,7 +103,19 @@ _SHAPES: Mapping[Shape, Operation] = {
     **shapes(_blob("LeaseBlob", "w", _WRITE), "PUT", "object", comp="lease"),
     **shapes(_blob("SnapshotBlob", "cw", _WRITE, _ADD), "PUT", "object", comp="snapshot"),
     **shapes(_blob("DeleteBlob", "d", Need(f"{_CONTAINERS}/blobs/delete")), "DELETE", "object"),
+    **shapes(
+        _blob("SetImmutabilityPolicy", "i", _LOCK), "PUT", "object", comp="immutabilitypolicies"
+    ),
+    **shapes(
+        _blob("DeleteImmutabilityPolicy", "i", _LOCK),
+        "DELETE",
+        "object",
+        comp="immutabilitypolicies",
+    ),
 }
+_DELETE_VERSION = _blob(
+    "DeleteBlobVersion", "x", Need(f"{_CONTAINERS}/blobs/deleteBlobVersion/action")
+)
 
 
 def blob_target(method: str, path: str, query: Mapping[str, str]) -> Target:
@@ -112,4 +126,6 @@ def blob_target(method: str, path: str, query: Mapping[str, str]) -> Target:
     operation = _SHAPES.get((method, level, restype, comp))
     if operation is None:
         raise not_simulated(f"{method} of a {level} with restype={restype} and comp={comp}")
+    if operation.name == "DeleteBlob" and "versionid" in query:
+        operation = _DELETE_VERSION
     return Target(operation, unquote(container), unquote(blob))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
 
-from azure_simulator.resources import Resources
-from azure_simulator.storage import blob_operations, queue_operations, rules
+from azure_simulator.resources import Resource, Resources
+from azure_simulator.storage import blob_operations, queue_operations, rules, versioned_blobs
 from azure_simulator.storage.accounts import AzuriteAccounts
+from azure_simulator.storage.answers import Reply
 from azure_simulator.storage.authorization import Asked, Authorizer, Granted
 from azure_simulator.storage.being_deleted import QueuesBeingDeleted
 from azure_simulator.storage.delegation import DelegationKeys, key_request
@@ -76,16 +77,6 @@ class Received:
             yield piece
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Azurite's answer, its body unread, or *body*."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
-    upstream: aiohttp.ClientResponse | None = field(default=None, repr=False)
-
-
 class DataPlane:
     """Answers for every account; raises StorageError for a refusal."""
 
@@ -104,6 +95,7 @@ class DataPlane:
         self._authorizer = authorizer
         self._keys = keys
         self._deleted = deleted
+        self._versioned = versioned_blobs.VersionedBlobs(resources)
 
     async def answer(self, received: Received) -> Reply:
         """Check the request, have it done and return the answer."""
@@ -118,17 +110,32 @@ class DataPlane:
         account_keys = rules.accepted_keys(resource, account.key)
         received.granted = self._authorizer.grant(asked, account_keys)
         rules.check_public_access(resource, received.headers)
-        rules.check_simulated(asked.fields, received.headers)
+        rules.check_simulated(asked.fields, received.headers, asked.target.operation.name)
         if asked.target.operation.name == "GetUserDelegationKey":
             return await self._delegation_key(received, asked)
         if asked.target.operation.name == "SetBlobTier":
             await self._check_tier(account, received)
         if received.service == "blob":
-            return await self._forward(account, _forwarded(received, asked), received.granted)
+            return await self._of_blobs(resource, account, received, asked)
         self._deleted.check(received.account, asked.target)
         reply = await self._forward(account, _forwarded(received, asked), received.granted)
         self._deleted.note(received.account, asked.target, reply.headers)
         return reply
+
+    async def _of_blobs(
+        self, resource: Resource, account: Account, received: Received, asked: Asked
+    ) -> Reply:
+        granted = received.granted or Granted("token")
+        return await self._versioned.answer(
+            versioned_blobs.Asked(
+                resource=resource,
+                account=account,
+                target=asked.target,
+                request=_forwarded(received, asked),
+                forward=lambda request: self._forward(account, request, granted),
+                new_only=granted.new_only,
+            )
+        )
 
     def _asked(self, received: Received, account_id: str) -> Asked:
         fields = {name.lower(): value for name, value in received.query}
@@ -178,7 +185,7 @@ class DataPlane:
             raise not_simulated("rehydration")
 
     async def _forward(self, account: Account, request: Forwarded, granted: Granted) -> Reply:
-        if granted.new_only:
+        if granted.new_only and request.method == "PUT":
             kept = {k: v for k, v in request.headers.items() if k.lower() not in _CONDITIONS}
             request = replace(request, headers={**kept, "If-None-Match": "*"})
         response = await self._send(account, request)

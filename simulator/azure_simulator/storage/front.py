@@ -13,7 +13,8 @@ from aiohttp import web
 
 from azure_simulator.interventions import Call, CallerGone, Fault, Interventions
 from azure_simulator.journal import Journal
-from azure_simulator.storage.data_plane import DataPlane, Received, Reply
+from azure_simulator.storage.answers import Reply
+from azure_simulator.storage.data_plane import DataPlane, Received
 from azure_simulator.storage.operations import StorageService
 from azure_simulator.storage.wire import (
     StorageError,

@@ -13,8 +13,6 @@ _TLS = {"TLS1_0": "TLSv1", "TLS1_1": "TLSv1.1", "TLS1_2": "TLSv1.2", "TLS1_3": "
 
 # Azurite takes these and does nothing about them, or does it without Azure's checks.
 _HEADERS = (
-    "x-ms-immutability-policy-until-date",
-    "x-ms-immutability-policy-mode",
     "x-ms-legal-hold",
     "x-ms-copy-source",
     "x-ms-encryption-scope",
@@ -23,11 +21,21 @@ _HEADERS = (
     "x-ms-range-get-content-crc64",
     "x-ms-structured-body",
 )
+# Azurite has no locks: they are set by an operation of their own here, not while a blob is put.
+_LOCKS = ("x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode")
 # Every client that sets a tier says how quickly an archived blob should come back.
 _PRIORITY, _PRIORITIES = "x-ms-rehydrate-priority", ("Standard", "High")
-_PARAMETERS = ("versionid", "startfrom", "prevsnapshot", "deletetype")
-_UNKNOWN_INCLUDES = frozenset(
-    ("versions", "deleted", "deletedwithversions", "immutabilitypolicy", "legalhold", "permissions")
+_PARAMETERS = ("startfrom", "prevsnapshot", "deletetype")
+_UNKNOWN_INCLUDES = frozenset(("deleted", "deletedwithversions", "legalhold", "permissions"))
+#: What may name a version that is not the current one.
+_OF_VERSIONS = frozenset(
+    {
+        "GetBlob",
+        "GetBlobProperties",
+        "DeleteBlobVersion",
+        "SetImmutabilityPolicy",
+        "DeleteImmutabilityPolicy",
+    }
 )
 
 
@@ -83,14 +91,14 @@ def check_public_access(account: Resource, headers: Mapping[str, str]) -> None:
     raise not_simulated("public access to containers")
 
 
-def check_simulated(fields: Mapping[str, str], headers: Mapping[str, str]) -> None:
-    """Raise where Azurite would ignore what the request asks for."""
-    for name in _HEADERS:
+def check_simulated(fields: Mapping[str, str], headers: Mapping[str, str], operation: str) -> None:
+    """Raise where Azurite would ignore what the request asks for, and nobody else does it."""
+    for name in (*_HEADERS, *(() if operation == "SetImmutabilityPolicy" else _LOCKS)):
         if name in headers:
             raise not_simulated(f"the header {name}")
     if _PRIORITY in headers:
         _check_priority(fields, headers[_PRIORITY])
-    for name in _PARAMETERS:
+    for name in (*_PARAMETERS, *(() if operation in _OF_VERSIONS else ("versionid",))):
         if name in fields:
             raise not_simulated(f"the parameter {name}")
     unknown = _UNKNOWN_INCLUDES & set(fields.get("include", "").lower().split(","))

@@ -71,6 +71,7 @@ class PointPlace:
     points: RecoveryPoints
     repository: BackupRepository
     write: Write
+    kept_until: datetime | None = None
 
     async def prepared(self, *disks: DiskAsked) -> list[PreparedDisk]:
         return list(await settled(lambda: self.points.prepare(self.repository, disks)))
@@ -80,7 +81,9 @@ class PointPlace:
         return await self.write(prepared)
 
     async def commit(self, asked: DiskAsked, written: DiskWritten) -> CommittedDisk:
-        return await settled(lambda: self.points.commit(self.repository, asked, written))
+        return await settled(
+            lambda: self.points.commit(self.repository, asked, written, self.kept_until)
+        )
 
     async def find_committed(self, *disks: DiskAsked) -> list[CommittedDisk | None]:
         return list(await settled(lambda: self.points.find_committed(self.repository, disks)))

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.contract.ports.suites import Suite
-from vmbackup_core.stores.port import AlreadyStored, NotStored, Store, StoredObject, TooLarge
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.stores.port import (
+    AlreadyStored,
+    LocksNotKept,
+    NotDeleted,
+    NotStored,
+    ObjectLock,
+    Store,
+    StoredObject,
+    TooLarge,
+)
 
 
 class StoreFacts(Suite):
@@ -211,3 +222,84 @@ class StoreFacts(Suite):
     def test_a_name_that_not_every_store_can_hold_is_refused(self, store: Store, name: str) -> None:
         with pytest.raises(ValueError, match="is no name of an object"):
             store.put_new(name, b"x")
+
+
+class LocklessStoreFacts(Suite):
+    """Gets *store*, an empty one that keeps no locks: it says so instead of pretending."""
+
+    ports = (Store,)
+
+    def test_a_lock_is_refused_and_the_object_stays_as_free_as_it_was(self, store: Store) -> None:
+        store.put_new("p/1", b"x")
+
+        with pytest.raises(LocksNotKept) as refused:
+            store.lock_until("p/1", _in(1))
+
+        assert refused.value.reason == "ImmutabilityNotSupported"
+        assert self.locks_of(store) in ([], [ObjectLock("p/1", None)])
+        assert store.delete_all(["p/1"]) == []
+
+    def locks_of(self, store: Store) -> list[ObjectLock]:
+        """Return the locks, none where the store never has any."""
+        try:
+            return list(store.locks(""))
+        except LocksNotKept:
+            return []
+
+
+class LockingStoreFacts(Suite):
+    """Gets *store*, an empty one that keeps locks."""
+
+    ports = (Store,)
+
+    def test_a_locked_object_is_not_deleted_and_its_neighbour_is(self, store: Store) -> None:
+        for name in ("p/1", "p/2"):
+            store.put_new(name, b"x")
+        store.lock_until("p/1", _in(1))
+
+        assert store.delete_all(["p/1", "p/2"]) == [NotDeleted("p/1", "BlobImmutableDueToPolicy")]
+        with pytest.raises(PermanentError, match="deleting p/1"):
+            store.delete("p/1")
+        assert [each.name for each in store.list("")] == ["p/1"]
+        assert store.get("p/1") == b"x"
+
+    def test_a_locked_name_stays_taken(self, store: Store) -> None:
+        store.put_new("k/1", b"first")
+        store.lock_until("k/1", _in(1))
+
+        with pytest.raises(AlreadyStored):
+            store.put_new("k/1", b"second")
+
+        assert store.get("k/1") == b"first"
+
+    def test_a_lock_is_extended_and_never_shortened(self, store: Store) -> None:
+        store.put_new("k/1", b"x")
+
+        seen = []
+        for days in (2, 5, 3, 5):
+            store.lock_until("k/1", _in(days))
+            seen.append(next(store.locks("k/1")).until)
+
+        assert seen == [_in(2), _in(5), _in(5), _in(5)]
+
+    def test_locks_are_listed_in_order_with_what_has_none(self, store: Store) -> None:
+        for name in ("p/2", "p/1", "p/3", "q/1"):
+            store.put_new(name, b"x")
+        store.lock_until("p/2", _in(3))
+
+        assert list(store.locks("p/")) == [
+            ObjectLock("p/1", None),
+            ObjectLock("p/2", _in(3)),
+            ObjectLock("p/3", None),
+        ]
+        assert list(store.locks("none/")) == []
+
+    def test_what_is_not_there_is_not_locked(self, store: Store) -> None:
+        with pytest.raises(NotStored):
+            store.lock_until("p/none", _in(1))
+
+
+def _in(days: int) -> datetime:
+    """Return a moment in so many days, at midnight: Azure keeps whole seconds."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=1 + days)

@@ -31,6 +31,9 @@ ACCOUNT = "vmbackuptest"
 ACCOUNT_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
 KEYLESS = "keylesstest"
 KEYLESS_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{KEYLESS}"
+#: Made for version-level immutability; its own keys are taken.
+WORM = "wormtest"
+WORM_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{WORM}"
 API_VERSION = "2026-06-06"
 
 

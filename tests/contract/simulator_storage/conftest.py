@@ -37,6 +37,8 @@ from tests.contract.simulator_storage.cloud import (
     ACCOUNT_ID,
     KEYLESS_ID,
     TENANT,
+    WORM,
+    WORM_ID,
     Cloud,
 )
 from tests.contract.simulator_storage.tunnels import Tunnels
@@ -128,4 +130,19 @@ def cloud(bare_cloud: Cloud) -> Cloud:
         bare_cloud.resources.put(Resource(arm_id, {"properties": properties}))
         bare_cloud.run(bare_cloud.accounts.create(name, key))
         bare_cloud.run(bare_cloud.accounts.create_container(name, "data"))
+    return bare_cloud
+
+
+@pytest.fixture(scope="module")
+def worm_cloud(bare_cloud: Cloud) -> Cloud:
+    """Everything, with an account whose containers can lock versions."""
+    key = bare_cloud.keys[WORM] = base64.b64encode(secrets.token_bytes(64)).decode()
+    properties = {
+        "allowSharedKeyAccess": True,
+        "minimumTlsVersion": "TLS1_2",
+        "immutableStorageWithVersioning": {"enabled": True},
+    }
+    bare_cloud.resources.put(Resource(WORM_ID, {"properties": properties}))
+    bare_cloud.run(bare_cloud.accounts.create(WORM, key))
+    bare_cloud.run(bare_cloud.accounts.create_container(WORM, "data"))
     return bare_cloud

@@ -108,7 +108,27 @@ def test_wrong_settings_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "none.yaml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("role", azure_roles.ROLES)
+def test_the_role_for_locks_comes_where_it_is_asked_for_and_can_do_nothing_else(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--settings", str(EXAMPLE), "--principal", WHO]
+    without = list(azure_roles.puts(settings, WHO, ()))
+
+    assert azure_roles.main([*words, "--locks"]) == 0
+    printed = capsys.readouterr().out
+    (permission,) = azure_roles.definition(azure_roles.LOCKS)["permissions"]
+
+    added = [put for put in azure_roles.puts(settings, WHO, (), locks=True) if put not in without]
+    assert [put.id.split("/")[-2] for put in added] == ["roleDefinitions", "roleAssignments"]
+    assert added[1].id.startswith(ACCOUNT)
+    assert all(put.id in printed for put in added)
+    assert permission["actions"] == []
+    assert [each.rsplit("/", 3)[1:] for each in permission["dataActions"]] == [
+        ["immutableStorage", "runAsSuperUser", "action"]
+    ]
+
+
+@pytest.mark.parametrize("role", [*azure_roles.ROLES, azure_roles.LOCKS])
 def test_no_role_has_wildcards_takes_keys_or_gives_roles(role: str) -> None:
     text = azure_roles.role_file(role).read_text()
 

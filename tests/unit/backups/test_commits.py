@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 from msgspec.structs import replace
@@ -72,12 +73,15 @@ async def test_a_commit_that_takes_a_while_is_waited_for(
     commit, asked = world.ground.points.commit, []
 
     async def slowly(
-        repository: BackupRepository, disk: DiskAsked, written: DiskWritten
+        repository: BackupRepository,
+        disk: DiskAsked,
+        written: DiskWritten,
+        kept_until: datetime | None,
     ) -> CommittedDisk | Waiting:
         asked.append(disk)
         if len(asked) % 3:
             return Waiting(2, "disk web-01-0 is being committed")
-        return await commit(repository, disk, written)
+        return await commit(repository, disk, written, kept_until)
 
     monkeypatch.setattr(world.ground.points, "commit", slowly)
     await world.look()
@@ -225,7 +229,7 @@ async def test_an_error_of_a_commit_names_its_disk(
 ) -> None:
     await world.run_until("DataTransferred")
 
-    async def lost(_repository: BackupRepository, _disk: DiskAsked, _written: object) -> None:
+    async def lost(*_asked: object) -> None:
         raise LostAttempt("index 3 is listed with another size", reason="UnknownObject")
 
     monkeypatch.setattr(world.ground.points, "commit", lost)

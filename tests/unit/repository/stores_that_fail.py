@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 
 from typing_extensions import override
@@ -14,6 +15,7 @@ from vmbackup_core.stores.port import (
     Buffer,
     CredentialsRefused,
     NotDeleted,
+    ObjectLock,
     Store,
     StoredObject,
 )
@@ -72,6 +74,14 @@ class DyingStore(Store):
     @override
     def versions(self, name: str, *, most: int) -> Iterator[bytes]:
         return iter(list(self._inner.versions(name, most=most)))
+
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        self._inner.lock_until(name, moment)
+
+    @override
+    def locks(self, prefix: str) -> Iterator[ObjectLock]:
+        return iter(list(self._inner.locks(prefix)))
 
 
 def interleave(

@@ -9,11 +9,12 @@ import builtins
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from typing_extensions import override
 
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.stores.port import Buffer, NotDeleted, Store, StoredObject
+from vmbackup_core.stores.port import Buffer, NotDeleted, ObjectLock, Store, StoredObject
 
 #: What one of them does; the places it gets are the shared ones, seen through its turns.
 Work = Callable[[Places], object]
@@ -98,6 +99,16 @@ class TurnStore(Store):
     def versions(self, name: str, *, most: int) -> Iterator[bytes]:
         self._wait()
         return iter(list(self._inner.versions(name, most=most)))
+
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        self._wait()
+        self._inner.lock_until(name, moment)
+
+    @override
+    def locks(self, prefix: str) -> Iterator[ObjectLock]:
+        self._wait()
+        return iter(list(self._inner.locks(prefix)))
 
 
 def interleave(

@@ -24,6 +24,7 @@ from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositoryStatus,
+    Immutability,
     LogHead,
 )
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -239,6 +240,45 @@ async def test_the_secrets_key_is_asked_for_each_time() -> None:
 
     assert before is None
     assert refused.value.reason == "KeyMismatch"
+
+
+def locking(repository: BackupRepository) -> BackupRepository:
+    return replace(repository, spec=replace(repository.spec, immutability=Immutability(30)))
+
+
+async def test_a_repository_that_cannot_lock_says_so_before_anything_is_backed_up() -> None:
+    place = Place("backups")
+    place.containers.container("backups-control").refuse_locks()
+
+    with pytest.raises(
+        PermanentError, match=r"backups-control, or take spec\.immutability away"
+    ) as r:
+        await place.opening.open_or_begin(locking(unknown()), KEY)
+
+    assert r.value.reason == "ImmutabilityNotSupported"
+
+
+async def test_headers_wraps_and_log_are_locked_when_a_repository_is_begun() -> None:
+    place = Place("backups")
+
+    await place.opening.open_or_begin(locking(unknown()), KEY)
+
+    places = place.containers.places("backups")
+    locks = [lock for store in places.both() for lock in store.locks("")]
+    assert len(locks) == 5
+    assert all(lock.until is not None for lock in locks)
+
+
+async def test_to_whom_it_is_read_only_the_repository_is_not_locked() -> None:
+    place = Place("backups")
+    seen = await place.opening.open_or_begin(unknown(), KEY)
+    assert isinstance(seen, RepositorySeen)
+    place.restart("another")
+
+    again = await place.opening.open_or_begin(locking(known(seen)), KEY)
+
+    assert isinstance(again, RepositorySeen)
+    assert all(lock.until is None for lock in place.containers.places("backups").data.locks(""))
 
 
 class SlowContainers(MemoryContainers):

@@ -318,6 +318,51 @@ async def test_an_accounts_settings_keys_and_containers(azure: Azure) -> None:
     assert azure.accounts.containers == {}
 
 
+WORM = {"immutableStorageWithVersioning": {"enabled": True}}
+
+
+async def test_an_account_is_made_for_immutability_and_stays_so(azure: Azure) -> None:
+    account = azure.id("Microsoft.Storage/storageAccounts", "acct1")
+    body = {**REGION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": WORM}
+    await azure.put(account, body)
+    container = f"{account}/blobServices/default/containers/backups"
+    off = {"properties": {"immutableStorageWithVersioning": {"enabled": False}}}
+
+    await azure.send("PUT", container, {})
+    answers = [
+        (await azure.send("PATCH", account, off)).code,
+        (await azure.send("DELETE", account)).code,
+    ]
+
+    assert answers == [
+        "StorageAccountPropertyCannotBeUpdated",
+        "StorageAccountProtectedFromDeletion",
+    ]
+    shown = (await azure.get(container))["properties"]["immutableStorageWithVersioning"]
+    assert shown == {"enabled": True}
+
+
+async def test_a_container_is_made_for_immutability_where_versions_are_kept(azure: Azure) -> None:
+    account = azure.id("Microsoft.Storage/storageAccounts", "acct1")
+    await azure.put(account, {**REGION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}})
+    service = f"{account}/blobServices/default"
+    container, plain = f"{service}/containers/backups", f"{service}/containers/plain"
+
+    too_early = await azure.send("PUT", container, {"properties": WORM})
+    await azure.send("PUT", service, {"properties": {"isVersioningEnabled": True}})
+    made = await azure.send("PUT", container, {"properties": WORM})
+    await azure.send("PUT", plain, {})
+    too_late = await azure.send("PUT", plain, {"properties": WORM})
+
+    assert (too_early.status, too_early.code) == (409, "BlobVersioningNotEnabled")
+    assert made.status == 201
+    assert (too_late.status, too_late.code) == (409, "ContainerImmutabilityCannotBeUpdated")
+    assert (await azure.send("PUT", container, {})).status == 200
+    shown = (await azure.get(container))["properties"]["immutableStorageWithVersioning"]
+    assert shown == {"enabled": True}
+    assert (await azure.send("DELETE", account)).code == "StorageAccountProtectedFromDeletion"
+
+
 async def test_skus_of_a_region_are_listed(azure: Azure) -> None:
     path = f"/subscriptions/{azure.group.split('/')[2]}/providers/Microsoft.Compute/skus"
 

@@ -55,7 +55,7 @@ def test_operations_of_the_queue_service(
     ("method", "path", "comp"),
     [
         ("PUT", "/data/a", "copy"),
-        ("PUT", "/data/a", "immutabilityPolicies"),
+        ("PUT", "/data/a", "legalhold"),
         ("POST", "/data", "batch"),
         ("GET", "/data", ""),
         ("PATCH", "/data/a", ""),

@@ -12,7 +12,7 @@ PRIORITY = "x-ms-rehydrate-priority"
 
 @pytest.mark.parametrize("priority", ["Standard", "High"])
 def test_a_priority_may_stand_where_a_tier_is_set(priority: str) -> None:
-    check_simulated({"comp": "tier"}, {PRIORITY: priority})
+    check_simulated({"comp": "tier"}, {PRIORITY: priority}, "SetBlobTier")
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,15 @@ def test_a_priority_may_stand_where_a_tier_is_set(priority: str) -> None:
         ({"comp": "tier"}, {PRIORITY: "Soon"}, "InvalidHeaderValue"),
         ({}, {PRIORITY: "High"}, "NotImplemented"),
         ({}, {"x-ms-legal-hold": "true"}, "NotImplemented"),
+        ({}, {"x-ms-immutability-policy-mode": "Locked"}, "NotImplemented"),
+        ({"versionid": "2026"}, {}, "NotImplemented"),
     ],
-    ids=["no priority", "a priority elsewhere", "legal hold"],
+    ids=["no priority", "a priority elsewhere", "legal hold", "locked by its put", "a version"],
 )
 def test_what_would_be_ignored_is_refused(
     fields: dict[str, str], headers: dict[str, str], code: str
 ) -> None:
     with pytest.raises(StorageError) as refused:
-        check_simulated(fields, headers)
+        check_simulated(fields, headers, "PutBlob")
 
     assert refused.value.code == code

@@ -245,7 +245,12 @@ def test_earlier_versions_come_the_oldest_first_and_within_their_bound(script: S
     assert list(script.store.versions("header", most=6)) == [b"oldest", b"older"]
 
 
-def test_an_object_without_a_current_version_is_not_there(script: Script) -> None:
-    script.answers["LIST"] = (200, "", listed(("header", "2026-01-01", False)))
+def test_earlier_versions_are_there_for_whoever_knows_a_name_that_was_deleted(
+    script: Script,
+) -> None:
+    script.answers = {
+        "LIST": (200, "", listed(("header", "2026-01-01", False))),
+        "2026-01-01": (206, "", b"oldest"),
+    }
 
-    assert list(script.store.versions("header", most=100)) == []
+    assert list(script.store.versions("header", most=100)) == [b"oldest"]

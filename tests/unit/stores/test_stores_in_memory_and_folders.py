@@ -9,7 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.ports.store_facts import StoreFacts
+from tests.contract.ports.store_facts import (
+    LockingStoreFacts,
+    LocklessStoreFacts,
+    StoreFacts,
+)
 from vmbackup_core.stores.directory import DirectoryStore
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Store
@@ -24,6 +28,22 @@ class TestMemoryStore(StoreFacts):
         return MemoryStore()
 
 
+class TestLocksInMemory(LockingStoreFacts):
+    over = (MemoryStore,)
+
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryStore()
+
+
+class TestMemoryWithoutLocks(LocklessStoreFacts):
+    over = (MemoryStore,)
+
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryStore(keeps_locks=False)
+
+
 WAYS: tuple[PutIfAbsent, ...] = ("link", "rename", "exclusive")
 
 
@@ -31,6 +51,12 @@ class TestDirectoryStore(StoreFacts):
     @pytest.fixture(params=WAYS)
     def store(self, request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         return DirectoryStore(tmp_path / "not" / "yet", request.param, names_are_random=False)
+
+
+class TestDirectoryWithoutLocks(LocklessStoreFacts):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return DirectoryStore(tmp_path)
 
 
 @given(

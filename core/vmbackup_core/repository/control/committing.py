@@ -31,11 +31,13 @@ from vmbackup_core.repository.control.commits import (
     Commit,
     FoundCommit,
     ListPartRef,
+    find_commit,
     seal_commit,
 )
 from vmbackup_core.repository.control.counting import DamagedTable
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.list_making import Attempt, ListMaking, UnknownObject
+from vmbackup_core.repository.control.locking import Keep, Locking
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Bad
 from vmbackup_core.repository.control.log_state import LogState
@@ -50,6 +52,7 @@ from vmbackup_core.repository.primitives.envelope import unseal
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_core.repository.primitives.parsed_names import ManifestName
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import NotStored, ObjectUnreadable, Store
 
 #: So many differences are told; a hostile manifest has any number.
@@ -94,17 +97,23 @@ def find_committed(log: Log, data: Store, asked: DiskAsked) -> CommittedDisk | N
 
 
 def commit_disk(
-    log: Log, data: Store, asked: DiskAsked, manifest: str, sha256: str
+    log: Log,
+    data: Store,
+    asked: DiskAsked,
+    manifest: str,
+    sha256: str,
+    keep: Keep | None = None,
 ) -> CommittedDisk:
     """Commit the manifest that a worker has named, whose digest it said; twice is once.
 
-    Raise LostAttempt where nothing but another attempt helps.
+    With *keep* all that the commit needs is locked first, and it itself then. Raise LostAttempt
+    where nothing but another attempt helps.
     """
     found = find_chain(log, data, asked.unique_id)
     named = None if found is None else manifest_named(found, manifest)
     if found is None or named is None:
         raise ManifestDiffers(repr(manifest[:120]), "it is no manifest of the disk's chain")
-    return Committing(log, data, asked, found).commit(Offer(manifest, sha256, named))
+    return Committing(log, data, asked, found, keep).commit(Offer(manifest, sha256, named))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,12 @@ class Committing:
     data: Store
     asked: DiskAsked
     chain: DiskChain
+    keep: Keep | None = None
+
+    @property
+    def locking(self) -> Locking:
+        """What locks in the repository's places."""
+        return Locking(Places(self.data, self.log.control.store), self.log.clock)
 
     @property
     def own(self) -> OwnCommits:
@@ -160,7 +175,7 @@ class Committing:
         """Commit what *offer* says, or return what the run has committed already."""
         found = self.find()
         if found is not None:
-            return found
+            return self._relocked(found)
         state, slot = self.log.read().state, offer.named.slot
         newest = look_at_newest(self.log.control, self.data, state, self.chain)
         if not isinstance(newest, Newest) or newest.slot != slot - 1:
@@ -178,7 +193,14 @@ class Committing:
         if found is None:
             slot = offer.named.slot
             raise SlotTaken(offer.name, f"slot {slot} is not the chain's next one any more")
-        return found
+        return self._relocked(found)
+
+    def _relocked(self, committed: CommittedDisk) -> CommittedDisk:
+        """Lock an own commit again: whoever put it may have died before it did."""
+        found = find_commit(self.log.control, committed.chain, committed.slot)
+        if found is not None and found.commit is not None:
+            self.locking.lock_commit(found.commit)
+        return committed
 
     def _attempt(self, ground: Ground, offer: Offer) -> Attempt:
         """Read the manifest and list what its sessions have stored; steps 3 to 5."""
@@ -248,11 +270,16 @@ class Committing:
     def _put(
         self, ground: Ground, offer: Offer, attempt: Attempt, refs: tuple[ListPartRef, ...]
     ) -> CommittedDisk:
-        """Take the slot (S1), and look whether it was the next one (S10); step 7."""
+        """Take the slot (S1), and look whether it was the next one (S10); step 7.
+
+        What the commit needs is locked before it is put, so that no commit promises too much.
+        """
         made = self._commit(ground, offer, attempt, refs)
+        self.locking.lock_needed(self.log.control, made, ground.newest.found)
         sealed = seal_commit(self.log.control, made, ground.state.newest_epoch)
         if not self.log.control.put(sealed):
             return self._committed_or_lost(offer)
+        self.locking.lock_commit(made)
         if not self.own.counts(FoundCommit(made.slot, sealed.sha256, made)):
             raise SlotTaken(offer.name, f"slot {made.slot} was that of a commit that is lost")
         return _committed(made, sealed.sha256, attempt.manifest)
@@ -276,10 +303,15 @@ class Committing:
             stored_bytes=attempt.listing.total_bytes,
             previous=None if found is None else found.sha256,
             pack_list=refs,
-            locked_until=None,
+            locked_until=self._locked_until(),
             by=self.log.author.by,
             at=Time.of(self.log.clock.now()),
         )
+
+    def _locked_until(self) -> Time | None:
+        if self.keep is None:
+            return None
+        return Time.of(self.keep.locked_until(self.log.clock.now()))
 
     def _answer(self, found: FoundCommit) -> CommittedDisk | None:
         """Return what an own commit says with its manifest; None where that does not open."""

@@ -108,7 +108,8 @@ def _finish(control: Control, data: Store, state: LogState, entry: Expiring) -> 
     if any(whys):
         return Going(entry, "stays", "; ".join(why for why in whys if why))
     if entry.point is not None:
-        control.store.delete(point_name(*entry.point))
+        for kept in control.store.delete_all([point_name(*entry.point)]):
+            return Going(entry, "stays", f"{kept.name}: {kept.why}")
     return Going(entry, "done")
 
 
@@ -128,7 +129,8 @@ def _delete_or_tell(control: Control, data: Store, state: LogState, name: str) -
         return None
     why = _reason_to_stay(control, state, name)
     if why is None:
-        data.delete(name)
+        for kept in data.delete_all([name]):
+            return f"{kept.name}: {kept.why}"
         return f"{name} could not be deleted" if is_there(data, name) else None
     return why
 

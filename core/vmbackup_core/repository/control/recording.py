@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from vmbackup_core.errors import CorruptRepository, LostAttempt, PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.commits import find_commit
+from vmbackup_core.repository.control.locking import Locking, moment_of
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Entry, Point, Recorded
 from vmbackup_core.repository.control.log_state import LogState
@@ -20,7 +22,8 @@ from vmbackup_core.repository.control.points import (
 )
 from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.primitives.identities import VmId
-from vmbackup_core.repository.primitives.names import point_name
+from vmbackup_core.repository.primitives.names import commit_name, point_name
+from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 
@@ -60,17 +63,18 @@ def record(log: Log, data: Store, point: RecoveryPoint) -> Recorded:
     Raise RecoveryPointExpired where its commits were let go, RecoveryPointDiffers where the run has
     another point. The caller releases the run's holds afterwards.
     """
-    _check_commits(log, point)
+    until = _check_commits(log, point)
     state = log.read().state
     vm = log.control.ring.of(state.newest_epoch).vm_name(point.vm_id)
     known = _counted(state, point)
     if known is not None:
+        _lock(log, data, known, until)
         return known
     if any(run == point.run_id for _, run in state.counted):
         raise RecoveryPointDiffers(point.run_id)
     _check(log, data, state, OpenedPoint(vm, point, "0" * 64))
     put = _put(log, vm, point, state.newest_epoch)
-    return _append(log, data, put)
+    return _append(log, data, put, until)
 
 
 def examine_unlogged(log: Log, data: Store, vm: VmId) -> Iterator[Examined]:
@@ -92,8 +96,12 @@ def counted_points(state: LogState, vms: Iterable[VmId]) -> list[Recorded]:
     return sorted(found, key=lambda entry: (entry.created_at, entry.run), reverse=True)
 
 
-def _check_commits(log: Log, point: RecoveryPoint) -> None:
-    """Raise LostAttempt unless every disk has its commit, of this run and of its snapshot."""
+def _check_commits(log: Log, point: RecoveryPoint) -> datetime | None:
+    """Return until when what the point needs is locked, None where one of its disks is not.
+
+    Raise LostAttempt unless every disk has its commit, of this run and of its snapshot.
+    """
+    ends = []
     for disk in point.disks:
         found = find_commit(log.control, disk.chain_id, disk.slot)
         commit = None if found is None else found.commit
@@ -108,6 +116,9 @@ def _check_commits(log: Log, point: RecoveryPoint) -> None:
                 f"and snapshot {disk.snapshot_unique_id}",
                 reason="CommitDiffers",
             )
+        ends.append(None if commit is None else moment_of(commit.locked_until))
+    locked = [end for end in ends if end is not None]
+    return max(locked) if len(locked) == len(ends) else None
 
 
 def _counted(state: LogState, point: RecoveryPoint) -> Recorded | None:
@@ -150,9 +161,14 @@ def _put(log: Log, vm: VmId, point: RecoveryPoint, epoch: int) -> OpenedPoint:
     return there
 
 
-def _append(log: Log, data: Store, put: OpenedPoint) -> Recorded:
-    """Log the point that lies there, as long as nothing of it was let go, looked at at each try."""
+def _append(log: Log, data: Store, put: OpenedPoint, until: datetime | None) -> Recorded:
+    """Log the point that lies there, as long as nothing of it was let go, looked at at each try.
+
+    It is locked *until* then before it counts, and the log behind it.
+    """
     entry = put.entry()
+    if until is not None:
+        _locking(log, data).lock_control([point_name(*entry.point)], until)
 
     def decide(state: LogState) -> Sequence[Entry]:
         if _counted(state, put.point) is not None:
@@ -164,7 +180,29 @@ def _append(log: Log, data: Store, put: OpenedPoint) -> Recorded:
     known = _counted(appended.state, put.point)
     if known is None:
         raise RecoveryPointExpired(entry.run, "; ".join(why for _, why in appended.refused))
+    _lock(log, data, known, until)
     return known
+
+
+def _lock(log: Log, data: Store, recorded: Recorded, until: datetime | None) -> None:
+    """Lock a point that counts, its commits, and all that the log is read from; twice is once."""
+    if until is None:
+        return
+    commits = (commit_name(disk.chain, disk.slot) for disk in recorded.disks)
+    locking = _locking(log, data)
+    locking.lock_control([point_name(*recorded.point), *commits], until)
+    lock_frame(log, data, until)
+
+
+def lock_frame(log: Log, data: Store, until: datetime) -> None:
+    """Lock headers, wraps of user keys that are not removed, and what the log is read from."""
+    state = log.read().state
+    gone = {name for name, key in state.keys.items() if key.action == "removed"}
+    _locking(log, data).lock_frame(until, log.reader.state_every, gone)
+
+
+def _locking(log: Log, data: Store) -> Locking:
+    return Locking(Places(data, log.control.store), log.clock)
 
 
 def _examine(log: Log, data: Store, named: Point) -> Examined:
@@ -177,7 +215,7 @@ def _examine(log: Log, data: Store, named: Point) -> Examined:
     except UNREADABLE_NOW as error:
         return Examined(named, "left", str(error))
     try:
-        _append(log, data, opened)
+        _append(log, data, opened, _locked_until(log, opened.point))
     except RecoveryPointExpired as error:
         return _delete(log, named, str(error))
     return Examined(named, "recorded")
@@ -193,5 +231,14 @@ def _delete(log: Log, named: Point, why: str) -> Examined:
         return Examined(named, "left", "it counts, or it did")
     reading.check_history()
     log.check_owner(reading.state)
-    log.control.store.delete(point_name(*named))
+    for kept in log.control.store.delete_all([point_name(*named)]):
+        return Examined(named, "left", f"{why}; {kept.why}")
     return Examined(named, "deleted", why)
+
+
+def _locked_until(log: Log, point: RecoveryPoint) -> datetime | None:
+    """Return what the commits of a point say that lies there, where they are what it names."""
+    try:
+        return _check_commits(log, point)
+    except LostAttempt:
+        return None

@@ -63,6 +63,11 @@ def state_name(number: int, drawn: str, part: int) -> str:
     return f"{STATES}{_cut_log(number)}-{_id(drawn)}-{within(part, 0, LAST_PART):04x}"
 
 
+def prefix_of_state(number: int) -> str:
+    """Return what the names of all states begin with that log object *number* may name."""
+    return f"{STATES}{_cut_log(number)}-"
+
+
 def prefix_of_chain(chain: ChainId) -> str:
     """Return what the names of *chain* begin with, in both places."""
     return f"{CHAINS}{_id(chain)}/"

@@ -60,10 +60,15 @@ class TurnedClock(Clock):
 
     def __init__(self) -> None:
         self._seconds = itertools.count()
+        self._turned = timedelta()
 
     @override
     def now(self) -> datetime:
-        return MOMENT + timedelta(seconds=next(self._seconds))
+        return MOMENT + self._turned + timedelta(seconds=next(self._seconds))
+
+    def turn(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self._turned += timedelta(seconds=seconds)
 
     @override
     def monotonic_s(self) -> float:

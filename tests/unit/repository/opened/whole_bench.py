@@ -18,6 +18,7 @@ from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
 from vmbackup_core.repository.control.disk_asked import DiskAsked
 from vmbackup_core.repository.control.heads import Heads, HeadsOfProcess
 from vmbackup_core.repository.control.holds import Holder
+from vmbackup_core.repository.control.locking import Keep
 from vmbackup_core.repository.control.log import Author
 from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, Retention
 from vmbackup_core.repository.control.preparing import PreparedDisk
@@ -66,6 +67,7 @@ class WholeBench:
     heads: Heads = field(default_factory=HeadsOfProcess)
     disks: dict[tuple[RunId, str], bytes] = field(default_factory=dict)
     clock: TurnedClock = field(default_factory=TurnedClock)
+    keep: Keep | None = None
 
     def run(self, number: int) -> RunId:
         """Return the id of run *number*."""
@@ -178,7 +180,8 @@ class WholeBench:
         prepared = repository.prepare_disk(asked, PARAMETERS)
         done = self.write(prepared, content)
         self.disks[asked.run, name] = content
-        committed = repository.commit_disk(asked, done.manifest, done.sha256)
+        committed = repository.commit_disk(asked, done.manifest, done.sha256, self.keep)
+        assert repository.find_committed(asked) == committed
         return PointDisk(
             id=asked.disk.id,
             name=name,

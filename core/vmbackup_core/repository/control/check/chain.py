@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from typing_extensions import override
@@ -23,6 +23,7 @@ from vmbackup_core.repository.control.check.entries import EntryCheck
 from vmbackup_core.repository.control.check.hurt import HurtSearch, LostBlock
 from vmbackup_core.repository.control.check.indexes import IndexCheck
 from vmbackup_core.repository.control.check.lists import ListCheck
+from vmbackup_core.repository.control.check.locks import check_locks
 from vmbackup_core.repository.control.check.log import read_now
 from vmbackup_core.repository.control.check.packs import (
     PackCheck,
@@ -64,7 +65,7 @@ def check_chain(
             return check.findings()
         counted = read_now(looking.log).state
         uses = [use for use in uses if use.point in counted.counted]
-        looking = Looking(looking.log, looking.data, counted, looking.seen)
+        looking = replace(looking, state=counted)
     return []
 
 
@@ -106,6 +107,7 @@ class ChainCheck:
         self._check_header()
         self._check_manifests()
         self._check_packs()
+        check_locks(self.looking, self._found)
         suspect_what_is_bad(self.looking.state, self.chain, self.looking.seen)
 
     def has_changed(self) -> bool:

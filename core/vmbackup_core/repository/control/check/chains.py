@@ -11,6 +11,7 @@ from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.control.check.log import read_now
 from vmbackup_core.repository.control.check.observations import Observations
+from vmbackup_core.repository.control.check.point_locks import PointLocks
 from vmbackup_core.repository.control.check.points import Use
 from vmbackup_core.repository.control.commits import (
     Commit,
@@ -84,6 +85,7 @@ class Looking:
     data: Store
     state: LogState
     seen: Observations
+    locks: PointLocks | None = None
 
     def afresh(self) -> Looking:
         """Return the same with nothing noted."""

@@ -10,9 +10,11 @@ from vmbackup_core.ids import ChainId, RunId
 
 Place = Literal["data", "control"]
 
-#: What is wrong with an object. *notUnderstood* and *unreadable* say nothing of its bytes.
+#: What is wrong with an object. *lockShort*, *notUnderstood* and *unreadable* say nothing of its
+#: bytes.
 What = Literal[
     "foreign",
+    "lockShort",
     "unreadable",
     "notUnderstood",
     "listDiffers",

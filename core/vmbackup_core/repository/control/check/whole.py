@@ -14,6 +14,7 @@ from vmbackup_core.repository.control.check.chains import Looking
 from vmbackup_core.repository.control.check.headers import check_headers, check_wraps
 from vmbackup_core.repository.control.check.log import check_log
 from vmbackup_core.repository.control.check.observations import FINDINGS_MOST, Counts, Observations
+from vmbackup_core.repository.control.check.point_locks import PointLocks
 from vmbackup_core.repository.control.check.points import check_points
 from vmbackup_core.repository.control.check.report import CheckReport, Finding, Place
 from vmbackup_core.repository.control.heads import Head
@@ -43,8 +44,7 @@ def check(  # noqa: PLR0913 - where, how much, and who hears of it
 ) -> CheckReport:
     """Look at everything; with *read_data* at every record of every pack that is needed.
 
-    Nothing is written. *expect_head* is a log object that was written down elsewhere. How long
-    objects are locked is not looked at: no store tells.
+    Nothing is written. *expect_head* is a log object that was written down elsewhere.
     """
     whole = _Whole(log, data, on_look)
     seen = whole.observations()
@@ -56,9 +56,9 @@ def check(  # noqa: PLR0913 - where, how much, and who hears of it
     _check_holds(log.control, seen)
     _find_foreign(places, seen)
     whole.take_in([(fault.finding(), False) for fault in seen.faults.values()], seen)
-    tally = Tally(0, progress)
+    tally, locks = Tally(0, progress), PointLocks(log.control.store)
     for chain in _chains(places, known.state, seen):
-        looking = Looking(log, data, known.state, whole.observations())
+        looking = Looking(log, data, known.state, whole.observations(), locks)
         findings = check_chain(
             looking, chain, uses.of_chain.get(chain, []), tally if read_data else None, threads
         )
