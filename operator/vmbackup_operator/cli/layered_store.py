@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import heapq
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import groupby, islice
 
 from typing_extensions import override
@@ -13,8 +14,10 @@ from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
+    LocksNotKept,
     NotDeleted,
     NotStored,
+    ObjectLock,
     Store,
     StoredObject,
     checked_batch,
@@ -73,6 +76,14 @@ class LayeredStore(Store):
     @override
     def versions(self, name: str, *, most: int) -> Iterator[bytes]:
         return self._holder(name).versions(name, most=most)
+
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        raise LocksNotKept("what is only tried", "it stays in memory")
+
+    @override
+    def locks(self, prefix: str) -> Iterator[ObjectLock]:
+        return self._below.locks(prefix)
 
     def _is_below(self, name: str) -> bool:
         if name in self._deleted:

@@ -44,7 +44,7 @@ class GoesOnWithout(StoredManifests):
             return
 
     @override
-    def recount(self, name: str, sha256: str | None) -> Sequence[ListEntry]:
+    def recount(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         try:
             return super().recount(name, sha256)
         except NotStored:
