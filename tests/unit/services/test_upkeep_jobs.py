@@ -71,6 +71,19 @@ async def test_a_point_goes_a_day_after_it_stopped_to_count_and_prune_takes_the_
     assert set(upkept.points.points) == {runs[2]}
 
 
+async def test_what_goes_in_one_piece_is_said_in_one_object_of_the_log() -> None:
+    upkept = UpkeptRepository()
+    await upkept.back_up(5)
+    await upkept.through("Expire")
+    upkept.clock.turn(2 * DAY_S)
+    before = upkept.points.open().reading().number
+
+    await upkept.through("Expire")
+
+    reading = upkept.points.open().reading()
+    assert (reading.number, reading.state.expiring) == (before + 1, {})
+
+
 async def test_the_day_is_counted_over_restarts(upkept: UpkeptRepository) -> None:
     await upkept.back_up(2)
     await upkept.through("Expire")

@@ -237,9 +237,10 @@ def _find_left(pruning: Pruning, seen: _Seen) -> None:
 
 
 def _counted(control: Control, seen: _Seen) -> Iterator[tuple[str, str, CommitSlot]]:
-    """Yield the manifests of the chain that counted points name."""
+    """Yield the manifests of the chain that counted points name: in slots up to T, no other."""
+    places = ((seen.chain, CommitSlot(slot)) for slot in range(1, seen.highest + 1))
     points = {
-        point for (chain, _), point in seen.state.counted_places.items() if chain == seen.chain
+        seen.state.counted_places[each] for each in places if each in seen.state.counted_places
     }
     for point in points:
         try:

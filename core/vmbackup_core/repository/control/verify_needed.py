@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -101,7 +101,7 @@ class Needs:
                     last = entry
                     yield entry
 
-    def _parts(self, needs: CommitNeeds) -> Iterator[Sequence[ListEntry]]:
+    def _parts(self, needs: CommitNeeds) -> Iterator[Iterable[ListEntry]]:
         """Yield the parts of the list; where one does not open, all is counted anew behind it."""
         commit = None if needs.commit is None else needs.commit.commit
         try:
@@ -112,7 +112,7 @@ class Needs:
             pass
         yield self._recounted(needs)
 
-    def _recounted(self, needs: CommitNeeds) -> Sequence[ListEntry]:
+    def _recounted(self, needs: CommitNeeds) -> Iterable[ListEntry]:
         ring, newest = self.log.control.ring, self.state.newest_epoch
         stored = StoredManifests(self.data, ring, newest)
         return stored.recount(needs.at.name, needs.at.sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -45,7 +46,7 @@ from vmbackup_core.repository.control.prune_plan import (
 )
 from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId, WritingSession
-from vmbackup_core.repository.primitives.names import commit_name, pack_name
+from vmbackup_core.repository.primitives.names import LAST_SLOT, commit_name, pack_name
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import StoredObject
 
@@ -122,6 +123,15 @@ class TestLeftAlone:
         drop(bench, 2)
 
         assert bench.garbage() == []  # the point names its manifest
+
+    def test_a_commit_of_the_last_slot_that_there_can_be_is_no_long_walk(self) -> None:
+        bench = three_slots()
+        bench.commit(9, LAST_SLOT)
+
+        begun = time.perf_counter()
+
+        assert "slot 4 is lost" in bench.alone()
+        assert time.perf_counter() - begun < 1
 
     @pytest.mark.parametrize("slot", [2, 3])
     def test_a_damaged_commit(self, slot: int) -> None:
