@@ -74,9 +74,7 @@ def _paused(before: Maintenance, token: str) -> Maintenance:
     running = before.running
     if running is not None:
         running = replace(running, trouble_since=None)
-    return replace(
-        before, next_time=None, message=SUSPENDED, handled_upkeep=token, running=running
-    )
+    return replace(before, next_time=None, message=SUSPENDED, handled_upkeep=token, running=running)
 
 
 def believed(maintenance: Maintenance, now: datetime) -> Maintenance:
