@@ -209,8 +209,7 @@ def overtaken(verify: Callable[[VerifyBench, Places], list[str]]) -> int:
     for cut in cuts(calls_of(bench, partial(verify, bench)), 16):
         bench, point = two_points()
         works = partial(verify, bench), partial(expiring, bench, point)
-        left = iter([0] * cut + [1] * 500)
-        interleave(bench.places, works, lambda _going, left=left: next(left, 0))
+        run_both(bench, *works, [0] * cut + [1] * 500)
         found += bool(bench.bad())
     return found
 
