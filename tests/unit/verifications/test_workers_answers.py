@@ -111,6 +111,8 @@ async def test_a_worker_that_is_contradicted_is_replaced_and_another_one_reads(
     assert {worker for worker, _, _ in world.read_jobs} > liars
     assert verified(world).refuted >= 1
     assert verified(world).bad == 0
+    assert verified(world).findings == ()
+    assert "VerifyFoundDamage" not in [reason for _, reason, _ in world.events.told]
     assert world.points.open().reading().state.bad == {}
     assert proven(world) == {"packs": len(packs(world)), "rota": len(packs(world))}
 
