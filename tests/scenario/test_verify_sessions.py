@@ -1,10 +1,14 @@
-"""What was backed up is read back by a worker beside the repository; what is damaged is told."""
+"""What was backed up is read back by a worker beside the repository, once, and by reading alone."""
 
 from __future__ import annotations
+
+import pytest
 
 from tests.scenario.stage import Stage
 from tools.demo.evidence import REPOSITORY_HOST
 from tools.local_cloud import seed
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_backup_is_read_back_to_its_last_record(stage: Stage) -> None:

@@ -51,7 +51,7 @@ async def judge_answer(
         moved_time=ground.clock.now().replace(microsecond=0),
         progress=_shown(verified, work.left_bytes),
     )
-    if judged.bad or judged.differing:
+    if judged.bad or judged.differing or _said(judged):
         await _tell_damage(ground, session, judged)
     if judged.refuted:
         return Taken(status, _contradicted(session, judged))
@@ -74,7 +74,7 @@ def concluded(session: BackupSession) -> BackupSessionStatus:
     if verified.unreadable:
         said.append(f"{counted(verified.unreadable, 'object')} not readable now")
     if len(said) == 1:
-        said.append("nothing is wrong")
+        said.append("not all of it opens" if verified.findings else "nothing is wrong")
     conclusion = cut("; ".join((*said, *verified.findings)), MAX_MESSAGE)
     progress = replace(_shown(verified, 0), percent=100)
     done = replace(verified, conclusion=conclusion)
@@ -90,7 +90,7 @@ def _with_judged(before: Verified, judged: Judged, records: int) -> Verified:
 
     *records* are the worker's word.
     """
-    said = (cut(each, FINDING_CHARS) for each in judged.says)
+    said = (cut(each, FINDING_CHARS) for each in _said(judged))
     findings = tuple(dict.fromkeys((*before.findings, *said)))
     believed = 0 if judged.refuted else records
     return replace(
@@ -108,6 +108,11 @@ def _with_judged(before: Verified, judged: Judged, records: int) -> Verified:
     )
 
 
+def _said(judged: Judged) -> tuple[str, ...]:
+    """Return what is said for people, where it is not of a worker's lies alone."""
+    return judged.says if judged.bad or not judged.refuted else ()
+
+
 def _contradicted(session: BackupSession, judged: Judged) -> TryAgain:
     message = (
         f"worker {worker_of(session).id} called {counted(judged.refuted, 'object')} damaged that "
@@ -123,8 +128,11 @@ def _shown(verified: Verified, left_bytes: int) -> Progress:
 
 
 async def _tell_damage(ground: Ground, session: BackupSession, judged: Judged) -> None:
-    found = f"{counted(judged.bad, 'object')} of it damaged or gone"
+    found: list[str] = []
+    if judged.bad:
+        found.append(f"{counted(judged.bad, 'object')} of it damaged or gone")
     if judged.differing:
-        found += f", {counted(judged.differing, 'block')} other than the snapshot's"
-    message = "; ".join((found, *judged.says[:MOST_FINDINGS], _ADVICE))
+        found.append(f"{counted(judged.differing, 'block')} other than the snapshot's")
+    found = found or ["not all of it opens"]
+    message = "; ".join((*found, *_said(judged)[:MOST_FINDINGS], _ADVICE))
     await ground.events.tell(session, "Warning", "VerifyFoundDamage", cut(message, MAX_MESSAGE))

@@ -13,7 +13,14 @@ from tests.scenario.worker.cloud import Cloud, job_id
 from tests.unit.worker.export_host import ExportHost, export_host
 from tests.worlds.hand_made_grants import HandMadeChain
 from vmbackup_core.ids import JobId, RunId
-from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp, Done, RepositoryAccess
+from vmbackup_core.protocol import (
+    BackupJob,
+    BackupResult,
+    DiskDone,
+    DiskToBackUp,
+    Done,
+    RepositoryAccess,
+)
 from vmbackup_core.repository.data.grants import LeftSession
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 
@@ -99,7 +106,7 @@ def backup_case(cloud: Cloud) -> Iterator[BackupCase]:
 
 def disks_of(done: Done) -> list[DiskDone]:
     """Return the lines of the disks in a backup's result."""
-    assert done.result is not None
+    assert isinstance(done.result, BackupResult)
     return done.result.disks
 
 

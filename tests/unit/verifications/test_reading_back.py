@@ -182,3 +182,20 @@ async def test_a_pack_that_is_gone_is_told(world: World) -> None:
     assert status.verified is not None
     assert status.verified.bad == 1
     assert "missing" in status.message
+
+
+async def test_a_manifest_that_does_not_open_is_told_and_the_others_are_read(world: World) -> None:
+    data = world.points.containers.container(CONTAINER)
+    damaged = next(each.name for each in data.list("") if "/m/" in each.name)
+    data.delete(damaged)
+    data.put_new(damaged, b"junk")
+    await world.run(READING)
+
+    status = world.status(READING)
+    assert status.outcome == "Succeeded"
+    assert "not all of it opens" in status.message
+    assert damaged.split("/")[1] in status.message
+    assert status.verified is not None
+    # What its list names is read in turn all the same.
+    assert status.verified.packs == 5
+    assert "VerifyFoundDamage" in [reason for _, reason, _ in world.events.told]

@@ -15,12 +15,12 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
     NO_JOB,
-    BackupJob,
     BackupResult,
     Done,
     Event,
     Header,
     Job,
+    WorkJob,
 )
 from vmbackup_worker.access import Stopped
 from vmbackup_worker.agent import Agent, Events, Jobs
@@ -121,7 +121,7 @@ class Desk:
     begun: list[ManualWork] = field(default_factory=list)
     refuse: Exception | None = None
 
-    def make(self, job: BackupJob, _meter: Meter, stop: threading.Event) -> Work:
+    def make(self, job: WorkJob, _meter: Meter, stop: threading.Event) -> Work:
         if self.refuse is not None:
             raise self.refuse
         work = ManualWork(job, stop)
@@ -132,9 +132,9 @@ class Desk:
 class ManualWork(Work):
     """Works until it is told how it ends."""
 
-    def __init__(self, job: BackupJob, stop: threading.Event) -> None:
+    def __init__(self, job: WorkJob, stop: threading.Event) -> None:
         self.job = job
-        self.renewed: list[BackupJob] = []
+        self.renewed: list[WorkJob] = []
         self.refuse: Exception | None = None
         self._stop = stop
         self._finish = threading.Event()
@@ -145,7 +145,7 @@ class ManualWork(Work):
         self._finish.set()
 
     @override
-    def renew(self, job: BackupJob) -> None:
+    def renew(self, job: WorkJob) -> None:
         if self.refuse is not None:
             raise self.refuse
         self.renewed.append(job)

@@ -116,6 +116,11 @@ def an_index_object_of_nobody(_bench: VerifyBench, work: VerifyWork) -> VerifyTo
     return VerifyTold(len(packs_of(work)), objects=(ToldIndex(index, 0, "missing"),))
 
 
+def an_index_object_that_has_no_name(_bench: VerifyBench, work: VerifyWork) -> VerifyTold:
+    index = IndexId(CommitSlot(2**32 - 1), WritingSession("ab" * 16), 0)
+    return VerifyTold(len(packs_of(work)), objects=(ToldIndex(index, 0, "missing"),))
+
+
 def blocks_all_over(_bench: VerifyBench, work: VerifyWork) -> VerifyTold:
     return VerifyTold(len(packs_of(work)), blocks=(0, 5, 680, 2**34 - 1, 650))
 
@@ -133,6 +138,7 @@ LIES = [
     samples_that_nobody_asked_for,
     sections_all_over,
     an_index_object_of_nobody,
+    an_index_object_that_has_no_name,
     blocks_all_over,
 ]
 

@@ -27,6 +27,7 @@ from vmbackup_core.protocol import (
 from vmbackup_core.repository.control.log_entries import Bad, Proven
 from vmbackup_core.repository.control.verify_work import (
     Judged,
+    SampleOf,
     VerifyAsked,
     VerifyWork,
 )
@@ -68,13 +69,16 @@ def job_of(work: VerifyWork, run: RunId, snapshot_url: str = "http://127.0.0.1:1
         manifest=work.at.name,
         manifest_sha256=work.at.sha256,
         sections=SectionsToOpen(work.so_far.slot) if work.sections else None,
-        sample=sample
-        and SampleToRead(snapshot_url, sample.disk_bytes, list(sample.blocks), list(sample.used)),
+        sample=None if sample is None else _to_read(sample, snapshot_url),
         threads=2,
     )
     read = read_job(write_message(job))
     assert isinstance(read, VerifyJob)
     return read
+
+
+def _to_read(sample: SampleOf, url: str) -> SampleToRead:
+    return SampleToRead(url, sample.disk_bytes, list(sample.blocks), list(sample.used))
 
 
 def answered(job: VerifyJob, data: DataStore, meter: Meter | None = None) -> VerifyResult:
