@@ -247,3 +247,19 @@ def test_beside_a_repair_the_bad_stays_and_the_point_restores() -> None:
         assert (entry.what, entry.parts) == ("damaged", (64,))
         assert bench.restored(point) == []
         assert bench.session(asking(number=9, rota_share=1.0)).sum("refuted") == 0
+
+
+def test_healing_packs_have_their_turn_and_are_said_where_they_are_lost() -> None:
+    bench, _ = two_points()
+    bench.damage(bench.packs()[0])
+    healing(bench, bench.places)
+    (healed,) = (each.name for each in bench.data.list("c/") if "/h/" in each.name)
+
+    done = bench.session(asking(new=False, rota_share=1.0))
+    assert next(pack.slot for pack in done.packs) == 0
+    assert (done.sum("proven"), done.sum("bad"), len(bench.bad())) == (2, 1, 1)
+
+    bench.damage(healed)
+    again = bench.session(asking(number=2, new=False, rota_share=1.0))
+    assert "healed once more" in again.says
+    assert (again.sum("bad"), len(bench.bad())) == (2, 1)
