@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.scenario.stage import Stage
 from tools.demo.evidence import REPOSITORY_HOST
 from tools.local_cloud import seed
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_backup_is_read_back_to_its_last_record(stage: Stage) -> None:

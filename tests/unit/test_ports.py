@@ -42,6 +42,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.data.ports.DataSource": _OF_STORE,
     "vmbackup_core.repository.data.ports.DataTarget": _OF_STORE,
     "vmbackup_core.repository.data.ports.DataStore": _OF_STORE,
+    "vmbackup_core.repository.data.sections_back.SectionsTold": "a callback that is told",
     "vmbackup_core.repository.primitives.beginning.BeginsLog": _OWN,
     "vmbackup_core.repository.primitives.user_keys.AppendsToLog": _OWN,
     "vmbackup_operator.repositories.ports.Ways": "answers what a test says; Regions has a suite",

@@ -178,8 +178,8 @@ class MemoryVerifySessions(MemorySessions):
 class UpkeepWorld:
     """One repository, ready, and the operator that keeps it up; it is 02:00 on 22 November."""
 
-    def __init__(self) -> None:
-        self.clock = TurnedClock()
+    def __init__(self, clock: TurnedClock | None = None) -> None:
+        self.clock = clock or TurnedClock()
         self.repositories = MemoryObjects(BackupRepository, self.clock)
         self.policies = MemoryPolicies(self.clock)
         self.live = LivePolicies(self.policies)
@@ -203,7 +203,7 @@ class UpkeepWorld:
                 clock=self.clock,
                 repositories=self.repositories,
                 secrets=self.secrets,
-                jobs=self.jobs,
+                jobs=self.worker(),
                 policies=self.live,
                 busy_runs=KnownRuns(self.book, self.records, self.clock, lambda: self.taken_in),
                 due=self.due,
@@ -211,6 +211,10 @@ class UpkeepWorld:
                 events=self.events,
             )
         )
+
+    def worker(self) -> ports.UpkeepJobs:
+        """Return who does the jobs of the operator that starts."""
+        return self.jobs
 
     def meets(self, meet: Callable[[str], None]) -> None:
         """Have *meet* called around every write and every piece of a job."""

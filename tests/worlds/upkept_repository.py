@@ -38,6 +38,8 @@ class UpkeptRepository:
         self.sights: tuple[Sight, ...] = ()
         self.rules: Mapping[tuple[str, str], LiveRule] = {}
         self.busy_runs: set[RunId] = set()
+        #: The retention that the policy had when the points were made.
+        self.stamp = Retention(last=1)
         self.disk = a_disk()
         self._backed_up = 0
         self.restart()
@@ -80,7 +82,7 @@ class UpkeptRepository:
             await self.place.committed(asked),
             created_at=NOON + timedelta(days=self._backed_up),
             policy=POLICY,
-            retention=Retention(last=1),
+            retention=self.stamp,
         )
 
     async def back_up(self, times: int = 1) -> list[RunId]:

@@ -28,7 +28,7 @@ from vmbackup_core.protocol.message_parts import (
     RepositoryAccess,
     Value,
 )
-from vmbackup_core.repository.control.verify_work import (
+from vmbackup_core.repository.data.verify_told import (
     OFFSETS_MOST,
     TOLD_MOST,
     ToldIndex,

@@ -7,7 +7,7 @@ the same repository has a turn in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control import (
@@ -122,7 +122,7 @@ class Upkeep:
     def finish_some(
         self,
         seen: sights.Sights,
-        subjects: Sequence[Subject],
+        subjects: Iterable[Subject],
         fence: prune.Fence = prune.open_fence,
     ) -> list[expire.Going]:
         """Do for *subjects* what `finish_expire` does; *fence* is asked before each."""

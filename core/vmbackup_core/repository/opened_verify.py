@@ -13,9 +13,11 @@ from vmbackup_core.repository.control import verify_due, verify_judging, verify_
 from vmbackup_core.repository.control.verify_work import (
     Judged,
     VerifyAsked,
-    VerifyTold,
     VerifyWork,
     VmDue,
+)
+from vmbackup_core.repository.data.verify_told import (
+    VerifyTold,
 )
 from vmbackup_core.repository.opened_log import OpenedLog
 

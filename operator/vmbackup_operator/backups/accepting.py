@@ -30,8 +30,9 @@ from vmbackup_operator.sessions.seen import (
     PointSeen,
     VirtualMachineSeen,
 )
-from vmbackup_operator.sessions.step import Skipped, Taken
+from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.admitting import (
+    begun_too_late,
     ready_repository,
     resolved_repository,
     scope_refused,
@@ -84,7 +85,7 @@ async def _compared(ground: Ground, session: BackupSession, point: PointSeen) ->
 
 async def _begin(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
     """Record the VM as it is, unless the session comes too late to begin with it."""
-    late = _late(session)
+    late = begun_too_late(session)
     if late is not None:
         return Taken(session.status, late)
     vm_id = ArmId(session.spec.virtual_machine_id)
@@ -117,14 +118,6 @@ async def _tell_unknown_luns(
     if unknown and session.spec.policy_ref is None:
         message = f"excludeDataDiskLuns: {machine.name} has no data disk at LUN {unknown}"
         await ground.events.tell(session, "Warning", "UnknownLun", message)
-
-
-def _late(session: BackupSession) -> Skipped | None:
-    """Return that the session began too late, if it did; what it waits for since is not counted."""
-    begun, limit = session.status.start_time, session.spec.start_before
-    if begun is None or limit is None or begun <= limit:
-        return None
-    return Skipped(f"it had to start before {limit:%Y-%m-%d %H:%M:%SZ}")
 
 
 def _refusal(ground: Ground, session: BackupSession) -> Failed | None:

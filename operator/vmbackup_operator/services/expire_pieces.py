@@ -76,9 +76,9 @@ class ExpirePieces:
         """Delete what has waited for its day; what waits is counted without a look."""
         subjects = {_name(each): each for each in self.upkeep.expiring()}
         names = sorted(subjects)
-        for name in pace.walk(names, so_far):
-            for going in self.upkeep.finish_some(self.sights, [subjects[name]], self.fence):
-                _take_in(going, so_far)
+        walked = (subjects[name] for name in pace.walk(names, so_far))
+        for going in self.upkeep.finish_some(self.sights, walked, self.fence):
+            _take_in(going, so_far)
         if not is_through(names, so_far):
             return so_far.go_on(f"{_begun(so_far)}; {so_far.of('done')} gone for good")
         return so_far.done(_told(so_far), findings=so_far.of("unreadable") > 0)

@@ -99,7 +99,7 @@ class RepositoryUpkeep(UpkeepJobs):
             book=self._books.setdefault(opened.repository_id, PointBook()),
             letting=Letting(_LiveRules(asked.rules), asked.retention_delay, now),
             has_ended=_has_ended(asked),
-            sights=_sights(asked, now),
+            sights=_sights(asked, now, opened.upkeep.log_number()),
             fence=self._fence,
         )
 
@@ -113,5 +113,7 @@ def _has_ended(asked: JobAsked) -> Callable[[RunId], bool]:
     return lambda run: run not in asked.busy_runs
 
 
-def _sights(asked: JobAsked, now: datetime) -> RememberedSights:
-    return RememberedSights(tuple(Sight(each.number, each.time) for each in asked.sights), now)
+def _sights(asked: JobAsked, now: datetime, number: int) -> RememberedSights:
+    """Return what was seen of the log, which goes up to *number*: more is of another history."""
+    seen = (Sight(each.number, each.time) for each in asked.sights if each.number <= number)
+    return RememberedSights(tuple(seen), now)

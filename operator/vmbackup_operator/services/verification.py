@@ -12,10 +12,10 @@ from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.verify_work import (
     Judged,
     VerifyAsked,
-    VerifyTold,
     VerifyWork,
     VmDue,
 )
+from vmbackup_core.repository.data.verify_told import VerifyTold
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.opened_verify import Verification
 from vmbackup_operator.model.backup_repository import BackupRepository

@@ -20,10 +20,10 @@ from vmbackup_core.repository.control.preparing import PreparedDisk
 from vmbackup_core.repository.control.verify_work import (
     Judged,
     VerifyAsked,
-    VerifyTold,
     VerifyWork,
     VmDue,
 )
+from vmbackup_core.repository.data.verify_told import VerifyTold
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey

@@ -79,9 +79,9 @@ async def _refuse(
 async def _write(
     around: Surroundings, repository: BackupRepository, told: str, head: LogHead | None
 ) -> BackupRepository:
-    status = replace(
-        repository.status,
-        handled_accept_history=told,
-        log=repository.status.log if head is None else head,
-    )
+    status = replace(repository.status, handled_accept_history=told)
+    if head is not None:
+        # Numbers of the log mean other entries in this history: what was seen of it begins anew.
+        maintenance = status.maintenance and replace(status.maintenance, sights=())
+        status = replace(status, log=head, maintenance=maintenance)
     return await around.repositories.write_status(replace(repository, status=status))

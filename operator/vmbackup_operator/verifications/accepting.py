@@ -13,6 +13,7 @@ from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import (
+    begun_too_late,
     ready_repository,
     resolved_repository,
     scope_refused,
@@ -36,7 +37,8 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     if isinstance(home, Waiting):
         return Taken(session.status, home)
     if session.status.resolved is None:
-        return _resolve(session, repository)
+        late = begun_too_late(session)
+        return _resolve(session, repository) if late is None else Taken(session.status, late)
     # Before anything is held: whoever takes the finalizer off takes nothing of it away.
     await ground.undo_records.keep(record_of(session))
     return await _look_for_work(ground, session, repository)

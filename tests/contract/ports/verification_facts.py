@@ -11,12 +11,11 @@ from tests.contract.ports.suites import Suite
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.verify_work import (
     Judged,
-    ToldPack,
     VerifyAsked,
-    VerifyTold,
     VerifyWork,
     VmDue,
 )
+from vmbackup_core.repository.data.verify_told import ToldPack, VerifyTold
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.ports import Verifications
 

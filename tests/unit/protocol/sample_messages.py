@@ -16,11 +16,18 @@ from vmbackup_core.ids import (
 from vmbackup_core.protocol import (
     BackupJob,
     BackupResult,
+    ConversationAccess,
     DiskDone,
     DiskToBackUp,
     Done,
     Header,
+    LostPack,
+    PackRange,
     RepositoryAccess,
+    SampleToRead,
+    SectionsToOpen,
+    VerifyJob,
+    VerifyResult,
     launch_key,
 )
 from vmbackup_core.repository.data.grants import (
@@ -108,5 +115,49 @@ def done(disks: int) -> Done:
                 )
                 for n in range(disks)
             ]
+        ),
+    )
+
+
+def verify_job(ranges: int = 2) -> VerifyJob:
+    """Return a verify job with all that one can have."""
+    session = WritingSession("5" * 32)
+    return VerifyJob(
+        job_id=JOB,
+        run_id=RUN,
+        chain_id=CHAIN,
+        keys="k" * 400,
+        repository=RepositoryAccess("https://repository.blob.core.windows.net/b?sv=2026&sig=uuu"),
+        packs=[
+            PackRange(CommitSlot(2**31 - 1), session, number, 2**32 - 1) for number in range(ranges)
+        ],
+        read_bytes=2**36,
+        manifest=MANIFEST,
+        manifest_sha256="d" * 64,
+        sections=SectionsToOpen(3),
+        sample=SampleToRead(
+            "https://md-abc.z1.blob.storage.azure.net/x/abcd?sig=" + "s" * 200, 2**40, [5], [2**20]
+        ),
+        threads=8,
+        conversation=ConversationAccess("https://h/j?sig=a", "https://h/e?sig=b"),
+    )
+
+
+def verified(lost: int, offsets: int) -> Done:
+    """Return the end of a verify job that has found so many packs, with so many offsets each."""
+    return Done(
+        JOB,
+        3,
+        VerifyResult(
+            packs=2**20,
+            records=2**32,
+            read_bytes=2**46,
+            lost=[LostPack("0" * 48, "damaged", [2**32 - 1] * offsets) for _ in range(lost)],
+            objects=[],
+            blocks=[],
+            sampled=250,
+            differing=[2**34 - 1] * 200,
+            stopped=True,
+            seconds=12345.678,
         ),
     )

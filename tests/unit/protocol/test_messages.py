@@ -16,6 +16,8 @@ from tests.unit.protocol.sample_messages import (
     WORKER,
     done,
     job,
+    verified,
+    verify_job,
 )
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
@@ -47,9 +49,13 @@ from vmbackup_core.protocol import (
     unseal,
     write_message,
 )
+from vmbackup_core.protocol.limits import TOLD_OFFSETS
+from vmbackup_core.repository.data.verify_told import TOLD_MOST
 
 
-@pytest.mark.parametrize("message", [job(2), Shutdown(JOB)], ids=["backup", "shutdown"])
+@pytest.mark.parametrize(
+    "message", [job(2), verify_job(), Shutdown(JOB)], ids=["backup", "verify", "shutdown"]
+)
 def test_a_job_reads_as_it_was_written(message: Job) -> None:
     assert read_job(write_message(message)) == message
 
@@ -61,9 +67,10 @@ def test_a_job_reads_as_it_was_written(message: Job) -> None:
         Heartbeat(WORKER, LAUNCH, "0.1.0", "0" * 16, "3.10.12", STARTED, JOB),
         Progress(JOB, 3, 10, 5, 2, "disk"),
         done(2),
+        verified(lost=3, offsets=4),
         Failed(JOB, 3, "ExportRefused", "no", transient=True, disk_id=None),
     ],
-    ids=["hello", "heartbeat", "progress", "done", "failed"],
+    ids=["hello", "heartbeat", "progress", "done", "verified", "failed"],
 )
 def test_an_event_reads_as_it_was_written(message: Event) -> None:
     assert read_event(write_message(message)) == message
@@ -74,7 +81,7 @@ def test_a_kind_that_is_not_known_is_named() -> None:
         read_job(b'{"kind":"unheard-of","whatever":1}')
 
 
-@pytest.mark.parametrize("kind", ["restore", "archive", "verify", "repair"])
+@pytest.mark.parametrize("kind", ["restore", "archive", "repair"])
 def test_a_kind_that_nobody_does_yet_is_refused_by_its_name(kind: str) -> None:
     with pytest.raises(PermanentError, match=kind) as refused:
         read_job(f'{{"kind":"{kind}","whatever":1}}'.encode())
@@ -116,7 +123,7 @@ def test_a_payload_that_is_no_message_is_a_bad_message(payload: bytes) -> None:
 
 
 def test_no_secret_of_a_job_is_in_its_repr() -> None:
-    text = repr(job(2)) + repr(job(2).disks[1])
+    text = repr(job(2)) + repr(job(2).disks[1]) + repr(verify_job()) + repr(verify_job().sample)
 
     assert "sig=" not in text
     assert "kkkk" not in text
@@ -145,6 +152,7 @@ def test_the_largest_done_and_failed_fit_a_queue_message() -> None:
     )
 
     assert fits(seal(KEY, header, write_message(done(65))))
+    assert fits(seal(KEY, header, write_message(verified(TOLD_MOST, TOLD_OFFSETS // TOLD_MOST))))
     assert fits(seal(KEY, header, write_message(failed)))
 
 
@@ -213,6 +221,25 @@ HOSTILE = {
         b'"changedOutside":4194304', b'"changedOutside":9223372036854775807'
     ),
     "infinite seconds": write_message(done(1)).replace(b"12345.678", b"1e999"),
+    "one finding too many": write_message(verified(lost=200, offsets=0)).replace(
+        b'"blocks":[', b'"blocks":[1'
+    ),
+    "one offset too many": write_message(verified(lost=20, offsets=50)).replace(
+        b'"offsets":[', b'"offsets":[1,', 1
+    ),
+    "offsets of one pack beyond a bound": write_message(verified(lost=1, offsets=65)),
+    "a block behind the largest disk": write_message(verified(lost=1, offsets=1)).replace(
+        b'"differing":[', b'"differing":[17179869184,'
+    ),
+    "a pack that is none": write_message(verified(lost=1, offsets=1)).replace(
+        b'"pack":"', b'"pack":"/'
+    ),
+    "damage of another kind": write_message(verified(lost=1, offsets=1)).replace(
+        b'"what":"damaged"', b'"what":"stolen"'
+    ),
+    "more samples than are asked for": write_message(verified(lost=1, offsets=1)).replace(
+        b'"sampled":250', b'"sampled":2001'
+    ),
     "66 disks": write_message(done(66)),
     "an outcome as a reason": write_message(
         Failed(JOB, 3, "ExportRefused", "no", transient=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from vmbackup_core.repository.control.log_entries import Claimed
 from vmbackup_core.repository.control.points import Retention
 from vmbackup_core.repository.control.retention import LiveRule
 from vmbackup_core.repository.primitives.names import commit_name
+from vmbackup_operator.model.backup_repository import Sight
 from vmbackup_operator.upkeep.ports import Job, JobDone
 
 DAY_S = 86_400
@@ -71,6 +73,19 @@ async def test_a_point_goes_a_day_after_it_stopped_to_count_and_prune_takes_the_
     assert set(upkept.points.points) == {runs[2]}
 
 
+async def test_what_goes_in_one_piece_is_said_in_one_object_of_the_log() -> None:
+    upkept = UpkeptRepository()
+    await upkept.back_up(5)
+    await upkept.through("Expire")
+    upkept.clock.turn(2 * DAY_S)
+    before = upkept.points.open().reading().number
+
+    await upkept.through("Expire")
+
+    reading = upkept.points.open().reading()
+    assert (reading.number, reading.state.expiring) == (before + 1, {})
+
+
 async def test_the_day_is_counted_over_restarts(upkept: UpkeptRepository) -> None:
     await upkept.back_up(2)
     await upkept.through("Expire")
@@ -94,6 +109,16 @@ async def test_a_day_that_nobody_saw_is_not_believed(upkept: UpkeptRepository) -
 
     assert "1 to be deleted when 24 hours are over" in done.message
     assert in_folder(upkept, "m") == 2
+
+
+async def test_a_sight_of_a_longer_log_is_of_another_history(upkept: UpkeptRepository) -> None:
+    await upkept.back_up(2)
+    await upkept.through("Expire")
+    upkept.sights = (Sight(99, NOON - timedelta(days=400)),)
+
+    done = await upkept.through("Expire")
+
+    assert "1 to be deleted when 24 hours are over" in done.message
 
 
 async def test_a_shorter_live_rule_waits_and_a_longer_one_does_not(

@@ -9,6 +9,7 @@ from tests.worlds.memory_world import World
 from tests.worlds.other_worker import say, transferring_world
 from tests.worlds.samples import KEY
 from vmbackup_core.protocol import Done, Failed, Header, Hello, Progress
+from vmbackup_core.protocol.messages import ResultsBlob
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions import ear
 from vmbackup_operator.sessions.findings import backup_job
@@ -83,6 +84,21 @@ async def test_an_end_that_no_status_could_hold_is_no_end(
     assert world.status().disks == ()
     assert world.intake.refused == {"BadMessage": 1}
     assert world.events_left() == []
+
+
+async def test_an_end_without_a_result_is_refused_and_what_comes_behind_it_counts(
+    transferring: World,
+) -> None:
+    world = transferring
+    job = backup_job(world.sessions.stored[KEY])
+    elsewhere = ResultsBlob(f"results/{'a' * 32}", 5, "d" * 64)
+    say(world, Done(job, 1, results_blob=elsewhere), 100)
+    say(world, progress(world), 101)
+
+    await world.intake.round()
+
+    assert world.intake.refused == {"BadMessage": 1}
+    assert shown(world) == 500
 
 
 async def test_an_end_that_a_status_can_hold_is_the_workers_word(transferring: World) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
 from tests.worlds.memory_upkeep import UpkeepWorld
-from vmbackup_operator.model.backup_repository import LogHead
+from vmbackup_operator.model.backup_repository import LogHead, Maintenance, Sight
 from vmbackup_operator.reconciling.outcome import Waiting
 
 KNOWN = LogHead(9, "a" * 64)
@@ -34,6 +36,21 @@ async def test_the_head_that_was_found_is_accepted_and_known_from_then_on(
     assert put_back.repository.status.log == FOUND
     assert put_back.repository.status.handled_accept_history == RIGHT
     assert put_back.events.told == []
+
+
+async def test_what_was_seen_of_the_other_history_counts_no_more(put_back: UpkeepWorld) -> None:
+    """Its numbers mean other entries by now: none of them has waited for its day."""
+    status = put_back.repository.status
+    seen = Maintenance(sights=(Sight(9, put_back.clock.now() - timedelta(days=3)),))
+    put_back.repositories.store(
+        replace(put_back.repository, status=replace(status, maintenance=seen))
+    )
+
+    put_back.annotate(accept_history=RIGHT)
+    await put_back.settle()
+
+    assert put_back.repository.status.log == FOUND
+    assert put_back.maintenance.sights == ()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
@@ -98,4 +100,13 @@ async def test_a_backup_of_the_vm_runs_beside_it(world: World) -> None:
 
     assert world.status(READING).outcome == "Succeeded"
     assert world.status(backup).outcome == "Succeeded"
+    assert holders(world) == []
+
+
+async def test_one_that_came_too_late_is_skipped(world: World) -> None:
+    late = ObjectKey("team", "verify-2")
+    world.sessions.put(verification(late, start_before=world.clock.now() - timedelta(minutes=1)))
+    await world.run(late)
+
+    assert world.status(late).outcome == "Skipped"
     assert holders(world) == []

@@ -19,6 +19,7 @@ from vmbackup_core.protocol import (
     BackupResult,
     Done,
     Failed,
+    LostIndex,
     LostPack,
     Progress,
     VerifyJob,
@@ -54,6 +55,16 @@ def names_a_pack_that_was_not_asked_for(job: VerifyJob, result: VerifyResult) ->
     return replace(result, lost=[LostPack("01" * 24, "damaged", [])])
 
 
+def names_a_pack_that_cannot_be(job: VerifyJob, result: VerifyResult) -> VerifyResult:
+    del job
+    return replace(result, lost=[LostPack("ff" * 24, "damaged", [])])
+
+
+def names_an_index_object_that_cannot_be(job: VerifyJob, result: VerifyResult) -> VerifyResult:
+    del job
+    return replace(result, objects=[LostIndex("ff" * 24, 2**30, "damaged")])
+
+
 def claims_to_have_read_more(job: VerifyJob, result: VerifyResult) -> VerifyResult:
     del job
     return replace(result, packs=result.packs + 1)
@@ -68,6 +79,8 @@ LIES = (
     calls_whole_packs_damaged,
     calls_whole_packs_missing,
     names_a_pack_that_was_not_asked_for,
+    names_a_pack_that_cannot_be,
+    names_an_index_object_that_cannot_be,
     claims_to_have_read_more,
     reads_less_than_it_was_asked,
 )

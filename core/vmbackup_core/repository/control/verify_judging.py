@@ -19,15 +19,17 @@ from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.own_looks import OwnLooks
 from vmbackup_core.repository.control.verify_plan import so_far
 from vmbackup_core.repository.control.verify_work import (
-    OFFSETS_MOST,
-    TOLD_MOST,
     Judged,
     ListedLost,
     Stage,
+    VerifyWork,
+)
+from vmbackup_core.repository.data.verify_told import (
+    OFFSETS_MOST,
+    TOLD_MOST,
     ToldIndex,
     ToldPack,
     VerifyTold,
-    VerifyWork,
 )
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId
@@ -124,10 +126,22 @@ class _Judging:
             or told.sampled > asked
             or len(told.differing) > told.sampled
             or (bool(told.blocks) and not self.work.sections)
+            or not self._can_be(told)
         )
         if wrong:
             self._refute("the answer is none to what was asked")
         return wrong
+
+    def _can_be(self, told: VerifyTold) -> bool:
+        """Tell whether all that is said to be lost has a name that an object may have."""
+        try:
+            for pack in told.lost:
+                _name(self.work, pack.pack)
+            for index in told.objects:
+                index_name(self.work.chain, index.index)
+        except ValueError:
+            return False
+        return True
 
     def _look_at_listed(self, each: ListedLost) -> None:
         found = self._looks.size(each.pack, each.size_bytes)

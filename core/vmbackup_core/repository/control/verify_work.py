@@ -1,6 +1,7 @@
 """What a verify job is asked for, what it says, and what is believed of it; section 33, Verify.
 
 Values alone: `verify_plan` makes the work, `verify_judging` decides what of the answer is logged.
+The answer is `VerifyTold`.
 """
 
 from __future__ import annotations
@@ -14,19 +15,26 @@ from typing import Final, Literal
 from vmbackup_core.ids import ChainId, CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.control.log_entries import Place
 from vmbackup_core.repository.data.grants import ManifestAt
-from vmbackup_core.repository.primitives.identities import IndexId, PackId, WritingSession
+from vmbackup_core.repository.data.verify_told import VerifyTold
+from vmbackup_core.repository.primitives.identities import PackId, WritingSession
+
+__all__ = [
+    "STAGES",
+    "Judged",
+    "ListedLost",
+    "PackRun",
+    "ReadSoFar",
+    "SampleOf",
+    "Stage",
+    "VerifyAsked",
+    "VerifyTold",
+    "VerifyWork",
+    "VmDue",
+]
 
 #: What is read for: packs and sections that are new, a share of the old packs, a sample of blocks.
 Stage = Literal["new", "rota", "sample"]
 STAGES: Final[tuple[Stage, ...]] = ("new", "rota", "sample")
-
-#: What a worker says of an object; the last two say nothing of its bytes.
-Told = Literal["missing", "resized", "damaged", "unreadable", "notUnderstood"]
-
-#: The most packs, index objects and blocks that one job tells of; it stops there.
-TOLD_MOST: Final = 200
-#: The most offsets of one pack; where all of them are damaged the pack is bad as a whole.
-OFFSETS_MOST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,42 +157,6 @@ class VerifyWork:
         """16 hexadecimal digits for the job's id: what is planned anew alike is the same job."""
         said = (self.stage, self.place, self.at, self.packs, self.sections, self.sample)
         return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class ToldPack:
-    """A pack of which a worker says *what*; *offsets* of records, none where its foot is lost."""
-
-    pack: PackId
-    what: Told
-    offsets: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ToldIndex:
-    """A section or table of which a worker says *what*, by its offset in the index object."""
-
-    index: IndexId
-    offset: int
-    what: Told
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyTold:
-    """A job's answer, as a worker says it: none of it is believed before it was looked at.
-
-    *looked_at* counts the packs, from the work's first on, that were read. *blocks* are those, by
-    number, whose entries do not open although nothing else is lost. *stopped* says that the job
-    found so much that it went no further.
-    """
-
-    looked_at: int
-    lost: tuple[ToldPack, ...] = ()
-    objects: tuple[ToldIndex, ...] = ()
-    blocks: tuple[int, ...] = ()
-    sampled: int = 0
-    differing: tuple[int, ...] = ()
-    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

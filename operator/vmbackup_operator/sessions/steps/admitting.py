@@ -10,7 +10,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import account_of
-from vmbackup_operator.sessions.step import Answer
+from vmbackup_operator.sessions.step import Answer, Skipped
 from vmbackup_operator.sessions.steps.repository import ASK_AGAIN_S
 
 
@@ -32,6 +32,14 @@ def scope_refused(ground: Ground, session: BackupSession) -> Failed | None:
             "do not list it among the namespace's repositories",
         )
     return None
+
+
+def begun_too_late(session: BackupSession) -> Skipped | None:
+    """Return that the session began too late, if it did; what it waits for since is not counted."""
+    begun, limit = session.status.start_time, session.spec.start_before
+    if begun is None or limit is None or begun <= limit:
+        return None
+    return Skipped(f"it had to start before {limit:%Y-%m-%d %H:%M:%SZ}")
 
 
 async def ready_repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:

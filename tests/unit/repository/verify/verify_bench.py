@@ -28,10 +28,12 @@ from vmbackup_core.repository.control.log_entries import Bad, Proven
 from vmbackup_core.repository.control.verify_work import (
     Judged,
     VerifyAsked,
-    VerifyTold,
     VerifyWork,
 )
 from vmbackup_core.repository.data.ports import DataStore
+from vmbackup_core.repository.data.verify_told import (
+    VerifyTold,
+)
 from vmbackup_core.repository.opened_verify import Verification
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.reading import Places

@@ -1,0 +1,129 @@
+"""Nights of a real repository, kept up by the operator: what is let go, deleted and found."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from typing_extensions import override
+
+from tests.worlds.memory_policies import policy
+from tests.worlds.memory_upkeep import UpkeepWorld
+from tests.worlds.samples import VM
+from tests.worlds.upkept_repository import POLICY, UpkeptRepository
+from vmbackup_operator.model.backup_policy import StandingRetention
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.session_findings import Resolved
+from vmbackup_operator.sessions.undo_record import UndoRecord
+from vmbackup_operator.upkeep.ports import UpkeepJobs
+
+
+class Nights(UpkeepWorld):
+    """A repository that holds what backups wrote, and upkeep that does its jobs in there."""
+
+    def __init__(self, piece_s: float) -> None:
+        self.upkept = UpkeptRepository(piece_s=piece_s)
+        super().__init__(self.upkept.clock)
+        self.repositories.stored.clear()
+        self.repositories.put(self.upkept.repository)
+        wanted = policy(VM)
+        self.policies.put(replace(wanted, metadata=replace(wanted.metadata, name=POLICY.name)))
+        self.keep(1)
+
+    @override
+    def worker(self) -> UpkeepJobs:
+        self.upkept.restart()
+        return self.upkept.jobs
+
+    def keep(self, last: int) -> None:
+        """Have the policy keep so many points, and the operator see that now."""
+        stored = self.policies.stored[POLICY]
+        retention = Retention(last=last)
+        self.policies.put(replace(stored, spec=replace(stored.spec, retention=retention)))
+        standing = StandingRetention(retention, self.clock.now())
+        stored = self.policies.stored[POLICY]
+        self.policies.store(replace(stored, status=replace(stored.status, retention=standing)))
+
+    def manifests(self) -> int:
+        names = self.upkept.points.containers.container("backups").list("c/")
+        return sum("/m/" in each.name for each in names)
+
+    @property
+    def counted(self) -> int:
+        return len(self.upkept.points.points)
+
+    async def night(self) -> None:
+        """Back up, and let the day pass; the operator is started anew in between."""
+        await self.upkept.back_up()
+        self.start()
+        await self.pass_night()
+
+
+@pytest.fixture(params=[1.0, 0.0], ids=["at once", "in pieces"])
+def nights(request: pytest.FixtureRequest) -> Nights:
+    return Nights(request.param)
+
+
+async def test_a_policy_keeps_its_points_and_what_nothing_needs_goes(nights: Nights) -> None:
+    await nights.settle()
+    for _ in range(6):
+        await nights.night()
+
+    assert nights.counted == 1
+    # A point of the night before waits, and one whose sight was a moment less than a day old.
+    assert 2 <= nights.manifests() <= 3
+    assert set(nights.outcomes().values()) == {"Succeeded"}
+    assert nights.events.told == []
+    assert "recovery point" in nights.record("Expire").message
+
+
+async def test_a_retention_that_keeps_less_waits_for_its_days(nights: Nights) -> None:
+    """Points are stamped with what kept them; a slip of the hand deletes nothing for a week."""
+    nights.edit(retention_delay_days=4)
+    nights.upkept.stamp = Retention(last=3)
+    nights.keep(3)
+    await nights.settle()
+    for _ in range(3):
+        await nights.night()
+    assert nights.counted == 3
+
+    nights.keep(1)
+    await nights.pass_time(3 * 24 * 3600)
+    assert nights.counted == 3
+    await nights.pass_time(2 * 24 * 3600)
+    assert nights.counted == 1
+
+
+async def test_a_repository_that_was_put_back_loses_nothing_until_somebody_has_looked(
+    nights: Nights,
+) -> None:
+    await nights.settle()
+    await nights.upkept.back_up(3)
+    found = nights.upkept.put_back()
+    nights.say_ready("HistoryRolledBack")
+    manifests = nights.manifests()
+    await nights.pass_time(3 * 24 * 3600)
+    assert nights.manifests() == manifests
+    assert nights.record("Expire").outcome == "Left"
+
+    nights.annotate(accept_history=f"{found.number}:{found.sha256}")
+    await nights.settle()
+    assert nights.repository.status.log is not None
+    assert nights.repository.status.log.number >= found.number
+    nights.say_ready("Ready")
+    await nights.pass_time(4 * 24 * 3600)
+    assert nights.counted == 1
+    assert nights.manifests() < manifests
+
+
+async def test_a_run_that_goes_on_keeps_its_commits(nights: Nights) -> None:
+    await nights.settle()
+    await nights.upkept.back_up()
+    wanted = await nights.upkept.committed()
+    nights.records.stored["x"] = UndoRecord(
+        ObjectKey("team", "one"), "uid", wanted.run_id, VM, Resolved(), 3
+    )
+    await nights.pass_time(3 * 24 * 3600)
+
+    await nights.upkept.place.record(wanted)
+    assert wanted.run_id in nights.upkept.points.points
