@@ -135,7 +135,7 @@ async def test_how_upkeep_goes_on_is_no_reason_to_look_at_a_repository() -> None
             4,
             metadata={"annotations": {"vmbackup.dev/upkeep": "now"}},
             status={"maintenance": {"handledUpkeep": "now"}},
-        ),  # fmt: skip
+        ),
         repository(5, status={"owner": "other"}),
         repository(6, status={"owner": "other"}, spec={"tier": "Cool"}),
     ]
