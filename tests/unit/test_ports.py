@@ -75,7 +75,10 @@ SCRIPTED = {
 }
 
 #: What is run over and lies elsewhere: it ships.
-SHIPPED = {"vmbackup_core.stores.memory.MemoryStore"}
+SHIPPED = {
+    "vmbackup_core.stores.memory.MemoryStore",
+    "vmbackup_operator.cli.layered_store.LayeredStore",
+}
 
 #: Doubles of what has no suite, from above, or parts of others.
 UNCOMPARED = {

@@ -33,7 +33,7 @@ from vmbackup_operator.cli.wanted_points import WantedPoint, wanted_point
 EXIT_CODES = """\
 exit codes:
   0    done; nothing is damaged
-  1    damage: a list or a check found some, or a restore met some or left holes
+  1    damage: a list or a check found some, a restore met some or left holes, or some stays lost
   2    not understood, or it could not be done: the last line of standard error says why
   130  interrupted
 """
