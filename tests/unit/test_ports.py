@@ -56,6 +56,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_operator.services.resource_kinds.Model": _SDK,
     "vmbackup_operator.services.resource_kinds.Poller": _SDK,
     "vmbackup_operator.sessions.ports.Sessions": "StoredSessions and the book over it, no double",
+    "vmbackup_operator.sessions.ports.Policies": "one find; policies' own port has a suite",
     "vmbackup_operator.sessions.ear.Served": "the book over StoredSessions, no double",
     "azure_simulator.backing.DiskContents": _SIMULATED,
     "azure_simulator.backing.Exports": _SIMULATED,

@@ -23,6 +23,7 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.azure_errors import code_of, status_of, translated
 from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import (
+    LOCKED,
     AlreadyStored,
     Buffer,
     CredentialsRefused,
@@ -45,7 +46,6 @@ ONE_REQUEST_BYTES = 256 * 1024 * 1024
 
 _GONE = frozenset({"BlobNotFound", "ResourceNotFound"})
 _TAKEN = frozenset({"BlobAlreadyExists", "ConditionNotMet", "UnauthorizedBlobOverwrite"})
-_LOCKED = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
 
 #: How many deletions are under way at once.
 _DELETIONS: Final = 16
@@ -247,7 +247,7 @@ class AzureBlobStore(Store):
         try:
             self.delete(name)
         except PermanentError as error:
-            if error.reason in _LOCKED:
+            if error.reason in LOCKED:
                 return NotDeleted(name, error.reason)
             raise
         return None

@@ -115,6 +115,9 @@ class NotDeleted:
     why: str
 
 
+#: What stores say where they keep an object against its deletion.
+LOCKED: Final = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
+
 #: The most names that `delete_all` takes.
 DELETED_AT_ONCE: Final = 256
 
@@ -196,6 +199,17 @@ class Store(Protocol):
         A store that was not set up for locks yields that none is; one that never has any raises
         LocksNotKept.
         """
+
+
+def delete_unless_locked(store: Store, name: str) -> str | None:
+    """Delete the object called *name*; return why it stays where it is locked."""
+    try:
+        store.delete(name)
+    except PermanentError as error:
+        if error.reason not in LOCKED:
+            raise
+        return str(error)
+    return None
 
 
 def checked_batch(names: Sequence[str]) -> Sequence[str]:

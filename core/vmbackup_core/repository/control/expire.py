@@ -26,7 +26,7 @@ from vmbackup_core.repository.control.sealed_objects import Control, is_there
 from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import point_name
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
-from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store, delete_unless_locked
 
 #: A reader without the right to hold has a day to read what has stopped to count (S16).
 WAIT: Final = timedelta(hours=24)
@@ -108,8 +108,9 @@ def _finish(control: Control, data: Store, state: LogState, entry: Expiring) -> 
     if any(whys):
         return Going(entry, "stays", "; ".join(why for why in whys if why))
     if entry.point is not None:
-        for kept in control.store.delete_all([point_name(*entry.point)]):
-            return Going(entry, "stays", f"{kept.name}: {kept.why}")
+        why = delete_unless_locked(control.store, point_name(*entry.point))
+        if why is not None:
+            return Going(entry, "stays", why)
     return Going(entry, "done")
 
 
@@ -129,9 +130,9 @@ def _delete_or_tell(control: Control, data: Store, state: LogState, name: str) -
         return None
     why = _reason_to_stay(control, state, name)
     if why is None:
-        for kept in data.delete_all([name]):
-            return f"{kept.name}: {kept.why}"
-        return f"{name} could not be deleted" if is_there(data, name) else None
+        why = delete_unless_locked(data, name)
+        if why is None and is_there(data, name):
+            return f"{name} could not be deleted"
     return why
 
 

@@ -24,7 +24,7 @@ from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.repository.primitives.names import commit_name, point_name
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
+from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store, delete_unless_locked
 
 
 class RecoveryPointExpired(PermanentError):
@@ -231,8 +231,9 @@ def _delete(log: Log, named: Point, why: str) -> Examined:
         return Examined(named, "left", "it counts, or it did")
     reading.check_history()
     log.check_owner(reading.state)
-    for kept in log.control.store.delete_all([point_name(*named)]):
-        return Examined(named, "left", f"{why}; {kept.why}")
+    locked = delete_unless_locked(log.control.store, point_name(*named))
+    if locked is not None:
+        return Examined(named, "left", f"{why}; {locked}")
     return Examined(named, "deleted", why)
 
 
