@@ -33,6 +33,8 @@ WORKER_TAG = "vmbackup-worker-id"
 
 # 20 of a run id's 32 digits: 80 bits, and room for a worker's number in a queue's 63 characters.
 _RUN_DIGITS = 20
+_SNAPSHOT_NAME = re.compile(f"vmb-[0-9a-f]{{{_RUN_DIGITS}}}-(os|[0-9]+)", re.IGNORECASE | re.ASCII)
+_WORKER_VM_NAME = re.compile(f"vmb-w-[0-9a-f]{{{_RUN_DIGITS}}}-[0-9]+", re.IGNORECASE | re.ASCII)
 # Of a launch's nonce: two launches of one worker need other queues, never a secret.
 _LAUNCH_DIGITS = 8
 # 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
@@ -215,6 +217,11 @@ def snapshot_name(run_id: RunId, lun: int | None) -> str:
     return f"vmb-{run_id[:_RUN_DIGITS]}-{'os' if lun is None else lun}"
 
 
+def is_snapshot_name(name: str) -> bool:
+    """Tell whether *name* may have been computed by `snapshot_name`, in whatever case."""
+    return _SNAPSHOT_NAME.fullmatch(name) is not None
+
+
 def snapshot_id(subscription_id: str, resource_group: str, run_id: RunId, lun: int | None) -> ArmId:
     """Return the ARM id that this run's snapshot will have; known before it exists."""
     name = snapshot_name(run_id, lun)
@@ -229,6 +236,11 @@ def worker_id(run_id: RunId, attempt: int) -> WorkerId:
 def worker_vm_name(worker: WorkerId) -> str:
     """Return what the worker's VM is called; its NIC and OS disk are called alike."""
     return f"vmb-w-{worker}"
+
+
+def is_worker_vm_name(name: str) -> bool:
+    """Tell whether *name* may have been computed by `worker_vm_name`."""
+    return _WORKER_VM_NAME.fullmatch(name) is not None
 
 
 def jobs_queue(worker: WorkerId, launch: LaunchNonce) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
 from tests.worlds.memory_world import World
+from vmbackup_operator.backups.resealing import LOOK_S, OldSeals
 from vmbackup_operator.naming import environment_names
+from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.tags import SEALED_TAG
@@ -38,3 +40,14 @@ async def pass_over_idle_workers(world: World) -> None:
         return [WorkerGroup(SUBSCRIPTION, names.resource_group)]
 
     await IdleWorkers(world.ground, groups).reconcile()
+
+
+async def pass_over_snapshots(world: World) -> int:
+    """Have old seals looked for until nothing is due; return after how many looks that was."""
+    for looks in range(1, 100):
+        answer = await OldSeals(world.ground).reconcile()
+        assert isinstance(answer, Waiting)
+        if answer.seconds > LOOK_S:
+            return looks
+        world.clock.turn(answer.seconds)
+    raise AssertionError("it never comes to an end")

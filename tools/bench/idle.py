@@ -27,6 +27,7 @@ from tools.bench.limited_azure import LimitedRegions, Surroundings
 from tools.bench.scale import Run
 from vmbackup_core.ids import RepositoryId
 from vmbackup_operator.backups.left_behind import LeftBehind
+from vmbackup_operator.backups.resealing import OldSeals
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.leadership import Terms
 from vmbackup_operator.cluster.objects import Objects
@@ -144,6 +145,9 @@ def _serve(run: Run) -> None:
     async def left_behind(_key: ObjectKey) -> Outcome:
         return await left.reconcile()
 
+    async def old_seals(_key: ObjectKey) -> Outcome:
+        return await OldSeals(ground).reconcile()
+
     measured.serve(
         {
             "BackupSession": measured.reconciler.reconcile,
@@ -152,6 +156,7 @@ def _serve(run: Run) -> None:
             "Upkeep": _upkeep(run, repositories).reconcile,
             "IdleWorkers": idle_workers,
             "LeftBehind": left_behind,
+            "OldSeals": old_seals,
         }
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 import msgspec
 from typing_extensions import override
@@ -100,16 +101,7 @@ class MeasuredOperator:
 
     def serve(self, reconcilers: Mapping[WorkKind, Reconcile]) -> None:
         """Have each kind looked at, timed; kinds without a reconciler have nothing to do."""
-        kinds: tuple[WorkKind, ...] = (
-            "BackupPolicy",
-            "BackupSession",
-            "BackupRepository",
-            "RegionEnvironment",
-            "RestoreSession",
-            "IdleWorkers",
-            "LeftBehind",
-            "Upkeep",
-        )
+        kinds: tuple[WorkKind, ...] = get_args(WorkKind)
         every = {kind: reconcilers.get(kind, _nothing) for kind in kinds}
         self.operator.serve({kind: self.operator.timed(kind, it) for kind, it in every.items()})
 

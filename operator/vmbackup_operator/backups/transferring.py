@@ -135,7 +135,11 @@ async def _find_committed(
 async def _prepare(
     ground: Ground, session: BackupSession, repository: BackupRepository
 ) -> Mapping[str, PreparedDisk] | Waiting:
-    """Return what the worker is given of each disk that it is to write, by its position."""
+    """Return what the worker is given of each disk that it is to write, by its position.
+
+    Asked anew for a renewal too: an agent that dies leaves the newest message to its successor,
+    and what was stored by then is taken over only where that message names it.
+    """
     owed = _owed(session)
     await asyncio.gather(*(_check_is_there(ground, member) for member, _ in owed))
     asked, positions = disks_asked(session), [member.disk for member, _ in owed]

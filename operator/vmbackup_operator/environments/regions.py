@@ -237,7 +237,10 @@ class Environments:
     ) -> None:
         place, recorded = _place(environment.spec), environment.status.storage_account_id
         known = {plan.place.account_id, recorded or plan.place.account_id}
-        own = accounts_of(accounts, place, plan.place.resource_group_id, known)
+        where = plan.place
+        own = accounts_of(
+            accounts, place, where.resource_group_id, where.names.storage_accounts, known
+        )
         self._owner.seals.note_accounts(place, own)
 
     def _wake_for(self, place: RegionKey) -> None:

@@ -4,6 +4,9 @@ Everything sealed names its key. Whoever lists workers or snapshots has their se
 each pass over a region notes its account's; nothing is asked of Azure for it. A key that seals
 something and has left the ring may be missed at any moment, so nothing is written or deleted in
 such a region until it is back (`RegionSeals.check_write`, which every write of ours passes).
+
+Of a key that is missing nobody can tell whether it was ever ours. So a seal counts only on what is
+called as we call such things: a tag on anything else in our groups is anybody's word.
 """
 
 from __future__ import annotations
@@ -16,7 +19,14 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded, is_within_group, lies_within, same_id
 from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, environment_names, name_of
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    ArmId,
+    environment_names,
+    is_snapshot_name,
+    is_worker_vm_name,
+    name_of,
+)
 from vmbackup_operator.ownership import OWNER_TAG, SNAPSHOT_TAG, key_named
 from vmbackup_operator.settings import Appliance
 
@@ -157,6 +167,8 @@ class RegionSeals:
     ) -> Iterator[Sealed]:
         for body in bodies:
             place = region_key(subscription_id, text_at(body, "location"))
+            if not is_worker_vm_name(_name(body)):
+                continue
             sealed = _sealed(place, body, OWNER_TAG, "worker")
             if sealed is not None and folded(self._group_of(place)) == folded(resource_group):
                 yield sealed
@@ -168,6 +180,8 @@ class RegionSeals:
         if folded(resource_group) != folded(appliance.resource_group):
             return
         for body in bodies:
+            if not is_snapshot_name(_name(body)):
+                continue
             place = region_key(subscription_id, text_at(body, "location"))
             sealed = _sealed(place, body, SNAPSHOT_TAG, "snapshot")
             # Another appliance may have its snapshots in the same group.
@@ -192,19 +206,24 @@ class RegionSeals:
 
 
 def accounts_of(
-    listed: Iterable[Body], place: RegionKey, group_id: ArmId, known: Collection[str]
+    listed: Iterable[Body],
+    place: RegionKey,
+    group_id: ArmId,
+    names: Collection[str],
+    known: Collection[str],
 ) -> list[Body]:
     """Return those of a subscription's accounts that are the place's own, whatever sealed them.
 
-    They lie in its group, or are *known*: written down when they proved to be ours. A tag on any
-    other account is anybody's word.
+    They lie in its group under one of the names that we compute, or are *known*: written down when
+    they proved to be ours. A tag on any other account is anybody's word.
     """
+    computed = {folded(name) for name in names}
     return [
         body
         for body in listed
         if region_key(place.subscription_id, text_at(body, "location")) == place
         and (
-            lies_within(text_at(body, "id"), group_id)
+            (lies_within(text_at(body, "id"), group_id) and folded(_name(body)) in computed)
             or any(same_id(text_at(body, "id"), each) for each in known)
         )
     ]
@@ -214,7 +233,11 @@ def _sealed(place: RegionKey, body: Body, tag: str, words: str) -> Sealed | None
     key_id = key_named(body_at(body, "tags"), tag)
     if key_id is None:
         return None
-    return Sealed(place, key_id, f"{words} {name_of(ArmId(text_at(body, 'id')))}")
+    return Sealed(place, key_id, f"{words} {_name(body)}")
+
+
+def _name(body: Body) -> str:
+    return name_of(ArmId(text_at(body, "id")))
 
 
 def _source(kind: str, subscription_id: str, resource_group: str) -> str:

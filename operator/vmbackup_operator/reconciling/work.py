@@ -21,6 +21,8 @@ WorkKind = Literal[
     "IdleWorkers",
     #: No object: what sessions have left behind whose objects are gone.
     "LeftBehind",
+    #: No object: snapshots that an older key of the ring sealed.
+    "OldSeals",
 ]
 
 #: Somebody waits for a restore; a policy is late by a second at worst.
@@ -33,6 +35,7 @@ PRIORITIES: dict[WorkKind, int] = {
     "Upkeep": 30,
     "IdleWorkers": 30,
     "LeftBehind": 30,
+    "OldSeals": 30,
 }
 
 
@@ -53,4 +56,5 @@ class Work:
 AFTER_SESSIONS_S = 300.0
 IDLE_WORKERS = Work("IdleWorkers", ObjectKey("", "all"))
 LEFT_BEHIND = Work("LeftBehind", ObjectKey("", "all"))
-AFTER_SESSIONS = (IDLE_WORKERS, LEFT_BEHIND)
+OLD_SEALS = Work("OldSeals", ObjectKey("", "all"))
+AFTER_SESSIONS = (IDLE_WORKERS, LEFT_BEHIND, OLD_SEALS)

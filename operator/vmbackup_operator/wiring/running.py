@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_operator.backups.left_behind import LeftBehind
+from vmbackup_operator.backups.resealing import OldSeals
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.events import ToldEvents
@@ -263,6 +264,7 @@ class _Parts:
             ).reconcile,
             "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
             "LeftBehind": _of_all(LeftBehind(self.ground, TABLES).reconcile),
+            "OldSeals": _of_all(OldSeals(self.ground).reconcile),
         }
         return {**plain, **self._showing_mistakes(plain)}
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import msgspec
 
 from tests.unit.environments.conftest import OWNERSHIP, SUBSCRIPTION, Appliance
+from vmbackup_core.ids import RunId
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.seals import Sealed, region_key
 from vmbackup_operator.model.conditions import find_condition
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironmentStatus
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, arm_id, environment_names
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    ArmId,
+    arm_id,
+    digest,
+    environment_names,
+    snapshot_name,
+)
 from vmbackup_operator.ownership import OWNER_TAG, SNAPSHOT_TAG, Ownership
 
 NEW_KEY = {"2027": b"n" * 32}
@@ -24,7 +32,9 @@ def worker_id(name: str, region: str) -> ArmId:
     return arm_id(SUBSCRIPTION, group, "Microsoft.Compute/virtualMachines", name)
 
 
-def add_worker(appliance: Appliance, region: str, key_id: str, name: str = "vmb-w-1") -> ArmId:
+def add_worker(
+    appliance: Appliance, region: str, key_id: str, name: str = "vmb-w-00000000000000000001-1"
+) -> ArmId:
     tags: Body = {OWNER_TAG: f"1 {key_id} c2VhbA=="}
     identity = worker_id(name, region)
     appliance.arm.add("VirtualMachine", identity, {"location": region, "tags": tags})
@@ -34,7 +44,8 @@ def add_worker(appliance: Appliance, region: str, key_id: str, name: str = "vmb-
 def add_snapshot(
     appliance: Appliance, region: str, head: str, whose: str = "contoso", name: str = "vmb-s-1"
 ) -> ArmId:
-    identity = arm_id(SUBSCRIPTION, "rg", "Microsoft.Compute/snapshots", name)
+    called = snapshot_name(RunId(digest(name).hex()), None)
+    identity = arm_id(SUBSCRIPTION, "rg", "Microsoft.Compute/snapshots", called)
     tags: Body = {SNAPSHOT_TAG: head, APPLIANCE_TAG: whose}
     appliance.arm.add("Snapshot", identity, {"location": region, "tags": tags})
     return identity
@@ -150,7 +161,7 @@ async def test_a_region_whose_workers_key_is_missing_is_stalled_and_nothing_is_w
         "KeyRingIncomplete",
     )
     assert conditions["Stalled"].status == "True"
-    assert "'2026' (worker vmb-w-1)" in conditions["Ready"].message
+    assert "'2026' (worker vmb-w-00000000000000000001-1)" in conditions["Ready"].message
     assert "restart the operator" in conditions["Ready"].message
     assert status.keys_needed == ("2026", "2027")
     assert appliance.arm.puts == []

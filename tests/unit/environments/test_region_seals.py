@@ -6,9 +6,24 @@ import pytest
 
 from tests.unit.environments.conftest import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import RunId
 from vmbackup_operator.environments.bodies import Body
-from vmbackup_operator.environments.seals import RegionKey, RegionSeals, Sealed, region_key
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, arm_id, environment_names
+from vmbackup_operator.environments.seals import (
+    RegionKey,
+    RegionSeals,
+    Sealed,
+    accounts_of,
+    region_key,
+)
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    ArmId,
+    arm_id,
+    digest,
+    environment_names,
+    name_of,
+    snapshot_name,
+)
 from vmbackup_operator.ownership import OWNER_TAG, SNAPSHOT_TAG
 from vmbackup_operator.settings import Settings
 
@@ -19,12 +34,13 @@ def group_of(region: str) -> str:
     return environment_names("contoso", SUBSCRIPTION, region).resource_group
 
 
-def vm(region: str, name: str = "vmb-w-1") -> ArmId:
+def vm(region: str, name: str = "vmb-w-00000000000000000001-1") -> ArmId:
     return arm_id(SUBSCRIPTION, group_of(region), "Microsoft.Compute/virtualMachines", name)
 
 
 def snapshot(name: str, group: str = "rg") -> ArmId:
-    return arm_id(SUBSCRIPTION, group, "Microsoft.Compute/snapshots", name)
+    called = snapshot_name(RunId(digest(name).hex()), None)
+    return arm_id(SUBSCRIPTION, group, "Microsoft.Compute/snapshots", called)
 
 
 def listed(identity: ArmId, region: str, tag: str, key_id: str) -> Body:
@@ -116,7 +132,7 @@ def test_each_source_is_told_of_by_itself_and_changes_once(settings: Settings) -
     seals.note_list(*workers, [])
 
     assert changed == [AWAY]
-    assert dict(seals.needed(AWAY)) == {"2025": "snapshot s"}
+    assert dict(seals.needed(AWAY)) == {"2025": f"snapshot {name_of(snapshot('s'))}"}
 
 
 def test_a_vm_of_somebody_elses_group_is_no_worker(settings: Settings) -> None:
@@ -126,6 +142,48 @@ def test_a_vm_of_somebody_elses_group_is_no_worker(settings: Settings) -> None:
     seals.note_list("VirtualMachine", SUBSCRIPTION, group_of("northeurope"), [body])
 
     assert seals.places() == frozenset()
+
+
+@pytest.mark.parametrize(
+    "name", ["lost", "vmb-os", "vmb-0000000000000000000g-os", "vmb-00000000000000000001-x"]
+)
+def test_a_tag_on_a_snapshot_of_another_name_than_ours_stalls_nothing(
+    settings: Settings, name: str
+) -> None:
+    seals = RegionSeals(settings.appliance, {"2026"})
+    planted = arm_id(SUBSCRIPTION, "rg", "Microsoft.Compute/snapshots", name)
+
+    seals.note_list(
+        "Snapshot", SUBSCRIPTION, "rg", [listed(planted, "northeurope", SNAPSHOT_TAG, "2025")]
+    )
+
+    assert seals.places() == frozenset()
+
+
+@pytest.mark.parametrize("name", ["vmb-w-1", "jumpbox", "vmb-w-00000000000000000001"])
+def test_a_tag_on_a_vm_of_another_name_than_ours_stalls_nothing(
+    settings: Settings, name: str
+) -> None:
+    seals = RegionSeals(settings.appliance, {"2026"})
+    planted = listed(vm("northeurope", name), "northeurope", OWNER_TAG, "2025")
+
+    seals.note_list("VirtualMachine", SUBSCRIPTION, group_of("northeurope"), [planted])
+
+    assert seals.places() == frozenset()
+
+
+def test_an_account_counts_by_a_name_that_we_compute_or_where_it_was_proven_ours() -> None:
+    group = ArmId(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group_of('northeurope')}")
+    names = environment_names("contoso", SUBSCRIPTION, "northeurope").storage_accounts
+    accounts = [
+        arm_id(SUBSCRIPTION, group_of("northeurope"), "Microsoft.Storage/storageAccounts", name)
+        for name in (names[0], names[1].upper(), "planted01", "adopted01")
+    ]
+    bodies = [listed(each, "northeurope", OWNER_TAG, "2025") for each in accounts]
+
+    own = accounts_of(bodies, AWAY, group, names, [accounts[3].upper()])
+
+    assert [each["id"] for each in own] == [accounts[0], accounts[1], accounts[3]]
 
 
 def test_many_lost_keys_are_named_by_the_first_few(settings: Settings) -> None:

@@ -13,10 +13,11 @@ import pytest
 from tests.worlds.samples import SETTINGS
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import RunId
 from vmbackup_operator import services
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.seals import RegionSeals
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, arm_id
+from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, snapshot_id
 from vmbackup_operator.ownership import SNAPSHOT_TAG
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.clients import Clients
@@ -24,9 +25,7 @@ from vmbackup_operator.services.refusals import Refusals
 from vmbackup_operator.services.shared_reads import SharedReads
 
 APPLIANCE = SETTINGS.appliance
-LOST = arm_id(
-    APPLIANCE.subscription_id, APPLIANCE.resource_group, "Microsoft.Compute/snapshots", "lost"
-)
+LOST = snapshot_id(APPLIANCE.subscription_id, APPLIANCE.resource_group, RunId(32 * "a"), None)
 #: Calls of the SDK that write, and what of ours hands them on.
 WRITES = ("begin_", "update_tags")
 HANDS_ON = {"begin_delete"}
@@ -93,7 +92,7 @@ async def test_what_ends_access_is_sent_all_the_same(resources: ArmResources) ->
 async def test_what_is_made_is_judged_by_where_its_body_puts_it(
     resources: ArmResources, region: str
 ) -> None:
-    new = ArmId(LOST.replace("lost", "new"))
+    new = ArmId(LOST.replace("aaaa", "bbbb"))
     body: Body = {"location": region, "properties": {}}
 
     def asked() -> Awaitable[Body]:

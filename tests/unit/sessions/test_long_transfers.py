@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -196,3 +197,27 @@ async def test_the_status_says_when_access_ends_and_never_what_opens_it() -> Non
         assert export.expires_at is not None
         assert timedelta(0) <= ends - export.expires_at < timedelta(minutes=5)
     assert "sig=" not in str(world.sessions.stored[KEY].status)
+
+
+async def test_a_renewed_job_names_what_was_stored_by_then() -> None:
+    """An agent that dies leaves the newest message to its successor, which can list nothing."""
+    world = world_of(DAYS)
+    await run_until(world, lambda: bool(world.running))
+    (transfer,) = world.running.values()
+    given = transfer.job
+    assert [disk.grant.left for disk in given.disks] == [()] * 3
+    world.points.write(given.disks[0])  # by a process that dies before it says so
+
+    await run_until(world, lambda: transfer.job is not given)
+
+    assert transfer.job.job_id == given.job_id
+    assert [len(disk.grant.left) for disk in transfer.job.disks] == [1, 0, 0]
+    assert world.status().attempt == 1
+
+
+async def run_until(world: SlowWorld, holds: Callable[[], bool]) -> None:
+    while not holds():
+        await world.look()
+        world.agents_work()
+        await world.intake.round()
+        world.clock.turn(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from tests.worlds.rings import (
     ROTATED,
     altered_sets,
     pass_over_idle_workers,
+    pass_over_snapshots,
     restart,
     sealing_keys,
 )
@@ -22,6 +24,8 @@ from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import RUN_TAG, session_name_of_slot
+from vmbackup_operator.sessions.seen import SnapshotSeen
+from vmbackup_operator.sessions.tags import SEALED_TAG
 
 #: What runs a world up to a moment.
 Until = Callable[[World], Awaitable[None]]
@@ -283,6 +287,57 @@ async def test_a_key_that_nothing_needs_any_more_is_dropped_unnoticed(world: Wor
     assert (world.status(last).attempt, world.status(last).errors) == (1, ())
     assert sealing_keys(world) == ["k2"] * 3
     assert not altered_sets(world)
+
+
+async def test_snapshots_that_no_session_comes_for_let_their_key_be_dropped(
+    world: World,
+) -> None:
+    await world.run()
+    restart(world, ROTATED)
+    assert sealing_keys(world) == ["k1"] * 3
+
+    await pass_over_snapshots(world)
+    await pass_over_idle_workers(world)
+
+    assert sealing_keys(world) == ["k2"] * 3
+    restart(world, DROPPED)
+    last = await back_up(world, "last")
+    assert (world.status(last).attempt, world.status(last).errors) == (1, ())
+    assert not altered_sets(world)
+
+
+async def test_a_ring_of_one_key_has_no_snapshots_looked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asked(*_where: str) -> list[SnapshotSeen]:
+        raise AssertionError("snapshots are listed")
+
+    monkeypatch.setattr(world.ground.snapshots, "of_group", asked)
+
+    assert await pass_over_snapshots(world) == 1
+
+
+async def test_a_seal_that_does_not_verify_is_left_as_it_is(world: World) -> None:
+    await world.run()
+    spoilt = next(iter(world.azure.snapshots))
+    seen = world.azure.snapshots[spoilt]
+    world.azure.snapshots[spoilt] = replace(seen, tags={**seen.tags, f"{SEALED_TAG}-0": "x"})
+    restart(world, ROTATED)
+
+    await pass_over_snapshots(world)
+
+    assert sorted(sealing_keys(world)) == ["k1", "k2", "k2"]
+    assert world.azure.snapshots[spoilt].tags[f"{SEALED_TAG}-0"] == "x"
+
+
+async def test_a_set_that_is_being_taken_is_left_to_its_session(world: World) -> None:
+    await world.run_until("SnapshotsReady")
+    restart(world, ROTATED)
+    before = world.azure.asked.copy()
+
+    assert await pass_over_snapshots(world) == 1
+
+    assert world.azure.asked == before
 
 
 def reinstalled(before: World) -> World:

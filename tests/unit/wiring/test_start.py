@@ -15,6 +15,7 @@ from vmbackup_operator.model.backup_session import BackupSession, BackupSessionS
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.session import Outcome as Ending
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
+from vmbackup_operator.reconciling.work import AFTER_SESSIONS
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions
@@ -56,7 +57,7 @@ async def test_every_session_that_is_not_through_is_looked_at_though_the_watch_t
         operator.sessions_stirred,
     )
     operator.sessions = booked
-    operator.serve({"BackupSession": look, "IdleWorkers": look, "LeftBehind": look})
+    operator.serve({"BackupSession": look, **{each.kind: look for each in AFTER_SESSIONS}})
 
     await take_in(operator, Everything(unfinished, to_undo, ended), booked)
     async with operator.queue.running():
@@ -88,9 +89,8 @@ async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when
         operator.sessions_stirred,
     )
     operator.sessions = booked
-    operator.serve({
-        "BackupSession": look, "IdleWorkers": rare("idle"), "LeftBehind": rare("left")
-    })  # fmt: skip
+    rarely = {each.kind: rare(each.kind) for each in AFTER_SESSIONS}
+    operator.serve({"BackupSession": look, **rarely})
 
     await take_in(operator, Everything(), booked)
     async with operator.queue.running():
@@ -100,4 +100,4 @@ async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when
             await asyncio.sleep(60)
         await asyncio.sleep(7200)
 
-    assert sorted(looked) == [(0, "idle"), (0, "left"), (7500, "idle"), (7500, "left")]
+    assert sorted(looked) == [(at_s, kind) for at_s in (0, 7500) for kind in sorted(rarely)]
