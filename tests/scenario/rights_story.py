@@ -139,6 +139,7 @@ def _wait_for_rights(stage: Stage) -> tuple[dict[str, Any], int]:
     """
     stage.operator.start()
     stage.plane.administrator.apply(EXAMPLES / "repository.yaml")
+    put_off_upkeep(stage.plane)
     policy = example("policy.yaml")
     policy["spec"] |= {
         "sessionHistory": {"succeeded": 1, "failed": 1},

@@ -19,7 +19,13 @@ from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.disk_images import MIB
-from tools.local_cloud.installation import EXAMPLES, USER_NAMESPACE, Installation, install
+from tools.local_cloud.installation import (
+    EXAMPLES,
+    USER_NAMESPACE,
+    Installation,
+    install,
+    put_off_upkeep,
+)
 from tools.local_cloud.operator_process import OperatorProcess
 from tools.local_cloud.seed import SeededDisk
 from tools.local_cloud.worker_python import worker_python
@@ -172,6 +178,7 @@ def a_stage(folder: Path) -> Iterator[Stage]:
         try:
             installation.operator.start()
             plane.administrator.apply(EXAMPLES / "repository.yaml")
+            put_off_upkeep(plane)
             yield Stage(folder, ready, azure, plane, installation, disks)
         finally:
             installation.operator.stop()

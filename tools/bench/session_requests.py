@@ -17,7 +17,13 @@ from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.disk_images import MIB
-from tools.local_cloud.installation import EXAMPLES, USER_NAMESPACE, Installation, install
+from tools.local_cloud.installation import (
+    EXAMPLES,
+    USER_NAMESPACE,
+    Installation,
+    install,
+    put_off_upkeep,
+)
 from tools.local_cloud.worker_python import worker_python
 
 _DATA_BYTES = 32 * MIB
@@ -38,6 +44,7 @@ def measure(folder: Path) -> dict[str, Any]:
         time.sleep(_SETTLES_S)
         process = {"rss_idle_mb": _mib(installation)}
         plane.administrator.apply(EXAMPLES / "repository.yaml")
+        put_off_upkeep(plane)
         found = {name: _session(azure, plane, name) for name in ("first", "steady")}
         process["rss_after_two_sessions_mb"] = _mib(installation)
         return {**found, "process": {**process, "idle": _idle(azure, plane)}}

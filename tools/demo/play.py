@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from tools.bundle import build
-from tools.demo import azure_clients, disks, facts, figures, handover, other_reader, sessions
-from tools.demo.evidence import Evidence
+from tools.demo import (
+    azure_clients,
+    disks,
+    facts,
+    figures,
+    handover,
+    other_reader,
+    sessions,
+    upkeep,
+)
+from tools.demo.evidence import REPOSITORY_HOST, Evidence
 from tools.demo.narration import FactBroken, Narrator, people_bytes
 from tools.local_cloud import azurite, disk_images, seed
 from tools.local_cloud.administrator import Administrator
@@ -21,6 +30,7 @@ from tools.local_cloud.installation import (
     Installation,
     example,
     install,
+    put_off_upkeep,
 )
 from tools.local_cloud.kubernetes_programs import kubernetes_program
 from tools.local_cloud.toolchains import kubectl
@@ -44,6 +54,7 @@ class Play:
         self._disks = seed.plan_disks(folder / "disks")
         self._figures: list[figures.SessionFigures] = []
         self._known: set[str] = set()
+        self._packs = 0
 
     def run(self) -> None:
         """Play every part; raise FactBroken where a promise does not hold."""
@@ -53,6 +64,7 @@ class Play:
         self._start_operator(bundle)
         self._first_backup(bundle)
         self._second_backup()
+        self._upkeep()
         self._without_operator()
         self._narrator.part("Figures")
         self._narrator.say(figures.figures_table(self._figures))
@@ -131,6 +143,7 @@ class Play:
     def _first_backup(self, bundle: Path) -> None:
         self._narrator.part("5  First backup: kubectl apply -f examples/")
         self._plane.administrator.apply(EXAMPLES)
+        put_off_upkeep(self._plane)
         self._wait_until_policy_is_seen()
         evidence = Evidence(self._azure, self._plane, bundle, self._disks)
         self._trigger("first")
@@ -145,6 +158,34 @@ class Play:
         session = self._back_up(evidence)
         self._check(facts.SECOND_BACKUP, evidence, session)
         self._say_memory("after two sessions")
+
+    def _upkeep(self) -> None:
+        """Ask for the repository's upkeep, and follow it to its end."""
+        self._narrator.part("7  Upkeep: what is stored is looked at and read back")
+        evidence = Evidence(self._azure, self._plane, None, self._disks)
+        user = self._plane.administrator
+        upkeep.ask_for_a_pass(user)
+        name = sessions.wait_for_session(user, USER_NAMESPACE, self._known, 120)
+        session = sessions.watch(
+            user,
+            USER_NAMESPACE,
+            name,
+            self._narrator.say,
+            limit_s=SESSION_LIMIT_S,
+            meanwhile=evidence.look,
+        )
+        with self._narrator.step("the pass has ended"):
+            jobs = upkeep.wait_for_its_end(user, 120)
+        self._narrator.say(upkeep.jobs_table(jobs))
+        self._narrator.holds("every job is done, and found nothing", list(upkeep.troubles(jobs)))
+        self._narrator.holds(
+            "a worker has read back every pack that the backups stored",
+            list(upkeep.unread(session, self._packs)),
+        )
+        self._narrator.holds(
+            "and has put nothing into the repository",
+            list(upkeep.stored_by_workers(evidence.entries(), REPOSITORY_HOST)),
+        )
 
     def _say_memory(self, when: str) -> None:
         held = people_bytes(self._installed.operator.resident_bytes())
@@ -189,6 +230,7 @@ class Play:
             described = user.kubectl("describe", "bses", name, f"--namespace={USER_NAMESPACE}")
             raise FactBroken(f"{name} did not succeed:\n{described}")
         seconds = time.monotonic() - began
+        self._packs += upkeep.packs_put(evidence.entries(), REPOSITORY_HOST)
         self._figures.append(figures.session_figures(session, evidence, self._disks, seconds))
         return session
 
@@ -203,7 +245,7 @@ class Play:
         )
 
     def _without_operator(self) -> None:
-        self._narrator.part("7  Without operator and cluster")
+        self._narrator.part("8  Without operator and cluster")
         with self._narrator.step("operator and control plane stopped"):
             self._installed.operator.stop()
             self._plane.stop()

@@ -78,4 +78,5 @@ def _line(cells: Sequence[str]) -> str:
 def _tidied(status: Mapping[str, Any]) -> bool:
     """Tell whether what follows the outcome has ended too."""
     said = {entry["type"]: entry["status"] for entry in status.get("conditions", [])}
-    return said.get("WorkerReleased") == "True" and said.get("SnapshotsPruned") == "True"
+    owed = {"WorkerReleased", "SnapshotsPruned" if "SnapshotsReady" in said else "WorkerReleased"}
+    return all(said.get(condition) == "True" for condition in owed)

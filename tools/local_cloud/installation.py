@@ -6,9 +6,11 @@ the settings: the chart's, with the tenant and the bundle that are really there.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,26 @@ def install(
     settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, workers)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
+
+
+def put_off_upkeep(plane: ControlPlane) -> None:
+    """Have the example repository's upkeep due half a day from now, and what is new due with it.
+
+    So what is counted of a session does not hang on the hour at which that is done; the annotation
+    ``vmbackup.dev/upkeep`` asks for upkeep at any time.
+    """
+    wanted = {
+        "schedule": f"0 {(datetime.now(UTC).hour + 12) % 24} * * *",
+        "verifyNewWithinDays": 1,
+    }
+    plane.administrator.kubectl(
+        "patch",
+        "backuprepository",
+        example("repository.yaml")["metadata"]["name"],
+        f"--namespace={USER_NAMESPACE}",
+        "--type=merge",
+        f"--patch={json.dumps({'spec': {'upkeep': wanted}})}",
+    )
 
 
 def give_rights(plane: ControlPlane) -> None:
