@@ -44,6 +44,7 @@ class OwnLooks:
     _opened: dict[str, IndexReader] = field(default_factory=dict)
     _views: dict[tuple[str, int], ShardView[PackRow]] = field(default_factory=dict)
     _keys: ChainKeys | None = None
+    _named: list[ManifestAt] | None = None
 
     @property
     def keys(self) -> ChainKeys:
@@ -125,8 +126,9 @@ class OwnLooks:
         """
         if at is not None and at.of_slot == slot:
             return is_there(self.data, at.name)
-        found = (each for each in named_manifests(self.log.control, self.state, self.chain))
-        return any(each.of_slot == slot and is_there(self.data, each.name) for each in found)
+        if self._named is None:
+            self._named = [*named_manifests(self.log.control, self.state, self.chain)]
+        return any(is_there(self.data, each.name) for each in self._named if each.of_slot == slot)
 
     def _readers(self, at: ManifestAt | None) -> Iterator[IndexReader]:
         if at is not None:
