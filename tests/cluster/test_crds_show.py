@@ -18,6 +18,7 @@ from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.backup_policy import Rule
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
+    JobOutcome,
     JobRecord,
     Maintenance,
     RunningJob,
@@ -129,11 +130,10 @@ async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
     repository = await stored.find(ObjectKey(namespace, "right"))
     assert repository is not None
     assert repository.spec.upkeep == UpkeepWanted()
+    outcomes: list[JobOutcome] = ["Succeeded", "Left", "Failed", "Left", "Findings", "Findings"]
     records = tuple(
         JobRecord(job, BEGAN, BEGAN, outcome, f"what {job} came to", BEGAN)
-        for job, outcome in zip(
-            ORDER, ("Succeeded", "Left", "Failed", *3 * ["Findings"]), strict=True
-        )
+        for job, outcome in zip(ORDER, outcomes, strict=True)
     )
     maintenance = Maintenance(
         next_time=BEGAN + timedelta(hours=20),

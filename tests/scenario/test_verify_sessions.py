@@ -1,4 +1,4 @@
-"""What was backed up is read back by a worker beside the repository; what is damaged is told."""
+"""What was backed up is read back by a worker beside the repository, once, and by reading alone."""
 
 from __future__ import annotations
 

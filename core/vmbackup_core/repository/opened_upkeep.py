@@ -77,7 +77,7 @@ class Upkeep:
         with self._work.of_anybody() as log:
             return expire_pass.plan_expire(log, self._work.places.data, self.chains(), rules)
 
-    def begin_points(self, book: point_book.PointBook) -> None:
+    def open_book(self, book: point_book.PointBook) -> None:
         """Have *book* begin a pass: it forgets what no longer counts."""
         book.begin_pass(self._work.reading().state)
 

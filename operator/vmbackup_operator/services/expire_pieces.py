@@ -50,7 +50,7 @@ class ExpirePieces:
 
     def _let_points_go(self, so_far: SoFar, pace: Pace) -> GoOn:
         if not so_far.after:
-            self.upkeep.begin_points(self.book)
+            self.upkeep.open_book(self.book)
             so_far.after = "begun"
         while left := self.upkeep.read_points(self.book, _POINTS):
             if pace.is_up:

@@ -51,8 +51,7 @@ def occasion_of(repository: BackupRepository, now: datetime) -> Occasion:
     before = _with_rule(repository.spec.upkeep, before, now)
     token = repository.metadata.annotations.get(UPKEEP_ANNOTATION, "")[:MAX_TRIGGER]
     if repository.spec.upkeep.suspend:
-        suspended = replace(before, next_time=None, message=SUSPENDED, handled_upkeep=token)
-        return Occasion(suspended)
+        return Occasion(_paused(before, token))
     try:
         scheduled, refused = _due(repository, before, now), ""
     except PermanentError as error:
@@ -68,6 +67,14 @@ def occasion_of(repository: BackupRepository, now: datetime) -> Occasion:
         return Occasion(replace(before, message=NOT_READY))
     last = scheduled.slot or before.last_slot
     return Occasion(begun(replace(before, last_slot=last, handled_upkeep=token), now), begins=True)
+
+
+def _paused(before: Maintenance, token: str) -> Maintenance:
+    """Return *before* while upkeep is suspended: what is due goes by, and no trouble gets older."""
+    running = before.running
+    if running is not None:
+        running = replace(running, trouble_since=None)
+    return replace(before, next_time=None, message=SUSPENDED, handled_upkeep=token, running=running)
 
 
 def believed(maintenance: Maintenance, now: datetime) -> Maintenance:

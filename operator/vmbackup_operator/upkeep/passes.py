@@ -63,7 +63,7 @@ def why_pointless(running: RunningJob, maintenance: Maintenance) -> str | None:
     needed = RESTS_ON.get(running.job)
     for record in maintenance.jobs:
         if record.job == needed and record.outcome == "Failed":
-            return f"not begun: it rests on {needed}, which has failed"
+            return f"left to the next pass: it rests on {needed}, which has failed"
     return None
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from vmbackup_operator.model.backup_repository import BackupRepository, RunningJob
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.upkeep.ports import JobDone
@@ -38,6 +40,8 @@ class Progresses:
         known = self._of.get(key)
         if known is None or _identity(known.running) != _identity(running):
             known = self._of[key] = Progress(running, running, now_s)
+        if running.trouble_since is None and known.stored.trouble_since is not None:
+            known.running = replace(known.running, trouble_since=None)  # a pause has ended it
         known.stored = running
         return known
 

@@ -271,7 +271,7 @@ def _held_by(repository: BackupRepository, running: RunningJob) -> tuple[JobOutc
     if left is not None:
         return "Left", left
     pointless = why_pointless(running, _maintenance(repository))
-    return None if pointless is None else ("Failed", pointless)
+    return None if pointless is None else ("Left", pointless)
 
 
 def _as_ended(error: VmbackupError) -> tuple[JobOutcome, str]:

@@ -22,12 +22,12 @@ MOST: Final = 8
 def with_sight(sights: tuple[Sight, ...], number: int, now: datetime) -> tuple[Sight, ...]:
     """Return *sights* with one of the log read up to *number* at *now*, if that tells more.
 
-    Those ahead of *now* are dropped. Every one that is left tells of entries that no older one
-    tells of.
+    Those ahead of *now* are dropped, and those of a log that went further, which had another
+    history. Every one that is left tells of entries that no older one tells of.
     """
     now = now.replace(microsecond=0)
-    kept = [each for each in sights if each.time <= now]
-    if kept and (kept[-1].number >= number or now - kept[-1].time < APART):
+    kept = [each for each in sights if each.time <= now and each.number <= number]
+    if kept and (kept[-1].number == number or now - kept[-1].time < APART):
         return tuple(kept)
     old = [each for each in kept if now - each.time >= WAIT]
     return (*old[-1:], *kept[len(old) :], Sight(number, now))[-MOST:]

@@ -30,6 +30,8 @@ LOST = arm_id(
 #: Calls of the SDK that write, and what of ours hands them on.
 WRITES = ("begin_", "update_tags")
 HANDS_ON = {"begin_delete"}
+#: What begins in a repository, and asks nothing of Resource Manager.
+OF_REPOSITORIES = {"begin_expire"}
 
 
 class NoAnswer:
@@ -122,4 +124,4 @@ def _called(function: ast.AST) -> set[str]:
 
 
 def _writes(name: str) -> bool:
-    return name.startswith(WRITES) and name not in HANDS_ON
+    return name.startswith(WRITES) and name not in HANDS_ON | OF_REPOSITORIES

@@ -224,8 +224,9 @@ async def test_expire_rests_on_catalog_and_nothing_else_does(world: UpkeepWorld)
     await world.pass_night()
 
     assert world.jobs.jobs() == ["Prune", "Lists", "Check"]
-    assert world.record("Expire").outcome == "Failed"
+    assert world.record("Expire").outcome == "Left"
     assert "Catalog" in world.record("Expire").message
+    assert [reason for _, reason, _ in world.events.told] == ["UpkeepFailed"]
 
     world.jobs.troubles.clear()
     await world.pass_night()
@@ -321,6 +322,21 @@ async def test_suspended_in_the_middle_a_pass_pauses_and_goes_on(world: UpkeepWo
     world.edit(suspend=False)
     await world.settle()
     assert world.jobs.jobs() == ALL
+
+
+async def test_a_pause_is_no_hour_of_trying(world: UpkeepWorld) -> None:
+    world.jobs.troubles["Prune"] = TransientError("503")
+    world.annotate(upkeep="now")
+    await world.pass_time(600)
+    world.edit(suspend=True)
+    await world.pass_time(3 * 3600)
+    world.edit(suspend=False)
+    await world.settle()
+    assert "Prune" not in world.outcomes()
+
+    world.jobs.troubles.clear()
+    await world.settle()
+    assert world.record("Prune").outcome == "Succeeded"
 
 
 async def test_a_job_that_takes_hours_is_asked_for_calmly(world: UpkeepWorld) -> None:

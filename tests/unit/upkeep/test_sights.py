@@ -53,6 +53,13 @@ def test_a_sight_ahead_of_now_is_dropped() -> None:
     )
 
 
+def test_a_sight_of_a_longer_log_is_dropped() -> None:
+    sights = with_sight((), 9, START)
+
+    later = START + timedelta(days=2)
+    assert with_sight(sights, 4, later) == (Sight(4, later),)
+
+
 def test_a_log_that_has_not_grown_needs_no_other_sight() -> None:
     sights = with_sight((), 5, START)
 
