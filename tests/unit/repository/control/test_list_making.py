@@ -233,9 +233,9 @@ def test_a_tally_of_many_packs_takes_little_memory() -> None:
     tally = Tally(10**6, pending=1024)
     tracemalloc.start()
 
-    tally.add(entry(number) for number in range(20_000))
+    tally.add(entry(number) for number in range(5_000))
     tally.settle()
     now, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert now < 2 * 20_000 * 17 + 100_000
+    assert now < 2 * 5_000 * 17 + 20_000
