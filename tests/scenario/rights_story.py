@@ -38,6 +38,7 @@ from tools.local_cloud.installation import (
     USER_NAMESPACE,
     example,
     install,
+    put_off_upkeep,
 )
 from tools.local_cloud.operator_process import azure_environment, clean_environment
 from tools.local_cloud.worker_python import worker_python

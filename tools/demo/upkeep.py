@@ -1,4 +1,4 @@
-"""A pass of the repository's upkeep: asked for, followed to its end, and what it must have come to."""
+"""A pass of the repository's upkeep: asked for, followed to its end, and what it must come to."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from tools.demo.journal import Entry
 from tools.demo.narration import FactBroken, table
-from tools.local_cloud.administrator import KubernetesUser
 from tools.local_cloud.installation import USER_NAMESPACE, example
+from tools.local_cloud.kubernetes_user import KubernetesUser
 
 #: In the order in which a pass takes them.
 JOBS = ("Catalog", "Expire", "Prune", "Lists", "Check", "Verify")
