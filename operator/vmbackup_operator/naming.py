@@ -33,8 +33,8 @@ WORKER_TAG = "vmbackup-worker-id"
 
 # 20 of a run id's 32 digits: 80 bits, and room for a worker's number in a queue's 63 characters.
 _RUN_DIGITS = 20
-_SNAPSHOT_NAME = re.compile(f"vmb-[0-9a-f]{{{_RUN_DIGITS}}}-(os|[0-9]+)", re.IGNORECASE | re.ASCII)
-_WORKER_VM_NAME = re.compile(f"vmb-w-[0-9a-f]{{{_RUN_DIGITS}}}-[0-9]+", re.IGNORECASE | re.ASCII)
+_SNAPSHOT_NAME = re.compile(f"vmb-[0-9a-f]{{{_RUN_DIGITS}}}-(os|[0-9]+)")
+_WORKER_VM_NAME = re.compile(f"vmb-w-[0-9a-f]{{{_RUN_DIGITS}}}-[0-9]+")
 # Of a launch's nonce: two launches of one worker need other queues, never a secret.
 _LAUNCH_DIGITS = 8
 # 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
@@ -219,7 +219,7 @@ def snapshot_name(run_id: RunId, lun: int | None) -> str:
 
 def is_snapshot_name(name: str) -> bool:
     """Tell whether *name* may have been computed by `snapshot_name`, in whatever case."""
-    return _SNAPSHOT_NAME.fullmatch(name) is not None
+    return _SNAPSHOT_NAME.fullmatch(folded(name)) is not None
 
 
 def snapshot_id(subscription_id: str, resource_group: str, run_id: RunId, lun: int | None) -> ArmId:
@@ -240,7 +240,7 @@ def worker_vm_name(worker: WorkerId) -> str:
 
 def is_worker_vm_name(name: str) -> bool:
     """Tell whether *name* may have been computed by `worker_vm_name`."""
-    return _WORKER_VM_NAME.fullmatch(name) is not None
+    return _WORKER_VM_NAME.fullmatch(folded(name)) is not None
 
 
 def jobs_queue(worker: WorkerId, launch: LaunchNonce) -> str:

@@ -22,6 +22,7 @@ CODES_OF_STORAGE: set[str] = set()
 OF_REPOSITORIES = {
     "ChainUnclear",
     "ForeignObjects",
+    "ImmutabilityNotSupported",
     "KeyMismatch",
     "LastKey",
     "NotInitialised",

@@ -39,6 +39,7 @@ class SameStore(MemoryStore):
     def __init__(self, other: MemoryStore) -> None:
         super().__init__()
         self._objects = other._objects  # noqa: SLF001 - one container, two credentials
+        self._names = other._names  # noqa: SLF001
 
 
 def put_through_a_renewal(stored: bytes | None) -> MemoryStore:

@@ -71,6 +71,7 @@ class Stored(MemoryStore):
     def copy(self) -> Stored:
         copied = Stored()
         copied._objects = dict(self._objects)
+        copied._names = list(self._names)
         return copied
 
     def in_order(self) -> list[str]:

@@ -178,6 +178,7 @@ class ArchivedPacks(DataMemory):
     def __init__(self, inner: DataMemory, names: list[str]) -> None:
         super().__init__()
         self._objects = inner._objects  # noqa: SLF001 - one place, seen in two ways
+        self._names = inner._names  # noqa: SLF001
         self._archived = frozenset(names)
 
     @override
