@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 from typing_extensions import override
@@ -59,11 +59,16 @@ from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.stores.memory import MemoryStore
 
 
+def _when_locks_have_ended() -> datetime:
+    """Some commits promise locks, and what they hold is deleted all the same."""
+    return MOMENT + timedelta(days=1000)
+
+
 class Chains(BeginsLog):
     """One repository in the making."""
 
     def __init__(self, key: bytes, put_if_absent: PutIfAbsent) -> None:
-        self.data, self.control_place = MemoryStore(), MemoryStore()
+        self.data, self.control_place = (MemoryStore(now=_when_locks_have_ended) for _ in range(2))
         self.places = Places(self.data, self.control_place)
         self.clock, self.key = TurnedClock(), UserKey(key)
         self.put_if_absent: PutIfAbsent = put_if_absent
