@@ -59,16 +59,19 @@ from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.stores.memory import MemoryStore
 
 
-def _when_locks_have_ended() -> datetime:
-    """Some commits promise locks, and what they hold is deleted all the same."""
-    return MOMENT + timedelta(days=1000)
+class Deletable(MemoryStore):
+    """Some commits promise locks, and what they hold is deleted here all the same."""
+
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        return
 
 
 class Chains(BeginsLog):
     """One repository in the making."""
 
     def __init__(self, key: bytes, put_if_absent: PutIfAbsent) -> None:
-        self.data, self.control_place = (MemoryStore(now=_when_locks_have_ended) for _ in range(2))
+        self.data, self.control_place = Deletable(), Deletable()
         self.places = Places(self.data, self.control_place)
         self.clock, self.key = TurnedClock(), UserKey(key)
         self.put_if_absent: PutIfAbsent = put_if_absent
