@@ -13,7 +13,7 @@ from tools.local_cloud.kubernetes_user import KubernetesUser
 #: How often a waiting user looks.
 LOOK_S = 0.5
 #: Name, VM, type, phase, progress, read, stored, age: of single rows, kubectl aligns each anew.
-WIDTHS = (27, 9, 9, 18, 11, 10, 10, 5)
+WIDTHS = (38, 9, 9, 18, 11, 10, 10, 5)
 
 
 def wait_for_session(user: KubernetesUser, namespace: str, known: set[str], limit_s: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tools.demo.journal import Entry
-from tools.demo.narration import FactBroken, table
+from tools.demo.narration import FactBroken
 from tools.local_cloud.installation import USER_NAMESPACE, example
 from tools.local_cloud.kubernetes_user import KubernetesUser
 
@@ -45,7 +45,8 @@ def wait_for_its_end(user: KubernetesUser, limit_s: float) -> list[Any]:
 def jobs_table(jobs: Sequence[Any]) -> str:
     """Return the jobs as a table, as ``kubectl describe`` tells of them."""
     rows = [(each["job"], each["outcome"], each.get("message", "")) for each in jobs]
-    return table([("JOB", "OUTCOME", "MESSAGE"), *rows])
+    lines = [("JOB", "OUTCOME", "MESSAGE"), *rows]
+    return "\n".join(f"{job:<9}{outcome:<11}{message}" for job, outcome, message in lines)
 
 
 def troubles(jobs: Sequence[Any]) -> Iterator[str]:
