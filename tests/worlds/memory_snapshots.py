@@ -63,6 +63,7 @@ class MemorySnapshots(ports.Snapshots):
             public_access=False,
             disk_access_id=None,
             exported=False,
+            region=wanted.region,
         )
 
         def asked() -> None:
