@@ -30,8 +30,8 @@ _ADVICE = (
 
 #: What people are to do where what is stored is not the disk.
 _DISTRUST = (
-    "what the worker stored that made this backup is not the disk: do not rely on the disk's "
-    "recovery points from then on, and make another backup, which reads the whole disk"
+    "what the worker of that backup stored is not the disk, if this one says the truth: read it "
+    "back once more, and make another backup, which reads the whole disk"
 )
 
 
@@ -59,7 +59,7 @@ async def judge_answer(
     )
     if judged.differing:
         await _tell_difference(ground, session, judged)
-    elif judged.bad or _said(judged):
+    if judged.bad or (_said(judged) and not judged.differing):
         await _tell_damage(ground, session, judged)
     if judged.refuted:
         return Taken(status, _contradicted(session, judged))

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.conditions import cut
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session_findings import SnapshotMember, Verified
 from vmbackup_operator.naming import ArmId, name_of, subscription_of
@@ -20,6 +22,9 @@ from vmbackup_operator.sessions.snapshot_sets import SetSeen, plain_run, sets_of
 
 #: So many sets are looked for in the repository, the newest first: others are of other ones.
 _MOST_SETS = 5
+
+#: The schema's bound.
+_WHY_CHARS = 300
 
 _NONE_LEFT = "no snapshot of what is stored of this VM is retained"
 _IN_USE = "another session is at the snapshots that are retained"
@@ -43,7 +48,10 @@ async def find_retained(
     """Return the newest set of the VM that proves to be ours and that a recovery point is of."""
     vm_id = ArmId(session.spec.virtual_machine_id)
     group = ground.settings.appliance.resource_group
-    seen = await ground.snapshots.of_group(subscription_of(vm_id), group)
+    try:
+        seen = await ground.snapshots.of_group(subscription_of(vm_id), group)
+    except PermanentError as error:  # of a VM that has gone with all rights to its subscription
+        return Retained(why=cut(f"snapshots cannot be listed: {error}", _WHY_CHARS))
     ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
     sets = [each for each in sets_of_machine(ground, ended, vm_id) if each.fault is None]
     free = [each for each in sets if not _is_in_use(ground, each)]
@@ -63,7 +71,7 @@ async def without_lost(ground: Ground, session: BackupSession) -> BackupSessionS
     One that was taken anew under the name of another is none that anything was stored of.
     """
     resolved, status = resolved_of(session), session.status
-    left, lost = [], []
+    left, lost = list[SnapshotMember](), list[SnapshotMember]()
     for member in resolved.retained:
         seen = await ground.snapshots.find(ArmId(member.snapshot_id))
         is_there = seen is not None and seen.unique_id == member.unique_id
