@@ -15,7 +15,7 @@ def test_a_backup_is_read_back_to_its_last_record(stage: Stage) -> None:
     stage.back_up("before-reading", seed.VM_ID)
     assert stage.outcome("before-reading")["outcome"] == "Succeeded"
     since = stage.azure.last_entry()
-    stage.create("BackupSession", "reading", verification(0))
+    stage.create("BackupSession", "reading", verification(0, 200))
 
     status = stage.outcome("reading")
 
@@ -25,7 +25,10 @@ def test_a_backup_is_read_back_to_its_last_record(stage: Stage) -> None:
     assert verified["records"] > 0
     assert not verified.get("bad")
     assert status["message"].endswith("nothing is wrong")
-    assert status["resolved"]["environment"]["region"] == seed.HOME_REGION
+    assert verified["sampled"] >= 200
+    assert not verified.get("differing")
+    assert status["resolved"]["environment"]["region"] == seed.VM_REGION
+    assert not status.get("exports")
     assert "snapshotSet" not in status
     reads = [
         entry
@@ -37,18 +40,19 @@ def test_a_backup_is_read_back_to_its_last_record(stage: Stage) -> None:
     assert by_sas
     assert all("sp=r&" in f"{entry.query}&" for entry in by_sas)
 
-    stage.create("BackupSession", "reading-again", verification(0))
+    stage.create("BackupSession", "reading-again", verification(0, 0))
     again = stage.outcome("reading-again")
     assert again["outcome"] == "Succeeded"
     assert again["message"] == "nothing of this VM is due to be read back"
+    assert again["resolved"].get("retained") is None
 
 
-def verification(reread: int) -> dict[str, object]:
+def verification(reread: int, sample: int) -> dict[str, object]:
     """Return what is asked for."""
     return {
         "type": "Verify",
         "virtualMachineId": seed.VM_ID,
         "repositoryRef": {"name": "west-europe"},
         "retryBackoffSeconds": 1,
-        "verify": {"rereadPerMille": reread},
+        "verify": {"rereadPerMille": reread, "samplePerDisk": sample},
     }

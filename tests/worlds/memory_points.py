@@ -47,13 +47,16 @@ HELD_BYTES = PARAMETERS.block_bytes
 ALLOCATED_BYTES = HELD_BYTES - 4096
 
 
-class _Content:
-    """A disk's bytes, which follow from its snapshot."""
+class SnapshotBytes:
+    """A disk's bytes, which follow from its snapshot: so much at its beginning, and zeros."""
 
     def __init__(self, snapshot: SnapshotUniqueId) -> None:
         self._seed = hashlib.sha256(snapshot.encode()).digest()
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
+        if offset >= HELD_BYTES:
+            buffer[:] = bytes(len(buffer))
+            return
         block = hashlib.sha256(self._seed + offset.to_bytes(8, "little")).digest()
         buffer[:] = (block * (len(buffer) // len(block) + 1))[: len(buffer)]
 
@@ -65,6 +68,8 @@ class MemoryPoints(StoredPoints):
 
     def __init__(self, clock: TurnedClock | None = None) -> None:
         self.clock = clock or TurnedClock()
+        #: What a worker stores as the bytes of a snapshot: another one's, where it lies.
+        self.stores: Callable[[SnapshotUniqueId], SnapshotUniqueId] = lambda snapshot: snapshot
         self.containers = MemoryContainers(CONTAINER, clock=self.clock)
         self.control.there = True
         self.secrets = MemorySecrets()
@@ -150,7 +155,8 @@ class MemoryPoints(StoredPoints):
 
     def written(self, keys: ChainKeys, grant: DiskGrant) -> WrittenDisk:
         """Do what a worker does with a disk, and return what it says."""
-        return written_by_a_worker(self.containers.container(CONTAINER), keys, grant)
+        data = self.containers.container(CONTAINER)
+        return written_by_a_worker(data, keys, grant, self.stores(grant.snapshot_unique_id))
 
     def _using(self) -> Using:
         return Using(Author(APPLIANCE, APPLIANCE), self.clock, RememberedHeads())
@@ -159,10 +165,18 @@ class MemoryPoints(StoredPoints):
         return OpenedRepositories(self.containers, APPLIANCE, self.clock)
 
 
-def written_by_a_worker(data: DataStore, keys: ChainKeys, grant: DiskGrant) -> WrittenDisk:
-    """Write a disk of a few blocks as a worker writes it, and return what it says."""
+def written_by_a_worker(
+    data: DataStore,
+    keys: ChainKeys,
+    grant: DiskGrant,
+    bytes_of: SnapshotUniqueId | None = None,
+) -> WrittenDisk:
+    """Write a disk of a few blocks as a worker writes it, and return what it says.
+
+    One that lies writes *bytes_of* another snapshot, under hashes that are right.
+    """
     held = Extent(0, min(HELD_BYTES, grant.disk_bytes))
-    read = DiskToRead(_Content(grant.snapshot_unique_id), [held])
+    read = DiskToRead(SnapshotBytes(bytes_of or grant.snapshot_unique_id), [held])
     return write_disk(data, keys, grant, read, threads=1, progress=_unwatched)
 
 

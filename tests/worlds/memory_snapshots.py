@@ -27,6 +27,8 @@ class MemorySnapshots(ports.Snapshots):
         self.azure, self.ring = azure, ring
         #: Whether a SAS tells when it ends, as Azure's examples do and its answers do not.
         self.tells_end = False
+        #: Whether there is no right to list a group.
+        self.refuses_lists = False
 
     @override
     async def find(self, snapshot_id: ArmId) -> seen.SnapshotSeen | None:
@@ -36,6 +38,9 @@ class MemorySnapshots(ports.Snapshots):
     async def of_group(
         self, subscription_id: str, resource_group: str
     ) -> Sequence[seen.SnapshotSeen]:
+        if self.refuses_lists:
+            message = f"listing each snapshot in {resource_group}: not authorized"
+            raise PermanentError(message, reason="NotAuthorized")
         found = [self._shown(ArmId(key)) for key in list(self.azure.snapshots)]
         return [
             each
@@ -63,6 +68,7 @@ class MemorySnapshots(ports.Snapshots):
             public_access=False,
             disk_access_id=None,
             exported=False,
+            region=wanted.region,
         )
 
         def asked() -> None:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from tests.worlds.memory_points import MemoryPoints
 from vmbackup_core.protocol import LostIndex, LostPack, VerifyJob, VerifyResult
 from vmbackup_core.repository.data.index_reader import open_manifest
+from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.read_back import PackReadBack, read_pack
+from vmbackup_core.repository.data.sample_back import SampleBack, Sampled
 from vmbackup_core.repository.data.sections_back import Lost, SectionsBack
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId, PackId
+from vmbackup_core.repository.transfer import DiskSource
 from vmbackup_operator.services.verification import StoredVerifications
 
 
@@ -39,12 +42,22 @@ class _Told:
         self.blocks.append(number)
 
 
-def read_back_by_a_worker(data: DataSource, job: VerifyJob) -> VerifyResult:
-    """Read what the job asks for as a worker reads it, and return what it says."""
+def read_back_by_a_worker(
+    data: DataSource, job: VerifyJob, disk: DiskSource | None = None
+) -> VerifyResult:
+    """Read what the job asks for as a worker reads it, and return what it says.
+
+    *disk* is what the export of its sample reads.
+    """
     keys, told = ChainKeys.parse(job.keys), _Told()
     read = [read_pack(data, keys, pack, None) for pack in _packs_of(job)]
+    sampled = Sampled(0, ())
+    if job.sample is not None:
+        assert disk is not None
+        sample = SampleBack(data, keys, _manifest_of(data, job), told, threads=1)
+        sampled = sample.compare(disk, job.sample.blocks, job.sample.used)
     if job.sections is not None:
-        manifest = open_manifest(data, keys, job.manifest, bytes.fromhex(job.manifest_sha256))
+        manifest = _manifest_of(data, job)
         sections = SectionsBack(data, keys, manifest, job.sections.after_slot, told, threads=1)
         sections.read(lambda _bytes: None)
     return VerifyResult(
@@ -54,11 +67,16 @@ def read_back_by_a_worker(data: DataSource, job: VerifyJob) -> VerifyResult:
         lost=[_lost(each) for each in read if each.lost is not None],
         objects=told.objects,
         blocks=told.blocks,
-        sampled=0,
-        differing=[],
+        sampled=sampled.compared,
+        differing=list(sampled.differing),
         stopped=False,
         seconds=1.0,
     )
+
+
+def _manifest_of(data: DataSource, job: VerifyJob) -> Manifest:
+    keys = ChainKeys.parse(job.keys)
+    return open_manifest(data, keys, job.manifest, bytes.fromhex(job.manifest_sha256))
 
 
 def _packs_of(job: VerifyJob) -> list[PackId]:

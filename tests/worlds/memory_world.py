@@ -18,7 +18,7 @@ from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
-from tests.worlds.memory_points import CONTAINER, MemoryPoints
+from tests.worlds.memory_points import CONTAINER, MemoryPoints, SnapshotBytes
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
 from tests.worlds.memory_signatures import MemorySignatures
@@ -304,13 +304,26 @@ class World:
         self._say(agent, job.job_id, Done(job.job_id, number, BackupResult(done)))
 
     def _read_back(self, agent: Agent, job: VerifyJob, number: int) -> None:
-        data = self.points.containers.container(CONTAINER)
-        said = self.reading(job, read_back_by_a_worker(data, job))
+        data, disk = self.points.containers.container(CONTAINER), None
+        if job.sample is not None:
+            disk = self._exported(job.sample.snapshot_url)
+            if disk is None:
+                refused = Failed(job.job_id, number, "AccessRefused", "403", transient=True)
+                self._say(agent, job.job_id, refused)
+                return
+        said = self.reading(job, read_back_by_a_worker(data, job, disk))
         if isinstance(said, Failed):
             self._say(agent, job.job_id, replace(said, answers=number))
             return
         self._say(agent, job.job_id, Progress(job.job_id, number, 2 * MIB, MIB, 0))
         self._say(agent, job.job_id, Done(job.job_id, number, said))
+
+    def _exported(self, url: str) -> SnapshotBytes | None:
+        """Return what *url* reads at this moment, None where it opens no snapshot."""
+        for key, snapshot in self.azure.snapshots.items():
+            if self.azure.open_sas(key) == url:
+                return SnapshotBytes(snapshot.unique_id)
+        return None
 
     def _say(self, agent: Agent, job: JobId, event: Event) -> None:
         agent.sequence += 1

@@ -179,7 +179,7 @@ class Play:
         self._narrator.say(upkeep.jobs_table(jobs))
         self._narrator.holds("every job is done, and found nothing", list(upkeep.troubles(jobs)))
         self._narrator.holds(
-            "a worker has read back every pack that the backups stored",
+            "a worker has read back every pack that the backups stored, and compared blocks",
             list(upkeep.unread(session, self._packs)),
         )
         self._narrator.holds(

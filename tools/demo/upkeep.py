@@ -65,7 +65,9 @@ def unread(session: Any, packs: int) -> Iterator[str]:
     verified = status.get("verified", {})
     if verified.get("packs") != packs:
         yield f"{verified.get('packs', 0)} packs were read back, and {packs} are stored"
-    for what in ("bad", "refuted", "unreadable"):
+    if not verified.get("sampled"):
+        yield f"no block was compared with a snapshot: {verified.get('unsampled', '')}"
+    for what in ("bad", "refuted", "unreadable", "differing"):
         if verified.get(what, 0):
             yield f"{verified[what]} {what}"
 

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from vmbackup_core.ids import RunId
-from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.backups.resealing import seal_anew
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.naming import RUN_TAG, ArmId
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import SnapshotSeen
+from vmbackup_operator.sessions.snapshot_sets import SetSeen, plain_run, sets_of_machine
 from vmbackup_operator.sessions.step import Taken
-
-
-@dataclass(frozen=True, slots=True)
-class SetSeen:
-    """One run's snapshots of the session's VM; *fault* says why they are no snapshot set."""
-
-    run_id: RunId
-    snapshots: tuple[SnapshotSeen, ...]
-    fault: str | None = None
-    policy: str = ""
 
 
 async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
@@ -40,7 +28,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     appliance = ground.settings.appliance
     seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     # Sets that are being taken or dropped are whole or not from one moment to the next.
-    ended = [each for each in seen if not ground.book.goes_on(_plain_run(each))]
+    ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
     sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
@@ -75,27 +63,6 @@ async def _delete_snapshots(ground: Ground, seen: Sequence[SnapshotSeen]) -> boo
     if not all(await asyncio.gather(*map(ground.snapshots.revoke, exported))):
         return False
     return all(await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen)))
-
-
-def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
-    """Return the sets of the VM by their sealed tags, newest first; the rest of it as faults.
-
-    Which VM an altered set is of can't be known: it is reported by every VM's session.
-    """
-    by_run: dict[str, list[SnapshotSeen]] = defaultdict(list)
-    for snapshot in seen:
-        by_run[_plain_run(snapshot)].append(snapshot)
-    now_s = ground.clock.monotonic_s()
-    judged = ground.judged_sets.judge(ground.ring, by_run, machine, now_s)
-    sets = [
-        SetSeen(RunId(each.run_id), tuple(by_run[run]), each.fault, each.policy)
-        for run, each in judged.items()
-    ]
-    return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
-
-
-def _plain_run(snapshot: SnapshotSeen) -> str:
-    return tag_value(snapshot.tags, RUN_TAG) or ""
 
 
 def _is_named(ground: Ground, seen: SetSeen) -> bool:

@@ -27,6 +27,7 @@ class VerifySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """What a session of type Verify reads back beside what was never read back."""
 
     reread_per_mille: int = 1000
+    sample_per_disk: int = 200
 
 
 class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):

@@ -67,20 +67,6 @@ class ResolvedEnvironment(msgspec.Struct, frozen=True, rename="camel", omit_defa
     home_storage_account_id: str | None = None
 
 
-class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What later steps read instead of looking again; each part is written once.
-
-    *worker_region* is where the worker runs; None where that is the VM's region.
-    """
-
-    policy_generation: int = 0
-    virtual_machine: ResolvedVirtualMachine | None = None
-    disks: tuple[ResolvedDisk, ...] = ()
-    worker_region: str | None = None
-    repository: ResolvedRepository | None = None
-    environment: ResolvedEnvironment | None = None
-
-
 class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
     """One snapshot of the session's snapshot set; *disk* is the disk's position.
 
@@ -93,6 +79,22 @@ class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
     unique_id: SnapshotUniqueId = SnapshotUniqueId("")
     size_bytes: int = 0
     taken_at: datetime | None = None
+
+
+class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What later steps read instead of looking again; each part is written once.
+
+    *worker_region* is where the worker runs; None where that is the VM's region. *retained* are the
+    snapshots that a verification compares with, of earlier runs; one that goes meanwhile leaves it.
+    """
+
+    policy_generation: int = 0
+    virtual_machine: ResolvedVirtualMachine | None = None
+    disks: tuple[ResolvedDisk, ...] = ()
+    worker_region: str | None = None
+    repository: ResolvedRepository | None = None
+    environment: ResolvedEnvironment | None = None
+    retained: tuple[SnapshotMember, ...] = ()
 
 
 class JobFailure(msgspec.Struct, frozen=True, rename="camel"):
@@ -170,6 +172,7 @@ class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     *jobs* counts those that were begun, and *cursor* asks for the next one. *unreadable* could not
     be read at the time, which says nothing of it. *findings* are the first few in words.
+    *unsampled* says why blocks were compared with no snapshot, or not with all.
     *conclusion* is there once nothing is left that is due.
     """
 
@@ -183,6 +186,7 @@ class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     differing: int = 0
     jobs: int = 0
     cursor: str = ""
+    unsampled: str = ""
     findings: tuple[str, ...] = ()
     conclusion: str = ""
 

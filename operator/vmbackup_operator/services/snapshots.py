@@ -56,6 +56,7 @@ class _Properties(msgspec.Struct, rename="camel", frozen=True):
 
 class _Snapshot(msgspec.Struct, rename="camel", frozen=True):
     id: str
+    location: str = ""
     properties: _Properties = _Properties()
 
 
@@ -280,6 +281,7 @@ def snapshot_seen(answer: Body) -> SnapshotSeen:
         disk_access_id=ArmId(held.disk_access_id) if held.disk_access_id else None,
         exported=folded(held.disk_state).startswith("activesas"),
         incremental=held.incremental,
+        region=folded(snapshot.location).replace(" ", ""),
     )
 
 

@@ -94,7 +94,7 @@ class SessionBook:
         return self._found(self._by_run.of(run_id))
 
     def names(self, snapshot_id: str) -> bool:
-        """Tell whether an unfinished session names the snapshot, in its set or its exports."""
+        """Tell whether an unfinished session takes, exports or compares with the snapshot."""
         return bool(self._by_snapshot.of(folded(snapshot_id)))
 
     def goes_on(self, run_id: str) -> bool:
@@ -169,7 +169,9 @@ def _worker_of(session: BackupSession) -> WorkerId | None:
 def _snapshots_of(session: BackupSession) -> set[str]:
     members = (each.snapshot_id for each in session.status.snapshot_set)
     exports = (each.snapshot_id for each in session.status.exports)
-    return {folded(snapshot_id) for snapshot_id in (*members, *exports)}
+    resolved = session.status.resolved
+    retained = () if resolved is None else (each.snapshot_id for each in resolved.retained)
+    return {folded(snapshot_id) for snapshot_id in (*members, *exports, *retained)}
 
 
 def _region_without_worker(session: BackupSession) -> str | None:

@@ -105,6 +105,14 @@ def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, Resolved
     }
 
 
+def exported_ids(appliance: Appliance, session: Session) -> list[ArmId]:
+    """Return the ids of the snapshots that the session exports, whether they are there or not."""
+    resolved = session.status.resolved
+    retained = () if resolved is None else resolved.retained
+    own = snapshot_ids(appliance, session)
+    return [*own, *(ArmId(each.snapshot_id) for each in retained)]
+
+
 def region_of(session: Session) -> str | None:
     """Return the region whose workers the session uses, once that is known."""
     resolved = session.status.resolved

@@ -127,6 +127,7 @@ class SnapshotSeen:
     disk_access_id: ArmId | None
     exported: bool
     incremental: bool = True
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.backup_session import BackupSession, VerifySpec
 from vmbackup_operator.model.session_findings import Resolved, Verified
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
-from vmbackup_operator.sessions.findings import run_of
+from vmbackup_operator.sessions.findings import run_of, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import (
@@ -20,6 +20,7 @@ from vmbackup_operator.sessions.steps.admitting import (
 )
 from vmbackup_operator.sessions.undo_record import UndoRecord
 from vmbackup_operator.verifications.asking import next_work
+from vmbackup_operator.verifications.retained import Retained, find_retained
 
 #: What is said where the session has nothing to read.
 NOTHING_DUE = "nothing of this VM is due to be read back"
@@ -38,7 +39,9 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
         return Taken(session.status, home)
     if session.status.resolved is None:
         late = begun_too_late(session)
-        return _resolve(session, repository) if late is None else Taken(session.status, late)
+        if late is not None:
+            return Taken(session.status, late)
+        return await _resolve(ground, session, repository)
     # Before anything is held: whoever takes the finalizer off takes nothing of it away.
     await ground.undo_records.keep(record_of(session))
     return await _look_for_work(ground, session, repository)
@@ -77,12 +80,24 @@ async def _owned_repository(ground: Ground, session: BackupSession) -> BackupRep
     return repository
 
 
-def _resolve(session: BackupSession, repository: BackupRepository) -> Taken:
-    """Record the repository, and that the worker runs beside it; the VM need not exist."""
+async def _resolve(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
+    """Record the repository, and that the worker runs beside it; the VM need not exist.
+
+    Where blocks are compared with snapshots it runs in their region: exports do not leave it.
+    """
+    wanted, retained = session.spec.verify or VerifySpec(), Retained()
+    if wanted.sample_per_disk:
+        found = await find_retained(ground, session, repository)
+        if isinstance(found, Waiting):
+            return Taken(session.status, found)
+        retained = found
     resolved = Resolved(
-        worker_region=repository.spec.region, repository=resolved_repository(repository)
+        worker_region=retained.region or repository.spec.region,
+        repository=resolved_repository(repository),
+        retained=retained.members,
     )
-    status = replace(session.status, resolved=resolved, verified=Verified())
+    verified = Verified(unsampled=retained.why)
+    status = replace(session.status, resolved=resolved, verified=verified)
     return Taken(status, Waiting(0, "what is due is looked for"))
 
 
@@ -95,5 +110,5 @@ async def _look_for_work(
     if work is None:
         verified = replace(session.status.verified or Verified(), conclusion=NOTHING_DUE)
         return Taken(replace(session.status, verified=verified), Done(NOTHING_DUE))
-    region = repository.spec.region
+    region = worker_region(session)
     return Taken(session.status, Done(f"{repository.metadata.key} is read back in {region}"))

@@ -33,13 +33,16 @@ async def next_work(
 
 
 def asked_of(session: BackupSession) -> VerifyAsked:
-    """Return what the session's next job is asked by; no block is compared with a snapshot."""
+    """Return what the session's next job is asked by: blocks of the snapshots that it has."""
     wanted, verified = session.spec.verify or VerifySpec(), session.status.verified
+    resolved = session.status.resolved
+    retained = () if resolved is None else resolved.retained
     return VerifyAsked(
         run=run_of(session),
         new=True,
         rota_share=wanted.reread_per_mille / 1000,
-        sample=0,
+        sample=wanted.sample_per_disk if retained else 0,
         most_bytes=MOST_BYTES,
+        retained=frozenset(each.unique_id for each in retained),
         cursor="" if verified is None else verified.cursor,
     )

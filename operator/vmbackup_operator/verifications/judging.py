@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from vmbackup_core.protocol import VerifyResult
 from vmbackup_core.repository.control.verify_work import Judged, VerifyWork
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus, VerifySpec
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.display import amount, counted
 from vmbackup_operator.model.progress import Progress
@@ -26,6 +26,12 @@ MOST_COUNTED = 2**53 - 1
 _ADVICE = (
     "backups store what is damaged anew; vmbackup repository check names the recovery points that "
     "it hurts, and vmbackup repository repair heals what it can"
+)
+
+#: What people are to do where what is stored is not the disk.
+_DISTRUST = (
+    "what the worker of that backup stored is not the disk, if this one says the truth: read it "
+    "back once more, and make another backup, which reads the whole disk"
 )
 
 
@@ -51,7 +57,9 @@ async def judge_answer(
         moved_time=ground.clock.now().replace(microsecond=0),
         progress=_shown(verified, work.left_bytes),
     )
-    if judged.bad or judged.differing or _said(judged):
+    if judged.differing:
+        await _tell_difference(ground, session, judged)
+    if judged.bad or (_said(judged) and not judged.differing):
         await _tell_damage(ground, session, judged)
     if judged.refuted:
         return Taken(status, _contradicted(session, judged))
@@ -66,19 +74,37 @@ def verified_of(session: BackupSession) -> Verified:
 def concluded(session: BackupSession) -> BackupSessionStatus:
     """Return the status of a session that has nothing left to read, with what came of it."""
     verified = verified_of(session)
-    said = [_so_far(verified)]
+    said, is_well = [_so_far(verified), *_compared(session, verified)], not _is_ill(verified)
     if verified.bad:
         said.append(f"{counted(verified.bad, 'object')} damaged or gone")
     if verified.differing:
         said.append(f"{counted(verified.differing, 'block')} other than the snapshot's")
     if verified.unreadable:
         said.append(f"{counted(verified.unreadable, 'object')} not readable now")
-    if len(said) == 1:
+    if is_well:
         said.append("not all of it opens" if verified.findings else "nothing is wrong")
     conclusion = cut("; ".join((*said, *verified.findings)), MAX_MESSAGE)
     progress = replace(_shown(verified, 0), percent=100)
     done = replace(verified, conclusion=conclusion)
     return replace(session.status, verified=done, verifying=None, progress=progress)
+
+
+def _is_ill(verified: Verified) -> bool:
+    return bool(verified.bad or verified.differing or verified.unreadable)
+
+
+def _compared(session: BackupSession, verified: Verified) -> list[str]:
+    """Return what is said of the sample: how much was compared, and why with no snapshot."""
+    wanted = session.spec.verify or VerifySpec()
+    said = []
+    if verified.sampled:
+        said.append(f"compared with snapshots: {counted(verified.sampled, 'block')}")
+    if verified.unsampled:
+        beside = "with all" if verified.sampled else "with any snapshot"
+        said.append(f"not compared {beside}: {verified.unsampled}")
+    elif not verified.sampled and wanted.sample_per_disk:
+        said.append("no block was compared with a snapshot")
+    return said
 
 
 def _so_far(verified: Verified) -> str:
@@ -128,11 +154,13 @@ def _shown(verified: Verified, left_bytes: int) -> Progress:
 
 
 async def _tell_damage(ground: Ground, session: BackupSession, judged: Judged) -> None:
-    found: list[str] = []
-    if judged.bad:
-        found.append(f"{counted(judged.bad, 'object')} of it damaged or gone")
-    if judged.differing:
-        found.append(f"{counted(judged.differing, 'block')} other than the snapshot's")
-    found = found or ["not all of it opens"]
+    bad = f"{counted(judged.bad, 'object')} of it damaged or gone"
+    found = [bad if judged.bad else "not all of it opens"]
     message = "; ".join((*found, *_said(judged)[:MOST_FINDINGS], _ADVICE))
     await ground.events.tell(session, "Warning", "VerifyFoundDamage", cut(message, MAX_MESSAGE))
+
+
+async def _tell_difference(ground: Ground, session: BackupSession, judged: Judged) -> None:
+    found = f"{counted(judged.differing, 'block')} other than the snapshot's"
+    message = "; ".join((found, *_said(judged)[:MOST_FINDINGS], _DISTRUST))
+    await ground.events.tell(session, "Warning", "StoredIsNotTheDisk", cut(message, MAX_MESSAGE))

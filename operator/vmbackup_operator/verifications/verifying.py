@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from vmbackup_core.protocol import (
     PackRange,
     RepositoryAccess,
+    SampleToRead,
     SectionsToOpen,
     VerifyJob,
     VerifyResult,
     read_result,
 )
-from vmbackup_core.repository.control.verify_work import VerifyWork
+from vmbackup_core.repository.control.verify_work import SampleOf, VerifyWork
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.session_findings import SessionWorker, VerifyingJob
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import repository_of, run_of, verify_job, worker_of
+from vmbackup_operator.sessions.findings import (
+    repository_of,
+    resolved_of,
+    run_of,
+    verify_job,
+    worker_of,
+)
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.hearing import applied_by
 from vmbackup_operator.sessions.seen import account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
 from vmbackup_operator.sessions.steps.conversing import conversation, listen_to_worker
+from vmbackup_operator.sessions.steps.exporting import grants_of
 from vmbackup_operator.sessions.steps.jobs import is_due, judge_failure, send_job, watch_worker
 from vmbackup_operator.sessions.steps.repository import same_repository
 from vmbackup_operator.verifications.asking import next_work
 from vmbackup_operator.verifications.judging import concluded, judge_answer, verified_of
+from vmbackup_operator.verifications.retained import without_lost
 
 
 async def read_back(ground: Ground, session: BackupSession) -> Taken:
@@ -70,11 +81,20 @@ async def _under_way(ground: Ground, session: BackupSession, job: VerifyingJob) 
         lost = TryAgain("WorkerLost", "the session has lost its worker")
         return Taken(session.status, lost)
     if worker.failure is not None:
+        status = await without_lost(ground, session)
+        if status is not None:
+            return _without_job(status, worker)
         return judge_failure(ground, session, worker, worker.failure)
     listen_to_worker(ground, session, worker)
     if is_due(ground, worker):
         return None
     return await watch_worker(ground, session, worker, _doing(worker, job))
+
+
+def _without_job(status: BackupSessionStatus, worker: SessionWorker) -> Taken:
+    """Return that the job that failed is planned anew: a snapshot is gone that it may have read."""
+    left = replace(status, worker=replace(worker, failure=None), verifying=None)
+    return Taken(left, Waiting(0, "a snapshot is gone"))
 
 
 def _doing(worker: SessionWorker, job: VerifyingJob) -> str:
@@ -123,8 +143,11 @@ async def _give_job(
     home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return Taken(session.status, home)
-    until = ground.repository_access_until()
-    asked = await _job(ground, session, work, job)
+    sample = await _sample(ground, session, work.sample)
+    if isinstance(sample, Taken):
+        return sample
+    until = _ends(ground, session, work.sample)
+    asked = await _job(ground, session, work, job, sample)
     asked = replace(asked, conversation=await conversation(ground, home.account, worker))
     sequence = applied_by(worker, asked.job_id).next_to_send
     await send_job(ground, home, worker, asked, sequence)
@@ -132,8 +155,46 @@ async def _give_job(
     return Taken(replace(session.status, worker=served), Waiting(5, _doing(worker, job)))
 
 
+async def _sample(
+    ground: Ground, session: BackupSession, of: SampleOf | None
+) -> SampleToRead | Taken | None:
+    """Return which blocks the worker compares with which export; what is gone is left out."""
+    if of is None:
+        return None
+    status = await without_lost(ground, session)
+    if status is not None:
+        return Taken(status, Waiting(0, "a snapshot is gone"))
+    grants = await grants_of(ground, session)
+    if isinstance(grants, Taken):
+        return grants
+    return SampleToRead(
+        snapshot_url=grants[_export_of(session, of)].value,
+        disk_bytes=of.disk_bytes,
+        blocks=list(of.blocks),
+        used=list(of.used),
+    )
+
+
+def _export_of(session: BackupSession, of: SampleOf) -> ArmId:
+    """Return the id of the very snapshot: as its session found it, not as a manifest calls it."""
+    retained = resolved_of(session).retained
+    return next(
+        ArmId(each.snapshot_id) for each in retained if each.unique_id == of.snapshot_unique_id
+    )
+
+
+def _ends(ground: Ground, session: BackupSession, of: SampleOf | None) -> datetime:
+    """Return when the first of the ways ends that a job is given."""
+    ends = [each.expires_at for each in session.status.exports] if of is not None else []
+    return min([ground.repository_access_until(), *(end for end in ends if end is not None)])
+
+
 async def _job(
-    ground: Ground, session: BackupSession, work: VerifyWork, job: VerifyingJob
+    ground: Ground,
+    session: BackupSession,
+    work: VerifyWork,
+    job: VerifyingJob,
+    sample: SampleToRead | None,
 ) -> VerifyJob:
     """Return what the worker is asked to read, by a way that lists nothing and creates nothing."""
     found, manifest = repository_of(session), work.at
@@ -153,4 +214,5 @@ async def _job(
         manifest=manifest.name,
         manifest_sha256=manifest.sha256,
         sections=SectionsToOpen(work.so_far.slot) if work.sections else None,
+        sample=sample,
     )

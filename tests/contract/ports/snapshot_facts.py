@@ -107,6 +107,7 @@ class SnapshotFacts(Suite):
         assert (seen.network_access, seen.public_access, seen.exported) == ("DenyAll", False, False)
         assert (seen.incremental, seen.size_bytes, seen.failure) == (True, 4 << 30, None)
         assert seen.tags == wanted.tags
+        assert seen.region == wanted.region
         assert seen.source_disk_id.lower() == place.disk_id.lower()
         assert seen.source_unique_id
         assert seen.disk_access_id is None

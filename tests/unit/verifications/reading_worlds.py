@@ -14,10 +14,18 @@ READING = ObjectKey("team", "verify-1")
 
 
 def verification(
-    key: ObjectKey = READING, vm_id: ArmId = VM, reread: int = 1000, **spec: object
+    key: ObjectKey = READING,
+    vm_id: ArmId = VM,
+    reread: int = 1000,
+    sample: int = 0,
+    **spec: object,
 ) -> BackupSession:
-    """Return a session that reads back the VM's data, and so many in a thousand old packs."""
-    return session_of(key, vm_id, "", type="Verify", verify=VerifySpec(reread), **spec)
+    """Return a session that reads back the VM's data, and so many in a thousand old packs.
+
+    Of each disk it compares *sample* blocks with a snapshot.
+    """
+    wanted = VerifySpec(reread, sample)
+    return session_of(key, vm_id, "", type="Verify", verify=wanted, **spec)
 
 
 async def backed_up_world(made: World | None = None) -> World:

@@ -91,6 +91,7 @@ async def test_where_nothing_is_due_it_is_done_without_a_worker(world: World) ->
     assert status.worker is None
     assert [each.type for each in status.conditions if each.status == "True"] == [
         "Accepted",
+        "AccessRevoked",
         "HoldsReleased",
         "Complete",
         "WorkerReleased",

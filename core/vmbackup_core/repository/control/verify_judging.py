@@ -98,7 +98,9 @@ class _Judging:
         differing = 0 if self.refuted else len(told.differing)
         if differing:
             numbers = ", ".join(str(each) for each in told.differing[:SAYS_MOST])
-            self._say(f"blocks {numbers} are not what the snapshot has")
+            chain, slot = self.work.place
+            where = f"blocks {numbers} of chain {chain}, slot {slot},"
+            self._say(f"{where} are not what the snapshot has")
         proven = self._whole(told)
         is_accepted = self._is_accepted(told)
         appended = self.log.append(lambda state: self._entries(state, told, proven))

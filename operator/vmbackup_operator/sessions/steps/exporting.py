@@ -14,7 +14,7 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
 from vmbackup_operator.naming import ArmId, arm_id, environment_names, name_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import snapshot_ids, worker_region
+from vmbackup_operator.sessions.findings import exported_ids, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import Region, SecretUrl
 from vmbackup_operator.sessions.step import Taken
@@ -99,8 +99,8 @@ def _ends_soon(ground: Ground, url: SecretUrl) -> bool:
 
 async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     """Give each snapshot its disk access; the next look makes those that are not there yet."""
-    snapshots = list(snapshot_ids(ground.settings.appliance, session))
     appliance = ground.settings.appliance
+    snapshots = exported_ids(appliance, session)
     others = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
     # What is open already was granted by a run that nobody recorded: nobody knows when it ends.
     is_open = {folded(each.id) for each in others if each.exported}

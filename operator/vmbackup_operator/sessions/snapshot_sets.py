@@ -1,0 +1,45 @@
+"""The snapshot sets of a VM: what is there of them, by the sealed tags that make them sets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_tags import tag_value
+from vmbackup_operator.naming import RUN_TAG, ArmId
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.seen import SnapshotSeen
+
+
+@dataclass(frozen=True, slots=True)
+class SetSeen:
+    """One run's snapshots of a VM; *fault* says why they are no snapshot set."""
+
+    run_id: RunId
+    snapshots: tuple[SnapshotSeen, ...]
+    fault: str | None = None
+    policy: str = ""
+
+
+def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:
+    """Return the sets of the VM by their sealed tags, newest first; the rest of it as faults.
+
+    Which VM an altered set is of can't be known: it is reported by every VM's session.
+    """
+    by_run: dict[str, list[SnapshotSeen]] = defaultdict(list)
+    for snapshot in seen:
+        by_run[plain_run(snapshot)].append(snapshot)
+    now_s = ground.clock.monotonic_s()
+    judged = ground.judged_sets.judge(ground.ring, by_run, machine, now_s)
+    sets = [
+        SetSeen(RunId(each.run_id), tuple(by_run[run]), each.fault, each.policy)
+        for run, each in judged.items()
+    ]
+    return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
+
+
+def plain_run(snapshot: SnapshotSeen) -> str:
+    """Return the run that the snapshot says it is of, in the open: a hint, and no proof."""
+    return tag_value(snapshot.tags, RUN_TAG) or ""
