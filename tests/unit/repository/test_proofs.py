@@ -29,6 +29,7 @@ _REPAIR = "unit/repository/control/test_repairing.py"
 _KEYS = "unit/repository/opened/test_key_interleavings.py"
 _LOG_TURNS = "unit/repository/control/test_log_interleavings.py"
 _BEGINNING = "unit/repository/primitives/test_beginning.py"
+_VERIFY = "unit/repository/verify/test_verify_interleavings.py"
 
 #: Where each safeguard is taken away.
 TAKEN_AWAY: MappingProxyType[str, str] = MappingProxyType(
@@ -64,6 +65,7 @@ TESTED: MappingProxyType[str, str] = MappingProxyType(
         "H, L": _REPAIR,
         "H, Z": _REPAIR,
         "V, L": _REPAIR,
+        **dict.fromkeys(("B, V", "R, V", "P, V", "X, V", "V, V", "V, H"), _VERIFY),
     }
 )
 
@@ -77,8 +79,7 @@ _ENTRIES = "appends in its turn, as record and expire do, which are played"
 #: Pairs of which no order matters, and why.
 REASONED: MappingProxyType[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("B, V", "P, V", "RP, V", "X, V", "V, H", "V, K"), _FACTS),
-        **dict.fromkeys(("V, V", "V, Z"), _FACTS),
+        **dict.fromkeys(("RP, V", "V, K", "V, Z"), _FACTS),
         **dict.fromkeys(("V, A", "V, T", "T, L"), _READS),
         **dict.fromkeys(("B, A", "RP, A", "X, A", "P, A", "H, A", "A, A", "A, T"), _ARCHIVE),
         **dict.fromkeys(("B, C", "L, C", "Z, C", "C, C"), _SAME_DOOR),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final, Literal
 
 from vmbackup_core.errors import CorruptRepository
@@ -15,12 +17,16 @@ from vmbackup_core.repository.control.log_parts import StatePart, state_from
 from vmbackup_core.repository.control.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control, StoredBytes
 from vmbackup_core.repository.primitives.names import LOG, log_name
-from vmbackup_core.repository.primitives.parsed_names import LogName
+from vmbackup_core.repository.primitives.parsed_names import LogName, parse_control
 from vmbackup_core.stores.port import NotStored
 
 #: A log object of such a number repeats the state.
 STATE_EVERY: Final = 1000
 SIDE_BY_SIDE: Final = 32
+
+#: So many numbers are tried one by one; of more a listing tells which there are. Whoever puts an
+#: object of a high number there would else have every reader try 2^39 of them.
+_TRIED_MOST: Final = 1000
 
 LogTrouble = Literal["LogDamaged", "LogPreviousDiffers", "LogEntryPassedOver", "LogStateDamaged"]
 
@@ -135,12 +141,33 @@ class LogReader:
             if self._has(Head(known.number, known.sha256)):
                 return known
             self._known = None
-        newest = self._newest()
-        for number in range(newest - newest % self.state_every, 0, -self.state_every):
+        for number in self._states(self._newest()):
             reading = self._from_state(number)
             if reading is not None:
                 return reading
         return Reading(LogState(), 0, None)
+
+    def _states(self, newest: int) -> Iterator[int]:
+        """Yield the numbers of the objects that repeat the state, the newest first.
+
+        The newest mostly opens; which others there are is asked only where it does not.
+        """
+        highest = newest - newest % self.state_every
+        if not highest:
+            return
+        yield highest
+        for number in reversed(self.numbers(1, highest - 1)):
+            if number % self.state_every == 0:
+                yield number
+
+    def numbers(self, first: int, last: int) -> array[int]:
+        """Return the numbers of the objects that are listed from *first* to *last*, in order."""
+        named = (parse_control(name) for name in self.control.names(LOG))
+        numbers = (each.number for each in named if isinstance(each, LogName))
+        listed = takewhile(lambda number: number >= first, numbers)  # newest first
+        found = array("Q", (number for number in listed if number <= last))
+        found.reverse()
+        return found
 
     def _from_state(self, number: int) -> Reading | None:
         """Return the log up to before object *number* as its state has it, where that opens."""
@@ -161,20 +188,41 @@ class LogReader:
 
     def _forward(self, reading: Reading, newest: int) -> Reading:
         state, previous = reading.state.copy(), reading.sha256
-        for number, found in self._objects(reading.number + 1, newest):
+        expected = reading.number + 1
+        for number, found in self._objects(expected, newest):
+            if number > expected:
+                self._say_missing(expected, number - 1)
+                previous = None
             self._take_in(state, number, found, previous)
             previous = None if found is None else found.sha256
+            expected = number + 1
+        if expected <= newest:
+            self._say_missing(expected, newest)
+            previous = None
         return Reading(state, newest, previous)
+
+    def _say_missing(self, first: int, last: int) -> None:
+        """Note that none of these objects is listed: each by itself, or a long gap once."""
+        if last - first < _TRIED_MOST:
+            for number in range(first, last + 1):
+                self._findings.append(LogFinding(number, "LogDamaged", "it is missing"))
+            return
+        what = f"it is missing, and all others up to number {last}"
+        self._findings.append(LogFinding(first, "LogDamaged", what))
 
     def _objects(self, first: int, last: int) -> Iterator[tuple[int, StoredBytes | None]]:
         """Yield the objects in order; several are read side by side."""
-        if last - first < 2 or self.side_by_side == 1:  # noqa: PLR2004 - not worth a thread
-            yield from ((number, self._find(number)) for number in range(first, last + 1))
+        if last - first < _TRIED_MOST:
+            numbers: Sequence[int] = range(first, last + 1)
+        else:
+            numbers = self.numbers(first, last)
+        if len(numbers) <= 2 or self.side_by_side == 1:  # noqa: PLR2004 - not worth a thread
+            yield from ((number, self._find(number)) for number in numbers)
             return
         with ThreadPoolExecutor(self.side_by_side) as pool:
-            for begin in range(first, last + 1, self.side_by_side):
-                numbers = range(begin, min(begin + self.side_by_side, last + 1))
-                yield from zip(numbers, pool.map(self._find, numbers), strict=True)
+            for begin in range(0, len(numbers), self.side_by_side):
+                some = numbers[begin : begin + self.side_by_side]
+                yield from zip(some, pool.map(self._find, some), strict=True)
 
     def _take_in(
         self, state: LogState, number: int, found: StoredBytes | None, previous: str | None

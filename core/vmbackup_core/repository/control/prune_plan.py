@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain as chained
 from typing import Final, Protocol
 
 from vmbackup_core.errors import CorruptRepository
@@ -28,7 +29,7 @@ from vmbackup_core.repository.control.pack_list import PACK, Key, ListEntry
 from vmbackup_core.repository.control.points import open_counted
 from vmbackup_core.repository.control.prune_listing import Listing, list_objects, name_of
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.primitives.identities import PackId
+from vmbackup_core.repository.primitives.identities import PackId, WritingSession
 from vmbackup_core.repository.primitives.names import pack_name, prefix_of_chain, prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
 from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
@@ -169,11 +170,13 @@ def _plan(pruning: Pruning, chain: ChainId) -> PrunePlan:
     _check_slots(seen)
     _open_commits(pruning.control, seen)
     _find_left(pruning, seen)
-    needed = {key for name in seen.left for key in _needed(pruning, seen, name)}
+    healed = _Healed(_healed_packs(seen))
+    for name in seen.left:
+        _mark_needed(pruning, seen, name, healed)
     data = (
-        *_garbage_objects(seen, needed),
+        *_garbage_objects(seen),
         *_garbage_manifests(seen),
-        *_garbage_healing(seen, needed),
+        *_garbage_healing(seen, healed),
     )
     return PrunePlan(chain, data, tuple(_garbage_parts(seen)))
 
@@ -252,40 +255,61 @@ def _counted(control: Control, seen: _Seen) -> Iterator[tuple[str, str, CommitSl
                 yield disk.manifest_name, disk.manifest_sha256, disk.slot
 
 
-def _needed(pruning: Pruning, seen: _Seen, name: str) -> set[Key]:
-    """Return what a manifest that is left needs, by its list where that is proven (S29)."""
+@dataclass
+class _Healed:
+    """The packs that healing packs stand in for, listed or not; *needed* are those of them."""
+
+    packs: frozenset[Key]
+    needed: set[Key] = field(default_factory=set)
+
+    def watch(self, entries: Iterable[ListEntry]) -> Iterator[Key]:
+        """Yield the places of *entries*, and keep those of healed packs."""
+        for entry in entries:
+            key = entry.key
+            if key in self.packs:
+                self.needed.add(key)
+            yield key
+
+
+def _mark_needed(pruning: Pruning, seen: _Seen, name: str, healed: _Healed) -> None:
+    """Mark what a manifest that is left needs, by its list where that is proven (S29)."""
     slot, sha256 = seen.manifests[name][0], seen.left[name]
     try:
         pruning.manifests.check(name, sha256)
-        proven = _proven_list(pruning.control, seen, name)
-        return proven or {each.key for each in pruning.manifests.recount(name, sha256)}
+        if not _mark_proven(pruning.control, seen, name, healed):
+            seen.listing.mark(healed.watch(pruning.manifests.recount(name, sha256)))
     except CorruptRepository as error:
         is_newest = name == seen.newest.manifest
         if is_newest or not seen.state.is_dropped(seen.chain, slot):
             raise _Unclear(str(error)) from error
-    known = _proven_list(pruning.control, seen, name)
-    return known or {each.key for each in pruning.manifests.count_what_opens(name, sha256)}
+    else:
+        return
+    if not _mark_proven(pruning.control, seen, name, healed):
+        seen.listing.mark(healed.watch(pruning.manifests.count_what_opens(name, sha256)))
 
 
-def _proven_list(control: Control, seen: _Seen, name: str) -> set[Key] | None:
-    """Return what the manifest's commit lists, where that was recounted and still opens."""
+def _mark_proven(control: Control, seen: _Seen, name: str, healed: _Healed) -> bool:
+    """Mark what the manifest's commit lists, and tell whether that was recounted and still opens.
+
+    Of a list that does not open to its end the beginning stays marked: it needs no less than that.
+    """
     slot = seen.manifests[name][0]
     commit = seen.commits.get(slot)
     is_of_it = commit is not None and commit.manifest_name == name
     if not is_of_it or not seen.state.is_list_proven(seen.chain, slot):
-        return None
+        return False
     try:
         parts = OpenList.of(control, commit, seen.chain).parts()
-        return {entry.key for part in parts for entry in part}
+        return seen.listing.mark(healed.watch(chained.from_iterable(parts))) > 0
     except CorruptRepository:
-        return None
+        return False
 
 
-def _garbage_objects(seen: _Seen, needed: set[Key]) -> Iterator[Garbage]:
+def _garbage_objects(seen: _Seen) -> Iterator[Garbage]:
     """Yield packs and index objects of slots that are taken and that nothing left needs (S4)."""
     for listed in (seen.listing.packs, seen.listing.indexes):
-        for key, size in listed:
-            if 1 <= key[1] <= seen.highest and key not in needed:
+        for key, size in listed.unneeded():
+            if 1 <= key[1] <= seen.highest:
                 yield Garbage(name_of(seen.chain, key), size)
 
 
@@ -309,18 +333,23 @@ def _garbage_parts(seen: _Seen) -> Iterator[Garbage]:
             yield Garbage(each.name, each.size_bytes)
 
 
-def _garbage_healing(seen: _Seen, needed: set[Key]) -> Iterator[Garbage]:
+def _healed_packs(seen: _Seen) -> frozenset[Key]:
+    """Return the packs that sessions of listed healing packs healed."""
+    sessions = {pack.session for pack, _ in seen.listing.healing}
+    return frozenset(key for session in sessions for key in _heals(seen, session))
+
+
+def _heals(seen: _Seen, session: WritingSession) -> Iterator[Key]:
+    entry = seen.state.healed.get((seen.chain, session))
+    for heals in () if entry is None or entry.phase != "done" else entry.heals:
+        pack = PackId.parse(bytes.fromhex(heals))
+        yield PACK, pack.slot, pack.session, pack.number
+
+
+def _garbage_healing(seen: _Seen, healed: _Healed) -> Iterator[Garbage]:
     """Yield healing packs of sessions that are dropped, or done with nothing left to heal (S32)."""
     for pack, size in seen.listing.healing:
-        if seen.state.is_dropped(seen.chain, pack.session) or _is_healed_no_more(
-            seen, pack, needed
-        ):
+        heals = list(_heals(seen, pack.session))
+        is_healed_no_more = heals and not any(key in healed.needed for key in heals)
+        if seen.state.is_dropped(seen.chain, pack.session) or is_healed_no_more:
             yield Garbage(pack_name(seen.chain, pack), size)
-
-
-def _is_healed_no_more(seen: _Seen, pack: PackId, needed: set[Key]) -> bool:
-    entry = seen.state.healed.get((seen.chain, pack.session))
-    if entry is None or entry.phase != "done" or not entry.heals:
-        return False
-    healed = (PackId.parse(bytes.fromhex(each)) for each in entry.heals)
-    return not any((PACK, each.slot, each.session, each.number) in needed for each in healed)

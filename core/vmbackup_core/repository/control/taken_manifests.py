@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot
@@ -23,6 +24,10 @@ from vmbackup_core.repository.primitives.masters import KeyRing
 from vmbackup_core.repository.primitives.names import prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
 from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
+
+#: Slots without a manifest below one that is believed: a backup each five minutes for ten years, of
+#: which one is left. Workers create names: without a bound one of them makes a rebuild endless.
+EMPTY_MOST: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +59,18 @@ class TakenOfChain:
         return self.by_slot[max(self.by_slot)] if self.by_slot else None
 
 
-def take_manifests(data: Store, ring: KeyRing, chain: ChainId) -> TakenOfChain:
+def take_manifests(
+    data: Store, ring: KeyRing, chain: ChainId, empty_most: int = EMPTY_MOST
+) -> TakenOfChain:
     """Return one manifest for each slot of *chain* whose manifest is clear.
 
     Of several of one slot it is the one that is whole; of several such, the one of which a later
-    taken manifest names objects.
+    taken manifest names objects. Above more than *empty_most* slots without one none is believed.
     """
     keys = for_prune(ring, chain, max(ring.masters))
     found, named = TakenOfChain(chain), set[tuple[CommitSlot, WritingSession]]()
     candidates = _candidates(data, keys, found)
-    for slot in sorted(candidates, reverse=True):
+    for slot in reversed(_believed(candidates, empty_most, found)):
         chosen = _chosen(data, keys, candidates[slot], named)
         if chosen is None:
             runs = ", ".join(sorted(each.manifest.said.run_id for each in candidates[slot]))
@@ -98,6 +105,23 @@ def _candidates(data: Store, keys: ChainKeys, found: TakenOfChain) -> dict[Commi
         if (taken.slot, taken.manifest.said.session) == (named.slot, named.session):
             candidates[named.slot].append(taken)
     return candidates
+
+
+def _believed(
+    candidates: Mapping[CommitSlot, list[Taken]], empty_most: int, found: TakenOfChain
+) -> list[CommitSlot]:
+    """Return the slots, in order, that lie above few enough empty ones; the others are said.
+
+    Those have no say in anything: whoever planted one would else choose among honest manifests.
+    """
+    slots = sorted(candidates)
+    believed = [slot for below, slot in enumerate(slots) if slot - 1 - below <= empty_most]
+    for slot in slots[len(believed) :]:
+        found.lost.append(
+            f"slot {slot} of chain {found.chain}: more than {empty_most} slots below it have no"
+            " manifest, so it is not believed"
+        )
+    return believed
 
 
 def _opened(data: Store, keys: ChainKeys, name: str) -> Taken:

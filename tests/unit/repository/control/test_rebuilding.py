@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
+from msgspec.structs import replace as replace_said
 from typing_extensions import override
 
 from tests.sampling import some_of
@@ -16,7 +18,7 @@ from tests.unit.repository.control.check_bench import (
     filled,
 )
 from tests.unit.repository.control.damage_drawn import losses
-from tests.unit.repository.control.log_bench import APPLIANCE, run, wanting
+from tests.unit.repository.control.log_bench import APPLIANCE, RING, run, wanting
 from tests.unit.repository.control.repository_bench import VM
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.chain_header import open_chain
@@ -25,8 +27,14 @@ from vmbackup_core.repository.control.log_entries import Claimed
 from vmbackup_core.repository.control.points import open_counted
 from vmbackup_core.repository.control.rebuilding import ALWAYS_LOST, rebuild_control
 from vmbackup_core.repository.control.repairing import Elsewhere, heal, plan_repair
+from vmbackup_core.repository.control.taken_manifests import EMPTY_MOST, take_manifests
+from vmbackup_core.repository.data.index_reader import manifest_in
+from vmbackup_core.repository.data.manifest import encode_manifest
+from vmbackup_core.repository.primitives.chain_keys import for_prune
+from vmbackup_core.repository.primitives.envelope import Source, seal
 from vmbackup_core.repository.primitives.failures import RepositoryThere
-from vmbackup_core.repository.primitives.names import pack_name
+from vmbackup_core.repository.primitives.identities import WritingSession, draw
+from vmbackup_core.repository.primitives.names import manifest_name, pack_name
 from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
 from vmbackup_core.stores.port import Buffer
 
@@ -135,6 +143,60 @@ def test_a_slot_whose_manifest_is_lost_gets_a_skip_so_that_no_hole_is_left() -> 
     assert any(name in said for said in rebuilt.lost)
     assert whole.check().findings == ()
     assert set(losses(whole)) == {run(2)}  # of which the other disk's manifest is there alone
+
+
+def plant(whole: Whole, slot: int, like: str = "/m/00000/001") -> None:
+    """Have a worker of the first chain put a manifest, sealed as it should be, for this slot."""
+    keys = for_prune(RING, chain_of(0), 1)
+    name = next(
+        each for each in whole.data.in_order() if f"{chain_of(0)}/" in each and like in each
+    )
+    honest = manifest_in(keys, name, whole.data.get(name))
+    session = WritingSession(draw())
+    sessions = (*honest.said.sessions, session)
+    said = replace_said(honest.said, slot=CommitSlot(slot), session=session, sessions=sessions)
+    payload = encode_manifest(replace(honest, said=said))
+    planted = manifest_name(chain_of(0), CommitSlot(slot), session)
+    source = Source(RING.repository, 1, RING.of(1).metadata(chain_of(0)))
+    whole.data.put_new(planted, seal("MANI", planted, payload, source))
+
+
+@pytest.mark.parametrize("slot", [EMPTY_MOST + 6, 2**31 - 1])
+def test_a_manifest_planted_far_above_all_others_makes_no_rebuild_endless(slot: int) -> None:
+    whole = without_control(undamaged())
+    plant(whole, slot)
+
+    rebuilt = rebuild_control(whole.log(), whole.data)
+
+    assert [each.slot for each in commits(whole.control, chain_of(0))] == [4, 3, 2, 1]
+    (_, said) = rebuilt.lost
+    assert f"slot {slot} of chain {chain_of(0)}" in said
+    assert losses(whole) == {}
+    assert whole.log().read().state.highest_slot(chain_of(0)) == 4
+
+
+def test_one_that_lies_above_as_many_empty_slots_as_may_be_is_taken() -> None:
+    """All below it may have expired: the bound is what no honest schedule comes to."""
+    slots = {}
+    for most in (95, 94):
+        whole = without_control(undamaged())
+        plant(whole, 100)
+        slots[most] = max(take_manifests(whole.data, RING, chain_of(0), most).by_slot)
+
+    assert slots == {95: 100, 94: 4}
+
+
+def test_a_planted_one_has_no_say_which_of_two_manifests_was_committed() -> None:
+    whole = Whole().begin()
+    content = changed(bytes(40_000), 1, *range(9))
+    whole.back_up(1, content)
+    whole.write(50, 0, changed(content, 70, 3))
+    whole.back_up(2, changed(content, 80, 5))
+    again = without_control(whole)
+    loser = next(each for each in again.data.in_order() if f"{chain_of(0)}/m/00000/002" in each)
+    plant(again, 2**31 - 1, loser)
+
+    assert {each.run for each in rebuild_control(again.log(), again.data).points} == {run(1)}
 
 
 def test_healing_packs_go_on_healing() -> None:

@@ -100,8 +100,9 @@ def check_log(log: Log, expect_head: Head | None, seen: Observations) -> LogSeen
     whole = reader.read()
     is_damaged = _note(whole, reader, seen)
     _check_heads(log, heads, whole.number, seen)
-    for number in range(log.reader.state_every, whole.number + 1, log.reader.state_every):
-        _check_state(log, reader, number, seen)
+    for number in reader.numbers(1, whole.number):
+        if number % log.reader.state_every == 0:
+            _check_state(log, reader, number, seen)
     is_rolled_back = any(fault.what == "rolledBack" for fault in seen.faults.values())
     return LogSeen(reading.state, is_damaged or is_rolled_back)
 
