@@ -8,7 +8,7 @@ records it, with the session, or with the next thing that the same session is gi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from vmbackup_core.ids import WorkerId
@@ -23,7 +23,13 @@ from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import VM_BUSY, WORKER_BUSY
 from vmbackup_operator.sessions.findings import region_of
 from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
-from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
+from vmbackup_operator.sessions.sharing import (
+    EXPORTS_PER_DISK_ACCESS,
+    exports_in_use,
+    other_ways,
+    spread,
+    turns,
+)
 
 #: A session that waits for its turn is woken when it comes; this is for a waking that was lost.
 TURN_AGAIN_S = 300.0
@@ -134,15 +140,18 @@ class Allocator:
         snapshots: Sequence[ArmId],
         access_of: Callable[[int], ArmId],
         exported: Sequence[SnapshotSeen],
+        full: Collection[str] = (),
     ) -> Mapping[ArmId, ArmId]:
         """Return through which disk access each snapshot is exported; *access_of* names the nth.
 
-        Those with the lowest numbers are filled first, five exports each; what is named and not
-        there yet is for the step to make.
+        Those with the lowest numbers are filled first, five exports each, but for those that are
+        *full* whatever we know of them; what is named and not there yet is for the step to make.
         """
         key = session.metadata.key
         self._exports.pop(key, None)
         in_use = exports_in_use(self._book.exporting(), exported, session)
+        in_use.update(other_ways(session, snapshots))
+        in_use.update(dict.fromkeys(full, EXPORTS_PER_DISK_ACCESS))
         for others in self._exports.values():
             in_use.update(folded(access) for access in others.values())
         given = spread(snapshots, access_of, in_use)
