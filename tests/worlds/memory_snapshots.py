@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE, LOOKS, Azure, Refused, recased
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.arm_tags import tag_value
@@ -90,7 +90,8 @@ class MemorySnapshots(ports.Snapshots):
         ):
             return True
         if disk_access_id is not None and folded(disk_access_id) not in self.azure.disk_accesses:
-            raise Refused(f"{disk_access_id} does not exist")
+            what = f"tying snapshot {name_of(snapshot_id)} to its disk access"
+            raise self.azure.refused(what, "NotFound", f"{disk_access_id} is not found")
 
         def tied() -> None:
             changed = replace(found, network_access=access, disk_access_id=disk_access_id)
@@ -110,7 +111,8 @@ class MemorySnapshots(ports.Snapshots):
         if url is not None:
             return seen.SecretUrl(url, self.azure.sas_ends[key] if self.tells_end else None)
         if found is None:
-            raise Refused(f"{snapshot_id} does not exist")
+            what = f"exporting snapshot {name_of(snapshot_id)}"
+            raise self.azure.refused(what, "NotFound", f"{snapshot_id} is not found")
         self._check_way(found)
         until = self.azure.clock.now() + timedelta(seconds=duration_s)
         number = self.azure.number()
@@ -145,7 +147,8 @@ class MemorySnapshots(ports.Snapshots):
             return False
         check_ours(self.ring, snapshot_id, found.tags)
         if found.exported:
-            raise Refused(f"{snapshot_id} is exported")
+            what = f"deleting snapshot {name_of(snapshot_id)}"
+            raise self.azure.refused(what, "OperationNotAllowed", "it is exported")
         if not found.ready and found.failure is None:
             what = f"deleting snapshot {name_of(snapshot_id)}"
             raise self.azure.refused(what, "OperationNotAllowed", "another operation is at it")
@@ -216,18 +219,22 @@ class MemorySnapshots(ports.Snapshots):
     def _check_way(self, found: seen.SnapshotSeen) -> None:
         """Refuse what Azure does not export: closed, unready, or by a way that is full."""
         if found.network_access == "DenyAll" or not found.ready:
-            raise Refused(f"{found.id} can't be exported")
+            raise self._not_exported(found, "it can't be exported")
+        open_ones = [each for each in self.azure.snapshots.values() if each.exported]
+        if len([e for e in open_ones if e.source_unique_id == found.source_unique_id]) >= 5:
+            raise self._not_exported(found, "five snapshots of its disk are exported already")
         if found.disk_access_id is None:
             return
         if self.azure.disk_accesses[folded(found.disk_access_id)] <= LOOKS:
             raise Refused(f"{found.disk_access_id} has no way in yet")
-        others = [
-            each
-            for each in self.azure.snapshots.values()
-            if each.exported and each.disk_access_id == found.disk_access_id
-        ]
+        way = found.disk_access_id
+        others = [each for each in open_ones if same_id(each.disk_access_id or "", way)]
         if len(others) >= 5:
-            raise Refused(f"{found.disk_access_id} exports five snapshots already")
+            raise self._not_exported(found, f"{found.disk_access_id} exports five already")
+
+    def _not_exported(self, found: seen.SnapshotSeen, why: str) -> VmbackupError:
+        what = f"exporting snapshot {name_of(found.id)}"
+        return self.azure.refused(what, "OperationNotAllowed", why)
 
     def _put(self, snapshot: seen.SnapshotSeen) -> None:
         self.azure.snapshots[folded(snapshot.id)] = snapshot

@@ -8,7 +8,8 @@ records it, with the session, or with the next thing that the same session is gi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 from vmbackup_core.ids import WorkerId
@@ -23,10 +24,24 @@ from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import VM_BUSY, WORKER_BUSY
 from vmbackup_operator.sessions.findings import region_of
 from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
-from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
+from vmbackup_operator.sessions.sharing import (
+    EXPORTS_PER_DISK_ACCESS,
+    exports_in_use,
+    other_ways,
+    spread,
+    turns,
+)
 
 #: A session that waits for its turn is woken when it comes; this is for a waking that was lost.
 TURN_AGAIN_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """An idle worker that has to be deleted before the session has room for one of its own."""
+
+    worker: WorkerId
+    vm_id: ArmId
 
 
 class Allocator:
@@ -38,6 +53,7 @@ class Allocator:
         self._workers: dict[ObjectKey, WorkerId] = {}
         self._exports: dict[ObjectKey, Mapping[ArmId, ArmId]] = {}
         self._leaving: set[WorkerId] = set()
+        self._displaced: dict[ObjectKey, Displaced] = {}
 
     def turn_of_vm(self, session: Session, vm_id: str) -> Waiting | None:
         """Return that the session has to wait for another one of its VM; None where it may go on.
@@ -58,19 +74,28 @@ class Allocator:
         session: Session,
         region: Region,
         own: WorkerId,
-    ) -> WorkerId | Waiting:
+    ) -> WorkerId | Displaced | Waiting:
         """Return the worker that the session gets: an idle one, else *own* where there is room.
 
         Where others have waited for longer, or of a namespace that holds less, they come first.
+        Who reads a VM's backups back gets none that may have written them: where those leave no
+        room, one of them has to go.
         """
         key = session.metadata.key
         self._workers.pop(key, None)
+        going = self._going_for(key, existing)
+        if going is not None:
+            return going
         holders = self._holders(key)
         usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
-        taken = holders.keys() | self._leaving
+        # What is deleted to make room for others is theirs until it has gone.
+        going_for_others = {each.worker for each in self._displaced.values()}
+        taken = holders.keys() | self._leaving | going_for_others
         free = [worker for worker in usable if worker.id not in taken and not worker.doubt]
         room = region.max_workers - len(
-            {each.id for each in usable} | self._held_in(region, holders)
+            {each.id for each in usable}
+            | self._held_in(region, holders)
+            | (going_for_others & {each.id for each in existing})
         )
         ahead = self._ahead(session, region, holders)
         if len(ahead) >= len(free) + max(0, room):
@@ -83,12 +108,34 @@ class Allocator:
             self._wake(other)
         # One that runs starts nothing; of the others one as good as the next.
         free.sort(key=lambda worker: (worker.state != "running", worker.id))
-        chosen = free[len(ahead)].id if len(ahead) < len(free) else own
+        mine = [worker for worker in free if not self._is_barred(worker, session)]
+        if mine == free:
+            chosen = free[len(ahead)].id if len(ahead) < len(free) else own
+        elif not mine and room <= 0:
+            return self._displaced.setdefault(key, Displaced(free[-1].id, free[-1].vm_id))
+        else:
+            chosen = mine[min(len(ahead), len(mine) - 1)].id if mine else own
         self._workers[key] = chosen
         if len(ahead) + 1 < len(free) + room:
             # Several may have come free at once, and only the first one waiting was woken.
             self.wake_next(region.region)
         return chosen
+
+    def _going_for(self, key: ObjectKey, existing: Sequence[WorkerSeen]) -> Displaced | None:
+        """Return the worker that is deleted to make room for the session, until it has gone."""
+        going = self._displaced.pop(key, None)
+        if going is None or self.holder_of(going.worker, key) is not None:
+            return None
+        if all(worker.id != going.worker for worker in existing):
+            return None
+        self._displaced[key] = going
+        return going
+
+    def _is_barred(self, worker: WorkerSeen, session: Session) -> bool:
+        """Tell whether the session must not have the worker: it would judge its own work."""
+        if not isinstance(session, BackupSession) or session.spec.type != "Verify":
+            return False
+        return self._book.past.may_have_written(worker.id, session.spec.virtual_machine_id)
 
     def holder_of(self, worker: WorkerId, other_than: ObjectKey) -> ObjectKey | None:
         """Return the session, *other_than* this one, that was given the worker; None: nobody."""
@@ -134,15 +181,18 @@ class Allocator:
         snapshots: Sequence[ArmId],
         access_of: Callable[[int], ArmId],
         exported: Sequence[SnapshotSeen],
+        full: Collection[str] = (),
     ) -> Mapping[ArmId, ArmId]:
         """Return through which disk access each snapshot is exported; *access_of* names the nth.
 
-        Those with the lowest numbers are filled first, five exports each; what is named and not
-        there yet is for the step to make.
+        Those with the lowest numbers are filled first, five exports each, but for those that are
+        *full* whatever we know of them; what is named and not there yet is for the step to make.
         """
         key = session.metadata.key
         self._exports.pop(key, None)
         in_use = exports_in_use(self._book.exporting(), exported, session)
+        in_use.update(other_ways(session, snapshots))
+        in_use.update(dict.fromkeys(full, EXPORTS_PER_DISK_ACCESS))
         for others in self._exports.values():
             in_use.update(folded(access) for access in others.values())
         given = spread(snapshots, access_of, in_use)
@@ -157,12 +207,14 @@ class Allocator:
             self._leaving.add(status.worker.id)
         if ended or status.worker is not None:
             self._workers.pop(key, None)
+            self._displaced.pop(key, None)
         if ended or status.exports:
             self._exports.pop(key, None)
 
     def drop(self, key: ObjectKey) -> None:
         """Drop whatever was reserved for the session."""
         self._workers.pop(key, None)
+        self._displaced.pop(key, None)
         self._exports.pop(key, None)
 
     def _backups_of(self, vm_id: str) -> Iterator[BackupSession]:

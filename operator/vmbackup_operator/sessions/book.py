@@ -14,6 +14,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.sessions.findings import region_of
+from vmbackup_operator.sessions.workers_past import WorkersPast
 
 
 class _Index:
@@ -52,6 +53,8 @@ class SessionBook:
         self._by_region = _Index()
         self._exporting = _Index()
         self._by_snapshot = _Index()
+        #: What workers wrote, for sessions that have ended too.
+        self.past = WorkersPast()
 
     def note(self, session: BackupSession) -> bool:
         """Take the session as it is stored; tell whether that is news.
@@ -63,6 +66,7 @@ class SessionBook:
         known = self._sessions.get(key)
         if known is not None and not _is_newer(session, known):
             return False
+        self.past.note(session)
         if session.status.outcome is None:
             self._list(session)
             self._unlist_words(known, session)

@@ -105,6 +105,8 @@ class Ground:
     new_launch: Callable[[], LaunchNonce] = new_launch
     #: SAS of granted exports by snapshot: never anywhere but here and in sealed jobs.
     grants: dict[ArmId, SecretUrl] = field(default_factory=dict)
+    #: Disk accesses that refused an export, in lower case, and until when they get no other one.
+    full: dict[str, datetime] = field(default_factory=dict)
     #: Snapshots that nobody reads any more, of sets that others are still read of.
     closed: set[ArmId] = field(default_factory=set)
     #: Snapshot sets whose tags were verified, as long as they are what they were then.

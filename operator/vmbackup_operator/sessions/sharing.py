@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from heapq import heapify, heappop, heapreplace
 
@@ -101,6 +101,14 @@ def exports_in_use(
         if seen.exported and seen.disk_access_id is not None and folded(seen.id) not in own:
             held.setdefault(folded(seen.id), folded(seen.disk_access_id))
     return Counter(access for access in held.values() if access)
+
+
+def other_ways(session: Session, snapshots: Collection[ArmId]) -> Iterator[str]:
+    """Return the disk access of each of the session's exports but those of *snapshots*."""
+    wanted = {folded(each) for each in snapshots}
+    for export in session.status.exports:
+        if export.disk_access_id and folded(export.snapshot_id) not in wanted:
+            yield folded(export.disk_access_id)
 
 
 def spread(

@@ -210,9 +210,10 @@ class SnapshotFacts(Suite):
         wanted = place.wanted()
         await place.tie(wanted)
         await place.grant(wanted)
-        with pytest.raises(VmbackupError):
+        with pytest.raises(RefusedForNow) as refused:
             await place.until(lambda: place.snapshots.delete(wanted.id))
 
+        assert refused.value.reason == "OperationNotAllowed"
         seen = await place.snapshots.find(wanted.id)
         assert seen is not None
         assert seen.exported
@@ -222,15 +223,17 @@ class SnapshotFacts(Suite):
         wanted = place.wanted()
         await place.take(wanted)
 
-        with pytest.raises(VmbackupError):
+        with pytest.raises(RefusedForNow) as refused:
             await place.grant(wanted)
+        assert refused.value.reason == "OperationNotAllowed"
 
     async def test_a_disk_access_exports_five_at_once(self, place: SnapshotPlace) -> None:
         several = [place.wanted() for _ in range(6)]
         await asyncio.gather(*(place.tie(wanted) for wanted in several))
         await asyncio.gather(*(place.grant(wanted) for wanted in several[:5]))
-        with pytest.raises(VmbackupError):
+        with pytest.raises(RefusedForNow) as refused:
             await place.grant(several[5])
+        assert refused.value.reason == "OperationNotAllowed"
 
         await place.until(lambda: place.snapshots.revoke(several[0].id))
         assert place.opens(await place.grant(several[5]))
@@ -255,10 +258,11 @@ class SnapshotFacts(Suite):
         access_id = await place.stand(0)
         await place.take(wanted)
 
-        with pytest.raises(VmbackupError):
+        with pytest.raises(RefusedForNow) as refused:
             await place.until(
                 lambda: place.snapshots.associate(wanted.id, ArmId(f"{access_id}000"))
             )
+        assert refused.value.reason == "NotFound"
 
     async def test_what_is_gone_counts_as_revoked_and_deleted(self, place: SnapshotPlace) -> None:
         wanted = place.wanted()
@@ -267,8 +271,9 @@ class SnapshotFacts(Suite):
         assert await place.until(lambda: place.snapshots.delete(wanted.id)) is True
         with pytest.raises(VmbackupError):
             await place.until(lambda: place.snapshots.associate(wanted.id, None))
-        with pytest.raises(VmbackupError):
+        with pytest.raises(RefusedForNow) as refused:
             await place.grant(wanted)
+        assert refused.value.reason == "NotFound"
 
     async def test_somebody_elses_is_neither_listed_nor_deleted(self, place: SnapshotPlace) -> None:
         untagged = place.wanted({"team": "web"})

@@ -30,7 +30,7 @@ from vmbackup_operator.model.session_findings import (
 )
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.sessions.allocator import Allocator
+from vmbackup_operator.sessions.allocator import Allocator, Displaced
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.seen import (
     Region,
@@ -141,6 +141,37 @@ def test_a_worker_whose_key_is_missing_counts_is_named_and_is_given_to_nobody() 
     assert chosen.reason == "WorkerBusy"
     assert "w is left alone: its key 'k1' is missing" in chosen.message
     assert allots.choose_worker([doubtful], session("me"), region(2), OWN) == OWN
+
+
+def test_the_room_of_a_worker_that_goes_for_a_reader_is_the_readers() -> None:
+    reading = session("reading")
+    reading = replace(reading, spec=replace(reading.spec, type="Verify"))
+    allots, _ = allocator(reading, session("backup"))
+    idle, deleted = seen("w", "deallocated"), seen("w", "deleting")
+
+    first = allots.choose_worker([idle], reading, region(), OWN)
+    meanwhile = [
+        allots.choose_worker([shown], session("backup"), region(), WorkerId("backup-1"))
+        for shown in (idle, deleted)
+    ]
+    again = allots.choose_worker([deleted], reading, region(), OWN)
+    gone = allots.choose_worker([], reading, region(), OWN)
+
+    assert first == again == Displaced(WorkerId("w"), idle.vm_id)
+    assert [isinstance(each, Waiting) and each.reason for each in meanwhile] == ["WorkerBusy"] * 2
+    assert gone == OWN
+
+
+def test_a_reader_that_goes_away_lets_the_idle_worker_be() -> None:
+    reading = session("reading")
+    reading = replace(reading, spec=replace(reading.spec, type="Verify"))
+    allots, _ = allocator(reading)
+    idle = seen("w", "deallocated")
+    allots.choose_worker([idle], reading, region(), OWN)
+
+    allots.drop(reading.metadata.key)
+
+    assert allots.choose_worker([idle], session("backup"), region(), OWN) == "w"
 
 
 def test_what_a_wait_for_a_worker_says_does_not_change_with_who_has_them() -> None:

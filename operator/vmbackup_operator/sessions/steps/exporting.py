@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from msgspec.structs import replace
 
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, RefusedForNow
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
-from vmbackup_operator.naming import ArmId, arm_id, environment_names, name_of
+from vmbackup_operator.naming import (
+    ArmId,
+    arm_id,
+    environment_names,
+    name_of,
+    resource_group_of,
+)
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import exported_ids, worker_region
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import Region, SecretUrl
+from vmbackup_operator.sessions.seen import Region, SecretUrl, SnapshotSeen
 from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.closing import end_access
+
+#: How long a disk access that refused an export gets no other one.
+_FULL_FOR = timedelta(minutes=10)
+#: How many of a region may have refused: a refusal that follows one everywhere has another cause.
+_MOST_FULL = 3
+#: Refusals that another disk access would answer with as well.
+_EVERYWHERE = frozenset({"NotAuthorized", "NotFound"})
 
 
 async def grant_export(ground: Ground, session: Session) -> Taken:
@@ -29,15 +43,10 @@ async def grant_export(ground: Ground, session: Session) -> Taken:
     if not session.status.exports:
         return await _allot(ground, session, region)
     exports = session.status.exports
-    waiting = await _disk_accesses_ready(ground, session, region)
+    waiting = await _ways_ready(ground, region, exports)
     if waiting is not None:
         return Taken(session.status, waiting)
-    associated = await asyncio.gather(
-        *(ground.snapshots.associate(ArmId(each.snapshot_id), _through(each)) for each in exports)
-    )
-    if not all(associated):
-        return Taken(session.status, Waiting(1, "the snapshots are being associated"))
-    granted = await grants_of(ground, session)
+    granted = await _granted(ground, session)
     if isinstance(granted, Taken):
         return granted
     return Taken(session.status, Done(f"granted: {counted(len(exports), 'export')}"))
@@ -50,11 +59,33 @@ async def grants_of(ground: Ground, session: Session) -> Mapping[ArmId, SecretUr
     end. So when one ends is written down before it is first asked for, and one that wears out is
     ended before it is asked for again.
     """
+    owed = [each for each in session.status.exports if ArmId(each.snapshot_id) not in ground.grants]
+    if owed:
+        region = await ground.regions.recall(worker_region(session))
+        if isinstance(region, Waiting):
+            return Taken(session.status, region)
+        waiting = await _ways_ready(ground, region, owed)
+        if waiting is not None:
+            return Taken(session.status, waiting)
+    return await _granted(ground, session)
+
+
+async def _granted(ground: Ground, session: Session) -> Mapping[ArmId, SecretUrl] | Taken:
+    """Return each snapshot's SAS as `grants_of` does, of snapshots that are associated."""
     worn = [each for each in session.status.exports if _is_worn(ground, each)]
     if worn:
         return await _renew(ground, session, worn)
+    owed = [each for each in session.status.exports if ArmId(each.snapshot_id) not in ground.grants]
+    refused = [
+        (each, error)
+        for each, error in zip(
+            owed, await asyncio.gather(*(_grant(ground, each) for each in owed)), strict=True
+        )
+        if error is not None
+    ]
+    if refused:
+        return await _move(ground, session, refused)
     ids = [ArmId(each.snapshot_id) for each in session.status.exports]
-    await asyncio.gather(*(_grant(ground, each) for each in ids if each not in ground.grants))
     if any(each not in ground.grants for each in ids):
         return Taken(session.status, Waiting(1, "access to the snapshots is being granted"))
     grants = {each: ground.grants[each] for each in ids}
@@ -69,11 +100,58 @@ def without_ends(exports: Sequence[Export]) -> tuple[Export, ...]:
     return tuple(replace(each, expires_at=None) for each in exports)
 
 
-async def _grant(ground: Ground, snapshot: ArmId) -> None:
+async def _grant(ground: Ground, export: Export) -> RefusedForNow | None:
+    """Ask for access to the snapshot; returned is a refusal that another way in may not give."""
+    snapshot = ArmId(export.snapshot_id)
     ground.closed.discard(snapshot)
-    url = await ground.snapshots.grant(snapshot, ground.pacing.credentials_s)
+    try:
+        url = await ground.snapshots.grant(snapshot, ground.pacing.credentials_s)
+    except RefusedForNow as error:
+        if export.disk_access_id is None or error.reason in _EVERYWHERE:
+            raise
+        return error
     if url is not None:
         ground.grants[snapshot] = url
+    return None
+
+
+async def _move(
+    ground: Ground, session: Session, refused: Sequence[tuple[Export, RefusedForNow]]
+) -> Taken:
+    """Let go of the disk accesses that *refused* the exports, and allot others to these.
+
+    Azure says the same of one that is full, whoever filled it, and of a few other things. So where
+    several of a region have refused already, the refusal stands and is retried as any other.
+    """
+    region = await ground.regions.recall(worker_region(session))
+    if isinstance(region, Waiting):
+        return Taken(session.status, region)
+    for export, _ in refused:
+        ground.full[folded(export.disk_access_id or "")] = ground.clock.now() + _FULL_FOR
+    full = _full(ground)
+    if len([each for each in full if _is_of(region, each)]) > _MOST_FULL:
+        raise refused[0][1]
+    moving = [ArmId(export.snapshot_id) for export, _ in refused]
+    through = _share_out(ground, session, region, moving, await _ours(ground))
+    exports = tuple(
+        replace(each, disk_access_id=through.get(ArmId(each.snapshot_id), each.disk_access_id))
+        for each in session.status.exports
+    )
+    names = sorted({name_of(ArmId(export.disk_access_id or "")) for export, _ in refused})
+    message = f"{', '.join(names)} refused: {counted(len(moving), 'export')} through another one"
+    return Taken(replace(session.status, exports=exports), Waiting(0, message))
+
+
+def _full(ground: Ground) -> frozenset[str]:
+    """Return the disk accesses, in lower case, that refused an export a short while ago."""
+    now = ground.clock.now()
+    for access in [each for each, until in ground.full.items() if until <= now]:
+        del ground.full[access]
+    return frozenset(ground.full)
+
+
+def _is_of(region: Region, access: str) -> bool:
+    return resource_group_of(ArmId(access)) == folded(region.resource_group)
 
 
 async def _renew(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken:
@@ -99,9 +177,8 @@ def _ends_soon(ground: Ground, url: SecretUrl) -> bool:
 
 async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     """Give each snapshot its disk access; the next look makes those that are not there yet."""
-    appliance = ground.settings.appliance
-    snapshots = exported_ids(appliance, session)
-    others = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+    snapshots = exported_ids(ground.settings.appliance, session)
+    others = await _ours(ground)
     # What is open already was granted by a run that nobody recorded: nobody knows when it ends.
     is_open = {folded(each.id) for each in others if each.exported}
     until = ground.credentials_until()
@@ -109,7 +186,27 @@ async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     if not region.private:
         exports = tuple(Export(each, expires_at=ends[each]) for each in snapshots)
         return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))
-    names = environment_names(appliance.id, region.subscription_id, region.region)
+    through = _share_out(ground, session, region, snapshots, others)
+    exports = tuple(Export(each, through[each], ends[each]) for each in snapshots)
+    used = {export.disk_access_id for export in exports}
+    message = f"{len(exports)} exports through {len(used)} disk accesses"
+    return Taken(replace(session.status, exports=exports), Waiting(0, message))
+
+
+async def _ours(ground: Ground) -> Sequence[SnapshotSeen]:
+    appliance = ground.settings.appliance
+    return await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+
+
+def _share_out(
+    ground: Ground,
+    session: Session,
+    region: Region,
+    snapshots: Sequence[ArmId],
+    exported: Sequence[SnapshotSeen],
+) -> Mapping[ArmId, ArmId]:
+    """Return the disk access that each of *snapshots* is allotted: none that refused lately."""
+    names = environment_names(ground.settings.appliance.id, region.subscription_id, region.region)
 
     def access_of(number: int) -> ArmId:
         return arm_id(
@@ -119,22 +216,22 @@ async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
             names.disk_access(number),
         )
 
-    through = ground.allocator.share_exports(session, snapshots, access_of, others)
-    exports = tuple(Export(each, through[each], ends[each]) for each in snapshots)
-    used = {export.disk_access_id for export in exports}
-    message = f"{len(exports)} exports through {len(used)} disk accesses"
-    return Taken(replace(session.status, exports=exports), Waiting(0, message))
+    full = _full(ground)
+    return ground.allocator.share_exports(session, snapshots, access_of, exported, full)
 
 
-async def _disk_accesses_ready(ground: Ground, session: Session, region: Region) -> Waiting | None:
-    """Have every disk access that the session was allotted made, with its way in."""
-    owed = {export.disk_access_id for export in session.status.exports if export.disk_access_id}
+async def _ways_ready(ground: Ground, region: Region, exports: Sequence[Export]) -> Waiting | None:
+    """Have the disk accesses of *exports* made, with their ways in, and the snapshots tied."""
+    owed = {export.disk_access_id for export in exports if export.disk_access_id}
     for access in sorted(owed):
         seen = await ground.disk_accesses.ensure(region, _number(ArmId(access)))
         if not seen.ready:
             message = f"disk access {name_of(ArmId(access))} is being made"
             return Waiting(ground.pacing.look_again_s, message)
-    return None
+    associated = await asyncio.gather(
+        *(ground.snapshots.associate(ArmId(each.snapshot_id), _through(each)) for each in exports)
+    )
+    return None if all(associated) else Waiting(1, "the snapshots are being associated")
 
 
 def _through(export: Export) -> ArmId | None:

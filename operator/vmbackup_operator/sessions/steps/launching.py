@@ -29,6 +29,7 @@ from vmbackup_operator.naming import (
     worker_vm_name,
 )
 from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.sessions.allocator import Displaced
 from vmbackup_operator.sessions.findings import run_of, worker_of, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
@@ -74,6 +75,8 @@ async def _assign_worker(ground: Ground, session: Session, region: Region) -> Ta
     existing = await ground.workers.of_group(region.subscription_id, region.resource_group)
     own = worker_id(run_of(session), session.status.attempt)
     chosen = ground.allocator.choose_worker(existing, session, region, own)
+    if isinstance(chosen, Displaced):
+        return Taken(session.status, await _make_room(ground, session, chosen))
     if isinstance(chosen, Waiting):
         return Taken(session.status, chosen)
     vm_id = arm_id(
@@ -88,6 +91,23 @@ async def _assign_worker(ground: Ground, session: Session, region: Region) -> Ta
         attempt=session.status.attempt,
     )
     return Taken(replace(session.status, worker=worker), Waiting(0, f"worker {chosen}"))
+
+
+async def _make_room(ground: Ground, session: Session, idle: Displaced) -> Waiting:
+    """Delete an idle worker that may have written what the session reads back, with its queues."""
+    home = await ground.regions.recall_home()
+    if isinstance(home, Waiting):
+        return home
+    message = f"worker {idle.worker} may have written what is read back: another one takes its room"
+    waiting = Waiting(ground.pacing.look_again_s, message)
+    if ground.allocator.leave(idle.worker, session.metadata.key) is not None:
+        return waiting
+    try:
+        await delete_all_queues(ground, home.account, idle.worker)
+        await ground.workers.delete(idle.vm_id)
+    finally:
+        ground.allocator.left(idle.worker)
+    return waiting
 
 
 async def _delete_abandoned(ground: Ground, session: Session) -> Taken:
