@@ -22,7 +22,7 @@ def jobs(**outcomes: str) -> list[Any]:
 
 
 def session(outcome: str = "Succeeded", **verified: int) -> Any:
-    return {"status": {"outcome": outcome, "verified": verified}}
+    return {"status": {"outcome": outcome, "verified": {"sampled": 750} | verified}}
 
 
 def test_a_pass_is_good_where_every_job_succeeded() -> None:
@@ -51,6 +51,8 @@ def test_all_packs_were_read_back() -> None:
         session(packs=5, bad=1),
         session(packs=5, refuted=1),
         session(packs=5, unreadable=1),
+        session(packs=5, differing=1),
+        session(packs=5, sampled=0),
     ],
 )
 def test_what_was_not_read_back_is_told(read: Any) -> None:
