@@ -39,18 +39,20 @@ def test_a_job_that_was_not_done_is_told() -> None:
 
 
 def test_all_packs_were_read_back() -> None:
-    assert list(upkeep.unread(session(packs=5, bad=0), 5)) == []
+    assert list(upkeep.unread(session(packs=5, sampled=9, bad=0), 5)) == []
 
 
 @pytest.mark.parametrize(
     "read",
     [
-        session(packs=4),
-        session(),
-        session("Failed", packs=5),
-        session(packs=5, bad=1),
-        session(packs=5, refuted=1),
-        session(packs=5, unreadable=1),
+        session(packs=4, sampled=9),
+        session(sampled=9),
+        session(packs=5),
+        session("Failed", packs=5, sampled=9),
+        session(packs=5, sampled=9, bad=1),
+        session(packs=5, sampled=9, refuted=1),
+        session(packs=5, sampled=9, unreadable=1),
+        session(packs=5, sampled=9, differing=1),
     ],
 )
 def test_what_was_not_read_back_is_told(read: Any) -> None:
