@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 from typing_extensions import override
@@ -59,11 +59,19 @@ from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.stores.memory import MemoryStore
 
 
+class Deletable(MemoryStore):
+    """Some commits promise locks, and what they hold is deleted here all the same."""
+
+    @override
+    def lock_until(self, name: str, moment: datetime) -> None:
+        return
+
+
 class Chains(BeginsLog):
     """One repository in the making."""
 
     def __init__(self, key: bytes, put_if_absent: PutIfAbsent) -> None:
-        self.data, self.control_place = MemoryStore(), MemoryStore()
+        self.data, self.control_place = Deletable(), Deletable()
         self.places = Places(self.data, self.control_place)
         self.clock, self.key = TurnedClock(), UserKey(key)
         self.put_if_absent: PutIfAbsent = put_if_absent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vmbackup_core.repository.control import points
@@ -71,7 +71,6 @@ def test_a_point_is_kept_until_newer_ones_have_pushed_it_out(
     schedule=st.sampled_from([NIGHTLY, SUNDAYS, Schedule(cron="0 */9 * * 1-5")]),
     minutes=st.integers(0, 60 * 24 * 400),
 )
-@settings(max_examples=60, deadline=None)
 def test_that_is_when_expire_would_let_it_go_were_each_slot_to_make_a_point(
     retention: Retention, schedule: Schedule, minutes: int
 ) -> None:

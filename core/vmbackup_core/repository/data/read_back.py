@@ -28,7 +28,8 @@ class PackReadBack:
     """What reading a pack back has shown.
 
     *offsets* are those of the records that are damaged, where the others are whole. *deltas* were
-    found authentic, and are decoded only beside their bases.
+    found authentic, and are decoded only beside their bases. *read_bytes* is the size of a pack
+    that was read to its end.
     """
 
     pack: PackId

@@ -25,7 +25,8 @@ def read(bench: Bench, pack: PackId, size: int) -> PackReadBack:
 def test_a_whole_pack_is_read_back() -> None:
     bench = Bench()
     _, pack, stored = stored_pack(bench)
-    assert read(bench, pack, len(stored)) == PackReadBack(pack, None, (), 64, 0)
+    whole = PackReadBack(pack, None, (), 64, 0, read_bytes=len(stored))
+    assert read(bench, pack, len(stored)) == whole
 
 
 def test_damaged_records_are_told_by_their_offsets() -> None:

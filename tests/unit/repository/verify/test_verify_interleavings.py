@@ -9,7 +9,7 @@ from functools import cache, partial
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -188,7 +188,6 @@ def test_what_expires_and_is_pruned_between_is_not_called_bad() -> None:
     assert outcomes == {1, 2}
 
 
-@settings(max_examples=10)
 @given(picks=st.lists(st.integers(0, 1), max_size=200))
 def test_in_any_order_nothing_that_is_well_is_called_bad(picks: list[int]) -> None:
     bench, point = two_points()
