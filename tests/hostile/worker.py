@@ -25,6 +25,24 @@ VERSION = {"x-ms-version": "2026-06-06"}
 BLOCK_BLOB = {"x-ms-blob-type": "BlockBlob"}
 ZEROS = bytes(12)
 
+_TRIES: Sequence[tuple[str, str, Mapping[str, str], bytes]] = (
+    ("PUT", "", BLOCK_BLOB, b"junk"),
+    ("PUT", "", {**BLOCK_BLOB, "If-Match": "*"}, b"junk"),
+    ("PUT", "", {**BLOCK_BLOB, "If-None-Match": "*"}, b"junk"),
+    ("PUT", "", {**BLOCK_BLOB, "x-ms-access-tier": "Archive"}, b"junk"),
+    ("PUT", "", {"x-ms-blob-type": "AppendBlob"}, b""),
+    ("PUT", "", {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": "512"}, b""),
+    ("PUT", "comp=block&blockid=MDAwMQ%3D%3D", {}, b"junk"),
+    ("PUT", "comp=blocklist", {}, b"<BlockList />"),
+    ("PUT", "comp=appendblock", {}, b"junk"),
+    ("PUT", "comp=metadata", {"x-ms-meta-a": "b"}, b""),
+    ("PUT", "comp=properties", {"x-ms-blob-content-type": "a/b"}, b""),
+    ("PUT", "comp=tier", {"x-ms-access-tier": "Archive"}, b""),
+    ("PUT", "comp=lease", {"x-ms-lease-action": "acquire", "x-ms-lease-duration": "-1"}, b""),
+    ("DELETE", "", {}, b""),
+    ("DELETE", "", {"x-ms-delete-snapshots": "include"}, b""),
+)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -61,15 +79,10 @@ class Record:
     block_hash: bytes
 
 
-class HostileWorker:
-    """Does with a job's *message* what can be done with it."""
+class SasHolder:
+    """Speaks HTTP with the SAS that a job's message gives for the repository's data."""
 
-    def __init__(self, message: bytes, pool: urllib3.PoolManager) -> None:
-        job = json.loads(message)
-        self.disk: Mapping[str, Any] = job["disks"][0]
-        self.grant: Mapping[str, Any] = self.disk["grant"]
-        self.keys: Mapping[str, Any] = json.loads(base64.b64decode(self.disk["keys"]))
-        self.chain: str = self.disk["chainId"]
+    def __init__(self, job: Mapping[str, Any], pool: urllib3.PoolManager) -> None:
         url: str = job["repository"]["containerUrl"]
         self._container, _, self._sas = url.partition("?")
         self._pool = pool
@@ -100,6 +113,11 @@ class HostileWorker:
         account, _, _container = self._container.rpartition("/")
         return account
 
+    def rampage(self, name: str) -> Iterator[Answer]:
+        """Try everything that would change a blob; yield how each was answered."""
+        for method, query, headers, body in _TRIES:
+            yield self.ask(method, name, query, headers, body)
+
     def put(self, name: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """Create a blob."""
         return self.ask("PUT", name, headers={**BLOCK_BLOB, **(headers or {})}, body=body)
@@ -110,6 +128,43 @@ class HostileWorker:
         if answer.status != 200:
             raise LookupError(f"{name}: {answer.status} {answer.code}")
         return answer.body
+
+    def name_of(self, chain: str, folder: str, pack: Pack) -> str:
+        """Return the name of a pack or index object."""
+        slot, number = f"{pack.slot:08x}", f"{pack.number:08x}"
+        path = f"{slot[:5]}/{slot[5:]}/{pack.session}-{number[:5]}/{number[5:]}"
+        return f"c/{chain}/{folder}/{path}"
+
+
+class HostileVerifier(SasHolder):
+    """Has the *message* of a job that reads back what is stored."""
+
+    def __init__(self, message: bytes, pool: urllib3.PoolManager) -> None:
+        job = json.loads(message)
+        super().__init__(job, pool)
+        self.chain: str = job["chainId"]
+        self.manifest: str = job["manifest"]
+        self.packs = [
+            Pack(each["slot"], each["session"], number)
+            for each in job["packs"]
+            for number in range(each["first"], each["last"] + 1)
+        ]
+
+    def names_it_knows(self) -> list[str]:
+        """Return the names that the job tells."""
+        return [self.manifest, *(self.name_of(self.chain, "p", each) for each in self.packs)]
+
+
+class HostileWorker(SasHolder):
+    """Does with a job's *message* what can be done with it."""
+
+    def __init__(self, message: bytes, pool: urllib3.PoolManager) -> None:
+        job = json.loads(message)
+        super().__init__(job, pool)
+        self.disk: Mapping[str, Any] = job["disks"][0]
+        self.grant: Mapping[str, Any] = self.disk["grant"]
+        self.keys: Mapping[str, Any] = json.loads(base64.b64decode(self.disk["keys"]))
+        self.chain: str = self.disk["chainId"]
 
     # What the metadata secrets open.
 
@@ -185,9 +240,17 @@ class HostileWorker:
     # What it may plant.
 
     def forged_pack(
-        self, pack: Pack, run: str, run_key: bytes, blocks: Sequence[tuple[int, bytes]]
+        self,
+        pack: Pack,
+        run: str,
+        run_key: bytes,
+        blocks: Sequence[tuple[int, bytes]],
+        records: Sequence[bytes] = (),
     ) -> bytes:
-        """Return a pack that says of junk that it is *blocks*, each with its number on the disk."""
+        """Return a pack that says of junk that it is *blocks*, each with its number on the disk.
+
+        Where *records* are given they are what lies there; they are as long as the blocks' are.
+        """
         name, newest = self.pack_name(pack), self.keys["newest"]
         repository = bytes.fromhex(self.keys["repository"])
         start = b"VMBKPACK" + struct.pack("<HHI16sII", 1, 0, 0, repository, newest, 0)
@@ -213,8 +276,15 @@ class HostileWorker:
         key = self.derive(self._secret(newest), "footer", pack.packed, bytes.fromhex(run))
         frame = zstandard.ZstdCompressor().compress(payload)
         foot = AESGCM(key).encrypt(ZEROS, frame, start + name.encode())
-        junk = b"".join(bytes(len(block) + 16) for _, block in blocks)
+        junk = b"".join(records or [bytes(len(block) + 16) for _, block in blocks])
         return start + junk + foot + struct.pack("<II", len(foot), len(payload)) + b"VMBKPEND"
+
+    def sealed(self, pack: Pack, run_key: bytes, number: int, said: bytes, holds: bytes) -> bytes:
+        """Return a record that opens as the block *said*, and *holds* another."""
+        hash_key = base64.b64decode(self.keys["hashKey"])
+        block_hash = blake3(said, key=hash_key).digest(length=16)
+        key, nonce = self.derive(run_key, "pack", pack.packed), number.to_bytes(12, "little")
+        return AESGCM(key).encrypt(nonce, holds, struct.pack("<BI", 0, len(said)) + block_hash)
 
     def own_run_key(self) -> bytes:
         """Return the key of the job's own run."""
@@ -223,15 +293,10 @@ class HostileWorker:
     # Names and keys.
 
     def pack_name(self, pack: Pack) -> str:
-        return self._name("p", pack)
+        return self.name_of(self.chain, "p", pack)
 
     def index_name(self, pack: Pack) -> str:
-        return self._name("i", pack)
-
-    def _name(self, folder: str, pack: Pack) -> str:
-        slot, number = f"{pack.slot:08x}", f"{pack.number:08x}"
-        path = f"{slot[:5]}/{slot[5:]}/{pack.session}-{number[:5]}/{number[5:]}"
-        return f"c/{self.chain}/{folder}/{path}"
+        return self.name_of(self.chain, "i", pack)
 
     def derive(self, secret: bytes, label: str, *parts: bytes) -> bytes:
         texts = (f"vmbackup/1/{label}".encode(), *parts)

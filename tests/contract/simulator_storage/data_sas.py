@@ -20,13 +20,15 @@ AT_ONCE = Patience(attempts=3, pause=lambda _seconds: None)
 _HOUR = timedelta(hours=1)
 
 
-def data_sas(cloud: Cloud, operator: Principal) -> str:
-    """Return what the operator gives to a worker."""
+def data_sas(
+    cloud: Cloud, operator: Principal, container: str = "data", permission: str = "rc"
+) -> str:
+    """Return what the operator gives to a worker: who verifies may read alone."""
     now = datetime.now(UTC)
     with BlobServiceClient(URL, operator, **cloud.options) as service:
         key = service.get_user_delegation_key(now - _HOUR, now + _HOUR)
     return generate_container_sas(
-        KEYLESS, "data", user_delegation_key=key, permission="rc", expiry=now + _HOUR
+        KEYLESS, container, user_delegation_key=key, permission=permission, expiry=now + _HOUR
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from tests.unit.repository.opened.whole_bench import WholeBench, replace, some_disks
 from tests.unit.repository.primitives.keepers import A
@@ -50,6 +51,18 @@ class TestCheck:
                 assert len(pool.submit(opened.counted).result(timeout=60)) == 1
 
             assert opened.check(read_data=False, on_look=look).good
+
+    def test_each_name_of_either_place_is_a_look(self) -> None:
+        """Who asks for a check ends it at a look: a long listing is none that it must wait for."""
+        bench, looks = with_point(), []
+        for many in (0, 400):
+            for number in range(many):
+                bench.places.data.put_new(f"foreign/{number}", b"x")
+            looked: list[None] = []
+            bench.opened().check(read_data=False, on_look=partial(looked.append, None))
+            looks.append(len(looked))
+
+        assert looks[1] - looks[0] >= 400
 
     def test_a_head_that_was_written_down_is_looked_for(self) -> None:
         bench = with_point()

@@ -133,6 +133,7 @@ def _find_foreign(places: Places, seen: Observations) -> None:
     for place, store, parse in kinds:
         with seen.noting(place, "/"):
             for each in store.list(""):
+                seen.on_look()
                 if parse(each.name) is None:
                     seen.say(place, each.name, "foreign", "is no object of a repository")
 
