@@ -49,7 +49,7 @@ async def _rules(
     if job != "Expire":
         return {}
     policies = await around.policies.all_readable()
-    return rules_of(policies, repository.metadata.key, around.clock.now())
+    return rules_of(policies, around.twins.all_of(repository), around.clock.now())
 
 
 def _sights(repository: BackupRepository, around: Surroundings) -> tuple[Sight, ...]:

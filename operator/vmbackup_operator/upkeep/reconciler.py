@@ -62,7 +62,9 @@ class UpkeepReconciler:
         repository = await self._around.repositories.find(key)
         if repository is None or repository.metadata.deletion_timestamp is not None:
             self._progresses.forget(key)
+            self._around.twins.forget(key)
             return Done()
+        self._around.twins.note(repository)
         if repository.status.appliance_id != self._around.appliance_id:
             return Done()  # the reconciler of repositories claims it first
         accepted = await accept_history(self._around, repository)
@@ -89,7 +91,7 @@ class UpkeepReconciler:
         running = progress.running
         if not is_true(repository.status.conditions, "Ready"):
             return await self._wait_for_ready(repository, progress)
-        held = _held_by(repository, running)
+        held = _held_by(repository, running) or await self._left_to_twin(repository, running)
         if held is not None:
             return await self._end(repository, progress, *held)
         try:
@@ -106,6 +108,17 @@ class UpkeepReconciler:
             log.exception("%s: %s: unexpected %s", repository.metadata.key, running.job, name)
             message = f"InternalError: unexpected {name}: the operator's log says where"
             return await self._end(repository, progress, "Failed", message)
+
+    async def _left_to_twin(
+        self, repository: BackupRepository, running: RunningJob
+    ) -> tuple[JobOutcome, str] | None:
+        """Return how the job ends that another object of the same repository has done."""
+        if running.cursor or running.session:
+            return None  # it was begun
+        keeper = await self._around.twins.keeper(self._around.repositories, repository)
+        if keeper is None:
+            return None
+        return "Left", f"BackupRepository {keeper} stands for the same repository and has it done"
 
     async def _piece(self, repository: BackupRepository, progress: Progress) -> Found:
         if progress.done is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 
 from vmbackup_core.repository.control.points import Retention
@@ -12,16 +12,16 @@ from vmbackup_operator.model.metadata import ObjectKey
 
 
 def rules_of(
-    policies: Iterable[BackupPolicy], repository: ObjectKey, now: datetime
+    policies: Iterable[BackupPolicy], repositories: Container[ObjectKey], now: datetime
 ) -> dict[tuple[str, str], LiveRule]:
-    """Return the rules of those of *policies* that back up into *repository*.
+    """Return the rules of those of *policies* that back up into one of *repositories*.
 
     A retention that the policy's status does not have yet was edited just now.
     """
     return {
         (each.metadata.namespace, each.metadata.name): _rule_of(each, now)
         for each in policies
-        if each.spec.repository_ref.key_from(each.metadata.namespace) == repository
+        if each.spec.repository_ref.key_from(each.metadata.namespace) in repositories
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vmbackup_core.clock import Clock
 from vmbackup_operator.repositories.ports import Secrets
@@ -15,6 +15,7 @@ from vmbackup_operator.upkeep.ports import (
     UpkeepJobs,
     VerifySessions,
 )
+from vmbackup_operator.upkeep.twins import Twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,4 @@ class Surroundings:
     due: DueVerifications
     sessions: VerifySessions
     events: EventLog
+    twins: Twins = field(default_factory=Twins)

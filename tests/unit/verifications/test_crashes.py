@@ -55,6 +55,13 @@ async def run_through_kills(world: World, at: int) -> tuple[int, str]:
             return count, where
 
 
+async def see_deletions_end(world: World) -> None:
+    """Look at the workers until Azure has deleted what it began to delete."""
+    for _ in range(5):
+        for each in list(world.azure.workers.values()):
+            await world.ground.workers.find(each.vm_id)
+
+
 async def test_killed_anywhere_the_session_ends_complete_and_holds_nothing() -> None:
     moments, _ = await run_through_kills(await reading_world(), 0)
     assert moments > 40
@@ -63,6 +70,7 @@ async def test_killed_anywhere_the_session_ends_complete_and_holds_nothing() -> 
         world = await reading_world()
         _, where = await run_through_kills(world, at)
         await undo_what_is_left(world)
+        await see_deletions_end(world)
 
         status = world.status(READING)
         assert status.outcome == "Succeeded", where
