@@ -16,7 +16,13 @@ from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.arm_tags import tag_value
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, name_of, resource_group_of
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    ArmId,
+    name_of,
+    resource_group_of,
+    subscription_of,
+)
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.tags import check_ours
@@ -46,6 +52,7 @@ class MemorySnapshots(ports.Snapshots):
             each
             for each in found
             if each is not None
+            and subscription_of(each.id) == folded(subscription_id)
             and folded(resource_group_of(each.id)) == folded(resource_group)
             and tag_value(each.tags, APPLIANCE_TAG) == APPLIANCE
         ]
