@@ -10,24 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vmbackup_core.ids import ChainId, RunId
-from vmbackup_core.repository.control import (
-    catalog,
+from vmbackup_core.repository.control.commits.prune_listing import list_chains
+from vmbackup_core.repository.control.log.heads import Head, HistoryDiffers
+from vmbackup_core.repository.control.log.log import Appended
+from vmbackup_core.repository.control.log.log_entries import Expiring, Place, Recorded
+from vmbackup_core.repository.control.log.log_state import Subject
+from vmbackup_core.repository.control.points import catalog, recording
+from vmbackup_core.repository.control.retention import (
     expire,
     expire_pass,
     expire_plan,
-    list_proving,
     point_book,
     prune,
     prune_plan,
-    recording,
     sights,
 )
-from vmbackup_core.repository.control.heads import Head, HistoryDiffers
-from vmbackup_core.repository.control.log import Appended
-from vmbackup_core.repository.control.log_entries import Expiring, Place, Recorded
-from vmbackup_core.repository.control.log_state import Subject
-from vmbackup_core.repository.control.prune_listing import list_chains
-from vmbackup_core.repository.control.stored_manifests import pruning
+from vmbackup_core.repository.control.retention.stored_manifests import pruning
+from vmbackup_core.repository.control.verify import list_proving
 from vmbackup_core.repository.opened_log import OpenedLog
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.stores.port import NotDeleted

@@ -10,11 +10,11 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.committing import CommittedDisk
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.heads import HistoryRolledBack
-from vmbackup_core.repository.control.locking import Keep
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.commits.locking import Keep
+from vmbackup_core.repository.control.log.heads import HistoryRolledBack
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.user_key import UserKey

@@ -9,7 +9,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.verify_work import (
+from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     VerifyAsked,
     VerifyWork,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import BackupRepository, RunningJob, Sight
 from vmbackup_operator.reconciling.outcome import Failed, Waiting

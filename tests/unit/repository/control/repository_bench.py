@@ -19,19 +19,19 @@ from tests.unit.repository.control.log_bench import (
     run,
 )
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
-from vmbackup_core.repository.control.commits import Commit, seal_commit
-from vmbackup_core.repository.control.expire import begin_expire, finish_expire
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.points import (
+from vmbackup_core.repository.control.commits.commits import Commit, seal_commit
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_state import LogState
+from vmbackup_core.repository.control.points.points import (
     PointDisk,
     RecoveryPoint,
     Retention,
     open_counted,
 )
+from vmbackup_core.repository.control.retention.expire import begin_expire, finish_expire
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.control.sealed_objects import is_there
-from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import manifest_name, point_name, prefix_of_chain

@@ -21,15 +21,15 @@ from tests.unit.repository.opened.whole_bench import (
     some_disks,
 )
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.catalog import MIRRORED, Damage
-from vmbackup_core.repository.control.commits import find_commit
-from vmbackup_core.repository.control.expire_pass import ExpireRules
-from vmbackup_core.repository.control.expire_plan import Letting, Rules, entry_of
-from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.log_entries import Bad, Healed, Place, Recorded
-from vmbackup_core.repository.control.pack_list import PACK
-from vmbackup_core.repository.control.prune_plan import LeftAlone, PrunePlan
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.commits.commits import find_commit
+from vmbackup_core.repository.control.commits.list_parts import OpenList
+from vmbackup_core.repository.control.commits.pack_list import PACK
+from vmbackup_core.repository.control.log.log_entries import Bad, Healed, Place, Recorded
+from vmbackup_core.repository.control.points.catalog import MIRRORED, Damage
+from vmbackup_core.repository.control.retention.expire_pass import ExpireRules
+from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules, entry_of
+from vmbackup_core.repository.control.retention.prune_plan import LeftAlone, PrunePlan
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.identities import PackId, WritingSession

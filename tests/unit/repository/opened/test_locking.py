@@ -24,8 +24,8 @@ from tests.unit.repository.opened.whole_bench import (
 )
 from tests.unit.repository.stores_that_fail import Killed
 from tests.unit.repository.turns import TurnStore
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.locking import Keep, end_of_generation
+from vmbackup_core.repository.control.commits.locking import Keep, end_of_generation
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Buffer, LocksNotKept, Store

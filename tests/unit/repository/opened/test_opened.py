@@ -20,10 +20,15 @@ from tests.unit.repository.opened.whole_bench import (
 from tests.unit.repository.primitives.keepers import A, B, C
 from tests.unit.repository.stores_that_fail import ReadOnlyStore
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.claiming import OwnerChanged
-from vmbackup_core.repository.control.heads import Head, HeadsOfProcess, HistoryRolledBack, NoHeads
-from vmbackup_core.repository.control.key_entries import ControlLost
-from vmbackup_core.repository.control.log import ReadOnly
+from vmbackup_core.repository.control.keys.claiming import OwnerChanged
+from vmbackup_core.repository.control.keys.key_entries import ControlLost
+from vmbackup_core.repository.control.log.heads import (
+    Head,
+    HeadsOfProcess,
+    HistoryRolledBack,
+    NoHeads,
+)
+from vmbackup_core.repository.control.log.log import ReadOnly
 from vmbackup_core.repository.opened import (
     OpenedRepository,
     begin_repository,

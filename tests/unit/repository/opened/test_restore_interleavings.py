@@ -19,13 +19,13 @@ from tests.unit.repository.opened.whole_bench import WholeBench, holder
 from tests.unit.repository.stores_that_fail import ReadOnlyStore
 from tests.unit.repository.turns import Stopped, TurnStore, interleave
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_reader import Reading
-from vmbackup_core.repository.control.points import RecoveryPoint
-from vmbackup_core.repository.control.restoring import PointGone, held, restore_disk
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_reader import Reading
+from vmbackup_core.repository.control.points.points import RecoveryPoint
+from vmbackup_core.repository.control.restore.restoring import PointGone, held, restore_disk
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import Store, StoredObject

@@ -13,7 +13,7 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import TypeVar
 
-from tests.unit.repository.control.commit_pairs import chooser
+from tests.unit.repository.control.backup.commit_pairs import chooser
 from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import PARAMETERS, Disk, Target, noise, silent
 from tests.unit.repository.data.samples import BLOCK
@@ -23,14 +23,14 @@ from tests.unit.repository.turns import Work, interleave
 from vmbackup_core.errors import LostAttempt, VmbackupError
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, RunId
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
-from vmbackup_core.repository.control.prune_plan import PrunePlan
-from vmbackup_core.repository.control.recording import RecoveryPointExpired
-from vmbackup_core.repository.control.repairing import Elsewhere, heal, plan_repair
-from vmbackup_core.repository.control.restoring import PointGone
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_entries import Expiring, ExpiringDisk
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.points.recording import RecoveryPointExpired
+from vmbackup_core.repository.control.repair.repairing import Elsewhere, heal, plan_repair
+from vmbackup_core.repository.control.restore.restoring import PointGone
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete

@@ -15,13 +15,13 @@ from tests.unit.repository.data.bench import PARAMETERS, Disk, Target, noise, si
 from tests.unit.repository.primitives.keepers import A
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.heads import Heads, HeadsOfProcess
-from vmbackup_core.repository.control.holds import Holder
-from vmbackup_core.repository.control.locking import Keep
-from vmbackup_core.repository.control.log import Author
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, Retention
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.chains.holds import Holder
+from vmbackup_core.repository.control.commits.locking import Keep
+from vmbackup_core.repository.control.log.heads import Heads, HeadsOfProcess
+from vmbackup_core.repository.control.log.log import Author
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, Retention
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm

@@ -25,12 +25,12 @@ from tests.unit.repository.verify.verify_bench import (
     job_of,
     verify_run,
 )
-from vmbackup_core.repository.control.bad_packs import log_bad, told_by
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.points import RecoveryPoint
-from vmbackup_core.repository.control.prune_plan import PrunePlan
-from vmbackup_core.repository.control.repairing import Elsewhere, heal, plan_repair
-from vmbackup_core.repository.control.verify_work import VerifyAsked, VerifyTold, VerifyWork
+from vmbackup_core.repository.control.points.points import RecoveryPoint
+from vmbackup_core.repository.control.repair.bad_packs import log_bad, told_by
+from vmbackup_core.repository.control.repair.repairing import Elsewhere, heal, plan_repair
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
+from vmbackup_core.repository.control.verify.verify_work import VerifyAsked, VerifyTold, VerifyWork
 from vmbackup_core.repository.data.verify_told import ToldPack
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.repository.primitives.reading import Places
