@@ -17,7 +17,7 @@ from tests.unit.repository.control.log_bench import (
     run,
     wanting,
 )
-from tests.unit.repository.control.repository_bench import ALWAYS, VM_ID, OldSights
+from tests.unit.repository.control.repository_bench import ALWAYS, VM_ID, finish_all
 from tests.unit.repository.data.bench import (
     PARAMETERS,
     Disk,
@@ -49,7 +49,7 @@ from vmbackup_core.repository.control.log.log_entries import Claimed, Entry, New
 from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, open_counted
 from vmbackup_core.repository.control.points.recording import record
-from vmbackup_core.repository.control.retention.expire import begin_expire, finish_expire
+from vmbackup_core.repository.control.retention.expire import begin_expire
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.control.retention.prune import execute
 from vmbackup_core.repository.control.retention.prune_plan import (
@@ -277,8 +277,7 @@ class ChainBench:
 
     def finish(self, log: Log | None = None) -> None:
         """Take what is expiring to its end, where it may go."""
-        for _ in finish_expire(log or self.log(), self.places.data, OldSights()):
-            pass
+        finish_all(log or self.log(), self.places.data)
 
     def planned(self) -> PrunePlan | LeftAlone:
         manifests = StoredManifests(self.places.data, ring(self.epochs), self.epochs)

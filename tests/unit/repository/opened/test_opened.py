@@ -189,7 +189,8 @@ WRITTEN: dict[str, Written] = {
     "prepare_disk": lambda bench, opened: opened.prepare_disk(
         bench.asked(9, "os", b"0" * 4096), PARAMETERS
     ),
-    "sync_fully": lambda _bench, opened: opened.upkeep.sync_fully(),
+    "vms": lambda _bench, opened: opened.upkeep.vms(),
+    "sync_vm": lambda _bench, opened: opened.upkeep.sync_vm(opened.counted()[0].vm),
     "add_key": lambda _bench, opened: opened.add_key(B),
     "remove_key": lambda _bench, opened: opened.remove_key(B.fingerprint),
     "rotate": lambda _bench, opened: opened.rotate([A]),

@@ -14,10 +14,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from tests.unit.repository.control.backup.commit_pairs import chooser
-from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import PARAMETERS, Disk, Target, noise, silent
 from tests.unit.repository.data.samples import BLOCK
-from tests.unit.repository.opened.whole_bench import WholeBench, holder, replace
+from tests.unit.repository.opened.whole_bench import WholeBench, finish_all, holder, replace
 from tests.unit.repository.primitives.keepers import A, B
 from tests.unit.repository.turns import Work, interleave
 from vmbackup_core.errors import LostAttempt, VmbackupError
@@ -64,7 +63,7 @@ def _expire(repository: OpenedRepository, run: RunId) -> None:
     entries = [entry_of(each) for each in repository.counted() if each.run == run]
     repository.upkeep.begin_expire(entries)
     for _ in range(2):
-        repository.upkeep.finish_expire(OldSights())
+        finish_all(repository.upkeep)
 
 
 @dataclass
@@ -155,7 +154,7 @@ class Scene:
         def expire(places: Places) -> None:
             upkeep = self.opened(places).upkeep
             upkeep.begin_expire([entry])
-            upkeep.finish_expire(OldSights())
+            finish_all(upkeep)
 
         return lambda places: _until_done(partial(expire, places))
 

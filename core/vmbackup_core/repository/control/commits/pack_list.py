@@ -112,15 +112,6 @@ def described(entry: ListEntry) -> str:
     return f"{kind} {entry.number} of session {entry.session.session} in slot {entry.session.slot}"
 
 
-def summed(changes: Iterable[ListEntry]) -> list[ListEntry]:
-    """Return *changes* in order, those of one object added up; what comes out as 0 is left out."""
-    by_key: dict[Key, ListEntry] = {}
-    for change in changes:
-        known = by_key.get(change.key)
-        by_key[change.key] = change if known is None else added(known, change)
-    return [by_key[key] for key in sorted(by_key) if by_key[key].count]
-
-
 def merge(
     parts: Iterable[Sequence[ListEntry]], changes: Iterable[ListEntry]
 ) -> Iterator[ListEntry | None]:

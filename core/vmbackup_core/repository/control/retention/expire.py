@@ -55,11 +55,6 @@ def _always(entries: Sequence[Expiring]) -> Decide:
     return lambda _state: entries
 
 
-def finish_expire(log: Log, data: Store, sights: Sights) -> Iterator[Going]:
-    """Delete what may go of all that is expiring, and yield what became of each."""
-    yield from finish_some(log, data, sights, tuple(log.read().state.expiring))
-
-
 def finish_some(
     log: Log,
     data: Store,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.log.log import Log
@@ -18,33 +17,12 @@ from vmbackup_core.repository.control.retention.point_book import PointBook
 from vmbackup_core.stores.port import Store
 
 
-@dataclass(frozen=True, slots=True)
-class ExpireRules:
-    """What decides about points and commits besides the log.
-
-    *has_ended* tells that no session and no claim has a run any more.
-    """
-
-    letting: Letting
-    has_ended: Callable[[RunId], bool]
-
-
-def plan_expire(
-    log: Log, data: Store, chains: Iterable[ChainId], rules: ExpireRules
-) -> list[Expiring]:
-    """Return the points and commits of *chains* that no longer need to count.
+def plan_expire_points(log: Log, book: PointBook, letting: Letting) -> list[Expiring]:
+    """Return the points that their rules no longer keep.
 
     Raise HistoryRolledBack, and NotUnderstood where a point is. A VM of which a point cannot be
     read now waits; a damaged point goes by order of a person alone.
     """
-    planned = plan_expire_points(log, PointBook(), rules.letting)
-    for chain in chains:
-        planned += plan_expire_commits(log, data, chain, rules.has_ended)
-    return planned
-
-
-def plan_expire_points(log: Log, book: PointBook, letting: Letting) -> list[Expiring]:
-    """Return the points that their rules no longer keep; see `plan_expire`."""
     reading = log.read()
     reading.check_history()
     counted = book.counted(log.control, reading.state)

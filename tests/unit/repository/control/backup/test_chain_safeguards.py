@@ -17,7 +17,7 @@ from tests.unit.repository.control.chain_bench import (
     ChainBench,
 )
 from tests.unit.repository.control.log_bench import MemoryHeads, TurnedClock, numbered, run
-from tests.unit.repository.control.repository_bench import OldSights, Passing
+from tests.unit.repository.control.repository_bench import Passing, finish_all
 from tests.unit.repository.data.bench import PARAMETERS, noise, ring
 from tests.unit.repository.data.samples import BLOCK
 from tests.unit.repository.safeguards import is_seen, with_and_without
@@ -32,7 +32,6 @@ from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.log.log_reader import Reading
 from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.points.recording import record
-from vmbackup_core.repository.control.retention.expire import finish_expire
 from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.data.footer import BACKUP, pack_start
 from vmbackup_core.repository.data.grants import LEVEL, LeftSession, ManifestAt
@@ -164,8 +163,7 @@ class Scene:
         """Have the point of run *number* expire, up to before its manifest is deleted."""
         self.bench.let_go(number)
         data = PausedBeforeDeleting(self.bench.places.data)
-        for _ in finish_expire(self.bench.log(), data, OldSights()):
-            pass
+        finish_all(self.bench.log(), data)
         self.paused += data.kept
 
     def go_on(self) -> None:

@@ -18,13 +18,14 @@ from tests.unit.repository.control.commit_bench import (
     CHAIN,
     CommitBench,
 )
+from tests.unit.repository.control.lists_summed import summed
 from tests.unit.repository.control.log_bench import numbered, run
 from tests.unit.repository.data.bench import noise
 from tests.unit.repository.data.samples import BLOCK
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.backup.committing import Offer
-from vmbackup_core.repository.control.commits.pack_list import PACK, ListEntry, summed
+from vmbackup_core.repository.control.commits.pack_list import PACK, ListEntry
 from vmbackup_core.repository.control.commits.tally import (
     DiffersFromItself,
     Tally,

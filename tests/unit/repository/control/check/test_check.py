@@ -19,7 +19,7 @@ from tests.unit.repository.control.check_bench import (
     filled,
 )
 from tests.unit.repository.control.log_bench import MemoryHeads, run, wanting
-from tests.unit.repository.control.repository_bench import OldSights
+from tests.unit.repository.control.repository_bench import finish_all
 from vmbackup_core.errors import TransientError
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.check import CheckReport, Finding
@@ -27,7 +27,7 @@ from vmbackup_core.repository.control.commits.commits import find_commit, seal_c
 from vmbackup_core.repository.control.commits.list_parts import OpenList, put_list
 from vmbackup_core.repository.control.log.heads import Head
 from vmbackup_core.repository.control.log.log_entries import Bad, Healed
-from vmbackup_core.repository.control.retention.expire import begin_expire, finish_expire
+from vmbackup_core.repository.control.retention.expire import begin_expire
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.control.retention.prune import execute
 from vmbackup_core.repository.control.retention.prune_plan import PrunePlan, Pruning, plan_prune
@@ -102,8 +102,7 @@ class Watched(Stored):
 def expire(whole: Whole, number: int) -> None:
     """Let the point of run *number* go, and prune both chains."""
     begin_expire(whole.log(), [entry_of(whole.entry_of(number))])
-    for _ in finish_expire(whole.log(), whole.data, OldSights()):
-        pass
+    finish_all(whole.log(), whole.data)
     ring = whole.control.ring
     for index in (0, 1):
         pruning = Pruning(whole.log(), whole.data, StoredManifests(whole.data, ring, 1))

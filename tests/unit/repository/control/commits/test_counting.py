@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from tests.unit.repository.control.lists_summed import summed
 from tests.unit.repository.control.log_bench import chain, numbered, run
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import CommitSlot, SnapshotUniqueId
@@ -19,7 +20,6 @@ from vmbackup_core.repository.control.commits.pack_list import (
     ListEntry,
     cut,
     merge,
-    summed,
 )
 from vmbackup_core.repository.control.commits.tally import difference
 from vmbackup_core.repository.data.manifest import (

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.repository.control.lists_summed import summed
 from tests.unit.repository.control.log_bench import LogBench, chain, numbered, run
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import CommitSlot
@@ -24,7 +25,6 @@ from vmbackup_core.repository.control.commits.pack_list import (
     decode_part,
     encode_part,
     merge,
-    summed,
 )
 from vmbackup_core.repository.data.tables import SessionRow
 from vmbackup_core.repository.primitives.identities import WritingSession

@@ -11,8 +11,8 @@ from tests.sampling import some_of
 from tests.unit.repository.control.log_bench import pointless, recorded, wanting
 from tests.unit.repository.control.repository_bench import (
     VM,
-    OldSights,
     RepositoryBench,
+    finish_all,
 )
 from tests.unit.repository.stores_that_fail import DyingStore, Killed, interleave
 from vmbackup_core.errors import PermanentError
@@ -23,7 +23,7 @@ from vmbackup_core.repository.control.points.recording import (
     examine_unlogged,
     record,
 )
-from vmbackup_core.repository.control.retention.expire import begin_expire, finish_expire
+from vmbackup_core.repository.control.retention.expire import begin_expire
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.primitives.names import LOG
 from vmbackup_core.stores.port import Store
@@ -50,7 +50,7 @@ def letting_go(bench: RepositoryBench, slot: int) -> Work:
         log = bench.log(store=store)
         begin_expire(log, [pointless(slot)])
         for _ in range(2):
-            list(finish_expire(log, store, OldSights()))
+            finish_all(log, store)
 
     return work
 
@@ -117,7 +117,7 @@ def test_two_who_expire_and_one_who_records_lose_nothing(choices: list[int]) -> 
     def expire(store: Store) -> None:
         log = bench.log(store=store)
         begin_expire(log, [entry_of(first)])
-        list(finish_expire(log, store, OldSights()))
+        finish_all(log, store)
 
     ended = interleave(
         bench.store, [recording(bench, point, told), expire, expire], chooser(choices)

@@ -26,9 +26,9 @@ from tests.unit.repository.control.log_bench import (
 from tests.unit.repository.control.newer_version import PassesOverNewer, append_newer
 from tests.unit.repository.control.repository_bench import (
     VM,
-    OldSights,
     Passing,
     RepositoryBench,
+    finish_all,
     is_point,
     manifest_of,
 )
@@ -50,7 +50,7 @@ from vmbackup_core.repository.control.log.log_reader import Reading
 from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.points.points import OpenedPoint, open_point, stored_points
 from vmbackup_core.repository.control.points.recording import record
-from vmbackup_core.repository.control.retention.expire import begin_expire, finish_expire
+from vmbackup_core.repository.control.retention.expire import begin_expire
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.control.sealed_objects import Control, StoredBytes, is_there
 from vmbackup_core.repository.primitives.failures import NotUnderstood
@@ -194,8 +194,7 @@ class Scene:
     def let_go(self) -> None:
         """Let a commit without point go, from the first step to the last."""
         begin_expire(self.log(), [pointless(1)])
-        for _ in finish_expire(self.log(), self.bench.store, OldSights()):
-            pass
+        finish_all(self.log(), self.bench.store)
 
 
 def is_log(name: str) -> bool:
@@ -266,7 +265,7 @@ def rolled_back_before_it_deletes(scene: Scene) -> list[str]:
     for each in earlier.list(LOG):
         bench.store.put_new(each.name, earlier.get(each.name))
     try:
-        list(finish_expire(scene.log(), bench.store, OldSights()))
+        finish_all(scene.log(), bench.store)
     except VmbackupError:
         return []
     gone = not is_there(bench.store, manifest_of(1, 1))

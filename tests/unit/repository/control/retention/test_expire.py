@@ -21,9 +21,9 @@ from tests.unit.repository.control.log_bench import (
 from tests.unit.repository.control.repository_bench import (
     ALWAYS,
     VM,
-    OldSights,
     RepositoryBench,
     UnreadableNow,
+    finish_all,
     manifest_of,
 )
 from vmbackup_core.ids import CommitSlot
@@ -38,7 +38,7 @@ from vmbackup_core.repository.control.points.points import (
     stored_points,
 )
 from vmbackup_core.repository.control.points.recording import record
-from vmbackup_core.repository.control.retention.expire import begin_expire, finish_expire
+from vmbackup_core.repository.control.retention.expire import begin_expire
 from vmbackup_core.repository.control.retention.expire_plan import (
     CountedPoint,
     KnownPoint,
@@ -76,7 +76,7 @@ def with_points(count: int) -> RepositoryBench:
 
 
 def outcomes(bench: RepositoryBench) -> list[str]:
-    return [each.outcome for each in finish_expire(bench.log(), bench.store, OldSights())]
+    return [each.outcome for each in finish_all(bench.log(), bench.store)]
 
 
 def test_a_point_goes_with_its_manifest_and_the_log_forgets_it() -> None:
@@ -97,7 +97,7 @@ def test_nothing_goes_within_a_day_of_our_first_sight() -> None:
     bench = with_points(2)
     bench.let_go(1)
 
-    (going,) = finish_expire(bench.log(), bench.store, NewSights())
+    (going,) = finish_all(bench.log(), bench.store, NewSights())
 
     assert going.outcome == "waits"
     assert is_there(bench.store, manifest_of(1, 1))
@@ -209,7 +209,7 @@ def test_a_rolled_back_log_lets_nothing_go() -> None:
         begin_expire(bench.log(heads=heads), [entry_of(entry)])
     bench.let_go(1)
     with pytest.raises(HistoryRolledBack):
-        list(finish_expire(bench.log(heads=heads), bench.store, OldSights()))
+        finish_all(bench.log(heads=heads), bench.store)
     assert is_there(bench.store, manifest_of(1, 1))
 
 
@@ -220,7 +220,7 @@ def test_the_former_owner_deletes_nothing() -> None:
     bench.log(appliance="other").append(wanting(claim))
 
     with pytest.raises(ReadOnly):
-        list(finish_expire(bench.log(), bench.store, OldSights()))
+        finish_all(bench.log(), bench.store)
     assert is_there(bench.store, manifest_of(1, 1))
 
 
@@ -286,7 +286,7 @@ def test_what_cannot_be_read_now_stays_and_keeps_no_other_from_going() -> None:
     bench.let_go(2)
     store = UnreadableNow(bench.store, point_name(VM, run(1)))
 
-    going = list(finish_expire(bench.log(store=store), store, OldSights()))
+    going = finish_all(bench.log(store=store), store)
 
     assert [each.outcome for each in going] == ["stays", "done"]
     assert is_there(bench.store, manifest_of(1, 1))

@@ -18,7 +18,7 @@ from tests.unit.repository.control.check_bench import chain_of, little
 from tests.unit.repository.control.damage_drawn import losses
 from tests.unit.repository.control.log_bench import run
 from tests.unit.repository.control.newer_version import append_newer
-from tests.unit.repository.control.repository_bench import OldSights
+from tests.unit.repository.control.repository_bench import finish_all
 from tests.unit.repository.control.retention.prune_without import (
     LOGS,
     Disturbed,
@@ -48,7 +48,6 @@ from vmbackup_core.repository.control.repair.repairing import (
     plan_repair,
     write_packs,
 )
-from vmbackup_core.repository.control.retention.expire import finish_expire
 from vmbackup_core.repository.control.retention.prune import execute
 from vmbackup_core.repository.control.retention.prune_plan import PrunePlan, Pruning, plan_prune
 from vmbackup_core.repository.control.retention.stored_manifests import StoredManifests
@@ -183,8 +182,7 @@ def the_base_expires_under_a_backup(scene: Scene) -> list[str]:
         control = bench.copied().places.control
         bench.control(control).put(seal_commit(log.control, above, 1))
 
-    for _ in finish_expire(bench.log(control), scene.data, OldSights()):
-        pass
+    finish_all(bench.log(control), scene.data)
 
     return scene.lost(lambda: scene.finish(3, prepared, bench.write(prepared, PLAIN)))
 
