@@ -19,6 +19,7 @@ from tests.contract.ports.object_facts import (
     recovery_point,
 )
 from tests.contract.ports.session_facts import SessionFacts, session
+from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_policies import policy
 from tests.worlds.samples import VM
@@ -199,7 +200,7 @@ class TestStoredEnvironments(RegionEnvironmentFacts):
 class TestStoredRecoveryPoints(PointObjectFacts):
     @pytest.fixture
     def stored(self, connection: Connection) -> StoredRecoveryPoints:
-        return StoredRecoveryPoints(connection)
+        return StoredRecoveryPoints(connection, APPLIANCE)
 
     @pytest.fixture
     def find(self, connection: Connection) -> object:
@@ -217,7 +218,7 @@ async def test_no_environment_is_made_in_another_namespace(connection: Connectio
 async def test_a_recovery_point_is_shown_with_its_columns(
     connection: Connection, namespace: str, plane: ControlPlane
 ) -> None:
-    await StoredRecoveryPoints(connection).ensure(recovery_point(namespace))
+    await StoredRecoveryPoints(connection, APPLIANCE).ensure(recovery_point(namespace))
 
     columns = plane.administrator.kubectl("get", "recoverypoints", "-n", namespace).splitlines()[1]
     assert columns.split()[:2] == ["web-01-1", "web-01"]

@@ -21,7 +21,7 @@ from vmbackup_operator.model.backup_repository import (
 )
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.display import amount
-from vmbackup_operator.model.metadata import Metadata
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata, ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.reconciling.outcome import Conflict
@@ -133,6 +133,15 @@ class MemoryPointObjects(MemoryObjects[RecoveryPoint]):
 
     def __init__(self) -> None:
         super().__init__(RecoveryPoint, TurnedClock())
+
+    async def of_repository(self, repository: ObjectKey) -> list[RecoveryPoint]:
+        return [
+            each
+            for each in self.stored.values()
+            if each.metadata.labels.get(APPLIANCE_LABEL) == APPLIANCE
+            and each.metadata.namespace == repository.namespace
+            and each.spec.repository_ref.key_from(each.metadata.namespace) == repository
+        ]
 
     async def ensure(self, point: RecoveryPoint) -> None:
         stored = await self.create(point)

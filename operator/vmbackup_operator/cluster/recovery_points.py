@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.display import amount
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL, ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 
 
 class StoredRecoveryPoints:
-    """Keeps `sessions.ports.RecoveryPointObjects`."""
+    """Keeps `sessions.ports.RecoveryPointObjects` and `upkeep.ports.PointObjects`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, appliance_id: str) -> None:
         self._objects = Objects(connection, RecoveryPoint)
+        self._appliance_id = appliance_id
+
+    async def of_repository(self, repository: ObjectKey) -> Sequence[RecoveryPoint]:
+        """Return those that this appliance has made for the repository, in its namespace."""
+        label = f"{APPLIANCE_LABEL}={self._appliance_id}"
+        found = await self._objects.listed(repository.namespace, selectors={"labelSelector": label})
+        return [
+            each
+            for each in found
+            if each.spec.repository_ref.key_from(each.metadata.namespace) == repository
+        ]
+
+    async def delete(self, point: RecoveryPoint) -> None:
+        """Delete the object if it is still the one with this uid; gone already is no error."""
+        await self._objects.delete(point)
 
     async def ensure(self, point: RecoveryPoint) -> None:
         """Create the object unless it is there, with what kubectl's columns show of it."""

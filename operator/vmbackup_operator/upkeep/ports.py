@@ -18,9 +18,12 @@ from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead, Sight
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.seen import PointSeen
 
-#: What is done at the repository itself. Verify is not among them: it is a session for each VM.
+#: What is done at the repository itself. Verify is not among them, a session for each VM, nor is
+#: Mirror, which is done to objects in the cluster.
 Job = Literal["Catalog", "Expire", "Prune", "Lists", "Check"]
 
 
@@ -161,6 +164,44 @@ class VerifySessions(Protocol):
         """Create the session; where one of that name is there, return that one unchanged."""
 
     async def delete(self, session: BackupSession) -> None:
+        """Delete the object if it is still the one with this uid; gone already is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What the cluster is to show of a repository: *points*, the newest of each VM.
+
+    *unseen* are runs of points that count and could not be looked at: nobody knows of them whether
+    they are among the newest.
+    """
+
+    points: Sequence[PointSeen]
+    unseen: frozenset[RunId] = frozenset()
+
+
+class PointsToMirror(Protocol):
+    """The recovery points of repositories, as far as they are shown."""
+
+    async def newest(
+        self, repository: BackupRepository, key: UserKey, listed: frozenset[RunId]
+    ) -> Mirrored | Waiting:
+        """Return the newest points of each VM, by what the log says after *listed* was found.
+
+        *listed* are the runs of the objects that there are: an answer that was begun for another
+        listing is not given for this one, which may have a point that came since.
+        """
+
+
+class PointObjects(Protocol):
+    """RecoveryPoint objects."""
+
+    async def of_repository(self, repository: ObjectKey) -> Sequence[RecoveryPoint]:
+        """Return those that this appliance has made for the repository, in its namespace."""
+
+    async def ensure(self, point: RecoveryPoint) -> None:
+        """Create the object unless it is there."""
+
+    async def delete(self, point: RecoveryPoint) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""
 
 

@@ -24,6 +24,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Outcome, Waiting
 from vmbackup_operator.upkeep.asking import find_user_key, work
 from vmbackup_operator.upkeep.history import accept_history
+from vmbackup_operator.upkeep.mirroring import mirror
 from vmbackup_operator.upkeep.occasions import occasion_of, seconds_until
 from vmbackup_operator.upkeep.passes import LEFT, ended, why_left, why_pointless
 from vmbackup_operator.upkeep.ports import GoOn, JobDone
@@ -113,8 +114,8 @@ class UpkeepReconciler:
         self, repository: BackupRepository, running: RunningJob
     ) -> tuple[JobOutcome, str] | None:
         """Return how the job ends that another object of the same repository has done."""
-        if running.cursor or running.session:
-            return None  # it was begun
+        if running.cursor or running.session or running.job == "Mirror":
+            return None  # it was begun; each object has its own points beside it
         keeper = await self._around.twins.keeper(self._around.repositories, repository)
         if keeper is None:
             return None
@@ -126,6 +127,8 @@ class UpkeepReconciler:
         running = progress.running
         if running.job == "Verify":
             return await verify(self._around, repository, running)
+        if running.job == "Mirror":
+            return await mirror(self._around, repository)
         return await work(self._around, repository, running.job, running)
 
     async def _take(
