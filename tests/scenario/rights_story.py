@@ -128,6 +128,7 @@ def _live(stage: Stage, bundle: Path) -> Lived:
     second = _asked_for(stage, "again", _made_by_policy(stage))
     _write_where_nobody_serves(stage)
     _succeeds(stage, second)
+    _keep_up(stage)
     _keep_one_session(stage)
     _is_deleted(stage, idle)
     return Lived(stage, said, since, bundles, adopted)
@@ -202,6 +203,30 @@ def _start_its_worker_again(stage: Stage, session: str) -> None:
         limit_s=120,
     )
     _succeeds(stage, _asked_for(stage, "once-more", {session}))
+
+
+def _keep_up(stage: Stage) -> None:
+    """Have upkeep remove the object of a recovery point that the repository does not have."""
+    administrator = stage.plane.administrator
+    words = ("recoverypoints", "--namespace", USER_NAMESPACE)
+    lost = administrator.get(*words)["items"][0]
+    lost.pop("status", None)
+    labels = lost["metadata"]["labels"]
+    lost["metadata"] = {"name": "lost", "namespace": USER_NAMESPACE, "labels": labels}
+    lost["spec"]["runId"] = "0" * 32
+    administrator.create(lost)
+    patch = {
+        "metadata": {"annotations": {"vmbackup.dev/upkeep": "now"}},
+        # So that nothing is read back: what that needs of Azure, backups need as well.
+        "spec": {"upkeep": {"verifyNewWithinDays": 30}},
+    }
+    stage.patch("backuprepository", "west-europe", patch)
+    eventually(
+        lambda: [each["metadata"]["name"] for each in administrator.get(*words)["items"]],
+        lambda names: bool(names) and "lost" not in names,
+        "upkeep removes the object of what is not stored",
+        limit_s=120,
+    )
 
 
 def _keep_one_session(stage: Stage) -> None:
