@@ -165,15 +165,7 @@ class Play:
         evidence = Evidence(self._azure, self._plane, None, self._disks)
         user = self._plane.administrator
         upkeep.ask_for_a_pass(user)
-        name = sessions.wait_for_session(user, USER_NAMESPACE, self._known, 120)
-        session = sessions.watch(
-            user,
-            USER_NAMESPACE,
-            name,
-            self._narrator.say,
-            limit_s=SESSION_LIMIT_S,
-            meanwhile=evidence.look,
-        )
+        session = self._follow(evidence, within_s=120)
         with self._narrator.step("the pass has ended"):
             jobs = upkeep.wait_for_its_end(user, 120)
         self._narrator.say(upkeep.jobs_table(jobs))
@@ -213,12 +205,12 @@ class Play:
             "--overwrite",
         )
 
-    def _back_up(self, evidence: Evidence) -> Any:
-        """Follow the next session to its end and return it."""
-        user, began = self._plane.administrator, time.monotonic()
-        name = sessions.wait_for_session(user, USER_NAMESPACE, self._known, 60)
+    def _follow(self, evidence: Evidence, *, within_s: float) -> Any:
+        """Show the session that is made *within_s* seconds, and return it when it has ended."""
+        user = self._plane.administrator
+        name = sessions.wait_for_session(user, USER_NAMESPACE, self._known, within_s)
         self._known.add(name)
-        session = sessions.watch(
+        return sessions.watch(
             user,
             USER_NAMESPACE,
             name,
@@ -226,7 +218,13 @@ class Play:
             limit_s=SESSION_LIMIT_S,
             meanwhile=evidence.look,
         )
+
+    def _back_up(self, evidence: Evidence) -> Any:
+        """Follow the next session to its end and return it."""
+        user, began = self._plane.administrator, time.monotonic()
+        session = self._follow(evidence, within_s=60)
         if session["status"]["outcome"] != "Succeeded":
+            name = session["metadata"]["name"]
             described = user.kubectl("describe", "bses", name, f"--namespace={USER_NAMESPACE}")
             raise FactBroken(f"{name} did not succeed:\n{described}")
         seconds = time.monotonic() - began

@@ -27,6 +27,29 @@ def container_store(url: str) -> DataStore:
     return AzureBlobStore(container_client(url, ca_file=ca_file()))
 
 
+class JobContainer:
+    """The way to the data place that a job was given, and the store that goes by the newest."""
+
+    def __init__(
+        self,
+        url: str,
+        stop: threading.Event,
+        *,
+        renewal_s: float,
+        open_store: Callable[[str], DataStore] = container_store,
+    ) -> None:
+        self._url = url
+        self._open_store = open_store
+        self._current = Renewable(open_store(url))
+        self.store = RenewableStore(self._current, stop, renewal_s=renewal_s)
+
+    def renew(self, url: str) -> None:
+        """Go by *url* from now on, where it is another one."""
+        if url != self._url:
+            self._url = url
+            self._current.renew(self._open_store(url))
+
+
 class RenewableStore(DataStore):
     """Hands each call to the store that is current; a refused one waits for its successor."""
 

@@ -85,12 +85,13 @@ class Upkeep:
         """Return the points that count and do not open, as *book* has found."""
         return book.unreadable(self._work.reading().state)
 
-    def read_points(self, book: point_book.PointBook, most: int) -> int:
-        """Have *book* look at *most* of the points that count; return how many are left then."""
+    def read_points(self, book: point_book.PointBook, at_once: int) -> Iterator[int]:
+        """Have *book* look at the points that count; yield behind each *at_once* what is left."""
         with self._work.of_anybody() as log:
             unread = book.unread(log.read().state)
-            book.read(log.control, unread[:most])
-            return len(unread[most:])
+            for at in range(0, len(unread), at_once):
+                book.read(log.control, unread[at : at + at_once])
+                yield max(len(unread) - at - at_once, 0)
 
     def plan_expire_points(
         self, book: point_book.PointBook, letting: expire_plan.Letting

@@ -52,8 +52,8 @@ class ExpirePieces:
         if not so_far.after:
             self.upkeep.open_book(self.book)
             so_far.after = "begun"
-        while left := self.upkeep.read_points(self.book, _POINTS):
-            if pace.is_up:
+        for left in self.upkeep.read_points(self.book, _POINTS):
+            if left and pace.is_up:
                 return so_far.go_on(f"{counted(left, 'recovery point')} still to be read")
         for entry in self.upkeep.unreadable_points(self.book):
             so_far.count("unreadable")

@@ -26,7 +26,7 @@ from vmbackup_worker.access import Renewable, Stopped
 from vmbackup_worker.disk_reader import DiskReader
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_ranges import ExtentTable
-from vmbackup_worker.renewable_store import RenewableStore, container_store
+from vmbackup_worker.renewable_store import JobContainer, container_store
 from vmbackup_worker.running import DiskFailure, Work
 from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.source import Export, PredecessorExport, export_pool
@@ -83,10 +83,10 @@ class Backup(Work):
         self._meter = meter
         self._stop = stop
         self._renewal_s = renewal_s
-        self._open_store = open_store
-        self._container_url = job.repository.container_url
-        self._container = Renewable(open_store(self._container_url))
-        self._store = RenewableStore(self._container, stop, renewal_s=renewal_s)
+        self._container = JobContainer(
+            job.repository.container_url, stop, renewal_s=renewal_s, open_store=open_store
+        )
+        self._store = self._container.store
         self._ways = {disk.disk_id: _Ways.to(disk) for disk in job.disks}
         self._pool = export_pool(DISKS_AT_ONCE * self._threads_per_disk)
 
@@ -104,9 +104,7 @@ class Backup(Work):
     def renew(self, job: WorkJob) -> None:
         if not isinstance(job, BackupJob):
             raise TypeError(f"job {job.job_id} is no backup job")
-        if job.repository.container_url != self._container_url:
-            self._container_url = job.repository.container_url
-            self._container.renew(self._open_store(self._container_url))
+        self._container.renew(job.repository.container_url)
         for disk in job.disks:
             if disk.disk_id in self._ways:
                 self._ways[disk.disk_id].renew(disk)

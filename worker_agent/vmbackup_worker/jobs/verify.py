@@ -29,7 +29,7 @@ from vmbackup_core.stores.port import ObjectUnreadable
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.jobs.verify_findings import Findings
 from vmbackup_worker.meter import Meter
-from vmbackup_worker.renewable_store import RenewableStore, container_store
+from vmbackup_worker.renewable_store import JobContainer, container_store
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.source import Export, export_pool
@@ -53,10 +53,10 @@ class Verify(Work):
         self._meter = meter
         self._stop = stop
         self._renewal_s = renewal_s
-        self._open_store = open_store
-        self._container_url = job.repository.container_url
-        self._container = Renewable(open_store(self._container_url))
-        self._store = RenewableStore(self._container, stop, renewal_s=renewal_s)
+        self._container = JobContainer(
+            job.repository.container_url, stop, renewal_s=renewal_s, open_store=open_store
+        )
+        self._store = self._container.store
         self._snapshot = Renewable("" if job.sample is None else job.sample.snapshot_url)
         # Twice the processors: while one thread of a pair waits for the network the other works.
         self._threads = job.threads or 2 * (os.cpu_count() or 1)
@@ -67,9 +67,7 @@ class Verify(Work):
     def renew(self, job: WorkJob) -> None:
         if not isinstance(job, VerifyJob):
             raise TypeError(f"job {job.job_id} is no verify job")
-        if job.repository.container_url != self._container_url:
-            self._container_url = job.repository.container_url
-            self._container.renew(self._open_store(self._container_url))
+        self._container.renew(job.repository.container_url)
         if job.sample is not None:
             self._snapshot.renew(job.sample.snapshot_url)
 

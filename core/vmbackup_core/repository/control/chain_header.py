@@ -20,6 +20,7 @@ from vmbackup_core.repository.control.named_manifests import first_that_opens
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.data.manifest import Manifest
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
 from vmbackup_core.repository.primitives.failures import ChainUnclear
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import (
@@ -136,6 +137,12 @@ def open_chain(
     if found is None:
         raise ChainUnclear(chain)
     return found
+
+
+def reading_keys(control: Control, data: Store, chain: ChainId, state: LogState) -> ChainKeys:
+    """Return what opens all records of *chain*; raise ChainUnclear as `open_chain` does."""
+    begun = open_chain(control, data, chain, state).epoch
+    return for_reading(control.ring, chain, begun, state.newest_epoch)
 
 
 @dataclass(frozen=True, slots=True)

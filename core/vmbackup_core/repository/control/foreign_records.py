@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
-from vmbackup_core.repository.control.chain_header import open_chain
+from vmbackup_core.repository.control.chain_header import reading_keys
 from vmbackup_core.repository.control.chain_said import open_header
 from vmbackup_core.repository.control.check.hurt import LostBlock
 from vmbackup_core.repository.control.log_state import LogState
@@ -30,7 +30,7 @@ from vmbackup_core.repository.control.lost_blocks import (
 from vmbackup_core.repository.control.prune_listing import list_chains
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.pack_reader import joined
-from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import ChainUnclear
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.names import pack_name
@@ -64,8 +64,7 @@ class OtherRepository:
     def _keys_of(self, chain: ChainId) -> ChainKeys | None:
         """Return the chain's keys; None where nothing says in which epoch it was begun."""
         try:
-            begun = open_chain(self.control, self.data, chain, self.state).epoch
-            return for_reading(self.control.ring, chain, begun, self.state.newest_epoch)
+            return reading_keys(self.control, self.data, chain, self.state)
         except (ChainUnclear, *LOST):
             return None
 

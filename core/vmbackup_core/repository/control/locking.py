@@ -17,10 +17,10 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.commits import Commit, FoundCommit, ListPartRef
 from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.pack_list import INDEX, ListEntry
+from vmbackup_core.repository.control.pack_list import ListEntry
+from vmbackup_core.repository.control.prune_listing import name_of
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.crew import work_through
-from vmbackup_core.repository.primitives.identities import IndexId, PackId
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import (
     HEADER,
@@ -28,8 +28,6 @@ from vmbackup_core.repository.primitives.names import (
     WRAPS,
     chain_header_name,
     commit_name,
-    index_name,
-    pack_name,
     prefix_of_folder,
     prefix_of_slot,
     prefix_of_state,
@@ -129,7 +127,7 @@ class Locking:
         self, control: Control, made: Commit, newest: FoundCommit | None, until: datetime
     ) -> None:
         chain, data, refs = made.chain_id, self.places.data, made.pack_list
-        names = (name_of_entry(chain, entry) for entry in _entries(control, chain, refs))
+        names = (name_of(chain, entry.key) for entry in _entries(control, chain, refs))
         locks = (data.locks(prefix_of_folder(chain, folder)) for folder in _FOLDERS)
         self._lock_short(names, chained.from_iterable(locks), until)
         self.lock_control((name_in_chain(chain, ref.name) for ref in refs), until)
@@ -143,7 +141,7 @@ class Locking:
         chain, slot, data = made.chain_id, made.slot, self.places.data
         refs = [ref for ref in made.pack_list if ref not in known]
         entries = _entries(control, chain, refs)
-        names = (name_of_entry(chain, each) for each in entries if each.session.slot == slot)
+        names = (name_of(chain, each.key) for each in entries if each.session.slot == slot)
         locks = (data.locks(prefix_of_slot(chain, folder, slot)) for folder in _FOLDERS)
         self._lock_short(names, chained.from_iterable(locks), until)
         self.lock_control((name_in_chain(chain, ref.name) for ref in refs), until)
@@ -221,14 +219,6 @@ def _from_newest_state(
 def _entries(control: Control, chain: ChainId, refs: Sequence[ListPartRef]) -> Iterator[ListEntry]:
     for part in OpenList(control, chain, tuple(refs)).parts():
         yield from part
-
-
-def name_of_entry(chain: ChainId, entry: ListEntry) -> str:
-    """Return the whole name of the pack or index object that *entry* stands for."""
-    by = entry.session
-    if entry.kind == INDEX:
-        return index_name(chain, IndexId(by.slot, by.session, entry.number))
-    return pack_name(chain, PackId(by.slot, by.session, entry.number))
 
 
 def moment_of(time: Time | None) -> datetime | None:

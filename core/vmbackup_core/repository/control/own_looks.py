@@ -9,7 +9,7 @@ from typing import Literal
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot
-from vmbackup_core.repository.control.chain_header import open_chain
+from vmbackup_core.repository.control.chain_header import reading_keys
 from vmbackup_core.repository.control.log import Log
 from vmbackup_core.repository.control.log_entries import Bad
 from vmbackup_core.repository.control.log_state import LogState
@@ -25,7 +25,7 @@ from vmbackup_core.repository.data.restore import wanted_of
 from vmbackup_core.repository.data.sections_back import block_bytes_at, is_missing
 from vmbackup_core.repository.data.shard_view import ZERO, ShardView
 from vmbackup_core.repository.data.tables import PackRow
-from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
+from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId, PackId
 from vmbackup_core.repository.primitives.names import pack_name
 from vmbackup_core.stores.port import NotStored, Store
@@ -50,9 +50,7 @@ class OwnLooks:
     def keys(self) -> ChainKeys:
         """All that opens the chain; KeyRingIncomplete says that the given key does not do."""
         if self._keys is None:
-            begun = open_chain(self.log.control, self.data, self.chain, self.state).epoch
-            newest = self.state.newest_epoch
-            self._keys = for_reading(self.log.control.ring, self.chain, begun, newest)
+            self._keys = reading_keys(self.log.control, self.data, self.chain, self.state)
         return self._keys
 
     def size(self, pack: PackId, size_bytes: int) -> Bad | None:

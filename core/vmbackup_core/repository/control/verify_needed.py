@@ -13,7 +13,7 @@ from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot
-from vmbackup_core.repository.control.chain_header import open_chain
+from vmbackup_core.repository.control.chain_header import reading_keys
 from vmbackup_core.repository.control.commits import FoundCommit, find_commit, is_as_logged
 from vmbackup_core.repository.control.list_parts import OpenList
 from vmbackup_core.repository.control.log import Log
@@ -25,7 +25,6 @@ from vmbackup_core.repository.control.points import PointDisk, open_counted
 from vmbackup_core.repository.control.stored_manifests import StoredManifests
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.primitives.chain_keys import for_reading
 from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId, WritingSession
 from vmbackup_core.stores.port import NotStored, Store
 
@@ -80,8 +79,7 @@ class Needs:
 
     def keys(self, chain: ChainId) -> str:
         """Return what opens all records of *chain*, for a job."""
-        begun = open_chain(self.log.control, self.data, chain, self.state).epoch
-        return for_reading(self.log.control.ring, chain, begun, self.state.newest_epoch).text
+        return reading_keys(self.log.control, self.data, chain, self.state).text
 
     def disk(self, place: Place) -> PointDisk:
         """Return what the point says of the disk whose commit is at *place*."""

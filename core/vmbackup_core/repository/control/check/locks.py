@@ -18,8 +18,9 @@ from vmbackup_core.repository.control.check.chains import ChainSeen, Left, Looki
 from vmbackup_core.repository.control.check.point_locks import PointLocks
 from vmbackup_core.repository.control.commits import ListPartRef
 from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.locking import joined, moment_of, name_of_entry
+from vmbackup_core.repository.control.locking import joined, moment_of
 from vmbackup_core.repository.control.pack_list import Key
+from vmbackup_core.repository.control.prune_listing import name_of
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import (
     commit_name,
@@ -112,7 +113,7 @@ def _listed(
         with suppress(*_STOPS):
             for part in OpenList(looking.control, chain, (ref,)).parts():
                 for entry in part:
-                    yield entry.key, number, name_of_entry(chain, entry)
+                    yield entry.key, number, name_of(chain, entry.key)
 
 
 def _owned(
