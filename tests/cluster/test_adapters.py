@@ -12,12 +12,11 @@ from tests.contract.ports.object_facts import (
     EventFacts,
     ObjectFacts,
     ObjectPlace,
-    PointObjectFacts,
     RegionEnvironmentFacts,
     SecretFacts,
     UndoRecordFacts,
-    recovery_point,
 )
+from tests.contract.ports.point_object_facts import NAME, PointObjectFacts, recovery_point
 from tests.contract.ports.session_facts import SessionFacts, session
 from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
@@ -206,6 +205,10 @@ class TestStoredRecoveryPoints(PointObjectFacts):
     def find(self, connection: Connection) -> object:
         return Objects(connection, RecoveryPoint).find
 
+    @pytest.fixture
+    def half_made(self, connection: Connection) -> object:
+        return Objects(connection, RecoveryPoint).create
+
 
 async def test_no_environment_is_made_in_another_namespace(connection: Connection) -> None:
     stored = StoredEnvironments(connection, "vmbackup-system")
@@ -221,6 +224,6 @@ async def test_a_recovery_point_is_shown_with_its_columns(
     await StoredRecoveryPoints(connection, APPLIANCE).ensure(recovery_point(namespace))
 
     columns = plane.administrator.kubectl("get", "recoverypoints", "-n", namespace).splitlines()[1]
-    assert columns.split()[:2] == ["web-01-1", "web-01"]
+    assert columns.split()[:2] == [NAME, "web-01"]
     assert "32.0 GiB" in columns
     assert "310 MiB" in columns

@@ -113,21 +113,33 @@ class MemoryUpkeepJobs(ports.UpkeepJobs):
 
 
 class MemoryMirror(ports.PointsToMirror):
-    """The points that are there to be shown, and the runs of those that do not open."""
+    """The points that are there to be shown, and the runs of those that do not open.
+
+    Each piece is one point.
+    """
 
     def __init__(self) -> None:
         self.points: list[PointSeen] = []
         self.unseen: set[str] = set()
         self.waiting: Waiting | None = None
-        self.listed: list[frozenset[RunId]] = []
+        self.asked: list[tuple[frozenset[RunId], str]] = []
+        self.meets: Callable[[str], None] = lambda _what: None
 
     @override
     async def newest(
-        self, repository: BackupRepository, key: UserKey, listed: frozenset[RunId]
+        self, repository: BackupRepository, key: UserKey, shown: Mapping[RunId, str], after: str
     ) -> ports.Mirrored | Waiting:
-        self.listed.append(listed)
+        self.asked.append((frozenset(shown), after))
+        self.meets("a look at the points")
+        if self.waiting is not None:
+            return self.waiting
+        done = int(after or 0)
         unseen = frozenset(RunId(each) for each in self.unseen)
-        return self.waiting or ports.Mirrored(list(self.points), unseen)
+        some = self.points[done : done + 1]
+        newest = unseen | {each.run_id for each in some}
+        missing = [each for each in some if each.run_id not in shown]
+        more = str(done + 1) if done + 1 < len(self.points) else None
+        return ports.Mirrored(newest, missing, unseen - shown.keys(), more)
 
 
 class LivePolicies(ports.LivePolicies):

@@ -31,6 +31,7 @@ from vmbackup_operator.backups.resealing import OldSeals
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.leadership import Terms
 from vmbackup_operator.cluster.objects import Objects
+from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository, UpkeepWanted
 from vmbackup_operator.model.metadata import API_VERSION, GROUP, VERSION, ObjectKey
@@ -115,7 +116,7 @@ def _upkeep(run: Run, objects: Objects[BackupRepository]) -> UpkeepReconciler:
             due=MemoryVerifications(),
             sessions=measured.stored,
             points=MemoryMirror(),
-            point_objects=measured.ground.point_objects,
+            point_objects=StoredRecoveryPoints(run.server, APPLIANCE),
             events=ToldEvents(run.server, run.clock, "bench"),
         )
     )

@@ -20,6 +20,7 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.point_mirror import PointObject
 from vmbackup_operator.sessions.seen import PointSeen
 
 #: What is done at the repository itself. Verify is not among them, a session for each VM, nor is
@@ -169,39 +170,46 @@ class VerifySessions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """What the cluster is to show of a repository: *points*, the newest of each VM.
+    """Some VMs of a repository, and what the cluster is to show of them.
 
-    *unseen* are runs of points that count and could not be looked at: nobody knows of them whether
-    they are among the newest.
+    *newest* are the runs of each one's newest points, those of *missing* and *unseen* among them.
+    *missing* are the points that were not shown before; *unseen* did not open. It goes on behind
+    *after*; None: these were the last VMs.
     """
 
-    points: Sequence[PointSeen]
+    newest: frozenset[RunId]
+    missing: Sequence[PointSeen] = ()
     unseen: frozenset[RunId] = frozenset()
+    after: str | None = None
 
 
 class PointsToMirror(Protocol):
     """The recovery points of repositories, as far as they are shown."""
 
     async def newest(
-        self, repository: BackupRepository, key: UserKey, listed: frozenset[RunId]
+        self, repository: BackupRepository, key: UserKey, shown: Mapping[RunId, str], after: str
     ) -> Mirrored | Waiting:
-        """Return the newest points of each VM, by what the log says after *listed* was found.
+        """Return what is to be shown of some VMs, of those behind *after* that come first.
 
-        *listed* are the runs of the objects that there are: an answer that was begun for another
-        listing is not given for this one, which may have a point that came since.
+        It is what the log says after the call that was given *shown*: the runs whose objects there
+        are, with their VMs' ids. An answer that was begun for other ones is not given for these.
+        PermanentError ``HistoryRolledBack`` where the history is not the one that was known.
         """
 
 
 class PointObjects(Protocol):
     """RecoveryPoint objects."""
 
-    async def of_repository(self, repository: ObjectKey) -> Sequence[RecoveryPoint]:
-        """Return those that this appliance has made for the repository, in its namespace."""
+    async def made_by_us(self, namespace: str) -> Sequence[PointObject]:
+        """Return those that this appliance has made in the namespace."""
 
     async def ensure(self, point: RecoveryPoint) -> None:
-        """Create the object unless it is there."""
+        """Create the object unless it is there, with all that is shown of it.
 
-    async def delete(self, point: RecoveryPoint) -> None:
+        PermanentError where the cluster takes no such object.
+        """
+
+    async def remove(self, point: PointObject) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""
 
 

@@ -128,7 +128,7 @@ class UpkeepReconciler:
         if running.job == "Verify":
             return await verify(self._around, repository, running)
         if running.job == "Mirror":
-            return await mirror(self._around, repository)
+            return await mirror(self._around, repository, progress.mirroring)
         return await work(self._around, repository, running.job, running)
 
     async def _take(

@@ -171,6 +171,7 @@ class _Parts:
         appliance = settings.appliance
         self.sessions = StoredSessions(connection)
         self.policies = Objects(connection, BackupPolicy)
+        self.point_objects = StoredRecoveryPoints(connection, settings.appliance.id)
         self.repositories = Objects(connection, BackupRepository)
         self.restores = Objects(connection, RestoreSession)
         self.environment_objects = StoredEnvironments(connection, settings.namespace)
@@ -224,7 +225,7 @@ class _Parts:
             undo_records=StoredUndoRecords(connection, settings.namespace, appliance.id),
             repositories=self.repositories,
             policies=self.policies,
-            point_objects=StoredRecoveryPoints(connection, appliance.id),
+            point_objects=self.point_objects,
             events=self.events,
             wake=wake,
             listen=self.intake.listen,
@@ -285,8 +286,8 @@ class _Parts:
                 ),
                 due=ground.verifications,
                 sessions=self.sessions,
-                points=StoredMirror(self.opened),
-                point_objects=ground.point_objects,
+                points=StoredMirror(self.opened, self._clock),
+                point_objects=self.point_objects,
                 events=self.events,
             )
         )

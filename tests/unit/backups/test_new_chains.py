@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.worlds.memory_world import Killed, World
@@ -15,7 +17,7 @@ def chains(world: World, key: ObjectKey = KEY) -> set[str]:
     return {each.chain_id or "" for each in world.status(key).disks}
 
 
-async def backed_up(world: World, key: ObjectKey, **spec: object) -> None:
+async def backed_up(world: World, key: ObjectKey, **spec: Any) -> None:
     world.clock.turn(3600)
     world.sessions.put(session_of(key, **spec))
     await world.run(key)

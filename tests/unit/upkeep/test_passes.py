@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -10,13 +11,12 @@ from msgspec.structs import replace
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_upkeep import REPOSITORY, UpkeepWorld
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
-from vmbackup_operator.model.metadata import UPKEEP_ANNOTATION
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.upkeep.occasions import JITTER_S, occasion_of
 from vmbackup_operator.upkeep.passes import ORDER
-from vmbackup_operator.upkeep.ports import JobDone
+from vmbackup_operator.upkeep.ports import Job, JobDone
 
-ALL = ["Catalog", "Expire", "Prune", "Lists", "Check"]
+ALL = list(get_args(Job))
 SLOT = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 
 
@@ -395,7 +395,3 @@ async def test_the_other_fields_of_the_status_stay(world: UpkeepWorld) -> None:
     await world.pass_night()
 
     assert replace(world.repository.status, maintenance=before.maintenance) == before
-
-
-def test_the_annotation_is_the_one_that_is_documented() -> None:
-    assert UPKEEP_ANNOTATION == "vmbackup.dev/upkeep"
