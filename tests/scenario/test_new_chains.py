@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.scenario.small_machines import small_machine
 from tests.scenario.stage import Stage, eventually
+
+#: Three backups of one VM, one after the other.
+pytestmark = pytest.mark.timeout(900)
 
 
 def backed_up(stage: Stage, policy: str, *annotations: str) -> dict[str, Any]:
