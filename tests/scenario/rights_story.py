@@ -3,8 +3,8 @@
 Rights that count late, a policy's backups, a launch for which there was no room, a lost worker that
 is replaced, a stopped worker that is started again, pruning, a session that is deleted on its way,
 a new bundle and a new key after a restart, an account that somebody's hand made unclear and that is
-adopted, a worker that is idle for too long, and objects in a namespace that nobody gave to the
-operator.
+adopted, a worker that is idle for too long, objects in a namespace that nobody gave to the operator,
+and RecoveryPoint objects that upkeep makes and removes.
 """
 
 from __future__ import annotations
@@ -195,15 +195,15 @@ def _start_its_worker_again(stage: Stage, session: str) -> None:
 
 
 def _keep_up(stage: Stage) -> None:
-    """Have upkeep remove the object of a recovery point that the repository does not have."""
-    administrator = stage.plane.administrator
-    words = ("recoverypoints", "--namespace", USER_NAMESPACE)
-    lost = administrator.get(*words)["items"][0]
+    """Have upkeep make a RecoveryPoint object again, and remove one of what is not stored."""
+    administrator, before = stage.plane.administrator, _points(stage)
+    lost = dict(before[0])
     lost.pop("status", None)
     labels = lost["metadata"]["labels"]
     lost["metadata"] = {"name": "lost", "namespace": USER_NAMESPACE, "labels": labels}
-    lost["spec"]["runId"] = "0" * 32
-    administrator.create(lost)
+    administrator.create(lost | {"spec": lost["spec"] | {"runId": "0" * 32}})
+    words = ("delete", "recoverypoint", before[0]["metadata"]["name"])
+    administrator.kubectl(*words, "--namespace", USER_NAMESPACE)
     patch = {
         "metadata": {"annotations": {"vmbackup.dev/upkeep": "now"}},
         # So that nothing is read back: what that needs of Azure, backups need as well.
@@ -211,11 +211,16 @@ def _keep_up(stage: Stage) -> None:
     }
     stage.patch("backuprepository", "west-europe", patch)
     eventually(
-        lambda: [each["metadata"]["name"] for each in administrator.get(*words)["items"]],
-        lambda names: bool(names) and "lost" not in names,
-        "upkeep removes the object of what is not stored",
-        limit_s=120,
+        lambda: [(each["metadata"]["name"], each["spec"]) for each in _points(stage)],
+        lambda found: found == [(each["metadata"]["name"], each["spec"]) for each in before],
+        "the objects are those of what is stored",
+        limit_s=240,
     )
+
+
+def _points(stage: Stage) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stage.get("recoverypoints")["items"]
+    return found
 
 
 def _keep_one_session(stage: Stage) -> None:
