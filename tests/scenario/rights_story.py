@@ -3,8 +3,8 @@
 Rights that count late, a policy's backups, a launch for which there was no room, a lost worker that
 is replaced, a stopped worker that is started again, pruning, a session that is deleted on its way,
 a new bundle and a new key after a restart, an account that somebody's hand made unclear and that is
-adopted, a worker that is idle for too long, objects in a namespace that nobody gave to the operator,
-and RecoveryPoint objects that upkeep makes and removes.
+adopted, a worker that is idle for too long, objects in a namespace that nobody gave to the
+operator, and RecoveryPoint objects that upkeep makes and removes.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def test_a_trigger_stores_a_vm_anew_and_what_was_stored_before_still_restores(
     ((old, one),), ((chain, begun),), ((same, second),) = map(places, sessions)
     assert old != chain == same
     assert (one, begun, second) == (1, 1, 2)
-    stored = [each["status"]["progress"]["storedBytes"] for each in sessions]
+    stored = [each["status"]["progress"]["bytesStored"] for each in sessions]
     # Random bytes: all of the disk, all of it again, and none.
     assert min(stored[:2]) > 20 * 2**20 > 2**20 > stored[2]
     for number, session in enumerate(sessions):
