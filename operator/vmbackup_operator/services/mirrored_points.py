@@ -8,9 +8,9 @@ from typing_extensions import override
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.catalog import Damage
-from vmbackup_core.repository.control.heads import HistoryRolledBack
-from vmbackup_core.repository.control.log_entries import Recorded
+from vmbackup_core.repository.control.log.heads import HistoryRolledBack
+from vmbackup_core.repository.control.log.log_entries import Recorded
+from vmbackup_core.repository.control.points.catalog import Damage
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.repository.primitives.user_key import UserKey

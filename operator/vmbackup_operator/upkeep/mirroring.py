@@ -16,9 +16,9 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.sessions.point_mirror import PointObject, mirror_of
 from vmbackup_operator.sessions.seen import PointSeen
-from vmbackup_operator.upkeep.asking import find_user_key
 from vmbackup_operator.upkeep.ports import GoOn, JobDone, Mirrored
 from vmbackup_operator.upkeep.surroundings import Surroundings
 
@@ -56,7 +56,7 @@ async def mirror(
     if so_far.there is None:
         so_far.there = await around.point_objects.made_by_us(repository.metadata.namespace)
     if so_far.after is not None:
-        key, shown = await find_user_key(around, repository), _shown(so_far.there)
+        key, shown = await find_key(around.secrets, repository), _shown(so_far.there)
         found = await around.points.newest(repository, key, shown, so_far.after)
         if isinstance(found, Waiting):
             return found

@@ -14,7 +14,7 @@ from tests.worlds.memory_upkeep import REPOSITORY, UpkeepWorld
 from tests.worlds.samples import VM
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.reconciling.outcome import Waiting
