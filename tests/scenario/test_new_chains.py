@@ -20,7 +20,10 @@ def backed_up(stage: Stage, policy: str, *annotations: str) -> dict[str, Any]:
     words = ("annotate", "--overwrite", "bpol", policy, f"--namespace={stage.namespace}")
     stage.plane.administrator.kubectl(*words, *annotations)
     found = eventually(
-        lambda: sessions_of(stage, policy) - before, bool, f"a session by {annotations}"
+        lambda: sessions_of(stage, policy) - before,
+        bool,
+        f"a session by {annotations}",
+        limit_s=180,
     )
     (name,) = found
     status = stage.outcome(name)
