@@ -12,13 +12,13 @@ from tests.contract.ports.object_facts import (
     EventFacts,
     ObjectFacts,
     ObjectPlace,
-    PointObjectFacts,
     RegionEnvironmentFacts,
     SecretFacts,
     UndoRecordFacts,
-    recovery_point,
 )
+from tests.contract.ports.point_object_facts import NAME, PointObjectFacts, recovery_point
 from tests.contract.ports.session_facts import SessionFacts, session
+from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_policies import policy
 from tests.worlds.samples import VM
@@ -199,11 +199,15 @@ class TestStoredEnvironments(RegionEnvironmentFacts):
 class TestStoredRecoveryPoints(PointObjectFacts):
     @pytest.fixture
     def stored(self, connection: Connection) -> StoredRecoveryPoints:
-        return StoredRecoveryPoints(connection)
+        return StoredRecoveryPoints(connection, APPLIANCE)
 
     @pytest.fixture
     def find(self, connection: Connection) -> object:
         return Objects(connection, RecoveryPoint).find
+
+    @pytest.fixture
+    def half_made(self, connection: Connection) -> object:
+        return Objects(connection, RecoveryPoint).create
 
 
 async def test_no_environment_is_made_in_another_namespace(connection: Connection) -> None:
@@ -217,9 +221,9 @@ async def test_no_environment_is_made_in_another_namespace(connection: Connectio
 async def test_a_recovery_point_is_shown_with_its_columns(
     connection: Connection, namespace: str, plane: ControlPlane
 ) -> None:
-    await StoredRecoveryPoints(connection).ensure(recovery_point(namespace))
+    await StoredRecoveryPoints(connection, APPLIANCE).ensure(recovery_point(namespace))
 
     columns = plane.administrator.kubectl("get", "recoverypoints", "-n", namespace).splitlines()[1]
-    assert columns.split()[:2] == ["web-01-1", "web-01"]
+    assert columns.split()[:2] == [NAME, "web-01"]
     assert "32.0 GiB" in columns
     assert "310 MiB" in columns

@@ -79,10 +79,8 @@ WRONG: list[tuple[str, str, object, str]] = [
             "every day please",
         )
     ],
-    *[
-        ("backuppolicies", "spec.schedule.timeZone", zone, ZONE)
-        for zone in ("Europe/Atlantis", "Local")
-    ],
+    ("backuppolicies", "spec.schedule.timeZone", "Europe/Atlantis", ZONE),
+    ("backuppolicies", "spec.schedule.timeZone", "Local", ZONE),
     ("backuppolicies", "spec.schedule.timeZone", "+05:30", "spec.schedule.timeZone"),
     ("backuppolicies", "spec.schedule.timeZone", "", "spec.schedule.timeZone"),
     ("backuppolicies", "spec.schedule.timeZone", "../../etc/passwd", "spec.schedule.timeZone"),
@@ -206,6 +204,7 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("repositoryRef", {"name": "other"}),
             ("retention", {"last": 3}),
             ("snapshotsToKeep", 3),
+            ("newChain", True),
             ("retryLimit", 1),
             ("retryBackoffSeconds", 1),
             ("policyRef", {"name": "nightly"}),
@@ -298,6 +297,7 @@ OF_BACKUPS: list[tuple[str, object, str]] = [
     ("retention", {"last": 3}, "makes no recovery point"),
     ("retention", {"daily": 3}, "makes no recovery point"),
     ("snapshotsToKeep", 2, "takes no snapshots"),
+    ("newChain", True, "only a session of type Backup stores a VM anew"),
 ]
 
 

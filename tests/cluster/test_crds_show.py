@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from tests.cluster.crd_objects import RIGHT, RUN
+from tests.cluster.crd_objects import RIGHT, RUN, changed
 from tools.local_cloud.control_plane import ControlPlane
 from tools.local_cloud.kubernetes_user import KubectlRefused
 from vmbackup_core.ids import RunId, WorkerId
@@ -130,7 +130,8 @@ async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
     repository = await stored.find(ObjectKey(namespace, "right"))
     assert repository is not None
     assert repository.spec.upkeep == UpkeepWanted()
-    outcomes: list[JobOutcome] = ["Succeeded", "Left", "Failed", "Left", "Findings", "Findings"]
+    outcomes: list[JobOutcome] = ["Succeeded", "Left", "Succeeded", "Failed", "Left"]
+    outcomes += ["Findings", "Findings"]
     records = tuple(
         JobRecord(job, BEGAN, BEGAN, outcome, f"what {job} came to", BEGAN)
         for job, outcome in zip(ORDER, outcomes, strict=True)
@@ -158,6 +159,22 @@ async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
     described = filled.administrator.kubectl("describe", "brepo", "right", "-n", namespace)
     for said in ("reads back web-01", "what Prune came to", "Left"):
         assert said in described
+
+
+@pytest.mark.parametrize("said", [None, False, True])
+async def test_a_session_begins_new_chains_where_it_says_so(
+    filled: ControlPlane, connection: Connection, namespace: str, *, said: bool | None
+) -> None:
+    asked = changed(RIGHT["backupsessions"], "metadata", {"name": "asked", "namespace": namespace})
+    if said is not None:
+        asked = changed(asked, "spec.newChain", said)
+    filled.administrator.create(asked)
+
+    found = await Objects(connection, BackupSession).find(ObjectKey(namespace, "asked"))
+    assert found is not None
+    assert found.spec.new_chain is bool(said)
+    words = ("get", "bses", "asked", "-n", namespace, "-o", "jsonpath={.spec.newChain}")
+    assert filled.administrator.kubectl(*words) == str(bool(said)).lower()
 
 
 async def test_a_session_that_ended_reads_well(

@@ -3,28 +3,24 @@
 Rights that count late, a policy's backups, a launch for which there was no room, a lost worker that
 is replaced, a stopped worker that is started again, pruning, a session that is deleted on its way,
 a new bundle and a new key after a restart, an account that somebody's hand made unclear and that is
-adopted, a worker that is idle for too long, and objects in a namespace that nobody gave to the
-operator.
+adopted, a worker that is idle for too long, objects in a namespace that nobody gave to the
+operator, and RecoveryPoint objects that upkeep makes and removes.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from azure.identity import ClientSecretCredential
-from azure.storage.blob import BlobClient
-
+from tests.scenario.other_bundles import next_bundle, store_another_bundle
 from tests.scenario.small_machines import small_machine
 from tests.scenario.stage import Stage, eventually
 from tools.bundle import build
@@ -42,20 +38,13 @@ from tools.local_cloud.installation import (
 )
 from tools.local_cloud.operator_process import azure_environment, clean_environment
 from tools.local_cloud.worker_python import worker_python
-from vmbackup_core.protocol.bundle import BUNDLE_LIST, bundle_file, bundle_list, read_bundle
-from vmbackup_core.stores.azure_blob import SERVICE_VERSION
-from vmbackup_operator.environments.plan import BUNDLE_CONTAINER
-from vmbackup_operator.naming import ArmId
-from vmbackup_operator.sessions.seen import account_of
+from vmbackup_core.protocol.bundle import read_bundle
 
 SPEED = 60
 #: How long an assignment takes to count, in Azure's time: a quarter of an hour.
 RIGHTS_AFTER_S = 900
 #: The shortest that the settings allow.
 IDLE_TTL_S = 60
-#: Azure's own number of the role Storage Blob Data Owner, and somebody who has it.
-BLOB_DATA_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
-INSIDER = "5d4c3b2a-0000-4111-8222-333344445555"
 #: A VM in the home region, beside the policy's in another one.
 AT_HOME = "home-01"
 #: A namespace that no RoleBinding gives to the operator.
@@ -119,7 +108,7 @@ def _live(stage: Stage, bundle: Path) -> Lived:
     account = _account(stage, first)
     _start_its_worker_again(stage, first)
     stage.operator.stop()
-    bundles = [read_bundle(bundle).id, _store_another_bundle(stage, account), _next_bundle(bundle)]
+    bundles = [read_bundle(bundle).id, store_another_bundle(stage, account), next_bundle(bundle)]
     _rotate_key(stage)
     _spoil_seal(stage, account)
     adopted = _adopt(stage, account)
@@ -128,6 +117,7 @@ def _live(stage: Stage, bundle: Path) -> Lived:
     second = _asked_for(stage, "again", _made_by_policy(stage))
     _write_where_nobody_serves(stage)
     _succeeds(stage, second)
+    _keep_up(stage)
     _keep_one_session(stage)
     _is_deleted(stage, idle)
     return Lived(stage, said, since, bundles, adopted)
@@ -204,6 +194,35 @@ def _start_its_worker_again(stage: Stage, session: str) -> None:
     _succeeds(stage, _asked_for(stage, "once-more", {session}))
 
 
+def _keep_up(stage: Stage) -> None:
+    """Have upkeep make a RecoveryPoint object again, and remove one of what is not stored."""
+    administrator, before = stage.plane.administrator, _points(stage)
+    lost = dict(before[0])
+    lost.pop("status", None)
+    labels = lost["metadata"]["labels"]
+    lost["metadata"] = {"name": "lost", "namespace": USER_NAMESPACE, "labels": labels}
+    administrator.create(lost | {"spec": lost["spec"] | {"runId": "0" * 32}})
+    words = ("delete", "recoverypoint", before[0]["metadata"]["name"])
+    administrator.kubectl(*words, "--namespace", USER_NAMESPACE)
+    patch = {
+        "metadata": {"annotations": {"vmbackup.dev/upkeep": "now"}},
+        # So that nothing is read back: what that needs of Azure, backups need as well.
+        "spec": {"upkeep": {"verifyNewWithinDays": 30}},
+    }
+    stage.patch("backuprepository", "west-europe", patch)
+    eventually(
+        lambda: [(each["metadata"]["name"], each["spec"]) for each in _points(stage)],
+        lambda found: found == [(each["metadata"]["name"], each["spec"]) for each in before],
+        "the objects are those of what is stored",
+        limit_s=240,
+    )
+
+
+def _points(stage: Stage) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stage.get("recoverypoints")["items"]
+    return found
+
+
 def _keep_one_session(stage: Stage) -> None:
     """Have all ended sessions but one dropped, which the policy does at its next look."""
     eventually(
@@ -252,45 +271,6 @@ def _is_deleted(stage: Stage, vm_id: str) -> None:
 def _account(stage: Stage, session: str) -> str:
     found: str = stage.status(session)["resolved"]["environment"]["storageAccountId"]
     return found
-
-
-def _store_another_bundle(stage: Stage, account: str) -> str:
-    """Store something like a bundle, as an operator of another version would have."""
-    stage.azure.call("PUT", f"/identities/{INSIDER}", {"clientSecret": "s", "objectId": INSIDER})
-    properties = {
-        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{BLOB_DATA_OWNER}",
-        "principalId": INSIDER,
-        "principalType": "ServicePrincipal",
-    }
-    stage.azure.call("PUT", "/rights", {"afterSeconds": 0})
-    at = f"{account}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
-    stage.azure.arm(at, "2022-04-01", {"properties": properties})
-    way = {
-        "proxies": {"https": stage.ready["proxies"]["appliance"]},
-        "connection_verify": stage.ready["ca"],
-    }
-    credential = ClientSecretCredential(stage.ready["tenantId"], INSIDER, "s", **way)
-    folder = "0123456789abcdef"
-    with BlobClient(
-        account_of(ArmId(account)).blob_url,
-        BUNDLE_CONTAINER,
-        f"{folder}/{BUNDLE_LIST}",
-        credential=credential,
-        api_version=SERVICE_VERSION,
-        **way,
-    ) as blob:
-        blob.upload_blob(b"{}")
-    return folder
-
-
-def _next_bundle(bundle: Path) -> str:
-    """Make another bundle in the folder, as the next version would; return its id."""
-    (bundle / "NOTICE").write_text("the next version\n")
-    before = json.loads((bundle / BUNDLE_LIST).read_text())
-    files = [path for path in sorted(bundle.iterdir()) if path.name != BUNDLE_LIST]
-    listed = bundle_list(before["python"], before["platform"], [bundle_file(p) for p in files])
-    (bundle / BUNDLE_LIST).write_bytes(listed.encoded())
-    return listed.id
 
 
 def _rotate_key(stage: Stage) -> None:

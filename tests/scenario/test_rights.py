@@ -45,7 +45,7 @@ PROVEN_ELSEWHERE = {
     ),
     # After a crash between a recovery point's object and what its columns show.
     "ClusterRole vmbackup-operator-namespace: get recoverypoints.vmbackup.dev": (
-        "tests/contract/ports/object_facts.py::test_one_is_mirrored_once_with_its_columns"
+        "tests/contract/ports/point_object_facts.py::test_one_is_mirrored_once_with_its_columns"
     ),
 }
 

@@ -50,6 +50,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_operator.upkeep.ports.BusyRuns": "KnownRuns over the book and records, no double",
     "vmbackup_operator.upkeep.ports.DueMachine": "the shape of what is due",
     "vmbackup_operator.upkeep.ports.DueVerifications": "answers what a test says",
+    "vmbackup_operator.upkeep.ports.PointsToMirror": "its suite is run over the operator's own",
     "vmbackup_operator.services.opened_repositories.RepositoryContainers": (
         "stores, which have a suite; RecoveryPoints' suite is run over both adapters of it"
     ),
@@ -86,6 +87,7 @@ UNCOMPARED = {
     "tests.worlds.memory_containers.MemoryContainers",
     "tests.worlds.memory_repositories.MemoryWays",
     "tests.worlds.memory_repositories.MemoryOpening",
+    "tests.worlds.memory_upkeep.MemoryMirror",
     "tests.worlds.memory_upkeep.MemoryVerifications",
 }
 

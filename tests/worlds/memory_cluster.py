@@ -21,10 +21,11 @@ from vmbackup_operator.model.backup_repository import (
 )
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.display import amount
-from vmbackup_operator.model.metadata import Metadata
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.reconciling.outcome import Conflict
+from vmbackup_operator.sessions.point_mirror import PointObject, outline_of
 from vmbackup_operator.sessions.undo_record import UndoRecord, UndoRecords
 
 
@@ -133,6 +134,21 @@ class MemoryPointObjects(MemoryObjects[RecoveryPoint]):
 
     def __init__(self) -> None:
         super().__init__(RecoveryPoint, TurnedClock())
+
+    async def made_by_us(self, namespace: str) -> list[PointObject]:
+        return [
+            outline_of(each)
+            for each in self.stored.values()
+            if each.metadata.labels.get(APPLIANCE_LABEL) == APPLIANCE
+            and each.metadata.namespace == namespace
+        ]
+
+    async def remove(self, point: PointObject) -> None:
+        stored = self.stored.get(point.key)
+        if stored is not None and stored.metadata.uid == point.uid:
+            self.meets("before an object goes")
+            await self.delete(stored)
+            self.meets("after an object has gone")
 
     async def ensure(self, point: RecoveryPoint) -> None:
         stored = await self.create(point)

@@ -22,6 +22,7 @@ from vmbackup_operator.model.backup_policy import (
 )
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import (
+    NEW_CHAIN_ANNOTATION,
     TRIGGER_ANNOTATION,
     Metadata,
     ObjectKey,
@@ -155,9 +156,11 @@ class PolicyWorld:
         said = next(each for each in self.policy.status.conditions if each.type == kind)
         return said.status, said.reason, said.message
 
-    def trigger(self, token: str | None) -> None:
+    def trigger(self, token: str | None, *, new_chain: str | None = None) -> None:
         policy = self.policy
         annotations = {} if token is None else {TRIGGER_ANNOTATION: token}
+        if new_chain is not None:
+            annotations[NEW_CHAIN_ANNOTATION] = new_chain
         metadata = replace(policy.metadata, annotations=annotations)
         self.policies.put(replace(policy, metadata=metadata))
 

@@ -14,12 +14,17 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE
-from tests.worlds.memory_cluster import MemoryUndoRecords, ready_repository
+from tests.worlds.memory_cluster import (
+    MemoryPointObjects,
+    MemoryUndoRecords,
+    ready_repository,
+)
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.memory_policies import MemoryPolicies
 from tests.worlds.memory_repositories import MemorySecrets
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.ids import RunId
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import (
@@ -37,6 +42,7 @@ from vmbackup_operator.model.session_findings import Verified
 from vmbackup_operator.reconciling.outcome import Conflict, Waiting
 from vmbackup_operator.reconciling.outcome import Outcome as Answer
 from vmbackup_operator.sessions.book import SessionBook
+from vmbackup_operator.sessions.seen import PointSeen
 from vmbackup_operator.upkeep import ports
 from vmbackup_operator.upkeep.busy_runs import KnownRuns
 from vmbackup_operator.upkeep.ports import GoOn, JobAsked, JobDone
@@ -104,6 +110,36 @@ class MemoryUpkeepJobs(ports.UpkeepJobs):
     def jobs(self) -> list[str]:
         """Return the jobs of which a piece was done, in order, each as often as it began."""
         return [job for job, chain in self.done if chain == CHAINS[0]]
+
+
+class MemoryMirror(ports.PointsToMirror):
+    """The points that are there to be shown, and the runs of those that do not open.
+
+    Each piece is one point.
+    """
+
+    def __init__(self) -> None:
+        self.points: list[PointSeen] = []
+        self.unseen: set[str] = set()
+        self.waiting: Waiting | None = None
+        self.asked: list[tuple[frozenset[RunId], str]] = []
+        self.meets: Callable[[str], None] = lambda _what: None
+
+    @override
+    async def newest(
+        self, repository: BackupRepository, key: UserKey, shown: Mapping[RunId, str], after: str
+    ) -> ports.Mirrored | Waiting:
+        self.asked.append((frozenset(shown), after))
+        self.meets("a look at the points")
+        if self.waiting is not None:
+            return self.waiting
+        done = int(after or 0)
+        unseen = frozenset(RunId(each) for each in self.unseen)
+        some = self.points[done : done + 1]
+        newest = unseen | {each.run_id for each in some}
+        missing = [each for each in some if each.run_id not in shown]
+        more = str(done + 1) if done + 1 < len(self.points) else None
+        return ports.Mirrored(newest, missing, unseen - shown.keys(), more)
 
 
 class LivePolicies(ports.LivePolicies):
@@ -188,6 +224,8 @@ class UpkeepWorld:
         self.jobs = MemoryUpkeepJobs()
         self.due = MemoryVerifications()
         self.sessions = MemoryVerifySessions(self.clock)
+        self.mirror = MemoryMirror()
+        self.point_objects = MemoryPointObjects()
         self.records = MemoryUndoRecords()
         self.book = SessionBook()
         self.events = MemoryEvents()
@@ -208,6 +246,8 @@ class UpkeepWorld:
                 busy_runs=KnownRuns(self.book, self.records, self.clock, lambda: self.taken_in),
                 due=self.due,
                 sessions=self.sessions,
+                points=self.mirror,
+                point_objects=self.point_objects,
                 events=self.events,
             )
         )
@@ -219,6 +259,7 @@ class UpkeepWorld:
     def meets(self, meet: Callable[[str], None]) -> None:
         """Have *meet* called around every write and every piece of a job."""
         self.repositories.meets = self.sessions.meets = self.jobs.meets = meet
+        self.point_objects.meets = meet
 
     @property
     def repository(self) -> BackupRepository:

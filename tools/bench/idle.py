@@ -21,7 +21,7 @@ from typing_extensions import override
 from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_repositories import MemoryOpening, MemorySecrets
-from tests.worlds.memory_upkeep import MemoryUpkeepJobs, MemoryVerifications
+from tests.worlds.memory_upkeep import MemoryMirror, MemoryUpkeepJobs, MemoryVerifications
 from tools.bench.fleet import Size, put_repository, sessions_of
 from tools.bench.limited_azure import LimitedRegions, Surroundings
 from tools.bench.scale import Run
@@ -31,6 +31,7 @@ from vmbackup_operator.backups.resealing import OldSeals
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.leadership import Terms
 from vmbackup_operator.cluster.objects import Objects
+from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository, UpkeepWanted
 from vmbackup_operator.model.metadata import API_VERSION, GROUP, VERSION, ObjectKey
@@ -114,6 +115,8 @@ def _upkeep(run: Run, objects: Objects[BackupRepository]) -> UpkeepReconciler:
             busy_runs=KnownRuns(measured.book, ground.undo_records, run.clock, lambda: True),
             due=MemoryVerifications(),
             sessions=measured.stored,
+            points=MemoryMirror(),
+            point_objects=StoredRecoveryPoints(run.server, APPLIANCE),
             events=ToldEvents(run.server, run.clock, "bench"),
         )
     )

@@ -132,7 +132,7 @@ class MeasuredOperator:
             undo_records=StoredUndoRecords(self.server, settings.namespace, appliance.id),
             repositories=Objects(self.server, BackupRepository),
             policies=Objects(self.server, BackupPolicy),
-            point_objects=StoredRecoveryPoints(self.server),
+            point_objects=StoredRecoveryPoints(self.server, appliance.id),
             events=ToldEvents(self.server, clock, "bench"),
             wake=self._wake,
             listen=self.intake.listen,

@@ -12,7 +12,7 @@ from tools.local_cloud.installation import USER_NAMESPACE, example
 from tools.local_cloud.kubernetes_user import KubernetesUser
 
 #: In the order in which a pass takes them.
-JOBS = ("Catalog", "Expire", "Prune", "Lists", "Check", "Verify")
+JOBS = ("Catalog", "Expire", "Mirror", "Prune", "Lists", "Check", "Verify")
 LOOK_S = 1.0
 
 

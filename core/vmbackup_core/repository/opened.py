@@ -200,10 +200,10 @@ class OpenedRepository:
         wanted = self.counted() if entries is None else entries
         return catalog.opened_points(self._work.log.control, wanted, damaged)
 
-    def mirrored(self, damaged: catalog.OnDamage) -> list[OpenedPoint]:
-        """Return the newest points of each VM, as a cluster shows them."""
+    def mirrored(self) -> catalog.Mirrored:
+        """Return which points a cluster shows, by what the log says at its end."""
         state = self._work.reading().state
-        return catalog.mirrored(self._work.log.control, state, damaged)
+        return catalog.Mirrored(self._work.log.control, state)
 
     def find_point(self, vm_arm_id: str, run: RunId) -> OpenedPoint | None:
         """Return the point that *run* made of the VM, where it counts."""

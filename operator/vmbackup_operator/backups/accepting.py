@@ -10,7 +10,6 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
-from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
@@ -25,6 +24,7 @@ from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.point_mirror import mirror_of
 from vmbackup_operator.sessions.seen import (
     DiskSeen,
     PointSeen,

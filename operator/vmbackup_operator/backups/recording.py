@@ -12,7 +12,6 @@ from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_operator.backups.asking import taken_at
 from vmbackup_operator.backups.committing import WRITTEN_AGAIN
 from vmbackup_operator.backups.descriptions import description_of, drop_description
-from vmbackup_operator.backups.mirror import mirror_of
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -25,6 +24,7 @@ from vmbackup_operator.sessions.findings import (
     run_of,
 )
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.point_mirror import mirror_of
 from vmbackup_operator.sessions.seen import PointWanted
 from vmbackup_operator.sessions.step import Taken, TryAgain
 from vmbackup_operator.sessions.steps.repository import same_repository

@@ -91,7 +91,7 @@ async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorke
     if not isinstance(repository, BackupRepository):
         return Taken(status, repository)
     if worker.job_sequence == 0:
-        found = await _find_committed(ground, session, repository)
+        found = await _before_any_job(ground, session, repository)
         if found is not None:
             return found
     prepared = await _prepare(ground, session, repository)
@@ -112,6 +112,20 @@ def _owed(session: BackupSession) -> list[tuple[SnapshotMember, ResolvedDisk]]:
     """Return the members of the session's set whose disks no commit has yet."""
     committed = session.status.committed
     return [(member, disk) for member, disk in members_of(session) if member.disk not in committed]
+
+
+async def _before_any_job(
+    ground: Ground, session: BackupSession, repository: BackupRepository
+) -> Taken | None:
+    """Begin the chains that the session was told to; then look for what its run has committed."""
+    if session.spec.new_chain:
+        asked = disks_asked(session)
+        owed = [asked[member.disk] for member, _ in _owed(session)]
+        why = f"newChain of BackupSession {session.metadata.key}"
+        begun = await ground.points.begin_anew(repository, owed, why)
+        if begun is not None:
+            return Taken(session.status, begun)
+    return await _find_committed(ground, session, repository)
 
 
 async def _find_committed(

@@ -76,9 +76,16 @@ class Objects(Generic[AnyResource]):
         can't be read is left out and said once: whoever wrote it must not stop all the others.
         """
         found: list[AnyResource] = []
-        async for items in self._pages(namespace, selectors or {}):
-            found += self._readable(items)
+        async for page in self.in_pages(namespace, selectors=selectors):
+            found += page
         return tuple(found)
+
+    async def in_pages(
+        self, namespace: str | None = None, *, selectors: Mapping[str, str] | None = None
+    ) -> AsyncIterator[tuple[AnyResource, ...]]:
+        """Yield what `listed` returns, some at a time: for whoever keeps little of each."""
+        async for items in self._pages(namespace, selectors or {}):
+            yield tuple(self._readable(items))
 
     async def all_readable(self) -> tuple[AnyResource, ...]:
         """Return all; raise PermanentError ``UnreadableObject`` that names one that can't be read.
@@ -144,13 +151,17 @@ class Objects(Generic[AnyResource]):
 
     async def delete(self, gone: AnyResource) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""
+        await self.remove(gone.metadata.key, gone.metadata.uid)
+
+    async def remove(self, key: ObjectKey, uid: str) -> None:
+        """Delete the object of that name if it has this uid; gone already is no error."""
         body = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "preconditions": {"uid": gone.metadata.uid},
+            "preconditions": {"uid": uid},
         }
         try:
-            await self._connection.send("DELETE", self._path(gone.metadata.key), body=body)
+            await self._connection.send("DELETE", self._path(key), body=body)
         except (NotThere, Conflict):
             return
 

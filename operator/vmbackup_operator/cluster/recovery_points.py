@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.display import amount
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL
 from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.sessions.point_mirror import PointObject, outline_of
 
 
 class StoredRecoveryPoints:
-    """Keeps `sessions.ports.RecoveryPointObjects`."""
+    """Keeps `sessions.ports.RecoveryPointObjects` and `upkeep.ports.PointObjects`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, appliance_id: str) -> None:
         self._objects = Objects(connection, RecoveryPoint)
+        self._appliance_id = appliance_id
+
+    async def made_by_us(self, namespace: str) -> Sequence[PointObject]:
+        """Return those that this appliance has made in the namespace."""
+        selectors = {"labelSelector": f"{APPLIANCE_LABEL}={self._appliance_id}"}
+        found: list[PointObject] = []
+        async for page in self._objects.in_pages(namespace, selectors=selectors):
+            found += map(outline_of, page)
+        return found
+
+    async def remove(self, point: PointObject) -> None:
+        """Delete the object if it is still the one with this uid; gone already is no error."""
+        await self._objects.remove(point.key, point.uid)
 
     async def ensure(self, point: RecoveryPoint) -> None:
         """Create the object unless it is there, with what kubectl's columns show of it."""

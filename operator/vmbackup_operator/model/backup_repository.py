@@ -16,7 +16,7 @@ from vmbackup_operator.model.references import SecretKeyReference
 Tier = Literal["Hot", "Cool", "Cold"]
 
 #: In the order in which a pass takes them.
-UpkeepJob = Literal["Catalog", "Expire", "Prune", "Lists", "Check", "Verify"]
+UpkeepJob = Literal["Catalog", "Expire", "Mirror", "Prune", "Lists", "Check", "Verify"]
 JobOutcome = Literal["Succeeded", "Findings", "Failed", "Left"]
 
 

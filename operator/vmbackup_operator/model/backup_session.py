@@ -43,6 +43,7 @@ class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=
     exclude_data_disk_luns: tuple[int, ...] = ()
     retention: Retention = Retention()
     snapshots_to_keep: int = 1
+    new_chain: bool = False
     verify: VerifySpec | None = None
     start_before: datetime | None = None
 

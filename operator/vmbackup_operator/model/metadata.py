@@ -15,6 +15,9 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 #: On a policy, written by a user: any change of its value asks for one session per VM, now.
 TRIGGER_ANNOTATION: Final = "vmbackup.dev/trigger"
 
+#: On a policy, written by a user: the value of the trigger whose backups begin new chains.
+NEW_CHAIN_ANNOTATION: Final = "vmbackup.dev/new-chain"
+
 #: So much of its value counts: no schema bounds an annotation, but one bounds what we write of it.
 MAX_TRIGGER: Final = 256
 

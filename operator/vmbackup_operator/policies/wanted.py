@@ -11,6 +11,8 @@ from vmbackup_operator.model.backup_session import BackupSession, BackupSessionS
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
     EXCLUDE_FROM_CLUSTER_BACKUP,
+    MAX_TRIGGER,
+    NEW_CHAIN_ANNOTATION,
     POLICY_GENERATION_ANNOTATION,
     POLICY_LABEL,
     Metadata,
@@ -53,6 +55,7 @@ def wanted_session(
             exclude_data_disk_luns=spec.exclude_data_disk_luns,
             retention=spec.retention,
             snapshots_to_keep=spec.snapshots_to_keep,
+            new_chain=_begins_new_chains(policy, occasion),
             retry_limit=spec.retry.limit,
             retry_backoff_seconds=spec.retry.backoff_seconds,
             # A trigger's session may wait for as long as it takes: somebody asked for it.
@@ -64,7 +67,8 @@ def wanted_session(
 def is_adoptable(found: BackupSession, wanted: BackupSession) -> bool:
     """Tell whether *found*, of the wanted name, is the session that is wanted.
 
-    What it is kept by (retention, retries) may have been edited in the policy since.
+    What it is kept by (retention, retries) may have been edited in the policy since, and the order
+    for new chains taken back.
     """
     mine, theirs = wanted.spec, found.spec
     namespace = found.metadata.namespace
@@ -80,6 +84,12 @@ def skipped_session(wanted: BackupSession, now: datetime) -> BackupSession:
     """Return *wanted* as one that can't begin any more, whoever looks at it first."""
     limit = min(now, wanted.spec.start_before or now).replace(microsecond=0)
     return replace(wanted, spec=replace(wanted.spec, start_before=limit))
+
+
+def _begins_new_chains(policy: BackupPolicy, occasion: Occasion) -> bool:
+    """Tell whether the occasion is the trigger that the annotation names."""
+    named = policy.metadata.annotations.get(NEW_CHAIN_ANNOTATION, "")[:MAX_TRIGGER]
+    return occasion.trigger is not None and named == occasion.trigger.token
 
 
 def _name(policy: BackupPolicy, vm_id: ArmId, occasion: Occasion) -> str:

@@ -122,6 +122,16 @@ class StoredPoints(RecoveryPoints):
         return await self._use(repository, ("committed", *disks), work)
 
     @override
+    async def begin_anew(
+        self, repository: BackupRepository, disks: Sequence[DiskAsked], why: str
+    ) -> Waiting | None:
+        def work(opened: OpenedRepository) -> None:
+            for disk in disks:
+                opened.begin_anew(disk.unique_id, disk.run, why)
+
+        return await self._use(repository, ("begin anew", *disks), work)
+
+    @override
     async def prepare(
         self, repository: BackupRepository, disks: Sequence[DiskAsked]
     ) -> Sequence[PreparedDisk] | Waiting:

@@ -266,6 +266,14 @@ class RecoveryPoints(Protocol):
     ) -> Sequence[CommittedDisk | None] | Waiting:
         """Return the run's own commit of each disk's snapshot, or None; nothing is written."""
 
+    async def begin_anew(
+        self, repository: BackupRepository, disks: Sequence[DiskAsked], why: str
+    ) -> Waiting | None:
+        """Have each disk go to a new chain from now on, by order of a person; once for each run.
+
+        The old chain keeps its recovery points.
+        """
+
     async def prepare(
         self, repository: BackupRepository, disks: Sequence[DiskAsked]
     ) -> Sequence[PreparedDisk] | Waiting:

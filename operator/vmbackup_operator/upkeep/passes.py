@@ -2,8 +2,8 @@
 
 Catalog comes first, since a point that was put and not logged looks like a commit without point
 until Catalog has recorded it: Expire would let it go. So Expire is left where Catalog has failed.
-Nothing else rests on another: Prune removes what nothing needs, whatever Expire came to, and Lists,
-Check and Verify only look.
+Nothing else rests on another: Prune removes what nothing needs, whatever Expire came to, Mirror
+shows what counts by then, and Lists, Check and Verify only look.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RESTS_ON: Final[Mapping[UpkeepJob, UpkeepJob]] = {"Expire": "Catalog"}
 #: What may not be done, by the reason of a repository's Ready, and why.
 LEFT: Final[Mapping[str, tuple[frozenset[UpkeepJob], str]]] = {
     "HistoryRolledBack": (
-        frozenset({"Expire", "Prune"}),
+        frozenset({"Expire", "Mirror", "Prune"}),
         "nothing is deleted until somebody accepts the history: the condition Ready says how",
     ),
     "ReadOnly": (

@@ -18,9 +18,13 @@ from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead, Sight
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.point_mirror import PointObject
+from vmbackup_operator.sessions.seen import PointSeen
 
-#: What is done at the repository itself. Verify is not among them: it is a session for each VM.
+#: What is done at the repository itself. Verify is not among them, a session for each VM, nor is
+#: Mirror, which is done to objects in the cluster.
 Job = Literal["Catalog", "Expire", "Prune", "Lists", "Check"]
 
 
@@ -161,6 +165,51 @@ class VerifySessions(Protocol):
         """Create the session; where one of that name is there, return that one unchanged."""
 
     async def delete(self, session: BackupSession) -> None:
+        """Delete the object if it is still the one with this uid; gone already is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """Some VMs of a repository, and what the cluster is to show of them.
+
+    *newest* are the runs of each one's newest points, those of *missing* and *unseen* among them.
+    *missing* are the points that were not shown before; *unseen* did not open. It goes on behind
+    *after*; None: these were the last VMs.
+    """
+
+    newest: frozenset[RunId]
+    missing: Sequence[PointSeen] = ()
+    unseen: frozenset[RunId] = frozenset()
+    after: str | None = None
+
+
+class PointsToMirror(Protocol):
+    """The recovery points of repositories, as far as they are shown."""
+
+    async def newest(
+        self, repository: BackupRepository, key: UserKey, shown: Mapping[RunId, str], after: str
+    ) -> Mirrored | Waiting:
+        """Return what is to be shown of some VMs, of those behind *after* that come first.
+
+        It is what the log says after the call that was given *shown*: the runs whose objects there
+        are, with their VMs' ids. An answer that was begun for other ones is not given for these.
+        PermanentError ``HistoryRolledBack`` where the history is not the one that was known.
+        """
+
+
+class PointObjects(Protocol):
+    """RecoveryPoint objects."""
+
+    async def made_by_us(self, namespace: str) -> Sequence[PointObject]:
+        """Return those that this appliance has made in the namespace."""
+
+    async def ensure(self, point: RecoveryPoint) -> None:
+        """Create the object unless it is there, with all that is shown of it.
+
+        PermanentError where the cluster takes no such object.
+        """
+
+    async def remove(self, point: PointObject) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""
 
 

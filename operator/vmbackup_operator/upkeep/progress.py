@@ -6,12 +6,13 @@ crash takes away is done again, which is no harm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from vmbackup_operator.model.backup_repository import BackupRepository, RunningJob
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.upkeep.mirroring import Mirroring
 from vmbackup_operator.upkeep.ports import JobDone
 
 
@@ -19,13 +20,15 @@ from vmbackup_operator.upkeep.ports import JobDone
 class Progress:
     """A running job as it is, the one that status has, and when that was written.
 
-    *done* is what it came to, from when it is known until it is written.
+    *done* is what it came to, from when it is known until it is written; *mirroring* is how far a
+    job Mirror is, which status does not have.
     """
 
     running: RunningJob
     stored: RunningJob
     written_s: float
     done: JobDone | None = None
+    mirroring: Mirroring = field(default_factory=Mirroring)
 
 
 class Progresses:

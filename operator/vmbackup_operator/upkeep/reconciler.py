@@ -25,6 +25,7 @@ from vmbackup_operator.reconciling.outcome import Conflict, Done, Outcome, Waiti
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.upkeep.asking import work
 from vmbackup_operator.upkeep.history import accept_history
+from vmbackup_operator.upkeep.mirroring import mirror
 from vmbackup_operator.upkeep.occasions import occasion_of, seconds_until
 from vmbackup_operator.upkeep.passes import LEFT, ended, why_left, why_pointless
 from vmbackup_operator.upkeep.ports import GoOn, JobDone
@@ -114,8 +115,8 @@ class UpkeepReconciler:
         self, repository: BackupRepository, running: RunningJob
     ) -> tuple[JobOutcome, str] | None:
         """Return how the job ends that another object of the same repository has done."""
-        if running.cursor or running.session:
-            return None  # it was begun
+        if running.cursor or running.session or running.job == "Mirror":
+            return None  # it was begun; each object has its own points beside it
         keeper = await self._around.twins.keeper(self._around.repositories, repository)
         if keeper is None:
             return None
@@ -127,6 +128,8 @@ class UpkeepReconciler:
         running = progress.running
         if running.job == "Verify":
             return await verify(self._around, repository, running)
+        if running.job == "Mirror":
+            return await mirror(self._around, repository, progress.mirroring)
         return await work(self._around, repository, running.job, running)
 
     async def _take(

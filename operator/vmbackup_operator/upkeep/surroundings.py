@@ -11,6 +11,8 @@ from vmbackup_operator.upkeep.ports import (
     DueVerifications,
     EventLog,
     LivePolicies,
+    PointObjects,
+    PointsToMirror,
     Repositories,
     UpkeepJobs,
     VerifySessions,
@@ -31,5 +33,7 @@ class Surroundings:
     busy_runs: BusyRuns
     due: DueVerifications
     sessions: VerifySessions
+    points: PointsToMirror
+    point_objects: PointObjects
     events: EventLog
     twins: Twins = field(default_factory=Twins)

@@ -43,6 +43,7 @@ from vmbackup_operator.services.credentials import asynchronous_credential, sync
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.fence import Fence, open_fence
+from vmbackup_operator.services.mirrored_points import StoredMirror
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import AzureQueues
@@ -170,6 +171,7 @@ class _Parts:
         appliance = settings.appliance
         self.sessions = StoredSessions(connection)
         self.policies = Objects(connection, BackupPolicy)
+        self.point_objects = StoredRecoveryPoints(connection, settings.appliance.id)
         self.repositories = Objects(connection, BackupRepository)
         self.restores = Objects(connection, RestoreSession)
         self.environment_objects = StoredEnvironments(connection, settings.namespace)
@@ -223,7 +225,7 @@ class _Parts:
             undo_records=StoredUndoRecords(connection, settings.namespace, appliance.id),
             repositories=self.repositories,
             policies=self.policies,
-            point_objects=StoredRecoveryPoints(connection),
+            point_objects=self.point_objects,
             events=self.events,
             wake=wake,
             listen=self.intake.listen,
@@ -284,6 +286,8 @@ class _Parts:
                 ),
                 due=ground.verifications,
                 sessions=self.sessions,
+                points=StoredMirror(self.opened, self._clock),
+                point_objects=self.point_objects,
                 events=self.events,
             )
         )

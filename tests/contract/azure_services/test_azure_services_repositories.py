@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.contract.azure_services.cloud import APPLIANCE, Cloud
+from tests.contract.ports.mirror_facts import MirrorFacts, MirrorPlace
 from tests.contract.ports.point_facts import PointFacts, PointPlace, a_disk, settled
 from tests.contract.ports.upkeep_facts import UpkeepFacts, UpkeepPlace
 from tests.contract.ports.verification_facts import VerificationFacts, VerificationPlace
@@ -35,6 +36,7 @@ from vmbackup_operator.naming import ArmId, control_container
 from vmbackup_operator.repositories.ports import RepositorySeen
 from vmbackup_operator.services.credentials import synchronous_credential
 from vmbackup_operator.services.fence import open_fence
+from vmbackup_operator.services.mirrored_points import StoredMirror
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
@@ -261,3 +263,11 @@ class TestStoredVerifications(VerificationFacts):
     @pytest.fixture
     def reading(self, place: PointPlace, opened: OpenedRepositories) -> VerificationPlace:
         return VerificationPlace(place, StoredVerifications(opened, secrets()))
+
+
+class TestStoredMirror(MirrorFacts):
+    @pytest.fixture
+    def mirror_place(self, place: PointPlace, opened: OpenedRepositories) -> MirrorPlace:
+        mirror = StoredMirror(opened, SystemClock())
+        mirror.piece_s = 0.0
+        return MirrorPlace(place, mirror, KEY)

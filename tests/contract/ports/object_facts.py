@@ -12,19 +12,13 @@ from typing import Any, Protocol
 import pytest
 from msgspec.structs import replace
 
-from tests.contract.ports.session_facts import VM, session
+from tests.contract.ports.session_facts import session
 from tests.contract.ports.suites import Suite
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import CommitSlot, RunId
+from vmbackup_core.ids import RunId
 from vmbackup_operator.environments.ports import RegionEnvironments
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
-from vmbackup_operator.model.recovery_point import (
-    RecoveryPoint,
-    RecoveryPointDisk,
-    RecoveryPointSpec,
-)
-from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.region_environment import RegionEnvironment, RegionEnvironmentSpec
 from vmbackup_operator.model.session_findings import Resolved
 from vmbackup_operator.policies import ports as policies
@@ -347,40 +341,3 @@ class RegionEnvironmentFacts(Suite):
         found = await stored.find("vmbackup-system", "stale")
         assert found is not None
         assert found.status.conditions == HELD
-
-
-class PointObjectFacts(Suite):
-    """Gets *stored*, *namespace*, and *find*: the object as somebody else reads it."""
-
-    ports = (sessions.RecoveryPointObjects,)
-
-    async def test_one_is_mirrored_once_with_its_columns(
-        self,
-        stored: sessions.RecoveryPointObjects,
-        namespace: str,
-        find: Callable[[ObjectKey], Awaitable[RecoveryPoint | None]],
-    ) -> None:
-        point = recovery_point(namespace)
-        await stored.ensure(point)
-        first = await find(point.metadata.key)
-        await stored.ensure(replace(point, spec=replace(point.spec, virtual_machine_name="other")))
-
-        assert first is not None
-        assert first.spec == point.spec
-        assert (first.status.size, first.status.stored) == ("32.0 GiB", "310 MiB")
-        assert await find(point.metadata.key) == first
-
-
-def recovery_point(namespace: str) -> RecoveryPoint:
-    spec = RecoveryPointSpec(
-        repository_ref=ObjectReference("west"),
-        run_id=RunId("0" * 32),
-        virtual_machine_id=VM,
-        virtual_machine_name="web-01",
-        created_at=NOON,
-        type="Backup",
-        disks=(RecoveryPointDisk("web-01-os", 32 * 1024**3, CommitSlot(1)),),
-        size_bytes=32 * 1024**3,
-        stored_bytes=325_058_560,
-    )
-    return RecoveryPoint(Metadata("web-01-1", namespace), spec)

@@ -73,6 +73,9 @@ class PointPlace:
     write: Write
     kept_until: datetime | None = None
 
+    async def begin_anew(self, *disks: DiskAsked) -> None:
+        await settled(lambda: self.points.begin_anew(self.repository, disks, "a person said so"))
+
     async def prepared(self, *disks: DiskAsked) -> list[PreparedDisk]:
         return list(await settled(lambda: self.points.prepare(self.repository, disks)))
 
@@ -224,6 +227,24 @@ class PointFacts(Suite):
         assert [each.grant.run_id for each in first] == [each.run for each in disks]
         assert [each.grant.slot for each in first] == [1, 1]
         assert not [each for each in first if each.keys.text in repr(each)]
+
+    async def test_a_chain_is_begun_anew_once_for_each_run_and_uses_nothing_of_the_old(
+        self, place: PointPlace
+    ) -> None:
+        asked = a_disk()
+        old = await place.record(await place.committed(asked))
+        again = replace(asked, run=RunId(uuid.uuid4().hex))
+        await place.begin_anew(again)
+        await place.begin_anew(again)
+        (prepared,) = await place.prepared(again)
+        commit = await place.commit(again, await place.written(again))
+
+        assert prepared.grant.newest is None
+        assert (commit.chain, commit.slot) == (prepared.chain.chain, 1)
+        assert prepared.chain.generation == 1
+        assert commit.chain != old.disks[0].chain_id
+        assert await place.find_committed(again) == [commit]
+        assert await place.find(asked.run) == old
 
     async def test_a_disk_that_is_committed_has_its_commit_and_a_next_slot(
         self, place: PointPlace

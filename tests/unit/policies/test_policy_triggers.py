@@ -145,3 +145,25 @@ async def test_suspended_in_the_midst_who_had_no_turn_is_skipped(world: PolicyWo
 
     assert world.sessions.of_outcome("Succeeded") == ["vm-01"]
     assert world.sessions.of_outcome("Skipped") == ["vm-02", "vm-03"]
+
+
+async def test_the_trigger_that_the_annotation_names_begins_new_chains(idle: PolicyWorld) -> None:
+    """Two annotations with one value: no slot, and no later trigger, stores everything anew."""
+    for token in ("anew", "later"):
+        idle.trigger(token, new_chain="anew")
+        await idle.settle()
+        idle.sessions.end()
+
+    assert [each.spec.new_chain for each in idle.sessions.stored.values()] == [True, False]
+
+
+async def test_a_session_is_taken_for_its_own_where_the_order_was_taken_back(
+    idle: PolicyWorld,
+) -> None:
+    idle.trigger("anew", new_chain="anew")
+    await idle.settle()
+    idle.trigger("anew")
+    await idle.settle()
+
+    assert len(idle.sessions.created) == 1
+    assert not [each for each in idle.policy.status.conditions if each.reason == "AdoptionRefused"]

@@ -11,11 +11,11 @@ from tests.contract.ports.object_facts import (
     EventFacts,
     ObjectFacts,
     ObjectPlace,
-    PointObjectFacts,
     RegionEnvironmentFacts,
     SecretFacts,
     UndoRecordFacts,
 )
+from tests.contract.ports.point_object_facts import PointObjectFacts
 from tests.contract.ports.session_facts import SessionFacts, session
 from tests.worlds.memory_cluster import MemoryPointObjects, MemoryUndoRecords, ready_repository
 from tests.worlds.memory_objects import (
@@ -152,3 +152,7 @@ class TestMemoryPointObjects(PointObjectFacts):
     @pytest.fixture
     def find(self, stored: MemoryPointObjects) -> object:
         return stored.find
+
+    @pytest.fixture
+    def half_made(self, stored: MemoryPointObjects) -> object:
+        return stored.create

@@ -358,3 +358,27 @@ async def test_backups_have_their_turn_between_pieces() -> None:
     assert not any(each.findings for each in done)
     assert runs[-1] in upkept.points.points
     assert not (await upkept.through("Check")).findings
+
+
+async def test_a_chain_that_was_left_for_a_new_one_goes_once_a_person_retires_it(
+    upkept: UpkeptRepository,
+) -> None:
+    """Its points expire as ever; its newest backup is kept, as every chain's is, until then."""
+    await upkept.back_up()
+    (old,) = upkept.points.commits
+    begun = upkept.points.open().begin_anew(upkept.disk.unique_id, RunId("a" * 32), "said so")
+    (run,) = await upkept.back_up()
+    for _ in range(2):
+        await let_go_and_delete(upkept)
+    await upkept.through("Prune")
+    assert set(upkept.points.points) == {run}
+    assert [name for name in data(upkept) if old in name]
+
+    upkept.points.open().repairs.retire(old)
+    for _ in range(2):
+        await let_go_and_delete(upkept)
+    await upkept.through("Prune")
+
+    assert [name for name in data(upkept) if old in name] == []
+    assert [name for name in data(upkept) if begun.chain in name]
+    assert (await upkept.through("Check")).findings is False

@@ -11,7 +11,7 @@ from tests.worlds.memory_upkeep import UpkeepWorld
 from tests.worlds.samples import VM
 from tests.worlds.upkept_repository import POLICY, UpkeptRepository
 from vmbackup_operator.model.backup_policy import StandingRetention
-from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.metadata import UPKEEP_ANNOTATION, ObjectKey
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.model.session_findings import Resolved
 from vmbackup_operator.sessions.undo_record import UndoRecord
@@ -127,3 +127,7 @@ async def test_a_run_that_goes_on_keeps_its_commits(nights: Nights) -> None:
 
     await nights.upkept.place.record(wanted)
     assert wanted.run_id in nights.upkept.points.points
+
+
+def test_the_annotation_is_the_one_that_is_documented() -> None:
+    assert UPKEEP_ANNOTATION == "vmbackup.dev/upkeep"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -10,12 +11,12 @@ from msgspec.structs import replace
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_upkeep import REPOSITORY, UpkeepWorld
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
-from vmbackup_operator.model.metadata import UPKEEP_ANNOTATION
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.upkeep.occasions import JITTER_S, occasion_of
-from vmbackup_operator.upkeep.ports import JobDone
+from vmbackup_operator.upkeep.passes import ORDER
+from vmbackup_operator.upkeep.ports import Job, JobDone
 
-ALL = ["Catalog", "Expire", "Prune", "Lists", "Check"]
+ALL = list(get_args(Job))
 SLOT = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 
 
@@ -27,7 +28,7 @@ async def test_a_pass_takes_all_jobs_in_their_order_at_the_schedules_slot(
     await world.pass_night()
 
     assert world.jobs.jobs() == ALL
-    assert world.outcomes() == dict.fromkeys([*ALL, "Verify"], "Succeeded")
+    assert world.outcomes() == dict.fromkeys(ORDER, "Succeeded")
     assert world.record("Prune").message == "3 chains looked at"
     assert world.maintenance.running is None
     assert world.maintenance.message == ""
@@ -177,7 +178,7 @@ async def test_what_fails_for_now_is_tried_for_an_hour_and_then_left(world: Upke
     assert world.repositories.writes == writes
 
     await world.pass_time(200)
-    assert world.outcomes() == dict.fromkeys([*ALL, "Verify"], "Succeeded") | {"Prune": "Failed"}
+    assert world.outcomes() == dict.fromkeys(ORDER, "Succeeded") | {"Prune": "Failed"}
     assert "an hour" in world.record("Prune").message
     assert "503" in world.record("Prune").message
     assert [reason for _, reason, _ in world.events.told] == ["UpkeepFailed"]
@@ -394,7 +395,3 @@ async def test_the_other_fields_of_the_status_stay(world: UpkeepWorld) -> None:
     await world.pass_night()
 
     assert replace(world.repository.status, maintenance=before.maintenance) == before
-
-
-def test_the_annotation_is_the_one_that_is_documented() -> None:
-    assert UPKEEP_ANNOTATION == "vmbackup.dev/upkeep"

@@ -24,8 +24,8 @@ from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.commits.commits import find_commit
 from vmbackup_core.repository.control.commits.list_parts import OpenList
 from vmbackup_core.repository.control.commits.pack_list import PACK
-from vmbackup_core.repository.control.log.log_entries import Bad, Expiring, Healed, Place, Recorded
-from vmbackup_core.repository.control.points.catalog import MIRRORED, Damage
+from vmbackup_core.repository.control.log.log_entries import Bad, Expiring, Healed, Place
+from vmbackup_core.repository.control.points.catalog import MIRRORED
 from vmbackup_core.repository.control.points.recording import Examined
 from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules, entry_of
 from vmbackup_core.repository.control.retention.point_book import PointBook
@@ -44,6 +44,20 @@ class NoPolicies(Rules):
     @override
     def live_rule(self, namespace: str, policy: str) -> LiveRule | None:
         return None
+
+
+class Counting(MemoryStore):
+    """The same objects as *inner*; *read* is how often one was read whose name begins so."""
+
+    def __init__(self, inner: Store, prefix: str) -> None:
+        self.__dict__.update(inner.__dict__)
+        self._prefix = prefix
+        self.read = 0
+
+    @override
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        self.read += name.startswith(self._prefix)
+        return super().get_range(name, offset, length)
 
 
 class Unreadable(MemoryStore):
@@ -295,17 +309,32 @@ class TestCatalog:
         for number in range(1, MIRRORED + 3):
             bench.back_up(number, content)
         bench.back_up(90, {"other": noise(2, 4096)}, vm_id=f"{VM_ID}2")
-        told: list[RunId] = []
+        vm = bench.opened().counted(VM_ID)[0].vm
+        replace(bench.places.control, point_name(vm, run_of(MIRRORED + 2)), b"VMBKPONT")
 
-        def damaged(entry: Recorded, _error: Damage) -> None:
-            told.append(entry.run)
+        mirrored = bench.opened().mirrored()
+        found = [[entry.run for entry in mirrored.of_vm(name, {})] for name in mirrored.names]
 
         newest = [run_of(number) for number in range(MIRRORED + 2, 2, -1)]
-        found = [each.point.run_id for each in bench.opened().mirrored(damaged)]
-        assert found == [run_of(90), *newest]
-        vm = bench.opened().counted(VM_ID)[0].vm
-        replace(bench.places.control, point_name(vm, newest[0]), b"VMBKPONT")
+        assert sorted(found) == sorted([[run_of(90)], newest])
 
-        found = [each.point.run_id for each in bench.opened().mirrored(damaged)]
+    @pytest.mark.parametrize("told", [None, VM_ID, VM_ID.upper(), f"{VM_ID}2"])
+    def test_a_vm_is_one_under_its_names_of_all_epochs_whatever_is_told_of_it(
+        self, told: str | None
+    ) -> None:
+        """What is known of a run saves looking at its point, and what is not so is not believed."""
+        bench, runs = WholeBench(), list[RunId]()
+        bench.begun()
+        for number in range(1, 5):
+            bench.back_up(number, {"os": noise(1, 4096)})
+            runs.insert(0, run_of(number))
+            if number < 3:
+                bench.opened().rotate([bench.key])
+        known = {} if told is None else dict.fromkeys(runs, told)
+        counting = Counting(bench.places.control, "v/")
+        mirrored = bench.opened(Places(bench.places.data, counting)).mirrored()
 
-        assert (found, told) == ([run_of(90), *newest[1:]], [newest[0]])
+        found = [mirrored.of_vm(name, known, most=3) for name in mirrored.names]
+
+        assert sorted([entry.run for entry in entries] for entries in found) == [[], [], runs[:3]]
+        assert bool(counting.read) is (told not in {VM_ID, VM_ID.upper()})

@@ -19,7 +19,6 @@ from tests.unit.repository.opened.whole_bench import (
 )
 from tests.unit.repository.primitives.keepers import A, B, C
 from tests.unit.repository.stores_that_fail import ReadOnlyStore
-from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.control.keys.claiming import OwnerChanged
 from vmbackup_core.repository.control.keys.key_entries import ControlLost
 from vmbackup_core.repository.control.log.heads import (
@@ -282,7 +281,6 @@ class TestKeys:
         assert found == [run_of(2), run_of(1)]
         assert [entry.run for entry in opened.counted(VM_ID)] == found
         assert len({entry.vm for entry in opened.counted(VM_ID)}) == 2
-        assert [each.point.run_id for each in opened.mirrored(_unexpected)] == found
         assert bench.restored(second) == []
 
     def test_who_has_it_open_goes_on_under_an_epoch_that_another_begins(self) -> None:
@@ -364,7 +362,3 @@ def test_several_threads_share_one_repository() -> None:
 
     assert len(set(chains)) == 16
     assert opened.log_findings() == ()
-
-
-def _unexpected(*told: object) -> None:
-    raise PermanentError(f"{told}", reason="Unexpected")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Union
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.log.log_entries import Recorded
 from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.points.points import OpenedPoint, names_of_vm, open_counted
@@ -58,24 +59,58 @@ def opened_points(
         yield OpenedPoint(entry.vm, point, entry.sha256)
 
 
-def mirrored(
-    control: Control, state: LogState, damaged: OnDamage, *, most: int = MIRRORED
-) -> list[OpenedPoint]:
-    """Return the newest *most* points of each VM, the newest first.
+class Mirrored:
+    """The points that count at one moment of the log, by their VMs: which of them are mirrored.
 
-    A VM has a name for each epoch in which a point of it was made, so it is its points that tell
-    which names are one VM's.
+    A VM has a name for each epoch in which a point of it was made. It is told of at the first of
+    its names, in order, and at the others nothing is.
     """
-    by_name: defaultdict[VmId, list[Recorded]] = defaultdict(list)
-    for entry in newest_first(state.counted.values()):
-        if len(by_name[entry.vm]) < most:
-            by_name[entry.vm].append(entry)
-    candidates = newest_first(entry for entries in by_name.values() for entry in entries)
-    by_vm: defaultdict[bytes, list[OpenedPoint]] = defaultdict(list)
-    for opened in opened_points(control, candidates, damaged):
-        by_vm[opened.point.vm_id.encode().lower()].append(opened)
-    kept = (opened for points in by_vm.values() for opened in points[:most])
-    return sorted(kept, key=lambda each: (each.point.created_at, each.point.run_id), reverse=True)
+
+    def __init__(self, control: Control, state: LogState) -> None:
+        self._control = control
+        self._by_name: defaultdict[VmId, list[Recorded]] = defaultdict(list)
+        for entry in newest_first(state.counted.values()):
+            self._by_name[entry.vm].append(entry)
+
+    @property
+    def names(self) -> list[VmId]:
+        """The names of all VMs, in order."""
+        return sorted(self._by_name)
+
+    def of_vm(
+        self, name: VmId, known: Mapping[RunId, str], *, most: int = MIRRORED
+    ) -> list[Recorded]:
+        """Return the newest *most* points of the VM, the newest first; none at a later name.
+
+        *known* has ARM ids of the VMs of some runs. Where it tells whose *name* is, no point is
+        opened for it; what it says is proven by the name.
+        """
+        names = self._names_beside(name, known)
+        if name != min(names):
+            return []
+        return newest_first(entry for each in names for entry in self._by_name[each])[:most]
+
+    def _names_beside(self, name: VmId, known: Mapping[RunId, str]) -> list[VmId]:
+        """Return the names of the VM under which points count; its *name* alone where none opens.
+
+        One of a single epoch has no other.
+        """
+        if len(self._control.ring.masters) == 1:
+            return [name]
+        for arm_id in self._arm_ids(self._by_name[name], known):
+            names = names_of_vm(self._control, arm_id)
+            if name in names:
+                return [each for each in names if each in self._by_name]
+        return [name]
+
+    def _arm_ids(self, entries: Sequence[Recorded], known: Mapping[RunId, str]) -> Iterator[str]:
+        yield from (known[entry.run] for entry in entries if entry.run in known)
+        for opened in opened_points(self._control, entries, _passed_over):
+            yield opened.point.vm_id
+
+
+def _passed_over(_entry: Recorded, _error: Damage) -> None:
+    return
 
 
 def vms_with_points(control: Control) -> list[VmId]:

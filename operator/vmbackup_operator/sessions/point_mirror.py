@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import amount
 from vmbackup_operator.model.metadata import (
@@ -9,6 +12,7 @@ from vmbackup_operator.model.metadata import (
     EXCLUDE_FROM_CLUSTER_BACKUP,
     POLICY_LABEL,
     Metadata,
+    ObjectKey,
 )
 from vmbackup_operator.model.recovery_point import (
     RecoveryPoint,
@@ -49,4 +53,36 @@ def mirror_of(point: PointSeen, repository: BackupRepository, appliance_id: str)
         status=RecoveryPointStatus(
             appliance_id=appliance_id, size=amount(size_bytes), stored=amount(stored_bytes)
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PointObject:
+    """As much of a RecoveryPoint object as tells whether it is the one of a point.
+
+    *named* tells that it has the name that follows from what it says, *whole* that it shows all
+    that it is to show: a crash may have come in between.
+    """
+
+    key: ObjectKey
+    uid: str
+    repository: ObjectKey
+    run: RunId
+    virtual_machine_id: str
+    named: bool
+    whole: bool
+
+
+def outline_of(stored: RecoveryPoint) -> PointObject:
+    """Return what there is of the object: of a repository's thousands not all is kept."""
+    metadata, spec, status = stored.metadata, stored.spec, stored.status
+    name = recovery_point_name(spec.virtual_machine_name, spec.created_at, spec.run_id)
+    return PointObject(
+        key=metadata.key,
+        uid=metadata.uid,
+        repository=spec.repository_ref.key_from(metadata.namespace),
+        run=spec.run_id,
+        virtual_machine_id=spec.virtual_machine_id,
+        named=metadata.name == name,
+        whole=bool(status.size and status.stored),
     )

@@ -1,0 +1,141 @@
+"""The job Mirror: a RecoveryPoint object for each of a VM's newest points, and for no other.
+
+Whoever deletes such an object deletes no data: it comes back here. The job goes on in pieces, so
+that backups have their turn at the repository in between; what it has found lies in memory, and
+after a crash it begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import RunId
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.repositories.keys import find_key
+from vmbackup_operator.sessions.point_mirror import PointObject, mirror_of
+from vmbackup_operator.sessions.seen import PointSeen
+from vmbackup_operator.upkeep.ports import GoOn, JobDone, Mirrored
+from vmbackup_operator.upkeep.surroundings import Surroundings
+
+#: How many objects are removed in a piece.
+REMOVED_AT_ONCE = 100
+#: After so many that the cluster did not take, as in a namespace with a quota, no more are tried.
+REFUSED_MOST = 20
+
+
+@dataclass
+class Mirroring:
+    """How far the job is: the objects that there were at its beginning, and what was found since.
+
+    *after* is the VM behind which it goes on, None behind the last one.
+    """
+
+    there: Sequence[PointObject] | None = None
+    after: str | None = ""
+    newest: set[RunId] = field(default_factory=set)
+    unseen: set[RunId] = field(default_factory=set)
+    made: set[RunId] = field(default_factory=set)
+    refused: dict[RunId, PermanentError] = field(default_factory=dict)
+    left_out: set[RunId] = field(default_factory=set)
+    removed: int = 0
+
+
+async def mirror(
+    around: Surroundings, repository: BackupRepository, so_far: Mirroring
+) -> JobDone | GoOn | Waiting:
+    """Do a piece of the job: have the objects be those of the newest points.
+
+    The objects are listed before the log is read: a point counts before its object is made, so one
+    that is listed and does not count by then has stopped to.
+    """
+    if so_far.there is None:
+        so_far.there = await around.point_objects.made_by_us(repository.metadata.namespace)
+    if so_far.after is not None:
+        key, shown = await find_key(around.secrets, repository), _shown(so_far.there)
+        found = await around.points.newest(repository, key, shown, so_far.after)
+        if isinstance(found, Waiting):
+            return found
+        await _make(around, repository, found.missing, so_far)
+        _take_in(found, so_far)
+    elif not await _remove_some(around, repository, so_far):
+        return _done(so_far)
+    return GoOn("", _said(so_far))
+
+
+def _shown(there: Sequence[PointObject]) -> Mapping[RunId, str]:
+    """Return the runs whose objects need nothing more, with their VMs."""
+    return {each.run: each.virtual_machine_id for each in there if each.named and each.whole}
+
+
+async def _make(
+    around: Surroundings,
+    repository: BackupRepository,
+    missing: Sequence[PointSeen],
+    so_far: Mirroring,
+) -> None:
+    """Make the objects; one that the cluster does not take keeps none of the others away."""
+    for point in missing:
+        if len(so_far.refused) >= REFUSED_MOST:
+            so_far.left_out.add(point.run_id)
+            continue
+        try:
+            await around.point_objects.ensure(mirror_of(point, repository, around.appliance_id))
+        except PermanentError as error:
+            so_far.refused[point.run_id] = error
+        else:
+            so_far.made.add(point.run_id)
+
+
+def _take_in(found: Mirrored, so_far: Mirroring) -> None:
+    so_far.after = found.after
+    so_far.newest |= found.newest
+    so_far.unseen |= found.unseen
+
+
+async def _remove_some(
+    around: Surroundings, repository: BackupRepository, so_far: Mirroring
+) -> bool:
+    """Remove the next objects that are to go; tell whether there were any."""
+    there = so_far.there or ()
+    gone = unwanted(there, frozenset(so_far.newest), repository.metadata.key)
+    some = gone[so_far.removed : so_far.removed + REMOVED_AT_ONCE]
+    for each in some:
+        await around.point_objects.remove(each)
+        so_far.removed += 1
+    return bool(some)
+
+
+def unwanted(
+    there: Sequence[PointObject], newest: frozenset[RunId], repository: ObjectKey
+) -> list[PointObject]:
+    """Return the objects of *repository* that are of none of its *newest* points."""
+    ours = (each for each in there if each.repository == repository)
+    return [each for each in ours if not each.named or each.run not in newest]
+
+
+def _done(so_far: Mirroring) -> JobDone:
+    """Return what the job came to; raise what the cluster said of an object that it refused."""
+    said = _said(so_far)
+    if so_far.refused:
+        first = next(iter(so_far.refused.values()))
+        number = len(so_far.refused) + len(so_far.left_out)
+        message = f"{counted(number, 'RecoveryPoint')} not made: {first}; {said}"
+        raise PermanentError(message, reason=first.reason)
+    return JobDone(said)
+
+
+def _said(so_far: Mirroring) -> str:
+    shown = so_far.newest - so_far.unseen - so_far.left_out - so_far.refused.keys()
+    said = [f"{counted(len(shown), 'RecoveryPoint')} shown"]
+    if so_far.made:
+        said.append(f"{len(so_far.made)} made")
+    if so_far.removed:
+        said.append(f"{so_far.removed} removed")
+    if so_far.unseen:
+        said.append(f"{counted(len(so_far.unseen), 'point')} could not be looked at")
+    return ", ".join(said)
