@@ -1,8 +1,11 @@
-"""A plugin of pytest-xdist's: files that share what takes long to start run in one process.
+"""A plugin of pytest-xdist's: which files run in one process, and which beside each other.
 
 Each process of a run starts its own control plane, simulated Azure and operator as soon as one of
 its tests asks for them. `--dist loadfile` hands the next file to whichever process is free, so that
 soon each has all of them; here, those of one group go to one process, in their usual order.
+
+What is first in the order of a run waits more than it computes, what is last never waits. One
+process begins at the end, so that the processors have something to do from the beginning on.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
+    from xdist.workermanage import WorkerController
 
 #: The files of a group, by how their paths begin. Of the scenarios, which share the most and wait
 #: the most, there are two groups that take about equally long.
@@ -54,7 +58,13 @@ GROUPS = (
 
 
 class SharingScheduling(LoadFileScheduling):
-    """Hands out a group of files at once, and every other file by itself."""
+    """Hands out a group of files at once, every other file by itself, and from both ends."""
+
+    @override
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if node is self.nodes[-1]:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
     @override
     def _split_scope(self, nodeid: str) -> str:

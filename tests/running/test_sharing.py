@@ -59,29 +59,32 @@ def test_what_takes_long_is_started_once_or_twice(folder: str, fixture: str, mos
     assert len(groups) <= most
 
 
-@pytest.mark.parametrize(
-    ("paths", "processes"),
-    [
-        (["tests/contract/clients/test_azcopy.py", "tests/contract/clients/test_go_sdk.py"], 1),
-        (["tests/contract/clients/test_azcopy.py", "tests/contract/arm/test_arm_sdks.py"], 2),
-    ],
-    ids=["a group", "two that share nothing"],
-)
-def test_a_run_gives_a_group_to_one_process(
-    tmp_path: Path, paths: list[str], processes: int
-) -> None:
+def processes(folder: Path, paths: list[str]) -> list[str]:
+    """Run a test at each of *paths* by two processes; return which one ran it."""
     for path in paths:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(TEST)
-
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(TEST)
     subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.sharing", "-p", "no:cacheprovider",
-         "--rootdir=.", "--import-mode=importlib", "--numprocesses=2", "--dist=loadfile", "."],
-        cwd=tmp_path,
+         "--rootdir=.", "--import-mode=importlib", "--numprocesses=2", "--dist=loadfile",
+         "--no-loadscope-reorder", "."],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
         capture_output=True,
     )  # fmt: skip
+    return [(folder / path).with_suffix(".process").read_text() for path in paths]
 
-    ran = {(tmp_path / path).with_suffix(".process").read_text() for path in paths}
-    assert len(ran) == processes
+
+def test_a_run_gives_a_group_to_one_process(tmp_path: Path) -> None:
+    clients = ["tests/contract/clients/test_azcopy.py", "tests/contract/clients/test_go_sdk.py"]
+
+    one, other = processes(tmp_path, clients)
+
+    assert one == other
+
+
+def test_one_process_begins_at_the_end(tmp_path: Path) -> None:
+    first, *_, last = processes(tmp_path, [f"tests/unit/test_{number}.py" for number in range(3)])
+
+    assert (first, last) == ("gw0", "gw1")
