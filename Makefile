@@ -49,8 +49,9 @@ format: $(SETUP)
 unit: $(SETUP)
 	$(BIN)/pytest tests/unit --numprocesses auto --hypothesis-profile sample
 
+# More processes than processors: half of what takes long waits for programs. See tests/sharing.py.
 test: cloud clients
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # SEED draws the same cases again, CASES says how many for each test, TEST takes one test only.
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')

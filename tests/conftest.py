@@ -7,7 +7,7 @@ import asyncio
 import hypothesis
 import pytest
 
-from tests import sampling, tidiness
+from tests import sampling, sharing, tidiness
 
 # The same cases each time, and nothing written down: `make soak` draws others (tests/soak/).
 hypothesis.settings.register_profile(
@@ -23,5 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # looptime asks for the current loop around every test, synchronous ones too; where none was
     # ever set, Python 3.11 makes one that nobody closes, and warnings are errors here.
     asyncio.set_event_loop(None)
-    if not config.pluginmanager.is_registered(tidiness):
-        config.pluginmanager.register(tidiness)
+    for plugin in (sharing, tidiness):
+        if not config.pluginmanager.is_registered(plugin):
+            config.pluginmanager.register(plugin)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.crd_objects import Writer
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.installation import give_rights, serve
 from tools.local_cloud.kubernetes_user import KubernetesUser
@@ -47,6 +48,19 @@ async def connection(operator: KubernetesUser) -> AsyncIterator[Connection]:
     """The operator's own connection, with the operator's rights."""
     async with connected(str(operator.kubeconfig)) as made:
         yield made
+
+
+@pytest.fixture
+async def judge(served: ControlPlane) -> AsyncIterator[Writer]:
+    """Has objects judged: nothing of that stays, so one namespace does for all tests."""
+    async with connected(str(served.administrator.kubeconfig)) as made:
+        yield Writer(made, "default")
+
+
+@pytest.fixture
+def writer(judge: Writer, unserved: str) -> Writer:
+    """Writes what stays into a namespace of the test's own."""
+    return judge.within(unserved)
 
 
 @pytest.fixture

@@ -94,6 +94,10 @@ class Writer:
         self._connection = connection
         self._namespace = namespace
 
+    def within(self, namespace: str) -> Writer:
+        """Return one that writes into another namespace."""
+        return Writer(self._connection, namespace)
+
     async def create(self, plural: str, manifest: Manifest, *, dry: bool = False) -> None:
         """Create the object, or only have it judged."""
         query = {"dryRun": "All"} if dry else {}

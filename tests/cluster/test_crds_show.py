@@ -73,9 +73,9 @@ SHORT_NAMES = {
 @pytest.fixture
 def filled(installed: ControlPlane, namespace: str) -> ControlPlane:
     """The control plane with one object of each kind in the test's namespace."""
-    for manifest in RIGHT.values():
-        document = json.dumps(manifest)
-        installed.administrator.kubectl("create", "-n", namespace, "-f", "-", given=document)
+    every = {"apiVersion": "v1", "kind": "List", "items": list(RIGHT.values())}
+    words = ("create", "-n", namespace, "-f", "-")
+    installed.administrator.kubectl(*words, given=json.dumps(every))
     return installed
 
 

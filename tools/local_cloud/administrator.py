@@ -14,7 +14,9 @@ from typing import Any
 import urllib3
 from azure.identity import ClientSecretCredential
 from azure.mgmt.compute import ComputeManagementClient
+from azure.mgmt.core.polling.arm_polling import ARMPolling
 from azure.mgmt.resource.resources import ResourceManagementClient
+from typing_extensions import override
 
 #: The subscription that the demo and the tests have.
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
@@ -24,6 +26,16 @@ _ALL = 1_000_000
 
 #: A JSON object.
 Json = dict[str, Any]
+
+_LOOK_S = 0.1
+
+
+class _Looking(ARMPolling):
+    """Looks often: Retry-After has whole seconds, in which a fast Azure does many operations."""
+
+    @override
+    def _extract_delay(self) -> float:
+        return _LOOK_S
 
 
 class Administrator:
@@ -46,10 +58,10 @@ class Administrator:
     def arm(self, arm_id: str, api_version: str, body: Json) -> None:
         """Put one resource and wait until Azure is done with it."""
         with ResourceManagementClient(
-            self.credential, arm_id.split("/")[2], polling_interval=1, **self.transport
+            self.credential, arm_id.split("/")[2], **self.transport
         ) as client:
             client.resources.begin_create_or_update_by_id(
-                arm_id, body, api_version=api_version
+                arm_id, body, api_version=api_version, polling=_Looking()
             ).result()
 
     def read(self, arm_id: str, api_version: str) -> Json:
@@ -63,26 +75,28 @@ class Administrator:
     def retag(self, arm_id: str, api_version: str, tags: Json) -> None:
         """Give a resource other tags than it has, and leave the rest as it is."""
         with ResourceManagementClient(
-            self.credential, arm_id.split("/")[2], polling_interval=1, **self.transport
+            self.credential, arm_id.split("/")[2], **self.transport
         ) as client:
             client.resources.begin_update_by_id(
-                arm_id, {"tags": tags}, api_version=api_version
+                arm_id, {"tags": tags}, api_version=api_version, polling=_Looking()
             ).result()
 
     def remove(self, arm_id: str, api_version: str) -> None:
         """Delete one resource and wait until it is gone."""
         with ResourceManagementClient(
-            self.credential, arm_id.split("/")[2], polling_interval=1, **self.transport
+            self.credential, arm_id.split("/")[2], **self.transport
         ) as client:
-            client.resources.begin_delete_by_id(arm_id, api_version=api_version).result()
+            client.resources.begin_delete_by_id(
+                arm_id, api_version=api_version, polling=_Looking()
+            ).result()
 
     def deallocate(self, vm_id: str) -> None:
         """Take a VM's machine away, as somebody at the portal would."""
         segments = vm_id.split("/")
-        with ComputeManagementClient(
-            self.credential, segments[2], polling_interval=1, **self.transport
-        ) as client:
-            client.virtual_machines.begin_deallocate(segments[4], segments[8]).result()
+        with ComputeManagementClient(self.credential, segments[2], **self.transport) as client:
+            client.virtual_machines.begin_deallocate(
+                segments[4], segments[8], polling=_Looking()
+            ).result()
 
     def resources(self, group: str) -> list[str]:
         """Return the ids of what lies in a resource group of the subscription."""
@@ -123,7 +137,7 @@ class Administrator:
     def granted_url(self, snapshot_id: str) -> str:
         """Return the SAS that a snapshot was granted, as Azure gives it while it is good."""
         with ComputeManagementClient(
-            self.credential, snapshot_id.split("/")[2], polling_interval=1, **self.transport
+            self.credential, snapshot_id.split("/")[2], polling_interval=_LOOK_S, **self.transport
         ) as client:
             segments = snapshot_id.split("/")
             granted = client.snapshots.begin_grant_access(

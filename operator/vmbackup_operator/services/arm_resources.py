@@ -20,7 +20,7 @@ from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.naming import ArmId, name_of, resource_group_of
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.failures import code_and_message
-from vmbackup_operator.services.following import Following
+from vmbackup_operator.services.following import AZURES_PACE, Following, PollingPace
 from vmbackup_operator.services.resource_kinds import (
     KINDS,
     NOT_FOLLOWED,
@@ -44,10 +44,21 @@ class ArmResources:
     tell *seals* which keys seal what, and no write goes to where one of those is missing.
     """
 
-    def __init__(self, clients: Clients, reads: SharedReads, seals: RegionSeals) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        reads: SharedReads,
+        seals: RegionSeals,
+        pace: PollingPace = AZURES_PACE,
+    ) -> None:
         self.clients = clients
         self._reads = reads
         self._seals = seals
+        self._pace = pace
+
+    def following(self, *, shows: bool = False) -> Following:
+        """Return what follows an operation to its end, and then *shows* what it came to."""
+        return Following(shows=shows, pace=self._pace)
 
     async def find(self, kind: ResourceKind, resource_id: ArmId) -> Body | None:
         """Return the resource, or None where there is none."""
@@ -115,7 +126,7 @@ class ArmResources:
         description = KINDS[kind]
         if description.put is None:
             raise AssertionError(f"nobody writes a {description.words}")
-        following = Following(shows=shows)
+        following = self.following(shows=shows)
         call = description.put(self.clients, address(resource_id), encoded(body), following)
         what = f"writing {_named(description, resource_id)}"
         return await self.carry_out(what, resource_id, call, region=text_at(body, "location"))
@@ -134,7 +145,7 @@ class ArmResources:
 
     async def delete(self, kind: ResourceKind, resource_id: ArmId) -> bool:
         """Return True once Azure has deleted the resource; what is gone already counts."""
-        await self._delete(kind, resource_id, Following(shows=False))
+        await self._delete(kind, resource_id, self.following())
         return True
 
     async def begin_delete(self, kind: ResourceKind, resource_id: ArmId) -> bool:

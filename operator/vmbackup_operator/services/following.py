@@ -6,6 +6,8 @@ once more at the end, which most of our callers look at anyway.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.core.polling.base_polling import BadResponse, BadStatus, OperationFailed
 from azure.mgmt.core.polling.arm_polling import AzureAsyncOperationPolling
@@ -15,11 +17,18 @@ from typing_extensions import override
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.arm_ids import folded
 
-# For answers without Retry-After: what Azure makes at once, and what takes longer.
-_FIRST_POLL_S = 1.0
-_POLLING_S = 2.0
-
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class PollingPace:
+    """When to ask after answers without Retry-After."""
+
+    first_s: float = 1.0  # for what Azure makes at once
+    later_s: float = 2.0  # for what takes longer
+
+
+AZURES_PACE = PollingPace()
 
 
 class Following(AsyncARMPolling):
@@ -32,9 +41,10 @@ class Following(AsyncARMPolling):
     read) says nothing about what it does: that is a TransientError, and who meets it looks afresh.
     """
 
-    def __init__(self, *, shows: bool) -> None:
-        super().__init__(_FIRST_POLL_S)
+    def __init__(self, *, shows: bool, pace: PollingPace = AZURES_PACE) -> None:
+        super().__init__(pace.first_s)
         self._shows = shows
+        self._later_s = pace.later_s
 
     @override
     async def run(self) -> None:
@@ -53,7 +63,7 @@ class Following(AsyncARMPolling):
         while not self.finished():
             await self._delay()
             await self.update_status()
-            self._timeout = _POLLING_S
+            self._timeout = self._later_s
         if folded(str(self.status())) in _FAILED:
             raise OperationFailed("Operation failed or canceled")
         url = self._operation.get_final_get_url(self._pipeline_response) if self._shows else None

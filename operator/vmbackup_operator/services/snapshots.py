@@ -18,7 +18,6 @@ from vmbackup_operator.arm_tags import folded_tags, merged_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
-from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import address
 from vmbackup_operator.sessions.keys import KeyRing
@@ -137,7 +136,7 @@ class AzureSnapshots(Snapshots):
 
         async def begin() -> SecretUrl:
             call = snapshots.begin_grant_access(
-                at.group, at.name, encoded(wanted), polling=Following(shows=False)
+                at.group, at.name, encoded(wanted), polling=self._resources.following()
             )
             answer = await self._resources.carry_out(
                 f"exporting snapshot {at.name}", snapshot_id, call
@@ -159,7 +158,9 @@ class AzureSnapshots(Snapshots):
         snapshots = self._resources.clients.compute(at.subscription_id).snapshots
 
         async def begin() -> bool:
-            call = snapshots.begin_revoke_access(at.group, at.name, polling=Following(shows=False))
+            call = snapshots.begin_revoke_access(
+                at.group, at.name, polling=self._resources.following()
+            )
             what = f"ending access to snapshot {at.name}"
             # Access ends even where a key of the ring is missing: it takes nothing away.
             await self._resources.carry_out(
@@ -198,7 +199,7 @@ class AzureSnapshots(Snapshots):
         snapshots = self._resources.clients.compute(at.subscription_id).snapshots
 
         async def begin() -> bool:
-            following = Following(shows=False)
+            following = self._resources.following()
             call = snapshots.begin_update(at.group, at.name, encoded(change), polling=following)
             what = f"sealing snapshot {at.name} anew"
             await self._resources.carry_out(what, snapshot_id, call)

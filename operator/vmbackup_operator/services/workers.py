@@ -24,7 +24,6 @@ from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import WORKER_TAG, ArmId, arm_id
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
-from vmbackup_operator.services.following import Following
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import ResourceKind, address
 from vmbackup_operator.sessions.ports import Workers
@@ -132,7 +131,7 @@ class AzureWorkers(Workers):
         machines = self._resources.clients.compute(at.subscription_id).virtual_machines
 
         async def begin() -> bool:
-            call = machines.begin_start(at.group, at.name, polling=Following(shows=False))
+            call = machines.begin_start(at.group, at.name, polling=self._resources.following())
             await self._resources.carry_out(f"starting worker {at.name}", vm_id, call)
             return True
 
@@ -151,7 +150,7 @@ class AzureWorkers(Workers):
         machines = self._resources.clients.compute(at.subscription_id).virtual_machines
 
         async def begin() -> bool:
-            call = machines.begin_deallocate(at.group, at.name, polling=Following(shows=False))
+            call = machines.begin_deallocate(at.group, at.name, polling=self._resources.following())
             what = f"deallocating worker {at.name}"
             await self._resources.carry_out(what, vm_id, call, missing_is_fine=True)
             return True
@@ -188,7 +187,7 @@ class AzureWorkers(Workers):
         if vm is not None:
             begin = clients.compute(at.subscription_id).virtual_machines.begin_update
             sealed = encoded(self._sealed(vm, vm_id))
-            begun = begin(at.group, at.name, sealed, polling=Following(shows=False))
+            begun = begin(at.group, at.name, sealed, polling=self._resources.following())
             await self._resources.carry_out(what, vm_id, begun)
         return True
 

@@ -27,6 +27,7 @@ from vmbackup_operator.services.commands import AzureCommands
 from vmbackup_operator.services.credentials import asynchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
+from vmbackup_operator.services.following import PollingPace
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.refusals import Patience, Refusals
@@ -48,6 +49,8 @@ RING = read_key_ring(KEYS, "the appliance's key ring")
 PATIENCE_S = 120.0
 #: For how long looks are shared: the simulated Azure is faster than Azure by as much.
 FRESH_S = 0.2
+#: How operations on snapshots and VMs are followed without Retry-After, for the same reason.
+PACE = PollingPace(first_s=0.05, later_s=0.1)
 
 
 @dataclass
@@ -128,8 +131,10 @@ async def adapters(
     refusals = Refusals(clock, {"NotAuthorized": Patience(patience_s, 0.2)})
     clients = Clients(asynchronous_credential(), clock, refusals=refusals)
     seals = RegionSeals(settings.appliance, ring.keys)
-    resources = ArmResources(clients, SharedReads(clock, FRESH_S), seals)
-    manager = AzureResourceManager(resources, operations)
+    reads = SharedReads(clock, FRESH_S)
+    resources = ArmResources(clients, reads, seals, PACE)
+    # How far one look at a region gets is of the suite's facts: a region is built at Azure's pace.
+    manager = AzureResourceManager(ArmResources(clients, reads, seals), operations)
     owner = Owner(settings, ring.ownership(settings.appliance.id), seals)
     objects = MemoryEnvironments(TurnedClock(), settings.namespace)
     environments = Environments(owner, manager, objects, clock, lambda _: None)

@@ -1,0 +1,90 @@
+"""`make test` keeps files in one process that share what takes long to start."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sharing import GROUPS, group_of
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+NAMED = {group[0] for group in GROUPS}
+
+#: Says in which process it ran.
+TEST = """
+import os
+from pathlib import Path
+def test_one():
+    Path(__file__).with_suffix(".process").write_text(os.environ["PYTEST_XDIST_WORKER"])
+"""
+
+
+def using(folder: str, fixture: str) -> list[str]:
+    """Return the files below *folder* that ask for *fixture*."""
+    asks = re.compile(rf"\b{fixture}: ")
+    inside = [path for path in FILES if path.startswith(f"{folder}/")]
+    return [path for path in inside if asks.search((ROOT / path).read_text())]
+
+
+@pytest.mark.parametrize("start", [start for group in GROUPS for start in group])
+def test_a_group_names_files_that_there_are(start: str) -> None:
+    assert [path for path in FILES if path.startswith(start)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "fixture", "most"),
+    [
+        ("tests/scenario", "stage", 2),
+        ("tests/cluster", "served", 1),
+        ("tests/cluster", "installed", 1),
+        ("tests/cluster", "namespace", 1),
+        ("tests/cluster", "connection", 1),
+        ("tests/contract", "running_azurite", 1),
+        ("tests/contract/azure_services", "cloud", 1),
+        ("tests/contract/clients", "cloud", 1),
+        ("tests/scenario/worker", "cloud", 1),
+    ],
+)
+def test_what_takes_long_is_started_once_or_twice(folder: str, fixture: str, most: int) -> None:
+    groups = {group_of(path) for path in using(folder, fixture)}
+
+    assert groups
+    assert groups <= NAMED
+    assert len(groups) <= most
+
+
+def processes(folder: Path, paths: list[str]) -> list[str]:
+    """Run a test at each of *paths* by two processes; return which one ran it."""
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(TEST)
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.sharing", "-p", "no:cacheprovider",
+         "--rootdir=.", "--import-mode=importlib", "--numprocesses=2", "--dist=loadfile",
+         "--no-loadscope-reorder", "."],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return [(folder / path).with_suffix(".process").read_text() for path in paths]
+
+
+def test_a_run_gives_a_group_to_one_process(tmp_path: Path) -> None:
+    clients = ["tests/contract/clients/test_azcopy.py", "tests/contract/clients/test_go_sdk.py"]
+
+    one, other = processes(tmp_path, clients)
+
+    assert one == other
+
+
+def test_one_process_begins_at_the_end(tmp_path: Path) -> None:
+    first, *_, last = processes(tmp_path, [f"tests/unit/test_{number}.py" for number in range(3)])
+
+    assert (first, last) == ("gw0", "gw1")

@@ -1,0 +1,85 @@
+"""A plugin of pytest-xdist's: which files run in one process, and which beside each other.
+
+Each process of a run starts its own control plane, simulated Azure and operator as soon as one of
+its tests asks for them. `--dist loadfile` hands the next file to whichever process is free, so that
+soon each has all of them; here, those of one group go to one process, in their usual order.
+
+What is first in the order of a run waits more than it computes, what is last never waits. One
+process begins at the end, so that the processors have something to do from the beginning on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from typing_extensions import override
+from xdist.scheduler import LoadFileScheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.workermanage import WorkerController
+
+#: The files of a group, by how their paths begin. Of the scenarios, which share the most and wait
+#: the most, there are two groups that take about equally long.
+GROUPS = (
+    (
+        "tests/scenario/test_idle_operator.py",
+        "tests/scenario/test_operator_killed.py",
+        "tests/scenario/test_progress_shown.py",
+        "tests/scenario/test_sessions_ended_early.py",
+        "tests/scenario/test_verify_sessions.py",
+    ),
+    (
+        "tests/scenario/test_operator_ended.py",
+        "tests/scenario/test_refusals.py",
+        "tests/scenario/test_two_machines.py",
+        "tests/scenario/test_ways_taken_away.py",
+        "tests/scenario/test_worker_lost.py",
+    ),
+    ("tests/scenario/worker/",),
+    ("tests/contract/azure_services/",),
+    ("tests/contract/clients/",),
+    (
+        "tests/contract/test_azure_blob_failures.py",
+        "tests/contract/test_export_of_azurite.py",
+        "tests/contract/test_repository_on_azure.py",
+        "tests/contract/test_stores.py",
+    ),
+    (
+        "tests/cluster/test_ad",
+        "tests/cluster/test_control_plane.py",
+        "tests/cluster/test_crds_",
+        "tests/cluster/test_examples_and_rights.py",
+        "tests/cluster/test_leadership.py",
+        "tests/cluster/test_policies_on_the_api_server.py",
+    ),
+)
+
+
+class SharingScheduling(LoadFileScheduling):
+    """Hands out a group of files at once, every other file by itself, and from both ends."""
+
+    @override
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if node is self.nodes[-1]:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0])
+
+
+def group_of(path: str) -> str:
+    """Return what a file's group is called, which is the file itself where it shares nothing."""
+    for group in GROUPS:
+        if path.startswith(group):
+            return group[0]
+    return path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharingScheduling | None:
+    """Return the scheduling by groups in place of that by files."""
+    return SharingScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
