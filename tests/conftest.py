@@ -20,8 +20,8 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # looptime asks for the current loop around every test, synchronous ones too; where none was
-    # ever set, Python 3.11 makes one that nobody closes, and warnings are errors here.
+    # pytest-asyncio asks for the current loop before it sets its own; where none was ever set,
+    # Python 3.11 makes one that nobody closes, and warnings are errors here.
     asyncio.set_event_loop(None)
     for plugin in (sharing, tidiness):
         if not config.pluginmanager.is_registered(plugin):

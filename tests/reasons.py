@@ -10,8 +10,10 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from tests.sources import statements, tree_of
 
 WORD = re.compile(r"^[A-Z][a-z]+(?:[A-Z][a-z0-9]*)*$")
 
@@ -36,19 +38,24 @@ Meanings = dict[str, list[ast.expr]]
 
 def reasons_in(folder: Path) -> dict[str, str]:
     """Return each reason that the modules under *folder* can set, and a module that sets it."""
-    modules = {path: ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))}
+    return reasons_of(sorted(folder.rglob("*.py")))
+
+
+def reasons_of(modules: Iterable[Path]) -> dict[str, str]:
+    """Return each reason that these *modules* can set, and one of them that sets it."""
+    trees = {path: tree_of(path) for path in modules}
     constants: Meanings = defaultdict(list)
-    for tree in modules.values():
+    for tree in trees.values():
         _gather(tree.body, constants)
     found: dict[str, str] = {}
-    for path, tree in modules.items():
+    for path, tree in trees.items():
         for place, local in _places(tree):
             for reason in _words(place, {**constants, **local}):
                 found.setdefault(reason, path.name)
     return found
 
 
-def _gather(body: list[ast.stmt], meanings: Meanings) -> None:
+def _gather(body: Iterable[ast.AST], meanings: Meanings) -> None:
     """Add what the assignments in *body* give to plain names."""
     for statement in body:
         match statement:
@@ -62,10 +69,10 @@ def _gather(body: list[ast.stmt], meanings: Meanings) -> None:
 
 def _places(tree: ast.Module) -> Iterator[tuple[ast.expr, Meanings]]:
     """Yield each expression that is a reason, with what the names of its function stand for."""
-    for function in ast.walk(tree):
+    for function in statements(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             local: Meanings = defaultdict(list)
-            _gather([each for each in ast.walk(function) if isinstance(each, ast.stmt)], local)
+            _gather(statements(function), local)
             names_one = re.search(r"reason|refusal|one_word", function.name) is not None
             for node in ast.walk(function):
                 for place in _of(node, returns=names_one):

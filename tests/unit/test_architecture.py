@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCE_ROOTS = ("core", "operator", "simulator", "worker_agent")
+from tests.sources import ROOT, SOURCE_ROOTS, imports_of, modules, text_of, tree_of
+
+#: All of ours: what ships, and what is run here.
+EVERYWHERE = (*SOURCE_ROOTS, "tests", "tools")
 OURS = {"azure_simulator", "vmbackup_core", "vmbackup_operator", "vmbackup_worker"}
 OPERATOR = "operator/vmbackup_operator"
 
@@ -52,29 +51,6 @@ MAX_LINES = 400
 BEGINNING = re.compile(r'(?:#.*\n|\s)*"""\s*[^\s"]')
 
 
-def modules(*folders: str) -> Iterator[Path]:
-    for folder in folders:
-        yield from sorted((ROOT / folder).rglob("*.py"))
-
-
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-@cache
-def imports_of(path: Path) -> tuple[str, ...]:
-    return tuple(_imports_in(parsed(path)))
-
-
-def _imports_in(module: ast.Module) -> Iterator[str]:
-    for node in ast.walk(module):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-
-
 @pytest.mark.parametrize("folder", MAY_IMPORT)
 def test_a_folder_imports_only_what_it_may(folder: str) -> None:
     allowed = MAY_IMPORT[folder]
@@ -97,7 +73,7 @@ def test_what_threads_decode_has_a_decoder_before_they_do() -> None:
     made_while_decoding = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in modules("core", "worker_agent")
-        for node in ast.walk(parsed(path))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"decode", "convert"}
@@ -121,25 +97,19 @@ def test_a_source_root_holds_one_package_and_is_none(root: str) -> None:
 
 @pytest.mark.parametrize("name", ["azure", "kubernetes", "queue", "types"])
 def test_no_folder_hides_a_library(name: str) -> None:
-    assert not [
-        str(path)
-        for root in (*SOURCE_ROOTS, "tests", "tools")
-        for path in (ROOT / root).rglob(name)
-        if path.is_dir() and any(path.glob("*.py"))
-    ]
+    assert not [str(path) for path in modules(*EVERYWHERE) if path.parent.name == name]
 
 
 @pytest.mark.parametrize("name", ["utils", "util", "helpers", "common", "base", "manager", "misc"])
 def test_no_module_is_a_drawer(name: str) -> None:
-    everywhere = (*SOURCE_ROOTS, "tests", "tools")
-    assert not [str(path) for path in modules(*everywhere) if name in (path.stem, path.parent.name)]
+    assert not [str(path) for path in modules(*EVERYWHERE) if name in (path.stem, path.parent.name)]
 
 
 def test_no_module_is_long() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
-        for path in modules(*SOURCE_ROOTS, "tests", "tools")
-        if (lines := len(path.read_text().splitlines())) > MAX_LINES
+        for path in modules(*EVERYWHERE)
+        if (lines := len(text_of(path).splitlines())) > MAX_LINES
     }
 
     assert not long
@@ -148,8 +118,8 @@ def test_no_module_is_long() -> None:
 def test_every_module_begins_with_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(ROOT))
-        for path in modules(*SOURCE_ROOTS, "tests", "tools")
-        if not BEGINNING.match(path.read_text())
+        for path in modules(*EVERYWHERE)
+        if not BEGINNING.match(text_of(path))
     ]
 
     assert not silent
@@ -160,7 +130,7 @@ def test_nothing_is_patched_in_tests() -> None:
     offenders = [
         str(path.relative_to(ROOT))
         for path in modules("tests")
-        if patched in path.read_text()  # reading all of them is fast, parsing all is not
+        if patched in text_of(path)  # reading all of them is fast, parsing all is not
         for name in imports_of(path)
         if patched in name.split(".")
     ]

@@ -5,19 +5,16 @@ A double that nobody compares with what it stands for grows kinder than that.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.contract.ports.suites import Suite
-
-ROOT = Path(__file__).resolve().parents[2]
-SOURCE_ROOTS = ("core", "operator", "simulator", "worker_agent")
+from tests.sources import ROOT, SOURCE_ROOTS, classes_of, modules, text_of
 
 #: Protocols that have no suite over a double, and why.
 _SDK = "the shape of what Azure's SDKs return: nobody keeps it but they"
@@ -92,35 +89,16 @@ UNCOMPARED = {
 }
 
 
-def modules(*folders: str) -> Iterator[Path]:
-    for folder in folders:
-        yield from sorted((ROOT / folder).rglob("*.py"))
-
-
 @cache
-def classes_of(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return each class of the module at its top, with the last words of its bases."""
-    return tuple(
-        (node.name, tuple(_last_word(base) for base in node.bases))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef)
-    )
-
-
-def _last_word(node: ast.expr) -> str:
-    return ast.unparse(node.value if isinstance(node, ast.Subscript) else node).rsplit(".", 1)[-1]
-
-
-def protocols() -> list[str]:
+def protocols() -> tuple[str, ...]:
     """Return every Protocol of ours, by its whole name."""
-    return [
+    return tuple(
         f"{_module_name(path)}.{name}"
-        for root in SOURCE_ROOTS
-        for path in modules(root)
-        if "asyncio.Protocol" not in path.read_text()
+        for path in modules(*SOURCE_ROOTS)
+        if "Protocol" in text_of(path) and "asyncio.Protocol" not in text_of(path)
         for name, bases in classes_of(path)
         if "Protocol" in bases
-    ]
+    )
 
 
 def _module_name(path: Path) -> str:
@@ -133,6 +111,8 @@ def runs() -> tuple[type[Suite], ...]:
     """Return every suite as it is run among the unit tests."""
     found: list[type[Suite]] = []
     for path in modules("tests/unit"):
+        if "Facts" not in text_of(path):
+            continue
         if not any(base.endswith("Facts") for _, bases in classes_of(path) for base in bases):
             continue
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -142,6 +122,7 @@ def runs() -> tuple[type[Suite], ...]:
     return tuple(found)
 
 
+@cache
 def doubled() -> dict[str, set[type]]:
     """Return the ports whose suites are run over a double, with the doubles."""
     found: dict[str, set[type]] = {}

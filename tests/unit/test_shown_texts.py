@@ -7,12 +7,12 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ServiceRequestError
 from typing_extensions import override
 
+from tests.sources import ROOT, modules, text_of, tree_of
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import JobId, WorkerId
@@ -30,7 +30,7 @@ from vmbackup_operator.model.session_findings import JobFailure, SessionWorker
 from vmbackup_operator.services import failures
 from vmbackup_operator.services.commands import end_of
 
-OPERATOR = Path(__file__).parents[2] / "operator/vmbackup_operator"
+OPERATOR = ROOT / "operator/vmbackup_operator"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 HOSTILE = (
     "no\r\n2026-11-26T00:00:00.000Z INFO    session team/x: Complete \x1b[2J\x9b1m\u202e "
@@ -152,8 +152,9 @@ def test_nothing_is_written_to_a_terminal_but_through_the_filter() -> None:
     """Who writes to standard output or error by itself is on this list, and filters."""
     found = {
         str(path.relative_to(OPERATOR))
-        for path in OPERATOR.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path in modules("operator/vmbackup_operator")
+        if any(word in text_of(path) for word in ("stdout", "stderr", "print"))
+        for node in ast.walk(tree_of(path))
         if (isinstance(node, ast.Attribute) and node.attr in {"stdout", "stderr"})
         or (isinstance(node, ast.Name) and node.id == "print")
     }
@@ -166,8 +167,9 @@ def test_no_message_of_a_status_is_made_without_the_filter() -> None:
     """A condition is made in one place only, and that place filters."""
     makers = {
         str(path.relative_to(OPERATOR))
-        for path in OPERATOR.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path in modules("operator/vmbackup_operator")
+        if "Condition" in text_of(path)
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "Condition"

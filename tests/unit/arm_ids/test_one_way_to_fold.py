@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import vmbackup_operator.arm_ids
+from tests.sources import ROOT, modules, text_of, tree_of
 from tests.worlds.samples import VM, session_of
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.book import SessionBook
 
-ROOT = Path(vmbackup_operator.arm_ids.__file__).parent
+OPERATOR = ROOT / "operator/vmbackup_operator"
 #: Python's own ways, which take the Kelvin sign for a k.
 OWN_WAYS = {"lower", "casefold", "swapcase", "IGNORECASE"}
 #: What is no word of Azure's.
@@ -33,9 +32,10 @@ KELVIN = "\N{KELVIN SIGN}"
 def test_nothing_else_folds_case() -> None:
     astray = [
         f"{name}:{each.lineno}: {each.attr}"
-        for path in sorted(ROOT.rglob("*.py"))
-        if (name := path.relative_to(ROOT).as_posix()) not in NO_IDS
-        for each in ast.walk(ast.parse(path.read_text()))
+        for path in modules("operator/vmbackup_operator")
+        if (name := path.relative_to(OPERATOR).as_posix()) not in NO_IDS
+        if any(way in text_of(path) for way in OWN_WAYS)
+        for each in ast.walk(tree_of(path))
         if isinstance(each, ast.Attribute) and each.attr in OWN_WAYS
     ]
 
@@ -44,7 +44,7 @@ def test_nothing_else_folds_case() -> None:
 
 def test_what_is_excepted_needs_it() -> None:
     for name in NO_IDS:
-        tree = ast.parse((ROOT / name).read_text())
+        tree = tree_of(OPERATOR / name)
         assert {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)} & OWN_WAYS
 
 

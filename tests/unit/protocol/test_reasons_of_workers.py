@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
-from tests.reasons import reasons_in
+from tests.reasons import reasons_of
+from tests.sources import statements, tree_of
 from vmbackup_core.protocol import REASONS
 from vmbackup_operator.model.session import Outcome
 
@@ -50,7 +51,7 @@ def path_of(module: str) -> Path | None:
 def imported(path: Path) -> set[str]:
     """Return the modules that are named by the imports of a file."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
         elif isinstance(node, ast.Import):
@@ -58,7 +59,8 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def modules_of_the_agent() -> set[Path]:
+@cache
+def modules_of_the_agent() -> tuple[Path, ...]:
     """Return the files of all modules that the agent loads, by way of others too."""
     reached, left = set[Path](), ["vmbackup_worker.__main__"]
     while left:
@@ -66,22 +68,21 @@ def modules_of_the_agent() -> set[Path]:
         if path is not None and path.is_file() and path not in reached:
             reached.add(path)
             left += imported(path)
-    return reached
+    return tuple(sorted(reached))
 
 
-def test_whatever_ends_a_job_is_on_the_list(tmp_path: Path) -> None:
-    for number, path in enumerate(sorted(modules_of_the_agent())):
-        shutil.copyfile(path, tmp_path / f"{number}_{path.name}")
+@cache
+def reasons_of_the_agent() -> frozenset[str]:
+    return frozenset(reasons_of(modules_of_the_agent()))
 
-    missing = set(reasons_in(tmp_path)) - set(REASONS) - BEFORE_ANY_JOB - OF_REPOSITORIES
+
+def test_whatever_ends_a_job_is_on_the_list() -> None:
+    missing = reasons_of_the_agent() - set(REASONS) - BEFORE_ANY_JOB - OF_REPOSITORIES
     assert not missing, f"the agent can end a job for {missing}"
 
 
-def test_nothing_on_the_list_is_without_a_place_that_says_it(tmp_path: Path) -> None:
-    for number, path in enumerate(sorted(modules_of_the_agent())):
-        shutil.copyfile(path, tmp_path / f"{number}_{path.name}")
-
-    assert not set(REASONS) - set(reasons_in(tmp_path)) - CODES_OF_STORAGE
+def test_nothing_on_the_list_is_without_a_place_that_says_it() -> None:
+    assert not set(REASONS) - reasons_of_the_agent() - CODES_OF_STORAGE
 
 
 def test_the_agent_loads_nothing_of_the_control_place() -> None:

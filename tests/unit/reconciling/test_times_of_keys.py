@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from tests.unit.reconciling.looks import Looks
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.reconciling.queue import WorkQueue
-
-pytestmark = pytest.mark.looptime
 
 
 async def test_a_look_within_a_time_comes_once_and_not_later_than_it_was_said_first() -> None:

@@ -11,8 +11,6 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Failed, Outcome, Waiting
 from vmbackup_operator.reconciling.queue import Pace, WorkQueue
 
-pytestmark = pytest.mark.looptime
-
 
 async def done(_key: str, _count: int) -> Outcome:
     return Done()

@@ -138,5 +138,19 @@ def interleave(
     return [actor.outcome for actor in actors]
 
 
+def calls_of(places: Places, work: Work) -> int:
+    """Return how many calls to the stores *work* makes where nobody is beside it."""
+    calls = 0
+
+    def choose(_going: int) -> int:
+        nonlocal calls
+        calls += 1
+        return 0
+
+    (outcome,) = interleave(places, [work], choose)
+    assert not isinstance(outcome, BaseException), outcome
+    return calls
+
+
 def _seen(places: Places, actor: _Actor) -> Places:
     return Places(TurnStore(places.data, actor.wait), TurnStore(places.control, actor.wait))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import AsyncIterator, Awaitable
 from inspect import CORO_CLOSED, getcoroutinestate
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.sources import modules, statements, text_of, tree_of
 from tests.worlds.samples import SETTINGS
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_operator import services
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, snapshot_id
@@ -104,11 +103,11 @@ async def test_what_is_made_is_judged_by_where_its_body_puts_it(
 
 
 def test_no_adapter_writes_past_it() -> None:
-    folder = Path(services.__file__).parent
     astray = [
         f"{path.name}:{function.name}"
-        for path in sorted(folder.glob("*.py"))
-        for function in ast.walk(ast.parse(path.read_text()))
+        for path in modules("operator/vmbackup_operator/services")
+        if any(call in text_of(path) for call in WRITES)
+        for function in statements(tree_of(path))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         and any(_writes(name) for name in _called(function))
         and "carry_out" not in _called(function)

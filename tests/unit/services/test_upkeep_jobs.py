@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.contract.ports.point_facts import NOON, settled
+from tests.sampling import some_of
 from tests.worlds.memory_points import USER_KEY
 from tests.worlds.upkept_repository import POLICY, UpkeptRepository
 from vmbackup_core.errors import PermanentError
@@ -20,6 +21,8 @@ from vmbackup_operator.model.backup_repository import Sight
 from vmbackup_operator.upkeep.ports import Job, JobDone
 
 DAY_S = 86_400
+#: More puts and deletions than a pass makes.
+MANY = 100_000
 PIECES: tuple[Job, ...] = ("Catalog", "Expire", "Prune", "Lists")
 
 
@@ -294,15 +297,13 @@ async def test_the_repository_of_another_is_left_alone(upkept: UpkeptRepository)
 
 async def test_a_kill_at_any_put_or_deletion_is_healed_by_the_next_pass() -> None:
     """Whatever was done when the operator ended, the next one begins the jobs anew."""
-    met = 0
-    while True:
-        upkept = UpkeptRepository(piece_s=0)
-        (*_, last) = await upkept.back_up(3)
-        await upkept.committed()
-        upkept.busy_runs.clear()
-        await upkept.through("Expire")
-        upkept.clock.turn(2 * DAY_S)
-        was_killed = await pass_killed_at(upkept, met)
+    unharmed, _ = await expired()
+    every = await met_in_pass(unharmed, MANY)
+    assert 10 < every < MANY
+
+    for killed_at in some_of(range(every + 1)):
+        upkept, last = await expired()
+        assert await met_in_pass(upkept, killed_at) == killed_at
         upkept.restart()
         for job in PIECES:
             await upkept.through(job)
@@ -313,20 +314,28 @@ async def test_a_kill_at_any_put_or_deletion_is_healed_by_the_next_pass() -> Non
         assert set(upkept.points.points) == {last}
         assert not (await upkept.through("Check")).findings
         assert (await upkept.through("Prune")).message == "nothing to delete"
-        if not was_killed:
-            break
-        met += 1
-    assert met > 10
 
 
-async def pass_killed_at(upkept: UpkeptRepository, number: int) -> bool:
-    """Do a pass that is killed around a put or deletion; tell whether there were so many."""
-    left = [number]
+async def expired() -> tuple[UpkeptRepository, RunId]:
+    """Return a repository of three points of which the last is kept, two days after Expire."""
+    upkept = UpkeptRepository(piece_s=0)
+    (*_, last) = await upkept.back_up(3)
+    await upkept.committed()
+    upkept.busy_runs.clear()
+    await upkept.through("Expire")
+    upkept.clock.turn(2 * DAY_S)
+    return upkept, last
+
+
+async def met_in_pass(upkept: UpkeptRepository, most: int) -> int:
+    """Do a pass that is killed around the put or deletion behind *most*; return how many it met."""
+    met = 0
 
     def meet(_what: str) -> None:
-        left[0] -= 1
-        if left[0] < 0:
+        nonlocal met
+        if met == most:
             raise PermanentError("the operator ends here", reason="Killed")
+        met += 1
 
     containers = upkept.points.containers.all()
     for each in containers:
@@ -334,12 +343,13 @@ async def pass_killed_at(upkept: UpkeptRepository, number: int) -> bool:
     try:
         for job in PIECES:
             await upkept.through(job)
-    except PermanentError:
-        return True
+    except PermanentError as error:
+        if error.reason != "Killed":
+            raise
     finally:
         for each in containers:
             each.meets = each.meets_deletion = lambda _what: None
-    return False
+    return met
 
 
 async def test_backups_have_their_turn_between_pieces() -> None:

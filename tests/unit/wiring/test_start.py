@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import pytest
 from msgspec.structs import replace
 
 from tests.worlds.memory_objects import MemorySessions
@@ -67,7 +66,6 @@ async def test_every_session_that_is_not_through_is_looked_at_though_the_watch_t
     assert booked.seen(unfinished) is False
 
 
-@pytest.mark.looptime
 async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when_it_said() -> None:
     looked: list[tuple[float, str]] = []
 

@@ -22,7 +22,7 @@ from vmbackup_core.repository.data.manifest import Manifest, ShardLine
 from vmbackup_core.repository.data.pack_reader import joined
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.records import RecordKind
-from vmbackup_core.repository.data.shard_view import ZERO, ShardView
+from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
@@ -126,9 +126,8 @@ class _Restoring:
             self._lost(Extent(start, end - start), error)
             return
         blocks: dict[int, list[int]] = {}
-        for block, entry in enumerate(view.at):
-            if entry != ZERO:
-                blocks.setdefault(entry, []).append(block)
+        for block, entry in view.places():
+            blocks.setdefault(entry, []).append(block)
         bases = view.entries.bases_before()
 
         def restore(run: _Run) -> None:

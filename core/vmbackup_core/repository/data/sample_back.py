@@ -111,7 +111,7 @@ def _in_shard(
     """Yield the picked blocks of one shard, each once; without a view all of it is zero."""
     places = {place for by_count, place in picks if not by_count}
     if view is not None:
-        used = [place for place, entry in enumerate(view.at) if entry != ZERO]
+        used = [place for place, _ in view.places()]
         places.update(used[count] for by_count, count in picks if by_count)
     for place in sorted(places):
         entry = ZERO if view is None or place >= view.blocks else view.at[place]

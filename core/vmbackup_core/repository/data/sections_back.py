@@ -20,7 +20,7 @@ from vmbackup_core.repository.data.manifest import Manifest, SectionRef, ShardLi
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.restore import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
-from vmbackup_core.repository.data.shard_view import ZERO, ShardView
+from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
@@ -137,8 +137,9 @@ def wanted_in(
     """Yield the blocks of a shard that are not zero and whose entries are from *first* on."""
     start = view.shard * (said.shard_bytes // said.block_bytes)
     bases = view.entries.bases_before()
-    for block, entry in enumerate(view.at, start):
-        if entry != ZERO and entry >= first:
+    for place, entry in view.places():
+        if entry >= first:
+            block = start + place
             yield block, wanted_of(view, entry, bases[entry], block_bytes_at(said, block))
 
 

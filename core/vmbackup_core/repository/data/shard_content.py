@@ -93,8 +93,8 @@ class ShardContent:
             start, end = extent.offset // block_bytes, -(-extent.end // block_bytes)
             read[start - first : end - first] = b"\1" * (end - start)
         missing: list[Extent] = []
-        for block, entry in enumerate(base.at[: len(self._blocks)]):
-            if entry == ZERO or read[block]:
+        for block, entry in base.places():
+            if block >= len(read) or read[block]:
                 continue
             place = self._place(base, entry, known=known)
             if place is None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from functools import cache, partial
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sampling import some_of
 from tests.unit.repository.data.bench import noise
 from tests.unit.repository.opened.whole_bench import WholeBench
 from tests.unit.repository.primitives.keepers import A, B
-from tests.unit.repository.turns import Stopped, Work, interleave
+from tests.unit.repository.turns import Stopped, Work, calls_of, interleave
 from vmbackup_core.repository.control.log.log_entries import LogObject, NewEpoch
 from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
@@ -63,8 +63,16 @@ def check(bench: WholeBench, points: int) -> None:
         assert opened.log_findings() == ()
 
 
+def calls_of_a_rotation() -> int:
+    bench = built().copied()
+    return calls_of(bench.places, partial(rotating, bench))
+
+
 def test_a_rotation_that_was_stopped_anywhere_is_begun_again() -> None:
-    for calls in itertools.count():
+    every = calls_of_a_rotation()
+    assert every > 20
+
+    for calls in some_of(range(every + 1)):
         bench = built().copied()
         left = iter([0] * calls + [-1])
         work = partial(rotating, bench)
@@ -74,9 +82,7 @@ def test_a_rotation_that_was_stopped_anywhere_is_begun_again() -> None:
         bench.back_up(2, CONTENT)
 
         check(bench, 2)
-        if not isinstance(outcome, Stopped):
-            break
-    assert calls > 20
+        assert isinstance(outcome, Stopped) == (calls < every)
 
 
 @given(picks=st.lists(st.integers(0, 1), max_size=300))
@@ -116,7 +122,10 @@ def test_of_two_rotations_each_is_the_newest_in_its_turn(picks: list[int]) -> No
 
 
 def test_who_rotates_behind_another_is_told_an_epoch_that_was_the_newest() -> None:
-    for calls in itertools.count():
+    every = calls_of_a_rotation()
+    assert every > 20
+
+    for calls in some_of(range(every + 1)):
         bench = built().copied()
         left = iter([0] * calls + [1] * 300)
         works: list[Work] = [partial(rotating, bench), partial(rotating, bench)]
@@ -125,6 +134,3 @@ def test_who_rotates_behind_another_is_told_an_epoch_that_was_the_newest() -> No
 
         assert {mine, others} == set(epochs_logged(bench)), calls
         check(bench, 1)
-        if next(left) == 0:  # it ended before the other began
-            break
-    assert calls > 20

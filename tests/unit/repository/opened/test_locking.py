@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from tests.sampling import some_of
 from tests.unit.repository.control.log_bench import MOMENT
 from tests.unit.repository.opened.locking_bench import GENERATION, Bench, keep
 from tests.unit.repository.opened.whole_bench import (
@@ -30,6 +32,8 @@ from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Buffer, LocksNotKept, Store
 
+#: More writes than a backup makes.
+MANY = 10_000
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2500, 1, 1)).map(  # noqa: DTZ001 - made UTC
     lambda moment: moment.replace(tzinfo=UTC)
 )
@@ -174,28 +178,13 @@ class DyingAt(TurnStore):
 
 @pytest.mark.parametrize("applied", [False, True], ids=["not done", "done"])
 def test_a_crash_at_any_write_leaves_locks_that_the_next_try_completes(*, applied: bool) -> None:
-    writes = 0
-    while True:
-        writes += 1
-        bench = Bench()
-        bench.begun()
-        disks = some_disks(1)
-        bench.back_up(1, disks)
-        bench.clock.turn(40 * 24 * 3600)
-        bench.keep = keep(60)
-        dying = replace(bench, disks=bench.disks)
-        left = [writes]
-        inner = bench.places
-        dying.places = Places(
-            DyingAt(inner.data, left, applied=applied),
-            DyingAt(inner.control, left, applied=applied),
-        )
-        try:
-            dying.back_up(2, disks)
-        except Killed:
-            died = True
-        else:
-            died = False
+    writes = _writes_before_death(_before_the_second(), MANY, applied=applied)
+    assert 20 < writes < MANY
+
+    disks = some_disks(1)
+    for last in some_of(range(1, writes + 2)):
+        bench = _before_the_second()
+        assert _writes_before_death(bench, last, applied=applied) == min(last, writes)
         _no_commit_promises_too_much(bench)
 
         point = bench.back_up(2, disks)
@@ -206,9 +195,28 @@ def test_a_crash_at_any_write_leaves_locks_that_the_next_try_completes(*, applie
         assert not needed & set(short)
         assert not any("/p/" in name or name.startswith(("header", "w/")) for name in short)
         assert not [name for name in short if name.startswith("v/") and point.run_id in name]
-        if not died:
-            break
-    assert writes > 20
+
+
+def _before_the_second() -> Bench:
+    """Return a repository with one backup, whose locks end before what a second will need."""
+    bench = Bench()
+    bench.begun()
+    bench.back_up(1, some_disks(1))
+    bench.clock.turn(40 * 24 * 3600)
+    bench.keep = keep(60)
+    return bench
+
+
+def _writes_before_death(bench: Bench, last: int, *, applied: bool) -> int:
+    """Back up and die at that write; return how many writes there were, that one included."""
+    dying, left = replace(bench, disks=bench.disks), [last]
+    inner = bench.places
+    dying.places = Places(
+        DyingAt(inner.data, left, applied=applied), DyingAt(inner.control, left, applied=applied)
+    )
+    with suppress(Killed):
+        dying.back_up(2, some_disks(1))
+    return last - max(0, left[0])
 
 
 def _no_commit_promises_too_much(bench: Bench) -> None:

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from tests.sampling import some_of
 from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import Target, noise, silent
 from tests.unit.repository.opened.whole_bench import WholeBench, finish_all, holder
 from tests.unit.repository.stores_that_fail import ReadOnlyStore
-from tests.unit.repository.turns import Stopped, TurnStore, interleave
+from tests.unit.repository.turns import Stopped, TurnStore, calls_of, interleave
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.log.log_reader import Reading
@@ -177,20 +178,13 @@ def overtaking_outcome_of(expire: Callable[..., None], cut: int) -> str:
 def calls_of_expire() -> int:
     """Return how many calls an expire takes that nobody is beside."""
     bench, point = two_points()
-    return calls_of(bench, partial(expiring, bench, point))
+    return calls_of(bench.places, partial(expiring, bench, point))
 
 
 @cache
 def calls_of_restore() -> int:
     bench, point = two_points()
-    return calls_of(bench, partial(restoring, bench, point))
-
-
-def calls_of(bench: WholeBench, work: Work) -> int:
-    """Return how many calls to the stores *work* takes."""
-    count = itertools.count()
-    interleave(bench.places, [work], lambda _going: next(count) * 0)
-    return next(count)
+    return calls_of(bench.places, partial(restoring, bench, point))
 
 
 def test_a_restore_that_expire_overtakes_anywhere_has_all_or_is_refused() -> None:
@@ -249,14 +243,13 @@ def next_or_first(left: Iterator[int], _going: int) -> int:
 
 
 def test_a_restore_that_was_stopped_anywhere_holds_until_its_holder_comes_back() -> None:
-    for cut in itertools.count():
+    for cut in some_of(range(calls_of_restore())):
         bench, point = two_points()
         left = iter([0] * cut + [-1])
         work = partial(restoring, bench, point)
         (outcome,) = interleave(bench.places, [work], partial(next_or_first, left))
 
-        if not isinstance(outcome, Stopped):
-            break
+        assert isinstance(outcome, Stopped)
         expiring(bench, point, bench.places)
         is_held = bool(bench.opened().holds())
         assert restoring(bench, point, bench.places) == "refused"

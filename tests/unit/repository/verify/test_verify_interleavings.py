@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -13,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from tests.sampling import some_of
 from tests.unit.repository.data.bench import PARAMETERS, noise
 from tests.unit.repository.opened.whole_bench import VM_ID, finish_all, run_of
-from tests.unit.repository.turns import TurnStore, interleave
+from tests.unit.repository.turns import TurnStore, calls_of, interleave
 from tests.unit.repository.verify.verify_bench import (
     BLOCK,
     VerifyBench,
@@ -129,17 +129,11 @@ def healing(bench: VerifyBench, places: Places) -> None:
     heal(log, data, plan, run_of(77))
 
 
-def calls_of(bench: VerifyBench, work: Work) -> int:
-    """Return how many calls to the stores *work* takes where nobody is beside it."""
-    count = itertools.count()
-    (outcome,) = interleave(bench.places, [work], lambda _going: next(count) * 0)
-    assert not isinstance(outcome, BaseException), outcome
-    return next(count)
-
-
-def cuts(calls: int, most: int = 8) -> range:
-    """Return places all over so many calls."""
-    return range(0, calls, max(1, calls // most))
+def cuts(work: Callable[[VerifyBench, Places], object], most: int = 8) -> list[int]:
+    """Return places all over the calls to the stores that *work* makes of its own."""
+    bench, _ = two_points()
+    calls = calls_of(bench.places, partial(work, bench))
+    return some_of(range(0, calls, max(1, calls // most)))
 
 
 def run_both(bench: VerifyBench, one: Work, other: Work, order: Sequence[int]) -> list[str]:
@@ -159,8 +153,7 @@ BESIDE = {"B": backing_up, "R": retrying, "V": verifying}
 def test_what_is_well_stays_well_whoever_comes_between(
     other: Callable[[VerifyBench, Places], object],
 ) -> None:
-    bench, _ = two_points()
-    for cut in cuts(calls_of(bench, partial(verifying, bench))):
+    for cut in cuts(verifying):
         bench, _ = two_points()
         works = partial(verifying, bench), partial(other, bench)
 
@@ -171,9 +164,8 @@ def test_what_is_well_stays_well_whoever_comes_between(
 
 
 def test_what_expires_and_is_pruned_between_is_not_called_bad() -> None:
-    bench, _ = two_points()
     outcomes = set()
-    for cut in cuts(calls_of(bench, partial(verifying, bench)), 16):
+    for cut in cuts(verifying, 16):
         bench, point = two_points()
         works = partial(verifying, bench), partial(expiring, bench, point)
         run_both(bench, *works, [0] * cut + [1] * 500)
@@ -202,9 +194,8 @@ def held_by_nobody(bench: VerifyBench, places: Places) -> list[str]:
 
 def overtaken(verify: Callable[[VerifyBench, Places], list[str]]) -> int:
     """Return in how many places something that is well comes out as bad."""
-    bench, _ = two_points()
     found = 0
-    for cut in cuts(calls_of(bench, partial(verify, bench)), 16):
+    for cut in cuts(verify, 16):
         bench, point = two_points()
         works = partial(verify, bench), partial(expiring, bench, point)
         run_both(bench, *works, [0] * cut + [1] * 500)
@@ -235,7 +226,7 @@ def test_what_is_missing_is_bad_only_where_its_manifest_is_still_there() -> None
 
 
 def test_beside_a_repair_the_bad_stays_and_the_point_restores() -> None:
-    for cut in cuts(calls_of(two_points()[0], partial(verifying, two_points()[0]))):
+    for cut in cuts(verifying):
         bench, point = two_points()
         bench.damage(bench.packs()[0])
         works = partial(verifying, bench), partial(healing, bench)

@@ -14,7 +14,7 @@ from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.restore import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
-from vmbackup_core.repository.data.shard_view import ZERO, ShardView
+from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
@@ -71,8 +71,7 @@ class EntryCheck:
 def blocks_of(said: ManifestSaid, view: ShardView[PackRow]) -> Iterator[Block]:
     """Yield the blocks of a shard that are not zero."""
     start = view.shard * said.shard_bytes
-    for number, entry in enumerate(view.at):
-        if entry != ZERO:
-            offset = start + number * said.block_bytes
-            length = min(said.block_bytes, said.disk_bytes - offset)
-            yield Block(entry, Extent(offset, length))
+    for number, entry in view.places():
+        offset = start + number * said.block_bytes
+        length = min(said.block_bytes, said.disk_bytes - offset)
+        yield Block(entry, Extent(offset, length))
