@@ -25,7 +25,7 @@ from vmbackup_core.repository.transfer import DiskSource, Progress
 from vmbackup_worker.access import Renewable, Stopped
 from vmbackup_worker.disk_reader import DiskReader
 from vmbackup_worker.meter import Meter
-from vmbackup_worker.page_ranges import ExtentTable
+from vmbackup_worker.page_listing import Listed
 from vmbackup_worker.renewable_store import JobContainer, container_store
 from vmbackup_worker.running import DiskFailure, Work
 from vmbackup_worker.settings import Rhythm
@@ -64,7 +64,7 @@ class _Prepared:
     disk: DiskToBackUp
     keys: ChainKeys
     export: Export
-    table: ExtentTable
+    listed: Listed
 
 
 class Backup(Work):
@@ -152,9 +152,9 @@ class Backup(Work):
         keys = _keys_of(disk)
         url, disk_bytes = self._ways[disk.disk_id].snapshot, disk.grant.disk_bytes
         export = Export(name, url, disk_bytes, self._pool, self._stop, renewal_s=self._renewal_s)
-        table = export.allocated()
-        self._meter.expect(disk.disk_id, table.total_bytes)
-        return _Prepared(disk, keys, export, table)
+        listed = export.allocated()
+        self._meter.expect(disk.disk_id, listed.extents.total_bytes)
+        return _Prepared(disk, keys, export, listed)
 
     def _back_up(self, prepared: _Prepared) -> DiskDone:
         disk_id, began = prepared.disk.disk_id, time.monotonic()
@@ -169,7 +169,7 @@ class Backup(Work):
             manifest_sha256=written.sha256,
             statistics=written.statistics,
             changed_outside=written.changed_outside,
-            allocated_bytes=prepared.table.total_bytes,
+            allocated_bytes=prepared.listed.listed_bytes,
             seconds=round(time.monotonic() - began, 3),
         )
 
@@ -179,8 +179,9 @@ class Backup(Work):
         def told(progress: Progress) -> None:
             meter.set_stored(disk_id, progress.stored_bytes)
 
-        source = DiskReader(prepared.export, prepared.table, lambda n: meter.count_read(disk_id, n))
-        disk = DiskToRead(source, prepared.table, self._predecessor(prepared.disk))
+        extents = prepared.listed.extents
+        source = DiskReader(prepared.export, extents, lambda n: meter.count_read(disk_id, n))
+        disk = DiskToRead(source, extents, self._predecessor(prepared.disk))
         return write_disk(
             self._store, prepared.keys, grant, disk, threads=self._threads_per_disk, progress=told
         )
