@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, compress
-from operator import sub
+from operator import lt, sub
 
 #: Rows that are worked on at once: their numbers are objects for that long.
 _PIECE = 16 * 1024
@@ -52,17 +52,32 @@ class Extents:
         for start in range(0, len(offsets), _PIECE):
             self._extend(offsets[start : start + _PIECE], ends[start : start + _PIECE])
 
+    def append(self, others: Extents) -> None:
+        """Append all of *others*, joined with as large gaps as these."""
+        if not others or self.end > others.offsets[0]:
+            self.extend(others.offsets, others.ends)
+            return
+        self.extend(others.offsets[:1], others.ends[:1])
+        end = self.ends.pop()
+        self.offsets.extend(others.offsets[1:])
+        self.ends.extend(others.ends)
+        self.ends[-len(others)] = end
+
     def _extend(self, offsets: Sequence[int], ends: Sequence[int]) -> None:
         if self.offsets:
             if offsets[0] < self.offsets[-1]:
                 raise ValueError(f"extent at {offsets[0]} after one at {self.offsets[-1]}")
-            offsets = (self.offsets.pop(), *offsets)
-            ends = (self.ends.pop(), *ends)
+            offsets = [self.offsets.pop(), *offsets]
+            ends = [self.ends.pop(), *ends]
         # A column at a time, in C: a loop in Python costs three times as much.
-        ends = list(accumulate(ends, max))
+        if any(map(lt, ends[1:], ends)):
+            ends = list(accumulate(ends, max))
         apart = list(map(max(self._join_gap - 1, 0).__lt__, map(sub, offsets[1:], ends)))
-        self.offsets.extend(compress(offsets, chain((True,), apart)))
-        self.ends.extend(compress(ends, chain(apart, (True,))))
+        if not all(apart):
+            offsets = list(compress(offsets, chain((True,), apart)))
+            ends = list(compress(ends, chain(apart, (True,))))
+        self.offsets.extend(offsets)
+        self.ends.extend(ends)
 
     @property
     def total_bytes(self) -> int:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import le
 
 from vmbackup_core.errors import TransientError
-from vmbackup_core.extents import Extent
+from vmbackup_core.extents import Extent, Extents
+
+#: Extents with a smaller gap are read as one. The gap's bytes come along: at the 60 to 150 MB/s
+#: that an export gives they take 2 to 4 ms, less than another request. A block of the repository
+#: is as long, so that it is never asked for in two parts, and no block is read that holds nothing.
+JOIN_GAP_BYTES = 256 * 1024
 
 #: What a Get Page Ranges answers at most (maxresults, from service version 2020-10-02 on).
 PAGE_LIST_RANGES = 10_000
@@ -35,21 +39,16 @@ class UnreadableList(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class PageList:
-    """What one answer of *ranges* ranges lists of a window: what lies from *offsets* to *ends*.
+    """One answer, which names *ranges* ranges: *extents* of a window, with *listed_bytes* in all.
 
-    *reach* is up to where it lists the window.
+    *reach* is up to where it lists the window. Small gaps between its extents are joined.
     """
 
-    offsets: array[int]
-    ends: array[int]
+    extents: Extents
+    listed_bytes: int
     ranges: int
     reach: int
     next_marker: str | None
-
-    @property
-    def listed_bytes(self) -> int:
-        """How many bytes of the window it lists."""
-        return sum(self.ends) - sum(self.offsets)
 
 
 def parse_page_list(data: bytes, window: Extent, export_bytes: int) -> PageList:
@@ -63,15 +62,17 @@ def parse_page_list(data: bytes, window: Extent, export_bytes: int) -> PageList:
         raise UnreadableList("a page list whose ranges are out of order or overlap")
     if bounds and bounds[-1] >= export_bytes:
         raise UnreadableList(f"a page list up to byte {bounds[-1]:,} of {export_bytes:,}")
-    starts, lasts = array("Q", bounds[0::2]), array("Q", bounds[1::2])
+    starts, lasts = bounds[0::2], bounds[1::2]
     reach = window.end
     if marker is not None or len(starts) >= PAGE_LIST_RANGES:
         reach = min(max(lasts[-1] + 1 if lasts else 0, window.offset), window.end)
     first, stop = bisect_left(lasts, window.offset), bisect_left(starts, window.end)
-    offsets, ends = starts[first:stop], array("Q", [last + 1 for last in lasts[first:stop]])
+    offsets, ends = starts[first:stop], [last + 1 for last in lasts[first:stop]]
     if offsets:
         offsets[0], ends[-1] = max(offsets[0], window.offset), min(ends[-1], window.end)
-    return PageList(offsets, ends, len(starts), reach, marker)
+    extents = Extents(join_gap=JOIN_GAP_BYTES)
+    extents.extend(offsets, ends)
+    return PageList(extents, sum(ends) - sum(offsets), len(starts), reach, marker)
 
 
 def _quickly_read(data: bytes) -> _Read | None:

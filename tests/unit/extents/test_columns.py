@@ -47,6 +47,17 @@ def test_how_they_come_in_changes_nothing(found: list[Extent], gap: int, split: 
     assert list(table) == joined_by_hand(found, gap)
 
 
+@given(extents, st.integers(0, 500), st.integers(0, 30))
+def test_whole_tables_are_appended_as_their_extents_are(
+    found: list[Extent], gap: int, split: int
+) -> None:
+    rows = sorted(found)
+    table = Extents(rows[:split], join_gap=gap)
+    table.append(Extents(rows[split:], join_gap=gap))
+
+    assert list(table) == joined_by_hand(found, gap)
+
+
 @given(extents, st.integers(0, 6_000), st.integers(1, 2_000))
 def test_what_is_within_a_window_is_what_a_look_at_every_byte_finds(
     found: list[Extent], offset: int, length: int
@@ -67,6 +78,13 @@ def test_more_than_are_worked_on_at_once_are_joined_and_grown_as_one() -> None:
     assert list(Extents(rows).grown(1_024, 39_999 * 1_024 + 100)) == [
         Extent(0, 39_999 * 1_024 + 100)
     ]
+
+
+def test_a_table_that_begins_within_the_one_before_is_joined_as_far_as_that_reaches() -> None:
+    table = Extents([Extent(0, 300)])
+    table.append(Extents([Extent(10, 10), Extent(200, 10), Extent(400, 10)]))
+
+    assert list(table) == [Extent(0, 300), Extent(400, 10)]
 
 
 def test_extents_out_of_order_are_refused() -> None:

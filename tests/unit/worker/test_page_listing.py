@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from array import array
 from collections.abc import Callable
 
 import pytest
@@ -16,14 +15,13 @@ from vmbackup_core.extents import Extent, Extents
 from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import Renewable, Stopped
 from vmbackup_worker.page_listing import (
-    JOIN_GAP_BYTES,
     LISTS_AT_ONCE,
     SMALLEST_WINDOW_BYTES,
     Listed,
     TimedOut,
     list_pages,
 )
-from vmbackup_worker.page_ranges import PageList
+from vmbackup_worker.page_ranges import JOIN_GAP_BYTES, PageList
 from vmbackup_worker.source import Export, ExportPool
 
 MIB = 1024 * 1024
@@ -45,8 +43,8 @@ class Service:
         found = list(self.extents.within(window.offset, window.length))
         shown, more = found[: self.limit], len(found) > self.limit
         return PageList(
-            array("Q", [each.offset for each in shown]),
-            array("Q", [each.end for each in shown]),
+            Extents(shown, join_gap=JOIN_GAP_BYTES),
+            sum(each.length for each in shown),
             len(shown),
             shown[-1].end if more else window.end,
             "more" if more else None,
@@ -148,7 +146,7 @@ def test_a_list_that_does_not_go_on_is_given_up(marker: str | None) -> None:
 
     def ask(window: Extent, _after: str | None) -> PageList:
         asked.append(window)
-        return PageList(array("Q"), array("Q"), 10_000, window.offset, marker)
+        return PageList(Extents(), 0, 10_000, window.offset, marker)
 
     with pytest.raises(TransientError, match="disk: its page list does not go on behind byte 0"):
         list_pages("disk", GIB, ask)
@@ -157,7 +155,7 @@ def test_a_list_that_does_not_go_on_is_given_up(marker: str | None) -> None:
 
 def test_a_list_that_promises_more_for_ever_is_given_up() -> None:
     def ask(window: Extent, after: str | None) -> PageList:
-        return PageList(array("Q"), array("Q"), 0, window.offset, f"{after or ''}x")
+        return PageList(Extents(), 0, 0, window.offset, f"{after or ''}x")
 
     with pytest.raises(TransientError, match="does not go on"):
         list_pages("disk", GIB, ask)
@@ -168,7 +166,7 @@ def test_empty_answers_with_a_marker_are_followed() -> None:
 
     def ask(window: Extent, marker: str | None) -> PageList:
         if marker is None:
-            return PageList(array("Q"), array("Q"), 0, window.offset, "on")
+            return PageList(Extents(), 0, 0, window.offset, "on")
         return service.ask(window, marker)
 
     assert list(list_pages("disk", GIB, ask).extents) == list(service.extents)
@@ -176,8 +174,8 @@ def test_empty_answers_with_a_marker_are_followed() -> None:
 
 def test_a_list_that_goes_on_page_by_page_of_a_huge_disk_is_given_up_in_words() -> None:
     def ask(window: Extent, _marker: str | None) -> PageList:
-        start, end = array("Q", [window.offset]), array("Q", [window.offset + 512])
-        return PageList(start, end, 1, window.offset + 512, "more")
+        first = Extents([Extent(window.offset, 512)])
+        return PageList(first, 512, 1, window.offset + 512, "more")
 
     with pytest.raises(PermanentError, match="disk: 50,000 page lists") as told:
         list_pages("disk", 32 * 1024 * GIB, ask)

@@ -8,6 +8,7 @@ import pytest
 
 from vmbackup_core.extents import Extent
 from vmbackup_worker.page_ranges import (
+    JOIN_GAP_BYTES,
     PAGE_LIST_RANGES,
     PageList,
     UnreadableList,
@@ -34,7 +35,7 @@ def listed(data: bytes, window: Extent = DISK) -> PageList:
 
 
 def extents_of(found: PageList) -> list[Extent]:
-    return [Extent(a, b - a) for a, b in zip(found.offsets, found.ends, strict=True)]
+    return list(found.extents)
 
 
 @pytest.fixture(params=[bytes, spread], ids=["as Azure writes it", "written otherwise"])
@@ -46,8 +47,19 @@ def written(request: pytest.FixtureRequest) -> Callable[[bytes], bytes]:
 def test_the_end_of_a_page_range_is_inclusive(written: Callable[[bytes], bytes]) -> None:
     found = listed(written(page_list((0, 511), (1024, 1535))))
 
-    assert extents_of(found) == [Extent(0, 512), Extent(1024, 512)]
+    assert extents_of(found) == [Extent(0, 1536)]
     assert (found.ranges, found.listed_bytes) == (2, 1024)
+
+
+def test_ranges_are_joined_over_gaps_below_256_kib() -> None:
+    window, gap = Extent(0, 2**40), JOIN_GAP_BYTES
+    ranges = page_list((0, 511), (511 + gap, 1023 + gap), (1024 + 2 * gap, 1535 + 2 * gap))
+
+    assert JOIN_GAP_BYTES == 256 * 1024
+    assert extents_of(parse_page_list(ranges, window, 2**40)) == [
+        Extent(0, 1024 + gap),
+        Extent(1024 + 2 * gap, 512),
+    ]
 
 
 def test_what_lies_behind_the_disk_is_left_out(written: Callable[[bytes], bytes]) -> None:
@@ -61,17 +73,16 @@ def test_a_list_is_cut_to_the_window_that_was_asked_for(
 ) -> None:
     ranges = page_list((0, 511), (1024, 2047), (2560, 4095))
 
-    assert extents_of(listed(written(ranges), Extent(1536, 1536))) == [
-        Extent(1536, 512),
-        Extent(2560, 512),
-    ]
+    found = listed(written(ranges), Extent(1536, 1536))
+    assert extents_of(found) == [Extent(1536, 1536)]
+    assert found.listed_bytes == 512 + 512
 
 
 def test_cleared_ranges_between_others_count_as_well() -> None:
     cleared = "<ClearRange><Start>512</Start><End>1023</End></ClearRange>"
     found = listed(page_list((0, 511), cleared=cleared))
 
-    assert extents_of(found) == [Extent(0, 512), Extent(512, 512)]
+    assert extents_of(found) == [Extent(0, 1024)]
 
 
 def test_a_marker_says_that_there_is_more(written: Callable[[bytes], bytes]) -> None:
