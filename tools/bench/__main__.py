@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.bench import fairness, heard, idle, imports, scale, session_requests
+from tools.bench import fairness, heard, idle, imports, planning, scale, session_requests
 from tools.local_cloud.toolchains import ROOT
 
 RESULT = ROOT / "build" / "bench" / "operator.json"
@@ -31,6 +31,7 @@ PARTS: Mapping[str, Callable[[], Figures]] = {
     "idle": lambda: {"idle_hour": idle.measure()},
     "heard": lambda: {"heard": heard.measure()},
     "fairness": lambda: {"fairness": fairness.measure()},
+    "planning": lambda: {"planning": planning.measure_planning()},
     "scale": lambda: {"scale": scale.measure()},
 }
 

@@ -1,98 +1,119 @@
-"""Which bytes of an export hold something: Azure's page lists, read whole and kept small."""
+"""One answer of Get Page Ranges: which bytes of a window hold something, or differ, in columns."""
 
 from __future__ import annotations
 
+import json
+import re
 import xml.etree.ElementTree as ET
-from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import le
 
 from vmbackup_core.errors import TransientError
-from vmbackup_core.extents import Extent
+from vmbackup_core.extents import Extent, Extents
+
+#: Extents with a smaller gap are read as one. The gap's bytes come along: at the 60 to 150 MB/s
+#: that an export gives they take 2 to 4 ms, less than another request. A block of the repository
+#: is as long, so that it is never asked for in two parts, and no block is read that holds nothing.
+JOIN_GAP_BYTES = 256 * 1024
 
 #: What a Get Page Ranges answers at most (maxresults, from service version 2020-10-02 on).
 PAGE_LIST_RANGES = 10_000
 
+#: A list of that many ranges has below 1 MB.
+LONGEST_LIST_BYTES = 8 * 1024 * 1024
 
-class ExtentTable:
-    """Extents in rising order, 16 bytes each, joined where they touch or overlap."""
+_BEGIN, _BETWEEN, _END = b"<PageRange><Start>", b"</Start><End>", b"</End></PageRange>"
+_DIGITS = b"0123456789"
+_HEAD = re.compile(rb"(\xef\xbb\xbf)?(<\?xml [^>]*\?>)?\s*<PageList>")
+_TAIL = re.compile(rb"(<NextMarker ?/>|<NextMarker>([\w+/=!.-]*)</NextMarker>)?</PageList>\s*")
 
-    def __init__(self) -> None:
-        self._offsets = array("Q")
-        self._ends = array("Q")
-        self.total_bytes = 0
+#: The first and the last byte of each range in turn, and the marker.
+_Read = tuple["list[int]", "str | None"]
 
-    def add(self, extent: Extent) -> None:
-        """Append *extent*, which begins at or after the start of the one before."""
-        if self._offsets and extent.offset < self._offsets[-1]:
-            raise ValueError(f"extent at {extent.offset} after one at {self._offsets[-1]}")
-        if self._ends and extent.offset <= self._ends[-1]:
-            grown = max(0, extent.end - self._ends[-1])
-            self._ends[-1] += grown
-            self.total_bytes += grown
-        else:
-            self._offsets.append(extent.offset)
-            self._ends.append(extent.end)
-            self.total_bytes += extent.length
 
-    def __len__(self) -> int:
-        return len(self._offsets)
-
-    def __iter__(self) -> Iterator[Extent]:
-        for offset, end in zip(self._offsets, self._ends):  # noqa: B905 - built in pairs
-            yield Extent(offset, end - offset)
-
-    def within(self, offset: int, length: int) -> Iterator[Extent]:
-        """Yield what of the *length* bytes from *offset* is covered, in order."""
-        end = offset + length
-        at = self._first_ending_after(offset)
-        while at < len(self._offsets) and self._offsets[at] < end:
-            start, stop = max(self._offsets[at], offset), min(self._ends[at], end)
-            yield Extent(start, stop - start)
-            at += 1
-
-    def _first_ending_after(self, offset: int) -> int:
-        low, high = 0, len(self._ends)
-        while low < high:
-            middle = (low + high) // 2
-            if self._ends[middle] > offset:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+class UnreadableList(TransientError):
+    """What came is no page list, or one that contradicts itself; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageList:
-    """One answer of Get Page Ranges."""
+    """One answer, which names *ranges* ranges: *extents* of a window, with *listed_bytes* in all.
 
-    ranges: list[Extent]
-    cleared: list[Extent]
+    *reach* is up to where it lists the window. Small gaps between its extents are joined.
+    """
+
+    extents: Extents
+    listed_bytes: int
+    ranges: int
+    reach: int
     next_marker: str | None
 
-    @property
-    def may_be_cut(self) -> bool:
-        """True where the service stopped at its limit without saying how to go on."""
-        return not self.next_marker and len(self.ranges) + len(self.cleared) >= PAGE_LIST_RANGES
+
+def parse_page_list(data: bytes, window: Extent, export_bytes: int) -> PageList:
+    """Return what *data* lists, cut to *window*; raise UnreadableList where that can't be told.
+
+    Ranges rise, and none lies behind *export_bytes*: a list in which they do not may lack others.
+    A list that ends just at the service's limit and names no continuation may be cut short.
+    """
+    bounds, marker = _quickly_read(data) or _read(data)
+    if any(map(le, bounds[1:], bounds)):
+        raise UnreadableList("a page list whose ranges are out of order or overlap")
+    if bounds and bounds[-1] >= export_bytes:
+        raise UnreadableList(f"a page list up to byte {bounds[-1]:,} of {export_bytes:,}")
+    starts, lasts = bounds[0::2], bounds[1::2]
+    reach = window.end
+    if marker is not None or len(starts) >= PAGE_LIST_RANGES:
+        reach = min(max(lasts[-1] + 1 if lasts else 0, window.offset), window.end)
+    first, stop = bisect_left(lasts, window.offset), bisect_left(starts, window.end)
+    offsets, ends = starts[first:stop], [last + 1 for last in lasts[first:stop]]
+    if offsets:
+        offsets[0], ends[-1] = max(offsets[0], window.offset), min(ends[-1], window.end)
+    extents = Extents(join_gap=JOIN_GAP_BYTES)
+    extents.extend(offsets, ends)
+    return PageList(extents, sum(ends) - sum(offsets), len(starts), reach, marker)
 
 
-def parse_page_list(data: bytes, window: Extent) -> PageList:
-    """Return what *data* lists, cut to *window*; raise TransientError where it is no page list."""
+def _quickly_read(data: bytes) -> _Read | None:
+    """Return what a list of page ranges alone says, written as Azure does; else None.
+
+    A list of a million ranges is 75 MB of XML: as a tree it takes four times the processor time.
+    """
+    begin, end = data.find(_BEGIN), data.rfind(_END)
+    head, tail = _HEAD.fullmatch(data[:begin]), _TAIL.fullmatch(data[end + len(_END) :])
+    if begin < 0 or end < begin or head is None or tail is None:
+        return None
+    text = data[begin + len(_BEGIN) : end].replace(_END + _BEGIN, b";").replace(_BETWEEN, b",")
+    marks = text.translate(None, _DIGITS)
+    if marks != b"," + b";," * (len(marks) // 2):
+        return None
+    try:
+        bounds: list[int] = json.loads(b"[" + text.replace(b";", b",") + b"]")
+    except ValueError:  # an empty number, or one with zeros before it
+        return None
+    return bounds, (tail[2] or b"").decode() or None
+
+
+def _read(data: bytes) -> _Read:
+    """Return what *data* says, whatever kinds of ranges it has and however it is written."""
     try:
         root = ET.fromstring(data)  # noqa: S314 - Azure's answer over TLS; expat bounds expansion
         if root.tag != "PageList":  # else any other document would pass for an empty disk
             raise ValueError(f"a document of {root.tag[:64]!r}")
-        ranges = list(_clipped(root.iter("PageRange"), window))
-        cleared = list(_clipped(root.iter("ClearRange"), window))
+        bounds = list(_bounds(root))
         marker = root.findtext("NextMarker")
-    except (ET.ParseError, ValueError, TypeError) as error:
-        raise TransientError(f"page list of {len(data)} bytes that cannot be read") from error
-    return PageList(ranges, cleared, marker or None)
+    except (ET.ParseError, ValueError) as error:
+        raise UnreadableList(f"a page list of {len(data)} bytes that cannot be read") from error
+    return bounds, marker or None
 
 
-def _clipped(elements: Iterator[ET.Element], window: Extent) -> Iterator[Extent]:
-    for element in elements:
-        start = max(int(element.findtext("Start", "")), window.offset)
-        end = min(int(element.findtext("End", "")) + 1, window.end)  # End is inclusive
-        if start < end:
-            yield Extent(start, end - start)
+def _bounds(root: ET.Element) -> Iterator[int]:
+    """Yield the bounds of ranges that hold data and of cleared ones: both differ from before."""
+    for element in root:
+        if element.tag in {"PageRange", "ClearRange"}:
+            for name in ("Start", "End"):
+                text = element.findtext(name, "").strip()
+                if not text.isdecimal():
+                    raise ValueError(f"a range with {name} {text[:64]!r}")
+                yield int(text)

@@ -6,21 +6,37 @@ four times the processor time.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import quote
 
-import urllib3
 from typing_extensions import override
-from urllib3.exceptions import HTTPError
 
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import TransientError
 from vmbackup_core.extents import Extent
 from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import AccessRefused, Renewable, Stopped
-from vmbackup_worker.page_ranges import PAGE_LIST_RANGES, ExtentTable, PageList, parse_page_list
+from vmbackup_worker.connections import LOST, Answer, Connections, Waits
+from vmbackup_worker.export_answers import (
+    FOOTER_BYTES,
+    OddAnswer,
+    Refusal,
+    Throttled,
+    check_range,
+    check_size,
+    export_size_of,
+    unexpected,
+)
+from vmbackup_worker.page_listing import SMALLEST_WINDOW_BYTES, Listed, TimedOut, list_pages
+from vmbackup_worker.page_ranges import (
+    LONGEST_LIST_BYTES,
+    PAGE_LIST_RANGES,
+    PageList,
+    UnreadableList,
+    parse_page_list,
+)
+from vmbackup_worker.traffic import Traffic
 from vmbackup_worker.trust import tls_context
 
 #: What exports of managed disks are asked with; the first one whose page lists have markers.
@@ -29,33 +45,36 @@ EXPORT_VERSION = "2020-10-02"
 #: One ranged GET at most: what Microsoft's own sample reads with.
 READ_BYTES = 4 * 1024 * 1024
 
-#: A fixed VHD's footer, behind the disk's own bytes.
-FOOTER_BYTES = 512
 
 #: Azure's largest managed disk.
 LARGEST_DISK_BYTES = 64 * 1024**4
 
-OK, PARTIAL, UNAUTHORIZED, FORBIDDEN = 200, 206, 401, 403
-_PASSING = frozenset({408, 429, 500, 502, 503, 504})
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+OK, PARTIAL = 200, 206
+
+#: How often an answer that nothing explains is asked for again.
+_ODD_ANSWERS = 3
+
+#: What is read of an answer that tells of a failure, so that its connection may be used again.
+_LONGEST_ERROR_BYTES = 64 * 1024
 
 T = TypeVar("T")
 
 
-def export_pool(connections: int) -> urllib3.PoolManager:
+class ExportPool:
+    """What the exports of one job share: *connections* open at once, dealt out evenly."""
+
+    def __init__(self, connections: int, waits: Waits | None = None) -> None:
+        self.connections = Connections(connections, tls_context(), waits)
+        self.traffic = Traffic(connections)
+
+    def clear(self) -> None:
+        """Close every connection that nobody uses."""
+        self.connections.clear()
+
+
+def export_pool(connections: int) -> ExportPool:
     """Return a pool for that many readers at once."""
-    return urllib3.PoolManager(
-        num_pools=130,  # a host of its own for each disk's snapshot and its predecessor
-        maxsize=connections,
-        block=False,
-        ssl_context=tls_context(),
-        timeout=urllib3.Timeout(connect=10, read=60),
-        retries=False,
-    )
-
-
-class _Refusal(Exception):
-    """The export refused the credential."""
+    return ExportPool(connections)
 
 
 class Export:
@@ -66,7 +85,7 @@ class Export:
         name: str,
         url: Renewable[str],
         disk_bytes: int,
-        pool: urllib3.PoolManager,
+        pool: ExportPool,
         stop: threading.Event,
         *,
         renewal_s: float,
@@ -75,18 +94,15 @@ class Export:
         self._name = name
         self._url = url
         self._disk_bytes = disk_bytes
-        self._pool = pool
+        self._connections = pool.connections
+        self.lane = pool.traffic.lane()
         self._stop = stop
         self._renewal_s = renewal_s
         self._patience = patience or Patience(attempts=8, longest_wait_s=30, pause=_until(stop))
 
-    def allocated(self) -> ExtentTable:
+    def allocated(self) -> Listed:
         """Return the extents that hold something, never beyond the disk into the VHD's footer."""
-        table = ExtentTable()
-        for page in self._page_lists(Extent(0, self._disk_bytes), {}):
-            for extent in page.ranges:
-                table.add(extent)
-        return table
+        return list_pages(self._name, self._disk_bytes, self._page_list)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill *buffer* with the disk's bytes from *offset*."""
@@ -98,135 +114,117 @@ class Export:
             self._read_once(part, buffer[start - offset : start - offset + part.length])
 
     def _read_once(self, part: Extent, buffer: memoryview) -> None:
-        headers = {"Range": f"bytes={part.offset}-{part.end - 1}"}
+        def take(answer: Answer) -> None:
+            self._check_size(check_range(self._name, part, answer))
+            came = answer.read_into(buffer)
+            if came < part.length:
+                raise TransientError(f"{self._name}: {came} of {part.length} bytes came")
 
-        def take(answer: urllib3.BaseHTTPResponse) -> None:
-            self._check_range(part, answer)
-            filled = 0
-            while filled < part.length:
-                piece = answer.read(part.length - filled)
-                if not piece:
-                    raise TransientError(f"{self._name}: {filled} of {part.length} bytes came")
-                buffer[filled : filled + len(piece)] = piece
-                filled += len(piece)
-
-        self._asked("", headers, PARTIAL, take)
-
-    def _check_range(self, part: Extent, answer: urllib3.BaseHTTPResponse) -> None:
-        said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        if said is None or (int(said[1]), int(said[2])) != (part.offset, part.end - 1):
-            detail = f"{self._name}: asked for {part}, got {answer.headers.get('Content-Range')}"
-            raise TransientError(detail)
-        self._check_size(int(said[3]))
+        self._asked("", {"Range": f"bytes={part.offset}-{part.end - 1}"}, PARTIAL, take)
 
     def _check_size(self, export_bytes: int) -> None:
         """Refuse an export of another size: it would cut the disk, or is no fixed VHD."""
-        if export_bytes not in {self._disk_bytes, self._disk_bytes + FOOTER_BYTES}:
-            detail = (
-                f"{self._name}: export of {export_bytes} bytes, the disk has {self._disk_bytes}"
-            )
-            raise PermanentError(detail, reason="DiskSizeDiffers")
+        check_size(self._name, export_bytes, self._disk_bytes)
 
-    def _page_lists(self, window: Extent, headers: Mapping[str, str]) -> Iterator[PageList]:
-        """Yield the page lists of *window*, in order.
-
-        A list that ends just at the service's limit and names no continuation may be cut short:
-        then each half is asked for alone, since a range that is missed is data that is lost.
-        """
-        marker: str | None = None
-        while True:
-            page = self._page_list(window, headers, marker)
-            # A service that has named a continuation before would have named one again.
-            if page.may_be_cut and marker is None and window.length > PAGE_LIST_RANGES:
-                half = window.length // 2 // 512 * 512
-                yield from self._page_lists(Extent(window.offset, half), headers)
-                rest = Extent(window.offset + half, window.length - half)
-                yield from self._page_lists(rest, headers)
-                return
-            yield page
-            marker = page.next_marker
-            if marker is None:
-                return
-
-    def _page_list(
-        self, window: Extent, headers: Mapping[str, str], marker: str | None
-    ) -> PageList:
+    def _page_list(self, window: Extent, marker: str | None) -> PageList:
         query = f"comp=pagelist&maxresults={PAGE_LIST_RANGES}"
         if marker:
             query += f"&marker={quote(marker, safe='')}"
-        asked = {**headers, "x-ms-range": f"bytes={window.offset}-{window.end - 1}"}
+        may_be_less = window.length > SMALLEST_WINDOW_BYTES
 
-        def take(answer: urllib3.BaseHTTPResponse) -> bytes:
-            said = answer.headers.get("x-ms-blob-content-length", "")
-            if said.isdigit():
-                self._check_size(int(said))
-            return answer.read()
+        def take(answer: Answer) -> PageList:
+            said = export_size_of(answer)
+            if said is not None:
+                self._check_size(said)
+            data = answer.read(LONGEST_LIST_BYTES)
+            try:
+                return parse_page_list(data, window, said or self._disk_bytes + FOOTER_BYTES)
+            except UnreadableList as error:
+                raise UnreadableList(f"{self._name}: {error}") from error
 
-        return parse_page_list(self._asked(query, asked, OK, take), window)
+        asked = {"x-ms-range": f"bytes={window.offset}-{window.end - 1}"}
+        return self._asked(query, asked, OK, take, once=may_be_less)
 
     def _asked(
         self,
         query: str,
         headers: Mapping[str, str],
         expected: int,
-        take: Callable[[urllib3.BaseHTTPResponse], T],
+        take: Callable[[Answer], T],
+        *,
+        once: bool = False,
     ) -> T:
-        """Return what *take* makes of the answer; asks again while the failure may pass."""
+        """Return what *take* makes of the answer; asks again while the failure may pass.
 
-        def question(_attempt: int) -> T:
-            while True:
-                if self._stop.is_set():
-                    raise Stopped(f"{self._name}: told to stop")
-                generation, url = self._url.current()
-                try:
-                    return self._ask_once(_with_query(url, query), headers, expected, take)
-                except _Refusal as error:
-                    if not self._url.wait_for_newer(generation, self._renewal_s, self._stop):
-                        detail = f"{self._name}: export refused ({error}), no fresh SAS came"
-                        raise AccessRefused(detail) from None
+        *once* says that who asks asks for less where an answer takes too long.
+        """
+        odd = 0
 
-        return self._patience.ask(question)
+        def question(_attempt: int) -> T | TimedOut:
+            nonlocal odd
+            try:
+                return self._by_a_good_sas(query, headers, expected, take)
+            except TimedOut as error:
+                if once:
+                    return error
+                raise
+            except OddAnswer as error:
+                odd += 1
+                if odd >= _ODD_ANSWERS:
+                    raise error.for_good() from None
+                raise
 
-    def _ask_once(
+        answer = self._patience.ask(question)
+        if isinstance(answer, TimedOut):
+            raise answer
+        return answer
+
+    def _by_a_good_sas(
         self,
-        url: str,
+        query: str,
         headers: Mapping[str, str],
         expected: int,
-        take: Callable[[urllib3.BaseHTTPResponse], T],
+        take: Callable[[Answer], T],
+    ) -> T:
+        while True:
+            if self._stop.is_set():
+                raise Stopped(f"{self._name}: told to stop")
+            generation, url = self._url.current()
+            try:
+                return self._in_turn(_with_query(url, query), headers, expected, take)
+            except Refusal as error:
+                if not self._url.wait_for_newer(generation, self._renewal_s, self._stop):
+                    detail = f"{self._name}: export refused ({error}), no fresh SAS came"
+                    raise AccessRefused(detail) from None
+
+    def _in_turn(
+        self, url: str, headers: Mapping[str, str], expected: int, take: Callable[[Answer], T]
+    ) -> T:
+        """Ask when the export bears it, and let its lane learn from the answer."""
+        with self.lane.turn(self._stop) as turn:
+            try:
+                taken = self._ask_once(url, headers, expected, take)
+            except Throttled as error:
+                turn.refused(error.retry_after_s)
+                raise
+            turn.answered()
+        return taken
+
+    def _ask_once(
+        self, url: str, headers: Mapping[str, str], expected: int, take: Callable[[Answer], T]
     ) -> T:
         asked = {"x-ms-version": EXPORT_VERSION, **headers}
         try:
-            answer = self._pool.request(
-                "GET",
-                url,
-                headers=asked,
-                preload_content=False,
-                decode_content=False,
-                redirect=False,
-            )
-            try:
-                if answer.status != expected:
-                    raise self._unexpected(answer)
-                taken = take(answer)
-                answer.drain_conn()
-            except BaseException:
-                answer.close()  # a connection with unread bytes is of no use to anybody
-                raise
-            answer.release_conn()
-        except (HTTPError, OSError) as error:  # their text holds the URL
+            with self._connections.get(url, asked, self._stop) as answer:
+                if answer.status == expected:
+                    return take(answer)
+                failure = unexpected(self._name, answer)
+                answer.read(_LONGEST_ERROR_BYTES)
+        except TimeoutError:
+            raise TimedOut(f"{self._name}: no answer in time") from None
+        except LOST as error:  # their text may hold the URL
             raise TransientError(f"{self._name}: {type(error).__name__}") from None
-        return taken
-
-    def _unexpected(self, answer: urllib3.BaseHTTPResponse) -> Exception:
-        code = answer.headers.get("x-ms-error-code", "")
-        said = f"HTTP {answer.status} {code}".rstrip()
-        if answer.status in {UNAUTHORIZED, FORBIDDEN}:
-            return _Refusal(said)
-        if answer.status in _PASSING:
-            after = answer.headers.get("Retry-After", "")
-            retry_after_s = float(after) if after.isdigit() else None
-            return TransientError(f"{self._name}: {said}", retry_after_s=retry_after_s)
-        return PermanentError(f"{self._name}: export answered {said}", reason="ExportRefused")
+        raise failure
 
 
 class PredecessorExport(Export):
@@ -239,7 +237,7 @@ class PredecessorExport(Export):
         self,
         name: str,
         url: Renewable[str],
-        pool: urllib3.PoolManager,
+        pool: ExportPool,
         stop: threading.Event,
         *,
         renewal_s: float,

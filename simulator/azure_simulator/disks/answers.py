@@ -23,6 +23,7 @@ from azure_simulator.disks.pages import (
     within,
 )
 from azure_simulator.disks.ranges import Span, asked_span
+from azure_simulator.disks.rates import Rates
 from azure_simulator.storage.wire import (
     StorageError,
     checked_version,
@@ -77,10 +78,12 @@ class Answers:
         self._contents = contents
         self._grants = grants
         self._pages = pages
+        self._rates = Rates()
 
     async def answer(self, asked: Asked) -> Answer:
         """Return what to send; raise StorageError for a refusal."""
         exported = self._authorized(asked.host, asked.path, asked.query)
+        self._rates.count(exported.content.arm_id)
         version = _version(asked.headers)
         for name in _NOT_SIMULATED:
             if name in asked.headers:

@@ -22,7 +22,7 @@ SCENE = Scene(
     region_account_id=ACCOUNT,
     home_account_name="home1",
     repository_host=REPOSITORY,
-    snapshot_extents={SNAPSHOT: [(0, 4096), (4096, 4096), (65536, 8192)]},
+    snapshot_extents={SNAPSHOT: [(0, 4096), (4096, 4096), (65536, 8192), (2**20, 8192)]},
     bundle_md5={"install.sh": "md5=="},
     disks=1,
 )
@@ -69,8 +69,8 @@ GOOD = [
     arm("PUT", f"{GROUP}/Microsoft.Compute/diskAccesses/vmb-da-0"),
     arm("PATCH", SNAPSHOT, {"properties": {"diskAccessId": "x"}}),
     arm("POST", f"{SNAPSHOT}/beginGetAccess"),
-    read(65536, 8192),
-    read(0, 8192),
+    read(2**20, 8192),
+    read(0, 65536 + 8192),
     blob("PUT", REPOSITORY, "/vm-backups/c/1/p/1-1", caller=WORKER),
     blob("PUT", REPOSITORY, "/vm-backups/c/1/m/1", caller=WORKER),
     blob("PUT", REPOSITORY, "/vm-backups-control/c/1/k/1"),
@@ -139,10 +139,10 @@ BROKEN = [
     pytest.param(facts.access_only_when_private, moved(9, 11), id="granted before associated"),
     pytest.param(facts.access_only_when_private, without(18), id="access not ended"),
     pytest.param(
-        facts.reads_are_the_allocated_extents, swapped(12, read(0, 4096)), id="too little read"
+        facts.reads_are_the_allocated_extents, swapped(12, read(0, 65536)), id="too little read"
     ),
     pytest.param(
-        facts.reads_are_the_allocated_extents, swapped(12, read(0, 16384)), id="too much read"
+        facts.reads_are_the_allocated_extents, swapped(12, read(0, 2**20)), id="too much read"
     ),
     pytest.param(facts.commits_after_packs, moved(13, 16), id="pack after its commit"),
     pytest.param(facts.commits_after_packs, moved(16, 15), id="point before a commit"),

@@ -196,7 +196,7 @@ def test_a_job_that_is_told_to_stop_ends_without_a_manifest(case: Case) -> None:
 
 
 def test_a_failing_disk_is_named_and_the_cause_kept(case: Case) -> None:
-    case.host.faults = [404]
+    case.host.faults = [404] * 3
 
     assert reason_of(case.failure(case.disk())) == "ExportRefused"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -25,7 +25,7 @@ from vmbackup_core.repository.transfer import DiskSource, Progress
 from vmbackup_worker.access import Renewable, Stopped
 from vmbackup_worker.disk_reader import DiskReader
 from vmbackup_worker.meter import Meter
-from vmbackup_worker.page_ranges import ExtentTable
+from vmbackup_worker.page_listing import Listed
 from vmbackup_worker.renewable_store import JobContainer, container_store
 from vmbackup_worker.running import DiskFailure, Work
 from vmbackup_worker.settings import Rhythm
@@ -36,6 +36,7 @@ from vmbackup_worker.source import Export, PredecessorExport, export_pool
 DISKS_AT_ONCE = 4
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class _Prepared:
     disk: DiskToBackUp
     keys: ChainKeys
     export: Export
-    table: ExtentTable
+    listed: Listed
 
 
 class Backup(Work):
@@ -112,27 +113,35 @@ class Backup(Work):
     @override
     def run(self) -> BackupResult:
         try:
-            prepared = [self._of_disk(disk, self._prepare) for disk in self._job.disks]
-            return BackupResult(self._all(prepared))
+            prepared = self._side_by_side(self._job.disks, self._prepare_one)
+            return BackupResult(self._side_by_side(prepared, self._back_up_one))
         finally:
             self._pool.clear()
 
-    def _all(self, prepared: list[_Prepared]) -> list[DiskDone]:
-        """Return what became of every disk, in order; the first failure ends the others."""
+    def _side_by_side(self, each: Sequence[U], act: Callable[[U], T]) -> list[T]:
+        """Return what *act* made of every disk, in order; the first failure ends the others."""
         with ThreadPoolExecutor(self._disks_at_once, thread_name_prefix="disk") as pool:
-            futures = [pool.submit(self._back_up_or_stop, one) for one in prepared]
+            futures = [pool.submit(self._or_stop, act, one) for one in each]
         # The one that failed, rather than those that were stopped by its failure.
         failures = [error for future in futures if (error := future.exception()) is not None]
         for error in sorted(failures, key=lambda error: isinstance(error, Stopped)):
             raise error
         return [future.result() for future in futures]
 
-    def _back_up_or_stop(self, prepared: _Prepared) -> DiskDone:
+    def _or_stop(self, act: Callable[[U], T], one: U) -> T:
         try:
-            return self._of_disk(prepared.disk, lambda _disk: self._back_up(prepared))
+            if self._stop.is_set():
+                raise Stopped("told to stop")
+            return act(one)
         except BaseException:
             self._stop.set()
             raise
+
+    def _prepare_one(self, disk: DiskToBackUp) -> _Prepared:
+        return self._of_disk(disk, self._prepare)
+
+    def _back_up_one(self, prepared: _Prepared) -> DiskDone:
+        return self._of_disk(prepared.disk, lambda _disk: self._back_up(prepared))
 
     def _of_disk(self, disk: DiskToBackUp, act: Callable[[DiskToBackUp], T]) -> T:
         """Return what *act* returns; say of a failure which disk it is about."""
@@ -152,9 +161,9 @@ class Backup(Work):
         keys = _keys_of(disk)
         url, disk_bytes = self._ways[disk.disk_id].snapshot, disk.grant.disk_bytes
         export = Export(name, url, disk_bytes, self._pool, self._stop, renewal_s=self._renewal_s)
-        table = export.allocated()
-        self._meter.expect(disk.disk_id, table.total_bytes)
-        return _Prepared(disk, keys, export, table)
+        listed = export.allocated()
+        self._meter.expect(disk.disk_id, listed.extents.total_bytes)
+        return _Prepared(disk, keys, export, listed)
 
     def _back_up(self, prepared: _Prepared) -> DiskDone:
         disk_id, began = prepared.disk.disk_id, time.monotonic()
@@ -169,7 +178,7 @@ class Backup(Work):
             manifest_sha256=written.sha256,
             statistics=written.statistics,
             changed_outside=written.changed_outside,
-            allocated_bytes=prepared.table.total_bytes,
+            allocated_bytes=prepared.listed.listed_bytes,
             seconds=round(time.monotonic() - began, 3),
         )
 
@@ -179,8 +188,9 @@ class Backup(Work):
         def told(progress: Progress) -> None:
             meter.set_stored(disk_id, progress.stored_bytes)
 
-        source = DiskReader(prepared.export, prepared.table, lambda n: meter.count_read(disk_id, n))
-        disk = DiskToRead(source, prepared.table, self._predecessor(prepared.disk))
+        extents = prepared.listed.extents
+        source = DiskReader(prepared.export, extents, lambda n: meter.count_read(disk_id, n))
+        disk = DiskToRead(source, extents, self._predecessor(prepared.disk))
         return write_disk(
             self._store, prepared.keys, grant, disk, threads=self._threads_per_disk, progress=told
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.extents import Extent, aligned, merged, total_bytes
+from vmbackup_core.extents import Extent, Extents, aligned
 from vmbackup_core.repository.data.adoption import Adoption
 from vmbackup_core.repository.data.grants import Bad, BaseUnreadable, DiskGrant, ManifestAt
 from vmbackup_core.repository.data.index_writer import IndexWriter, Row, sealed_bytes
@@ -112,7 +112,7 @@ class DiskWriter:
         self._base = self._opened_base()
         self._extents = self._whole(disk.extents)
         self._ids = self.writing_ids()
-        self._tally = Tally(total_bytes(self._extents), progress)
+        self._tally = Tally(self._extents.total_bytes, progress)
         packs = PackWriter(
             store,
             keys,
@@ -153,13 +153,13 @@ class DiskWriter:
         to_read = by_shard(self._extents, parameters.shard_bytes)
         ranges = next(to_read, None)
         for shard in range(-(-disk_bytes // parameters.shard_bytes)):
-            mine: list[Extent] = []
+            mine = Extents()
             if ranges is not None and ranges[0] == shard:
                 mine = ranges[1]
                 ranges = next(to_read, None)
             yield self._shard(shard, mine)
 
-    def _shard(self, shard: int, extents: list[Extent]) -> LineMade | None:
+    def _shard(self, shard: int, extents: Extents) -> LineMade | None:
         base_line, line = _line(self._base, shard), _line(self._newest, shard)
         if not extents and base_line is None:
             return None
@@ -208,7 +208,7 @@ class DiskWriter:
         content: ShardContent,
         base_line: ShardLine | None,
         newest: ShardView[PackRow] | None,
-        extents: list[Extent],
+        extents: Extents,
     ) -> None:
         """Have every block read or taken over."""
         if self._base is None or base_line is None:
@@ -222,7 +222,7 @@ class DiskWriter:
         shard_bytes, disk_bytes = self._grant.parameters.shard_bytes, self._grant.disk_bytes
         start = base_line.shard * shard_bytes
         whole = Extent(start, min(shard_bytes, disk_bytes - start))
-        self._tally.add(total=whole.length - total_bytes(extents))
+        self._tally.add(total=whole.length - extents.total_bytes)
         content.read([whole])
 
     def _written(
@@ -328,16 +328,17 @@ class DiskWriter:
         except CorruptRepository as error:
             raise BaseUnreadable(str(error)) from error
 
-    def _whole(self, extents: Iterable[Extent]) -> list[Extent]:
+    def _whole(self, extents: Iterable[Extent]) -> Extents:
         """Return what is to be read, in whole blocks; where the disks differ in length, all."""
         disk_bytes, block_bytes = self._grant.disk_bytes, self._grant.parameters.block_bytes
-        asked = list(merged(extents))
+        whole = aligned(extents, block_bytes, disk_bytes)
         if self._base is not None:
             base_bytes = self._base.disk_bytes
             start = min(base_bytes, disk_bytes) // block_bytes * block_bytes
             if base_bytes != disk_bytes and start < disk_bytes:
-                asked.append(Extent(start, disk_bytes - start))
-        return list(aligned(asked, block_bytes, disk_bytes))
+                whole = whole.cut(0, start)
+                whole.add(Extent(start, disk_bytes - start))
+        return whole
 
 
 def _line(before: ManifestBefore | None, shard: int) -> ShardLine | None:

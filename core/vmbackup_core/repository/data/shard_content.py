@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import zstandard
 
-from vmbackup_core.extents import Extent, aligned
+from vmbackup_core.extents import Extent, Extents, aligned
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.data.known_places import KnownPlaces
@@ -82,7 +82,7 @@ class ShardContent:
         """Store new blocks as what has changed since the newest manifest, where it is shorter."""
         self._newest, self._newest_bytes = newest, disk_bytes
 
-    def carry(self, base: ShardView[PackRow], changed: Sequence[Extent], *, known: bool) -> None:
+    def carry(self, base: ShardView[PackRow], changed: Iterable[Extent], *, known: bool) -> None:
         """Take the base's blocks outside *changed* over; read those whose place is not known.
 
         *known* says that the base is the newest manifest, whose entries have their numbers.
@@ -104,9 +104,9 @@ class ShardContent:
                 self.at[block] = place
         self._reading.tally.add(total=sum(each.length for each in missing))
         whole = aligned([*changed, *missing], block_bytes, self._reading.disk_bytes)
-        self.read(list(whole))
+        self.read(whole)
 
-    def read(self, extents: Sequence[Extent]) -> None:
+    def read(self, extents: Iterable[Extent]) -> None:
         """Read *extents*, which are whole blocks, and store what is new."""
         units = _units(extents, len(self._tools.buffer))
         work_through(units, self._read_unit, self._reading.threads)
@@ -181,7 +181,7 @@ class ShardContent:
         return (entry, block) if block.block_hash == self._known.hash_at(entry) else None
 
 
-def _units(extents: Sequence[Extent], unit_bytes: int) -> Iterator[Extent]:
+def _units(extents: Iterable[Extent], unit_bytes: int) -> Iterator[Extent]:
     """Yield *extents* cut where the disk's units meet."""
     for each in extents:
         start = each.offset
@@ -191,19 +191,9 @@ def _units(extents: Sequence[Extent], unit_bytes: int) -> Iterator[Extent]:
             start = end
 
 
-def by_shard(extents: Sequence[Extent], shard_bytes: int) -> Iterator[tuple[int, list[Extent]]]:
+def by_shard(extents: Extents, shard_bytes: int) -> Iterator[tuple[int, Extents]]:
     """Yield the shards that *extents* touch, in order, each with its part of them."""
-    shard, mine = -1, list[Extent]()
-    for extent in extents:
-        start = extent.offset
-        while start < extent.end:
-            here = start // shard_bytes
-            if here != shard:
-                if mine:
-                    yield shard, mine
-                shard, mine = here, []
-            end = min(extent.end, (here + 1) * shard_bytes)
-            mine.append(Extent(start, end - start))
-            start = end
-    if mine:
-        yield shard, mine
+    for shard in range(-(-extents.end // shard_bytes)):
+        mine = extents.cut(shard * shard_bytes, shard_bytes)
+        if mine:
+            yield shard, mine
