@@ -118,6 +118,7 @@ class DiskWriter:
             keys,
             self._ids,
             pack_bytes=grant.parameters.pack_bytes,
+            most=packs_at_once(threads),
             purpose=grant.purpose,
             on_stored=lambda stored: self._tally.add(stored=stored),
         )
@@ -338,6 +339,11 @@ class DiskWriter:
             if base_bytes != disk_bytes and start < disk_bytes:
                 asked.append(Extent(start, disk_bytes - start))
         return list(aligned(asked, block_bytes, disk_bytes))
+
+
+def packs_at_once(threads: int) -> int:
+    """Return how many packs are in memory: one that is filled, half of the threads storing one."""
+    return threads // 2 + 1
 
 
 def _line(before: ManifestBefore | None, shard: int) -> ShardLine | None:

@@ -10,6 +10,7 @@ from typing import Union
 
 from vmbackup_core.repository.data.footer import Records
 from vmbackup_core.repository.data.pack_writer import OwnPack, RecordAt
+from vmbackup_core.repository.data.records import RecordKind
 from vmbackup_core.repository.data.sections import HASH_BYTES, Bases, Entries
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
@@ -95,25 +96,18 @@ class KnownPlaces:
             self.new_blocks += 1
             return entry, True
 
-    def stored(self, entry: int, at: RecordAt, codec: int) -> None:
-        """Know where the block lies that the caller had claimed."""
-        with self._lock:
-            self._fill(entry, (self._own_row(at.pack), at.number, at.offset, at.length), codec)
+    def stored(self, entry: int, at: RecordAt, kind: RecordKind, base: int | None) -> None:
+        """Know where the block lies that the caller had claimed.
 
-    def stored_as_delta(self, entry: int, at: RecordAt, base: int, block_bytes: int) -> None:
-        """Know that, and that it is a delta after the block of the entry *base*."""
+        A delta is one after the block of the entry *base*.
+        """
         with self._lock:
-            self._fill(entry, (self._own_row(at.pack), at.number, at.offset, at.length), DELTA)
-            self.delta_blocks += 1
-            self._base_of[entry] = len(self._entries.bases)
-            theirs, bases = self._entries, self._entries.bases
-            bases.rows.append(theirs.rows[base])
-            bases.numbers.append(theirs.numbers[base])
-            bases.offsets.append(theirs.offsets[base])
-            bases.lengths.append(theirs.lengths[base])
-            bases.codecs.append(theirs.codecs[base])
-            bases.block_bytes.append(block_bytes)
-            bases.hashes.extend(theirs.hash_at(base))
+            place = (self._own_row(at.pack), at.number, at.offset, at.length)
+            self._fill(entry, place, kind.codec)
+            if base is not None:
+                self.delta_blocks += 1
+                self._base_of[entry] = len(self._entries.bases)
+                self._append_base(base, kind.block_bytes)
 
     def view(self, shard: int, at: array[int]) -> ShardView[Row]:
         """Return the shard whose blocks have the entries *at*; nothing may be claimed and owed."""
@@ -128,6 +122,16 @@ class KnownPlaces:
         if row == len(self._rows):
             self._rows.append(pack)
         return row
+
+    def _append_base(self, entry: int, block_bytes: int) -> None:
+        theirs, bases = self._entries, self._entries.bases
+        bases.rows.append(theirs.rows[entry])
+        bases.numbers.append(theirs.numbers[entry])
+        bases.offsets.append(theirs.offsets[entry])
+        bases.lengths.append(theirs.lengths[entry])
+        bases.codecs.append(theirs.codecs[entry])
+        bases.block_bytes.append(block_bytes)
+        bases.hashes.extend(theirs.hash_at(entry))
 
     def _append(self, block_hash: bytes) -> int:
         entries = self._entries

@@ -61,16 +61,15 @@ def new_compressor(level: int) -> zstandard.ZstdCompressor:
 
 
 def encode_block(
-    block: bytes,
+    block: Buffer,
     compressor: zstandard.ZstdCompressor,
     base: BaseBlock | None = None,
     *,
     level: int = 3,
-) -> tuple[int, bytes]:
+) -> tuple[int, Buffer]:
     """Return codec and encoded block: whichever is shortest, a delta only where it is shorter."""
-    codec, encoded = ZSTD, compressor.compress(block)
-    if len(encoded) >= len(block):
-        codec, encoded = PLAIN, block
+    frame = compressor.compress(block)
+    codec, encoded = (ZSTD, frame) if len(frame) < len(block) else (PLAIN, block)
     if base is not None:
         delta = compress_after(base.content, block, level)
         if len(delta) < len(encoded):
@@ -78,7 +77,7 @@ def encode_block(
     return codec, encoded
 
 
-def seal_record(cipher: AESGCM, number: int, kind: RecordKind, encoded: bytes) -> bytes:
+def seal_record(cipher: AESGCM, number: int, kind: RecordKind, encoded: Buffer) -> bytes:
     """Return the record with this *number* in the pack that *cipher* belongs to."""
     return cipher.encrypt(nonce_of(number), encoded, kind.associated())
 
