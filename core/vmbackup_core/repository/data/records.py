@@ -14,6 +14,7 @@ from vmbackup_core.repository.data.sections import HASH_BYTES
 from vmbackup_core.repository.primitives.failures import NewerFormat
 from vmbackup_core.repository.primitives.frames import (
     DELTA,
+    LEVEL,
     PLAIN,
     ZSTD,
     compress_after,
@@ -67,11 +68,14 @@ def encode_block(
     *,
     level: int = 3,
 ) -> tuple[int, Buffer]:
-    """Return codec and encoded block: whichever is shortest, a delta only where it is shorter."""
+    """Return codec and encoded block: whichever is shortest, a delta only where it is shorter.
+
+    Below level 3 a delta finds next to nothing of its base, so none is made there.
+    """
     frame = compressor.compress(block)
     codec, encoded = (ZSTD, frame) if len(frame) < len(block) else (PLAIN, block)
     if base is not None:
-        delta = compress_after(base.content, block, level)
+        delta = compress_after(base.content, block, max(level, LEVEL))
         if len(delta) < len(encoded):
             return DELTA, delta
     return codec, encoded
