@@ -50,13 +50,14 @@ class KnownPlaces:
         """
         self._rows.extend(view.rows)
         self._entries.extend(view.entries)
-        deltas = (entry for entry, codec in enumerate(view.entries.codecs) if codec == DELTA)
-        self._base_of = {entry: number for number, entry in enumerate(deltas)}
+        self._base_of = {entry: number for number, entry in enumerate(view.entries.deltas())}
         if is_bad is not None:
             self._bad = set(bad_entries(view, is_bad))
-        for entry in range(len(view.entries)):
-            if entry not in self._bad:
-                self._by_hash.setdefault(view.entries.hash_at(entry), entry)
+        hashes = tuple(view.entries.every_hash())
+        # The first of several with one hash is the one that is found: it is put there last.
+        self._by_hash = {
+            hashes[entry]: entry for entry in reversed(range(len(hashes))) if entry not in self._bad
+        }
 
     def add_adopted(self, row: PackRow, records: Records) -> None:
         """Know every block of an adopted pack, none of whose records is a delta."""
@@ -73,6 +74,11 @@ class KnownPlaces:
     def find(self, block_hash: bytes) -> int | None:
         """Return the entry with a block's place."""
         return self._by_hash.get(block_hash)
+
+    @property
+    def has_bad(self) -> bool:
+        """Whether any entry of the newest manifest must not be used."""
+        return bool(self._bad)
 
     def is_bad(self, entry: int) -> bool:
         """Tell whether an entry of the newest manifest must not be used."""

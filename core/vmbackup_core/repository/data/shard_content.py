@@ -96,14 +96,35 @@ class ShardContent:
 
         *known* says that the base is the newest manifest, whose entries have their numbers.
         """
+        taken = base.at[: len(self._blocks)]
+        self._leave_out(taken, changed)
+        if known and not self._known.has_bad:
+            self.at[: len(taken)] = taken
+            self.read(changed)
+        else:
+            self._carry_each(base, taken, changed, known=known)
+
+    def _leave_out(self, taken: array[int], changed: Sequence[Extent]) -> None:
+        """Have *taken* be zero where *changed* is read."""
         first, block_bytes = self._blocks.start, self._reading.parameters.block_bytes
-        read = bytearray(len(self._blocks))
         for extent in changed:
-            start, end = extent.offset // block_bytes, -(-extent.end // block_bytes)
-            read[start - first : end - first] = b"\1" * (end - start)
+            start = min(extent.offset // block_bytes - first, len(taken))
+            end = min(-(-extent.end // block_bytes) - first, len(taken))
+            taken[start:end] = array("I", [ZERO]) * (end - start)
+
+    def _carry_each(
+        self,
+        base: ShardView[PackRow],
+        taken: array[int],
+        changed: Sequence[Extent],
+        *,
+        known: bool,
+    ) -> None:
+        """Take the blocks of *taken* over, one by one."""
+        first, block_bytes = self._blocks.start, self._reading.parameters.block_bytes
         missing: list[Extent] = []
-        for block, entry in enumerate(base.at[: len(self._blocks)]):
-            if entry == ZERO or read[block]:
+        for block, entry in enumerate(taken):
+            if entry == ZERO:
                 continue
             place = self._place(base, entry, known=known)
             if place is None:
