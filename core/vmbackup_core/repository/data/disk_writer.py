@@ -135,7 +135,7 @@ class DiskWriter:
             grant.level,
         )
         self._tools = Tools(grant.level, grant.parameters.block_bytes)
-        self._adoption = Adoption(store, keys, grant.slot, grant.run_id, threads)
+        self._adoption = Adoption(store, keys, grant.slot, grant.run_id, grant.left)
         self._counts = _Counts()
 
     def writing_ids(self) -> WritingIds:
@@ -144,7 +144,6 @@ class DiskWriter:
 
     def write(self) -> WrittenDisk:
         """Write the disk, and return what may be committed."""
-        self._adoption.look(self._grant.left)
         lines = [line for line in self._lines() if line is not None]
         self._indexes.close()
         return self._put(lines)
@@ -342,8 +341,11 @@ class DiskWriter:
 
 
 def packs_at_once(threads: int) -> int:
-    """Return how many packs are in memory: one that is filled, half of the threads storing one."""
-    return threads // 2 + 1
+    """Return how many packs are in memory: one that is filled, and one that is stored meanwhile.
+
+    No more, since an attempt that dies loses what is in memory, and the next one stores it again.
+    """
+    return min(threads, 2)
 
 
 def _line(before: ManifestBefore | None, shard: int) -> ShardLine | None:
