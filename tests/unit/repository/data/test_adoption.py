@@ -273,15 +273,15 @@ class SlowFeet(DataMemory):
         self._names = inner._names  # noqa: SLF001
         self.ends: list[str] = []
         self.most = 0
-        self._now = 0
+        self._reading = 0
 
     @override
     def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
         self.ends.append(name)
-        self._now += 1
-        self.most = max(self.most, self._now)
+        self._reading += 1
+        self.most = max(self.most, self._reading)
         time.sleep(0.05)
-        self._now -= 1
+        self._reading -= 1
         return super().get_end(name, length, size=size)
 
 
