@@ -14,6 +14,7 @@ from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import SecretKeyReference
 
 Tier = Literal["Hot", "Cool", "Cold"]
+Compression = Literal["fast", "default", "small"]
 
 #: In the order in which a pass takes them.
 UpkeepJob = Literal["Catalog", "Expire", "Mirror", "Prune", "Lists", "Check", "Verify"]
@@ -53,6 +54,7 @@ class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_def
     region: str
     encryption_key: EncryptionKey
     tier: Tier = "Hot"
+    compression: Compression = "default"
     upkeep: UpkeepWanted = UpkeepWanted()
     immutability: Immutability | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,10 +15,10 @@ from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.control.commits.locking import Keep
 from vmbackup_core.repository.control.log.heads import HistoryRolledBack
-from vmbackup_core.repository.data.grants import Parameters
+from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.user_key import UserKey
-from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
+from vmbackup_operator.model.backup_repository import BackupRepository, Compression, LogHead
 from vmbackup_operator.naming import ArmId, control_container
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
@@ -30,6 +30,9 @@ from vmbackup_operator.sessions.seen import DiskWritten, PointSeen, PointWanted
 
 #: The format that this version writes.
 FORMAT = "1.0"
+
+#: The level of zstd that each word stands for: docs/operations.md has what each costs.
+LEVELS: Mapping[Compression, int] = {"fast": 1, "default": LEVEL, "small": 7}
 
 T = TypeVar("T")
 
@@ -135,8 +138,10 @@ class StoredPoints(RecoveryPoints):
     async def prepare(
         self, repository: BackupRepository, disks: Sequence[DiskAsked]
     ) -> Sequence[PreparedDisk] | Waiting:
+        level = LEVELS[repository.spec.compression]
+
         def work(opened: OpenedRepository) -> list[PreparedDisk]:
-            return [opened.prepare_disk(disk, self.parameters) for disk in disks]
+            return [opened.prepare_disk(disk, self.parameters, level=level) for disk in disks]
 
         return await self._use(repository, ("prepare", *disks), work)
 

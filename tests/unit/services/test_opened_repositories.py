@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
+from tests.contract.ports.point_facts import a_disk
 from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_containers import MemoryContainers
@@ -24,13 +25,14 @@ from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     BackupRepositoryStatus,
+    Compression,
     Immutability,
     LogHead,
 )
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.ports import RepositorySeen
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
-from vmbackup_operator.services.repositories import StoredRepositories
+from vmbackup_operator.services.repositories import LEVELS, StoredRepositories
 
 T = TypeVar("T")
 
@@ -381,3 +383,17 @@ async def test_what_takes_hours_is_answered_when_it_is_there_and_not_begun_again
     opened.answer_within_s = 5
 
     assert await opened.use(ready_repository(), KEY, "a", work) == 1
+
+
+@pytest.mark.parametrize(("compression", "level"), LEVELS.items())
+async def test_disks_are_compressed_as_their_repository_says(
+    compression: Compression, level: int
+) -> None:
+    points = MemoryPoints()
+    plain = ready_repository()
+    repository = replace(plain, spec=replace(plain.spec, compression=compression))
+
+    prepared = await points.prepare(repository, [a_disk()])
+
+    assert not isinstance(prepared, Waiting)
+    assert [each.grant.level for each in prepared] == [level]

@@ -32,8 +32,13 @@ from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.source import Export, PredecessorExport, export_pool
 
 #: One export gives 60 to 150 MB/s, whatever reads it; several disks share the machine's network.
-#: Each holds a pack for every thread and a shard of its index in memory.
+#: Each holds two packs (one, where one thread does it all), a unit for every thread and a shard of
+#: its index in memory.
 DISKS_AT_ONCE = 4
+
+#: More threads gain nothing on a larger machine: what each does under the interpreter's lock is a
+#: tenth of its work, and an export gives no more.
+MOST_THREADS = 16
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -98,7 +103,7 @@ class Backup(Work):
     @property
     def _threads_per_disk(self) -> int:
         # Twice the processors: while one thread of a pair waits for the network the other works.
-        threads = self._job.threads or 2 * (os.cpu_count() or 1)
+        threads = self._job.threads or min(2 * (os.cpu_count() or 1), MOST_THREADS)
         return max(1, threads // self._disks_at_once)
 
     @override

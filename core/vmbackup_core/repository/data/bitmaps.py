@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.stores.port import Buffer
@@ -19,12 +20,15 @@ def bits_set(bitmap: Buffer) -> int:
 
 
 def positions(bitmap: Buffer) -> Iterator[int]:
-    """Yield the numbers of the bits that are set, in order."""
-    for index, byte in enumerate(memoryview(bitmap)):
-        if byte:
-            for bit in range(8):
-                if byte >> bit & 1:
-                    yield index * 8 + bit
+    """Return the numbers of the bits that are set, in order."""
+    flags = flags_of(bitmap, 8 * len(bitmap))
+    return compress(range(len(flags)), flags)
+
+
+def flags_of(bitmap: Buffer, bits: int) -> bytes:
+    """Return a byte of 0 or 1 for each of the first *bits* of *bitmap*."""
+    digits = f"{int.from_bytes(bitmap, 'little'):0{8 * len(bitmap)}b}"
+    return digits.encode().translate(_FLAGS)[::-1][:bits]
 
 
 def bitmap_of(flags: bytes) -> bytes:
@@ -43,3 +47,4 @@ def checked_bitmap(name: str, bitmap: bytes, bits: int, used: int) -> None:
 
 
 _DIGITS = bytes.maketrans(b"\x00\x01", b"01")
+_FLAGS = bytes.maketrans(b"01", b"\x00\x01")

@@ -118,6 +118,7 @@ class DiskWriter:
             keys,
             self._ids,
             pack_bytes=grant.parameters.pack_bytes,
+            most=packs_at_once(threads),
             purpose=grant.purpose,
             on_stored=lambda stored: self._tally.add(stored=stored),
         )
@@ -134,7 +135,7 @@ class DiskWriter:
             grant.level,
         )
         self._tools = Tools(grant.level, grant.parameters.block_bytes)
-        self._adoption = Adoption(store, keys, grant.slot, grant.run_id, threads)
+        self._adoption = Adoption(store, keys, grant.slot, grant.run_id, grant.left)
         self._counts = _Counts()
 
     def writing_ids(self) -> WritingIds:
@@ -143,7 +144,6 @@ class DiskWriter:
 
     def write(self) -> WrittenDisk:
         """Write the disk, and return what may be committed."""
-        self._adoption.look(self._grant.left)
         lines = [line for line in self._lines() if line is not None]
         self._indexes.close()
         return self._put(lines)
@@ -339,6 +339,14 @@ class DiskWriter:
                 whole = whole.cut(0, start)
                 whole.add(Extent(start, disk_bytes - start))
         return whole
+
+
+def packs_at_once(threads: int) -> int:
+    """Return how many packs are in memory: one that is filled, and one that is stored meanwhile.
+
+    No more, since an attempt that dies loses what is in memory, and the next one stores it again.
+    """
+    return min(threads, 2)
 
 
 def _line(before: ManifestBefore | None, shard: int) -> ShardLine | None:

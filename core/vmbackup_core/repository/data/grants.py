@@ -33,7 +33,8 @@ from vmbackup_core.repository.primitives.json_payloads import (
 )
 from vmbackup_core.repository.primitives.names import LAST_SLOT
 
-LEVEL, MOST_LEVEL = 3, 19
+#: Of ordinary disks it stores 1.5 % more than level 3 does, for seven tenths of the time.
+LEVEL, MOST_LEVEL = 2, 19
 
 #: A disk of 64 TiB whose shards all change needs some 600 index objects of its own.
 INDEXES_KEPT = MOST_INDEX_OBJECTS - 1024

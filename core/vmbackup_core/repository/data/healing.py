@@ -13,7 +13,7 @@ from vmbackup_core.ids import RunId
 from vmbackup_core.repository.data.block_reader import Healed
 from vmbackup_core.repository.data.footer import HEALING, Footer
 from vmbackup_core.repository.data.pack_reader import read_foot_of
-from vmbackup_core.repository.data.pack_writer import PackWriter
+from vmbackup_core.repository.data.pack_writer import NewRecord, PackWriter
 from vmbackup_core.repository.data.ports import DataSource, DataTarget
 from vmbackup_core.repository.data.records import (
     RecordKind,
@@ -145,12 +145,18 @@ def write_healing(  # noqa: PLR0913 - where, as which run and session, how
     sizes: list[int] = []
     ids = WritingIds(HEALING_SLOT, run, keys.newest, lambda: session, most=1)
     packs = PackWriter(
-        store, keys, ids, pack_bytes=pack_bytes, purpose=HEALING, on_stored=sizes.append
+        store,
+        keys,
+        ids,
+        pack_bytes=pack_bytes,
+        most=1,
+        purpose=HEALING,
+        on_stored=sizes.append,
     )
     compressor = new_compressor(level)
     for each in blocks:
         codec, encoded = encode_block(each.content, compressor)
         kind = RecordKind(codec, len(each.content), keys.block_hash(each.content))
-        packs.add(each.number, kind, encoded)
+        packs.add([NewRecord(each.number, kind, encoded)])
     packs.flush()
     return sizes

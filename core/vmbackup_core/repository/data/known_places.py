@@ -10,6 +10,7 @@ from typing import Union
 
 from vmbackup_core.repository.data.footer import Records
 from vmbackup_core.repository.data.pack_writer import OwnPack, RecordAt
+from vmbackup_core.repository.data.records import RecordKind
 from vmbackup_core.repository.data.sections import HASH_BYTES, Bases, Entries
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
@@ -49,13 +50,14 @@ class KnownPlaces:
         """
         self._rows.extend(view.rows)
         self._entries.extend(view.entries)
-        deltas = (entry for entry, codec in enumerate(view.entries.codecs) if codec == DELTA)
-        self._base_of = {entry: number for number, entry in enumerate(deltas)}
+        self._base_of = {entry: number for number, entry in enumerate(view.entries.deltas())}
         if is_bad is not None:
             self._bad = set(bad_entries(view, is_bad))
-        for entry in range(len(view.entries)):
-            if entry not in self._bad:
-                self._by_hash.setdefault(view.entries.hash_at(entry), entry)
+        hashes = tuple(view.entries.every_hash())
+        # The first of several with one hash is the one that is found: it is put there last.
+        self._by_hash = {
+            hashes[entry]: entry for entry in reversed(range(len(hashes))) if entry not in self._bad
+        }
 
     def add_adopted(self, row: PackRow, records: Records) -> None:
         """Know every block of an adopted pack, none of whose records is a delta."""
@@ -72,6 +74,11 @@ class KnownPlaces:
     def find(self, block_hash: bytes) -> int | None:
         """Return the entry with a block's place."""
         return self._by_hash.get(block_hash)
+
+    @property
+    def has_bad(self) -> bool:
+        """Whether any entry of the newest manifest must not be used."""
+        return bool(self._bad)
 
     def is_bad(self, entry: int) -> bool:
         """Tell whether an entry of the newest manifest must not be used."""
@@ -95,25 +102,18 @@ class KnownPlaces:
             self.new_blocks += 1
             return entry, True
 
-    def stored(self, entry: int, at: RecordAt, codec: int) -> None:
-        """Know where the block lies that the caller had claimed."""
-        with self._lock:
-            self._fill(entry, (self._own_row(at.pack), at.number, at.offset, at.length), codec)
+    def stored(self, entry: int, at: RecordAt, kind: RecordKind, base: int | None) -> None:
+        """Know where the block lies that the caller had claimed.
 
-    def stored_as_delta(self, entry: int, at: RecordAt, base: int, block_bytes: int) -> None:
-        """Know that, and that it is a delta after the block of the entry *base*."""
+        A delta is one after the block of the entry *base*.
+        """
         with self._lock:
-            self._fill(entry, (self._own_row(at.pack), at.number, at.offset, at.length), DELTA)
-            self.delta_blocks += 1
-            self._base_of[entry] = len(self._entries.bases)
-            theirs, bases = self._entries, self._entries.bases
-            bases.rows.append(theirs.rows[base])
-            bases.numbers.append(theirs.numbers[base])
-            bases.offsets.append(theirs.offsets[base])
-            bases.lengths.append(theirs.lengths[base])
-            bases.codecs.append(theirs.codecs[base])
-            bases.block_bytes.append(block_bytes)
-            bases.hashes.extend(theirs.hash_at(base))
+            place = (self._own_row(at.pack), at.number, at.offset, at.length)
+            self._fill(entry, place, kind.codec)
+            if base is not None:
+                self.delta_blocks += 1
+                self._base_of[entry] = len(self._entries.bases)
+                self._append_base(base, kind.block_bytes)
 
     def view(self, shard: int, at: array[int]) -> ShardView[Row]:
         """Return the shard whose blocks have the entries *at*; nothing may be claimed and owed."""
@@ -128,6 +128,16 @@ class KnownPlaces:
         if row == len(self._rows):
             self._rows.append(pack)
         return row
+
+    def _append_base(self, entry: int, block_bytes: int) -> None:
+        theirs, bases = self._entries, self._entries.bases
+        bases.rows.append(theirs.rows[entry])
+        bases.numbers.append(theirs.numbers[entry])
+        bases.offsets.append(theirs.offsets[entry])
+        bases.lengths.append(theirs.lengths[entry])
+        bases.codecs.append(theirs.codecs[entry])
+        bases.block_bytes.append(block_bytes)
+        bases.hashes.extend(theirs.hash_at(entry))
 
     def _append(self, block_hash: bytes) -> int:
         entries = self._entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,6 +15,7 @@ from vmbackup_core.repository.data.footer import (
     encode_foot,
     pack_start,
 )
+from vmbackup_core.repository.data.pack_buffer import PackBuffer
 from vmbackup_core.repository.data.ports import DataTarget
 from vmbackup_core.repository.data.records import TAG_BYTES, RecordKind, nonce_of
 from vmbackup_core.repository.data.sections import FIRST_RECORD_AT
@@ -23,7 +24,7 @@ from vmbackup_core.repository.data.writing_ids import WritingIds
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.names import pack_name
-from vmbackup_core.stores.port import AlreadyStored
+from vmbackup_core.stores.port import AlreadyStored, Buffer
 
 
 @dataclass(slots=True)
@@ -43,49 +44,87 @@ class RecordAt:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A block of the disk that is to be stored, encoded."""
+
+    block: int
+    kind: RecordKind
+    encoded: Buffer
+
+
 @dataclass(slots=True)
 class _Filling:
-    """A pack in memory; *writing* counts the records whose bytes are not there yet."""
+    """A pack in memory; *writing* counts the threads whose records are not all there yet.
+
+    One that is *broken* lacks a record that somebody failed to write, and is never stored.
+    """
 
     own: OwnPack
     session: SessionRow
     number: int
     cipher: AESGCM
-    buffer: bytearray
+    buffer: PackBuffer
+    most_bytes: int
     end: int = FIRST_RECORD_AT
     writing: int = 0
     full: bool = False
+    broken: bool = False
     records: Records = field(default_factory=Records)
 
     @property
     def pack(self) -> PackId:
         return PackId(self.session.slot, self.session.session, self.number)
 
-    def has_room(self, length: int) -> bool:
-        return len(self.records) < MOST_RECORDS and self.end + length <= len(self.buffer)
+    def reserve(self, records: Sequence[NewRecord]) -> list[RecordAt]:
+        """Return the places of as many of *records* as have room, side by side."""
+        places: list[RecordAt] = []
+        for each in records:
+            length = len(each.encoded) + TAG_BYTES
+            if len(self.records) >= MOST_RECORDS or self.end + length > self.most_bytes:
+                self.full = True
+                break
+            places.append(RecordAt(self.own, len(self.records), self.end, length))
+            self.records.append(each.block, each.kind, length)
+            self.end += length
+        return places
 
-    def reserve(self, kind: RecordKind, block: int, length: int) -> RecordAt:
-        place = RecordAt(self.own, len(self.records), self.end, length)
-        self.records.append(block, kind, length)
-        self.end += length
-        self.writing += 1
-        return place
+    def encrypt(self, records: Sequence[NewRecord], places: Sequence[RecordAt]) -> None:
+        """Write *records* at their *places*."""
+        with self.buffer.view() as whole:
+            for each, at in zip(records, places, strict=False):
+                with whole[at.offset : at.offset + at.length] as target:
+                    self.cipher.encrypt_into(
+                        nonce_of(at.number), each.encoded, each.kind.associated(), target
+                    )
+
+    def encrypt_again(self, cipher: AESGCM) -> None:
+        """Have the records encrypted by *cipher* instead, where they are."""
+        old, self.cipher, records = self.cipher, cipher, self.records
+        places = zip(records.offsets(), records.lengths, records.kinds(), strict=False)
+        self.buffer.reopen()
+        with self.buffer.view() as whole:
+            for number, (offset, length, kind) in enumerate(places):
+                nonce, said = nonce_of(number), kind.associated()
+                with whole[offset : offset + length] as target:
+                    cipher.encrypt_into(nonce, old.decrypt(nonce, target, said), said, target)
 
 
 class PackWriter:
-    """Writes the packs of one attempt.
+    """Writes the packs of one attempt, of which *most* are in memory at once.
 
-    A thread that stores a pack fills none meanwhile, so there are never more packs in memory than
-    threads, and one.
+    A thread that needs another pack waits until one of those has been stored; it owes nobody a
+    record meanwhile, so the others go on.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one attempt is made of, put together in one place
         self,
         store: DataTarget,
         keys: ChainKeys,
         ids: WritingIds,
         *,
         pack_bytes: int,
+        most: int,
         purpose: Purpose,
         on_stored: Callable[[int], None],
     ) -> None:
@@ -93,90 +132,104 @@ class PackWriter:
         self._keys = keys
         self._ids = ids
         self._pack_bytes = pack_bytes
+        self._most = most
         self._purpose: Purpose = purpose
         self._on_stored = on_stored
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._filling: _Filling | None = None
-        self._spare: list[bytearray] = []
+        self._spare: list[PackBuffer] = []
+        self._made = 0
 
-    def add(self, block: int, kind: RecordKind, encoded: bytes) -> RecordAt:
-        """Encrypt *encoded* into a pack; return where it will lie once that pack is stored."""
-        length = len(encoded) + TAG_BYTES
-        with self._lock:
-            left = self._leave_if_full(length)
-            filling = self._filling or self._begin()
-            place = filling.reserve(kind, block, length)
-        with memoryview(filling.buffer) as whole:
-            target = whole[place.offset : place.offset + length]
-            nonce = nonce_of(place.number)
-            filling.cipher.encrypt_into(nonce, encoded, kind.associated(), target)
-        with self._lock:
-            filling.writing -= 1
-            mine = filling.full and filling.writing == 0
-        if left is not None:
-            self._put(left)
-        if mine:
-            self._put(filling)
-        return place
+    def add(self, records: Sequence[NewRecord]) -> list[RecordAt]:
+        """Encrypt *records* into packs; return where they will lie once these are stored.
+
+        They lie side by side, so that whoever reads these blocks reads them at once; what has no
+        room in a pack goes on in the next one.
+        """
+        places: list[RecordAt] = []
+        while len(places) < len(records):
+            places += self._add_some(records[len(places) :])
+        return places
 
     def flush(self) -> None:
         """Store what is being filled; nobody may be adding."""
         left, self._filling = self._filling, None
         if left is not None:
-            self._put(left)
+            self._finish(left)
 
-    def _leave_if_full(self, length: int) -> _Filling | None:
-        """Close the current pack where *length* has no room; return it where it is complete."""
-        filling = self._filling
-        if filling is None or filling.has_room(length):
-            return None
-        self._filling = None
-        filling.full = True
-        # Else whoever writes its last record stores it.
-        return filling if filling.writing == 0 else None
+    def _add_some(self, records: Sequence[NewRecord]) -> list[RecordAt]:
+        """Add the first of *records*, as many as one pack has room for."""
+        with self._changed:
+            filling = self._current()
+            places = filling.reserve(records)
+            if filling.full:
+                self._filling = None
+            filling.writing += 1
+        try:
+            filling.encrypt(records, places)
+        except BaseException:
+            filling.broken = True
+            raise
+        finally:
+            self._leave(filling)
+        return places
 
-    def _begin(self) -> _Filling:
-        buffer = self._spare.pop() if self._spare else bytearray(self._pack_bytes)
-        session, number = self._ids.next_pack()
-        self._filling = _Filling(OwnPack(), session, number, self._cipher(session, number), buffer)
+    def _leave(self, filling: _Filling) -> None:
+        """Be done with a pack; whoever writes the last record of a full one stores it."""
+        with self._changed:
+            filling.writing -= 1
+            mine = filling.full and filling.writing == 0
+        if mine:
+            self._finish(filling)
+
+    def _current(self) -> _Filling:
+        while self._filling is None:
+            if self._spare:
+                self._filling = self._begun(self._spare.pop())
+            elif self._made < self._most:
+                self._made += 1
+                self._filling = self._begun(PackBuffer(self._pack_bytes))
+            else:
+                self._changed.wait()
         return self._filling
+
+    def _begun(self, buffer: PackBuffer) -> _Filling:
+        session, number = self._ids.next_pack()
+        cipher = self._cipher(session, number)
+        return _Filling(OwnPack(), session, number, cipher, buffer, self._pack_bytes)
 
     def _cipher(self, session: SessionRow, number: int) -> AESGCM:
         pack = PackId(session.slot, session.session, number)
         return self._keys.pack_cipher(pack, session.run, session.epoch)
 
-    def _put(self, filling: _Filling) -> None:
+    def _finish(self, filling: _Filling) -> None:
+        """Store a pack, and have its memory used for another, also where that fails."""
+        try:
+            if not filling.broken:
+                filling.own.row = self._put(filling)
+        finally:
+            filling.buffer.reopen()
+            with self._changed:
+                self._spare.append(filling.buffer)
+                self._changed.notify_all()
+        if filling.own.row is not None:
+            self._on_stored(filling.own.row.size_bytes)
+
+    def _put(self, filling: _Filling) -> PackRow:
         while True:
             content = self._content(filling)
             try:
                 self._store.put_new(pack_name(self._keys.chain, filling.pack), content)
-                break
+                return PackRow.own(filling.session, filling.number, len(content))
             except AlreadyStored as taken:
+                del content  # else its bytes would be there twice
                 self._ids.give_up(filling.session, taken)
-                self._seal_again(filling)
-        row = PackRow.own(filling.session, filling.number, len(content))
-        with self._lock:
-            filling.own.row = row
-            self._spare.append(filling.buffer)
-        self._on_stored(len(content))
+                filling.session, filling.number = self._ids.next_pack()
+                filling.encrypt_again(self._cipher(filling.session, filling.number))
 
     def _content(self, filling: _Filling) -> bytes:
         start = pack_start(self._keys.repository, filling.session, self._purpose)
-        filling.buffer[:FIRST_RECORD_AT] = start
+        with filling.buffer.view() as whole:
+            whole[:FIRST_RECORD_AT] = start
         foot = encode_foot(filling.pack, start, filling.records, self._keys)
-        with memoryview(filling.buffer) as whole:
-            return b"".join((whole[: filling.end], foot))
-
-    def _seal_again(self, filling: _Filling) -> None:
-        """Give the pack another id: its records are encrypted for that one, where they are."""
-        old = filling.cipher
-        filling.session, filling.number = self._ids.next_pack()
-        filling.cipher = self._cipher(filling.session, filling.number)
-        records = filling.records
-        with memoryview(filling.buffer) as whole:
-            for number, (offset, length, kind) in enumerate(
-                zip(records.offsets(), records.lengths, records.kinds(), strict=False)
-            ):
-                target = whole[offset : offset + length]
-                encoded = old.decrypt(nonce_of(number), bytes(target), kind.associated())
-                filling.cipher.encrypt_into(nonce_of(number), encoded, kind.associated(), target)
+        return filling.buffer.finished(filling.end, foot)

@@ -14,6 +14,7 @@ from vmbackup_core.repository.data.sections import HASH_BYTES
 from vmbackup_core.repository.primitives.failures import NewerFormat
 from vmbackup_core.repository.primitives.frames import (
     DELTA,
+    LEVEL,
     PLAIN,
     ZSTD,
     compress_after,
@@ -61,24 +62,26 @@ def new_compressor(level: int) -> zstandard.ZstdCompressor:
 
 
 def encode_block(
-    block: bytes,
+    block: Buffer,
     compressor: zstandard.ZstdCompressor,
     base: BaseBlock | None = None,
     *,
     level: int = 3,
-) -> tuple[int, bytes]:
-    """Return codec and encoded block: whichever is shortest, a delta only where it is shorter."""
-    codec, encoded = ZSTD, compressor.compress(block)
-    if len(encoded) >= len(block):
-        codec, encoded = PLAIN, block
+) -> tuple[int, Buffer]:
+    """Return codec and encoded block: whichever is shortest, a delta only where it is shorter.
+
+    Below level 3 a delta finds next to nothing of its base, so none is made there.
+    """
+    frame = compressor.compress(block)
+    codec, encoded = (ZSTD, frame) if len(frame) < len(block) else (PLAIN, block)
     if base is not None:
-        delta = compress_after(base.content, block, level)
+        delta = compress_after(base.content, block, max(level, LEVEL))
         if len(delta) < len(encoded):
             return DELTA, delta
     return codec, encoded
 
 
-def seal_record(cipher: AESGCM, number: int, kind: RecordKind, encoded: bytes) -> bytes:
+def seal_record(cipher: AESGCM, number: int, kind: RecordKind, encoded: Buffer) -> bytes:
     """Return the record with this *number* in the pack that *cipher* belongs to."""
     return cipher.encrypt(nonce_of(number), encoded, kind.associated())
 

@@ -13,14 +13,14 @@ from vmbackup_core.extents import Extent, Extents, aligned
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.data.known_places import KnownPlaces
-from vmbackup_core.repository.data.pack_writer import PackWriter
+from vmbackup_core.repository.data.pack_writer import NewRecord, PackWriter
 from vmbackup_core.repository.data.records import (
     BaseBlock,
     RecordKind,
     encode_block,
     new_compressor,
 )
-from vmbackup_core.repository.data.shard_view import ZERO, ShardView
+from vmbackup_core.repository.data.shard_view import ZERO, ShardView, used_of
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.frames import DELTA
@@ -60,6 +60,15 @@ class Tools(threading.local):
         self.compressor: zstandard.ZstdCompressor = new_compressor(level)
 
 
+@dataclass(frozen=True, slots=True)
+class _NewBlock:
+    """A block that is to be stored, and its entry; *base* is the one that it is a delta after."""
+
+    entry: int
+    record: NewRecord
+    base: int | None
+
+
 class ShardContent:
     """The blocks of one shard while their places are being found."""
 
@@ -82,20 +91,39 @@ class ShardContent:
         """Store new blocks as what has changed since the newest manifest, where it is shorter."""
         self._newest, self._newest_bytes = newest, disk_bytes
 
-    def carry(self, base: ShardView[PackRow], changed: Iterable[Extent], *, known: bool) -> None:
+    def carry(self, base: ShardView[PackRow], changed: Extents, *, known: bool) -> None:
         """Take the base's blocks outside *changed* over; read those whose place is not known.
 
         *known* says that the base is the newest manifest, whose entries have their numbers.
         """
+        taken = base.at[: len(self._blocks)]
+        self._leave_out(taken, changed)
+        if known and not self._known.has_bad:
+            self.at[: len(taken)] = taken
+            self.read(changed)
+        else:
+            self._carry_each(base, taken, changed, known=known)
+
+    def _leave_out(self, taken: array[int], changed: Extents) -> None:
+        """Have *taken* be zero where *changed* is read."""
         first, block_bytes = self._blocks.start, self._reading.parameters.block_bytes
-        read = bytearray(len(self._blocks))
         for extent in changed:
-            start, end = extent.offset // block_bytes, -(-extent.end // block_bytes)
-            read[start - first : end - first] = b"\1" * (end - start)
+            start = min(extent.offset // block_bytes - first, len(taken))
+            end = min(-(-extent.end // block_bytes) - first, len(taken))
+            taken[start:end] = array("I", [ZERO]) * (end - start)
+
+    def _carry_each(
+        self,
+        base: ShardView[PackRow],
+        taken: array[int],
+        changed: Extents,
+        *,
+        known: bool,
+    ) -> None:
+        """Take the blocks of *taken* over, one by one."""
+        first, block_bytes = self._blocks.start, self._reading.parameters.block_bytes
         missing: list[Extent] = []
-        for block, entry in base.places():
-            if block >= len(read) or read[block]:
-                continue
+        for block, entry in compress(enumerate(taken), used_of(taken)):
             place = self._place(base, entry, known=known)
             if place is None:
                 self._expected[block] = base.entries.hash_at(entry)
@@ -122,45 +150,47 @@ class ShardContent:
         return Extent(start, min(block_bytes, self._reading.disk_bytes - start))
 
     def _read_unit(self, unit: Extent) -> None:
-        block_bytes = self._reading.parameters.block_bytes
-        with memoryview(self._tools.buffer) as whole, whole[: unit.length] as view:
+        """Read a unit, and store what of it is new side by side."""
+        tools = self._tools
+        with memoryview(tools.buffer) as whole, whole[: unit.length] as view:
             self._reading.source.read_into(unit.offset, view)
-            for at in range(0, unit.length, block_bytes):
-                block = bytes(view[at : at + block_bytes])
-                number = (unit.offset + at) // block_bytes
-                self._block(number - self._blocks.start, block)
+            new = list(self._new_blocks(unit, view))
+            places = self._reading.packs.add([each.record for each in new])
+        for each, at in zip(new, places, strict=True):
+            self._known.stored(each.entry, at, each.record.kind, each.base)
         self._reading.tally.add(done=unit.length)
 
-    def _block(self, number: int, block: bytes) -> None:
-        """Find or make the place of the shard's block with this *number*."""
-        if block == self._zeros[: len(block)]:
-            self._compare(number, None)
-            return
-        block_hash = self._reading.keys.block_hash(block)
-        self._compare(number, block_hash)
-        entry, mine = self._known.claim(block_hash)
-        self.at[number] = entry
-        if mine:
-            self._store(number, entry, block, block_hash)
+    def _new_blocks(self, unit: Extent, view: memoryview) -> Iterator[_NewBlock]:
+        """Find the place of each block of a unit; yield those that are to be stored."""
+        block_bytes = self._reading.parameters.block_bytes
+        first = unit.offset // block_bytes - self._blocks.start
+        for number, start in enumerate(range(0, unit.length, block_bytes), first):
+            block = view[start : start + block_bytes]
+            # Compared where it is: a slice of it would be a copy, and one by one takes long.
+            if self._tools.buffer.startswith(self._zeros[: len(block)], start):
+                self._compare(number, None)
+                continue
+            block_hash = self._reading.keys.block_hash(block)
+            self._compare(number, block_hash)
+            self.at[number], is_new = self._known.claim(block_hash)
+            if is_new:
+                yield self._encoded(number, block, block_hash)
 
     def _compare(self, number: int, block_hash: bytes | None) -> None:
         if number in self._expected and self._expected[number] != block_hash:
             with self._lock:
                 self.changed_outside += 1
 
-    def _store(self, number: int, entry: int, block: bytes, block_hash: bytes) -> None:
-        reading = self._reading
-        base = self._base_block(number, len(block))
-        codec, encoded = encode_block(
-            block, self._tools.compressor, base and base[1], level=reading.level
-        )
-        base_hash = base[1].block_hash if base is not None and codec == DELTA else None
-        kind = RecordKind(codec, len(block), block_hash, base_hash)
-        at = reading.packs.add(self._blocks.start + number, kind, encoded)
-        if base is not None and codec == DELTA:
-            self._known.stored_as_delta(entry, at, base[0], len(block))
+    def _encoded(self, number: int, block: memoryview, block_hash: bytes) -> _NewBlock:
+        tools = self._tools
+        entry, base = self._base_block(number, len(block)) or (None, None)
+        codec, encoded = encode_block(block, tools.compressor, base, level=self._reading.level)
+        if base is None or codec != DELTA:
+            kind, entry = RecordKind(codec, len(block), block_hash), None
         else:
-            self._known.stored(entry, at, codec)
+            kind = RecordKind(codec, len(block), block_hash, base.block_hash)
+        record = NewRecord(self._blocks.start + number, kind, encoded)
+        return _NewBlock(self.at[number], record, entry)
 
     def _base_block(self, number: int, length: int) -> tuple[int, BaseBlock] | None:
         """Return the newest manifest's entry at a block, and its bytes from the predecessor.

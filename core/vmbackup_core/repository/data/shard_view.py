@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import accumulate, compress
 from typing import Generic, TypeVar
 
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.repository.data.bitmaps import bitmap_of, positions
+from vmbackup_core.repository.data.bitmaps import bitmap_of, flags_of, positions
 from vmbackup_core.repository.data.sections import (
     FIRST_RECORD_AT,
+    HASH_BYTES,
+    Bases,
     BaseSection,
     Entries,
     PatchSection,
@@ -29,6 +32,9 @@ ZERO = 2**32 - 1
 #: entry has: no process holds four thousand million of them.
 _HIGHEST = 3 if sys.byteorder == "little" else 0
 _IS_USED = b"\1" * 0xFF + b"\0"
+
+#: So many blocks are compared at once.
+_COMPARED = 256
 
 #: What a row is: a pack's, or one that will be a pack's.
 R = TypeVar("R")
@@ -74,9 +80,9 @@ def used_of(at: array[int]) -> bytes:
 
 def view_of_base(section: BaseSection, rows: Sequence[PackRow]) -> ShardView[PackRow]:
     """Return the shard as its base alone gives it."""
-    at = _all_zero(section.blocks)
-    for entry, block in enumerate(positions(section.used)):
-        at[block] = entry
+    flags = flags_of(section.used, section.blocks)
+    flagged = zip(flags, accumulate(flags), strict=True)
+    at = array("I", [used - 1 if flag else ZERO for flag, used in flagged])
     return ShardView(section.shard, rows, at, section.entries)
 
 
@@ -105,12 +111,20 @@ def check_places(name: str, view: ShardView[PackRow]) -> None:
     """Raise where a record does not lie within its pack."""
     sizes = [row.size_bytes for row in view.rows]
     for column in (view.entries, view.entries.bases):
+        if _lie_within(column, sizes):
+            continue
         for row, offset, length in zip(column.rows, column.offsets, column.lengths, strict=True):
             if offset < FIRST_RECORD_AT or offset + length > sizes[row]:
                 raise CorruptRepository(
                     f"{name}: a record at {offset} of {length} bytes in {view.rows[row].holder}, "
                     f"which has {sizes[row]}"
                 )
+
+
+def _lie_within(column: Entries | Bases, sizes: Sequence[int]) -> bool:
+    ends = map(operator.add, column.offsets, column.lengths)
+    within = all(map(operator.le, ends, map(sizes.__getitem__, column.rows)))
+    return within and min(column.offsets, default=FIRST_RECORD_AT) >= FIRST_RECORD_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +218,11 @@ def _differing(
     same: dict[tuple[int, int], bool] = {}
     before_now, before_base = now.entries.bases_before(), base.entries.bases_before()
     decided = bytearray(now.blocks)
-    for block, entry in enumerate(now.at):
-        other = base.at[block] if block < base.blocks else ZERO
-        if entry == other and (entry < shared or entry == ZERO):
+    theirs = base.at[: now.blocks] + _all_zero(max(0, now.blocks - base.blocks))
+    blocks = _unequal(now.at, theirs) if shared == len(base.entries) else range(now.blocks)
+    for block in blocks:
+        entry, other = now.at[block], theirs[block]
+        if entry == other == ZERO:
             continue
         if ZERO in (entry, other):
             decided[block] = entry != other
@@ -221,6 +237,14 @@ def _differing(
             )
         decided[block] = not same[pair]
     return decided
+
+
+def _unequal(ours: array[int], theirs: array[int]) -> Iterator[int]:
+    """Yield where two columns of one length differ; most of two shards is the same."""
+    for start in range(0, len(ours), _COMPARED):
+        mine, other = ours[start : start + _COMPARED], theirs[start : start + _COMPARED]
+        if mine != other:
+            yield from compress(range(start, start + len(mine)), map(operator.ne, mine, other))
 
 
 def _goes_on_from(now: ShardView[R], base: ShardView[PackRow], in_base: Sequence[int]) -> bool:
@@ -260,6 +284,8 @@ def _same_base(now: Entries, base: Entries, pair: tuple[int, int], in_base: Sequ
 
 def _gathered(now: ShardView[R], chosen: Sequence[int]) -> tuple[Entries, list[R]]:
     """Return the *chosen* entries in order, with rows of their own, and these rows."""
+    if not len(now.entries.bases):
+        return _gathered_whole(now, chosen)
     entries, rows = Entries(), list[R]()
     row_of: dict[int, int] = {}
     before = now.entries.bases_before()
@@ -276,6 +302,26 @@ def _gathered(now: ShardView[R], chosen: Sequence[int]) -> tuple[Entries, list[R
             bases, at = now.entries.bases, before[entry]
             entries.bases.append(bases, at, row(bases.rows[at]))
     return entries, rows
+
+
+def _gathered_whole(now: ShardView[R], chosen: Sequence[int]) -> tuple[Entries, list[R]]:
+    """Return the same of a shard without deltas, whole columns at a time."""
+    theirs = now.entries
+
+    def of(column: array[int]) -> array[int]:
+        return array("I", map(column.__getitem__, chosen))
+
+    row_of = {row: number for number, row in enumerate(dict.fromkeys(of(theirs.rows)))}
+    hashes = bytes(theirs.hashes)
+    entries = Entries(
+        array("I", map(row_of.__getitem__, of(theirs.rows))),
+        of(theirs.numbers),
+        of(theirs.offsets),
+        of(theirs.lengths),
+        bytearray(map(theirs.codecs.__getitem__, chosen)),
+        bytearray().join([hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in chosen]),
+    )
+    return entries, [now.rows[row] for row in row_of]
 
 
 def _row(row: PackRow, row_of: dict[Places, int], every: list[PackRow]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
+import pytest
 from typing_extensions import override
 
 from tests.unit.repository.data.bench import (
@@ -16,7 +18,10 @@ from tests.unit.repository.data.bench import (
     run_of,
 )
 from tests.unit.repository.data.samples import BLOCK, SHARD
-from vmbackup_core.repository.data.grants import LeftSession
+from vmbackup_core.repository.data.adoption import AT_ONCE, Adoption
+from vmbackup_core.repository.data.disk_writer import packs_at_once
+from vmbackup_core.repository.data.grants import LeftSession, Parameters
+from vmbackup_core.repository.data.known_places import KnownPlaces
 from vmbackup_core.repository.data.pack_reader import read_footer
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.stores.port import Buffer, ObjectUnreadable
@@ -252,3 +257,69 @@ def test_a_block_that_was_adopted_is_known_only_where_it_was_written() -> None:
     assert bench.restore(written)[0] == AFTER
     assert len(bench.store.names("p", 2)) <= 4
     assert BLOCK * len(records_of(bench, 2)) == 5 * SHARD
+
+
+@pytest.mark.parametrize("threads", [1, 4, 32])
+def test_what_dies_with_an_attempt_is_64_mib_at_most(threads: int) -> None:
+    assert packs_at_once(threads) * Parameters().pack_bytes <= 64 * 1024**2
+
+
+class SlowFeet(DataMemory):
+    """Counts who reads a pack's end at once, and how often each is read."""
+
+    def __init__(self, inner: DataMemory) -> None:
+        super().__init__()
+        self._objects = inner._objects  # noqa: SLF001 - one place, seen in two ways
+        self._names = inner._names  # noqa: SLF001
+        self.ends: list[str] = []
+        self.most = 0
+        self._reading = 0
+
+    @override
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        self.ends.append(name)
+        self._reading += 1
+        self.most = max(self.most, self._reading)
+        time.sleep(0.05)
+        self._reading -= 1
+        return super().get_end(name, length, size=size)
+
+
+def test_each_left_pack_is_looked_at_once_and_many_side_by_side() -> None:
+    bench = Bench()
+    content = noise(5, 40 * SHARD)  # of several packs, and of more shards
+    first = bench.write(bench.grant(1, len(content)), bytes(len(content)))
+    bench.write(bench.grant(2, len(content), newest=first), content)
+    packs = bench.store.names("p", 2)
+    left = bench.left(2)
+    store = SlowFeet(bench.store)
+
+    again = bench.write(bench.grant(2, len(content), newest=first, left=left), content, store=store)
+
+    assert sorted(store.ends) == packs
+    assert len(packs) > 8
+    assert store.most > 1
+    assert again.done.statistics.new_blocks == 0
+    assert bench.restore(again)[0] == content
+
+
+def test_packs_behind_the_shard_that_is_written_wait_for_theirs() -> None:
+    """What is known of left packs is in memory only while their shards are written."""
+    bench = Bench()
+    content = noise(6, 100 * SHARD)
+    bench.write(bench.grant(1, len(content)), content)
+    (left,) = bench.left(1)
+    assert left.packs > AT_ONCE
+    store = SlowFeet(bench.store)
+    grant = bench.grant(1, len(content), left=[left])
+    keys = bench.writer_keys(run_of(1))
+    adoption = Adoption(store, keys, grant.slot, grant.run_id, grant.left)
+    known = KnownPlaces()
+
+    adoption.add_to(known, range(SHARD // BLOCK))
+
+    assert len(store.ends) == AT_ONCE
+    assert all(
+        known.find(keys.block_hash(content[at : at + BLOCK])) is not None
+        for at in range(0, SHARD, BLOCK)
+    )

@@ -17,7 +17,8 @@ from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, RunId
 from vmbackup_core.repository.data.footer import BACKUP, Origin, is_proven
 from vmbackup_core.repository.data.pack_reader import footer_of, joined, read_footer
-from vmbackup_core.repository.data.pack_writer import PackWriter
+from vmbackup_core.repository.data.pack_writer import NewRecord, PackWriter
+from vmbackup_core.repository.data.ports import DataTarget
 from vmbackup_core.repository.data.records import (
     BaseBlock,
     RecordKind,
@@ -41,13 +42,27 @@ BLOCKS = [noise(1, BLOCK), b"text " * 819 + b"x", noise(2, 512), b"y" * BLOCK]
 
 
 def written(store: DataMemory, keys: ChainKeys, ids: WritingIds, blocks: list[bytes]) -> None:
-    packs = PackWriter(
-        store, keys, ids, pack_bytes=MIB, purpose=BACKUP, on_stored=lambda _stored: None
-    )
-    for number, block in enumerate(blocks):
-        codec, encoded = encode_block(block, new_compressor(LEVEL))
-        packs.add(number + 100, RecordKind(codec, len(block), keys.block_hash(block)), encoded)
+    packs = writer(store, keys, ids)
+    packs.add([new_record(keys, number, block) for number, block in enumerate(blocks, 100)])
     packs.flush()
+
+
+def writer(store: DataTarget, keys: ChainKeys, ids: WritingIds, most: int = 1) -> PackWriter:
+    return PackWriter(
+        store,
+        keys,
+        ids,
+        pack_bytes=MIB,
+        most=most,
+        purpose=BACKUP,
+        on_stored=lambda _stored: None,
+    )
+
+
+def new_record(keys: ChainKeys, number: int, block: bytes) -> NewRecord:
+    codec, encoded = encode_block(block, new_compressor(LEVEL))
+    kind = RecordKind(codec, len(block), keys.block_hash(block))
+    return NewRecord(number, kind, encoded)
 
 
 class OnePack:
