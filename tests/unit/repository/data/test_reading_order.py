@@ -165,8 +165,8 @@ def test_a_base_that_cannot_be_read_is_looked_for_by_itself() -> None:
             return super().get_range(name, offset, length)
 
     failing = Failing()
-    for each in bench.store.list(""):
-        failing.put_new(each.name, bench.store.get(each.name))
+    for stored in bench.store.list(""):
+        failing.put_new(stored.name, bench.store.get(stored.name))
     bench.store = failing
     for each in states:
         assert bench.restore(each)[0] == each.content
