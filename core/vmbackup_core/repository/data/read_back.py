@@ -71,16 +71,19 @@ def read_pack(
         if size_bytes is not None and size != size_bytes:
             return PackReadBack(pack, "resized")
         footer, _ = foot_behind(store, keys, pack, first[:FIRST_RECORD_AT], tail, size)
-        offsets = tuple(
-            _damaged(store, _Records(keys, name, footer), memoryview(first), piece_bytes)
-        )
+        records = _Records(keys, name, footer)
+        here = bisect_right(records.places, len(first), key=sum)
+        offsets = records.damaged(0, memoryview(first), range(here))
+        del first, tail  # each thread has one piece in memory
+        for start, length, which in joined(records.places[here:], most_bytes=piece_bytes):
+            offsets += records.damaged_of(store, start, length, [here + each for each in which])
     except NotStored:
         return PackReadBack(pack, "missing")
     except CorruptRepository:
         return PackReadBack(pack, "damaged")
-    records = footer.records
     lost: Lost | None = "damaged" if offsets else None
-    return PackReadBack(pack, lost, offsets, len(records), records.codecs.count(DELTA), size)
+    deltas = footer.records.codecs.count(DELTA)
+    return PackReadBack(pack, lost, tuple(offsets), len(footer.records), deltas, size)
 
 
 def read_told(
@@ -107,31 +110,14 @@ def _lost_of(
     store: DataSource, keys: ChainKeys, pack: PackId, footer: Footer, told: Sequence[int]
 ) -> Iterator[int]:
     records = _Records(keys, pack_name(keys.chain, pack), footer)
-    offsets, lengths = records.offsets, footer.records.lengths
     for told_at in told:
-        record = bisect_left(offsets, told_at, 0, len(lengths))
-        if record == len(lengths) or offsets[record] != told_at:
+        record = bisect_left(records.places, (told_at,))
+        if record == len(records.places) or records.places[record][0] != told_at:
             return
-        stored = memoryview(store.get_range(records.name, told_at, lengths[record]))
-        if [*records.damaged(told_at, stored, [record])]:
+        if records.damaged_of(store, *records.places[record], [record]):
             yield told_at
         elif told_at == told[0]:
             return
-
-
-def _damaged(
-    store: DataSource, records: _Records, first: memoryview, piece_bytes: int
-) -> Iterator[int]:
-    """Yield the offsets of records that do not hold what the footer says.
-
-    *first* is the pack's beginning, as far as it was read.
-    """
-    places = records.places()
-    here = bisect_right(places, len(first), key=sum)
-    yield from records.damaged(0, first, range(here))
-    for start, length, which in joined(places[here:], most_bytes=piece_bytes):
-        stored = memoryview(store.get_range(records.name, start, length))
-        yield from records.damaged(start, stored, [here + record for record in which])
 
 
 class _Records:
@@ -139,23 +125,28 @@ class _Records:
 
     def __init__(self, keys: ChainKeys, name: str, footer: Footer) -> None:
         self.name = name
-        self.offsets = footer.records.offsets()
+        offsets = footer.records.offsets()
+        self.places = list(zip(offsets, footer.records.lengths, strict=False))
         self._keys = keys
         self._footer = footer
         self._kinds = footer.records.kinds()
         self._ciphers: dict[int, AESGCM] = {}
 
-    def places(self) -> list[tuple[int, int]]:
-        """Return offset and length of each."""
-        return list(zip(self.offsets, self._footer.records.lengths, strict=False))
+    def damaged_of(
+        self, store: DataSource, start: int, length: int, records: Iterable[int]
+    ) -> list[int]:
+        """Return the offsets of those *records* that are damaged; read so many bytes of them."""
+        return self.damaged(start, memoryview(store.get_range(self.name, start, length)), records)
 
-    def damaged(self, start: int, stored: memoryview, records: Iterable[int]) -> Iterator[int]:
-        """Yield the offsets of those *records* that are damaged; *stored* begins at *start*."""
+    def damaged(self, start: int, stored: memoryview, records: Iterable[int]) -> list[int]:
+        """Return the offsets of those *records* that are damaged; *stored* begins at *start*."""
+        found = []
         for record in records:
-            at = self.offsets[record] - start
-            part = stored[at : at + self._footer.records.lengths[record]]
-            if not self._is_whole(record, part):
-                yield self.offsets[record]
+            offset, length = self.places[record]
+            at = offset - start
+            if not self._is_whole(record, stored[at : at + length]):
+                found.append(offset)
+        return found
 
     def _is_whole(self, record: int, stored: memoryview) -> bool:
         try:
