@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,16 @@ from tests.unit.cli.program import CommandLine
 
 #: Each of them costs a good part of a second of processor time.
 HEAVY = ("azure", "kopf", "kubernetes", "aiohttp", "msal", "requests", "asyncio", "yaml")
+
+#: What backups, upkeep and damage need, and listing and restoring don't.
+OTHERS = (
+    "vmbackup_core.repository.control.backup",
+    "vmbackup_core.repository.control.check",
+    "vmbackup_core.repository.control.retention",
+    "vmbackup_core.repository.control.verify",
+    "vmbackup_core.repository.opened_repair",
+    "vmbackup_core.repository.opened_upkeep",
+)
 
 LOADED = """\
 import sys
@@ -24,12 +35,18 @@ sys.exit(code)
 
 
 def loaded(tmp_path: Path, arguments: list[str]) -> tuple[int, set[str]]:
-    """Return the exit code and what was loaded, of a process of its own."""
+    """Return the exit code and the packages that were loaded, of a process of its own."""
+    code, modules = modules_loaded(tmp_path, arguments)
+    return code, {name.split(".")[0] for name in modules}
+
+
+def modules_loaded(tmp_path: Path, arguments: list[str]) -> tuple[int, set[str]]:
+    """Return the exit code and every module that was loaded, of a process of its own."""
     file = tmp_path / "modules"
     ended = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", LOADED, str(file), *arguments], capture_output=True, check=False
     )
-    return ended.returncode, {name.split(".")[0] for name in file.read_text().split()}
+    return ended.returncode, set(file.read_text().split())
 
 
 @pytest.mark.parametrize(
@@ -50,6 +67,30 @@ def test_a_directory_needs_none_of_the_heavy_ones(
     assert code == 0
     assert "cryptography" in modules
     assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [("list", []), ("restore", ["--point", "latest", "--all", "--to", "TO"])],
+)
+def test_what_reads_points_loads_nothing_of_what_writes_and_checks(
+    line: CommandLine, tmp_path: Path, verb: str, more: list[str]
+) -> None:
+    more = [each.replace("TO", str(tmp_path / "to")) for each in more]
+
+    code, modules = modules_loaded(tmp_path, line.arguments(verb, *more))
+
+    assert code == 0
+    assert "vmbackup_core.repository.opened" in modules
+    assert modules.isdisjoint(OTHERS)
+
+
+def test_a_check_loads_what_checks(line: CommandLine, tmp_path: Path) -> None:
+    """Were the names of it wrong above, nothing would be seen there."""
+    _, modules = modules_loaded(tmp_path, line.arguments("check"))
+
+    assert "vmbackup_core.repository.control.check" in modules
+    assert all(find_spec(name) is not None for name in OTHERS)
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["repository"]])

@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from vmbackup_core.ids import DiskUniqueId, RepositoryId, RunId
-from vmbackup_core.repository.control.backup.committing import (
-    CommittedDisk,
-    commit_disk,
-    find_committed,
-)
-from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
-from vmbackup_core.repository.control.backup.preparing import PreparedDisk, prepare_disk
 from vmbackup_core.repository.control.chains.chain_header import DiskChain, begin_anew
 from vmbackup_core.repository.control.chains.holds import FoundHold, Holder, all_holds, release
-from vmbackup_core.repository.control.check import CheckReport, check
 from vmbackup_core.repository.control.commits.locking import Keep
 from vmbackup_core.repository.control.keys import claiming
 from vmbackup_core.repository.control.keys.key_entries import (
@@ -40,8 +33,6 @@ from vmbackup_core.repository.control.restore import restoring
 from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import OpenedLog, Using
-from vmbackup_core.repository.opened_repair import Repairs
-from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives import user_keys
 from vmbackup_core.repository.primitives.beginning import Beginner, begin
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
@@ -52,6 +43,14 @@ from vmbackup_core.repository.primitives.printed import from_text, to_text
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.repository.transfer import DiskSink, OnProgress, Progress
+
+if TYPE_CHECKING:  # what reading a point needs not is imported where it is done
+    from vmbackup_core.repository.control.backup.committing import CommittedDisk
+    from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+    from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+    from vmbackup_core.repository.control.check import CheckReport
+    from vmbackup_core.repository.opened_repair import Repairs
+    from vmbackup_core.repository.opened_upkeep import Upkeep
 
 
 def _silent(_told: str | Progress) -> None:
@@ -112,11 +111,15 @@ class OpenedRepository:
     @property
     def upkeep(self) -> Upkeep:
         """What the repository's owner does on a schedule."""
+        from vmbackup_core.repository.opened_upkeep import Upkeep  # noqa: PLC0415
+
         return Upkeep(self._work)
 
     @property
     def repairs(self) -> Repairs:
         """What a person does about damage."""
+        from vmbackup_core.repository.opened_repair import Repairs  # noqa: PLC0415
+
         return Repairs(self._work)
 
     @property
@@ -221,6 +224,8 @@ class OpenedRepository:
         level: int = LEVEL,
     ) -> PreparedDisk:
         """Return what a worker needs to write the disk that is *asked* for."""
+        from vmbackup_core.repository.control.backup.preparing import prepare_disk  # noqa: PLC0415
+
         with self._work.of_owner() as log:
             return prepare_disk(
                 log, self.places.data, asked, parameters, deltas=deltas, level=level
@@ -228,6 +233,8 @@ class OpenedRepository:
 
     def find_committed(self, asked: DiskAsked) -> CommittedDisk | None:
         """Return the run's own commit of the snapshot that is *asked* for."""
+        from vmbackup_core.repository.control.backup.committing import find_committed  # noqa: PLC0415
+
         with self._work.of_anybody() as log:
             return find_committed(log, self.places.data, asked)
 
@@ -235,6 +242,8 @@ class OpenedRepository:
         self, asked: DiskAsked, manifest: str, sha256: str, keep: Keep | None = None
     ) -> CommittedDisk:
         """Commit the *manifest* that a worker has named, locked by *keep*; raise LostAttempt."""
+        from vmbackup_core.repository.control.backup.committing import commit_disk  # noqa: PLC0415
+
         with self._work.of_owner() as log:
             return commit_disk(log, self.places.data, asked, manifest, sha256, keep)
 
@@ -311,6 +320,8 @@ class OpenedRepository:
 
         It may take hours, and keeps nobody else from working meanwhile.
         """
+        from vmbackup_core.repository.control.check import check  # noqa: PLC0415
+
         return check(
             self._work.another_log(),
             self.places.data,

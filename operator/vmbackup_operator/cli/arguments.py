@@ -28,6 +28,7 @@ from vmbackup_operator.cli.commands import (
 )
 from vmbackup_operator.cli.key_arguments import add_keys, key_command_of
 from vmbackup_operator.cli.mending_arguments import VERBS, add_mending, add_printed, mending_of
+from vmbackup_operator.cli.targets import Format
 from vmbackup_operator.cli.wanted_points import WantedPoint, wanted_point
 
 EXIT_CODES = """\
@@ -71,6 +72,7 @@ class _Parsed(argparse.Namespace):
     to: Path
     force: bool
     keep_going: bool
+    image: Format
     account: str
     config: Path
     control_sas_file: Path | None
@@ -154,6 +156,7 @@ def _restore(where: Where, found: _Parsed) -> Restore | RestoreManifest:
             force=found.force,
             keep_going=found.keep_going,
             printed_wrap=found.printed_wrap,
+            image=found.image,
         )
     if found.disk is None and not found.all:
         raise Misunderstood("one of the arguments --disk --all is required")
@@ -165,6 +168,7 @@ def _restore(where: Where, found: _Parsed) -> Restore | RestoreManifest:
         found.to,
         force=found.force,
         keep_going=found.keep_going,
+        image=found.image,
     )
 
 
@@ -329,9 +333,19 @@ def _add_restore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vm", metavar="NAME|ID", help="of this VM; latest needs it among several")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--disk", metavar="NAME", help="this disk only, into PATH")
-    which.add_argument("--all", action="store_true", help="every disk, into PATH/NAME.img")
+    which.add_argument(
+        "--all", action="store_true", help="every disk, into PATH/NAME.img (or .qcow2, .vhd)"
+    )
     parser.add_argument(
         "--to", required=True, type=Path, metavar="PATH", help="a file, a block device or a folder"
+    )
+    parser.add_argument(
+        "--format",
+        dest="image",
+        choices=("raw", "qcow2", "vhd"),
+        default="raw",
+        help="what a disk becomes in a file: its bytes as they are (raw, which is sparse), or an"
+        " image for QEMU, or a fixed VHD as Azure takes it",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace files, and write into devices, that are there"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vmbackup_core.repository.control.log.heads import Head
+from vmbackup_operator.cli.targets import Format
 from vmbackup_operator.cli.wanted_points import WantedPoint
 
 Output = Literal["table", "json"]
@@ -54,6 +55,7 @@ class Restore:
     to: Path
     force: bool
     keep_going: bool
+    image: Format = "raw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class RestoreManifest:
     force: bool
     keep_going: bool
     printed_wrap: Path | None = None
+    image: Format = "raw"
 
 
 @dataclass(frozen=True, slots=True)

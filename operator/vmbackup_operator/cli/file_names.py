@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.control.points.points import PointDisk
+from vmbackup_operator.cli.targets import Format
 
 
-def file_names(disks: Sequence[PointDisk]) -> list[str]:
+def file_names(disks: Sequence[PointDisk], image: Format = "raw") -> list[str]:
     """Return a name for each of *disks*: its own, with the LUN and a number where that is taken.
 
     Names that differ in case alone are alike, since on some file systems they are one.
@@ -17,12 +18,13 @@ def file_names(disks: Sequence[PointDisk]) -> list[str]:
     often = Counter(disk.name.casefold() for disk in disks)
     taken = {name for name, count in often.items() if count == 1}
     names: list[str] = []
+    ending = "img" if image == "raw" else image
     for disk in disks:
         stem = disk.name
         if often[stem.casefold()] > 1:
             stem = _free(f"{disk.name}-{_place(disk)}", taken)
             taken.add(stem.casefold())
-        names.append(f"{_checked(stem)}.img")
+        names.append(f"{_checked(stem)}.{ending}")
     return names
 
 

@@ -34,7 +34,7 @@ def restore_manifest(asked: RestoreManifest, console: Console) -> int:
     manifest = alone.open(asked.manifest)
     name, size_bytes = manifest.said.disk.name, manifest.said.disk_bytes
     target = look_at(asked.to)
-    refusal = objection(target, name, size_bytes, force=asked.force)
+    refusal = objection(target, name, size_bytes, force=asked.force, image=asked.image)
     if refusal is not None:
         raise refusal
     holes: list[Hole] = []
@@ -45,7 +45,7 @@ def restore_manifest(asked: RestoreManifest, console: Console) -> int:
     try:
         with (
             ProgressLine(name, console, quiet=asked.where.quiet) as line,
-            sink_into(target, size_bytes, line, force=asked.force) as sink,
+            sink_into(target, size_bytes, line, force=asked.force, image=asked.image) as sink,
         ):
             how = on_hole if asked.keep_going else None
             alone.restore(manifest, sink, progress=line.show, on_hole=how)

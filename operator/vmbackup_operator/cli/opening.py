@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
@@ -15,7 +16,6 @@ from vmbackup_core.repository.opened import (
     open_repository,
 )
 from vmbackup_core.repository.opened_log import Using
-from vmbackup_core.repository.opened_repair import DataAlone
 from vmbackup_core.repository.primitives import header
 from vmbackup_core.repository.primitives.copies import header_in
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH
@@ -28,6 +28,9 @@ from vmbackup_operator.cli.complaints import complaint
 from vmbackup_operator.cli.layered_store import LayeredStore
 from vmbackup_operator.cli.printing import Console
 from vmbackup_operator.cli.secret_files import read_key, read_printed, read_sas_file
+
+if TYPE_CHECKING:
+    from vmbackup_core.repository.opened_repair import DataAlone
 
 SAS_VARIABLE = "VMBACKUP_SAS"
 CONTROL_SAS_VARIABLE = "VMBACKUP_CONTROL_SAS"
@@ -49,6 +52,8 @@ def open_other(where: Where, console: Console) -> OpenedRepository:
 
 def data_alone(where: Where, printed: Path | None, console: Console) -> DataAlone:
     """Return what data tells without control; with a *printed* wrap that is put nowhere."""
+    from vmbackup_core.repository.opened_repair import DataAlone  # noqa: PLC0415 - seldom needed
+
     places = places_at(where, console)
     key = read_key(where.key_file, console.complain)
     if printed is not None:

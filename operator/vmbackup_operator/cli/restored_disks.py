@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_operator.cli import complaints
@@ -12,9 +14,17 @@ from vmbackup_operator.cli.commands import Where
 from vmbackup_operator.cli.holes import Hole
 from vmbackup_operator.cli.printing import Console, number_of, size
 from vmbackup_operator.cli.progress import ProgressLine
+from vmbackup_operator.cli.qcow2_image import Qcow2Image
 from vmbackup_operator.cli.restored_device import restored_device
-from vmbackup_operator.cli.restored_file import restored_file
-from vmbackup_operator.cli.targets import Target
+from vmbackup_operator.cli.restored_file import NewImage, SparseFile, restored_file
+from vmbackup_operator.cli.targets import Format, Target
+from vmbackup_operator.cli.vhd_image import VhdImage
+
+IMAGES: Final[Mapping[Format, NewImage]] = {
+    "raw": SparseFile,
+    "qcow2": Qcow2Image,
+    "vhd": VhdImage,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,7 @@ class Restored:
 
 
 def sink_into(
-    target: Target, size_bytes: int, line: ProgressLine, *, force: bool
+    target: Target, size_bytes: int, line: ProgressLine, *, force: bool, image: Format
 ) -> AbstractContextManager[DiskSink]:
     """Return where a disk of *size_bytes* is written to."""
     if target.kind == "device":
@@ -36,7 +46,7 @@ def sink_into(
         return restored_device(
             target.path, size_bytes, lambda done: line.say(f"zeroed {size(done)} of {total}")
         )
-    return restored_file(target.path, size_bytes, force=force)
+    return restored_file(target.path, size_bytes, force=force, new_image=IMAGES[image])
 
 
 def write_restored(done: list[Restored], where: Where, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""A disk restored into a sparse file, which has its name only when it is whole."""
+"""A disk restored into a file, which has its name only when it is whole."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
+
+from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_core.stores.port import Buffer
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -20,12 +24,29 @@ _NAME_BYTES = 220
 Link = Callable[[Path, Path], None]
 
 
-class SparseFile:
-    """A file that is zero wherever nothing was written."""
+class Image(DiskSink, Protocol):
+    """What a disk is in a file."""
 
-    def __init__(self, descriptor: int) -> None:
+    def finish(self) -> None:
+        """Write what is still owed when all of the disk is written."""
+
+
+#: Returns the image of a disk of so many bytes in the empty file of a descriptor.
+NewImage = Callable[[int, int], Image]
+
+
+class SparseFile(Image):
+    """The disk's bytes alone: a file that is zero wherever nothing was written."""
+
+    def __init__(self, descriptor: int, size_bytes: int) -> None:
         self._descriptor = descriptor
+        os.ftruncate(descriptor, size_bytes)
 
+    @override
+    def finish(self) -> None:
+        return
+
+    @override
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of *data* at *offset*."""
         write_all(self._descriptor, offset, data)
@@ -42,9 +63,14 @@ def write_all(descriptor: int, offset: int, data: Buffer) -> None:
 
 @contextmanager
 def restored_file(
-    path: Path, size_bytes: int, *, force: bool, link: Link = os.link
-) -> Iterator[SparseFile]:
-    """Give a file of *size_bytes* to write into; it becomes *path* when the block ends well.
+    path: Path,
+    size_bytes: int,
+    *,
+    force: bool,
+    link: Link = os.link,
+    new_image: NewImage = SparseFile,
+) -> Iterator[Image]:
+    """Give an image of a disk of *size_bytes*; its file becomes *path* when the block ends well.
 
     What the block could not finish is deleted; what it has finished never is. *link* gives a file
     a second name, where its file system can.
@@ -55,8 +81,9 @@ def restored_file(
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                os.ftruncate(descriptor, size_bytes)
-                yield SparseFile(descriptor)
+                image = new_image(descriptor, size_bytes)
+                yield image
+                image.finish()
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

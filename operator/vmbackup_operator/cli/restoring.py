@@ -31,7 +31,9 @@ def restore(asked: Restore, console: Console) -> int:
     point, is_sure = _chosen(asked, repository, console)
     pairs = [(disk, look_at(path)) for disk, path in _places(asked, point)]
     for disk, target in pairs:  # all of them before anything is written
-        refusal = objection(target, disk.name, disk.size_bytes, force=asked.force)
+        refusal = objection(
+            target, disk.name, disk.size_bytes, force=asked.force, image=asked.image
+        )
         if refusal is not None:
             raise refusal
     done: list[Restored] = []
@@ -64,7 +66,7 @@ def _chosen(
 def _places(asked: Restore, point: RecoveryPoint) -> list[tuple[PointDisk, Path]]:
     """Return which disks go where."""
     if asked.disk is None:
-        names = file_names(point.disks)
+        names = file_names(point.disks, asked.image)
         return [(disk, asked.to / name) for disk, name in zip(point.disks, names, strict=True)]
     wanted = folded(asked.disk)
     found = [disk for disk in point.disks if wanted in {folded(disk.name), folded(disk.id)}]
@@ -94,7 +96,7 @@ def _restore(
     try:
         with (
             ProgressLine(disk.name, console, quiet=asked.where.quiet) as line,
-            sink_into(target, disk.size_bytes, line, force=asked.force) as sink,
+            sink_into(target, disk.size_bytes, line, force=asked.force, image=asked.image) as sink,
         ):
             repository.restore_disk(
                 there,

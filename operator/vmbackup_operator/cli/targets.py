@@ -13,6 +13,9 @@ from vmbackup_core.errors import PermanentError
 
 Kind = Literal["nothing", "file", "device", "folder", "other"]
 
+#: What a disk is in a file: its bytes alone, or what hypervisors know.
+Format = Literal["raw", "qcow2", "vhd"]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -38,7 +41,9 @@ def look_at(path: Path) -> Target:
     return Target(path, "folder" if stat.S_ISDIR(mode) else "other")
 
 
-def objection(target: Target, disk: str, disk_bytes: int, *, force: bool) -> PermanentError | None:
+def objection(
+    target: Target, disk: str, disk_bytes: int, *, force: bool, image: Format = "raw"
+) -> PermanentError | None:
     """Return why *disk*, of *disk_bytes*, may not be restored to *target*, or None where it may."""
     path, kind = target.path, target.kind
     if kind == "folder":
@@ -47,11 +52,25 @@ def objection(target: Target, disk: str, disk_bytes: int, *, force: bool) -> Per
         return PermanentError(f"{path} is neither a file nor a block device", reason="NotAFile")
     if kind == "file" and not force:
         return PermanentError(f"{path} exists; --force replaces it", reason="FileExists")
-    if kind == "device" and not force:
+    if kind == "device":
+        return _objection_to_device(target, disk, disk_bytes, force=force, image=image)
+    return None
+
+
+def _objection_to_device(
+    target: Target, disk: str, disk_bytes: int, *, force: bool, image: Format
+) -> PermanentError | None:
+    path = target.path
+    if image != "raw":
+        return PermanentError(
+            f"{path} is a block device, and a {image} image is a file: leave out --format",
+            reason="NotAFile",
+        )
+    if not force:
         return PermanentError(
             f"{path} is a block device; --force writes into it", reason="FileExists"
         )
-    if kind == "device" and target.size_bytes < disk_bytes:
+    if target.size_bytes < disk_bytes:
         return PermanentError(
             f"{path} holds {target.size_bytes} bytes, {disk} has {disk_bytes}",
             reason="DeviceTooSmall",

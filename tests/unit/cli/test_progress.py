@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from vmbackup_core.repository.transfer import Progress
 from vmbackup_operator.cli.printing import Console
-from vmbackup_operator.cli.progress import ProgressLine, counted
+from vmbackup_operator.cli.progress import ProgressLine, counted, duration
 
 
 class Clock:
@@ -41,7 +41,8 @@ def told(err: io.StringIO, *, quiet: bool = False, seconds: int = 25) -> str:
 
 def test_elsewhere_a_line_every_ten_seconds() -> None:
     assert told(io.StringIO()) == (
-        "vmbackup: os: 40.0 MiB of 100.0 MiB\nvmbackup: os: 80.0 MiB of 100.0 MiB\n"
+        "vmbackup: os: 40.0 MiB of 100.0 MiB, 4.0 MiB/s, 15 s left\n"
+        "vmbackup: os: 80.0 MiB of 100.0 MiB, 4.0 MiB/s, 5 s left\n"
     )
 
 
@@ -56,11 +57,35 @@ def test_on_a_terminal_one_line_that_changes_every_second_and_goes() -> None:
 
     assert shown.split("\r") == [
         "",
-        "os: 4.0 MiB of 12.0 MiB\x1b[K",
-        "os: 8.0 MiB of 12.0 MiB\x1b[K",
-        "os: 12.0 MiB of 12.0 MiB\x1b[K",
+        "os: 4.0 MiB of 12.0 MiB, 4.0 MiB/s, 2 s left\x1b[K",
+        "os: 8.0 MiB of 12.0 MiB, 4.0 MiB/s, 1 s left\x1b[K",
+        "os: 12.0 MiB of 12.0 MiB, 4.0 MiB/s, 0 s left\x1b[K",
     ]
     assert terminal.getvalue() == f"{shown}\r\x1b[K"
+
+
+def test_the_pace_is_that_of_the_last_tellings() -> None:
+    terminal, clock = Terminal(), Clock()
+    line = ProgressLine("os", Console(None, terminal), quiet=False, monotonic_s=clock)
+
+    for second in range(1, 21):
+        clock.seconds += 1
+        line.show(Progress(100 << 20, (min(second, 5) << 20)))
+    clock.seconds += 1
+    line.show(Progress(100 << 20, 15 << 20))
+
+    shown = terminal.getvalue().split("\r")
+    assert shown[5] == "os: 5.0 MiB of 100.0 MiB, 1.0 MiB/s, 1 min 35 s left\x1b[K"
+    assert shown[20] == "os: 5.0 MiB of 100.0 MiB\x1b[K"  # nothing has come for ten seconds
+    assert shown[21] == "os: 15.0 MiB of 100.0 MiB, 1.0 MiB/s, 1 min 25 s left\x1b[K"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.7, "1 min 0 s"), (125, "2 min 5 s"), (7850, "2 h 10 min")],
+)
+def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize("err", [Terminal(), io.StringIO()])

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.records import RecordKind, open_record
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
+from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.names import pack_name
 from vmbackup_core.stores.port import NotStored
+
+#: How many ciphers are kept: some more than there are threads.
+MOST_CIPHERS: Final = 64
+
+#: Returns the base block of a delta.
+Before = Callable[[], bytes]
 
 
 class Healed(Protocol):
@@ -55,35 +65,39 @@ class BlockReader:
         self._store = store
         self._keys = keys
         self._healed = healed
+        self._ciphers: dict[PackRow, AESGCM] = {}
 
-    def read_range(self, row: PackRow, offset: int, length: int) -> bytes | None:
+    def read_range(self, pack: PackId, offset: int, length: int) -> bytes | None:
         """Return a piece of a pack, less where the pack is cut; None where it is missing.
 
         Raise CorruptRepository where the source cannot read this piece; others may be well.
         """
         try:
-            return self._store.get_range(pack_name(self._keys.chain, row.holder), offset, length)
+            return self._store.get_range(pack_name(self._keys.chain, pack), offset, length)
         except NotStored:
             return None
 
-    def block(self, wanted: Wanted, stored: bytes | memoryview | None) -> bytes:
+    def block(
+        self, wanted: Wanted, stored: bytes | memoryview | None, before: Before | None = None
+    ) -> bytes:
         """Return the block of the record *stored*, or the healed one.
 
-        Raise CorruptRepository where there is neither.
+        *before* returns the base block of a delta, which is read where it is not given. Raise
+        CorruptRepository where there is neither.
         """
         try:
-            return self._from_record(wanted, stored)
+            return self._from_record(wanted, stored, before)
         except CorruptRepository as error:
             return self._healed_or_raise(wanted, error)
 
-    def read_block(self, wanted: Wanted) -> bytes:
+    def read_block(self, wanted: Wanted, before: Before | None = None) -> bytes:
         """Return the block of a record that is still to be read, or the healed one."""
         place = wanted.place
         try:
-            stored = self.read_range(place.row, place.offset, place.length)
+            stored = self.read_range(place.row.holder, place.offset, place.length)
         except CorruptRepository as error:
             return self._healed_or_raise(wanted, error)
-        return self.block(wanted, stored)
+        return self.block(wanted, stored, before)
 
     def _healed_or_raise(self, wanted: Wanted, error: CorruptRepository) -> bytes:
         healed = self._healed.find(wanted.kind.block_hash, wanted.kind.block_bytes)
@@ -91,7 +105,9 @@ class BlockReader:
             raise error
         return healed
 
-    def _from_record(self, wanted: Wanted, stored: bytes | memoryview | None) -> bytes:
+    def _from_record(
+        self, wanted: Wanted, stored: bytes | memoryview | None, before: Before | None
+    ) -> bytes:
         place, kind = wanted.place, wanted.kind
         name = pack_name(self._keys.chain, place.row.holder)
         if stored is None:  # said alike of all its records: their holes are told as one
@@ -100,11 +116,23 @@ class BlockReader:
             raise CorruptRepository(
                 f"{name}: record {place.number} at {place.offset} is {len(stored)} bytes"
             )
-        before = None
-        if wanted.base is not None:
-            before = self.read_block(Wanted(wanted.base.kind, wanted.base.place))
-        cipher = self._keys.pack_cipher(place.row.origin, place.row.run, place.row.epoch)
-        block = open_record(name, cipher, place.number, kind, stored, before)
+        base = None if wanted.base is None else self._base(wanted.base, before)
+        block = open_record(name, self._cipher(place.row), place.number, kind, stored, base)
         if self._keys.block_hash(block) != kind.block_hash:
             raise CorruptRepository(f"{name}: record {place.number} holds another block")
         return block
+
+    def _base(self, base: BaseRecord, before: Before | None) -> bytes:
+        if before is not None:
+            return before()
+        return self.read_block(Wanted(base.kind, base.place))
+
+    def _cipher(self, row: PackRow) -> AESGCM:
+        """Return the cipher of the records of a row: many follow each other that have one."""
+        cipher = self._ciphers.get(row)
+        if cipher is None:
+            cipher = self._keys.pack_cipher(row.origin, row.run, row.epoch)
+            if len(self._ciphers) >= MOST_CIPHERS:
+                self._ciphers.clear()
+            self._ciphers[row] = cipher
+        return cipher

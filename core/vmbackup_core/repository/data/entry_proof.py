@@ -13,6 +13,7 @@ from vmbackup_core.repository.data.block_reader import Wanted
 from vmbackup_core.repository.data.footer import Footer, Origin
 from vmbackup_core.repository.data.pack_reader import read_footer
 from vmbackup_core.repository.data.ports import DataSource
+from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.frames import DELTA
@@ -44,7 +45,7 @@ class Feet:
     def judge(self, wanted: Wanted) -> Verdict:
         """Return what *wanted*, an entry and its place, is beside what the foot says."""
         place, kind = wanted.place, wanted.kind
-        foot = self._foot(place.row.holder)
+        foot = self._foot(place.row)
         if foot is None:
             return "no foot"
         if kind.codec == DELTA:
@@ -59,13 +60,14 @@ class Feet:
         )
         return "right" if foot.get(place.offset) == entry else "wrong"
 
-    def _foot(self, pack: PackId) -> dict[int, _Said] | None:
+    def _foot(self, row: PackRow) -> dict[int, _Said] | None:
         """Return what the foot says of the record at each offset; None where it is lost."""
+        pack = row.holder
         with self._lock:
             if pack in self._known:
                 self._known.move_to_end(pack)
                 return self._known[pack]
-        found = self._read(pack)
+        found = self._read(pack, row.size_bytes)
         with self._lock:
             if pack not in self._known:
                 self._known[pack] = found
@@ -75,9 +77,9 @@ class Feet:
                 self._records -= len(oldest or ())
         return found
 
-    def _read(self, pack: PackId) -> dict[int, _Said] | None:
+    def _read(self, pack: PackId, size_bytes: int) -> dict[int, _Said] | None:
         try:
-            return dict(_said(read_footer(self.store, self.keys, pack)[0]))
+            return dict(_said(read_footer(self.store, self.keys, pack, size_bytes)[0]))
         except (CorruptRepository, NotUnderstood, NotStored, *UNREADABLE_NOW):
             return None  # said of the pack
 

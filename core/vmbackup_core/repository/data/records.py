@@ -94,7 +94,7 @@ def authenticate_record(
     if (kind.base_hash is not None) != (kind.codec == DELTA):
         raise CorruptRepository(f"{where}: of codec {kind.codec}, with the wrong associated data")
     try:
-        return cipher.decrypt(nonce_of(number), bytes(stored), kind.associated())
+        return cipher.decrypt(nonce_of(number), stored, kind.associated())
     except InvalidTag:
         raise CorruptRepository(f"{where} does not verify") from None
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent, merged
@@ -19,15 +18,14 @@ from vmbackup_core.repository.data.block_reader import (
 )
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest, ShardLine
-from vmbackup_core.repository.data.pack_reader import joined
 from vmbackup_core.repository.data.ports import DataSource
-from vmbackup_core.repository.data.records import RecordKind
+from vmbackup_core.repository.data.reading_order import Read
+from vmbackup_core.repository.data.restore_windows import Window, windows_of
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
-from vmbackup_core.repository.primitives.frames import DELTA
-from vmbackup_core.repository.transfer import UNIT_BYTES, DiskSink, OnProgress, Tally
+from vmbackup_core.repository.transfer import DiskSink, OnProgress, Tally
 
 #: What one record or section can be like while all else comes back.
 _LOST = (CorruptRepository, NotUnderstood)
@@ -52,16 +50,6 @@ class Holes:
     reasons: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Entries of a shard whose records are read in one request."""
-
-    row: PackRow
-    offset: int
-    length: int
-    entries: Sequence[int]
-
-
 def restore_manifest(  # noqa: PLR0913 - what, where to, how
     store: DataSource,
     keys: ChainKeys,
@@ -83,10 +71,54 @@ def restore_manifest(  # noqa: PLR0913 - what, where to, how
     reader = BlockReader(store, keys, healed)
     told = on_hole or _untold
     restoring = _Restoring(reader, manifest, sink, told if keep_going else None, threads, progress)
-    index = IndexReader(store, keys, manifest)
-    for line in manifest.lines:
-        restoring.restore_shard(line, index)
+    for window in windows_of(restoring.views(IndexReader(store, keys, manifest))):
+        restoring.restore(window)
     return restoring.holes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """What a request has brought: less where the pack is cut, None where it is missing."""
+
+    reader: BlockReader
+    offset: int
+    stored: memoryview | None
+    is_readable: bool = True
+
+    def part(self, place: Place) -> memoryview | None:
+        """Return a record's bytes."""
+        if self.stored is None:
+            return None
+        start = place.offset - self.offset
+        return self.stored[start : start + place.length]
+
+    def block(self, wanted: Wanted) -> bytes:
+        """Return a block from the bytes that were brought, or else from a request of its own."""
+        if not self.is_readable:
+            return self.reader.read_block(wanted)
+        return self.reader.block(wanted, self.part(wanted.place))
+
+
+class _Deltas:
+    """Deltas that wait for their bases, by the marks of their blocks."""
+
+    def __init__(self, reader: BlockReader) -> None:
+        self._reader = reader
+        self._kept: dict[int, bytes | None] = {}
+
+    def keep(self, mark: int, stored: memoryview | None) -> None:
+        """Keep a delta's bytes."""
+        self._kept[mark] = None if stored is None else bytes(stored)
+
+    def block(self, mark: int, wanted: Wanted, base: BaseRecord, brought: _Brought) -> bytes:
+        """Return the block of a delta whose base was *brought*."""
+
+        def before() -> bytes:
+            return brought.block(Wanted(base.kind, base.place))
+
+        if mark not in self._kept:
+            return self._reader.read_block(wanted, before)
+        return self._reader.block(wanted, self._kept.pop(mark), before)
 
 
 class _Restoring:
@@ -102,6 +134,7 @@ class _Restoring:
         progress: OnProgress,
     ) -> None:
         self._reader = reader
+        self._manifest = manifest
         self._said = manifest.said
         self._sink = sink
         self._on_hole = on_hole
@@ -116,56 +149,70 @@ class _Restoring:
         """Return what is missing, in order."""
         return Holes(list(merged(self._holes)), self._reasons)
 
-    def restore_shard(self, line: ShardLine, index: IndexReader) -> None:
-        """Write one shard."""
+    def views(self, index: IndexReader) -> Iterator[ShardView[PackRow]]:
+        """Yield every shard that opens; the others are holes."""
+        for line in self._manifest.lines:
+            view = self._view(line, index)
+            if view is not None:
+                yield view
+
+    def restore(self, window: Window) -> None:
+        """Write one window's blocks, those of deltas once their bases are read."""
+        first, then = window.reads()
+        deltas = _Deltas(self._reader)
+
+        def keep_or_write(read: Read) -> None:
+            brought = self._brought(read)
+            own = [mark for mark in read.marks if not window.is_delta(mark)]
+            for mark in set(read.marks).difference(own) if brought.is_readable else ():
+                wanted = window.wanted(mark, self._extent(window, mark).length)
+                deltas.keep(mark, brought.part(wanted.place))
+            self._write(window, own, deltas, brought)
+
+        def write(read: Read) -> None:
+            self._write(window, read.marks, deltas, self._brought(read))
+
+        work_through(first, keep_or_write, self._threads)
+        work_through(then, write, self._threads)
+
+    def _view(self, line: ShardLine, index: IndexReader) -> ShardView[PackRow] | None:
         try:
-            view = index.shard(line)
+            return index.shard(line)
         except _LOST as error:
             start = line.shard * self._said.shard_bytes
             end = min(start + self._said.shard_bytes, self._said.disk_bytes)
             self._lost(Extent(start, end - start), error)
-            return
-        blocks: dict[int, list[int]] = {}
-        for block, entry in view.places():
-            blocks.setdefault(entry, []).append(block)
-        bases = view.entries.bases_before()
+            return None
 
-        def restore(run: _Run) -> None:
-            self._restore_run(run, view, bases, blocks)
-
-        work_through(_runs(view, blocks), restore, self._threads)
-
-    def _restore_run(
-        self,
-        run: _Run,
-        view: ShardView[PackRow],
-        bases: Sequence[int],
-        blocks: dict[int, list[int]],
+    def _write(
+        self, window: Window, marks: Sequence[int], deltas: _Deltas, brought: _Brought
     ) -> None:
-        read = self._read(run)
-        for entry in run.entries:
-            extents = [self._extent(view.shard, block) for block in blocks[entry]]
-            wanted = wanted_of(view, entry, bases[entry], extents[0].length)
-            try:
-                block = read(wanted)
-            except _LOST as error:
-                for extent in extents:
+        """Write the blocks of records that were *brought*, or whose bases were."""
+        known: tuple[Wanted, bytes] | None = None
+        for mark in marks:
+            extent = self._extent(window, mark)
+            wanted = window.wanted(mark, extent.length)
+            if known is None or known[0] != wanted:  # blocks that are alike have one record
+                try:
+                    known = wanted, _block(mark, wanted, deltas, brought)
+                except _LOST as error:
                     self._lost(extent, error)
-                continue
-            for extent in extents:
-                self._sink.write_at(extent.offset, block)
-                self._tally.add(done=extent.length)
+                    known = None
+                    continue
+            self._sink.write_at(extent.offset, known[1])
+            self._tally.add(done=extent.length)
 
-    def _read(self, run: _Run) -> Callable[[Wanted], bytes]:
-        """Return what reads one of the run's records: from all of them, or else one by one."""
+    def _brought(self, read: Read) -> _Brought:
         try:
-            stored = self._reader.read_range(run.row, run.offset, run.length)
+            stored = self._reader.read_range(read.pack, read.offset, read.length)
         except CorruptRepository:
-            return self._reader.read_block
-        return lambda wanted: self._reader.block(wanted, _part(stored, run, wanted.place))
+            return _Brought(self._reader, read.offset, None, is_readable=False)
+        view = None if stored is None else memoryview(stored)
+        return _Brought(self._reader, read.offset, view)
 
-    def _extent(self, shard: int, block: int) -> Extent:
-        offset = shard * self._said.shard_bytes + block * self._said.block_bytes
+    def _extent(self, window: Window, mark: int) -> Extent:
+        view, block = window.block_of(mark)
+        offset = view.shard * self._said.shard_bytes + block * self._said.block_bytes
         return Extent(offset, min(self._said.block_bytes, self._said.disk_bytes - offset))
 
     def _lost(self, extent: Extent, error: CorruptRepository | NotUnderstood) -> None:
@@ -178,37 +225,7 @@ class _Restoring:
                 self._reasons.append(str(error))
 
 
-def _part(stored: bytes | None, run: _Run, place: Place) -> memoryview | None:
-    """Return a record's bytes from those of its run, fewer where the pack is cut."""
-    if stored is None:
-        return None
-    start = place.offset - run.offset
-    return memoryview(stored)[start : start + place.length]
-
-
-def wanted_of(view: ShardView[PackRow], entry: int, base: int, block_bytes: int) -> Wanted:
-    """Return the block of an entry; *base* is how many deltas are before it."""
-    entries, bases = view.entries, view.entries.bases
-    row, number = view.rows[entries.rows[entry]], entries.numbers[entry]
-    place = Place(row, number, entries.offsets[entry], entries.lengths[entry])
-    codec, block_hash = entries.codecs[entry], entries.hash_at(entry)
-    if codec != DELTA:
-        return Wanted(RecordKind(codec, block_bytes, block_hash), place)
-    before = Place(
-        view.rows[bases.rows[base]], bases.numbers[base], bases.offsets[base], bases.lengths[base]
-    )
-    kind = RecordKind(bases.codecs[base], bases.block_bytes[base], bases.hash_at(base))
-    return Wanted(
-        RecordKind(codec, block_bytes, block_hash, kind.block_hash), place, BaseRecord(before, kind)
-    )
-
-
-def _runs(view: ShardView[PackRow], wanted: Iterable[int]) -> Iterator[_Run]:
-    """Yield the records of *wanted* entries, pack by pack and by offset, gaps joined."""
-    entries = view.entries
-    order = sorted(wanted, key=lambda entry: (entries.rows[entry], entries.offsets[entry]))
-    for row, group in groupby(order, key=lambda entry: entries.rows[entry]):
-        mine = list(group)
-        places = [(entries.offsets[entry], entries.lengths[entry]) for entry in mine]
-        for offset, length, which in joined(places, most_bytes=UNIT_BYTES):
-            yield _Run(view.rows[row], offset, length, [mine[at] for at in which])
+def _block(mark: int, wanted: Wanted, deltas: _Deltas, brought: _Brought) -> bytes:
+    if wanted.base is None:
+        return brought.block(wanted)
+    return deltas.block(mark, wanted, wanted.base, brought)

@@ -18,7 +18,7 @@ from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest, SectionRef, ShardLine
 from vmbackup_core.repository.data.ports import DataSource
-from vmbackup_core.repository.data.restore import wanted_of
+from vmbackup_core.repository.data.restore_windows import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow

@@ -179,9 +179,9 @@ class ChainCheck:
             if indexes is None:
                 entries = None
                 if self.tally is not None:
-                    entries = EntryCheck(self.looking.data, keys, self.looking.seen)
-                data = self.looking.data
-                indexes = IndexCheck(data, self.chain, self.looking.seen, entries)
+                    data, seen = self.looking.data, self.looking.seen
+                    entries = EntryCheck(data, keys, seen, self.threads)
+                indexes = IndexCheck(self.looking.data, self.chain, self.looking.seen, entries)
             indexes.look(manifest, index)
             if left.commit is not None:
                 self._lists.compare(left.name, left.commit.pack_list, manifest, index)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
 from vmbackup_core.repository.control.check.observations import Fault, Observations
+from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.block_reader import BlockReader, Wanted
 from vmbackup_core.repository.data.entry_proof import Feet
 from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.ports import DataSource
-from vmbackup_core.repository.data.restore import wanted_of
+from vmbackup_core.repository.data.restore_windows import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
-from vmbackup_core.repository.data.shard_view import ShardView
+from vmbackup_core.repository.data.shard_view import ShardView, StoredBase
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import pack_name
+
+#: Of how many bases it is kept what was looked at: one byte for each entry.
+_BASES: Final = 512
+
+#: What tells a base, as a disk of some length has it, from another.
+_BaseKey = tuple[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +49,46 @@ class EntryCheck:
     store: DataSource
     keys: ChainKeys
     seen: Observations
+    threads: int
     _feet: Feet = field(init=False)
+    _looked: OrderedDict[_BaseKey, bytearray] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self._feet = Feet(self.store, self.keys)
 
-    def look(self, said: ManifestSaid, view: ShardView[PackRow]) -> None:
-        """Look at every block of a shard."""
+    def look(self, said: ManifestSaid, view: ShardView[PackRow], base: StoredBase) -> None:
+        """Look at every block of a shard, pack by pack; what its *base* says of each once only.
+
+        Points that follow each other have most of their blocks from the same bases.
+        """
+        looked = self._looked_at(said, base)
+        by_row: dict[int, list[int]] = {}
+        for block, entry in enumerate(view.at):
+            if entry != ZERO and not (entry < len(looked) and looked[entry]):
+                by_row.setdefault(view.entries.rows[entry], []).append(block)
         reader = BlockReader(self.store, self.keys, NothingHealed())
         bases = view.entries.bases_before()
-        for block in blocks_of(said, view):
-            wanted = wanted_of(view, block.entry, bases[block.entry], block.extent.length)
-            if self._feet.judge(wanted) != "right":
-                self._read(reader, wanted)
+
+        def compare(blocks: Sequence[int]) -> None:
+            for block in blocks:
+                entry, extent = view.at[block], _extent(said, view.shard, block)
+                wanted = wanted_of(view, entry, bases[entry], extent.length)
+                if self._feet.judge(wanted) != "right":
+                    self._read(reader, wanted)
+
+        work_through(by_row.values(), compare, self.threads)
+        for entry in (view.at[block] for blocks in by_row.values() for block in blocks):
+            if entry < len(looked):
+                looked[entry] = 1
+
+    def _looked_at(self, said: ManifestSaid, base: StoredBase) -> bytearray:
+        """Return which entries of a base were looked at, for a disk of this length."""
+        key = base.sha256, said.disk_bytes
+        looked = self._looked.setdefault(key, bytearray(len(base.view.entries)))
+        self._looked.move_to_end(key)
+        if len(self._looked) > _BASES:
+            self._looked.popitem(last=False)
+        return looked
 
     def _read(self, reader: BlockReader, wanted: Wanted) -> None:
         place = wanted.place
@@ -70,8 +106,10 @@ class EntryCheck:
 
 def blocks_of(said: ManifestSaid, view: ShardView[PackRow]) -> Iterator[Block]:
     """Yield the blocks of a shard that are not zero."""
-    start = view.shard * said.shard_bytes
     for number, entry in view.places():
-        offset = start + number * said.block_bytes
-        length = min(said.block_bytes, said.disk_bytes - offset)
-        yield Block(entry, Extent(offset, length))
+        yield Block(entry, _extent(said, view.shard, number))
+
+
+def _extent(said: ManifestSaid, shard: int, block: int) -> Extent:
+    offset = shard * said.shard_bytes + block * said.block_bytes
+    return Extent(offset, min(said.block_bytes, said.disk_bytes - offset))

@@ -65,7 +65,7 @@ class IndexCheck:
             with self.seen.noting("data", *_part(self.chain, manifest, last)):
                 view = index.shard(line, base)
                 if self.entries is not None:
-                    self.entries.look(manifest.said, view)
+                    self.entries.look(manifest.said, view, base)
             return True
         return False
 

@@ -21,7 +21,7 @@ from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import IndexObject, Manifest, ShardLine
 from vmbackup_core.repository.data.read_back import PackReadBack, read_told
-from vmbackup_core.repository.data.restore import wanted_of
+from vmbackup_core.repository.data.restore_windows import wanted_of
 from vmbackup_core.repository.data.sections_back import block_bytes_at, is_missing
 from vmbackup_core.repository.data.shard_view import ZERO, ShardView
 from vmbackup_core.repository.data.tables import PackRow
