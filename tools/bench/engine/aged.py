@@ -17,7 +17,7 @@ from typing_extensions import override
 from tools.bench.engine.images import GIB, KIB, MIB
 from tools.bench.engine.ours import Ours
 from tools.bench.engine.peers.port import restored
-from tools.bench.engine.repository import Disk
+from tools.bench.engine.repository import Disk, Repository
 from tools.bench.engine.restore_requests import requests_of_a_restore
 from tools.bench.engine.rounds import scratch_folder
 from tools.bench.engine.source import source
@@ -38,7 +38,7 @@ DISK_BYTES, CONTENT_BYTES = GIB, 64 * MIB
 BLOCK, CHANGED_BLOCKS, CHANGED_BYTES = 256 * KIB, 4, 16 * KIB
 
 
-class _Content(DiskSource):
+class Content(DiskSource):
     """A disk whose beginning changes from point to point."""
 
     def __init__(self) -> None:
@@ -80,9 +80,9 @@ def measure(points: int = POINTS) -> dict[str, Any]:
     """Return what the newest of so many points takes, and what all others take to go."""
     with scratch_folder() as scratch, source(scratch) as exports:
         ours = Ours(exports, scratch / "ours")
-        content = _Content()
+        content = Content()
         began = time.monotonic()
-        _age(ours, content, points)
+        age(ours.repository, content, points)
         found: dict[str, Any] = {"points": points, "made_in_s": time.monotonic() - began}
         wanted, target = scratch / "wanted.img", scratch / "restored.img"
         _write(wanted, content.content)
@@ -96,8 +96,8 @@ def measure(points: int = POINTS) -> dict[str, Any]:
     return {"aged_chain": found}
 
 
-def _age(ours: Ours, content: _Content, points: int) -> None:
-    repository = ours.repository
+def age(repository: Repository, content: Content, points: int) -> None:
+    """Write so many points of a disk, of which a little changes from one to the next."""
     base: ManifestAt | None = None
     extents: Iterable[Extent] = [Extent(0, CONTENT_BYTES)]
     for number in range(1, points + 1):

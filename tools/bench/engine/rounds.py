@@ -38,8 +38,9 @@ _SCRATCH = ROOT / "build" / "bench"
 
 def measure(kind: Kind | None = None) -> Figures:
     """Return what operations of the engine and of its peers took, on images of *kind*."""
-    made, began = images(kind), time.monotonic()
+    made = images(kind)
     versions, not_measured = _versions()
+    began = time.monotonic()
     ours: list[Round] = []
     theirs: dict[str, list[Round]] = {name: [] for name in versions}
     found: Figures = {"image": _described(made)}
