@@ -32,7 +32,7 @@ class Kopia(Peer):
         folder.mkdir()
 
         def run(*arguments: str) -> Cost:
-            program = [built("kopia"), *arguments, "--no-progress"]
+            program: list[str | Path] = [built("kopia"), *arguments, "--no-progress"]
             return measured(program, environment=_environment(scratch), folder=scratch)
 
         def backed_up(image: Path) -> Mapping[str, float]:

@@ -31,7 +31,13 @@ class Restic(Peer):
         disk, repository, out = scratch / "disk.img", scratch / "repository", scratch / "out"
 
         def run(*arguments: str) -> Cost:
-            program = [built("restic"), "--quiet", "--cache-dir", scratch / "cache", *arguments]
+            program: list[str | Path] = [
+                built("restic"),
+                "--quiet",
+                "--cache-dir",
+                scratch / "cache",
+                *arguments,
+            ]
             return measured(program, environment=_environment(repository), folder=scratch)
 
         def backed_up(image: Path) -> Mapping[str, float]:
