@@ -12,7 +12,7 @@ from tests.contract.conftest import ACCOUNT
 from tests.contract.test_stores import new_container_url, with_sas
 from tests.unit.repository.opened.whole_bench import WholeBench, holder, some_disks
 from tools.local_cloud.azurite import Azurite
-from vmbackup_core.repository.control.repairing import Elsewhere
+from vmbackup_core.repository.control.repair.repairing import Elsewhere
 from vmbackup_core.repository.opened_repair import DataAlone
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client

@@ -23,14 +23,14 @@ from tests.format.golden.moved import compact
 from tests.format.golden.workshop import Workshop
 from vmbackup_core.errors import TransientError
 from vmbackup_core.ids import CommitSlot, RepositoryId
-from vmbackup_core.repository.control.log_entries import (
+from vmbackup_core.repository.control.log.log_entries import (
     Expiring,
     ExpiringDisk,
     Key,
     NewEpoch,
     Proven,
 )
-from vmbackup_core.repository.control.points import Origin
+from vmbackup_core.repository.control.points.points import Origin
 from vmbackup_core.repository.data.footer import ARCHIVE
 from vmbackup_core.repository.data.grants import LeftSession
 from vmbackup_core.repository.data.ports import DataStore

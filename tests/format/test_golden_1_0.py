@@ -18,12 +18,12 @@ from tests.format.golden_1_0 import FOLDER, REPOSITORIES
 from tests.format.test_reader import read
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
-from vmbackup_core.repository.control.commits import commits
-from vmbackup_core.repository.control.heads import HeadsOfProcess
-from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_entries import Recorded
-from vmbackup_core.repository.control.log_reader import Reading
-from vmbackup_core.repository.control.points import PointDisk, open_counted
+from vmbackup_core.repository.control.commits.commits import commits
+from vmbackup_core.repository.control.log.heads import HeadsOfProcess
+from vmbackup_core.repository.control.log.log import Author, Log
+from vmbackup_core.repository.control.log.log_entries import Recorded
+from vmbackup_core.repository.control.log.log_reader import Reading
+from vmbackup_core.repository.control.points.points import PointDisk, open_counted
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.healing import HealingIndex, HealingPack
 from vmbackup_core.repository.data.index_reader import open_manifest

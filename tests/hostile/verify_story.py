@@ -19,7 +19,7 @@ from tests.unit.repository.data.bench import PARAMETERS
 from tests.unit.repository.verify.verify_bench import VerifyBench, answered, job_of, verify_run
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import BackupJob, DiskToBackUp, RepositoryAccess, write_message
-from vmbackup_core.repository.control.verify_work import VerifyTold, VerifyWork
+from vmbackup_core.repository.control.verify.verify_work import VerifyTold, VerifyWork
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.azure_blob import AzureBlobStore
 from vmbackup_worker.renewable_store import RenewableStore

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from tests.unit.repository.control.commit_pairs import PAIRS, play
+from tests.unit.repository.control.backup.commit_pairs import PAIRS, play
 
 SCHEDULES = 5
 

@@ -16,11 +16,11 @@ from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, RunId, SnapshotUniqueId
 from vmbackup_core.protocol import DiskDone, DiskToBackUp
-from vmbackup_core.repository.control.commits import Commit, commits
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.log import Author
-from vmbackup_core.repository.control.points import RecoveryPoint
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.commits.commits import Commit, commits
+from vmbackup_core.repository.control.log.log import Author
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.grants import DiskGrant, Parameters
 from vmbackup_core.repository.data.ports import DataStore

@@ -11,8 +11,8 @@ from tests.contract.ports.point_facts import NOON, PointPlace, a_disk, settled
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_points import USER_KEY, MemoryPoints
 from vmbackup_core.ids import RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.preparing import PreparedDisk
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.names import log_name
 from vmbackup_operator.model.backup_repository import LogHead, Sight
 from vmbackup_operator.model.metadata import ObjectKey

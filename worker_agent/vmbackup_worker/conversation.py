@@ -30,6 +30,7 @@ from vmbackup_core.protocol import (
 from vmbackup_core.protocol.limits import DEQUEUES, PASSING_EVENT_S
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
 from vmbackup_core.stores.azure_errors import code_of, translated
+from vmbackup_core.stores.connections import connections
 from vmbackup_worker.numbers import Numbers
 from vmbackup_worker.overflow import OverflowBlobs
 from vmbackup_worker.settings import Settings
@@ -190,9 +191,9 @@ def queue_client(url: str) -> QueueClient:
             url,
             api_version=SERVICE_VERSION,
             retry_total=1,
-            connection_timeout=10,
-            read_timeout=30,
-            connection_verify=ca_file() or True,
+            transport=connections(
+                connection_timeout=10, read_timeout=30, connection_verify=ca_file() or True
+            ),
         )
     except ValueError:  # its text may hold the URL
         raise PermanentError("a way to a queue that is none", reason="BadMessage") from None

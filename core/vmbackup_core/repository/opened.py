@@ -10,36 +10,33 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmbackup_core.ids import DiskUniqueId, RepositoryId, RunId
-from vmbackup_core.repository.control import (
-    catalog,
-    claiming,
-    recording,
-    restoring,
-)
-from vmbackup_core.repository.control.chain_header import DiskChain, begin_anew
-from vmbackup_core.repository.control.check import CheckReport, check
-from vmbackup_core.repository.control.committing import (
+from vmbackup_core.repository.control.backup.committing import (
     CommittedDisk,
     commit_disk,
     find_committed,
 )
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.heads import Head
-from vmbackup_core.repository.control.holds import FoundHold, Holder, all_holds, release
-from vmbackup_core.repository.control.key_entries import (
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk, prepare_disk
+from vmbackup_core.repository.control.chains.chain_header import DiskChain, begin_anew
+from vmbackup_core.repository.control.chains.holds import FoundHold, Holder, all_holds, release
+from vmbackup_core.repository.control.check import CheckReport, check
+from vmbackup_core.repository.control.commits.locking import Keep
+from vmbackup_core.repository.control.keys import claiming
+from vmbackup_core.repository.control.keys.key_entries import (
     KeyEntries,
     LogBeginner,
     check_control,
     end_epoch,
 )
-from vmbackup_core.repository.control.known_keys import KnownKey, known_keys
-from vmbackup_core.repository.control.locking import Keep
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import Recorded
-from vmbackup_core.repository.control.log_reader import LogFinding, Reading
-from vmbackup_core.repository.control.lost_headers import put_copies_back
-from vmbackup_core.repository.control.points import OpenedPoint, PointDisk, RecoveryPoint
-from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
+from vmbackup_core.repository.control.keys.known_keys import KnownKey, known_keys
+from vmbackup_core.repository.control.log.heads import Head
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_entries import Recorded
+from vmbackup_core.repository.control.log.log_reader import LogFinding, Reading
+from vmbackup_core.repository.control.points import catalog, recording
+from vmbackup_core.repository.control.points.points import OpenedPoint, PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.repair.lost_headers import put_copies_back
+from vmbackup_core.repository.control.restore import restoring
 from vmbackup_core.repository.data.grants import LEVEL, Parameters
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import OpenedLog, Using

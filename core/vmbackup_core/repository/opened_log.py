@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.repository.control.heads import Heads
-from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_reader import SIDE_BY_SIDE, LogFinding, Reading
+from vmbackup_core.repository.control.log.heads import Heads
+from vmbackup_core.repository.control.log.log import Author, Log
+from vmbackup_core.repository.control.log.log_reader import SIDE_BY_SIDE, LogFinding, Reading
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
 from vmbackup_core.repository.primitives.opening import OpenedKeys, open_keys

@@ -12,18 +12,19 @@ from typing import Final
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.ids import ChainId, CommitSlot, RunId
-from vmbackup_core.repository.control import bad_packs, dropping, rebuilding, repairing, skipping
-from vmbackup_core.repository.control.chain_header import open_chain
+from vmbackup_core.repository.control.backup import skipping
+from vmbackup_core.repository.control.chains.chain_header import open_chain
+from vmbackup_core.repository.control.chains.disks_there import ChainOfDisk, disks_there
+from vmbackup_core.repository.control.chains.holds import Holder, hold, release
 from vmbackup_core.repository.control.check import CheckReport
-from vmbackup_core.repository.control.disks_there import ChainOfDisk, disks_there
-from vmbackup_core.repository.control.foreign_records import OtherRepository
-from vmbackup_core.repository.control.heads import HeadsOfProcess
-from vmbackup_core.repository.control.holds import Holder, hold, release
-from vmbackup_core.repository.control.log import Author
-from vmbackup_core.repository.control.log_entries import Bad, Dropped, Healed, Place
-from vmbackup_core.repository.control.lone_manifests import open_lone, restore_lone
-from vmbackup_core.repository.control.lost_headers import FindPutIfAbsent, put_copies_back
-from vmbackup_core.repository.control.taken_manifests import TakenOfChain
+from vmbackup_core.repository.control.log.heads import HeadsOfProcess
+from vmbackup_core.repository.control.log.log import Author
+from vmbackup_core.repository.control.log.log_entries import Bad, Dropped, Healed, Place
+from vmbackup_core.repository.control.repair import bad_packs, dropping, rebuilding, repairing
+from vmbackup_core.repository.control.repair.foreign_records import OtherRepository
+from vmbackup_core.repository.control.repair.lost_headers import FindPutIfAbsent, put_copies_back
+from vmbackup_core.repository.control.repair.taken_manifests import TakenOfChain
+from vmbackup_core.repository.control.restore.lone_manifests import open_lone, restore_lone
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.restore import Holes, OnHole
 from vmbackup_core.repository.opened_log import BY_A_PERSON, OpenedLog, Using

@@ -10,24 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vmbackup_core.ids import ChainId, RunId
-from vmbackup_core.repository.control import (
-    catalog,
+from vmbackup_core.repository.control.commits.prune_listing import list_chains
+from vmbackup_core.repository.control.log.heads import Head, HistoryDiffers
+from vmbackup_core.repository.control.log.log import Appended
+from vmbackup_core.repository.control.log.log_entries import Expiring, Place, Recorded
+from vmbackup_core.repository.control.log.log_state import Subject
+from vmbackup_core.repository.control.points import catalog, recording
+from vmbackup_core.repository.control.retention import (
     expire,
     expire_pass,
     expire_plan,
-    list_proving,
     point_book,
     prune,
     prune_plan,
-    recording,
     sights,
 )
-from vmbackup_core.repository.control.heads import Head, HistoryDiffers
-from vmbackup_core.repository.control.log import Appended
-from vmbackup_core.repository.control.log_entries import Expiring, Place, Recorded
-from vmbackup_core.repository.control.log_state import Subject
-from vmbackup_core.repository.control.prune_listing import list_chains
-from vmbackup_core.repository.control.stored_manifests import pruning
+from vmbackup_core.repository.control.retention.stored_manifests import pruning
+from vmbackup_core.repository.control.verify import list_proving
 from vmbackup_core.repository.opened_log import OpenedLog
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.stores.port import NotDeleted
@@ -56,26 +55,17 @@ class Upkeep:
 
     # Catalog
 
-    def sync_fully(self) -> list[recording.Examined]:
-        """Record or delete points that lie there and were never logged; return what became."""
-        return [each for vm in self.vms() for each in self.sync_vm(vm)]
-
     def vms(self) -> list[VmId]:
         """Return the names of all VMs that have points, in order; a VM has one for each epoch."""
         with self._work.of_owner() as log:
             return catalog.vms_with_points(log.control)
 
     def sync_vm(self, vm: VmId) -> list[recording.Examined]:
-        """Do for one VM what `sync_fully` does for all."""
+        """Record or delete points of *vm* that lie there and were never logged; say what became."""
         with self._work.of_owner() as log:
             return list(recording.examine_unlogged(log, self._work.places.data, vm))
 
     # Expire
-
-    def plan_expire(self, rules: expire_pass.ExpireRules) -> list[Expiring]:
-        """Return what no longer needs to count; nothing is written."""
-        with self._work.of_anybody() as log:
-            return expire_pass.plan_expire(log, self._work.places.data, self.chains(), rules)
 
     def open_book(self, book: point_book.PointBook) -> None:
         """Have *book* begin a pass: it forgets what no longer counts."""
@@ -116,17 +106,16 @@ class Upkeep:
         """Return what is expiring."""
         return self._work.reading().state.expiring
 
-    def finish_expire(self, seen: sights.Sights) -> list[expire.Going]:
-        """Delete what may go of all that is expiring; return what became of each."""
-        return self.finish_some(seen, tuple(self.expiring()))
-
     def finish_some(
         self,
         seen: sights.Sights,
         subjects: Iterable[Subject],
         fence: prune.Fence = prune.open_fence,
     ) -> list[expire.Going]:
-        """Do for *subjects* what `finish_expire` does; *fence* is asked before each."""
+        """Delete what may go of *subjects*; return what became of each that is still expiring.
+
+        *fence* is asked before each.
+        """
         with self._work.of_anybody() as log:
             return expire.finish_some(log, self._work.places.data, seen, subjects, fence)
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control import verify_due, verify_judging, verify_plan
-from vmbackup_core.repository.control.verify_work import (
+from vmbackup_core.repository.control.verify import verify_due, verify_judging, verify_plan
+from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     VerifyAsked,
     VerifyWork,

@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.stores.azure_errors import code_of, status_of, translated
+from vmbackup_core.stores.connections import connections
 from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import (
     LOCKED,
@@ -75,9 +76,9 @@ def container_client(
         max_single_put_size=ONE_REQUEST_BYTES,
         max_single_get_size=ONE_REQUEST_BYTES,
         retry_total=0,
-        connection_timeout=20,
-        read_timeout=120,
-        connection_verify=ca_file or True,
+        transport=connections(
+            connection_timeout=20, read_timeout=120, connection_verify=ca_file or True
+        ),
         raw_request_hook=before_each,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns

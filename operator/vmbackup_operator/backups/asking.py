@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from vmbackup_core.repository.control.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_operator.model.backup_session import BackupSession

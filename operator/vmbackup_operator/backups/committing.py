@@ -12,7 +12,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from vmbackup_core.errors import LostAttempt
-from vmbackup_core.repository.control.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
 from vmbackup_core.repository.primitives.parsed_names import name_in_chain
 from vmbackup_operator.backups.asking import disks_asked, taken_at
 from vmbackup_operator.backups.keeping import kept_until

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from vmbackup_core.errors import LostAttempt
-from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_operator.backups.asking import taken_at
 from vmbackup_operator.backups.committing import WRITTEN_AGAIN

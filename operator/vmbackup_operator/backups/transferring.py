@@ -15,7 +15,7 @@ from vmbackup_core.protocol import (
     DiskToBackUp,
     RepositoryAccess,
 )
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.backups.asking import disks_asked
 from vmbackup_operator.backups.committing import with_commits
 from vmbackup_operator.model.backup_repository import BackupRepository

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from typing_extensions import override
 
-from vmbackup_core.repository.control.heads import Head
+from vmbackup_core.repository.control.log.heads import Head
 from vmbackup_operator.cli.commands import (
     Adopt,
     Check,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmbackup_core.repository.control.check import CheckReport
-from vmbackup_core.repository.control.heads import Head
+from vmbackup_core.repository.control.log.heads import Head
 from vmbackup_operator.cli.commands import Check
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD
 from vmbackup_operator.cli.findings import cost_of, finding_as_json

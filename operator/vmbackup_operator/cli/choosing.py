@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.catalog import Damage
-from vmbackup_core.repository.control.log_entries import Recorded
-from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.log.log_entries import Recorded
+from vmbackup_core.repository.control.points.catalog import Damage
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.cli.wanted_points import ByName, ByRun, Latest, WantedPoint

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vmbackup_core.repository.control.heads import Head
+from vmbackup_core.repository.control.log.heads import Head
 from vmbackup_operator.cli.wanted_points import WantedPoint
 
 Output = Literal["table", "json"]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.control.points.points import PointDisk
 
 
 def file_names(disks: Sequence[PointDisk]) -> list[str]:

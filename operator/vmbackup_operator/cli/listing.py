@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
 from vmbackup_operator.cli.choosing import Found, name_of, read_points
 from vmbackup_operator.cli.commands import ListPoints
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD, complaint_of

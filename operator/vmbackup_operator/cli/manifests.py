@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.control.catalog import DAMAGE as OF_DAMAGE
-from vmbackup_core.repository.control.taken_manifests import Taken, TakenOfChain
+from vmbackup_core.repository.control.points.catalog import DAMAGE as OF_DAMAGE
+from vmbackup_core.repository.control.repair.taken_manifests import Taken, TakenOfChain
 from vmbackup_operator.cli import complaints
 from vmbackup_operator.cli.commands import ListManifests, RestoreManifest
 from vmbackup_operator.cli.holes import Hole, joined

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.heads import HeadsOfProcess
+from vmbackup_core.repository.control.log.heads import HeadsOfProcess
 from vmbackup_core.repository.opened import (
     OpenedRepository,
     import_printed_wrap,

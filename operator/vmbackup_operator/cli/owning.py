@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.holds import FoundHold
+from vmbackup_core.repository.control.chains.holds import FoundHold
 from vmbackup_operator.cli.commands import Claim, Holds
 from vmbackup_operator.cli.complaints import GOOD
 from vmbackup_operator.cli.opening import open_at

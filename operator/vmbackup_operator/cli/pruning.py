@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmbackup_core.repository.control.prune_plan import Garbage, LeftAlone, PrunePlan
+from vmbackup_core.repository.control.retention.prune_plan import Garbage, LeftAlone, PrunePlan
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.stores.port import NotDeleted
 from vmbackup_operator.cli.commands import Prune

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.rebuilding import ALWAYS_LOST, RebuiltControl, points_of
+from vmbackup_core.repository.control.repair.rebuilding import (
+    ALWAYS_LOST,
+    RebuiltControl,
+    points_of,
+)
 from vmbackup_core.repository.opened import import_printed_wrap
 from vmbackup_core.repository.opened_repair import DataAlone
 from vmbackup_operator.cli.commands import RebuildControl

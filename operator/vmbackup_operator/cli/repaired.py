@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check import Finding
-from vmbackup_core.repository.control.log_entries import Bad, Healed
-from vmbackup_core.repository.control.repairing import RepairPlan
+from vmbackup_core.repository.control.log.log_entries import Bad, Healed
+from vmbackup_core.repository.control.repair.repairing import RepairPlan
 from vmbackup_core.repository.primitives.identities import IndexId, PackId
 from vmbackup_core.repository.primitives.names import index_name, pack_name
 from vmbackup_operator.cli.commands import Where

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.check import CheckReport, Finding
-from vmbackup_core.repository.control.log_entries import Bad, Healed
-from vmbackup_core.repository.control.repairing import Elsewhere, RepairPlan
+from vmbackup_core.repository.control.log.log_entries import Bad, Healed
+from vmbackup_core.repository.control.repair.repairing import Elsewhere, RepairPlan
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.opened_repair import Repairs
 from vmbackup_core.repository.primitives.identities import draw

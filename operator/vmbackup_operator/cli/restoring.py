@@ -6,10 +6,10 @@ from pathlib import Path
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.control.catalog import DAMAGE
-from vmbackup_core.repository.control.holds import Holder
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
-from vmbackup_core.repository.control.restoring import Held
+from vmbackup_core.repository.control.chains.holds import Holder
+from vmbackup_core.repository.control.points.catalog import DAMAGE
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.restore.restoring import Held
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.identities import draw
 from vmbackup_operator.arm_ids import folded

@@ -104,8 +104,6 @@ class RepositoryReconciler:
             return refused
         spec = repository.spec
         key = await find_key(self._secrets, repository)
-        if isinstance(key, Failed):
-            return key
         waiting = await self._ways.ensure(ArmId(spec.storage_account_id), spec.region)
         if waiting is not None:
             return waiting

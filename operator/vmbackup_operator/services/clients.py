@@ -6,7 +6,6 @@ of their step as well.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from azure.mgmt.storage.aio import StorageManagementClient
 
 from vmbackup_core.clock import Clock
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.services.connections import session
 from vmbackup_operator.services.correlation import CorrelationPolicy
 from vmbackup_operator.services.failures import REFUSALS, refusal
 from vmbackup_operator.services.fence import Fence, WriteFence, open_fence
@@ -33,21 +33,6 @@ from vmbackup_operator.services.token_buckets import TokenBuckets
 Client = TypeVar("Client")
 
 _RESOURCE_MANAGER = "https://management.azure.com"
-
-
-def session() -> aiohttp.ClientSession:
-    """Return a pool of connections that honours the environment's CA file.
-
-    Proxies are the clients' own, see `proxies`. Cookies are not kept, and bodies stay as they
-    came: both are the SDK's business.
-    """
-    # aiohttp's own context is made when it is imported, before anybody could name a CA file.
-    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-    )
 
 
 class Clients:

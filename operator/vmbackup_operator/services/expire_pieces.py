@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from vmbackup_core.ids import ChainId, RunId
-from vmbackup_core.repository.control.expire import Going
-from vmbackup_core.repository.control.expire_plan import Letting
-from vmbackup_core.repository.control.log import Appended
-from vmbackup_core.repository.control.log_entries import Expiring
-from vmbackup_core.repository.control.log_state import Subject
-from vmbackup_core.repository.control.point_book import PointBook
-from vmbackup_core.repository.control.sights import Sights
+from vmbackup_core.repository.control.log.log import Appended
+from vmbackup_core.repository.control.log.log_entries import Expiring
+from vmbackup_core.repository.control.log.log_state import Subject
+from vmbackup_core.repository.control.retention.expire import Going
+from vmbackup_core.repository.control.retention.expire_plan import Letting
+from vmbackup_core.repository.control.retention.point_book import PointBook
+from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.services.fence import Fence

@@ -18,8 +18,8 @@ from typing_extensions import override
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import LostAttempt, PermanentError, TransientError, VmbackupError
 from vmbackup_core.ids import RepositoryId
-from vmbackup_core.repository.control.heads import Head, Heads
-from vmbackup_core.repository.control.log import Author
+from vmbackup_core.repository.control.log.heads import Head, Heads
+from vmbackup_core.repository.control.log.log import Author
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
 from vmbackup_core.repository.opened_log import Using
 from vmbackup_core.repository.primitives.reading import Places

@@ -10,19 +10,18 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.committing import CommittedDisk
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.heads import HistoryRolledBack
-from vmbackup_core.repository.control.locking import Keep
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.commits.locking import Keep
+from vmbackup_core.repository.control.log.heads import HistoryRolledBack
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
-from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, control_container
-from vmbackup_operator.reconciling.outcome import Failed, Waiting
-from vmbackup_operator.repositories.keys import read_key
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.stored_points import as_seen, as_stored
@@ -162,21 +161,5 @@ class StoredPoints(RecoveryPoints):
     async def _use(
         self, repository: BackupRepository, what: Hashable, work: Callable[[OpenedRepository], T]
     ) -> T | Waiting:
-        key = await key_of(self._secrets, repository)
+        key = await find_key(self._secrets, repository)
         return await self._opened.use(repository, key, what, work)
-
-
-async def key_of(secrets: Secrets, repository: BackupRepository) -> UserKey:
-    """Return the key in the repository's Secret; raise PermanentError where there is none."""
-    reference = repository.spec.encryption_key.secret_ref
-    where = ObjectKey(repository.metadata.namespace, reference.name)
-    values = await secrets.find(where)
-    if values is None or reference.key not in values:
-        raise PermanentError(
-            f"Secret {where} with the key {reference.key} does not exist",
-            reason="SecretNotFound",
-        )
-    key = read_key(values[reference.key], f"Secret {where}, entry {reference.key}")
-    if isinstance(key, Failed):
-        raise PermanentError(key.message, reason=key.reason)
-    return key

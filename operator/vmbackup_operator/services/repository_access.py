@@ -14,6 +14,7 @@ from azure.identity import DefaultAzureCredential
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.azure_errors import translated
+from vmbackup_core.stores.connections import connections
 from vmbackup_core.stores.port import Store
 from vmbackup_operator.services.credentials import ca_file, synchronous_credential
 
@@ -43,7 +44,7 @@ def _credential() -> TokenCredential:
     try:
         return synchronous_credential()
     except PermanentError:
-        return DefaultAzureCredential(connection_verify=ca_file() or True)
+        return DefaultAzureCredential(transport=connections(connection_verify=ca_file() or True))
 
 
 def _check_ca_file() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from vmbackup_core.ids import RepositoryId
-from vmbackup_core.repository.control.points import RecoveryPoint, Retention
+from vmbackup_core.repository.control.points.points import RecoveryPoint, Retention
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.seen import PointSeen, PointWanted

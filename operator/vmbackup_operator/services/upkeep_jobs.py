@@ -11,11 +11,11 @@ from typing_extensions import override
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.ids import RepositoryId, RunId
-from vmbackup_core.repository.control.expire_plan import Letting, Rules
-from vmbackup_core.repository.control.heads import Head
-from vmbackup_core.repository.control.point_book import PointBook
-from vmbackup_core.repository.control.retention import LiveRule
-from vmbackup_core.repository.control.sights import RememberedSights, Sight
+from vmbackup_core.repository.control.log.heads import Head
+from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules
+from vmbackup_core.repository.control.retention.point_book import PointBook
+from vmbackup_core.repository.control.retention.retention import LiveRule
+from vmbackup_core.repository.control.retention.sights import RememberedSights, Sight
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead

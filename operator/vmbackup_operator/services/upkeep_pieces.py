@@ -6,8 +6,8 @@ Each is given what was done so far and returns that it goes on, or what all of i
 from __future__ import annotations
 
 from vmbackup_core.ids import ChainId
-from vmbackup_core.repository.control.list_proving import ListLooked
-from vmbackup_core.repository.control.prune_plan import LeftAlone, PrunePlan
+from vmbackup_core.repository.control.retention.prune_plan import LeftAlone, PrunePlan
+from vmbackup_core.repository.control.verify.list_proving import ListLooked
 from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_operator.model.display import amount, counted

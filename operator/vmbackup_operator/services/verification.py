@@ -9,7 +9,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.verify_work import (
+from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     VerifyAsked,
     VerifyWork,
@@ -21,9 +21,9 @@ from vmbackup_core.repository.opened_verify import Verification
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import Secrets
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
-from vmbackup_operator.services.repositories import key_of
 from vmbackup_operator.sessions.ports import Verifications
 
 T = TypeVar("T")
@@ -77,5 +77,5 @@ class StoredVerifications(Verifications):
         def of_opened(opened: OpenedRepository) -> T:
             return work(Verification(opened.work))
 
-        key = await key_of(self._secrets, repository)
+        key = await find_key(self._secrets, repository)
         return await self._opened.use(repository, key, what, of_opened)

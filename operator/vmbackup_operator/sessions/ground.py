@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from vmbackup_core.clock import Clock
 from vmbackup_core.ids import LaunchNonce, RunId, WorkerId
 from vmbackup_core.protocol import new_launch
-from vmbackup_core.repository.control.verify_work import VerifyAsked, VerifyWork
+from vmbackup_core.repository.control.verify.verify_work import VerifyAsked, VerifyWork
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId

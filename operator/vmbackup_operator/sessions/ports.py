@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.committing import CommittedDisk
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.preparing import PreparedDisk
-from vmbackup_core.repository.control.verify_work import (
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     VerifyAsked,
     VerifyWork,

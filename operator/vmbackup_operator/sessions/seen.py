@@ -14,7 +14,7 @@ from typing import Literal
 from typing_extensions import override
 
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId, WorkerId
-from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_core.repository.data.said import Kind
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey

@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.retention import LiveRule
-from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_operator.model.backup_repository import BackupRepository, RunningJob, Sight
-from vmbackup_operator.reconciling.outcome import Failed, Waiting
+from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.upkeep.ports import GoOn, Job, JobAsked, JobDone
 from vmbackup_operator.upkeep.rules import rules_of
 from vmbackup_operator.upkeep.surroundings import Surroundings
 
 
-async def find_user_key(around: Surroundings, repository: BackupRepository) -> UserKey:
-    """Return the repository's key; raise PermanentError where there is none."""
-    key = await find_key(around.secrets, repository)
-    if isinstance(key, Failed):
-        raise PermanentError(key.message, reason=key.reason)
-    return key
-
-
 async def work(
     around: Surroundings, repository: BackupRepository, job: Job, running: RunningJob
 ) -> JobDone | GoOn | Waiting:
     """Do a piece of the running *job* at the repository."""
-    key = await find_user_key(around, repository)
+    key = await find_key(around.secrets, repository)
     busy = await around.busy_runs.now()
     if isinstance(busy, Waiting):
         return busy

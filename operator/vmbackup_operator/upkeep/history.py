@@ -16,7 +16,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.model.conditions import find_condition
 from vmbackup_operator.model.metadata import ACCEPT_HISTORY_ANNOTATION, MAX_ACCEPT_HISTORY
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.upkeep.asking import find_user_key
+from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.upkeep.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ async def _accept(
         why = f"{told!r} is no NUMBER:DIGEST of a head; the condition Ready has the right one"
         return await _refuse(around, repository, told, why)
     try:
-        key = await find_user_key(around, repository)
+        key = await find_key(around.secrets, repository)
         waiting = await around.jobs.accept_history(repository, key, head)
     except PermanentError as error:
         return await _refuse(around, repository, told, str(error))

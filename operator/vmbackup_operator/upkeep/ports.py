@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead, Sight

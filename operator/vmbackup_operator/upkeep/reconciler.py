@@ -22,7 +22,8 @@ from vmbackup_operator.model.backup_repository import (
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Conflict, Done, Outcome, Waiting
-from vmbackup_operator.upkeep.asking import find_user_key, work
+from vmbackup_operator.repositories.keys import find_key
+from vmbackup_operator.upkeep.asking import work
 from vmbackup_operator.upkeep.history import accept_history
 from vmbackup_operator.upkeep.occasions import occasion_of, seconds_until
 from vmbackup_operator.upkeep.passes import LEFT, ended, why_left, why_pointless
@@ -167,7 +168,7 @@ class UpkeepReconciler:
         """Return *repository* with how far its log is read at the end of Expire, unwritten."""
         if progress.running.job != "Expire":
             return repository
-        key = await find_user_key(self._around, repository)
+        key = await find_key(self._around.secrets, repository)
         number = await self._around.jobs.log_number(repository, key)
         if isinstance(number, Waiting):
             return number

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from datetime import datetime
 
-from vmbackup_core.repository.control.points import Retention
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.points.points import Retention
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.metadata import ObjectKey
 

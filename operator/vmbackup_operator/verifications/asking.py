@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmbackup_core.repository.control.verify_work import VerifyAsked, VerifyWork
+from vmbackup_core.repository.control.verify.verify_work import VerifyAsked, VerifyWork
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, VerifySpec
 from vmbackup_operator.naming import ArmId

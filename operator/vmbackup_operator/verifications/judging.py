@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vmbackup_core.protocol import VerifyResult
-from vmbackup_core.repository.control.verify_work import Judged, VerifyWork
+from vmbackup_core.repository.control.verify.verify_work import Judged, VerifyWork
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus, VerifySpec
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut

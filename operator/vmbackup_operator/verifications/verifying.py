@@ -15,7 +15,7 @@ from vmbackup_core.protocol import (
     VerifyResult,
     read_result,
 )
-from vmbackup_core.repository.control.verify_work import SampleOf, VerifyWork
+from vmbackup_core.repository.control.verify.verify_work import SampleOf, VerifyWork
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.session_findings import SessionWorker, VerifyingJob

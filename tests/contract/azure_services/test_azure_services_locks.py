@@ -24,7 +24,7 @@ from tools import azure_roles
 from tools.local_cloud import seed
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.azure_blob import container_client

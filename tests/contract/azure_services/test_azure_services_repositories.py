@@ -18,7 +18,7 @@ from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH, log_name, point_name
 from vmbackup_core.repository.primitives.user_key import UserKey

@@ -15,10 +15,10 @@ from msgspec.structs import replace as changed
 from tests.contract.ports.suites import Suite
 from vmbackup_core.errors import LostAttempt, PermanentError
 from vmbackup_core.ids import CommitSlot, RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.committing import CommittedDisk
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.points import PointDisk
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_operator.model.backup_repository import BackupRepository

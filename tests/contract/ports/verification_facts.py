@@ -9,7 +9,7 @@ from datetime import timedelta
 from tests.contract.ports.point_facts import NOON, WEB, PointPlace, settled
 from tests.contract.ports.suites import Suite
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.verify_work import (
+from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     VerifyAsked,
     VerifyWork,

@@ -26,13 +26,22 @@ from tests.format.golden.disks import (
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, RunId
 from vmbackup_core.ids import SnapshotUniqueId as Snapshot
-from vmbackup_core.repository.control.chain_said import ChainHeader, ChainParameters, seal_header
-from vmbackup_core.repository.control.commits import Commit, CommitKind, ListPartRef, seal_commit
-from vmbackup_core.repository.control.counting import Counted, recount
-from vmbackup_core.repository.control.heads import HeadsOfProcess
-from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_entries import Claimed, Entry, Key
-from vmbackup_core.repository.control.pack_list import encode_part
+from vmbackup_core.repository.control.chains.chain_said import (
+    ChainHeader,
+    ChainParameters,
+    seal_header,
+)
+from vmbackup_core.repository.control.commits.commits import (
+    Commit,
+    CommitKind,
+    ListPartRef,
+    seal_commit,
+)
+from vmbackup_core.repository.control.commits.counting import Counted, recount
+from vmbackup_core.repository.control.commits.pack_list import encode_part
+from vmbackup_core.repository.control.log.heads import HeadsOfProcess
+from vmbackup_core.repository.control.log.log import Author, Log
+from vmbackup_core.repository.control.log.log_entries import Claimed, Entry, Key
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.data.grants import (

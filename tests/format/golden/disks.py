@@ -13,7 +13,7 @@ from typing_extensions import override
 from vmbackup_core.clock import Clock
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, DiskUniqueId, RunId
-from vmbackup_core.repository.control.points import Retention
+from vmbackup_core.repository.control.points.points import Retention
 from vmbackup_core.repository.data.footer import BACKUP, Purpose
 from vmbackup_core.repository.data.grants import (
     BadObject,

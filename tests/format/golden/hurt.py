@@ -8,7 +8,7 @@ import json
 from tests.format.golden.disks import Disk, How, Made, disk_of, noise, run_of, text
 from tests.format.golden.workshop import Workshop
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.log_entries import (
+from vmbackup_core.repository.control.log.log_entries import (
     Bad,
     BegunAnew,
     Claimed,

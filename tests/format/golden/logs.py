@@ -10,7 +10,7 @@ from tests.format.golden.disks import Disk, disk_of, noise, text
 from tests.format.golden.hurt import drop, heal, pack_of
 from tests.format.golden.workshop import Workshop
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.log_entries import (
+from vmbackup_core.repository.control.log.log_entries import (
     Bad,
     BegunAnew,
     Claimed,
@@ -25,8 +25,8 @@ from vmbackup_core.repository.control.log_entries import (
     Rebuilt,
     StatePartRef,
 )
-from vmbackup_core.repository.control.log_parts import parts_of
-from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.log.log_parts import parts_of
+from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.data.pack_reader import read_foot_of
 from vmbackup_core.repository.primitives.identities import draw
 from vmbackup_core.repository.primitives.json_payloads import Time

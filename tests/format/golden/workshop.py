@@ -10,9 +10,9 @@ from pathlib import Path
 from tests.format.golden.chains import Chains
 from tests.format.golden.disks import ALWAYS, APPLIANCE, MOMENT, VM_ID, Disk, Made, run_of
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.holds import Holder, hold
-from vmbackup_core.repository.control.points import Origin, PointDisk, RecoveryPoint
-from vmbackup_core.repository.control.recording import record
+from vmbackup_core.repository.control.chains.holds import Holder, hold
+from vmbackup_core.repository.control.points.points import Origin, PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.points.recording import record
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.header import PutIfAbsent
 from vmbackup_core.repository.primitives.json_payloads import Time

@@ -13,8 +13,8 @@ from tests.worlds.memory_world import Killed, World
 from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import LostAttempt, PermanentError
 from vmbackup_core.protocol import BackupJob, Failed
-from vmbackup_core.repository.control.committing import CommittedDisk
-from vmbackup_core.repository.control.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.findings import backup_job

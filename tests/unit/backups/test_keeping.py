@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmbackup_core.repository.control import points
-from vmbackup_core.repository.control.retention import Candidate, kept
+from vmbackup_core.repository.control.points import points
+from vmbackup_core.repository.control.retention.retention import Candidate, kept
 from vmbackup_operator.backups.keeping import LONGEST, kept_until
 from vmbackup_operator.model.backup_policy import Schedule
 from vmbackup_operator.model.retention import Retention

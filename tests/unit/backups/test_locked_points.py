@@ -12,7 +12,7 @@ from tests.worlds.memory_points import CONTAINER
 from tests.worlds.memory_policies import policy
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, VM, session_of
-from vmbackup_core.repository.control.locking import end_of_generation
+from vmbackup_core.repository.control.commits.locking import end_of_generation
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.stores.port import ObjectLock
 from vmbackup_operator.backups.keeping import kept_until

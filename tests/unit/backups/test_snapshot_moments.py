@@ -9,7 +9,7 @@ import pytest
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, VM, machine, session_of
 from vmbackup_core.ids import RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_operator.sessions.findings import backup_job
 
 

@@ -19,7 +19,7 @@ from tests.unit.repository.data.bench import noise
 from tests.unit.repository.data.samples import BLOCK
 from tests.unit.repository.opened.whole_bench import WholeBench, in_folder
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
 from vmbackup_core.repository.opened import begin_repository
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_operator.cli import main

@@ -20,7 +20,7 @@ from tests.unit.repository.data.bench import PARAMETERS, Disk, silent
 from tests.unit.repository.opened.whole_bench import in_folder
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId
-from vmbackup_core.repository.control.repairing import begin_healing
+from vmbackup_core.repository.control.repair.repairing import begin_healing
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 
 

@@ -12,8 +12,8 @@ from tests.unit.cli.program import INCREMENTAL, CommandLine
 from tests.unit.repository.control.log_bench import MOMENT
 from tests.unit.repository.opened.whole_bench import APPLIANCE, WholeBench, in_folder
 from tests.unit.repository.primitives.keepers import A, B
-from vmbackup_core.repository.control.holds import Holder, hold
-from vmbackup_core.repository.control.log_entries import Claimed
+from vmbackup_core.repository.control.chains.holds import Holder, hold
+from vmbackup_core.repository.control.log.log_entries import Claimed
 from vmbackup_core.repository.primitives.identities import draw
 
 

@@ -22,7 +22,7 @@ from tests.unit.cli.program import (
     restore_all,
 )
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.points import PointDisk
+from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.cli.file_names import file_names
 from vmbackup_operator.cli.restored_file import Link, restored_file
 from vmbackup_operator.cli.targets import Kind, Target, look_at, objection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from vmbackup_core.repository.control.points import DESCRIPTION_BYTES
+from vmbackup_core.repository.control.points.points import DESCRIPTION_BYTES
 from vmbackup_operator.model.vm_description import MOST_BYTES, VmDescription
 
 VM = {"name": "web-01", "tags": {"owner": "team"}}

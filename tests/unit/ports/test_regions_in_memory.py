@@ -18,7 +18,7 @@ from tests.worlds.memory_policies import MemoryMachineLists
 from tests.worlds.memory_regions import MemoryBundles, MemoryRegions
 from tests.worlds.samples import VM, machine
 from tests.worlds.turned_clock import TurnedClock
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.seen import DiskWritten
 

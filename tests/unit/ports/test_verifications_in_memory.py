@@ -9,7 +9,7 @@ from tests.contract.ports.verification_facts import VerificationFacts, Verificat
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_verifications import MemoryVerifications
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.sessions.seen import DiskWritten
 
 

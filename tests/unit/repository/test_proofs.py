@@ -12,22 +12,22 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.unit.repository.control import commit_pairs
+from tests.unit.repository.control.backup import commit_pairs
 from tests.unit.repository.opened import upkeep_pairs
 
 TESTS = Path(__file__).resolve().parents[2]
 PAGE = (TESTS.parent / "docs" / "repository-format.md").read_text()
 
-_CHAIN = "unit/repository/control/test_chain_safeguards.py"
-_COMMIT = "unit/repository/control/test_commit_safeguards.py"
-_LOG = "unit/repository/control/test_log_safeguards.py"
-_PRUNE = "unit/repository/control/test_prune_safeguards.py"
+_CHAIN = "unit/repository/control/backup/test_chain_safeguards.py"
+_COMMIT = "unit/repository/control/backup/test_commit_safeguards.py"
+_LOG = "unit/repository/control/log/test_log_safeguards.py"
+_PRUNE = "unit/repository/control/retention/test_prune_safeguards.py"
 _DATA = "unit/repository/data/test_data_safeguards.py"
 _SEALING = "unit/repository/primitives/test_sealing_safeguards.py"
 _RESTORE = "unit/repository/opened/test_restore_interleavings.py"
-_REPAIR = "unit/repository/control/test_repairing.py"
+_REPAIR = "unit/repository/control/repair/test_repairing.py"
 _KEYS = "unit/repository/opened/test_key_interleavings.py"
-_LOG_TURNS = "unit/repository/control/test_log_interleavings.py"
+_LOG_TURNS = "unit/repository/control/log/test_log_interleavings.py"
 _BEGINNING = "unit/repository/primitives/test_beginning.py"
 _VERIFY = "unit/repository/verify/test_verify_interleavings.py"
 

@@ -12,9 +12,9 @@ from tests.worlds.memory_points import USER_KEY
 from tests.worlds.upkept_repository import POLICY, UpkeptRepository
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.log_entries import Claimed
-from vmbackup_core.repository.control.points import Retention
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.log.log_entries import Claimed
+from vmbackup_core.repository.control.points.points import Retention
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.names import commit_name
 from vmbackup_operator.model.backup_repository import Sight
 from vmbackup_operator.upkeep.ports import Job, JobDone

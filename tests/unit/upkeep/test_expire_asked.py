@@ -14,7 +14,7 @@ from tests.worlds.memory_upkeep import MemoryUpkeepJobs, UpkeepWorld, has
 from tests.worlds.samples import VM, session_of
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_operator.model.backup_policy import BackupPolicy, StandingRetention
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.worlds.memory_points import CONTAINER
 from tests.worlds.memory_world import World
 from tests.worlds.samples import VM, session_of
-from vmbackup_core.repository.control.holds import all_holds
+from vmbackup_core.repository.control.chains.holds import all_holds
 from vmbackup_operator.model.backup_session import BackupSession, VerifySpec
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId

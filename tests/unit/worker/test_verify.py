@@ -24,7 +24,7 @@ from tests.unit.worker.export_host import export_host
 from vmbackup_core.errors import CorruptRepository, PermanentError
 from vmbackup_core.ids import ChainId
 from vmbackup_core.protocol import PackRange, RepositoryAccess, SectionsToOpen, VerifyJob
-from vmbackup_core.repository.control.verify_work import VerifyAsked, VerifyWork
+from vmbackup_core.repository.control.verify.verify_work import VerifyAsked, VerifyWork
 from vmbackup_core.repository.data.verify_told import OFFSETS_MOST
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import CredentialsRefused

@@ -17,7 +17,7 @@ from tests.unit.repository.control.log_bench import (
     run,
     wanting,
 )
-from tests.unit.repository.control.repository_bench import ALWAYS, VM_ID, OldSights
+from tests.unit.repository.control.repository_bench import ALWAYS, VM_ID, finish_all
 from tests.unit.repository.data.bench import (
     PARAMETERS,
     Disk,
@@ -31,25 +31,35 @@ from tests.unit.repository.data.samples import BLOCK, SHARD
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
-from vmbackup_core.repository.control.chain_header import DiskChain, name_chain, open_chain
-from vmbackup_core.repository.control.commits import Commit, FoundCommit, find_commit, seal_commit
-from vmbackup_core.repository.control.counting import Counted, recount_what_opens
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.expire import begin_expire, finish_expire
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.list_parts import OpenList, put_list
-from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_entries import Claimed, Entry, NewEpoch, Recorded
-from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.named_manifests import manifest_of
-from vmbackup_core.repository.control.newest import Newest, look_at_newest
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, open_counted
-from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
-from vmbackup_core.repository.control.prune import execute
-from vmbackup_core.repository.control.prune_plan import LeftAlone, PrunePlan, Pruning, plan_prune
-from vmbackup_core.repository.control.recording import record
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk, prepare_disk
+from vmbackup_core.repository.control.chains.chain_header import DiskChain, name_chain, open_chain
+from vmbackup_core.repository.control.chains.named_manifests import manifest_of
+from vmbackup_core.repository.control.chains.newest import Newest, look_at_newest
+from vmbackup_core.repository.control.commits.commits import (
+    Commit,
+    FoundCommit,
+    find_commit,
+    seal_commit,
+)
+from vmbackup_core.repository.control.commits.counting import Counted, recount_what_opens
+from vmbackup_core.repository.control.commits.list_parts import OpenList, put_list
+from vmbackup_core.repository.control.log.log import Author, Log
+from vmbackup_core.repository.control.log.log_entries import Claimed, Entry, NewEpoch, Recorded
+from vmbackup_core.repository.control.log.log_state import LogState
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, open_counted
+from vmbackup_core.repository.control.points.recording import record
+from vmbackup_core.repository.control.retention.expire import begin_expire
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.prune import execute
+from vmbackup_core.repository.control.retention.prune_plan import (
+    LeftAlone,
+    PrunePlan,
+    Pruning,
+    plan_prune,
+)
+from vmbackup_core.repository.control.retention.stored_manifests import StoredManifests
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.control.stored_manifests import StoredManifests
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.data.healing import NothingHealed
@@ -267,8 +277,7 @@ class ChainBench:
 
     def finish(self, log: Log | None = None) -> None:
         """Take what is expiring to its end, where it may go."""
-        for _ in finish_expire(log or self.log(), self.places.data, OldSights()):
-            pass
+        finish_all(log or self.log(), self.places.data)
 
     def planned(self) -> PrunePlan | LeftAlone:
         manifests = StoredManifests(self.places.data, ring(self.epochs), self.epochs)

@@ -27,19 +27,19 @@ from tests.unit.repository.known_values import REPOSITORY, USER_KEY
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, CommitSlot, DiskUniqueId, RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.chain_header import ensure_chain
+from vmbackup_core.repository.control.chains.chain_header import ensure_chain
+from vmbackup_core.repository.control.chains.holds import Holder, hold
 from vmbackup_core.repository.control.check import CheckReport, check
-from vmbackup_core.repository.control.commits import Commit, newest, seal_commit
-from vmbackup_core.repository.control.counting import Counted, change, recount
-from vmbackup_core.repository.control.heads import Head, Heads
-from vmbackup_core.repository.control.holds import Holder, hold
-from vmbackup_core.repository.control.list_parts import OpenList, put_list
-from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_entries import Claimed, Recorded
-from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.pack_list import ListEntry
-from vmbackup_core.repository.control.points import PointDisk, open_counted
-from vmbackup_core.repository.control.recording import record
+from vmbackup_core.repository.control.commits.commits import Commit, newest, seal_commit
+from vmbackup_core.repository.control.commits.counting import Counted, change, recount
+from vmbackup_core.repository.control.commits.list_parts import OpenList, put_list
+from vmbackup_core.repository.control.commits.pack_list import ListEntry
+from vmbackup_core.repository.control.log.heads import Head, Heads
+from vmbackup_core.repository.control.log.log import Author, Log
+from vmbackup_core.repository.control.log.log_entries import Claimed, Recorded
+from vmbackup_core.repository.control.log.log_state import LogState
+from vmbackup_core.repository.control.points.points import PointDisk, open_counted
+from vmbackup_core.repository.control.points.recording import record
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.block_reader import Healed
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk

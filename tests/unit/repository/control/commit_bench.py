@@ -22,24 +22,24 @@ from tests.unit.repository.turns import Work
 from vmbackup_core.errors import CorruptRepository, LostAttempt
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
-from vmbackup_core.repository.control.chain_header import DiskChain
-from vmbackup_core.repository.control.commits import Commit, commits, find_commit, newest
-from vmbackup_core.repository.control.committing import (
+from vmbackup_core.repository.control.backup.committing import (
     CommittedDisk,
     Committing,
     Offer,
     find_committed,
 )
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_entries import Claimed, Dropped
-from vmbackup_core.repository.control.named_manifests import manifest_of
-from vmbackup_core.repository.control.pack_list import ListEntry
-from vmbackup_core.repository.control.preparing import PreparedDisk, prepare_disk
-from vmbackup_core.repository.control.prune_plan import PrunePlan, Pruning, plan_prune
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk, prepare_disk
+from vmbackup_core.repository.control.chains.chain_header import DiskChain
+from vmbackup_core.repository.control.chains.named_manifests import manifest_of
+from vmbackup_core.repository.control.commits.commits import Commit, commits, find_commit, newest
+from vmbackup_core.repository.control.commits.list_parts import OpenList
+from vmbackup_core.repository.control.commits.pack_list import ListEntry
+from vmbackup_core.repository.control.log.log import Author, Log
+from vmbackup_core.repository.control.log.log_entries import Claimed, Dropped
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan, Pruning, plan_prune
+from vmbackup_core.repository.control.retention.stored_manifests import StoredManifests
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.control.stored_manifests import StoredManifests
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.data.grants import ManifestAt, Parameters
 from vmbackup_core.repository.data.healing import NothingHealed

@@ -11,7 +11,7 @@ from tests.unit.repository.control.check_bench import Stored, Whole
 from vmbackup_core.extents import Extent, merged
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.check import CheckReport, Place
-from vmbackup_core.repository.control.heads import Heads
+from vmbackup_core.repository.control.log.heads import Heads
 from vmbackup_core.repository.primitives.parsed_names import (
     ChainHeaderName,
     CommitName,

@@ -13,10 +13,10 @@ from typing_extensions import override
 from tests.unit.repository.known_values import MASTER, REPOSITORY
 from vmbackup_core.clock import Clock
 from vmbackup_core.ids import ChainId, CommitSlot, RepositoryId, RunId
-from vmbackup_core.repository.control.heads import Head, Heads
-from vmbackup_core.repository.control.log import Author, Log
-from vmbackup_core.repository.control.log_conditions import Refusal, refusal
-from vmbackup_core.repository.control.log_entries import (
+from vmbackup_core.repository.control.log.heads import Head, Heads
+from vmbackup_core.repository.control.log.log import Author, Log
+from vmbackup_core.repository.control.log.log_conditions import Refusal, refusal
+from vmbackup_core.repository.control.log.log_entries import (
     Claimed,
     Entry,
     Expiring,

@@ -6,9 +6,9 @@ from typing_extensions import override
 
 from tests.unit.repository.control.log_bench import MOMENT
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import Entry, LogObject
-from vmbackup_core.repository.control.log_reader import LogReader
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_entries import Entry, LogObject
+from vmbackup_core.repository.control.log.log_reader import LogReader
 from vmbackup_core.repository.control.sealed_objects import StoredBytes
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.json_payloads import Time, encode

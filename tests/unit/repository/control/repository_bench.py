@@ -19,19 +19,19 @@ from tests.unit.repository.control.log_bench import (
     run,
 )
 from vmbackup_core.ids import CommitSlot, DiskUniqueId, SnapshotUniqueId
-from vmbackup_core.repository.control.commits import Commit, seal_commit
-from vmbackup_core.repository.control.expire import begin_expire, finish_expire
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.points import (
+from vmbackup_core.repository.control.commits.commits import Commit, seal_commit
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_state import LogState
+from vmbackup_core.repository.control.points.points import (
     PointDisk,
     RecoveryPoint,
     Retention,
     open_counted,
 )
+from vmbackup_core.repository.control.retention.expire import Going, begin_expire, finish_some
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.control.sealed_objects import is_there
-from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import manifest_name, point_name, prefix_of_chain
@@ -49,6 +49,11 @@ class OldSights(Sights):
     @override
     def age(self, number: int | None) -> timedelta:
         return timedelta(days=2)
+
+
+def finish_all(log: Log, data: Store, sights: Sights | None = None) -> list[Going]:
+    """Delete what may go of all that is expiring; nothing waits where no *sights* are given."""
+    return finish_some(log, data, sights or OldSights(), tuple(log.read().state.expiring))
 
 
 def session(number: int) -> WritingSession:
@@ -151,8 +156,7 @@ class RepositoryBench(LogBench):
 
     def finish(self, log: Log | None = None) -> None:
         """Take expire's second half to its end, for what may go."""
-        for _ in finish_expire(log or self.log(), self.store, OldSights()):
-            pass
+        finish_all(log or self.log(), self.store)
 
     def complaints(self, state: LogState | None = None) -> list[str]:
         """Return what a user would miss of the points that count."""

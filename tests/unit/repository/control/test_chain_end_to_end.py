@@ -20,16 +20,16 @@ from tests.unit.repository.data.bench import PARAMETERS
 from tests.unit.repository.turns import Stopped, Work, interleave
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.chain_header import begin_anew
-from vmbackup_core.repository.control.commits import find_commit
-from vmbackup_core.repository.control.committing import (
+from vmbackup_core.repository.control.backup.committing import (
     CommittedDisk,
     commit_disk,
     find_committed,
 )
-from vmbackup_core.repository.control.log_entries import Dropped
-from vmbackup_core.repository.control.preparing import prepare_disk
-from vmbackup_core.repository.control.recording import record
+from vmbackup_core.repository.control.backup.preparing import prepare_disk
+from vmbackup_core.repository.control.chains.chain_header import begin_anew
+from vmbackup_core.repository.control.commits.commits import find_commit
+from vmbackup_core.repository.control.log.log_entries import Dropped
+from vmbackup_core.repository.control.points.recording import record
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_core.repository.primitives.reading import Places

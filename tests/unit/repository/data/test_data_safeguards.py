@@ -18,9 +18,9 @@ from tests.unit.repository.data.bench import Disk, noise, silent
 from tests.unit.repository.data.samples import BLOCK
 from tests.unit.repository.safeguards import is_seen, with_and_without
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.control.log_entries import Bad
-from vmbackup_core.repository.control.preparing import PreparedDisk
-from vmbackup_core.repository.control.recording import record
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.log.log_entries import Bad
+from vmbackup_core.repository.control.points.recording import record
 from vmbackup_core.repository.data.disk_writer import DiskToRead, DiskWriter, WrittenDisk
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.data.index_reader import IndexReader, open_manifest

@@ -12,9 +12,9 @@ from typing_extensions import override
 from tests.unit.repository.control.log_bench import MOMENT
 from tests.unit.repository.opened.whole_bench import WholeBench
 from tests.unit.repository.turns import TurnStore
-from vmbackup_core.repository.control.commits import Commit, find_commit
-from vmbackup_core.repository.control.locking import Keep, moment_of
-from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.commits.commits import Commit, find_commit
+from vmbackup_core.repository.control.commits.locking import Keep, moment_of
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore

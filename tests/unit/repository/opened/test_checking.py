@@ -7,7 +7,7 @@ from functools import partial
 
 from tests.unit.repository.opened.whole_bench import WholeBench, replace, some_disks
 from tests.unit.repository.primitives.keepers import A
-from vmbackup_core.repository.control.heads import Head
+from vmbackup_core.repository.control.log.heads import Head
 from vmbackup_core.repository.primitives.names import commit_name
 
 

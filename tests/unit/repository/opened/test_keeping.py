@@ -9,27 +9,28 @@ from msgspec.structs import replace as altered
 from typing_extensions import override
 
 from tests.unit.repository.control.log_bench import MOMENT
-from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import noise
 from tests.unit.repository.opened.whole_bench import (
     VM_ID,
     WholeBench,
     everything,
+    finish_all,
     holder,
     replace,
     run_of,
     some_disks,
 )
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.catalog import MIRRORED, Damage
-from vmbackup_core.repository.control.commits import find_commit
-from vmbackup_core.repository.control.expire_pass import ExpireRules
-from vmbackup_core.repository.control.expire_plan import Letting, Rules, entry_of
-from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.log_entries import Bad, Healed, Place, Recorded
-from vmbackup_core.repository.control.pack_list import PACK
-from vmbackup_core.repository.control.prune_plan import LeftAlone, PrunePlan
-from vmbackup_core.repository.control.retention import LiveRule
+from vmbackup_core.repository.control.commits.commits import find_commit
+from vmbackup_core.repository.control.commits.list_parts import OpenList
+from vmbackup_core.repository.control.commits.pack_list import PACK
+from vmbackup_core.repository.control.log.log_entries import Bad, Expiring, Healed, Place, Recorded
+from vmbackup_core.repository.control.points.catalog import MIRRORED, Damage
+from vmbackup_core.repository.control.points.recording import Examined
+from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules, entry_of
+from vmbackup_core.repository.control.retention.point_book import PointBook
+from vmbackup_core.repository.control.retention.prune_plan import LeftAlone, PrunePlan
+from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.identities import PackId, WritingSession
@@ -59,14 +60,24 @@ class Unreadable(MemoryStore):
         return super().get_range(name, offset, length)
 
 
-def rules(*, has_ended: bool = True) -> ExpireRules:
+def to_let_go(repository: OpenedRepository, *, has_ended: bool = True) -> list[Expiring]:
+    """Return what no longer needs to count, of all chains."""
+    upkeep = repository.upkeep
     letting = Letting(NoPolicies(), timedelta(), MOMENT)
-    return ExpireRules(letting, lambda _run: has_ended)
+    found = upkeep.plan_expire_points(PointBook(), letting)
+    for chain in upkeep.chains():
+        found += upkeep.plan_expire_commits(chain, lambda _run: has_ended)
+    return found
+
+
+def sync_all(repository: OpenedRepository) -> list[Examined]:
+    upkeep = repository.upkeep
+    return [each for vm in upkeep.vms() for each in upkeep.sync_vm(vm)]
 
 
 def let_all_go(repository: OpenedRepository) -> list[str]:
-    repository.upkeep.begin_expire(repository.upkeep.plan_expire(rules()))
-    return [going.outcome for going in repository.upkeep.finish_expire(OldSights())]
+    repository.upkeep.begin_expire(to_let_go(repository))
+    return [going.outcome for going in finish_all(repository.upkeep)]
 
 
 def prune(repository: OpenedRepository) -> int:
@@ -114,8 +125,8 @@ def test_a_commit_whose_run_made_no_point_goes_when_the_run_has_ended() -> None:
     bench.commit_only(2, "os", noise(2, 4096))
     bench.commit_only(3, "os", noise(3, 4096))
 
-    assert repository.upkeep.plan_expire(rules(has_ended=False)) == []
-    assert len(repository.upkeep.plan_expire(rules())) == 2
+    assert to_let_go(repository, has_ended=False) == []
+    assert len(to_let_go(repository)) == 2
     assert sorted(let_all_go(repository)) == ["done", "stays"]
 
 
@@ -131,7 +142,7 @@ def test_what_is_held_stays_with_all_that_it_needs() -> None:
         prune(repository)
         assert everything(bench.places) == before
 
-    assert [each.outcome for each in repository.upkeep.finish_expire(OldSights())] == ["done"]
+    assert [each.outcome for each in finish_all(repository.upkeep)] == ["done"]
     assert prune(repository) > 0
 
 
@@ -177,8 +188,8 @@ def test_a_vm_of_which_a_point_cannot_be_read_now_waits() -> None:
 
     waiting = bench.opened(Places(bench.places.data, unreadable))
 
-    assert waiting.upkeep.plan_expire(rules()) == []
-    assert len(bench.opened().upkeep.plan_expire(rules())) == 2
+    assert to_let_go(waiting) == []
+    assert len(to_let_go(bench.opened())) == 2
 
 
 def test_a_damaged_point_is_let_go_by_no_rule() -> None:
@@ -187,11 +198,11 @@ def test_a_damaged_point_is_let_go_by_no_rule() -> None:
     oldest = repository.counted()[-1]
     replace(bench.places.control, point_name(oldest.vm, oldest.run), b"VMBKPONT")
 
-    planned = repository.upkeep.plan_expire(rules())
+    planned = to_let_go(repository)
 
     assert [entry.run for entry in planned] == [run_of(2)]
     repository.upkeep.begin_expire([entry_of(oldest)])
-    assert [going.outcome for going in repository.upkeep.finish_expire(OldSights())] == ["done"]
+    assert [going.outcome for going in finish_all(repository.upkeep)] == ["done"]
 
 
 def test_hurt_points_are_not_the_only_ones_kept() -> None:
@@ -207,7 +218,7 @@ def test_hurt_points_are_not_the_only_ones_kept() -> None:
     bad = Bad(chain=place[0], object="pack", id=packed, size=4, what="missing", parts=None)
     repository.log.append(lambda _: [bad])
 
-    hurt = repository.upkeep.plan_expire(rules())
+    hurt = to_let_go(repository)
     healed = Healed(
         chain=place[0],
         phase="begun",
@@ -218,7 +229,7 @@ def test_hurt_points_are_not_the_only_ones_kept() -> None:
     )
     repository.log.append(lambda _: [healed])
     repository.log.append(lambda _: [altered(healed, phase="done", heals=(packed,))])
-    whole = repository.upkeep.plan_expire(rules())
+    whole = to_let_go(repository)
 
     assert [entry.run for entry in hurt] == [run_of(1)]
     assert {entry.run for entry in whole} == {run_of(2), run_of(1)}
@@ -244,11 +255,11 @@ class TestCatalog:
         repository = bench.opened()
         assert [entry.run for entry in repository.counted()] == [run_of(1)]
 
-        (examined,) = repository.upkeep.sync_fully()
+        (examined,) = sync_all(repository)
 
         assert examined.outcome == "recorded"
         assert [entry.run for entry in repository.counted(VM_ID)] == [run_of(2), run_of(1)]
-        assert repository.upkeep.sync_fully() == []
+        assert sync_all(repository) == []
 
     def test_one_that_can_never_count_is_deleted(self) -> None:
         bench = backed_up(2)
@@ -257,7 +268,7 @@ class TestCatalog:
         self.unlogged(bench)
         bench.places.data.delete(last.disks[0].manifest_name)
 
-        (examined,) = bench.opened().upkeep.sync_fully()
+        (examined,) = sync_all(bench.opened())
 
         assert examined.outcome == "deleted"
         with pytest.raises(NotStored):
@@ -269,10 +280,10 @@ class TestCatalog:
         self.unlogged(bench)
         name = point_name(newest.vm, newest.run)
         unreadable = Unreadable(bench.places.control, name)
-        (left,) = bench.opened(Places(bench.places.data, unreadable)).upkeep.sync_fully()
+        (left,) = sync_all(bench.opened(Places(bench.places.data, unreadable)))
         replace(bench.places.control, name, b"VMBKPONT")
 
-        (damaged,) = bench.opened().upkeep.sync_fully()
+        (damaged,) = sync_all(bench.opened())
 
         assert (left.outcome, damaged.outcome) == ("left", "damaged")
         assert bench.places.control.get(name) == b"VMBKPONT"

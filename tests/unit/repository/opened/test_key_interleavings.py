@@ -13,8 +13,8 @@ from tests.unit.repository.data.bench import noise
 from tests.unit.repository.opened.whole_bench import WholeBench
 from tests.unit.repository.primitives.keepers import A, B
 from tests.unit.repository.turns import Stopped, Work, interleave
-from vmbackup_core.repository.control.log_entries import LogObject, NewEpoch
-from vmbackup_core.repository.control.points import RecoveryPoint
+from vmbackup_core.repository.control.log.log_entries import LogObject, NewEpoch
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
 from vmbackup_core.repository.primitives.names import LOG
 from vmbackup_core.repository.primitives.reading import Places

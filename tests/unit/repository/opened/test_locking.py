@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from tests.unit.repository.control.log_bench import MOMENT
-from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.opened.locking_bench import GENERATION, Bench, keep
 from tests.unit.repository.opened.whole_bench import (
     VM_ID,
     WholeBench,
+    finish_all,
     in_folder,
     run_of,
     some_disks,
 )
 from tests.unit.repository.stores_that_fail import Killed
 from tests.unit.repository.turns import TurnStore
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.locking import Keep, end_of_generation
+from vmbackup_core.repository.control.commits.locking import Keep, end_of_generation
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Buffer, LocksNotKept, Store
@@ -232,9 +232,9 @@ def test_what_is_locked_outlives_its_points_expiry_and_goes_then() -> None:
     entry = next(each for each in repository.counted() if each.run == run_of(1))
     repository.upkeep.begin_expire([entry_of(entry)])
 
-    stays = repository.upkeep.finish_expire(OldSights())
+    stays = finish_all(repository.upkeep)
     bench.clock.turn((bench.until(point) - bench.clock.now()).total_seconds() + 1)
-    gone = bench.opened().upkeep.finish_expire(OldSights())
+    gone = finish_all(bench.opened().upkeep)
 
     assert [each.outcome for each in stays] == ["stays"]
     assert "BlobImmutableDueToPolicy" in stays[0].why

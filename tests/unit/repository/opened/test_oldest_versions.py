@@ -9,8 +9,8 @@ import pytest
 from typing_extensions import override
 
 from tests.unit.repository.opened.whole_bench import WholeBench, some_disks
-from vmbackup_core.repository.control.commits import FoundCommit, find_commit
-from vmbackup_core.repository.control.prune_plan import PrunePlan
+from vmbackup_core.repository.control.commits.commits import FoundCommit, find_commit
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
 from vmbackup_core.repository.primitives.names import commit_name
 from vmbackup_core.repository.primitives.reading import VERSIONS_MOST, Places
 from vmbackup_core.stores.memory import MemoryStore

@@ -20,10 +20,15 @@ from tests.unit.repository.opened.whole_bench import (
 from tests.unit.repository.primitives.keepers import A, B, C
 from tests.unit.repository.stores_that_fail import ReadOnlyStore
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.claiming import OwnerChanged
-from vmbackup_core.repository.control.heads import Head, HeadsOfProcess, HistoryRolledBack, NoHeads
-from vmbackup_core.repository.control.key_entries import ControlLost
-from vmbackup_core.repository.control.log import ReadOnly
+from vmbackup_core.repository.control.keys.claiming import OwnerChanged
+from vmbackup_core.repository.control.keys.key_entries import ControlLost
+from vmbackup_core.repository.control.log.heads import (
+    Head,
+    HeadsOfProcess,
+    HistoryRolledBack,
+    NoHeads,
+)
+from vmbackup_core.repository.control.log.log import ReadOnly
 from vmbackup_core.repository.opened import (
     OpenedRepository,
     begin_repository,
@@ -184,7 +189,8 @@ WRITTEN: dict[str, Written] = {
     "prepare_disk": lambda bench, opened: opened.prepare_disk(
         bench.asked(9, "os", b"0" * 4096), PARAMETERS
     ),
-    "sync_fully": lambda _bench, opened: opened.upkeep.sync_fully(),
+    "vms": lambda _bench, opened: opened.upkeep.vms(),
+    "sync_vm": lambda _bench, opened: opened.upkeep.sync_vm(opened.counted()[0].vm),
     "add_key": lambda _bench, opened: opened.add_key(B),
     "remove_key": lambda _bench, opened: opened.remove_key(B.fingerprint),
     "rotate": lambda _bench, opened: opened.rotate([A]),

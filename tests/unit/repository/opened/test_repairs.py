@@ -11,12 +11,12 @@ from tests.unit.repository.data.bench import noise
 from tests.unit.repository.opened.whole_bench import WholeBench, replace, run_of
 from tests.unit.repository.primitives.keepers import B
 from vmbackup_core.ids import ChainId, CommitSlot
-from vmbackup_core.repository.control.bad_packs import append_bad
-from vmbackup_core.repository.control.dropping import NotDamaged
-from vmbackup_core.repository.control.log import ReadOnly
-from vmbackup_core.repository.control.log_entries import Bad
-from vmbackup_core.repository.control.repairing import Elsewhere
-from vmbackup_core.repository.control.skipping import ChainInUse
+from vmbackup_core.repository.control.backup.skipping import ChainInUse
+from vmbackup_core.repository.control.log.log import ReadOnly
+from vmbackup_core.repository.control.log.log_entries import Bad
+from vmbackup_core.repository.control.repair.bad_packs import append_bad
+from vmbackup_core.repository.control.repair.dropping import NotDamaged
+from vmbackup_core.repository.control.repair.repairing import Elsewhere
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.names import commit_name, pack_name
 from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data

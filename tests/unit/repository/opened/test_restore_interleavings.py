@@ -15,17 +15,17 @@ from typing_extensions import override
 
 from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import Target, noise, silent
-from tests.unit.repository.opened.whole_bench import WholeBench, holder
+from tests.unit.repository.opened.whole_bench import WholeBench, finish_all, holder
 from tests.unit.repository.stores_that_fail import ReadOnlyStore
 from tests.unit.repository.turns import Stopped, TurnStore, interleave
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_reader import Reading
-from vmbackup_core.repository.control.points import RecoveryPoint
-from vmbackup_core.repository.control.restoring import PointGone, held, restore_disk
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_reader import Reading
+from vmbackup_core.repository.control.points.points import RecoveryPoint
+from vmbackup_core.repository.control.restore.restoring import PointGone, held, restore_disk
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.control.sights import Sights
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import Store, StoredObject
@@ -124,7 +124,7 @@ def expiring(
     repository = bench.opened(places)
     (entry,) = (each for each in repository.counted() if each.run == point.run_id)
     repository.upkeep.begin_expire([entry_of(entry)])
-    repository.upkeep.finish_expire(sights or OldSights())
+    finish_all(repository.upkeep, sights)
 
 
 def holding_first(bench: WholeBench, point: RecoveryPoint, places: Places) -> None:
@@ -262,5 +262,5 @@ def test_a_restore_that_was_stopped_anywhere_holds_until_its_holder_comes_back()
         assert restoring(bench, point, bench.places) == "refused"
         assert bench.opened().holds() == []
         if is_held:
-            (going,) = bench.opened().upkeep.finish_expire(OldSights())
+            (going,) = finish_all(bench.opened().upkeep)
             assert going.outcome == "done"

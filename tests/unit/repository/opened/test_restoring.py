@@ -19,9 +19,9 @@ from tests.unit.repository.opened.whole_bench import (
 )
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.points import RecoveryPoint
-from vmbackup_core.repository.control.restoring import PointGone
+from vmbackup_core.repository.control.points.points import RecoveryPoint
+from vmbackup_core.repository.control.restore.restoring import PointGone
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.names import (
     HOLDS,

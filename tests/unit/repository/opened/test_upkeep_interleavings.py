@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.repository.control.prune_without import NextTaken
+from tests.unit.repository.control.retention.prune_without import NextTaken
 from tests.unit.repository.opened.upkeep_pairs import PAIRS, play
 
 SCHEDULES = 4

@@ -13,24 +13,23 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import TypeVar
 
-from tests.unit.repository.control.commit_pairs import chooser
-from tests.unit.repository.control.repository_bench import OldSights
+from tests.unit.repository.control.backup.commit_pairs import chooser
 from tests.unit.repository.data.bench import PARAMETERS, Disk, Target, noise, silent
 from tests.unit.repository.data.samples import BLOCK
-from tests.unit.repository.opened.whole_bench import WholeBench, holder, replace
+from tests.unit.repository.opened.whole_bench import WholeBench, finish_all, holder, replace
 from tests.unit.repository.primitives.keepers import A, B
 from tests.unit.repository.turns import Work, interleave
 from vmbackup_core.errors import LostAttempt, VmbackupError
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, RunId
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import Expiring, ExpiringDisk
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint
-from vmbackup_core.repository.control.prune_plan import PrunePlan
-from vmbackup_core.repository.control.recording import RecoveryPointExpired
-from vmbackup_core.repository.control.repairing import Elsewhere, heal, plan_repair
-from vmbackup_core.repository.control.restoring import PointGone
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_entries import Expiring, ExpiringDisk
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.points.recording import RecoveryPointExpired
+from vmbackup_core.repository.control.repair.repairing import Elsewhere, heal, plan_repair
+from vmbackup_core.repository.control.restore.restoring import PointGone
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.failures import KeyRingIncomplete
@@ -64,7 +63,7 @@ def _expire(repository: OpenedRepository, run: RunId) -> None:
     entries = [entry_of(each) for each in repository.counted() if each.run == run]
     repository.upkeep.begin_expire(entries)
     for _ in range(2):
-        repository.upkeep.finish_expire(OldSights())
+        finish_all(repository.upkeep)
 
 
 @dataclass
@@ -155,7 +154,7 @@ class Scene:
         def expire(places: Places) -> None:
             upkeep = self.opened(places).upkeep
             upkeep.begin_expire([entry])
-            upkeep.finish_expire(OldSights())
+            finish_all(upkeep)
 
         return lambda places: _until_done(partial(expire, places))
 

@@ -11,22 +11,26 @@ from pathlib import Path
 from msgspec.structs import replace as altered
 
 from tests.unit.repository.control.log_bench import MOMENT, TurnedClock, numbered
+from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import PARAMETERS, Disk, Target, noise, silent
 from tests.unit.repository.primitives.keepers import A
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.heads import Heads, HeadsOfProcess
-from vmbackup_core.repository.control.holds import Holder
-from vmbackup_core.repository.control.locking import Keep
-from vmbackup_core.repository.control.log import Author
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, Retention
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
+from vmbackup_core.repository.control.chains.holds import Holder
+from vmbackup_core.repository.control.commits.locking import Keep
+from vmbackup_core.repository.control.log.heads import Heads, HeadsOfProcess
+from vmbackup_core.repository.control.log.log import Author
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, Retention
+from vmbackup_core.repository.control.retention.expire import Going
+from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository, open_repository
 from vmbackup_core.repository.opened_log import Using
+from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
@@ -52,6 +56,11 @@ def in_folder(root: Path) -> Places:
 
 def holder(number: int = 1) -> Holder:
     return Holder(numbered(0xD000 + number), "restore", "a test")
+
+
+def finish_all(upkeep: Upkeep, sights: Sights | None = None) -> list[Going]:
+    """Delete what may go of all that is expiring; nothing waits where no *sights* are given."""
+    return upkeep.finish_some(sights or OldSights(), tuple(upkeep.expiring()))
 
 
 @dataclass

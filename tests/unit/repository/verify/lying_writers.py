@@ -11,7 +11,7 @@ from typing_extensions import override
 from tests.unit.repository.data.bench import Disk, noise, silent
 from tests.unit.repository.verify.verify_bench import BLOCK, VerifyBench
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.control.preparing import PreparedDisk
+from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.index_reader import IndexReader, open_manifest
 from vmbackup_core.repository.data.manifest import (

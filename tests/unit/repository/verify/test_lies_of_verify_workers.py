@@ -17,10 +17,8 @@ from tests.unit.repository.verify.verify_bench import (
     asking,
 )
 from vmbackup_core.ids import CommitSlot
-from vmbackup_core.repository.control.verify_judging import REFUTED_MOST
-from vmbackup_core.repository.control.verify_work import (
-    VerifyWork,
-)
+from vmbackup_core.repository.control.verify.verify_judging import REFUTED_MOST
+from vmbackup_core.repository.control.verify.verify_work import VerifyWork
 from vmbackup_core.repository.data.verify_told import (
     OFFSETS_MOST,
     TOLD_MOST,

@@ -14,7 +14,7 @@ from tests.unit.repository.verify.verify_bench import (
     asking,
     verify_run,
 )
-from vmbackup_core.repository.control.verify_work import ReadSoFar
+from vmbackup_core.repository.control.verify.verify_work import ReadSoFar
 
 
 @pytest.fixture

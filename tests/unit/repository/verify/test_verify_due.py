@@ -10,9 +10,9 @@ from tests.unit.repository.control.log_bench import MOMENT
 from tests.unit.repository.opened.whole_bench import VM_ID
 from tests.unit.repository.verify.verify_bench import VerifyBench, a_disk, asking
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.bad_packs import log_bad, told_by
-from vmbackup_core.repository.control.verify_cursor import Cursor
-from vmbackup_core.repository.control.verify_work import VmDue
+from vmbackup_core.repository.control.repair.bad_packs import log_bad, told_by
+from vmbackup_core.repository.control.verify.verify_cursor import Cursor
+from vmbackup_core.repository.control.verify.verify_work import VmDue
 from vmbackup_core.repository.data.grants import BadObject
 
 DAY = timedelta(days=1)

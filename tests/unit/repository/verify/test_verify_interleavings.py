@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import PARAMETERS, noise
-from tests.unit.repository.opened.whole_bench import VM_ID, run_of
+from tests.unit.repository.opened.whole_bench import VM_ID, finish_all, run_of
 from tests.unit.repository.turns import TurnStore, interleave
 from tests.unit.repository.verify.verify_bench import (
     BLOCK,
@@ -25,12 +24,12 @@ from tests.unit.repository.verify.verify_bench import (
     job_of,
     verify_run,
 )
-from vmbackup_core.repository.control.bad_packs import log_bad, told_by
-from vmbackup_core.repository.control.expire_plan import entry_of
-from vmbackup_core.repository.control.points import RecoveryPoint
-from vmbackup_core.repository.control.prune_plan import PrunePlan
-from vmbackup_core.repository.control.repairing import Elsewhere, heal, plan_repair
-from vmbackup_core.repository.control.verify_work import VerifyAsked, VerifyTold, VerifyWork
+from vmbackup_core.repository.control.points.points import RecoveryPoint
+from vmbackup_core.repository.control.repair.bad_packs import log_bad, told_by
+from vmbackup_core.repository.control.repair.repairing import Elsewhere, heal, plan_repair
+from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
+from vmbackup_core.repository.control.verify.verify_work import VerifyAsked, VerifyTold, VerifyWork
 from vmbackup_core.repository.data.verify_told import ToldPack
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.repository.primitives.reading import Places
@@ -111,7 +110,7 @@ def expiring(bench: VerifyBench, point: RecoveryPoint, places: Places) -> None:
     (entry,) = (each for each in repository.counted() if each.run == point.run_id)
     repository.upkeep.begin_expire([entry_of(entry)])
     for _ in range(2):
-        repository.upkeep.finish_expire(OldSights())
+        finish_all(repository.upkeep)
         for plan in repository.upkeep.plan_prune():
             assert isinstance(plan, PrunePlan), plan
             repository.upkeep.prune(plan, lambda: None)

@@ -16,7 +16,7 @@ from tests.unit.repository.verify.lying_writers import (
     zeros_instead_of_data,
 )
 from tests.unit.repository.verify.verify_bench import VerifyBench, a_disk, asking
-from vmbackup_core.repository.control.log_entries import Bad
+from vmbackup_core.repository.control.log.log_entries import Bad
 from vmbackup_core.repository.primitives.reading import Places
 
 

@@ -24,8 +24,8 @@ from vmbackup_core.protocol import (
     read_result,
     write_message,
 )
-from vmbackup_core.repository.control.log_entries import Bad, Proven
-from vmbackup_core.repository.control.verify_work import (
+from vmbackup_core.repository.control.log.log_entries import Bad, Proven
+from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     SampleOf,
     VerifyAsked,

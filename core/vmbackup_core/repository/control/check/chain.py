@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
-from vmbackup_core.repository.control.chain_said import ChainHeader, open_header
+from vmbackup_core.repository.control.chains.chain_said import ChainHeader, open_header
 from vmbackup_core.repository.control.check.chains import (
     ChainSeen,
     Left,

@@ -9,24 +9,24 @@ from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot, RunId
+from vmbackup_core.repository.control.chains.holds import held_slots
+from vmbackup_core.repository.control.chains.manifest_versions import (
+    oldest_that_opens,
+    open_manifest_kept,
+)
 from vmbackup_core.repository.control.check.log import read_now
 from vmbackup_core.repository.control.check.observations import Observations
 from vmbackup_core.repository.control.check.point_locks import PointLocks
 from vmbackup_core.repository.control.check.points import Use
-from vmbackup_core.repository.control.commits import (
+from vmbackup_core.repository.control.commits.commits import (
     Commit,
     FoundCommit,
     find_commit,
     is_as_logged,
     slots_taken,
 )
-from vmbackup_core.repository.control.holds import held_slots
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.manifest_versions import (
-    oldest_that_opens,
-    open_manifest_kept,
-)
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control, is_there
 from vmbackup_core.repository.data.index_reader import manifest_in
 from vmbackup_core.repository.data.manifest import Manifest

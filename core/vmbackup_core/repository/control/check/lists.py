@@ -17,25 +17,25 @@ from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check.chains import missing_where_gone
 from vmbackup_core.repository.control.check.observations import Observations
-from vmbackup_core.repository.control.commits import ListPartRef
-from vmbackup_core.repository.control.counting import (
+from vmbackup_core.repository.control.commits.commits import ListPartRef
+from vmbackup_core.repository.control.commits.counting import (
     Counted,
     Tables,
     change,
     recount,
     recount_what_opens,
 )
-from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.pack_list import (
+from vmbackup_core.repository.control.commits.list_parts import OpenList
+from vmbackup_core.repository.control.commits.pack_list import (
     INDEX,
     Key,
     ListEntry,
     described,
     merge,
 )
-from vmbackup_core.repository.control.prune_listing import Listed
+from vmbackup_core.repository.control.commits.prune_listing import Listed
+from vmbackup_core.repository.control.commits.tally import Tally
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.control.tally import Tally
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.tables import Table
 from vmbackup_core.repository.primitives.failures import NotUnderstood

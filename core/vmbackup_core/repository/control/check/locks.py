@@ -16,11 +16,11 @@ from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check.chains import ChainSeen, Left, Looking
 from vmbackup_core.repository.control.check.point_locks import PointLocks
-from vmbackup_core.repository.control.commits import ListPartRef
-from vmbackup_core.repository.control.list_parts import OpenList
-from vmbackup_core.repository.control.locking import joined, moment_of
-from vmbackup_core.repository.control.pack_list import Key
-from vmbackup_core.repository.control.prune_listing import name_of
+from vmbackup_core.repository.control.commits.commits import ListPartRef
+from vmbackup_core.repository.control.commits.list_parts import OpenList
+from vmbackup_core.repository.control.commits.locking import joined, moment_of
+from vmbackup_core.repository.control.commits.pack_list import Key
+from vmbackup_core.repository.control.commits.prune_listing import name_of
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import (
     commit_name,

@@ -15,12 +15,12 @@ from typing_extensions import override
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.check.observations import Fault, Observations
 from vmbackup_core.repository.control.check.report import What
-from vmbackup_core.repository.control.heads import Head, NoHeads
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import LogObject
-from vmbackup_core.repository.control.log_parts import StatePart
-from vmbackup_core.repository.control.log_reader import LogReader, Reading
-from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.log.heads import Head, NoHeads
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_entries import LogObject
+from vmbackup_core.repository.control.log.log_parts import StatePart
+from vmbackup_core.repository.control.log.log_reader import LogReader, Reading
+from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import StoredBytes
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import log_name

@@ -11,10 +11,10 @@ from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.check.lists import ListCheck, joined, listed_objects
 from vmbackup_core.repository.control.check.observations import Fault, Observations
 from vmbackup_core.repository.control.check.report import What
-from vmbackup_core.repository.control.log_entries import Bad, Healed
-from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.pack_list import INDEX, PACK, Key
-from vmbackup_core.repository.control.prune_listing import name_of
+from vmbackup_core.repository.control.commits.pack_list import INDEX, PACK, Key
+from vmbackup_core.repository.control.commits.prune_listing import name_of
+from vmbackup_core.repository.control.log.log_entries import Bad, Healed
+from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.healing import HealingPack
 from vmbackup_core.repository.data.pack_reader import read_foot_of

@@ -12,10 +12,10 @@ from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.control.check.log import LogSeen, read_now
 from vmbackup_core.repository.control.check.observations import Observations
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_entries import Point, Recorded
-from vmbackup_core.repository.control.log_state import LogState
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, open_point
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_entries import Point, Recorded
+from vmbackup_core.repository.control.log.log_state import LogState
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, open_point
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.primitives.names import POINTS, point_name
 from vmbackup_core.repository.primitives.parsed_names import PointName, parse_control

@@ -9,6 +9,7 @@ from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
+from vmbackup_core.repository.control.chains.holds import Hold
 from vmbackup_core.repository.control.check.chain import check_chain
 from vmbackup_core.repository.control.check.chains import Looking
 from vmbackup_core.repository.control.check.headers import check_headers, check_wraps
@@ -17,10 +18,9 @@ from vmbackup_core.repository.control.check.observations import FINDINGS_MOST, C
 from vmbackup_core.repository.control.check.point_locks import PointLocks
 from vmbackup_core.repository.control.check.points import check_points
 from vmbackup_core.repository.control.check.report import CheckReport, Finding, Place
-from vmbackup_core.repository.control.heads import Head
-from vmbackup_core.repository.control.holds import Hold
-from vmbackup_core.repository.control.log import Log
-from vmbackup_core.repository.control.log_state import LogState
+from vmbackup_core.repository.control.log.heads import Head
+from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.identities import is_id
 from vmbackup_core.repository.primitives.names import CHAINS, HOLDS

@@ -1,0 +1,1 @@
+"""Commits and what their pack lists say is needed: counted, listed, locked."""

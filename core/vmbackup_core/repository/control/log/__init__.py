@@ -1,0 +1,1 @@
+"""The log: its entries, what they say together, read to its end and appended to."""

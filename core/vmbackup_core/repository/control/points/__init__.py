@@ -1,0 +1,1 @@
+"""Recovery points: what they say, how they come to count, and the catalog of those that do."""

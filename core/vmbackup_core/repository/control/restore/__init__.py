@@ -1,0 +1,1 @@
+"""What is needed to restore a disk: by a point that counts, or from a manifest alone."""

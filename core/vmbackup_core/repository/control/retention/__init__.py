@@ -1,0 +1,1 @@
+"""What is let go: which points rules keep, expire, and prune of what nothing needs then."""

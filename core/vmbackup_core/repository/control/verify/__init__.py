@@ -1,0 +1,1 @@
+"""What is read back: planned and cut into jobs, and how much of their answers is believed."""
