@@ -23,10 +23,10 @@ from tools.bench.engine.rounds import scratch_folder
 from tools.bench.engine.source import source
 from vmbackup_core.extents import Extent
 from vmbackup_core.protocol import DiskDone
-from vmbackup_core.repository.control.expire_pass import ExpireRules
-from vmbackup_core.repository.control.expire_plan import Letting, Rules
-from vmbackup_core.repository.control.retention import LiveRule
-from vmbackup_core.repository.control.sights import Sights
+from vmbackup_core.repository.control.retention.expire_pass import ExpireRules
+from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules
+from vmbackup_core.repository.control.retention.retention import LiveRule
+from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.opened import OpenedRepository

@@ -15,7 +15,7 @@ from tools.bench.engine.worker_process import REFUSED
 from tools.local_cloud.toolchains import ROOT
 from vmbackup_core.protocol import BackupResult, DiskDone, Failed
 from vmbackup_core.protocol.messages import read_event, read_result, write_message
-from vmbackup_core.repository.control.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
 
 #: Which order a run of the bench has; jobs are told apart by it.
 FIRST_RUN = 1

@@ -13,11 +13,11 @@ from pathlib import Path
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.ids import DiskUniqueId, JobId, RunId, SnapshotUniqueId
 from vmbackup_core.protocol import BackupJob, DiskDone, DiskToBackUp, RepositoryAccess
-from vmbackup_core.repository.control.committing import CommittedDisk
-from vmbackup_core.repository.control.disk_asked import DiskAsked
-from vmbackup_core.repository.control.heads import HeadsOfProcess
-from vmbackup_core.repository.control.log import Author
-from vmbackup_core.repository.control.points import PointDisk, RecoveryPoint, Retention
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.control.log.heads import HeadsOfProcess
+from vmbackup_core.repository.control.log.log import Author
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, Retention
 from vmbackup_core.repository.data.grants import LEVEL, ManifestAt, Parameters
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository

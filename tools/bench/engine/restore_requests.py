@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from tools.bench.engine.repository import Repository
 from vmbackup_core.clock import SystemClock
-from vmbackup_core.repository.control.heads import HeadsOfProcess
-from vmbackup_core.repository.control.holds import Holder
+from vmbackup_core.repository.control.chains.holds import Holder
+from vmbackup_core.repository.control.log.heads import HeadsOfProcess
 from vmbackup_core.repository.opened import open_repository
 from vmbackup_core.repository.opened_log import Using
 from vmbackup_core.repository.primitives.reading import Places

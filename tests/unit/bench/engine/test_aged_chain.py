@@ -9,7 +9,7 @@ from typing_extensions import override
 from tools.bench.engine.aged import CHANGED_BLOCKS, Content, age
 from tools.bench.engine.repository import Repository
 from tools.bench.engine.restore_requests import requests_of_a_restore
-from vmbackup_core.repository.control.holds import Holder
+from vmbackup_core.repository.control.chains.holds import Holder
 from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_core.stores.port import Buffer
 
