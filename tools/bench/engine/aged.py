@@ -23,8 +23,8 @@ from tools.bench.engine.rounds import scratch_folder
 from tools.bench.engine.source import source
 from vmbackup_core.extents import Extent
 from vmbackup_core.protocol import DiskDone
-from vmbackup_core.repository.control.retention.expire_pass import ExpireRules
 from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules
+from vmbackup_core.repository.control.retention.point_book import PointBook
 from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
@@ -90,7 +90,7 @@ def measure(points: int = POINTS) -> dict[str, Any]:
         found["restore_requests"] = requests_of_a_restore(ours.repository)
         found["check"] = ours.check().figures()
         began = time.monotonic()
-        _expire(ours.repository.opened)
+        expire_all_but_newest(ours.repository.opened)
         found["expired_in_s"] = time.monotonic() - began
         found["prune"] = ours.prune().figures()
     return {"aged_chain": found}
@@ -126,8 +126,9 @@ def _write(path: Path, content: bytes | bytearray) -> None:
         file.truncate(DISK_BYTES)
 
 
-def _expire(opened: OpenedRepository) -> None:
+def expire_all_but_newest(opened: OpenedRepository) -> None:
+    """Have all points go whose rule keeps the newest alone: manifests first, as upkeep does."""
     letting = Letting(_NoRules(), timedelta(0), datetime.now(UTC))
     upkeep = opened.upkeep
-    upkeep.begin_expire(upkeep.plan_expire(ExpireRules(letting, lambda _run: True)))
-    upkeep.finish_expire(_LongAgo())
+    upkeep.begin_expire(upkeep.plan_expire_points(PointBook(), letting))
+    upkeep.finish_some(_LongAgo(), tuple(upkeep.expiring()))

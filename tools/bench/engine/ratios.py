@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final, Literal
@@ -139,13 +139,13 @@ def _told(figures: Figures) -> Iterator[tuple[str, dict[str, object]]]:
             continue  # something of it was not measured, which the result says
 
 
-def medians(rounds: list[Mapping[str, float]]) -> dict[str, float]:
+def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the median of each figure that every round has."""
     names = [name for name in rounds[0] if all(name in each for each in rounds)]
     return {name: round(median(each[name] for each in rounds), _DIGITS) for name in names}
 
 
-def medians_of(rounds: list[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+def medians_of(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
     """Return the medians of each operation over the rounds that have it."""
     operations = dict.fromkeys(name for each in rounds for name in each)
     return {name: medians([each[name] for each in rounds if name in each]) for name in operations}

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from tools.bench.engine.aged import CHANGED_BLOCKS, Content, age
+from tools.bench.engine.aged import CHANGED_BLOCKS, Content, age, expire_all_but_newest
 from tools.bench.engine.repository import Repository
 from tools.bench.engine.restore_requests import requests_of_a_restore
 from vmbackup_core.repository.control.chains.holds import Holder
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
 from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_core.stores.port import Buffer
 
@@ -45,3 +46,15 @@ def test_requests_of_a_restore_are_counted(tmp_path: Path) -> None:
     age(repository, Content(), 1)
 
     assert requests_of_a_restore(repository)["get_range"] >= 1
+
+
+def test_all_but_the_newest_point_expire_and_their_packs_are_garbage_then(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    age(repository, Content(), 4)
+    (newest, *_) = repository.opened.points()
+    expire_all_but_newest(repository.opened)
+    (plan,) = repository.opened.upkeep.plan_prune()
+
+    assert [each.point.run_id for each in repository.opened.points()] == [newest.point.run_id]
+    assert isinstance(plan, PrunePlan)
+    assert plan.data
