@@ -141,7 +141,10 @@ def _peers_round(peer: Peer, made: Images, scratch: Path) -> Round:
 
 
 def _tell_round(name: str, took: Round) -> None:
-    _tell(f"{name}: " + ", ".join(f"{each} {took[each]['s']:.1f} s" for each in took))
+    """Say it as it comes: whoever breaks the run off has seen so much."""
+    for operation, of in took.items():
+        told = f"{of['s']:.2f} s, {of['cpu_s']:.2f} CPU s, {of['rss_mb']:.0f} MB"
+        _tell(f"{name}, {operation}: {told}")
 
 
 def _tell(text: str) -> None:
