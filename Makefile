@@ -18,6 +18,7 @@ help:
 	@echo "make check   style, types, layers"
 	@echo "make format  puts the code into the style that check asks for"
 	@echo "make bench   what sessions, thousands of them and idle hours cost; PARTS='scale idle': build/bench/"
+	@echo "             PARTS=engine: what backup and restore take, beside other tools"
 	@echo "make bundle  what ships into worker VMs"
 	@echo "make clean   removes what was made in this checkout"
 

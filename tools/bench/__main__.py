@@ -1,4 +1,7 @@
-"""The benchmarks: ``python -m tools.bench [PART ...]`` writes ``build/bench/operator.json``."""
+"""The benchmarks: ``python -m tools.bench [PART ...]`` writes ``build/bench/``.
+
+Parts of the engine's write ``engine.json``, the others ``operator.json``.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench import fairness, heard, idle, imports, planning, scale, session_requests
+from tools.bench.engine import aged, rounds, scenarios
+from tools.bench.engine.ratios import ratios
 from tools.local_cloud.toolchains import ROOT
 
 RESULT = ROOT / "build" / "bench" / "operator.json"
+ENGINE = RESULT.with_name("engine.json")
 
 Figures = dict[str, Any]
 
@@ -35,17 +41,48 @@ PARTS: Mapping[str, Callable[[], Figures]] = {
     "scale": lambda: {"scale": scale.measure()},
 }
 
+#: The same of the engine: what it reads and writes, as whole processes.
+ENGINE_PARTS: Mapping[str, Callable[[], Figures]] = {
+    "engine": rounds.measure,
+    "engine-disks": scenarios.four_disks,
+    "engine-latency": scenarios.latencies,
+    "engine-extents": scenarios.many_extents,
+    "engine-sizes": scenarios.sizes,
+    "engine-aged": aged.measure,
+}
+
 
 def main(arguments: list[str]) -> int:
     """Measure the parts, keep what was measured before of the others, and print."""
-    unknown = set(arguments) - PARTS.keys()
+    every = {**PARTS, **ENGINE_PARTS}
+    unknown = set(arguments) - every.keys()
     if unknown:
-        sys.stderr.write(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}\n")
+        sys.stderr.write(f"no part {', '.join(sorted(unknown))}: there are {', '.join(every)}\n")
         return 2
-    for part in arguments or PARTS:
-        keep(RESULT, {**PARTS[part](), "machine": machine()})
-    print(RESULT.read_text())
+    for part in arguments or every:
+        before = machine()
+        found = {**every[part](), "machine": before}
+        if part in ENGINE_PARTS:
+            keep_engine(ENGINE, found, anew=part == "engine")
+        else:
+            keep(RESULT, found)
+    for result in {_result_of(part): None for part in arguments or every}:
+        print(result.read_text())
     return 0
+
+
+def _result_of(part: str) -> Path:
+    return ENGINE if part in ENGINE_PARTS else RESULT
+
+
+def keep_engine(path: Path, found: Figures, *, anew: bool) -> None:
+    """Write *found* with the ratios of all that is known by then; *anew* with scenarios alone."""
+    if anew and path.exists():
+        before = json.loads(path.read_text())
+        kept = {name: before[name] for name in scenarios.NAMES if name in before}
+        path.write_text(json.dumps(kept))
+    keep(path, found)
+    keep(path, {"ratios": ratios(json.loads(path.read_text()))})
 
 
 def keep(path: Path, found: Figures) -> None:

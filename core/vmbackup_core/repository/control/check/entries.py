@@ -63,8 +63,8 @@ class EntryCheck:
         """
         looked = self._looked_at(said, base)
         by_row: dict[int, list[int]] = {}
-        for block, entry in enumerate(view.at):
-            if entry != ZERO and not (entry < len(looked) and looked[entry]):
+        for block, entry in view.places():
+            if not (entry < len(looked) and looked[entry]):
                 by_row.setdefault(view.entries.rows[entry], []).append(block)
         reader = BlockReader(self.store, self.keys, NothingHealed())
         bases = view.entries.bases_before()
