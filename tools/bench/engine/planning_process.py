@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
         threading.Event(),
         renewal_s=RENEWAL_S,
     )
-    print(f"{len(export.allocated())} extents")
+    print(f"{len(export.allocated().extents)} extents")
 
 
 if __name__ == "__main__":

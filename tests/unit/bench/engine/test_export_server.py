@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import trustme
+import urllib3
 
 from azure_simulator.disks.pages import one_answer, page_list, page_ranges, within
 from tools.bench.engine.export_blobs import Blob, Pages
@@ -18,7 +19,7 @@ from tools.bench.engine.source import Source, Spread
 from vmbackup_core.extents import Extent
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.page_ranges import parse_page_list
-from vmbackup_worker.source import Export, export_pool
+from vmbackup_worker.source import Export, ExportPool, export_pool
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -54,23 +55,38 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
         thread.join(10)
 
 
-def export_of(source: Source, name: str, disk_bytes: int) -> Export:
+@pytest.fixture
+def pool(source: Source) -> Iterator[ExportPool]:
+    del source  # whose CA it trusts
+    made = export_pool(2)
+    yield made
+    made.clear()
+
+
+def export_of(source: Source, pool: ExportPool, name: str, disk_bytes: int) -> Export:
     url = Renewable(source.url(name))
-    return Export(name, url, disk_bytes, export_pool(2), threading.Event(), renewal_s=1)
+    return Export(name, url, disk_bytes, pool, threading.Event(), renewal_s=1)
 
 
-def test_a_worker_reads_a_disk_and_what_of_it_is_allocated(source: Source, tmp_path: Path) -> None:
+def get(source: Source, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    with urllib3.PoolManager(ca_certs=str(source.ca_file)) as pool:
+        return pool.request("GET", url, headers=headers)
+
+
+def test_a_worker_reads_a_disk_and_what_of_it_is_allocated(
+    source: Source, pool: ExportPool, tmp_path: Path
+) -> None:
     image, content = tmp_path / "disk.img", random.Random(3).randbytes(5 * MIB)  # noqa: S311 - content, no secret
     with image.open("wb") as file:
         file.truncate(16 * MIB)
         file.seek(8 * MIB)
         file.write(content)
     source.show("disk", image)
-    export = export_of(source, "disk", 16 * MIB)
+    export = export_of(source, pool, "disk", 16 * MIB)
     buffer = bytearray(6 * MIB)
     export.read_into(7 * MIB, memoryview(buffer))
 
-    assert list(export.allocated()) == [Extent(8 * MIB, 5 * MIB)]
+    assert list(export.allocated().extents) == [Extent(8 * MIB, 5 * MIB)]
     assert bytes(buffer) == bytes(MIB) + content
 
 
@@ -80,38 +96,37 @@ def test_what_has_changed_since_another_state_is_told_of_that_state_alone(
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * MIB)
     source.show("v2", image)
-    source.show_changes("v2", "v1", [(4096, 8192), (64 * KIB, 4096)])
-    pool = export_pool(1)
+    source.show_changes("v2", "v1", [(4096, 8192), (512 * KIB, 4096)])
     asked = {
         "x-ms-version": "2020-10-02",
         "x-ms-range": f"bytes=0-{MIB - 1}",
         "x-ms-previous-snapshot-url": source.url("v1"),
     }
-    answer = pool.request("GET", f"{source.url('v2')}&comp=pagelist", headers=asked)
-    pool.clear()
+    answer = get(source, f"{source.url('v2')}&comp=pagelist", asked)
 
-    listed = parse_page_list(answer.data, Extent(0, MIB))
-    assert listed.ranges == [Extent(4096, 8192), Extent(64 * KIB, 4096)]
+    listed = parse_page_list(answer.data, Extent(0, MIB), MIB + 512)
+    assert (listed.ranges, listed.listed_bytes) == (2, 12288)
+    assert list(listed.extents) == [Extent(4096, 8192), Extent(512 * KIB, 4096)]
 
 
 def test_a_disk_that_is_not_shown_is_not_there(source: Source) -> None:
-    pool = export_pool(1)
-    answer = pool.request("GET", source.url("none"))
-    pool.clear()
+    answer = get(source, source.url("none"), {})
 
     assert (answer.status, answer.headers["x-ms-error-code"]) == (404, "BlobNotFound")
 
 
-def test_a_spread_disk_is_its_extents_and_zeros_between_them(source: Source) -> None:
+def test_a_spread_disk_is_its_extents_and_zeros_between_them(
+    source: Source, pool: ExportPool
+) -> None:
     spread = Spread(disk_bytes=64 * MIB, step=16 * MIB, length=256 * KIB)
     text = bytes(random.Random(5).randbytes(MIB))  # noqa: S311 - content, no secret
     source.show_spread("spread", spread, text)
-    export = export_of(source, "spread", spread.disk_bytes)
+    export = export_of(source, pool, "spread", spread.disk_bytes)
     buffer = bytearray(17 * MIB)
     export.read_into(16 * MIB, memoryview(buffer))
     pieces = [spread.piece(text, number * spread.length) for number in range(4)]
 
-    assert list(export.allocated()) == [Extent(at * 16 * MIB, 256 * KIB) for at in range(4)]
+    assert list(export.allocated().extents) == [Extent(at * 16 * MIB, 256 * KIB) for at in range(4)]
     assert bytes(buffer[: 256 * KIB]) == pieces[1]
     assert not any(buffer[256 * KIB : 16 * MIB])
     assert bytes(buffer[16 * MIB : 16 * MIB + 256 * KIB]) == pieces[2]
