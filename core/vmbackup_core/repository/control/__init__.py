@@ -1,6 +1,6 @@
-"""The log, commits, points, holds and pack lists of repository format 1.0.
+"""What the operator and the command line write and decide in the control place.
 
-What the operator and the command line write and decide in the control place, from
-docs/repository-format.md; they still write the earlier format (1.1) until they are switched
-over as a whole. Nothing here opens a pack, and no worker calls it.
+The log and what it holds, keys, commits, points and chains, and what is done with them: backup,
+restore, retention, check, verify, repair (docs/repository-format.md). Nothing here opens a pack,
+and no worker calls it.
 """
