@@ -42,6 +42,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.data.sections_back.SectionsTold": "a callback that is told",
     "vmbackup_core.repository.primitives.beginning.BeginsLog": _OWN,
     "vmbackup_core.repository.primitives.user_keys.AppendsToLog": _OWN,
+    "vmbackup_operator.cli.restored_file.Image": "files of three kinds, each read back; no double",
     "vmbackup_operator.repositories.ports.Ways": "answers what a test says; Regions has a suite",
     "vmbackup_operator.repositories.ports.OpenRepositories": "answers what a test says",
     "vmbackup_operator.upkeep.ports.BusyRuns": "KnownRuns over the book and records, no double",
