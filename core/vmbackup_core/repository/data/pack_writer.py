@@ -184,11 +184,13 @@ class PackWriter:
 
     def _current(self) -> _Filling:
         while self._filling is None:
-            if self._spare:
-                self._filling = self._begun(self._spare.pop())
-            elif self._made < self._most:
+            if not self._spare and self._made < self._most:
+                self._spare.append(PackBuffer(self._pack_bytes))
                 self._made += 1
-                self._filling = self._begun(PackBuffer(self._pack_bytes))
+            if self._spare:
+                # Taken once the pack is begun: whoever waits would have to wait for ever, else.
+                self._filling = self._begun(self._spare[-1])
+                self._spare.pop()
             else:
                 self._changed.wait()
         return self._filling
