@@ -29,7 +29,7 @@ LOST = snapshot_id(APPLIANCE.subscription_id, APPLIANCE.resource_group, RunId(32
 WRITES = ("begin_", "update_tags")
 HANDS_ON = {"begin_delete"}
 #: What begins in a repository, and asks nothing of Resource Manager.
-OF_REPOSITORIES = {"begin_expire"}
+OF_REPOSITORIES = {"begin_anew", "begin_expire"}
 
 
 class NoAnswer:
