@@ -15,7 +15,7 @@ REQUESTS_PER_S = 400
 #: Requests that were not made for so long may be made at once.
 _BURST_S = 0.2
 
-#: What a refusal leaves: half, as tried, left a third of what an export bore unused.
+#: What a refusal leaves: half, as is usual, would be much of the few that an export bears.
 _CUT = 0.7
 
 #: How quickly a waiting request notices that it shall stop.
