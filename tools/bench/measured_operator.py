@@ -96,7 +96,7 @@ class MeasuredOperator:
         self.operator.sessions = self.booked
         self.serve({"BackupSession": self.reconciler.reconcile})
         server.watch = self._watched
-        #: Told of each session that has its outcome, once or more often.
+        #: Told of each session that has ended and what it came to, once or more often.
         self.ended: Callable[[ObjectKey, str], None] = lambda _key, _outcome: None
 
     def serve(self, reconcilers: Mapping[WorkKind, Reconcile]) -> None:
@@ -150,8 +150,17 @@ class MeasuredOperator:
         key = ObjectKey(raw["metadata"]["namespace"], raw["metadata"]["name"])
         with self.fleet.turned.in_the_world():
             if gone and "outcome" in raw.get("status", {}):
-                self.ended(key, raw["status"]["outcome"])
+                self.ended(key, _said_of(raw["status"]))
         self.operator.session_seen(key, raw, gone=gone)
+
+
+def _said_of(status: Document) -> str:
+    """Return a session's outcome; of one that did not succeed what its conditions say as well."""
+    outcome = str(status["outcome"])
+    if outcome == "Succeeded":
+        return outcome
+    told = (each for each in status.get("conditions", ()) if each["status"] == "False")
+    return f"{outcome}: " + "; ".join(f"{each['reason']}: {each['message']}" for each in told)
 
 
 async def _nothing(_key: ObjectKey) -> Outcome:
