@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,23 +50,32 @@ def page_blob(running_azurite: Azurite) -> tuple[str, bytes]:
     return f"{account_url}/{name}/abcd?{sas}", bytes(disk)
 
 
-def export_of(url: str, disk: bytes) -> Export:
+ExportOf = Callable[[str, bytes], Export]
+
+
+@pytest.fixture
+def export_of() -> Iterator[ExportOf]:
     pool, stop = export_pool(2), threading.Event()
-    return Export("disk", Renewable(url), len(disk), pool, stop, renewal_s=0.01)
+    yield lambda url, disk: Export("disk", Renewable(url), len(disk), pool, stop, renewal_s=0.01)
+    pool.clear()
 
 
-def test_the_allocated_extents_are_what_was_written(page_blob: tuple[str, bytes]) -> None:
+def test_the_allocated_extents_are_what_was_written(
+    page_blob: tuple[str, bytes], export_of: ExportOf
+) -> None:
     assert list(export_of(*page_blob).allocated().extents) == WRITTEN
 
 
-def test_what_is_read_is_what_was_written(page_blob: tuple[str, bytes]) -> None:
+def test_what_is_read_is_what_was_written(
+    page_blob: tuple[str, bytes], export_of: ExportOf
+) -> None:
     buffer = bytearray(16 * MIB)
     export_of(*page_blob).read_into(0, memoryview(buffer))
 
     assert buffer == page_blob[1]
 
 
-def test_a_foreign_sas_is_refused(page_blob: tuple[str, bytes]) -> None:
+def test_a_foreign_sas_is_refused(page_blob: tuple[str, bytes], export_of: ExportOf) -> None:
     url, disk = page_blob
     base, _, signature = url.rpartition("sig=")
 
