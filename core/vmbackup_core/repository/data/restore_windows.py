@@ -16,7 +16,7 @@ from vmbackup_core.repository.data.reading_order import (
     reads_of,
 )
 from vmbackup_core.repository.data.records import RecordKind
-from vmbackup_core.repository.data.shard_view import ZERO, ShardView
+from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.frames import DELTA
 from vmbackup_core.repository.primitives.identities import PackId
@@ -73,10 +73,7 @@ class Window:
         self._before.append(entries.bases_before())
         own = [self._own.setdefault(row.holder, array("Q")) for row in view.rows]
         rows, offsets, codecs = entries.rows, entries.offsets, entries.codecs
-        for block in range(first, view.blocks):
-            entry = view.at[block]
-            if entry == ZERO:
-                continue
+        for block, entry in view.places(first):
             mark = place << _BLOCK_BITS | block
             self.blocks += 1
             if codecs[entry] != DELTA:

@@ -65,9 +65,10 @@ class ShardView(Generic[R]):
         """How many of them are not zero."""
         return len(self.at) - self.at.count(ZERO)
 
-    def places(self) -> Iterator[tuple[int, int]]:
-        """Yield the number and the entry of each block that is not zero, in order."""
-        return compress(enumerate(self.at), used_of(self.at))
+    def places(self, first: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield the number and the entry of each block from *first* on that is not zero."""
+        at = self.at[first:]
+        return compress(enumerate(at, first), used_of(at))
 
 
 def used_of(at: array[int]) -> bytes:
