@@ -179,9 +179,7 @@ class _Restoring:
         try:
             return index.shard(line)
         except _LOST as error:
-            start = line.shard * self._said.shard_bytes
-            end = min(start + self._said.shard_bytes, self._said.disk_bytes)
-            self._lost(Extent(start, end - start), error)
+            self._lost(self._said.shard_extent(line.shard), error)
             return None
 
     def _write(
@@ -212,8 +210,7 @@ class _Restoring:
 
     def _extent(self, window: Window, mark: int) -> Extent:
         view, block = window.block_of(mark)
-        offset = view.shard * self._said.shard_bytes + block * self._said.block_bytes
-        return Extent(offset, min(self._said.block_bytes, self._said.disk_bytes - offset))
+        return self._said.block_extent(view.shard, block)
 
     def _lost(self, extent: Extent, error: CorruptRepository | NotUnderstood) -> None:
         if self._on_hole is None:

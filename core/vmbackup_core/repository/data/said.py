@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, CommitSlot, RunId, SnapshotUniqueId
 from vmbackup_core.repository.primitives.bounds import DISK_BYTES
 from vmbackup_core.repository.primitives.identities import WritingSession
@@ -85,6 +86,16 @@ class ManifestSaid(msgspec.Struct, frozen=True, rename="camel"):
         check_parameters(self.block_bytes, self.shard_bytes, self.pack_bytes)
         if self.session not in self.sessions or len(set(self.sessions)) != len(self.sessions):
             raise ValueError(f"session {self.session} is not once among {len(self.sessions)}")
+
+    def shard_extent(self, shard: int) -> Extent:
+        """Return where a shard is on the disk."""
+        start = shard * self.shard_bytes
+        return Extent(start, min(self.shard_bytes, self.disk_bytes - start))
+
+    def block_extent(self, shard: int, block: int) -> Extent:
+        """Return where the block of a shard with this number there is on the disk."""
+        start = shard * self.shard_bytes + block * self.block_bytes
+        return Extent(start, min(self.block_bytes, self.disk_bytes - start))
 
 
 def check_parameters(block_bytes: int, shard_bytes: int, pack_bytes: int) -> None:

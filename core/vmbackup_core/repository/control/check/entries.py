@@ -71,7 +71,7 @@ class EntryCheck:
 
         def compare(blocks: Sequence[int]) -> None:
             for block in blocks:
-                entry, extent = view.at[block], _extent(said, view.shard, block)
+                entry, extent = view.at[block], said.block_extent(view.shard, block)
                 wanted = wanted_of(view, entry, bases[entry], extent.length)
                 if self._feet.judge(wanted) != "right":
                     self._read(reader, wanted)
@@ -107,9 +107,4 @@ class EntryCheck:
 def blocks_of(said: ManifestSaid, view: ShardView[PackRow]) -> Iterator[Block]:
     """Yield the blocks of a shard that are not zero."""
     for number, entry in view.places():
-        yield Block(entry, _extent(said, view.shard, number))
-
-
-def _extent(said: ManifestSaid, shard: int, block: int) -> Extent:
-    offset = shard * said.shard_bytes + block * said.block_bytes
-    return Extent(offset, min(said.block_bytes, said.disk_bytes - offset))
+        yield Block(entry, said.block_extent(view.shard, number))

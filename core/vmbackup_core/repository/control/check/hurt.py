@@ -156,7 +156,7 @@ class _Tries:
             view = self.index.shard(line)
         except _LOST:
             for name in doubtful or {name for name, _ in self._parts(line)}:
-                costs.lost[name].append(self._extent(line.shard))
+                costs.lost[name].append(self.manifest.said.shard_extent(line.shard))
             return costs
         self._try_blocks(view, costs)
         return costs
@@ -171,11 +171,6 @@ class _Tries:
             for name, offset in self._parts(line)
             if name in faults and (faults[name].whole or offset in faults[name].parts)
         }
-
-    def _extent(self, shard: int) -> Extent:
-        said = self.manifest.said
-        start = shard * said.shard_bytes
-        return Extent(start, min(said.shard_bytes, said.disk_bytes - start))
 
     def _try_blocks(self, view: ShardView[PackRow], costs: _Costs) -> None:
         bases = view.entries.bases_before()
