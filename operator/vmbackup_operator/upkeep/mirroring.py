@@ -32,10 +32,14 @@ REFUSED_MOST = 20
 class Mirroring:
     """How far the job is: the objects that there were at its beginning, and what was found since.
 
-    *after* is the VM behind which it goes on, None behind the last one.
+    *shown* are the runs of those that need nothing more, with their VMs; *gone* the objects that
+    are to go, as soon as all VMs were looked at. *after* is the VM behind which it goes on, None
+    behind the last one.
     """
 
     there: Sequence[PointObject] | None = None
+    shown: Mapping[RunId, str] = field(default_factory=dict)
+    gone: Sequence[PointObject] | None = None
     after: str | None = ""
     newest: set[RunId] = field(default_factory=set)
     unseen: set[RunId] = field(default_factory=set)
@@ -55,9 +59,10 @@ async def mirror(
     """
     if so_far.there is None:
         so_far.there = await around.point_objects.made_by_us(repository.metadata.namespace)
+        so_far.shown = _shown(so_far.there)
     if so_far.after is not None:
-        key, shown = await find_key(around.secrets, repository), _shown(so_far.there)
-        found = await around.points.newest(repository, key, shown, so_far.after)
+        key = await find_key(around.secrets, repository)
+        found = await around.points.newest(repository, key, so_far.shown, so_far.after)
         if isinstance(found, Waiting):
             return found
         await _make(around, repository, found.missing, so_far)
@@ -101,9 +106,10 @@ async def _remove_some(
     around: Surroundings, repository: BackupRepository, so_far: Mirroring
 ) -> bool:
     """Remove the next objects that are to go; tell whether there were any."""
-    there = so_far.there or ()
-    gone = unwanted(there, frozenset(so_far.newest), repository.metadata.key)
-    some = gone[so_far.removed : so_far.removed + REMOVED_AT_ONCE]
+    if so_far.gone is None:
+        there, newest = so_far.there or (), frozenset(so_far.newest)
+        so_far.gone = unwanted(there, newest, repository.metadata.key)
+    some = so_far.gone[so_far.removed : so_far.removed + REMOVED_AT_ONCE]
     for each in some:
         await around.point_objects.remove(each)
         so_far.removed += 1
