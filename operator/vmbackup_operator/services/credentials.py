@@ -64,9 +64,10 @@ def asynchronous_credential() -> AsyncTokenCredential:
 
 def synchronous_credential() -> TokenCredential:
     """Return the same identity for use in threads."""
-    transport = connections(connection_verify=ca_file() or True)
     if _has(_FEDERATED):
-        return WorkloadIdentityCredential(transport=transport)
+        return WorkloadIdentityCredential(
+            transport=connections(connection_verify=ca_file() or True)
+        )
     if _has(_SECRET):
-        return EnvironmentCredential(transport=transport)
+        return EnvironmentCredential(transport=connections(connection_verify=ca_file() or True))
     raise _missing()
