@@ -8,23 +8,18 @@ from pathlib import Path
 from typing_extensions import override
 
 from tools.bench.engine.images import Images
-from tools.bench.engine.peers.port import Peer, Round, restored, shown
-from tools.bench.engine.peers.programs import built, pinned_version
-from tools.bench.engine.processes import Cost, folder_mb, measured
+from tools.bench.engine.peers.port import Round, backed_up, restored
+from tools.bench.engine.peers.programs import Built, built
+from tools.bench.engine.processes import Cost, measured
 
 
-class Kopia(Peer):
+class Kopia(Built):
     """With its defaults, and zstd, which it leaves out otherwise."""
 
     @property
     @override
     def name(self) -> str:
         return "kopia"
-
-    @override
-    def version(self) -> str:
-        built("kopia")
-        return pinned_version("kopia")
 
     @override
     def one_round(self, images: Images, scratch: Path) -> Round:
@@ -35,18 +30,20 @@ class Kopia(Peer):
             program: list[str | Path] = [built("kopia"), *arguments, "--no-progress"]
             return measured(program, environment=_environment(scratch), folder=scratch)
 
-        def backed_up(image: Path) -> Mapping[str, float]:
-            shown(image, folder / "disk.img")
-            before = folder_mb(repository)
-            cost = run("snapshot", "create", str(folder))
-            return {**cost.figures(), "stored_mb": folder_mb(repository) - before}
+        def backup_of(image: Path) -> Mapping[str, float]:
+            return backed_up(
+                image,
+                folder / "disk.img",
+                repository,
+                lambda: run("snapshot", "create", str(folder)),
+            )
 
         repository.mkdir()
         run("repository", "create", "filesystem", "--path", str(repository))
         run("policy", "set", "--global", "--compression=zstd")
         return {
-            "full": backed_up(images.first),
-            "incremental": backed_up(images.second),
+            "full": backup_of(images.first),
+            "incremental": backup_of(images.second),
             "restore": restored(
                 images.second,
                 out / "disk.img",

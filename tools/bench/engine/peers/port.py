@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tools.bench.engine.images import Images
-from tools.bench.engine.processes import Cost
+from tools.bench.engine.processes import Cost, folder_mb
 from tools.local_cloud.disk_images import first_difference
 
 #: What each operation took, by the figures' names.
@@ -37,6 +37,16 @@ def shown(image: Path, place: Path) -> None:
     """Have *image* lie at *place*, where a state of the disk may have been before."""
     place.unlink(missing_ok=True)
     os.link(image, place)
+
+
+def backed_up(
+    image: Path, place: Path, repository: Path, back_up: Callable[[], Cost]
+) -> Mapping[str, float]:
+    """Return what it took to back up *image* shown at *place*, and what *repository* grew by."""
+    shown(image, place)
+    before = folder_mb(repository)
+    cost = back_up()
+    return {**cost.figures(), "stored_mb": folder_mb(repository) - before}
 
 
 def restored(wanted: Path, target: Path, restore: Callable[[], Cost]) -> Mapping[str, float]:

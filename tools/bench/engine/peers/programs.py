@@ -8,10 +8,21 @@ import re
 import subprocess
 from pathlib import Path
 
-from tools.bench.engine.peers.port import Missing
+from typing_extensions import override
+
+from tools.bench.engine.peers.port import Missing, Peer
 from tools.local_cloud.toolchains import cache_folder, go, made_once
 
 _PINS = Path(__file__).with_name("pins")
+
+
+class Built(Peer):
+    """A peer that is built, and of the version that is pinned."""
+
+    @override
+    def version(self) -> str:
+        built(self.name)
+        return pinned_version(self.name)
 
 
 def built(name: str) -> Path:

@@ -8,23 +8,18 @@ from pathlib import Path
 from typing_extensions import override
 
 from tools.bench.engine.images import Images
-from tools.bench.engine.peers.port import Peer, Round, restored, shown
-from tools.bench.engine.peers.programs import built, pinned_version
-from tools.bench.engine.processes import Cost, folder_mb, measured
+from tools.bench.engine.peers.port import Round, backed_up, restored
+from tools.bench.engine.peers.programs import Built, built
+from tools.bench.engine.processes import Cost, measured
 
 
-class Restic(Peer):
+class Restic(Built):
     """With its defaults: repository version 2, compression `auto`."""
 
     @property
     @override
     def name(self) -> str:
         return "restic"
-
-    @override
-    def version(self) -> str:
-        built("restic")
-        return pinned_version("restic")
 
     @override
     def one_round(self, images: Images, scratch: Path) -> Round:
@@ -40,16 +35,13 @@ class Restic(Peer):
             ]
             return measured(program, environment=_environment(repository), folder=scratch)
 
-        def backed_up(image: Path) -> Mapping[str, float]:
-            shown(image, disk)
-            before = folder_mb(repository)
-            cost = run("backup", "disk.img")
-            return {**cost.figures(), "stored_mb": folder_mb(repository) - before}
+        def backup_of(image: Path) -> Mapping[str, float]:
+            return backed_up(image, disk, repository, lambda: run("backup", "disk.img"))
 
         run("init")
         return {
-            "full": backed_up(images.first),
-            "incremental": backed_up(images.second),
+            "full": backup_of(images.first),
+            "incremental": backup_of(images.second),
             "restore": restored(
                 images.second,
                 out / "disk.img",
