@@ -96,16 +96,21 @@ def surroundings(
 def silent(
     authority: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Listener]:
-    with closing(Listener(authority[0], answers=False)) as listener:
-        monkeypatch.setenv("AZURE_AUTHORITY_HOST", listener.url)
-        yield listener
+    yield from _listening(authority[0], monkeypatch, answers=False)
 
 
 @pytest.fixture
 def refusing(
     authority: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Listener]:
-    with closing(Listener(authority[0], answers=True)) as listener:
+    yield from _listening(authority[0], monkeypatch, answers=True)
+
+
+def _listening(
+    context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> Iterator[Listener]:
+    """Yield a server that is where to sign in, too."""
+    with closing(Listener(context, answers=answers)) as listener:
         monkeypatch.setenv("AZURE_AUTHORITY_HOST", listener.url)
         yield listener
 

@@ -141,6 +141,17 @@ def pool() -> Iterator[ExportPool]:
     made.clear()
 
 
+def export_of(
+    host: ExportHost,
+    pool: ExportPool,
+    stop: threading.Event | None = None,
+    patience: Patience | None = None,
+) -> Export:
+    stop = stop or threading.Event()
+    url, size_bytes = Renewable(host.url), len(host.disk)
+    return Export("disk", url, size_bytes, pool, stop, renewal_s=0.05, patience=patience)
+
+
 def read_with(export: Export, threads: int, pieces: int) -> list[bytes]:
     def piece(number: int) -> bytes:
         buffer = bytearray(512)
@@ -155,15 +166,7 @@ def test_a_refusal_over_http_lowers_what_is_asked_at_once_and_waits_as_it_says(
     export_host: ExportHost, pool: ExportPool
 ) -> None:
     waits = list[float]()
-    export = Export(
-        "disk",
-        Renewable(export_host.url),
-        len(export_host.disk),
-        pool,
-        threading.Event(),
-        renewal_s=0.05,
-        patience=Patience(attempts=4, pause=waits.append),
-    )
+    export = export_of(export_host, pool, patience=Patience(attempts=4, pause=waits.append))
     export_host.faults = [Refused(503, "ServerBusy", "1")]
     export.read_into(0, memoryview(bytearray(512)))
 
@@ -181,15 +184,7 @@ def test_a_wait_that_is_none_or_too_long_is_not_obeyed(
         waits.append(seconds)
         stop.set()
 
-    export = Export(
-        "disk",
-        Renewable(export_host.url),
-        len(export_host.disk),
-        pool,
-        stop,
-        renewal_s=0.05,
-        patience=Patience(attempts=4, pause=pause),
-    )
+    export = export_of(export_host, pool, stop, Patience(attempts=4, pause=pause))
     export_host.faults = [Refused(429, "TooManyRequests", said)]
     with pytest.raises(Stopped):
         export.read_into(0, memoryview(bytearray(512)))
@@ -201,14 +196,7 @@ def test_as_many_requests_as_there_are_readers_and_no_more_are_under_way(
     export_host: ExportHost,
 ) -> None:
     pool = ExportPool(2)
-    export = Export(
-        "disk",
-        Renewable(export_host.url),
-        len(export_host.disk),
-        pool,
-        threading.Event(),
-        renewal_s=0.05,
-    )
+    export = export_of(export_host, pool)
     pieces = read_with(export, threads=8, pieces=64)
     pool.clear()
 
