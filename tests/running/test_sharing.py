@@ -16,12 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
 NAMED = {group[0] for group in GROUPS}
 
-#: Says in which process it ran.
+#: Writes down in which process it ran, behind what ran there before.
 TEST = """
 import os
 from pathlib import Path
 def test_one():
-    Path(__file__).with_suffix(".process").write_text(os.environ["PYTEST_XDIST_WORKER"])
+    process = os.environ["PYTEST_XDIST_WORKER"]
+    with (Path(os.environ["RAN"]) / process).open("a") as ran:
+        print(Path(__file__).stem, file=ran)
 """
 
 
@@ -59,32 +61,35 @@ def test_what_takes_long_is_started_once_or_twice(folder: str, fixture: str, mos
     assert len(groups) <= most
 
 
-def processes(folder: Path, paths: list[str]) -> list[str]:
-    """Run a test at each of *paths* by two processes; return which one ran it."""
+def run(folder: Path, paths: list[str]) -> list[list[str]]:
+    """Run a test at each of *paths* by two processes; return what each ran, in its order.
+
+    Which of the two is called first hangs on which of them was ready first.
+    """
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(TEST)
+    ran = folder / "ran"
+    ran.mkdir()
     subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.sharing", "-p", "no:cacheprovider",
          "--rootdir=.", "--import-mode=importlib", "--numprocesses=2", "--dist=loadfile",
          "--no-loadscope-reorder", "."],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "RAN": str(ran)},
         check=True,
         capture_output=True,
     )  # fmt: skip
-    return [(folder / path).with_suffix(".process").read_text() for path in paths]
+    return sorted(path.read_text().split() for path in ran.iterdir())
 
 
 def test_a_run_gives_a_group_to_one_process(tmp_path: Path) -> None:
     clients = ["tests/contract/clients/test_azcopy.py", "tests/contract/clients/test_go_sdk.py"]
 
-    one, other = processes(tmp_path, clients)
-
-    assert one == other
+    assert run(tmp_path, clients) == [["test_azcopy", "test_go_sdk"]]
 
 
 def test_one_process_begins_at_the_end(tmp_path: Path) -> None:
-    first, *_, last = processes(tmp_path, [f"tests/unit/test_{number}.py" for number in range(3)])
+    one, other = run(tmp_path, [f"tests/unit/test_{number}.py" for number in range(5)])
 
-    assert (first, last) == ("gw0", "gw1")
+    assert (one[0], other[0]) == ("test_0", "test_4")
