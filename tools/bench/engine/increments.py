@@ -1,4 +1,4 @@
-"""Ten increments in the same extents, one after another: what each stores, with or without delta."""
+"""Ten increments in the same extents, one after another: what each stores, with delta or without."""
 
 from __future__ import annotations
 
