@@ -1,4 +1,4 @@
-"""Ten increments in the same extents, one after another: what each stores, with delta or without."""
+"""Ten increments in the same extents, one after another, with and without delta."""
 
 from __future__ import annotations
 
