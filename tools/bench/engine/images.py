@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -27,6 +27,8 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PAGE = 4096
 #: When everything in the file system was made.
 MOMENT = 1767225600
+#: Of what changes, so much is scattered; a run is so long on average.
+_SCATTERED_SHARE, _RUN_BYTES = 0.3, 4.8 * MIB
 #: The name under which a disk's states are served, and lie in a folder.
 FIRST, SECOND = "v1", "v2"
 
@@ -51,6 +53,15 @@ class Kind:
         """What tells it from any other."""
         told = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def changing(kind: Kind, share: float) -> Kind:
+    """Return *kind* with *share* of the disk changing, in pieces and runs as ever."""
+    changed = round(kind.size_bytes * share)
+    scattered = round(changed * _SCATTERED_SHARE / kind.scattered_bytes)
+    runs_bytes = (changed - scattered * kind.scattered_bytes) // PAGE * PAGE
+    runs = max(1, round(runs_bytes / _RUN_BYTES))
+    return replace(kind, runs=runs, runs_bytes=runs_bytes, scattered=scattered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +90,14 @@ class Images:
         """Return what changes."""
         return changed_extents(allocated_extents(self.first), self.kind)
 
-    def change(self, target: Path, number: int) -> None:
-        """Make *target*, any state of the disk, the one after change *number*."""
+    def change(self, target: Path, number: int, extents: Sequence[Extent] | None = None) -> None:
+        """Make *target*, any state of the disk, the one after change *number*.
+
+        Other *extents* than those that change otherwise may be given.
+        """
+        where = self.extents() if extents is None else extents
         with self.first.open("rb") as source, target.open("r+b") as into:
-            for offset, content in changes(source.fileno(), self.extents(), self.kind, number):
+            for offset, content in changes(source.fileno(), where, self.kind, number):
                 os.pwrite(into.fileno(), content, offset)
 
 
