@@ -35,10 +35,10 @@ PARTS: Final[Mapping[str, Part]] = {
     "engine-disks": Part(scenarios.four_disks, 30),
     "engine-changed": Part(scenarios.changed_shares, 60),
     "engine-sizes": Part(scenarios.sizes, 60),
-    "engine-full-disk": Part(full_disk.measure, 120),
     "engine-latency": Part(scenarios.latencies, 60),
     "engine-extents": Part(scenarios.many_extents, 40),
     "engine-aged": Part(aged.measure, 120),
+    "engine-full-disk": Part(full_disk.measure, 300),
 }
 
 

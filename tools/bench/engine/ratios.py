@@ -52,6 +52,10 @@ def _tenth_restore_s(figures: Figures) -> float:
     return float(figures["increments_10"]["with_delta"]["restore"]["s"])
 
 
+def _requests_of_a_pack(requests: Figures) -> float:
+    return float(requests["get_range"] / requests["packs"])
+
+
 def _largest_rss_mb(figures: Figures) -> float:
     operations = ("full", "incremental", "later_full", "restore", "check")
     return float(max(figures[each]["rss_mb"] for each in operations if each in figures))
@@ -113,7 +117,13 @@ TARGETS: Final = (
         "requests of a restore, times its packs",
         "at most",
         2.0,
-        lambda found: float(found["restore_requests"]["get_range"] / found["packs"]),
+        lambda found: _requests_of_a_pack({**found["restore_requests"], "packs": found["packs"]}),
+    ),
+    Target(
+        "requests of a restore after 1,000 points, times its packs",
+        "at most",
+        2.0,
+        lambda found: _requests_of_a_pack(found["aged_chain"]["restore_requests"]),
     ),
     Target("RSS of one disk, MB", "at most", 160.0, _largest_rss_mb),
     Target(

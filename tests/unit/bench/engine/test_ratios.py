@@ -29,6 +29,7 @@ def figures() -> dict[str, Any]:
             "8 TiB": {"full": operation(9), "unchanged": operation(9.0, operator_s=2.0)},
             "32 TiB": {"full": operation(30), "unchanged": operation(9) | {"rss_mb": 299.0}},
         },
+        "aged_chain": {"restore_requests": {"get_range": 300, "packs": 200}},
         "full_1_tib": {"one_block": {"all_mb": 0.524288}, "scattered": {"index_mb": 8.5}},
         "peers": {
             "qemu-img": {"version": "7.2.22", "full": operation(5.0), "restore": operation(2)},
@@ -62,6 +63,7 @@ WANTED = {
     "restore of the tenth increment with delta, times faster than restic": (1.5, False),
     "restore of the tenth increment with delta, times plain zstd's": (1.625, False),
     "requests of a restore, times its packs": (2.05, False),
+    "requests of a restore after 1,000 points, times its packs": (1.5, True),
     "RSS of one disk, MB": (161.0, False),
     "RSS of four disks, MB": (300.0, True),
     "RSS at 32 TiB, MB": (299.0, True),

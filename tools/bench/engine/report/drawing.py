@@ -49,7 +49,7 @@ def draw(chart: dict[str, Any], folder: Path) -> None:
     axes.set_ylabel(chart["unit"])
     axes.set_title(chart["title"], loc="left", fontsize=9)
     if len(series) > 1:
-        axes.legend(frameon=False, fontsize=7)
+        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     path = folder / f"performance-{chart['name']}.svg"
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
