@@ -1,4 +1,4 @@
-"""Ten increments in the same extents, with and without delta: what each of them stores."""
+"""Ten increments in the same extents, one after another, with and without delta."""
 
 from __future__ import annotations
 
@@ -41,38 +41,39 @@ class _States:
         self.exports = exports
         self.made = made
         self._files = [scratch / "even.img", scratch / "odd.img"]
-        for path, other in zip(self._files, reversed(self._files), strict=True):
+        for path in self._files:
             sparse.copy(made.first, path, made.kind.size_bytes)
             exports.show(path.stem, path)
-            for before in (FIRST, other.stem):
-                exports.show_changes(path.stem, before, made.extents())
+        for now, other in zip(self._files, reversed(self._files), strict=True):
+            exports.show_changes(now.stem, made.extents(), FIRST, other.stem)
 
     def path(self, number: int) -> Path:
         """Return the file that holds state *number*."""
         return self._files[number % 2]
 
     def disk(self, number: int, base: ManifestAt) -> Disk:
-        """Return state *number*, written, and the one before it, whose manifest is *base*."""
+        """Return state *number*, written, and the one before it, which *base* was made of."""
         path, size_bytes = self.path(number), self.made.kind.size_bytes
         self.made.change(path, number)
         os.sync()  # no other's time
         before = FIRST if number == 1 else self.path(number - 1).stem
-        return Disk("disk", self.exports.url(path.stem), size_bytes, self.exports.url(before), base)
+        url = self.exports.url
+        return Disk("disk", url(path.stem), size_bytes, url(before), base)
 
 
 def _measured(states: _States, scratch: Path, until_s: float, *, deltas: bool) -> dict[str, Any]:
     folder, target = scratch / "ours", scratch / "restored.img"
     ours = Ours(states.exports, folder)
     first = states.exports.url(FIRST)
-    done = ours.back_up([Disk("disk", first, states.made.kind.size_bytes)])
+    last = ours.back_up([Disk("disk", first, states.made.kind.size_bytes)])
     taken: list[BackedUp] = []
     while len(taken) < COUNT and (not taken or time.monotonic() < until_s):
-        base = ours.repository.manifest_of(done.committed[0])
-        done = ours.back_up([states.disk(len(taken) + 1, base)], deltas=deltas)
-        taken.append(done)
-    last = restored(states.path(len(taken)), target, lambda: ours.restore("disk", target))
+        disk = states.disk(len(taken) + 1, ours.repository.manifest_of(last.committed[0]))
+        last = ours.back_up([disk], deltas=deltas)
+        taken.append(last)
+    took = restored(states.path(len(taken)), target, lambda: ours.restore("disk", target))
     shutil.rmtree(folder)
-    return {**_means(taken), "restore": {name: round(each, 3) for name, each in last.items()}}
+    return {**_means(taken), "restore": {name: round(each, 3) for name, each in took.items()}}
 
 
 def _means(taken: Sequence[BackedUp]) -> dict[str, float]:

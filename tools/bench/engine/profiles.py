@@ -89,7 +89,7 @@ def measure() -> dict[str, Any]:
     with scratch_folder() as scratch, source(scratch) as exports:
         exports.show(FIRST, made.first)
         exports.show(SECOND, made.second)
-        exports.show_changes(SECOND, FIRST, made.extents())
+        exports.show_changes(SECOND, made.extents(), FIRST)
         ours = Ours(exports, scratch / "ours")
         profiled = _Profiled(ours, scratch)
         size_bytes = made.kind.size_bytes

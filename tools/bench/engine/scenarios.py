@@ -143,7 +143,7 @@ def changed_shares(made: Images | None = None, shares: Sequence[float] = SHARES)
             extents = changed_extents(allocated_extents(made.first), changing(made.kind, share))
             made.change(path, number, extents)
             exports.show(name, path)
-            exports.show_changes(name, before, extents)
+            exports.show_changes(name, extents, before)
             os.sync()  # no other's time
             disk = Disk("disk", exports.url(name), size_bytes, exports.url(before), base)
             done, before = ours.back_up([disk]), name

@@ -59,14 +59,9 @@ class Source:
         """Show *image* as *name*."""
         os.link(image, self.folder / f"{name}.img")
 
-    def show_changes(self, name: str, previous: str, extents: Sequence[Extent]) -> None:
-        """Say what of *name* has changed since *previous*; to be said before it is asked for.
-
-        More than one previous state may be told of.
-        """
-        told = self._told(name)
-        told["changed"] = {**told.get("changed", {}), previous: extents}
-        self._tell(name, told)
+    def show_changes(self, name: str, extents: Sequence[Extent], *previous: str) -> None:
+        """Say what of *name* has changed since each of *previous*, before it is asked for."""
+        self._tell(name, {"changed": dict.fromkeys(previous, extents)})
 
     def show_numbered(self, name: str, disk: Numbered, previous: str | None = None) -> None:
         """Show *disk* as *name*; where there is a *previous* state, it differs where it says."""
