@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from typing import BinaryIO
 
 from azure_simulator.disks import sparse
 from azure_simulator.disks.sparse import Extent
@@ -32,6 +33,7 @@ _SCATTERED_SHARE, _RUN_BYTES = 0.3, 4.8 * MIB
 #: The name under which a disk's states are served, and lie in a folder.
 FIRST, SECOND = "v1", "v2"
 
+_EXTENTS = "extents.json"
 _FOLDER = ROOT / "build" / "bench" / "images"
 
 
@@ -87,8 +89,15 @@ class Images:
         return sum(length for _, length in allocated_extents(self.first))
 
     def extents(self) -> list[Extent]:
-        """Return what changes."""
-        return changed_extents(allocated_extents(self.first), self.kind)
+        """Return what changes.
+
+        It is kept beside the files: what a file system says is allocated is another thing once it
+        has written a file, and of a copy.
+        """
+        kept = self.folder / _EXTENTS
+        if not kept.exists():
+            kept.write_text(json.dumps(list(differing(self.first, self.second))))
+        return [(offset, length) for offset, length in json.loads(kept.read_text())]
 
     def change(self, target: Path, number: int, extents: Sequence[Extent] | None = None) -> None:
         """Make *target*, any state of the disk, the one after change *number*.
@@ -99,6 +108,34 @@ class Images:
         with self.first.open("rb") as source, target.open("r+b") as into:
             for offset, content in changes(source.fileno(), where, self.kind, number):
                 os.pwrite(into.fileno(), content, offset)
+
+
+def differing(before: Path, after: Path) -> Iterator[Extent]:
+    """Yield where two states of a disk differ, in whole pages, in order and joined."""
+    start = end = 0
+    with before.open("rb") as one, after.open("rb") as other:
+        for at in _differing_pages(one, other):
+            if at > end:
+                if end > start:
+                    yield start, end - start
+                start = at
+            end = at + PAGE
+    if end > start:
+        yield start, end - start
+
+
+def _differing_pages(one: BinaryIO, other: BinaryIO) -> Iterator[int]:
+    at = 0
+    while piece := one.read(MIB):
+        theirs = other.read(MIB)
+        if piece != theirs:
+            pages = range(0, len(piece), PAGE)
+            yield from (at + each for each in pages if _page(piece, each) != _page(theirs, each))
+        at += len(piece)
+
+
+def _page(piece: bytes, at: int) -> bytes:
+    return piece[at : at + PAGE]
 
 
 def images(kind: Kind | None = None, folder: Path = _FOLDER) -> Images:
@@ -177,6 +214,8 @@ def _make(folder: Path, kind: Kind) -> None:
     shutil.rmtree(staged)
     _same_times(made.first, inodes)
     sparse.copy(made.first, made.second, kind.size_bytes)
+    extents = changed_extents(allocated_extents(made.first), kind)
+    (folder / _EXTENTS).write_text(json.dumps(extents))
     made.change(made.second, 1)
 
 
