@@ -12,6 +12,7 @@ from vmbackup_core.ids import (
     DiskUniqueId,
     LaunchNonce,
     RepositoryId,
+    RunId,
     SnapshotUniqueId,
     WorkerId,
 )
@@ -81,11 +82,35 @@ class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
     taken_at: datetime | None = None
 
 
+class Predecessor(msgspec.Struct, frozen=True, rename="camel"):
+    """What a disk's changes are counted from: an earlier snapshot, and what was stored of it.
+
+    *disk* is the disk's position. *run_id* made both, and *slot* and manifest are of its commit.
+    """
+
+    disk: str
+    snapshot_id: str
+    unique_id: SnapshotUniqueId
+    run_id: RunId
+    slot: CommitSlot
+    manifest: str
+    manifest_sha256: str
+
+
+class FullRead(msgspec.Struct, frozen=True, rename="camel"):
+    """Why a disk is read whole instead of its changes; *disk* is the disk's position."""
+
+    disk: str
+    reason: str
+    message: str
+
+
 class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What later steps read instead of looking again; each part is written once.
 
     *worker_region* is where the worker runs; None where that is the VM's region. *retained* are the
     snapshots that a verification compares with, of earlier runs; one that goes meanwhile leaves it.
+    *predecessors* are of the disks whose changes a backup reads.
     """
 
     policy_generation: int = 0
@@ -95,6 +120,7 @@ class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     repository: ResolvedRepository | None = None
     environment: ResolvedEnvironment | None = None
     retained: tuple[SnapshotMember, ...] = ()
+    predecessors: tuple[Predecessor, ...] = ()
 
 
 class JobFailure(msgspec.Struct, frozen=True, rename="camel"):
