@@ -57,7 +57,7 @@ class _Doubt:
     message: str
 
     def of(self, disk: ResolvedDisk) -> FullRead:
-        return FullRead(disk=disk.position, reason=self.reason, message=self.message)
+        return FullRead.of(disk.position, reason=self.reason, message=self.message)
 
 
 #: The members of a point's snapshot set by their disks, once it verifies.
@@ -79,7 +79,7 @@ def all_anew(disks: Iterable[ResolvedDisk]) -> Chosen:
     message = "newChain: nothing that is stored is gone on from"
     return Chosen(
         full_reads=tuple(
-            FullRead(disk=disk.position, reason="NewChain", message=message) for disk in disks
+            FullRead.of(disk.position, reason="NewChain", message=message) for disk in disks
         )
     )
 

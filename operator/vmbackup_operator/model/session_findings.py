@@ -17,6 +17,10 @@ from vmbackup_core.ids import (
     WorkerId,
 )
 from vmbackup_core.repository.data.said import Kind
+from vmbackup_operator.model.conditions import cut
+
+#: The schema's bound.
+_FULL_READ_CHARS = 512
 
 
 class ResolvedVirtualMachine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -104,6 +108,11 @@ class FullRead(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
     message: str
 
+    @staticmethod
+    def of(disk: str, *, reason: str, message: str) -> FullRead:
+        """Return one whose message is as long as the schema lets it be."""
+        return FullRead(disk, reason, cut(message, _FULL_READ_CHARS))
+
 
 class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What later steps read instead of looking again; each part is written once.
@@ -173,13 +182,15 @@ class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """What was written of one disk, and its commit; *disk* is the disk's position.
 
     *manifest* and *manifest_sha256* are the worker's word until the disk is committed, and then the
-    commit's. What follows *new_blocks* is there once it is.
+    commit's. *changed_bytes* is what Azure told to have changed, where it was asked. What follows
+    *new_blocks* is there once it is committed.
     """
 
     disk: str
     manifest: str
     manifest_sha256: str
     read_bytes: int = 0
+    changed_bytes: int | None = None
     new_blocks: int = 0
     kind: Kind = "full"
     stored_bytes: int = 0

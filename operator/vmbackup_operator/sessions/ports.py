@@ -261,6 +261,14 @@ class RecoveryPoints(Protocol):
     ) -> PointSeen | Waiting | None:
         """Return the VM's recovery point of that run that counts, or None."""
 
+    async def newest(
+        self, repository: BackupRepository, virtual_machine_id: ArmId, runs: Collection[RunId]
+    ) -> Sequence[PointSeen] | Waiting:
+        """Return the VM's newest point that counts, and those of *runs*, the newest first.
+
+        A point that is damaged is none.
+        """
+
     async def find_committed(
         self, repository: BackupRepository, disks: Sequence[DiskAsked]
     ) -> Sequence[CommittedDisk | None] | Waiting:
