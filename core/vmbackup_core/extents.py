@@ -114,6 +114,15 @@ class Extents:
             part.ends[-1] = min(part.ends[-1], end)
         return part
 
+    def gaps(self, disk_bytes: int) -> Extents:
+        """Return what of the first *disk_bytes* they do not cover."""
+        mine = self.cut(0, disk_bytes)
+        starts, ends = [0, *mine.ends], [*mine.offsets, disk_bytes]
+        between = list(map(lt, starts, ends))
+        made = Extents()
+        made.extend(list(compress(starts, between)), list(compress(ends, between)))
+        return made
+
     def grown(self, block_bytes: int, disk_bytes: int) -> Extents:
         """Return whole blocks of *block_bytes* that they touch, cut at *disk_bytes*."""
         made = Extents()

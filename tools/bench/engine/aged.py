@@ -101,7 +101,8 @@ def age(repository: Repository, content: Content, points: int) -> None:
     base: ManifestAt | None = None
     extents: Iterable[Extent] = [Extent(0, CONTENT_BYTES)]
     for number in range(1, points + 1):
-        ordered = repository.order(number, [Disk("disk", "unread", DISK_BYTES, base=base)])
+        disk = Disk("disk", "unread", DISK_BYTES, before="unread", base=base)
+        ordered = repository.order(number, [disk])
         (asked,) = ordered.job.disks
         keys = ChainKeys.parse(asked.keys)
         written = write_disk(
