@@ -1,4 +1,4 @@
-"""Whether Azure tells the differences between two exports, by its rules, and what agents say then."""
+"""Whether Azure tells the differences between two exports, and what agents say where not."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.worlds.memory_world import World
 from tests.worlds.samples import session_of
@@ -13,7 +14,7 @@ from vmbackup_operator.model.session_findings import Predecessor
 SECOND, THIRD, FOURTH = (ObjectKey("team", name) for name in ("second", "third", "fourth"))
 
 
-async def back_up(world: World, key: ObjectKey, **spec: object) -> None:
+async def back_up(world: World, key: ObjectKey, **spec: Any) -> None:
     world.clock.turn(3600)
     world.sessions.put(session_of(key, **spec))
     await world.run(key)

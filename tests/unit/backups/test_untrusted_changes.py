@@ -15,6 +15,7 @@ from tests.unit.backups.incremental_stories import (
     told,
 )
 from tests.worlds.memory_world import Killed, World
+from tests.worlds.samples import session_of
 from vmbackup_operator.model.metadata import ObjectKey
 
 
