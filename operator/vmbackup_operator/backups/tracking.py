@@ -20,7 +20,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.session_findings import FullRead, Predecessor, ResolvedDisk
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, resource_group_of
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.findings import predecessors_of, resolved_of
 from vmbackup_operator.sessions.ground import Ground
@@ -70,10 +70,16 @@ async def find_predecessors(
 async def _named_by(
     ground: Ground, points: Sequence[PointSeen], seen: Iterable[SnapshotSeen]
 ) -> dict[str, SnapshotSeen]:
-    """Return the snapshots that the points name: those that lost their plain tags too."""
+    """Return the snapshots that the points name: those that lost their plain tags too.
+
+    What an appliance before this one took, in a group of its own, is none of ours: it is not asked
+    for, since nobody may have given us a right to see it.
+    """
+    own = folded(ground.settings.appliance.resource_group)
     there = {folded(each.id): each for each in seen}
     named = {folded(disk.snapshot_id): disk for point in points for disk in point.disks}
-    unseen = [ArmId(disk.snapshot_id) for key, disk in named.items() if key not in there]
+    ids = [ArmId(disk.snapshot_id) for key, disk in named.items() if key not in there]
+    unseen = [each for each in ids if folded(resource_group_of(each)) == own]
     found = await asyncio.gather(*map(ground.snapshots.find, unseen))
     there.update({folded(each.id): each for each in found if each is not None})
     return {key: there[key] for key in named if key in there}

@@ -6,6 +6,8 @@ import dataclasses
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
+from typing_extensions import override
 
 from tests.unit.backups.incremental_stories import (
     SECOND,
@@ -19,14 +21,20 @@ from tests.unit.backups.incremental_stories import (
     told,
 )
 from tests.worlds.memory_points import CONTAINER
+from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_world import Killed, World
 from tests.worlds.samples import KEY, RING, machine, session_of
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_core.protocol import FallbackReason
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.model.session_findings import Predecessor
+from vmbackup_operator.naming import ArmId, resource_group_of
+from vmbackup_operator.sessions.reconciler import SessionReconciler
+from vmbackup_operator.sessions.seen import SnapshotSeen
 from vmbackup_operator.sessions.tags import SEALED_TAG, open_tags
+from vmbackup_operator.wiring.tables import backup_sessions
 
 
 async def test_the_first_backup_is_a_full_and_says_why_without_an_event(world: World) -> None:
@@ -328,3 +336,27 @@ async def test_the_predecessors_of_an_unfinished_session_are_pruned_by_nobody(
 
     assert all(world.ground.book.names(each) for each in kept)
     assert world.status(SECOND).exports == ()
+
+
+async def test_the_snapshots_of_another_resource_group_are_not_asked_for(world: World) -> None:
+    """An appliance before this one took them: who may not see them would get no backup at all."""
+    await world.run()
+    theirs = world.ground.settings.appliance
+    settings = world.ground.settings
+    other = replace(settings, appliance=replace(theirs, resource_group="another"))
+    snapshots = NothingElsewhere(world.azure, world.ring)
+    world.ground = dataclasses.replace(world.ground, settings=other, snapshots=snapshots)
+    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.ground.sessions))
+    await back_up(world, SECOND)
+
+    assert set(reasons(world, SECOND).values()) == {"PredecessorGone"}
+
+
+class NothingElsewhere(MemorySnapshots):
+    """Snapshots of whose own group alone anything may be seen."""
+
+    @override
+    async def find(self, snapshot_id: ArmId) -> SnapshotSeen | None:
+        if resource_group_of(snapshot_id) != "another":
+            raise PermanentError(f"{snapshot_id}: not authorized", reason="NotAuthorized")
+        return await super().find(snapshot_id)
