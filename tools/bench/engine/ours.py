@@ -13,7 +13,7 @@ from tools.bench.engine.repository import Disk, Ordered, Repository, Stopwatch
 from tools.bench.engine.source import Source
 from tools.bench.engine.worker_process import REFUSED
 from tools.local_cloud.toolchains import ROOT
-from vmbackup_core.protocol import BackupResult, DiskDone, Failed
+from vmbackup_core.protocol import BackupResult, DiskDone, DiskToBackUp, Failed, Fallback
 from vmbackup_core.protocol.messages import read_event, read_result, write_message
 from vmbackup_core.repository.control.backup.committing import CommittedDisk
 
@@ -22,9 +22,9 @@ FIRST_RUN = 1
 
 
 class Refused(Exception):
-    """The worker does not do what the job asks for."""
+    """The worker does not do what the job asks for, or does something else instead."""
 
-    def __init__(self, told: Failed) -> None:
+    def __init__(self, told: Failed | Fallback) -> None:
         super().__init__(f"{told.reason}: {told.message}")
         self.reason = told.reason
 
@@ -72,6 +72,9 @@ class Ours:
         self._runs += 1
         before = self.source.cpu_s
         cost, done = self._worked(ordered, latency_ms)
+        for told in done:
+            if told.fallback is not None:
+                raise Refused(told.fallback)
         source_cpu_s = self.source.cpu_s - before
         with operator:
             committed = self.repository.commit(ordered, done)
@@ -79,7 +82,7 @@ class Ours:
             cost,
             operator.s,
             source_cpu_s,
-            sum(each.statistics.read_bytes for each in done) / 1e6,
+            sum(map(_read_bytes, ordered.job.disks, done)) / 1e6,
             sum(each.stored_bytes for each in committed) / 1e6,
             committed,
         )
@@ -123,3 +126,9 @@ class Ours:
         key, folder = self.repository.key_file, self.repository.folder
         command = [str(program), "repository", verb, "--repository", str(folder)]
         return measured([*command, "--key-file", str(key), "--quiet", *arguments])
+
+
+def _read_bytes(asked: DiskToBackUp, told: DiskDone) -> int:
+    """Return what was read of a disk at most: of an incremental, with the sample."""
+    sample = asked.sample_blocks if told.read == "Incremental" else 0
+    return told.statistics.read_bytes + sample * asked.grant.parameters.block_bytes

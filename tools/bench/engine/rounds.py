@@ -102,7 +102,7 @@ def _described(made: Images) -> Figures:
 def _show(exports: Source, made: Images) -> None:
     exports.show(FIRST, made.first)
     exports.show(SECOND, made.second)
-    exports.show_changes(SECOND, FIRST, made.extents())
+    exports.show_changes(SECOND, made.extents(), FIRST)
 
 
 def _our_round(

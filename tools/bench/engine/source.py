@@ -55,9 +55,10 @@ class Source:
         """Show *image* as *name*."""
         os.link(image, self.folder / f"{name}.img")
 
-    def show_changes(self, name: str, previous: str, extents: Sequence[Extent]) -> None:
-        """Say what of *name* has changed since *previous*; to be said before it is asked for."""
-        self._tell(name, {"changed": {previous: [list(each) for each in extents]}})
+    def show_changes(self, name: str, extents: Sequence[Extent], *previous: str) -> None:
+        """Say what of *name* has changed since each of *previous*, before it is asked for."""
+        changed = [list(each) for each in extents]
+        self._tell(name, {"changed": dict.fromkeys(previous, changed)})
 
     def show_spread(self, name: str, spread: Spread, content: bytes | None) -> None:
         """Show a disk of *spread* as *name*, with *content* over and over, or none."""
