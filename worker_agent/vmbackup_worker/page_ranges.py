@@ -27,6 +27,17 @@ LONGEST_LIST_BYTES = 8 * 1024 * 1024
 
 _BEGIN, _BETWEEN, _END = b"<PageRange><Start>", b"</Start><End>", b"</End></PageRange>"
 _DIGITS = b"0123456789"
+_FIRST, _LAST = b"<PageList>", b"Range>"
+#: Marks of one letter for what lies around a range's numbers, and what a list is in them.
+_SHORT = {
+    b"<PageRange><Start>": b"x",
+    b"</End></PageRange>": b"X",
+    b"<ClearRange><Start>": b"y",
+    b"</End></ClearRange>": b"Y",
+}
+_RANGES = re.compile(rb"(?:x\d+,\d+X|y\d+,\d+Y)+")
+_COMMAS = bytes.maketrans(b"XY", b",,")
+_CLEARED_IS_1 = bytes.maketrans(b"xy", b"\0\1")
 _CLEARED = "ClearRange"
 _KINDS = ("PageRange", _CLEARED)
 _HEAD = re.compile(rb"(\xef\xbb\xbf)?(<\?xml [^>]*\?>)?\s*<PageList>")
@@ -71,7 +82,7 @@ def parse_page_list(data: bytes, window: Extent, export_bytes: int) -> PageList:
     Ranges rise, and none lies behind *export_bytes*: a list in which they do not may lack others.
     A list that ends just at the service's limit and names no continuation may be cut short.
     """
-    read = _quickly_read(data) or _read(data)
+    read = _quickly_read(data) or _quickly_read_both(data) or _read(data)
     bounds, marker = read.bounds, read.marker
     if any(map(le, bounds[1:], bounds)):
         raise UnreadableList("a page list whose ranges are out of order or overlap")
@@ -111,6 +122,26 @@ def _quickly_read(data: bytes) -> _Read | None:
     except ValueError:  # an empty number, or one with zeros before it
         return None
     return _Read(bounds, (), (tail[2] or b"").decode() or None)
+
+
+def _quickly_read_both(data: bytes) -> _Read | None:
+    """Return what a list of both kinds says, written as Azure does; else None."""
+    begin, end = data.find(_FIRST) + len(_FIRST), data.rfind(_LAST) + len(_LAST)
+    head, tail = _HEAD.fullmatch(data[:begin]), _TAIL.fullmatch(data[max(begin, end) :])
+    if end <= begin or head is None or tail is None:
+        return None
+    text = data[begin:end].replace(_BETWEEN, b",")
+    strange = any(short in text for short in _SHORT.values())
+    for tag, short in _SHORT.items():
+        text = text.replace(tag, short)
+    if strange or not _RANGES.fullmatch(text):
+        return None
+    bounds = text.translate(_COMMAS, b"xy").rstrip(b",")
+    kinds = text.translate(_CLEARED_IS_1, b"XY,0123456789")
+    try:
+        return _Read(json.loads(b"[" + bounds + b"]"), kinds, (tail[2] or b"").decode() or None)
+    except ValueError:  # a number with zeros before it
+        return None
 
 
 def _read(data: bytes) -> _Read:
