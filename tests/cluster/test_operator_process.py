@@ -300,12 +300,10 @@ def test_it_ends_quickly_and_cleanly_when_asked_to(
         )  # fmt: skip
     try:
         eventually(lambda: "watching" in log.read_text())
-        started = time.monotonic()
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(20) == 0
-        # Whatever waits for the end of its time would take kopf half a minute.
-        assert time.monotonic() - started < 15
+        # Where something waits for the end of its time, kopf kills it after 25 s: that is no 0.
+        assert process.wait(60) == 0
         assert port_file.read_text().isdecimal()
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         assert {"ts", "level", "logger", "message"} <= lines[0].keys()

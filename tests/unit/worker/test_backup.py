@@ -99,7 +99,7 @@ def test_renewed_credentials_bring_no_other_grant(case: Case) -> None:
     outcome: list[DiskDone] = []
     thread = threading.Thread(target=lambda: outcome.extend(work.run().disks))
     thread.start()
-    assert case.host.held.wait(10)
+    assert case.host.held.wait(60)
     case.host.sas = "sig=second"
     work.renew(job_of(case.disk(case.chain.grant(RUN, 7))))
     case.host.gate.set()
@@ -133,13 +133,13 @@ def test_a_sas_of_the_repository_that_expired_under_the_job_is_taken_from_a_newe
     work = Backup(asked, case.meter, case.stop, renewal_s=30, open_store=places.__getitem__)
 
     def renew() -> None:
-        assert expired.refused.wait(10)
+        assert expired.refused.wait(60)
         work.renew(msgspec.structs.replace(asked, repository=fresh))
 
     renewer = threading.Thread(target=renew)
     renewer.start()
     (done,) = work.run().disks
-    renewer.join(10)
+    renewer.join(60)
 
     assert case.chain.restored(case.place, done) == case.host.disk
 
@@ -148,7 +148,7 @@ def test_a_job_that_is_told_to_stop_ends_without_a_manifest(case: Case) -> None:
     case.host.hold_from = 5 * MIB
 
     def stop() -> None:
-        assert case.host.held.wait(10)
+        assert case.host.held.wait(60)
         case.stop.set()
         case.host.gate.set()
 
@@ -156,7 +156,7 @@ def test_a_job_that_is_told_to_stop_ends_without_a_manifest(case: Case) -> None:
     stopper.start()
     with pytest.raises(Stopped):
         case.run()
-    stopper.join(10)
+    stopper.join(60)
     assert not [name for name in case.place.sizes() if "/m/" in name]
 
 

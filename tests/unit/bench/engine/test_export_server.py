@@ -52,7 +52,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
         thread.start()
         yield Source(folder, ca_file, server.url, 0)
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.fixture
