@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from tests.worlds.background import all_has_ended
 from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_points import USER_KEY as KEY
@@ -26,12 +27,6 @@ def repositories() -> OpenedRepositories:
     opened = OpenedRepositories(MemoryPoints().containers, APPLIANCE, TurnedClock())
     opened.answer_within_s = 0.05
     return opened
-
-
-async def all_has_ended() -> None:
-    """Return when nothing that was begun is under way."""
-    while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - whoever began it does not say
-        await asyncio.sleep(0.001)
 
 
 async def test_others_have_their_turns_meanwhile() -> None:

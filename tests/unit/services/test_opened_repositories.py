@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from tests.contract.ports.point_facts import a_disk
+from tests.worlds.background import all_has_ended
 from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_containers import MemoryContainers
@@ -299,12 +300,6 @@ class SlowContainers(MemoryContainers):
         await self.word.wait()
         self.at_once -= 1
         return await self.like.ask(repository, work)
-
-
-async def all_has_ended() -> None:
-    """Return when nothing that was begun is under way."""
-    while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - whoever began it does not say
-        await asyncio.sleep(0.001)
 
 
 async def test_what_takes_a_while_goes_on_and_is_answered_once() -> None:

@@ -11,15 +11,14 @@ from tests.contract.ports.point_facts import NOON, settled
 from tests.sampling import some_of
 from tests.worlds.memory_points import USER_KEY
 from tests.worlds.upkept_repository import POLICY, UpkeptRepository
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.log.log_entries import Claimed
 from vmbackup_core.repository.control.points.points import Retention
 from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.names import commit_name
 from vmbackup_operator.model.backup_repository import Sight
-from vmbackup_operator.services.upkeep_progress import SoFar
-from vmbackup_operator.upkeep.ports import GoOn, Job, JobDone
+from vmbackup_operator.upkeep.ports import Job, JobDone
 
 DAY_S = 86_400
 #: More puts and deletions than a pass makes.
@@ -255,73 +254,6 @@ async def test_lists_are_proven_once_and_a_wrong_one_is_a_finding(
     assert wrong.findings
     assert f"slot {newest.slot} of chain {chain}" in wrong.message
     assert "is missing" in wrong.message
-
-
-async def test_backups_have_their_turns_while_one_list_is_recounted() -> None:
-    upkept = UpkeptRepository(piece_s=0)
-    await upkept.back_up(2)
-    cursor, turns = "", 0
-
-    while isinstance(found := await upkept.piece("Lists", cursor), GoOn):
-        cursor = found.cursor
-        if not SoFar.parse(cursor).of("right"):
-            turns += 1
-            await upkept.back_up(1)
-
-    assert turns > 1
-    assert found.message == f"{2 + turns} pack lists recounted and right"
-
-
-async def recounted_twice(upkept: UpkeptRepository) -> str:
-    """Have two pieces of the first list's recount done, and return where the job is."""
-    await upkept.back_up(2)
-    cursor = ""
-    for _ in range(2):
-        found = await upkept.piece("Lists", cursor)
-        assert isinstance(found, GoOn)
-        cursor = found.cursor
-    assert not SoFar.parse(cursor).of("right")
-    return cursor
-
-
-async def test_a_recount_begins_anew_after_a_restart() -> None:
-    upkept = UpkeptRepository(piece_s=0)
-    cursor = await recounted_twice(upkept)
-    upkept.restart()
-
-    done = await upkept.through("Lists", cursor)
-
-    assert done.message == "2 pack lists recounted and right"
-
-
-async def test_a_recount_begins_anew_after_a_failure_in_the_midst_of_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    upkept = UpkeptRepository(piece_s=0)
-    cursor = await recounted_twice(upkept)
-
-    def fail(_name: str, *, most: int | None = None) -> bytes:
-        raise TransientError(f"no answer, of {most} bytes at most")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(upkept.points.control, "get", fail)
-        with pytest.raises(TransientError):
-            await upkept.through("Lists", cursor)
-    done = await upkept.through("Lists", cursor)
-
-    assert done.message == "2 pack lists recounted and right"
-
-
-async def test_a_pass_that_begins_leaves_no_recount_of_the_one_before() -> None:
-    upkept = UpkeptRepository(piece_s=0)
-    await upkept.back_up(1)
-    await upkept.piece("Lists")
-    (chain,) = upkept.points.commits
-    upkept.points.control.delete(f"c/{chain}/{upkept.points.commits[chain][0].pack_list[0].name}")
-
-    done = await upkept.through("Lists")
-
-    assert done.findings
 
 
 async def test_a_check_names_what_is_worst(upkept: UpkeptRepository) -> None:

@@ -141,6 +141,7 @@ def aged(bench: Bench, points: int, *, deltas: bool) -> list[Written]:
 
 @pytest.mark.parametrize("deltas", [False, True], ids=["whole blocks", "deltas"])
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.at_length
 def test_requests_of_a_restore_are_twice_its_packs_at_most(*, deltas: bool, threads: int) -> None:
     bench = Bench()
     for each in aged(bench, 60, deltas=deltas):

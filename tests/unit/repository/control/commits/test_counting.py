@@ -249,6 +249,7 @@ class Read:
         return table
 
 
+@pytest.mark.at_length
 def test_between_two_steps_of_a_recount_no_more_is_done_than_one_table_has() -> None:
     """A list of many packs is counted in many short steps, whatever its length."""
     many, shards = 1_000, 40
