@@ -175,11 +175,7 @@ class Signatures(Protocol):
     """SAS by user delegation, never by account key; *until* is at most seven days away."""
 
     async def container(
-        self,
-        account: Account,
-        container: str,
-        access: ContainerAccess,
-        until: datetime,
+        self, account: Account, container: str, access: ContainerAccess, until: datetime
     ) -> SecretUrl:
         """Return the container's URL, signed for *access*.
 
@@ -264,10 +260,7 @@ class RecoveryPoints(Protocol):
     async def newest(
         self, repository: BackupRepository, virtual_machine_id: ArmId, runs: Collection[RunId]
     ) -> Sequence[PointSeen] | Waiting:
-        """Return the VM's newest point that counts, and those of *runs*, the newest first.
-
-        A point that is damaged is none.
-        """
+        """Return the VM's newest point and those of *runs*, newest first, as far as they open."""
 
     async def find_committed(
         self, repository: BackupRepository, disks: Sequence[DiskAsked]
