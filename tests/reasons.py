@@ -29,6 +29,8 @@ STATES = {
     "complaint": 0,
     "tell": 2,
     "failure": 2,
+    "of": 0,
+    "NoDifferences": 0,
     "as_ready": 1,
     "as_reconciling": 0,
     "as_stalled": 0,

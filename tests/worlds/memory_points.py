@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_containers import Container, MemoryContainers
 from tests.worlds.memory_repositories import MemorySecrets
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, RunId, SnapshotUniqueId
-from vmbackup_core.protocol import DiskDone, DiskToBackUp
+from vmbackup_core.protocol import DiskDone, DiskToBackUp, Fallback
 from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.control.commits.commits import Commit, commits
@@ -125,17 +127,22 @@ class MemoryPoints(StoredPoints):
         for commit in self.commits[chain]:
             self.control.delete(commit_name(chain, commit.slot))
 
-    def write(self, disk: DiskToBackUp) -> DiskDone:
-        """Do what a worker does with a disk of its job."""
-        written = self.written(ChainKeys.parse(disk.keys), disk.grant)
+    def write(self, disk: DiskToBackUp, fallback: Fallback | None = None) -> DiskDone:
+        """Do what a worker does with a disk of its job; one that falls back drops the base."""
+        grant = disk.grant if fallback is None else replace(disk.grant, base=None)
+        written = self.written(ChainKeys.parse(disk.keys), grant)
+        is_full = grant.base is None
         return DiskDone(
             disk_id=disk.disk_id,
             manifest=written.manifest,
             manifest_sha256=written.sha256,
             statistics=written.statistics,
             changed_outside=written.changed_outside,
-            allocated_bytes=ALLOCATED_BYTES,
+            allocated_bytes=ALLOCATED_BYTES if is_full else None,
             seconds=1.0,
+            read="Full" if is_full else "Incremental",
+            fallback=fallback,
+            changed_bytes=None if is_full else ALLOCATED_BYTES,
         )
 
     def commit_of_another(self, grant: DiskGrant) -> None:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_azure import HOME, Azure, account
+from tests.worlds.memory_differences import FallingBack, fallback_of
 from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.memory_points import CONTAINER, MemoryPoints, SnapshotBytes
@@ -108,6 +109,7 @@ class World:
     silent_workers: set[str] = field(default_factory=set)
     behaviour: Behaviour = lambda _job: None
     reading: ReadingBehaviour = lambda _job, result: result
+    falls_back: FallingBack = lambda _disk: None
     woken: list[ObjectKey] = field(default_factory=list)
     pacing: Pacing = field(default_factory=Pacing)
     ring: KeyRing = RING
@@ -300,7 +302,10 @@ class World:
             return
         total = sum(disk.grant.disk_bytes for disk in job.disks)
         self._say(agent, job.job_id, Progress(job.job_id, number, total, total // 2, total // 4))
-        done = [self.points.write(disk) for disk in job.disks]
+        done = [
+            self.points.write(disk, fallback_of(self.azure, disk, self.falls_back))
+            for disk in job.disks
+        ]
         self._say(agent, job.job_id, Done(job.job_id, number, BackupResult(done)))
 
     def _read_back(self, agent: Agent, job: VerifyJob, number: int) -> None:

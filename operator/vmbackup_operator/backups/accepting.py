@@ -10,6 +10,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
+from vmbackup_operator.backups.tracking import find_predecessors, tell_full_reads
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
@@ -96,13 +97,15 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
     if machine is None:
         message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
         return Taken(session.status, Failed("VirtualMachineNotFound", message))
-    taken = _resolved(session, repository, machine)
+    taken = await _resolve(ground, session, repository, machine)
     if isinstance(taken.answer, Done):
         # Before anything is made.
-        claimed = await claim_vm(ground, replace(session, status=taken.status))
+        begun = replace(session, status=taken.status)
+        claimed = await claim_vm(ground, begun)
         if claimed is not None:
             return Taken(session.status, claimed)
         await _tell_unknown_luns(ground, session, machine)
+        await tell_full_reads(ground, session, begun.status.full_reads)
         keep_description(ground, session, machine.description)
     return taken
 
@@ -140,8 +143,11 @@ def _policy_generation(session: BackupSession) -> int:
     return int(said) if said.isdecimal() and len(said) < _GENERATION_DIGITS else 0
 
 
-def _resolved(
-    session: BackupSession, repository: BackupRepository, machine: VirtualMachineSeen
+async def _resolve(
+    ground: Ground,
+    session: BackupSession,
+    repository: BackupRepository,
+    machine: VirtualMachineSeen,
 ) -> Taken:
     """Record what later steps read instead of looking again."""
     excluded = set(session.spec.exclude_data_disk_luns)
@@ -149,6 +155,9 @@ def _resolved(
     if not disks:
         message = f"{machine.id} has no managed disk that is not excluded"
         return Taken(session.status, Failed("NothingToBackUp", message))
+    chosen = await find_predecessors(ground, session, repository, disks)
+    if isinstance(chosen, Waiting):
+        return Taken(session.status, chosen)
     resolved = Resolved(
         policy_generation=_policy_generation(session),
         virtual_machine=ResolvedVirtualMachine(
@@ -160,9 +169,13 @@ def _resolved(
         ),
         disks=disks,
         repository=resolved_repository(repository),
+        predecessors=chosen.predecessors,
     )
+    status = replace(session.status, resolved=resolved, full_reads=chosen.full_reads)
     message = f"{machine.name} in {machine.region}, {counted(len(disks), 'disk')}"
-    return Taken(replace(session.status, resolved=resolved), Done(message))
+    if chosen.predecessors:
+        message += f", of {len(chosen.predecessors)} what has changed"
+    return Taken(status, Done(message))
 
 
 def _disk(disk: DiskSeen) -> ResolvedDisk:

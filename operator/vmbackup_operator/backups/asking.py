@@ -5,19 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 
 from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
+from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.session_findings import ResolvedDisk, SnapshotMember
-from vmbackup_operator.sessions.findings import machine_of, members_of, run_of
+from vmbackup_operator.model.session_findings import Predecessor, ResolvedDisk, SnapshotMember
+from vmbackup_operator.sessions.findings import (
+    machine_of,
+    members_of,
+    predecessors_of,
+    run_of,
+)
 
 
 def disks_asked(session: BackupSession) -> dict[str, DiskAsked]:
-    """Return what is asked of each disk of the session's snapshot set, by its position.
-
-    No base is among it: a worker reads all that is allocated.
-    """
-    return {member.disk: _asked(session, member, disk) for member, disk in members_of(session)}
+    """Return what is asked of each disk of the session's snapshot set, by its position."""
+    before = predecessors_of(session)
+    return {
+        member.disk: _asked(session, member, disk, before.get(member.disk))
+        for member, disk in members_of(session)
+    }
 
 
 def taken_at(session: BackupSession, now: datetime) -> datetime:
@@ -26,7 +33,9 @@ def taken_at(session: BackupSession, now: datetime) -> datetime:
     return max(moments, default=session.status.start_time or now)
 
 
-def _asked(session: BackupSession, member: SnapshotMember, disk: ResolvedDisk) -> DiskAsked:
+def _asked(
+    session: BackupSession, member: SnapshotMember, disk: ResolvedDisk, before: Predecessor | None
+) -> DiskAsked:
     machine = machine_of(session)
     return DiskAsked(
         run=run_of(session),
@@ -35,4 +44,7 @@ def _asked(session: BackupSession, member: SnapshotMember, disk: ResolvedDisk) -
         disk_bytes=member.size_bytes,
         disk=SaidDisk(disk.id, disk.unique_id, disk.name, disk.lun),
         vm=SaidVm(machine.id, machine.name, machine.region),
+        base=None
+        if before is None
+        else ManifestAt(before.manifest, before.manifest_sha256, before.slot),
     )

@@ -101,6 +101,7 @@ def _result(disk: str, commit: CommittedDisk, said: DiskResult | None) -> DiskRe
         manifest_sha256=commit.manifest_sha256,
         # The worker knows what of the blocks was allocated at all; the commit counts whole ones.
         read_bytes=read_bytes if said is None else min(said.read_bytes, read_bytes),
+        changed_bytes=None if said is None else said.changed_bytes,
         new_blocks=commit.statistics.new_blocks,
         kind=commit.kind,
         stored_bytes=commit.stored_bytes,

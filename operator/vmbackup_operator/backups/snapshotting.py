@@ -11,12 +11,18 @@ from msgspec.structs import replace
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.backups.identity import counted_for
+from vmbackup_operator.backups.tracking import UNTRUSTED
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.session_findings import ResolvedDisk, SnapshotMember
+from vmbackup_operator.model.session_findings import Predecessor, ResolvedDisk, SnapshotMember
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import machine_of, run_of, snapshot_ids
+from vmbackup_operator.sessions.findings import (
+    machine_of,
+    predecessors_of,
+    run_of,
+    snapshot_ids,
+)
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import SnapshotSeen, SnapshotWanted
 from vmbackup_operator.sessions.step import Answer, Taken, TryAgain
@@ -78,6 +84,8 @@ def _wanted(
     ground: Ground, session: BackupSession, disks: Mapping[ArmId, ResolvedDisk]
 ) -> dict[ArmId, SnapshotWanted]:
     machine, run_id = machine_of(session), run_of(session)
+    before = predecessors_of(session)
+    untrusted = {each.disk for each in session.status.full_reads if each.reason in UNTRUSTED}
     return {
         snapshot: SnapshotWanted(
             id=snapshot,
@@ -96,13 +104,19 @@ def _wanted(
                         lun=disk.lun,
                         position=position,
                         members=len(disks),
+                        previous_snapshot_id=_snapshot_of(before.get(disk.position)),
                         policy=counted_for(session),
+                        changes_untrusted=disk.position in untrusted,
                     ),
                 ),
             },
         )
         for position, (snapshot, disk) in enumerate(disks.items())
     }
+
+
+def _snapshot_of(before: Predecessor | None) -> ArmId | None:
+    return None if before is None else ArmId(before.snapshot_id)
 
 
 def _open_tags(ground: Ground, run_id: RunId) -> dict[str, str]:

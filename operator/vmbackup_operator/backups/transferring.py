@@ -18,15 +18,22 @@ from vmbackup_core.protocol import (
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.backups.asking import disks_asked
 from vmbackup_operator.backups.committing import with_commits
+from vmbackup_operator.backups.tracking import settle_full_reads, without_bases, without_lost
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.session_findings import ResolvedDisk, SessionWorker, SnapshotMember
+from vmbackup_operator.model.session_findings import (
+    Predecessor,
+    ResolvedDisk,
+    SessionWorker,
+    SnapshotMember,
+)
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     backup_job,
     members_of,
+    predecessors_of,
     repository_of,
     resolved_of,
     run_of,
@@ -61,7 +68,8 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
     """Give the worker its job and wait for its result; replace it where it has fallen silent."""
     status = session.status
     if status.written >= {disk.position for disk in resolved_of(session).disks}:
-        return Taken(status, Done(f"written: {counted(len(status.written), 'disk')}"))
+        waiting = await settle_full_reads(ground, session)
+        return Taken(status, waiting or Done(f"written: {counted(len(status.written), 'disk')}"))
     worker = status.worker
     if worker is None or worker.abandoned:
         return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
@@ -84,19 +92,12 @@ async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorke
     home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return Taken(status, home)
-    grants = await grants_of(ground, session)
+    grants = await _grants(ground, session)
     if isinstance(grants, Taken):
         return grants
-    repository = await same_repository(ground, session)
-    if not isinstance(repository, BackupRepository):
-        return Taken(status, repository)
-    if worker.job_sequence == 0:
-        found = await _before_any_job(ground, session, repository)
-        if found is not None:
-            return found
-    prepared = await _prepare(ground, session, repository)
-    if isinstance(prepared, Waiting):
-        return Taken(status, prepared)
+    prepared = await _prepare(ground, session, worker)
+    if isinstance(prepared, Taken):
+        return prepared
     given = _Given(prepared, grants, await conversation(ground, home.account, worker))
     # What the job holds was granted before or is signed after this: it ends no sooner than that.
     ends = [ground.repository_access_until(), *(each.expires_at for each in status.exports)]
@@ -106,6 +107,14 @@ async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorke
     soonest = min(end for end in ends if end is not None)
     served = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
     return Taken(replace(status, worker=served), Waiting(5, _moving(session)))
+
+
+async def _grants(ground: Ground, session: BackupSession) -> Mapping[ArmId, SecretUrl] | Taken:
+    """Return the SAS of the set and of its predecessors, those that are there."""
+    status = await without_lost(ground, session)
+    if status is not None:
+        return Taken(status, Waiting(0, "a predecessor is gone: its disk is read whole"))
+    return await grants_of(ground, session)
 
 
 def _owed(session: BackupSession) -> list[tuple[SnapshotMember, ResolvedDisk]]:
@@ -147,20 +156,31 @@ async def _find_committed(
 
 
 async def _prepare(
-    ground: Ground, session: BackupSession, repository: BackupRepository
-) -> Mapping[str, PreparedDisk] | Waiting:
+    ground: Ground, session: BackupSession, worker: SessionWorker
+) -> Mapping[str, PreparedDisk] | Taken:
     """Return what the worker is given of each disk that it is to write, by its position.
 
     Asked anew for a renewal too: an agent that dies leaves the newest message to its successor,
     and what was stored by then is taken over only where that message names it.
     """
+    repository = await same_repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return Taken(session.status, repository)
+    if worker.job_sequence == 0:
+        found = await _before_any_job(ground, session, repository)
+        if found is not None:
+            return found
     owed = _owed(session)
     await asyncio.gather(*(_check_is_there(ground, member) for member, _ in owed))
     asked, positions = disks_asked(session), [member.disk for member, _ in owed]
     prepared = await ground.points.prepare(repository, [asked[each] for each in positions])
     if isinstance(prepared, Waiting):
-        return prepared
-    return dict(zip(positions, prepared, strict=True))
+        return Taken(session.status, prepared)
+    by_disk = dict(zip(positions, prepared, strict=True))
+    status = await without_bases(ground, session, by_disk)
+    if status is not None:
+        return Taken(status, Waiting(0, "what a disk was to go on from is not there any more"))
+    return by_disk
 
 
 async def _job(ground: Ground, session: BackupSession, given: _Given) -> BackupJob:
@@ -178,15 +198,21 @@ async def _job(ground: Ground, session: BackupSession, given: _Given) -> BackupJ
 
 
 def _disks_of(session: BackupSession, given: _Given) -> list[DiskToBackUp]:
+    before = predecessors_of(session)
     return [
         DiskToBackUp(
             chain_id=given.prepared[member.disk].chain.chain,
             keys=given.prepared[member.disk].keys.text,
             grant=given.prepared[member.disk].grant,
             snapshot_url=given.grants[ArmId(member.snapshot_id)].value,
+            predecessor_url=_url_of(before.get(member.disk), given),
         )
         for member, _ in _owed(session)
     ]
+
+
+def _url_of(before: Predecessor | None, given: _Given) -> str | None:
+    return None if before is None else given.grants[ArmId(before.snapshot_id)].value
 
 
 async def _check_is_there(ground: Ground, member: SnapshotMember) -> None:

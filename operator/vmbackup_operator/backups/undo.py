@@ -19,4 +19,5 @@ def record_of(session: BackupSession, *, stored: bool = False) -> UndoRecord:
         resolved=status.resolved,
         retry_limit=session.spec.retry_limit,
         stored=stored,
+        repository=session.spec.repository_ref.key_from(session.metadata.namespace),
     )

@@ -15,6 +15,7 @@ from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 from vmbackup_operator.model.session_findings import (
     DiskResult,
+    FullRead,
     SnapshotMember,
     Verified,
     VerifyingJob,
@@ -53,10 +54,12 @@ class BackupSessionStatus(
 ):
     """What a session has found, made and stored beside what every session keeps.
 
-    *verified* and *verifying* are of a session of type Verify, the others of a backup.
+    *verified* and *verifying* are of a session of type Verify, the others of a backup. *full_reads*
+    are the disks of which it does not read the changes alone.
     """
 
     snapshot_set: tuple[SnapshotMember, ...] = ()
+    full_reads: tuple[FullRead, ...] = ()
     disks: tuple[DiskResult, ...] = ()
     recovery_point: RunId | None = None
     verified: Verified | None = None

@@ -12,10 +12,15 @@ from vmbackup_core.ids import (
     DiskUniqueId,
     LaunchNonce,
     RepositoryId,
+    RunId,
     SnapshotUniqueId,
     WorkerId,
 )
 from vmbackup_core.repository.data.said import Kind
+from vmbackup_operator.model.conditions import cut
+
+#: The schema's bound.
+_FULL_READ_CHARS = 512
 
 
 class ResolvedVirtualMachine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -81,11 +86,40 @@ class SnapshotMember(msgspec.Struct, frozen=True, rename="camel"):
     taken_at: datetime | None = None
 
 
+class Predecessor(msgspec.Struct, frozen=True, rename="camel"):
+    """What a disk's changes are counted from: an earlier snapshot, and what was stored of it.
+
+    *disk* is the disk's position. *run_id* made both, and *slot* and manifest are of its commit.
+    """
+
+    disk: str
+    snapshot_id: str
+    unique_id: SnapshotUniqueId
+    run_id: RunId
+    slot: CommitSlot
+    manifest: str
+    manifest_sha256: str
+
+
+class FullRead(msgspec.Struct, frozen=True, rename="camel"):
+    """Why a disk is read whole instead of its changes; *disk* is the disk's position."""
+
+    disk: str
+    reason: str
+    message: str
+
+    @staticmethod
+    def of(disk: str, *, reason: str, message: str) -> FullRead:
+        """Return one whose message is as long as the schema lets it be."""
+        return FullRead(disk, reason, cut(message, _FULL_READ_CHARS))
+
+
 class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What later steps read instead of looking again; each part is written once.
 
     *worker_region* is where the worker runs; None where that is the VM's region. *retained* are the
     snapshots that a verification compares with, of earlier runs; one that goes meanwhile leaves it.
+    *predecessors* are of the disks whose changes a backup reads.
     """
 
     policy_generation: int = 0
@@ -95,6 +129,7 @@ class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     repository: ResolvedRepository | None = None
     environment: ResolvedEnvironment | None = None
     retained: tuple[SnapshotMember, ...] = ()
+    predecessors: tuple[Predecessor, ...] = ()
 
 
 class JobFailure(msgspec.Struct, frozen=True, rename="camel"):
@@ -147,13 +182,15 @@ class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """What was written of one disk, and its commit; *disk* is the disk's position.
 
     *manifest* and *manifest_sha256* are the worker's word until the disk is committed, and then the
-    commit's. What follows *new_blocks* is there once it is.
+    commit's. *changed_bytes* is what Azure told to have changed, where it was asked. What follows
+    *new_blocks* is there once it is committed.
     """
 
     disk: str
     manifest: str
     manifest_sha256: str
     read_bytes: int = 0
+    changed_bytes: int | None = None
     new_blocks: int = 0
     kind: Kind = "full"
     stored_bytes: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -84,6 +84,10 @@ class StoredRepositories(OpenRepositories):
         )
 
 
+def _passed_over(_entry: object, _damage: object) -> None:
+    """Leave a damaged point out: checks tell of it."""
+
+
 def _without_locks(repository: BackupRepository, error: PermanentError) -> PermanentError:
     """Return what a person can do about a repository that shall lock and cannot."""
     data = repository.spec.container
@@ -114,6 +118,19 @@ class StoredPoints(RecoveryPoints):
             return None if found is None else as_seen(found.point)
 
         return await self._use(repository, ("find", run_id), work)
+
+    @override
+    async def newest(
+        self, repository: BackupRepository, virtual_machine_id: ArmId, runs: Collection[RunId]
+    ) -> Sequence[PointSeen] | Waiting:
+        wanted = frozenset(runs)
+
+        def work(opened: OpenedRepository) -> list[PointSeen]:
+            counted = opened.counted(virtual_machine_id)
+            entries = [*counted[:1], *(each for each in counted[1:] if each.run in wanted)]
+            return [as_seen(each.point) for each in opened.points(_passed_over, entries)]
+
+        return await self._use(repository, ("newest", virtual_machine_id, wanted), work)
 
     @override
     async def find_committed(

@@ -26,6 +26,7 @@ from vmbackup_operator.sessions.findings import region_of
 from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
 from vmbackup_operator.sessions.sharing import (
     EXPORTS_PER_DISK_ACCESS,
+    ExportsWanted,
     exports_in_use,
     other_ways,
     spread,
@@ -178,12 +179,11 @@ class Allocator:
     def share_exports(
         self,
         session: Session,
-        snapshots: Sequence[ArmId],
-        access_of: Callable[[int], ArmId],
+        wanted: ExportsWanted,
         exported: Sequence[SnapshotSeen],
         full: Collection[str] = (),
     ) -> Mapping[ArmId, ArmId]:
-        """Return through which disk access each snapshot is exported; *access_of* names the nth.
+        """Return through which disk access each snapshot is exported.
 
         Those with the lowest numbers are filled first, five exports each, but for those that are
         *full* whatever we know of them; what is named and not there yet is for the step to make.
@@ -191,11 +191,11 @@ class Allocator:
         key = session.metadata.key
         self._exports.pop(key, None)
         in_use = exports_in_use(self._book.exporting(), exported, session)
-        in_use.update(other_ways(session, snapshots))
+        in_use.update(other_ways(session, wanted.snapshots))
         in_use.update(dict.fromkeys(full, EXPORTS_PER_DISK_ACCESS))
         for others in self._exports.values():
             in_use.update(folded(access) for access in others.values())
-        given = spread(snapshots, access_of, in_use)
+        given = spread(wanted, in_use)
         self._exports[key] = given
         return given
 

@@ -13,7 +13,7 @@ from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.sessions.findings import region_of
+from vmbackup_operator.sessions.findings import earlier_snapshots, region_of
 from vmbackup_operator.sessions.workers_past import WorkersPast
 
 
@@ -98,8 +98,12 @@ class SessionBook:
         return self._found(self._by_run.of(run_id))
 
     def names(self, snapshot_id: str) -> bool:
-        """Tell whether an unfinished session takes, exports or compares with the snapshot."""
+        """Tell whether an unfinished session takes, exports or goes on from the snapshot."""
         return bool(self._by_snapshot.of(folded(snapshot_id)))
+
+    def naming(self, snapshot_id: str) -> Iterator[BackupSession]:
+        """Return the unfinished sessions that take, export or go on from the snapshot."""
+        return self._found(self._by_snapshot.of(folded(snapshot_id)))
 
     def goes_on(self, run_id: str) -> bool:
         """Tell whether a session of the run is unfinished."""
@@ -173,9 +177,8 @@ def _worker_of(session: BackupSession) -> WorkerId | None:
 def _snapshots_of(session: BackupSession) -> set[str]:
     members = (each.snapshot_id for each in session.status.snapshot_set)
     exports = (each.snapshot_id for each in session.status.exports)
-    resolved = session.status.resolved
-    retained = () if resolved is None else (each.snapshot_id for each in resolved.retained)
-    return {folded(snapshot_id) for snapshot_id in (*members, *exports, *retained)}
+    named = (*members, *exports, *earlier_snapshots(session))
+    return {folded(snapshot_id) for snapshot_id in named}
 
 
 def _region_without_worker(session: BackupSession) -> str | None:

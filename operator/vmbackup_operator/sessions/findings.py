@@ -6,6 +6,7 @@ from vmbackup_core.ids import JobId, RunId
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import (
+    Predecessor,
     Resolved,
     ResolvedDisk,
     ResolvedRepository,
@@ -66,6 +67,13 @@ def members_of(session: BackupSession) -> list[tuple[SnapshotMember, ResolvedDis
     return [(member, disks[member.disk]) for member in session.status.snapshot_set]
 
 
+def predecessors_of(session: Session) -> dict[str, Predecessor]:
+    """Return what the disks go on from whose changes are read, by their positions."""
+    resolved = session.status.resolved
+    predecessors = () if resolved is None else resolved.predecessors
+    return {each.disk: each for each in predecessors}
+
+
 def backup_job(session: BackupSession) -> JobId:
     """Return the id of the session's backup job: that of its run, snapshot set and attempt."""
     snapshots = [member.unique_id for member in session.status.snapshot_set]
@@ -107,10 +115,16 @@ def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, Resolved
 
 def exported_ids(appliance: Appliance, session: Session) -> list[ArmId]:
     """Return the ids of the snapshots that the session exports, whether they are there or not."""
+    return [*snapshot_ids(appliance, session), *map(ArmId, earlier_snapshots(session))]
+
+
+def earlier_snapshots(session: Session) -> tuple[str, ...]:
+    """Return the ids of the snapshots of earlier runs that the session reads."""
     resolved = session.status.resolved
-    retained = () if resolved is None else resolved.retained
-    own = snapshot_ids(appliance, session)
-    return [*own, *(ArmId(each.snapshot_id) for each in retained)]
+    if resolved is None:
+        return ()
+    retained = (each.snapshot_id for each in resolved.retained)
+    return (*retained, *(each.snapshot_id for each in resolved.predecessors))
 
 
 def region_of(session: Session) -> str | None:

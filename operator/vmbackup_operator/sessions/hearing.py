@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
+    FALLBACK_REASONS,
     NO_JOB,
     Applied,
     BackupResult,
@@ -33,6 +34,7 @@ from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.progress import Progress as ProgressShown
 from vmbackup_operator.model.session_findings import (
     DiskResult,
+    FullRead,
     JobFailure,
     ResolvedDisk,
     SessionWorker,
@@ -190,15 +192,18 @@ def _written(
     resolved = session.status.resolved
     known = () if resolved is None else resolved.disks
     results = {result.disk: result for result in status.disks if result.is_committed}
+    told: dict[str, DiskDone] = {}
     for done in said.disks:
         disk = next((disk for disk in known if same_id(disk.id, done.disk_id)), None)
-        if disk is not None:
-            results.setdefault(disk.position, _word_of(disk, done))
+        if disk is not None and disk.position not in results:
+            told[disk.position] = done
+            results[disk.position] = _word_of(disk, done)
     read_bytes = sum(result.read_bytes for result in results.values())
     stored = 0 if status.progress is None else status.progress.bytes_stored
     return replace(
         status,
         disks=tuple(results.values()),
+        full_reads=_full_reads(status, told),
         progress=ProgressShown(
             percent=100,
             bytes_to_read=read_bytes,
@@ -208,12 +213,35 @@ def _written(
     )
 
 
+def _full_reads(status: BackupSessionStatus, told: Mapping[str, DiskDone]) -> tuple[FullRead, ...]:
+    """Return why disks were read whole, with the worker's reasons of this job.
+
+    Changes that were found to be wrong once stay so, whatever a later job of the session meets.
+    """
+    found = {
+        disk: FullRead.of(disk, reason=done.fallback.reason, message=done.fallback.message)
+        for disk, done in told.items()
+        if done.fallback is not None
+    }
+    before = {
+        each.disk: each
+        for each in status.full_reads
+        if each.disk not in told or not _is_passing(each)
+    }
+    return tuple((found | before).values())
+
+
+def _is_passing(read: FullRead) -> bool:
+    return read.reason in FALLBACK_REASONS and read.reason != "DifferencesUntrue"
+
+
 def _word_of(disk: ResolvedDisk, done: DiskDone) -> DiskResult:
     return DiskResult(
         disk=disk.position,
         manifest=done.manifest,
         manifest_sha256=done.manifest_sha256,
         read_bytes=_read_bytes(done),
+        changed_bytes=done.changed_bytes,
         new_blocks=done.statistics.new_blocks,
     )
 

@@ -175,11 +175,7 @@ class Signatures(Protocol):
     """SAS by user delegation, never by account key; *until* is at most seven days away."""
 
     async def container(
-        self,
-        account: Account,
-        container: str,
-        access: ContainerAccess,
-        until: datetime,
+        self, account: Account, container: str, access: ContainerAccess, until: datetime
     ) -> SecretUrl:
         """Return the container's URL, signed for *access*.
 
@@ -260,6 +256,11 @@ class RecoveryPoints(Protocol):
         self, repository: BackupRepository, virtual_machine_id: ArmId, run_id: RunId
     ) -> PointSeen | Waiting | None:
         """Return the VM's recovery point of that run that counts, or None."""
+
+    async def newest(
+        self, repository: BackupRepository, virtual_machine_id: ArmId, runs: Collection[RunId]
+    ) -> Sequence[PointSeen] | Waiting:
+        """Return the VM's newest point and those of *runs*, newest first, as far as they open."""
 
     async def find_committed(
         self, repository: BackupRepository, disks: Sequence[DiskAsked]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from heapq import heapify, heappop, heapreplace
 
@@ -111,15 +112,30 @@ def other_ways(session: Session, snapshots: Collection[ArmId]) -> Iterator[str]:
             yield folded(export.disk_access_id)
 
 
-def spread(
-    wanted: Sequence[ArmId], access_of: Callable[[int], ArmId], in_use: Mapping[str, int]
-) -> dict[ArmId, ArmId]:
+@dataclass(frozen=True, slots=True)
+class ExportsWanted:
+    """The snapshots that are to be exported; *access_of* names the nth disk access.
+
+    Those that are *tied* to one stay there as long as it has room: a tie is a request to Azure.
+    """
+
+    snapshots: Sequence[ArmId]
+    access_of: Callable[[int], ArmId]
+    tied: Mapping[ArmId, ArmId] = field(default_factory=dict)
+
+
+def spread(wanted: ExportsWanted, in_use: Mapping[str, int]) -> dict[ArmId, ArmId]:
     """Return a disk access for each of *wanted*: the free places of those of the lowest numbers."""
     through: dict[ArmId, ArmId] = {}
-    rest, number = list(wanted), 0
+    held = Counter(in_use)
+    for snapshot, access in wanted.tied.items():
+        if held[folded(access)] < EXPORTS_PER_DISK_ACCESS:
+            through[snapshot] = access
+            held[folded(access)] += 1
+    rest, number = [each for each in wanted.snapshots if each not in through], 0
     while rest:
-        access = access_of(number)
-        free = max(0, EXPORTS_PER_DISK_ACCESS - in_use.get(folded(access), 0))
+        access = wanted.access_of(number)
+        free = max(0, EXPORTS_PER_DISK_ACCESS - held[folded(access)])
         through.update(dict.fromkeys(rest[:free], access))
         rest, number = rest[free:], number + 1
     return through

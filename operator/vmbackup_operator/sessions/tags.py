@@ -46,10 +46,13 @@ _TAG_CHARACTERS = 256
 _MAX_PARTS = 30
 
 
-class MemberFacts(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class MemberFacts(
+    msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
     """What the tags of one snapshot say: *position* of *members* in the set of run *run_id*.
 
     *policy* is whose count of sets it belongs to, as namespace/name; namespace/ for a user's.
+    *changes_untrusted*: what Azure told as the changes of this disk was found to be wrong.
     """
 
     run_id: RunId
@@ -61,6 +64,7 @@ class MemberFacts(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     members: int
     previous_snapshot_id: ArmId | None = None
     policy: str = ""
+    changes_untrusted: bool = False
 
 
 class TagsNotGenuine(PermanentError):

@@ -24,8 +24,8 @@ from vmbackup_operator.model.session_findings import Resolved
 class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A session, its run, and what it found: from these follow the names of all that it makes.
 
-    *stored*: its recovery point exists, so that its snapshots stay. *repository* is where a session
-    of type Verify holds manifests. There is nothing secret in it.
+    *stored*: its recovery point exists, so that its snapshots stay. *repository* is where it holds
+    manifests. There is nothing secret in it.
     """
 
     session: ObjectKey

@@ -31,7 +31,7 @@ _ADVICE = (
 #: What people are to do where what is stored is not the disk.
 _DISTRUST = (
     "what the worker of that backup stored is not the disk, if this one says the truth: read it "
-    "back once more, and make another backup, which reads the whole disk"
+    "back once more, and make another backup, with newChain, which reads the whole disk"
 )
 
 

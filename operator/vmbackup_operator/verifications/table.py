@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions.step import Step, Table
+from vmbackup_operator.sessions.steps.holds import release_holds
 from vmbackup_operator.sessions.steps.launching import launch_worker
 from vmbackup_operator.sessions.steps.region import prepare_region
 from vmbackup_operator.sessions.steps.releasing import release_worker
 from vmbackup_operator.sessions.steps.revoking import revoke_access
 from vmbackup_operator.verifications.accepting import accept
 from vmbackup_operator.verifications.exporting import export_samples
-from vmbackup_operator.verifications.releasing import release_holds
 from vmbackup_operator.verifications.verifying import read_back
 
 STEPS: Table[BackupSession] = (

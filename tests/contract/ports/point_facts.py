@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
@@ -91,6 +91,9 @@ class PointPlace:
     async def find_committed(self, *disks: DiskAsked) -> list[CommittedDisk | None]:
         return list(await settled(lambda: self.points.find_committed(self.repository, disks)))
 
+    async def newest(self, vm: ArmId, *runs: RunId) -> list[PointSeen]:
+        return list(await settled(lambda: self.points.newest(self.repository, vm, runs)))
+
     async def find(self, run: RunId, vm: ArmId = WEB) -> PointSeen | None:
         return await settled(lambda: self.points.find(self.repository, vm, run))
 
@@ -166,6 +169,25 @@ class PointFacts(Suite):
 
         assert await place.find(wanted.run_id, ArmId(WEB.upper())) is not None
         assert await place.find(wanted.run_id, ArmId(f"{WEB}-2")) is None
+
+    async def test_the_newest_is_told_with_those_that_are_asked_for(
+        self, place: PointPlace
+    ) -> None:
+        vm = ArmId(f"{WEB}-{uuid.uuid4().hex}")
+        recorded = []
+        for hours in range(3):
+            wanted = replace(
+                await place.committed(),
+                virtual_machine_id=vm,
+                created_at=NOON + timedelta(hours=hours),
+            )
+            recorded.append(await place.record(wanted))
+        runs = [each.run_id for each in recorded]
+
+        assert await place.newest(vm) == recorded[2:]
+        assert await place.newest(ArmId(vm.upper()), runs[0]) == [recorded[2], recorded[0]]
+        assert await place.newest(vm, runs[2], RunId("0" * 32)) == recorded[2:]
+        assert await place.newest(ArmId(f"{vm}-2"), runs[0]) == []
 
     async def test_one_of_a_users_session_names_no_policy(self, place: PointPlace) -> None:
         wanted = replace(await place.committed(), policy=None)

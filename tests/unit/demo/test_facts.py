@@ -170,11 +170,40 @@ def test_a_broken_rule_is_named(
 
 
 def test_a_second_session_that_builds_or_stores_is_named() -> None:
-    assert list(facts.nothing_built_again(numbered(GOOD), SCENE))
+    assert list(facts.nothing_built_but_one_disk_access(numbered(GOOD), SCENE))
     assert list(facts.nothing_stored_again(numbered(GOOD), SCENE))
     quiet = [entry for entry in GOOD if entry.service == "export"]
-    assert not list(facts.nothing_built_again(numbered(quiet), SCENE))
+    assert not list(facts.nothing_built_but_one_disk_access(numbered(quiet), SCENE))
     assert not list(facts.nothing_stored_again(numbered(quiet), SCENE))
+
+
+def test_one_disk_access_with_its_way_is_built_by_a_second_session_and_nothing_else() -> None:
+    access = f"{GROUP}/Microsoft.Compute/diskAccesses/vmb-da-1"
+    endpoint = f"{GROUP}/Microsoft.Network/privateEndpoints/vmb-da-1"
+    way = {"properties": {"privateLinkServiceConnections": [{"privateLinkServiceId": access}]}}
+    built = [
+        arm("PUT", access),
+        arm("PUT", endpoint, way),
+        arm("PUT", f"{endpoint}/privateDnsZoneGroups/default"),
+    ]
+    others = [
+        arm("PUT", f"{GROUP}/Microsoft.Network/privateEndpoints/other", {"properties": {}}),
+        arm("PUT", access.replace("da-1", "da-2")),
+    ]
+
+    assert not list(facts.nothing_built_but_one_disk_access(numbered(built), SCENE))
+    for other in others:
+        told = list(facts.nothing_built_but_one_disk_access(numbered([*built, other]), SCENE))
+        assert any(other.path in each for each in told)
+
+
+def test_of_an_unchanged_disk_a_sample_alone_is_read_and_changes_are_asked_for() -> None:
+    listed = replace(read(0, 0), detail={"operation": "GetPageRangesDiff", "disk": SNAPSHOT})
+    sample = [read(number * 2**20, 2**18) for number in range(32)]
+
+    assert not list(facts.reads_are_a_sample_alone(numbered([listed, *sample]), SCENE))
+    assert list(facts.reads_are_a_sample_alone(numbered(sample), SCENE))
+    assert list(facts.reads_are_a_sample_alone(numbered([listed, *sample, read(0, 1)]), SCENE))
 
 
 def test_a_refused_request_of_the_operator_is_named() -> None:

@@ -201,7 +201,9 @@ async def test_a_second_session_makes_nothing_again_and_starts_the_same_worker(
     assert {what.split()[0] for what in made} == {
         "snapshot", "associate", "grant", "revoke", "command", "delete", "start",
         "queue", "message",
+        "disk",  # its snapshots and those before: six exports
     }  # fmt: skip
+    assert len(asked(world, "disk access ")) == 2
     assert len(asked(world, "worker ")) == 1
     assert len(asked(world, "start ")) == 1
 

@@ -39,7 +39,7 @@ from vmbackup_operator.sessions.seen import (
     WorkerState,
     account_of,
 )
-from vmbackup_operator.sessions.sharing import exports_in_use, spread, turns
+from vmbackup_operator.sessions.sharing import ExportsWanted, exports_in_use, spread, turns
 
 OWN = WorkerId("own-1")
 
@@ -297,7 +297,7 @@ def test_nothing_is_shared_out_by_a_look_at_all_sessions() -> None:
     first = session("n-0", waits=True)
 
     shared.choose_worker([], first, region(2), OWN)
-    shared.share_exports(first, [ArmId("s-1")], access_of, [])
+    shared.share_exports(first, ExportsWanted([ArmId("s-1")], access_of), [])
     shared.next_in(AWAY)
     shared.wake_for_vm(first.spec.virtual_machine_id)
     shared.turn_of_vm(first, first.spec.virtual_machine_id)
@@ -330,7 +330,7 @@ def test_no_disk_access_ever_gets_more_than_five_exports(
     snapshots = [ArmId(f"/snapshot-{number}") for number in range(count)]
     in_use = Counter({access_of(n).lower(): used for n, used in in_use_by_number.items()})
 
-    through = spread(snapshots, access_of, in_use)
+    through = spread(ExportsWanted(snapshots, access_of), in_use)
 
     given_out = Counter(access.lower() for access in through.values())
     assert list(through) == snapshots
@@ -346,8 +346,8 @@ def test_exports_that_were_given_and_are_not_written_down_yet_count() -> None:
     first = [ArmId(f"/one-{number}") for number in range(3)]
     second = [ArmId(f"/two-{number}") for number in range(3)]
 
-    allots.share_exports(one, first, access_of, [])
-    given_out = allots.share_exports(two, second, access_of, [])
+    allots.share_exports(one, ExportsWanted(first, access_of), [])
+    given_out = allots.share_exports(two, ExportsWanted(second, access_of), [])
 
     assert sorted(given_out.values()) == ["/DA-0", "/DA-0", "/DA-1"]
 

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.model.session import Session
+from vmbackup_operator.model.session_findings import Export
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.verdicts import is_ending
+
+
+def exports_of_others(ground: Ground, session: Session, snapshot: ArmId) -> Iterator[Export]:
+    """Return what other sessions have recorded of their access to the snapshot, while they read.
+
+    Azure gives one SAS for a snapshot: who ends it ends everybody's. A session that is at its end
+    reads nothing more, so of several one is the last, and ends it.
+    """
+    for other in ground.book.naming(snapshot):
+        if other.metadata.uid == session.metadata.uid:
+            continue
+        if is_ending(other) or other.status.achieved:
+            continue
+        for export in other.status.exports:
+            if folded(export.snapshot_id) == folded(snapshot):
+                yield export
 
 
 async def end_access(ground: Ground, snapshots: Collection[ArmId]) -> bool:

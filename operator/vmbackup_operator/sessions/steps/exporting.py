@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError, RefusedForNow
-from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import Export
@@ -24,8 +24,9 @@ from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import exported_ids, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import Region, SecretUrl, SnapshotSeen
+from vmbackup_operator.sessions.sharing import ExportsWanted
 from vmbackup_operator.sessions.step import Taken
-from vmbackup_operator.sessions.steps.closing import end_access
+from vmbackup_operator.sessions.steps.closing import end_access, exports_of_others
 
 #: How long a disk access that refused an export gets no other one.
 _FULL_FOR = timedelta(minutes=10)
@@ -74,7 +75,7 @@ async def _granted(ground: Ground, session: Session) -> Mapping[ArmId, SecretUrl
     """Return each snapshot's SAS as `grants_of` does, of snapshots that are associated."""
     worn = [each for each in session.status.exports if _is_worn(ground, each)]
     if worn:
-        return await _renew(ground, session, worn)
+        return _adopt(ground, session, worn) or await _renew(ground, session, worn)
     owed = [each for each in session.status.exports if ArmId(each.snapshot_id) not in ground.grants]
     refused = [
         (each, error)
@@ -154,6 +155,29 @@ def _is_of(region: Region, access: str) -> bool:
     return resource_group_of(ArmId(access)) == folded(region.resource_group)
 
 
+def _adopt(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken | None:
+    """Take over what another session has renewed meanwhile of the *worn*: to end it ends both's."""
+    renewed = {each.snapshot_id: _shared(ground, session, each) for each in worn}
+    if not any(renewed.values()):
+        return None
+    exports = tuple(renewed.get(each.snapshot_id) or each for each in session.status.exports)
+    status = replace(session.status, exports=exports)
+    return Taken(status, Waiting(0, "access that another session was granted is shared"))
+
+
+def _shared(ground: Ground, session: Session, export: Export) -> Export | None:
+    """Return the export as another session has it that reads the snapshot too; None: none does."""
+    others = exports_of_others(ground, session, ArmId(export.snapshot_id))
+    return next(
+        (
+            replace(export, disk_access_id=each.disk_access_id, expires_at=each.expires_at)
+            for each in others
+            if not _is_worn(ground, each)
+        ),
+        None,
+    )
+
+
 async def _renew(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken:
     """End the *worn* exports; once that is done, record when those that follow will end."""
     if not await end_access(ground, [ArmId(each.snapshot_id) for each in worn]):
@@ -184,10 +208,15 @@ async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     until = ground.credentials_until()
     ends = {each: None if folded(each) in is_open else until for each in snapshots}
     if not region.private:
-        exports = tuple(Export(each, expires_at=ends[each]) for each in snapshots)
+        exports = tuple(
+            _shared(ground, session, Export(each)) or Export(each, expires_at=ends[each])
+            for each in snapshots
+        )
         return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))
-    through = _share_out(ground, session, region, snapshots, others)
-    exports = tuple(Export(each, through[each], ends[each]) for each in snapshots)
+    shared = {each: _shared(ground, session, Export(each)) for each in snapshots}
+    owed = [each for each in snapshots if shared[each] is None]
+    through = _share_out(ground, session, region, owed, others)
+    exports = tuple(shared[each] or Export(each, through[each], ends[each]) for each in snapshots)
     used = {export.disk_access_id for export in exports}
     message = f"{len(exports)} exports through {len(used)} disk accesses"
     return Taken(replace(session.status, exports=exports), Waiting(0, message))
@@ -216,8 +245,21 @@ def _share_out(
             names.disk_access(number),
         )
 
-    full = _full(ground)
-    return ground.allocator.share_exports(session, snapshots, access_of, exported, full)
+    wanted = ExportsWanted(snapshots, access_of, _tied(snapshots, access_of, exported))
+    return ground.allocator.share_exports(session, wanted, exported, _full(ground))
+
+
+def _tied(
+    snapshots: Sequence[ArmId], access_of: Callable[[int], ArmId], seen: Sequence[SnapshotSeen]
+) -> Mapping[ArmId, ArmId]:
+    """Return the disk access of ours that each of *snapshots* is tied to, of those that are."""
+    tied, ties = dict[ArmId, ArmId](), {folded(each.id): each.disk_access_id for each in seen}
+    for snapshot in snapshots:
+        access = ties.get(folded(snapshot))
+        digits = "" if access is None else name_of(access).rsplit("-", 1)[-1]
+        if access is not None and digits.isdecimal() and same_id(access_of(int(digits)), access):
+            tied[snapshot] = access_of(int(digits))
+    return tied
 
 
 async def _ways_ready(ground: Ground, region: Region, exports: Sequence[Export]) -> Waiting | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, Literal, Optional
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot
@@ -13,6 +13,7 @@ from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.skipping import skip_where_due
 from vmbackup_core.repository.control.chains.chain_header import DiskChain, ensure_chain
 from vmbackup_core.repository.control.chains.holds import Holder, hold, release
+from vmbackup_core.repository.control.chains.named_manifests import open_named
 from vmbackup_core.repository.control.chains.newest import Newest
 from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.log.log_entries import Bad, Place
@@ -41,13 +42,22 @@ from vmbackup_core.stores.port import NotStored, ObjectUnreadable, Store
 MISSING_MOST: Final = 64
 
 
+#: Why the base that was asked for is none of the grant's: the chain was begun anew since, its
+#: point is let go, or its manifest does not open.
+LostBase = Literal["other chain", "let go", "damaged"]
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedDisk:
-    """A disk that can be written: its chain, and what the worker's job carries of it."""
+    """A disk that can be written: its chain, and what the worker's job carries of it.
+
+    *lost_base* says why the grant has no base, where one was asked for.
+    """
 
     chain: DiskChain
     keys: ChainKeys
     grant: DiskGrant
+    lost_base: Optional[LostBase] = None  # noqa: UP045 - evaluated at run time on 3.10
 
 
 def prepare_disk(
@@ -62,7 +72,8 @@ def prepare_disk(
     """Return what a worker needs to write the disk that is *asked* for.
 
     Its chain is begun with *parameters* where it has none, and a skip comes first where one is due.
-    The base is held for the run until that lets it go; one that is going makes the backup a full.
+    The base is held for the run until that lets it go; one that is going, or does not open, makes
+    the backup a full.
     """
     chain = ensure_chain(log, data, asked.unique_id, asked.run, parameters)
     return Preparing(log, data, asked, chain).prepared(deltas=deltas, level=level)
@@ -81,9 +92,9 @@ class Preparing:
         """Take the steps in their order."""
         newest = self.find_newest()
         slot = CommitSlot(newest.slot + 1)
-        is_newest = self.asked.base == newest.at
-        state = self.hold_and_read(None if is_newest else self.asked.base)
-        base = self.asked.base if is_newest else self._usable_base(state)
+        base, is_newest = self.asked.base, self.asked.base == newest.at
+        state = self.hold_and_read(None if is_newest else base)
+        lost = None if base is None or is_newest else self._doubt_base(base, state)
         left = tuple(islice(self.find_left(state, slot), MOST_LEFT))
         grant = DiskGrant(
             generation=self.chain.generation,
@@ -92,7 +103,7 @@ class Preparing:
             run_id=self.asked.run,
             slot=slot,
             newest=newest.at,
-            base=base,
+            base=base if lost is None else None,
             bad=tuple(_bad(each) for each in state.bad_of(self.chain.chain)),
             left=left,
             snapshot_unique_id=self.asked.snapshot_unique_id,
@@ -103,7 +114,7 @@ class Preparing:
             level=level,
             deltas=deltas,
         )
-        return PreparedDisk(self.chain, self._keys(state.newest_epoch, left), grant)
+        return PreparedDisk(self.chain, self._keys(state.newest_epoch, left), grant, lost)
 
     def find_newest(self) -> Newest:
         """Return what the disk is written on: the newest commit's manifest, or a skip's (S7)."""
@@ -126,19 +137,27 @@ class Preparing:
                 packs = min(each.last.number + 1, each.packs + MISSING_MOST)
                 yield LeftSession(each.first.session, epoch, packs)
 
-    def _usable_base(self, state: LogState) -> ManifestAt | None:
-        """Return the base, which is held; None where it is going, and let go of it then.
+    def _doubt_base(self, base: ManifestAt, state: LogState) -> LostBase | None:
+        """Return why *base*, which is held, is not written on; it is let go of then.
 
         Where it has gone the log may have forgotten it.
         """
-        base = self.asked.base
-        if base is None or not self._is_of_chain(base):
-            return None
+        if not self._is_of_chain(base):
+            return "other chain"
+        lost = self._look_at_base(base, state)
+        if lost is not None:
+            release(self.log.control, self._places(base), self.asked.run)
+        return lost
+
+    def _look_at_base(self, base: ManifestAt, state: LogState) -> LostBase | None:
         is_going = (self.chain.chain, base.of_slot) in state.expiring_places
         if is_going or not is_there(self.data, base.name):
-            release(self.log.control, self._places(base), self.asked.run)
-            return None
-        return base
+            return "let go"
+        try:
+            open_named(self.log.control, self.data, self.chain.chain, base)
+        except CorruptRepository:
+            return "damaged"
+        return None
 
     def _is_of_chain(self, base: ManifestAt) -> bool:
         """Tell whether *base* is a manifest of this chain: it was begun anew perhaps."""

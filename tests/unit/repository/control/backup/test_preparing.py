@@ -181,9 +181,10 @@ class TestBase:
             bench.finish()
             assert bench.state().expiring == {}
 
-        grant = bench.prepared(3, first).grant
+        prepared = bench.prepared(3, first)
 
-        assert (grant.base, grant.newest) == (None, second)
+        assert (prepared.grant.base, prepared.grant.newest) == (None, second)
+        assert prepared.lost_base == "let go"
         assert held(bench) == frozenset()
         assert bench.restored(bench.back_up(4, first)) == content_of(4)
 
@@ -193,9 +194,31 @@ class TestBase:
         begin_anew(bench.log(), bench.places.data, bench.asked(2).unique_id, run(2), "said so")
 
         for base in (first, ManifestAt("header", "0" * 64, 1)):
-            grant = bench.prepared(2, base).grant
+            prepared = bench.prepared(2, base)
+            grant = prepared.grant
             assert (grant.generation, grant.slot, grant.base) == (1, 1, None)
+            assert prepared.lost_base == "other chain"
         assert held(bench) == frozenset()
+
+    @pytest.mark.parametrize("number", [1, 2], ids=["an older one", "the newest"])
+    def test_one_that_does_not_open_makes_a_full_and_is_not_held(self, number: int) -> None:
+        bench = ChainBench().begun()
+        written = {each: bench.back_up(each) for each in (1, 2)}
+        bench.spoil(written[number].name)
+
+        prepared = bench.prepared(3, written[number])
+
+        assert (prepared.grant.base, prepared.lost_base) == (None, "damaged")
+        assert held(bench) == frozenset()
+        assert bench.restored(bench.back_up(4, written[number])) == content_of(4)
+
+    def test_one_that_is_there_is_not_lost(self) -> None:
+        bench = ChainBench().begun()
+        first, second = bench.back_up(1), bench.back_up(2)
+
+        assert bench.prepared(3, first).lost_base is None
+        assert bench.prepared(3, second).lost_base is None
+        assert bench.prepared(3).lost_base is None
 
 
 class TestLeft:
