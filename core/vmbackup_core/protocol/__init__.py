@@ -15,7 +15,7 @@ from vmbackup_core.protocol.bundle import (
     read_bundle,
 )
 from vmbackup_core.protocol.launch import Launch, launch_parameters, launch_script
-from vmbackup_core.protocol.limits import PROTOCOL_VERSION
+from vmbackup_core.protocol.limits import PROTOCOL_VERSION, SAMPLE_BLOCKS
 from vmbackup_core.protocol.message_parts import ConversationAccess, RepositoryAccess
 from vmbackup_core.protocol.messages import (
     EVENT_KINDS,
@@ -27,6 +27,7 @@ from vmbackup_core.protocol.messages import (
     Done,
     Event,
     Failed,
+    Fallback,
     Heartbeat,
     Hello,
     Job,
@@ -56,7 +57,7 @@ from vmbackup_core.protocol.overflow import (
     sealed_pointer,
     sealed_results,
 )
-from vmbackup_core.protocol.reasons import REASONS, Reason
+from vmbackup_core.protocol.reasons import FALLBACK_REASONS, REASONS, FallbackReason, Reason
 from vmbackup_core.protocol.sealing import (
     NO_JOB,
     Direction,
@@ -86,10 +87,12 @@ from vmbackup_core.redaction import shown, shown_lines, without_query, without_s
 __all__ = [
     "BUNDLE_LIST",
     "EVENT_KINDS",
+    "FALLBACK_REASONS",
     "JOB_KINDS",
     "NO_JOB",
     "PROTOCOL_VERSION",
     "REASONS",
+    "SAMPLE_BLOCKS",
     "Applied",
     "BackupJob",
     "BackupResult",
@@ -103,6 +106,8 @@ __all__ = [
     "Done",
     "Event",
     "Failed",
+    "Fallback",
+    "FallbackReason",
     "Header",
     "Heartbeat",
     "Hello",

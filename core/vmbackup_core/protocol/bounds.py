@@ -10,6 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from vmbackup_core.protocol.limits import FALLBACK_CHARS
+
 #: An int64, as Kubernetes stores it: the totals of a job.
 MOST = 2**63 - 1
 #: Of one disk: far above Azure's largest (64 TiB), and 65 of them still add up within an int64.
@@ -43,6 +45,10 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
 ArmIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
+#: What is as long in JSON as it is here: of printable ASCII all that need not be escaped.
+_SAID = r" !#-\[\]-~"
+UNSAID = re.compile(f"[^{_SAID}]")
+FallbackText = Annotated[str, msgspec.Meta(pattern=rf"\A[{_SAID}]{{0,{FALLBACK_CHARS}}}\Z")]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 #: What `ChainKeys.text` returns.
 Keys = Annotated[str, msgspec.Meta(min_length=1, max_length=KEYS_CHARS)]

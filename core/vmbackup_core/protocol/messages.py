@@ -14,9 +14,11 @@ from vmbackup_core.protocol.bounds import (
     ID_CHARS,
     JOB,
     LAUNCH,
+    UNSAID,
     WORKER,
     Amount,
     ArmIdText,
+    FallbackText,
     Keys,
     ManifestText,
     Seconds,
@@ -27,14 +29,20 @@ from vmbackup_core.protocol.bounds import (
     Word,
     text_of,
 )
-from vmbackup_core.protocol.limits import DISKS, FAILURE_CHARS
+from vmbackup_core.protocol.limits import (
+    DISKS,
+    FAILURE_CHARS,
+    FALLBACK_CHARS,
+    MOST_SAMPLE_BLOCKS,
+    SAMPLE_BLOCKS,
+)
 from vmbackup_core.protocol.message_parts import (
     ConversationAccess,
     Message,
     RepositoryAccess,
     Value,
 )
-from vmbackup_core.protocol.reasons import Reason, reason_named
+from vmbackup_core.protocol.reasons import FallbackReason, Reason, reason_named
 from vmbackup_core.protocol.verify_messages import VerifyJob, VerifyResult
 from vmbackup_core.redaction import shown
 from vmbackup_core.repository.data.grants import DiskGrant
@@ -42,11 +50,12 @@ from vmbackup_core.repository.data.said import Statistics
 from vmbackup_core.repository.primitives.json_payloads import ID, read_time, write_time
 
 
-class DiskToBackUp(Value, frozen=True):
+class DiskToBackUp(Value, frozen=True, omit_defaults=True):
     """One disk of a backup job.
 
     *keys* are what `ChainKeys.text` returns, of this chain only. *predecessor_url* shows the disk
-    as the grant's newest manifest has it, where deltas are asked for.
+    as the grant's base has it; of a full, as its newest manifest has it, where deltas are asked
+    for. *sample_blocks* outside the changed extents are read again and compared.
     """
 
     chain_id: Annotated[ChainId, ID]
@@ -54,11 +63,14 @@ class DiskToBackUp(Value, frozen=True):
     grant: DiskGrant
     snapshot_url: Url
     predecessor_url: Url | None = None
+    sample_blocks: Annotated[int, msgspec.Meta(ge=0, le=MOST_SAMPLE_BLOCKS)] = SAMPLE_BLOCKS
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a disk that no event could name."""
+        """Raise ValueError for a disk that no event could name, or whose predecessor is missing."""
         if not 1 <= len(self.grant.disk.id) <= ID_CHARS:
             raise ValueError(f"a disk id of {len(self.grant.disk.id)} characters")
+        if self.grant.base is not None and self.predecessor_url is None:
+            raise ValueError(f"{self.grant.disk.name}: a base, and no export of its snapshot")
 
     @property
     def disk_id(self) -> str:
@@ -142,9 +154,23 @@ class Progress(Message, frozen=True, tag="progress"):
     disk: ArmIdText | None = None
 
 
-class DiskDone(Value, frozen=True):
+class Fallback(Value, frozen=True):
+    """Why a disk with a base was read whole."""
+
+    reason: FallbackReason
+    message: FallbackText
+
+    @staticmethod
+    def of(reason: FallbackReason, said: str) -> Fallback:
+        """Return one that says *said* as far as it may: an end with 65 of them fits an event."""
+        return Fallback(reason, UNSAID.sub("?", shown(said))[:FALLBACK_CHARS])
+
+
+class DiskDone(Value, frozen=True, omit_defaults=True):
     """The manifest of a disk, ready to be committed, and what it took.
 
+    *allocated_bytes* is what the page ranges of an export that was read whole name, None of an
+    incremental; *changed_bytes* what the differences named, None where nobody got them.
     *changed_outside* counts blocks that had changed where no changed extent covered them.
     """
 
@@ -153,8 +179,20 @@ class DiskDone(Value, frozen=True):
     manifest_sha256: Sha256
     statistics: Statistics
     changed_outside: Amount
-    allocated_bytes: Amount
+    allocated_bytes: Amount | None
     seconds: Seconds
+    read: Literal["Full", "Incremental"] = "Full"
+    fallback: Fallback | None = None
+    changed_bytes: Amount | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where it contradicts itself."""
+        if self.read == "Full":
+            consistent = self.allocated_bytes is not None
+        else:
+            consistent = self.changed_bytes is not None and self.fallback is None
+        if not consistent:
+            raise ValueError(f"a disk read as {self.read} that says otherwise")
 
 
 class BackupResult(Message, frozen=True, tag="backup"):

@@ -1,4 +1,4 @@
-"""The reasons that a worker may give for a job's failure: a closed list.
+"""The reasons that a worker may give for a job's failure, or for a full read: closed lists.
 
 How a session ends is decided from the operator's own state; no word here says so.
 """
@@ -40,7 +40,16 @@ Reason = Literal[
     "StoreRefused",
 ]
 
+#: Why a disk that has a base is read whole all the same, in the same job.
+FallbackReason = Literal[
+    "BaseUnreadable",
+    "DifferencesRefused",
+    "DifferencesUntrue",
+    "PredecessorUnreadable",
+]
+
 REASONS: tuple[Reason, ...] = get_args(Reason)
+FALLBACK_REASONS: tuple[FallbackReason, ...] = get_args(FallbackReason)
 
 
 def reason_named(word: str) -> Reason:

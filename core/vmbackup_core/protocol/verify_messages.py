@@ -21,7 +21,7 @@ from vmbackup_core.protocol.bounds import (
     Sha256,
     Url,
 )
-from vmbackup_core.protocol.limits import PACK_RANGES, SAMPLE_BLOCKS, TOLD_OFFSETS
+from vmbackup_core.protocol.limits import MOST_SAMPLE_BLOCKS, PACK_RANGES, TOLD_OFFSETS
 from vmbackup_core.protocol.message_parts import (
     ConversationAccess,
     Message,
@@ -69,8 +69,8 @@ class SampleToRead(Value, frozen=True):
 
     snapshot_url: Url
     disk_bytes: Annotated[int, msgspec.Meta(ge=1, le=DISK_BYTES)]
-    blocks: Annotated[list[BlockNumber], msgspec.Meta(max_length=SAMPLE_BLOCKS)]
-    used: Annotated[list[BlockNumber], msgspec.Meta(max_length=SAMPLE_BLOCKS)]
+    blocks: Annotated[list[BlockNumber], msgspec.Meta(max_length=MOST_SAMPLE_BLOCKS)]
+    used: Annotated[list[BlockNumber], msgspec.Meta(max_length=MOST_SAMPLE_BLOCKS)]
 
     @override
     def __repr__(self) -> str:
@@ -144,7 +144,7 @@ class VerifyResult(Message, frozen=True, tag="verify"):
     lost: Annotated[list[LostPack], msgspec.Meta(max_length=TOLD_MOST)]
     objects: Annotated[list[LostIndex], msgspec.Meta(max_length=TOLD_MOST)]
     blocks: Annotated[list[BlockNumber], msgspec.Meta(max_length=TOLD_MOST)]
-    sampled: Annotated[int, msgspec.Meta(ge=0, le=2 * SAMPLE_BLOCKS)]
+    sampled: Annotated[int, msgspec.Meta(ge=0, le=2 * MOST_SAMPLE_BLOCKS)]
     differing: Annotated[list[BlockNumber], msgspec.Meta(max_length=TOLD_MOST)]
     stopped: bool
     seconds: Seconds

@@ -213,7 +213,12 @@ def _word_of(disk: ResolvedDisk, done: DiskDone) -> DiskResult:
         disk=disk.position,
         manifest=done.manifest,
         manifest_sha256=done.manifest_sha256,
-        # The repository counts whole blocks, also what of them was never read from the export.
-        read_bytes=min(done.statistics.read_bytes, done.allocated_bytes),
+        read_bytes=_read_bytes(done),
         new_blocks=done.statistics.new_blocks,
     )
+
+
+def _read_bytes(done: DiskDone) -> int:
+    """Return what was read of a disk: its statistics count whole blocks, read or not."""
+    whole_blocks = done.statistics.read_bytes
+    return whole_blocks if done.allocated_bytes is None else min(whole_blocks, done.allocated_bytes)

@@ -217,7 +217,8 @@ def test_an_incremental_is_refused_rather_than_read_as_something_else(
     before = ManifestAt(f"c/{disk.chain_id}/m/00000/001/{'0' * 32}", "0" * 64, 1)
     grant = msgspec.structs.replace(disk.grant, base=before)
     agent.start()
-    cloud.send(msgspec.structs.replace(job, disks=[msgspec.structs.replace(disk, grant=grant)]))
+    asked = msgspec.structs.replace(disk, grant=grant, predecessor_url=disk.snapshot_url)
+    cloud.send(msgspec.structs.replace(job, disks=[asked]))
 
     assert cloud.wait_for(Failed).reason == "IncrementalNotSupported"
 

@@ -20,6 +20,7 @@ from vmbackup_core.protocol import (
     DiskDone,
     DiskToBackUp,
     Done,
+    Fallback,
     Header,
     LostPack,
     PackRange,
@@ -99,6 +100,7 @@ def job(disks: int, left: int = 1) -> BackupJob:
 
 
 def done(disks: int) -> Done:
+    """Return the end of a job whose disks were all read whole in place of their changed extents."""
     return Done(
         JOB,
         3,
@@ -112,10 +114,27 @@ def done(disks: int) -> Done:
                     changed_outside=2**22,
                     allocated_bytes=2**40,
                     seconds=12345.678,
+                    fallback=Fallback.of("PredecessorUnreadable", "x" * 999),
+                    changed_bytes=2**40,
                 )
                 for n in range(disks)
             ]
         ),
+    )
+
+
+def incremental(number: int) -> DiskDone:
+    """Return the end of a disk of which the changed extents were read."""
+    return DiskDone(
+        disk_id=disk(number).disk_id,
+        manifest=MANIFEST,
+        manifest_sha256="d" * 64,
+        statistics=Statistics(2**30, 2, 2**22, 1, 2**22),
+        changed_outside=0,
+        allocated_bytes=None,
+        seconds=1.5,
+        read="Incremental",
+        changed_bytes=2**29,
     )
 
 

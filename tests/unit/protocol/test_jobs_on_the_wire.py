@@ -7,6 +7,7 @@ import pytest
 from tests.unit.protocol.sample_messages import HEADER, KEY, RUN, SCOPE, WORKER, job
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
+    SAMPLE_BLOCKS,
     Overflow,
     opened,
     read_job,
@@ -19,6 +20,13 @@ from vmbackup_core.protocol.bounds import JOB_BYTES
 from vmbackup_core.repository.data.grants import MOST_LEFT
 
 WRONG_JOBS = {
+    "a base, and no export of its snapshot": write_message(job(1)).replace(
+        b'"predecessorUrl":"https://md-abd.z1.blob.storage.azure.net/x/ab?sig=%s"' % (b"t" * 200),
+        b'"predecessorUrl":null',
+    ),
+    "a sample that is a second read": write_message(job(1)).replace(
+        b'"predecessorUrl"', b'"sampleBlocks":1001,"predecessorUrl"'
+    ),
     "an unknown field": write_message(job(1)).replace(b'"chainId":', b'"chain":1,"chainId":'),
     "a grant with an unknown field": write_message(job(1)).replace(b'"slot":', b'"more":1,"slot":'),
     "a bad object with an unknown field": write_message(job(1)).replace(
@@ -52,6 +60,13 @@ def test_fields_that_manifests_may_have_one_day_are_passed_over() -> None:
     later = write_message(job(1)).replace(b'"lun":0', b'"lun":0,"later":[1]')
 
     assert read_job(later) == job(1)
+
+
+def test_a_sample_that_is_not_spoken_of_is_the_usual_one() -> None:
+    payload = write_message(job(1))
+
+    assert b"sampleBlocks" not in payload
+    assert job(1).disks[0].sample_blocks == SAMPLE_BLOCKS
 
 
 def test_the_largest_job_fits_its_blob() -> None:

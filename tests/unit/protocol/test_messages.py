@@ -15,6 +15,7 @@ from tests.unit.protocol.sample_messages import (
     STARTED,
     WORKER,
     done,
+    incremental,
     job,
     verified,
     verify_job,
@@ -23,8 +24,11 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     EVENT_KINDS,
     JOB_KINDS,
+    BackupResult,
+    Done,
     Event,
     Failed,
+    Fallback,
     Header,
     Heartbeat,
     Hello,
@@ -67,10 +71,11 @@ def test_a_job_reads_as_it_was_written(message: Job) -> None:
         Heartbeat(WORKER, LAUNCH, "0.1.0", "0" * 16, "3.10.12", STARTED, JOB),
         Progress(JOB, 3, 10, 5, 2, "disk"),
         done(2),
+        Done(JOB, 3, BackupResult([incremental(1)])),
         verified(lost=3, offsets=4),
         Failed(JOB, 3, "ExportRefused", "no", transient=True, disk_id=None),
     ],
-    ids=["hello", "heartbeat", "progress", "done", "verified", "failed"],
+    ids=["hello", "heartbeat", "progress", "done", "incremental", "verified", "failed"],
 )
 def test_an_event_reads_as_it_was_written(message: Event) -> None:
     assert read_event(write_message(message)) == message
@@ -144,11 +149,20 @@ def test_a_failure_is_bounded_and_has_no_secret() -> None:
     assert "https://md-1.blob.storage.azure.net/x/y" in told.message
 
 
+def test_why_a_disk_was_read_whole_is_said_as_far_as_it_may_be_and_without_secrets() -> None:
+    told = Fallback.of("DifferencesRefused", 'GET https://h/x?sig=AbC said "nö"\n' + "z" * 200)
+
+    assert len(told.message) == 100
+    assert told.message.startswith("GET https://h/x")
+    assert "AbC" not in told.message
+    assert '"' not in told.message
+
+
 def test_the_largest_done_and_failed_fit_a_queue_message() -> None:
     # 260: ARM ids are bounded by names of 80 or 90 characters; this is longer than any.
     header = Header("event", WORKER, JOB, 2**62)
     failed = Failed(
-        JOB, 2**62, "IncrementalNotSupported", "ü" * 1_000, transient=True, disk_id="d" * 1_000
+        JOB, 2**62, "KeyRingIncomplete", "ü" * 1_000, transient=True, disk_id="d" * 1_000
     )
 
     assert fits(seal(KEY, header, write_message(done(65))))
@@ -239,6 +253,24 @@ HOSTILE = {
     ),
     "more samples than are asked for": write_message(verified(lost=1, offsets=1)).replace(
         b'"sampled":250', b'"sampled":2001'
+    ),
+    "an incremental whose differences nobody got": write_message(
+        Done(JOB, 3, BackupResult([incremental(1)]))
+    ).replace(b',"changedBytes":536870912', b""),
+    "an incremental that is a full": write_message(done(1)).replace(
+        b'"fallback":', b'"read":"Incremental","fallback":'
+    ),
+    "a full that knows nothing of its pages": write_message(
+        Done(JOB, 3, BackupResult([incremental(1)]))
+    ).replace(b"Incremental", b"Full"),
+    "a reason to fall back that is the operator's": write_message(done(1)).replace(
+        b"PredecessorUnreadable", b"DiskReplaced"
+    ),
+    "why, in more words than an event has room for": write_message(done(1)).replace(
+        b"x" * 100, b"x" * 101
+    ),
+    "why, in letters that take six bytes": write_message(done(1)).replace(
+        b"x" * 100, b"\\u0001" * 100
     ),
     "66 disks": write_message(done(66)),
     "an outcome as a reason": write_message(

@@ -10,7 +10,7 @@ from typing import get_args
 
 from tests.reasons import reasons_of
 from tests.sources import statements, tree_of
-from vmbackup_core.protocol import REASONS
+from vmbackup_core.protocol import FALLBACK_REASONS, REASONS
 from vmbackup_operator.model.session import Outcome
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +37,15 @@ def test_the_document_lists_just_these() -> None:
     table = text.split("### Reasons")[1].split("\n## ")[0].split("| --- | --- |")[1]
 
     assert sorted(re.findall("`([A-Za-z]+)`", table)) == sorted(REASONS)
+
+
+def test_the_document_lists_just_these_reasons_to_read_a_disk_whole() -> None:
+    text = (ROOT / "docs/worker-protocol.md").read_text()
+    table = text.split("| `fallback.reason` |")[1].split("\n\n")[0]
+
+    assert sorted(re.findall("^\\| `([A-Za-z]+)` \\|", table, re.MULTILINE)) == sorted(
+        FALLBACK_REASONS
+    )
 
 
 def path_of(module: str) -> Path | None:

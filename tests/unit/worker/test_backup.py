@@ -205,7 +205,8 @@ def test_an_incremental_is_refused_rather_than_read_as_something_else(case: Case
     newest = committed(case.run())
     grant = msgspec.structs.replace(case.chain.grant(LATER, 2, newest=newest), base=newest)
 
-    assert reason_of(case.failure(case.disk(grant))) == "IncrementalNotSupported"
+    asked = case.disk(grant, case.host.url)
+    assert reason_of(case.failure(asked)) == "IncrementalNotSupported"
 
 
 def test_keys_of_another_chain_are_refused_before_anything_is_written(case: Case) -> None:
