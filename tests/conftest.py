@@ -23,6 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # pytest-asyncio asks for the current loop before it sets its own; where none was ever set,
     # Python 3.11 makes one that nobody closes, and warnings are errors here.
     asyncio.set_event_loop(None)
-    for plugin in (sharing, tidiness):
+    for plugin in (sampling, sharing, tidiness):
         if not config.pluginmanager.is_registered(plugin):
             config.pluginmanager.register(plugin)

@@ -1,7 +1,8 @@
-"""How much of what is random or exhaustive a run tries: all of it, or a sample for `make unit`.
+"""How much of what is random, exhaustive or large a run tries: all, or a sample for `make unit`.
 
-Whoever goes through many schedules, calls or pairs takes them from `some_of`. The one switch is
-hypothesis' profile, which says as well how many cases of each property are drawn.
+Whoever goes through many schedules, calls or pairs takes them from `some_of`; what is about one
+large thing is marked `at_length` and not in a sample. The one switch is hypothesis' profile, which
+says as well how many cases of each property are drawn.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 import hypothesis
+import pytest
 
 #: The profile of `make unit`.
 SAMPLE = "sample"
@@ -17,6 +19,15 @@ SAMPLE = "sample"
 CASES = 4
 
 T = TypeVar("T")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is marked `at_length` out of a run of samples."""
+    if config.getoption("--hypothesis-profile") != SAMPLE:
+        return
+    left = [each for each in items if each.get_closest_marker("at_length") is not None]
+    items[:] = [each for each in items if each not in left]
+    config.hook.pytest_deselected(items=left)
 
 
 def some_of(cases: Iterable[T]) -> list[T]:

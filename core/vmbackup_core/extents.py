@@ -114,6 +114,24 @@ class Extents:
             part.ends[-1] = min(part.ends[-1], end)
         return part
 
+    def gaps(self, disk_bytes: int) -> Extents:
+        """Return what of the first *disk_bytes* they do not cover."""
+        mine = self.cut(0, disk_bytes)
+        starts, ends = array("Q", (0,)) + mine.ends, mine.offsets + array("Q", (disk_bytes,))
+        between = bytes(map(lt, starts, ends))
+        made = Extents()
+        made.offsets = array("Q", compress(starts, between))
+        made.ends = array("Q", compress(ends, between))
+        return made
+
+    def of_length(self, length: int) -> Extents:
+        """Return those that have *length* bytes or more."""
+        long_enough = bytes(map(length.__le__, map(sub, self.ends, self.offsets)))
+        made = Extents()
+        made.offsets = array("Q", compress(self.offsets, long_enough))
+        made.ends = array("Q", compress(self.ends, long_enough))
+        return made
+
     def grown(self, block_bytes: int, disk_bytes: int) -> Extents:
         """Return whole blocks of *block_bytes* that they touch, cut at *disk_bytes*."""
         made = Extents()

@@ -79,14 +79,14 @@ class Hold:
     match: Match
     when: Literal["before", "after"]
     times: int
-    caught: int = 0
+    calls: list[Call] = field(default_factory=list)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def catches(self, call: Call, when: Literal["before", "after"]) -> bool:
         """Tell whether *call* is to be held now, and count it."""
-        if self.when != when or self.caught >= self.times or not self.match.covers(call):
+        if self.when != when or len(self.calls) >= self.times or not self.match.covers(call):
             return False
-        self.caught += 1
+        self.calls.append(call)
         return True
 
 
@@ -130,7 +130,11 @@ class Interventions:
 
     def caught(self, hold_id: str) -> int:
         """Return how many calls the hold has caught; KeyError for an unknown one."""
-        return self._holds[hold_id].caught
+        return len(self._holds[hold_id].calls)
+
+    def gone(self, hold_id: str) -> int:
+        """Return of how many calls that the hold has caught the sender has hung up."""
+        return sum(call.gone() for call in self._holds[hold_id].calls)
 
     def release(self, hold_id: str) -> None:
         """Let what is held go on and forget the hold; KeyError for an unknown one."""

@@ -206,17 +206,17 @@ async def test_sessions_are_selected_by_outcome(
 async def test_waiting_for_complete_ends_with_success_only(
     filled: ControlPlane, connection: Connection, namespace: str
 ) -> None:
-    def wait(condition: str) -> str:
+    def wait(condition: str, limit_s: int) -> str:
         words = ("wait", f"--for=condition={condition}", "bses/right", "-n", namespace)
-        return filled.administrator.kubectl(*words, "--timeout=1s")
+        return filled.administrator.kubectl(*words, f"--timeout={limit_s}s")
 
     with pytest.raises(KubectlRefused, match="timed out"):
-        wait("Complete")
+        wait("Complete", 1)
     await complete(StoredSessions(connection), namespace)
 
-    assert "condition met" in wait("Complete")
+    assert "condition met" in wait("Complete", 60)
     with pytest.raises(KubectlRefused, match="timed out"):
-        wait("Failed")
+        wait("Failed", 1)
 
 
 def test_short_names_and_the_category_find_every_kind(filled: ControlPlane, namespace: str) -> None:

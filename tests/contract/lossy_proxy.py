@@ -74,4 +74,4 @@ def lossy_proxy(port: int) -> Iterator[LossyProxy]:
         yield proxy
     finally:
         proxy.close()
-        thread.join(5)
+        thread.join(60)

@@ -37,7 +37,7 @@ def soak(folder: Path, seed: int, below: int = 0) -> tuple[int, list[str], dict[
         env={**os.environ, "PYTHONPATH": str(ROOT), "CASES": "40"},
         check=False,
         capture_output=True,
-        timeout=120,
+        timeout=280,
     )
     record: dict[str, Any] = json.loads(
         (folder / "build" / "soak" / "test-it-py-test-any.json").read_text()

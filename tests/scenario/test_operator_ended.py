@@ -7,8 +7,8 @@ import time
 from tests.scenario.stage import SESSION_LIMIT_S, Stage, eventually
 from tools.local_cloud import seed
 
-#: Kubernetes grants a pod half a minute before it ends it the hard way.
-ENDS_WITHIN_S = 10
+#: Kubernetes grants a pod half a minute, and kopf kills what has not ended after 25 s.
+ENDS_WITHIN_S = 25
 #: A session has eight phases or so; each end and start takes seconds.
 ENDS = 3
 

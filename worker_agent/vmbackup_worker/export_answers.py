@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_core.extents import Extent
+from vmbackup_core.protocol import FallbackReason
 from vmbackup_worker.connections import Answer
 from vmbackup_worker.page_listing import TimedOut
 
@@ -30,8 +31,24 @@ class Throttled(TransientError):
     """The export was asked for too much at once."""
 
 
+class ServiceFailed(TransientError):
+    """The service has met with an error of its own."""
+
+
+class NoDifferences(VmbackupError):
+    """What has changed since another snapshot is not told: the disk is read whole."""
+
+    def __init__(self, reason: FallbackReason, said: str) -> None:
+        super().__init__(said)
+        self.reason: FallbackReason = reason
+
+
 class OddAnswer(TransientError):
-    """An answer that nothing explains; given again and again it is one for good."""
+    """An answer that nothing explains, but *said*; given again and again it is one for good."""
+
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
 
     def for_good(self) -> PermanentError:
         """Return what it is then."""
@@ -78,8 +95,8 @@ def unexpected(name: str, answer: Answer) -> Exception:
     if status in _THROTTLED or code == "ServerBusy":
         return Throttled(detail, retry_after_s=_retry_after_s(answer))
     if status in _PASSING:
-        return TransientError(detail, retry_after_s=_retry_after_s(answer))
-    return OddAnswer(f"{name}: export answered {said}")
+        return ServiceFailed(detail, retry_after_s=_retry_after_s(answer))
+    return OddAnswer(f"{name}: export answered {said}", said)
 
 
 def _retry_after_s(answer: Answer) -> float | None:

@@ -42,6 +42,12 @@ class Meter:
         with self._lock:
             self._to_read[disk] = to_read
 
+    def expect_more(self, disk: str, more: int) -> int:
+        """Say that *more* bytes are to be read beside those that were; return how many in all."""
+        with self._lock:
+            self._to_read[disk] = self._read.get(disk, 0) + more
+            return self._to_read[disk]
+
     def begin(self, disk: str) -> None:
         """Say that *disk* is being read."""
         with self._lock:

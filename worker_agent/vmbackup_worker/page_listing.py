@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.extents import Extent, Extents
-from vmbackup_worker.page_ranges import JOIN_GAP_BYTES, PageList
+from vmbackup_worker.page_ranges import JOIN_GAP_BYTES, PageList, UnreadableList
 
 #: How many lists of one disk are asked for at once.
 LISTS_AT_ONCE = 4
@@ -42,15 +42,19 @@ AskList = Callable[[Extent, "str | None"], PageList]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What is to be read, with small gaps joined, and how many bytes the lists name of it."""
+    """What the lists name, with small gaps joined, and how many bytes they name of it.
+
+    *cleared* is what of it they say to be zero by now: lists of differences do.
+    """
 
     extents: Extents
     listed_bytes: int
+    cleared: Extents = field(default_factory=Extents)
 
 
-def list_pages(name: str, disk_bytes: int, ask: AskList) -> Listed:
-    """Return what the export lists of its first *disk_bytes*; *name* is the disk's, for errors."""
-    return _Listing(name, ask).of(Extent(0, disk_bytes))
+def list_pages(name: str, disk_bytes: int, ask: AskList, *, start: int = 0) -> Listed:
+    """Return what the export lists from *start* on; *name* is the disk's, for errors."""
+    return _Listing(name, ask).of(Extent(start, disk_bytes - start))
 
 
 class _Listing:
@@ -80,13 +84,14 @@ class _Listing:
         return self._joined()
 
     def _joined(self) -> Listed:
-        extents, listed_bytes = Extents(join_gap=JOIN_GAP_BYTES), 0
+        extents, listed_bytes, cleared = Extents(join_gap=JOIN_GAP_BYTES), 0, Extents()
         self._answers.sort(key=lambda each: each.extents.offsets[0], reverse=True)
         while self._answers:
             answer = self._answers.pop()
             extents.append(answer.extents)
             listed_bytes += answer.listed_bytes
-        return Listed(extents, listed_bytes)
+            cleared.append(answer.cleared)
+        return Listed(extents, listed_bytes, cleared)
 
     def _work(self) -> None:
         while (window := self._take()) is not None:
@@ -142,7 +147,7 @@ class _Listing:
             if answer.next_marker == marker:
                 break
             marker = answer.next_marker
-        raise TransientError(
+        raise UnreadableList(
             f"{self._name}: its page list does not go on behind byte {window.offset:,}"
         )
 

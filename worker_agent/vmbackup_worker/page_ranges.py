@@ -6,8 +6,9 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
 from operator import le
 
 from vmbackup_core.errors import TransientError
@@ -26,11 +27,33 @@ LONGEST_LIST_BYTES = 8 * 1024 * 1024
 
 _BEGIN, _BETWEEN, _END = b"<PageRange><Start>", b"</Start><End>", b"</End></PageRange>"
 _DIGITS = b"0123456789"
+_FIRST, _LAST = b"<PageList>", b"Range>"
+#: Marks of one letter for what lies around a range's numbers, and what a list is in them.
+_SHORT = {
+    b"<PageRange><Start>": b"x",
+    b"</End></PageRange>": b"X",
+    b"<ClearRange><Start>": b"y",
+    b"</End></ClearRange>": b"Y",
+}
+_RANGES = re.compile(rb"(?:x\d+,\d+X|y\d+,\d+Y)+")
+_COMMAS = bytes.maketrans(b"XY", b",,")
+_CLEARED_IS_1 = bytes.maketrans(b"xy", b"\0\1")
+_CLEARED = "ClearRange"
+_KINDS = ("PageRange", _CLEARED)
 _HEAD = re.compile(rb"(\xef\xbb\xbf)?(<\?xml [^>]*\?>)?\s*<PageList>")
 _TAIL = re.compile(rb"(<NextMarker ?/>|<NextMarker>([\w+/=!.-]*)</NextMarker>)?</PageList>\s*")
 
-#: The first and the last byte of each range in turn, and the marker.
-_Read = tuple["list[int]", "str | None"]
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The first and the last byte of each range in turn; 1 for each that was cleared, or nothing.
+
+    *cleared* is empty where none was.
+    """
+
+    bounds: list[int]
+    cleared: Sequence[int]
+    marker: str | None
 
 
 class UnreadableList(TransientError):
@@ -41,7 +64,8 @@ class UnreadableList(TransientError):
 class PageList:
     """One answer, which names *ranges* ranges: *extents* of a window, with *listed_bytes* in all.
 
-    *reach* is up to where it lists the window. Small gaps between its extents are joined.
+    *reach* is up to where it lists the window. Small gaps between its extents are joined. What of
+    them is said to be zero by now is in *cleared*, too.
     """
 
     extents: Extents
@@ -49,6 +73,7 @@ class PageList:
     ranges: int
     reach: int
     next_marker: str | None
+    cleared: Extents = field(default_factory=Extents)
 
 
 def parse_page_list(data: bytes, window: Extent, export_bytes: int) -> PageList:
@@ -57,7 +82,8 @@ def parse_page_list(data: bytes, window: Extent, export_bytes: int) -> PageList:
     Ranges rise, and none lies behind *export_bytes*: a list in which they do not may lack others.
     A list that ends just at the service's limit and names no continuation may be cut short.
     """
-    bounds, marker = _quickly_read(data) or _read(data)
+    read = _quickly_read(data) or _quickly_read_both(data) or _read(data)
+    bounds, marker = read.bounds, read.marker
     if any(map(le, bounds[1:], bounds)):
         raise UnreadableList("a page list whose ranges are out of order or overlap")
     if bounds and bounds[-1] >= export_bytes:
@@ -70,9 +96,12 @@ def parse_page_list(data: bytes, window: Extent, export_bytes: int) -> PageList:
     offsets, ends = starts[first:stop], [last + 1 for last in lasts[first:stop]]
     if offsets:
         offsets[0], ends[-1] = max(offsets[0], window.offset), min(ends[-1], window.end)
-    extents = Extents(join_gap=JOIN_GAP_BYTES)
+    extents, cleared = Extents(join_gap=JOIN_GAP_BYTES), Extents()
     extents.extend(offsets, ends)
-    return PageList(extents, sum(ends) - sum(offsets), len(starts), reach, marker)
+    flags = read.cleared[first:stop]
+    cleared.extend(list(compress(offsets, flags)), list(compress(ends, flags)))
+    listed_bytes = sum(ends) - sum(offsets)
+    return PageList(extents, listed_bytes, len(starts), reach, marker, cleared)
 
 
 def _quickly_read(data: bytes) -> _Read | None:
@@ -92,7 +121,27 @@ def _quickly_read(data: bytes) -> _Read | None:
         bounds: list[int] = json.loads(b"[" + text.replace(b";", b",") + b"]")
     except ValueError:  # an empty number, or one with zeros before it
         return None
-    return bounds, (tail[2] or b"").decode() or None
+    return _Read(bounds, (), (tail[2] or b"").decode() or None)
+
+
+def _quickly_read_both(data: bytes) -> _Read | None:
+    """Return what a list of both kinds says, written as Azure does; else None."""
+    begin, end = data.find(_FIRST) + len(_FIRST), data.rfind(_LAST) + len(_LAST)
+    head, tail = _HEAD.fullmatch(data[:begin]), _TAIL.fullmatch(data[max(begin, end) :])
+    if end <= begin or head is None or tail is None:
+        return None
+    text = data[begin:end].replace(_BETWEEN, b",")
+    strange = any(short in text for short in _SHORT.values())
+    for tag, short in _SHORT.items():
+        text = text.replace(tag, short)
+    if strange or not _RANGES.fullmatch(text):
+        return None
+    bounds = text.translate(_COMMAS, b"xy").rstrip(b",")
+    kinds = text.translate(_CLEARED_IS_1, b"XY,0123456789")
+    try:
+        return _Read(json.loads(b"[" + bounds + b"]"), kinds, (tail[2] or b"").decode() or None)
+    except ValueError:  # a number with zeros before it
+        return None
 
 
 def _read(data: bytes) -> _Read:
@@ -101,19 +150,18 @@ def _read(data: bytes) -> _Read:
         root = ET.fromstring(data)  # noqa: S314 - Azure's answer over TLS; expat bounds expansion
         if root.tag != "PageList":  # else any other document would pass for an empty disk
             raise ValueError(f"a document of {root.tag[:64]!r}")
-        bounds = list(_bounds(root))
+        ranges = [each for each in root if each.tag in _KINDS]
+        bounds = [bound for each in ranges for bound in _bounds(each)]
         marker = root.findtext("NextMarker")
     except (ET.ParseError, ValueError) as error:
         raise UnreadableList(f"a page list of {len(data)} bytes that cannot be read") from error
-    return bounds, marker or None
+    return _Read(bounds, bytes(each.tag == _CLEARED for each in ranges), marker or None)
 
 
-def _bounds(root: ET.Element) -> Iterator[int]:
-    """Yield the bounds of ranges that hold data and of cleared ones: both differ from before."""
-    for element in root:
-        if element.tag in {"PageRange", "ClearRange"}:
-            for name in ("Start", "End"):
-                text = element.findtext(name, "").strip()
-                if not text.isdecimal():
-                    raise ValueError(f"a range with {name} {text[:64]!r}")
-                yield int(text)
+def _bounds(element: ET.Element) -> Iterator[int]:
+    """Yield the bounds of a range that holds data, or of a cleared one."""
+    for name in ("Start", "End"):
+        text = element.findtext(name, "").strip()
+        if not text.isdecimal():
+            raise ValueError(f"a range with {name} {text[:64]!r}")
+        yield int(text)

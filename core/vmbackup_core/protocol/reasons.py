@@ -25,7 +25,6 @@ Reason = Literal[
     # the export
     "DiskSizeDiffers",
     "ExportRefused",
-    "IncrementalNotSupported",
     # the repository
     "AlreadyStored",
     "AuthenticationFailed",

@@ -1,8 +1,8 @@
 """What the owner of an opened repository does on a schedule: catalog, expire, prune and lists.
 
 Thin, as `opened` is: each method is one algorithm of docs/repository-format.md, done by `control`.
-What may take long is there in pieces too, by VM, by chain or by entry, so that whoever works with
-the same repository has a turn in between.
+What may take long is there in pieces too, by VM, by chain, by entry or in steps, so that whoever
+works with the same repository has a turn in between.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from vmbackup_core.repository.control.retention.stored_manifests import pruning
 from vmbackup_core.repository.control.verify import list_proving
 from vmbackup_core.repository.opened_log import OpenedLog
 from vmbackup_core.repository.primitives.identities import VmId
+from vmbackup_core.repository.primitives.steps import Steps
 from vmbackup_core.stores.port import NotDeleted
 
 
@@ -145,15 +146,11 @@ class Upkeep:
             slots = list_proving.unproven_slots(looking, log.read().state, chain)
             return [(chain, slot) for slot in slots]
 
-    def look_at_lists(self, places: Sequence[Place]) -> Iterator[list_proving.ListLooked]:
-        """Yield what a recount of the list of each of *places* came to; nothing is written."""
+    def look_at_list(self, place: Place) -> Steps[list_proving.ListLooked | None]:
+        """Return what a recount of the list of *place* comes to, in steps; nothing is written."""
         with self._work.of_owner() as log:
             looking = pruning(log, self._work.places.data)
-            state = log.read().state
-            for place in places:
-                looked = list_proving.look_at_list(looking, state, place)
-                if looked is not None:
-                    yield looked
+            return list_proving.look_at_list(looking, log.read().state, place)
 
     def log_lists(self, looked: Sequence[list_proving.ListLooked]) -> None:
         """Say in the log which of the lists are right."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from vmbackup_core.ids import RunId
+from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.control.verify import verify_due, verify_judging, verify_plan
 from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
@@ -52,6 +52,11 @@ class Verification:
         """
         with self._work.of_owner() as log:
             return verify_plan.plan(log, self._work.places.data, vm_id, asked)
+
+    def sampled(self, vm_id: str) -> dict[ChainId, CommitSlot]:
+        """Return in which slot each chain of the VM was compared last, of those that were."""
+        with self._work.of_anybody() as log:
+            return verify_plan.sampled(log, vm_id)
 
     def judge(self, work: VerifyWork, told: VerifyTold | None) -> Judged:
         """Log what is believed of a worker's answer to *work*; None where it asked no worker.

@@ -61,6 +61,8 @@ async def session_seen(
     if "name" in repository:
         key = key_of(repository.get("namespace") or namespace, repository["name"])
         memo.operator.seen("BackupRepository", key)
+        if "resolved" in body.get("status", {}):  # it may have made a RecoveryPoint object
+            memo.operator.seen("DepartedRepository", key)
         if spec.get("type") == "Verify":
             memo.operator.seen("Upkeep", key)
 

@@ -106,6 +106,7 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     rule: Rule | None = None
     retention: StandingRetention | None = None
     trigger: Trigger | None = None
+    new_chain: Trigger | None = None
     occasion: Occasion | None = None
     last_slot: datetime | None = None
     next_start: datetime | None = None

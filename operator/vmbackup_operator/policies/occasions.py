@@ -20,7 +20,11 @@ from vmbackup_operator.model.backup_policy import (
     StandingRetention,
     Trigger,
 )
-from vmbackup_operator.model.metadata import MAX_TRIGGER, TRIGGER_ANNOTATION
+from vmbackup_operator.model.metadata import (
+    MAX_TRIGGER,
+    NEW_CHAIN_ANNOTATION,
+    TRIGGER_ANNOTATION,
+)
 from vmbackup_operator.policies.schedule import Due, starts_before
 from vmbackup_operator.policies.turns import last_of
 
@@ -86,6 +90,21 @@ def with_retention(
     if standing is not None and standing.rule == said:
         return status
     return replace(status, retention=StandingRetention(said, now.replace(microsecond=0)))
+
+
+def with_new_chain(policy: BackupPolicy, status: BackupPolicyStatus) -> BackupPolicyStatus:
+    """Return *status* with the trigger that the annotation for new chains has been used up by.
+
+    That is the first one of its value. Where the trigger is put back to that value later, nobody
+    has asked for new chains again; where the annotation was changed in between, somebody has.
+    """
+    named = policy.metadata.annotations.get(NEW_CHAIN_ANNOTATION, "")[:MAX_TRIGGER]
+    used, trigger = status.new_chain, status.trigger
+    if used is not None and used.token != named:
+        used = None
+    if used is None and named and trigger is not None and trigger.token == named:
+        used = trigger
+    return replace(status, new_chain=used)
 
 
 def _first_seen(policy: BackupPolicy, now: datetime) -> datetime:

@@ -7,6 +7,7 @@ yet when the operator was killed, the names tell.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from vmbackup_operator.policies.occasions import (
     handled_until,
     is_trigger_new,
     name_of_occasion,
+    with_new_chain,
     with_retention,
     with_rule,
 )
@@ -116,7 +118,9 @@ class PolicyReconciler:
         except PermanentError as error:
             finding = Finding(error.reason, str(error))
             standing, schedule = Standing((), (finding,)), NOTHING_DUE
-        return Look(now, standing, schedule, changed(policy, status, schedule, now))
+        change = changed(policy, status, schedule, now)
+        change = dataclasses.replace(change, status=with_new_chain(policy, change.status))
+        return Look(now, standing, schedule, change)
 
     async def _turn_over(
         self, policy: BackupPolicy, look: Look

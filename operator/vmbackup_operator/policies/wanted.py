@@ -87,9 +87,12 @@ def skipped_session(wanted: BackupSession, now: datetime) -> BackupSession:
 
 
 def _begins_new_chains(policy: BackupPolicy, occasion: Occasion) -> bool:
-    """Tell whether the occasion is the trigger that the annotation names."""
+    """Tell whether the occasion is the trigger that the annotation names, and the first such."""
     named = policy.metadata.annotations.get(NEW_CHAIN_ANNOTATION, "")[:MAX_TRIGGER]
-    return occasion.trigger is not None and named == occasion.trigger.token
+    trigger, used = occasion.trigger, policy.status.new_chain
+    if trigger is None or named != trigger.token:
+        return False
+    return used is None or used.token != named or used.first_seen == trigger.first_seen
 
 
 def _name(policy: BackupPolicy, vm_id: ArmId, occasion: Occasion) -> str:

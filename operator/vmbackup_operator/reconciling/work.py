@@ -15,6 +15,8 @@ WorkKind = Literal[
     "BackupRepository",
     #: By a BackupRepository's key: what is done for it on its schedule.
     "Upkeep",
+    #: By a BackupRepository's key: what is left of one that is gone.
+    "DepartedRepository",
     "RegionEnvironment",
     "RestoreSession",
     #: No object: the workers that no session needs any more.
@@ -33,6 +35,7 @@ PRIORITIES: dict[WorkKind, int] = {
     "BackupPolicy": 10,
     "RegionEnvironment": 20,
     "Upkeep": 30,
+    "DepartedRepository": 30,
     "IdleWorkers": 30,
     "LeftBehind": 30,
     "OldSeals": 30,

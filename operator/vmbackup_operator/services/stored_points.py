@@ -46,4 +46,5 @@ def as_seen(point: RecoveryPoint) -> PointSeen:
         disks=point.disks,
         virtual_machine_region=point.vm_region,
         policy_name=point.policy_name or "",
+        type="Backup" if point.origin is None else "Archive",
     )

@@ -24,7 +24,12 @@ from vmbackup_operator.services.check_summary import summed_up
 from vmbackup_operator.services.expire_pieces import ExpirePieces
 from vmbackup_operator.services.fence import Fence
 from vmbackup_operator.services.opened_repositories import GoesOn, OpenedRepositories
-from vmbackup_operator.services.upkeep_pieces import prove_lists, prune_chains, sync_catalog
+from vmbackup_operator.services.upkeep_pieces import (
+    Recount,
+    prove_lists,
+    prune_chains,
+    sync_catalog,
+)
 from vmbackup_operator.services.upkeep_progress import PIECE_S, Pace, SoFar
 from vmbackup_operator.upkeep.ports import GoOn, JobAsked, JobDone, UpkeepJobs
 
@@ -49,6 +54,7 @@ class RepositoryUpkeep(UpkeepJobs):
         self._fence = fence
         self._clock = clock
         self._books: dict[RepositoryId, PointBook] = {}
+        self._recounts: dict[RepositoryId, Recount] = {}
 
     @override
     async def work(
@@ -86,11 +92,17 @@ class RepositoryUpkeep(UpkeepJobs):
             case "Prune":
                 return prune_chains(upkeep, so_far, pace, self._fence)
             case "Lists":
-                return prove_lists(upkeep, so_far, pace)
+                recount = self._recount(opened.repository_id, anew=not asked.cursor)
+                return prove_lists(upkeep, so_far, pace, recount)
             case "Check":
                 raise AssertionError("a check goes on beside the turns")
             case _:
                 assert_never(asked.job)
+
+    def _recount(self, repository: RepositoryId, *, anew: bool) -> Recount:
+        if anew:
+            self._recounts.pop(repository, None)
+        return self._recounts.setdefault(repository, Recount())
 
     def _expire(self, opened: OpenedRepository, asked: JobAsked) -> ExpirePieces:
         now = self._clock.now()

@@ -1,15 +1,19 @@
-"""A piece of Catalog, of Prune and of Lists: by VM, by chain and by commit.
+"""A piece of Catalog, of Prune and of Lists: by VM, by chain, and by commit or a part of one.
 
 Each is given what was done so far and returns that it goes on, or what all of it came to.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from vmbackup_core.ids import ChainId
+from vmbackup_core.repository.control.log.log_entries import Place
 from vmbackup_core.repository.control.retention.prune_plan import LeftAlone, PrunePlan
 from vmbackup_core.repository.control.verify.list_proving import ListLooked
 from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives.identities import VmId
+from vmbackup_core.repository.primitives.steps import Steps
 from vmbackup_operator.model.display import amount, counted
 from vmbackup_operator.services.fence import Fence
 from vmbackup_operator.services.upkeep_progress import Pace, SoFar, is_through
@@ -68,11 +72,41 @@ def prune_chains(upkeep: Upkeep, so_far: SoFar, pace: Pace, fence: Fence) -> GoO
     return so_far.done(parts, findings=so_far.of("alone") > 0)
 
 
-def prove_lists(upkeep: Upkeep, so_far: SoFar, pace: Pace) -> GoOn | JobDone:
-    """Recount the pack lists of some commits, and say in the log which of them are right."""
+@dataclass
+class Recount:
+    """The pack list that is being recounted, over as many pieces as that takes.
+
+    How far it is lies in memory: after a crash the list is recounted anew.
+    """
+
+    place: Place | None = None
+    steps: Steps[ListLooked | None] | None = None
+    looked: ListLooked | None = None
+
+    def take(self, upkeep: Upkeep, place: Place, pace: Pace) -> bool:
+        """Recount the list of *place* until *pace* is up; tell whether that was all of it."""
+        steps, self.steps = self.steps, None
+        if steps is None or self.place != place:
+            self.place, steps = place, upkeep.look_at_list(place)
+        try:
+            next(steps)
+            while not pace.is_up:
+                next(steps)
+        except StopIteration as end:
+            self.looked = end.value
+            return True
+        self.steps = steps
+        return False
+
+
+def prove_lists(upkeep: Upkeep, so_far: SoFar, pace: Pace, recount: Recount) -> GoOn | JobDone:
+    """Recount the pack lists of some commits, and say in the log which of them are right.
+
+    *recount* is what the piece before has left.
+    """
     chains, looked = upkeep.chains(), list[ListLooked]()
     for chain in pace.walk(chains, so_far):
-        if not _look_at_chain(upkeep, ChainId(chain), so_far, pace, looked):
+        if not _look_at_chain(upkeep, ChainId(chain), so_far, pace, recount, looked):
             break
         so_far.count("chains")
     upkeep.log_lists(looked)
@@ -90,14 +124,21 @@ def prove_lists(upkeep: Upkeep, so_far: SoFar, pace: Pace) -> GoOn | JobDone:
 
 
 def _look_at_chain(
-    upkeep: Upkeep, chain: ChainId, so_far: SoFar, pace: Pace, looked: list[ListLooked]
+    upkeep: Upkeep,
+    chain: ChainId,
+    so_far: SoFar,
+    pace: Pace,
+    recount: Recount,
+    looked: list[ListLooked],
 ) -> bool:
     """Recount lists of *chain* behind the step of *so_far*; tell whether that was all of them."""
     begun, _, behind = so_far.step.partition(":")
     done = int(behind) if begun == chain and behind.isdigit() else 0
     places = [place for place in upkeep.unproven_lists(chain) if place[1] > done]
     for place in places:
-        looked += upkeep.look_at_lists([place])
+        if not recount.take(upkeep, place, pace):
+            return False
+        looked += [] if recount.looked is None else [recount.looked]
         so_far.step = f"{chain}:{place[1]}"
         if pace.is_up and place != places[-1]:
             return False

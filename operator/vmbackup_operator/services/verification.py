@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from vmbackup_core.ids import RunId
+from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     VerifyAsked,
@@ -43,6 +43,12 @@ class StoredVerifications(Verifications):
         return await self._use(
             repository, ("next job", vm_id, asked), lambda each: each.plan(vm_id, asked)
         )
+
+    @override
+    async def sampled(
+        self, repository: BackupRepository, vm_id: ArmId
+    ) -> Mapping[ChainId, CommitSlot] | Waiting:
+        return await self._use(repository, ("sampled", vm_id), lambda each: each.sampled(vm_id))
 
     @override
     async def judge(

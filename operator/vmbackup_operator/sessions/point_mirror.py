@@ -42,7 +42,7 @@ def mirror_of(point: PointSeen, repository: BackupRepository, appliance_id: str)
             virtual_machine_id=point.virtual_machine_id,
             virtual_machine_name=point.virtual_machine_name,
             created_at=point.created_at,
-            type="Backup",
+            type=point.type,
             disks=tuple(
                 RecoveryPointDisk(disk.name, disk.size_bytes, disk.slot, disk.lun)
                 for disk in point.disks

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from vmbackup_core.ids import RunId
+from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.control.backup.committing import CommittedDisk
 from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
@@ -315,6 +315,11 @@ class Verifications(Protocol):
         Its manifest is held from before it is returned, in the name of the run, until `let_go`.
         By the same cursor it is the same work again, as long as nothing else became of the chain.
         """
+
+    async def sampled(
+        self, repository: BackupRepository, vm_id: ArmId
+    ) -> Mapping[ChainId, CommitSlot] | Waiting:
+        """Return in which slot each chain of the VM was compared last, of those that were."""
 
     async def judge(
         self, repository: BackupRepository, work: VerifyWork, told: VerifyTold | None

@@ -275,3 +275,5 @@ class PointSeen:
     virtual_machine_region: str
     #: The policy that asked for it; empty for a session that a user wrote.
     policy_name: str = ""
+    #: An archive is the copy of a point of another repository.
+    type: Literal["Backup", "Archive"] = "Backup"

@@ -1,13 +1,14 @@
-"""The snapshots that what is stored is compared with: the newest set that it was made of."""
+"""The snapshots that what is stored is compared with: of the sets that there are, one in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import ChainId, CommitSlot
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import cut
@@ -20,8 +21,8 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import PointSeen, SnapshotSeen
 from vmbackup_operator.sessions.snapshot_sets import SetSeen, plain_run, sets_of_machine
 
-#: So many sets are looked for in the repository, the newest first: others are of other ones.
-_MOST_SETS = 5
+#: So many sets are looked for in the repository, the newest first: a policy keeps ten at most.
+_MOST_SETS = 12
 
 #: The schema's bound.
 _WHY_CHARS = 300
@@ -45,7 +46,11 @@ class Retained:
 async def find_retained(
     ground: Ground, session: BackupSession, repository: BackupRepository
 ) -> Retained | Waiting:
-    """Return the newest set of the VM that proves to be ours and that a recovery point is of."""
+    """Return the set of the VM whose turn it is, of those that are ours and of recovery points.
+
+    Each session takes one. It is the newest that is older than the one that was compared last, else
+    the newest of all: so all that are retained come in turn, and new ones soon.
+    """
     vm_id = ArmId(session.spec.virtual_machine_id)
     group = ground.settings.appliance.resource_group
     try:
@@ -55,14 +60,36 @@ async def find_retained(
     ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
     sets = [each for each in sets_of_machine(ground, ended, vm_id) if each.fault is None]
     free = [each for each in sets if not _is_in_use(ground, each)]
+    if not free:
+        return Retained(why=_IN_USE if sets else _NONE_LEFT)
+    sampled = await ground.verifications.sampled(repository, vm_id)
+    if isinstance(sampled, Waiting):
+        return sampled
+    newest: Retained | None = None
     for found in free[:_MOST_SETS]:
         point = await ground.points.find(repository, vm_id, found.run_id)
         if isinstance(point, Waiting):
             return point
         members = () if point is None else _members(found.snapshots, point)
-        if members:
-            return Retained(members, found.snapshots[0].region)
-    return Retained(why=_NONE_LEFT if len(free) == len(sets) else _IN_USE)
+        if point is None or not members:
+            continue
+        this = Retained(members, found.snapshots[0].region)
+        if _is_older(point, members, sampled):
+            return this
+        newest = newest or this
+    return newest or Retained(why=_NONE_LEFT if len(free) == len(sets) else _IN_USE)
+
+
+def _is_older(
+    point: PointSeen, members: Sequence[SnapshotMember], sampled: Mapping[ChainId, CommitSlot]
+) -> bool:
+    """Tell whether *members* are of a backup before the one that a disk of it was compared in."""
+    ours = {each.unique_id for each in members}
+    return any(
+        disk.slot < sampled.get(disk.chain_id, 0)
+        for disk in point.disks
+        if disk.snapshot_unique_id in ours
+    )
 
 
 async def without_lost(ground: Ground, session: BackupSession) -> BackupSessionStatus | None:

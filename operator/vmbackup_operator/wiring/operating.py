@@ -31,7 +31,8 @@ Reconcile = Callable[[ObjectKey], Awaitable[Outcome]]
 class Operator:
     """The running operator, as the handlers and the health endpoint see it."""
 
-    def __init__(self) -> None:
+    def __init__(self, appliance_id: str | None = None) -> None:
+        self.appliance_id = appliance_id
         self.queue: WorkQueue[Work] = WorkQueue(self._reconcile)
         self._reconcilers: Mapping[WorkKind, Reconcile] = {}
         self._policies: set[ObjectKey] = set()
@@ -94,10 +95,17 @@ class Operator:
             return
         if told is None:
             self._told.pop(key, None)
+            self._repository_gone(key, raw)
         else:
             self._told[key] = told
         self.seen("BackupRepository", key)
         self.seen("Upkeep", key)
+
+    def _repository_gone(self, key: ObjectKey, raw: Mapping[str, object]) -> None:
+        """Have removed what shows its points, where it was this appliance's."""
+        status = raw.get("status")
+        if isinstance(status, Mapping) and status.get("applianceId") == self.appliance_id:
+            self.seen("DepartedRepository", key)
 
     def sessions_stirred(self) -> None:
         """Have looked at in a while what sessions use and leave: something happened to one."""
@@ -136,6 +144,11 @@ async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessi
     """
     for session in await sessions.all():
         booked.seen(session)
+        if session.status.resolved is not None:
+            # Its repository may have gone while no operator was there to see that.
+            namespace = session.metadata.namespace
+            repository = session.spec.repository_ref.key_from(namespace)
+            operator.seen("DepartedRepository", repository)
         if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
             operator.seen("BackupSession", session.metadata.key)
     operator.taken_in = True

@@ -70,6 +70,7 @@ from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
 from vmbackup_operator.upkeep.busy_runs import KnownRuns
+from vmbackup_operator.upkeep.departing import DepartedRepositories
 from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
 from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
 from vmbackup_operator.wiring.launches import launches_of
@@ -126,7 +127,7 @@ async def running(
     clock = SystemClock()
     seals = RegionSeals(settings.appliance, ring.keys)
     async with azure_adapters(clock, seals, fence) as azure:
-        operator = Operator()
+        operator = Operator(settings.appliance.id)
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
         operator.sessions = parts.booked
@@ -258,6 +259,9 @@ class _Parts:
                 StoredRepositories(self.opened),
             ).reconcile,
             "Upkeep": self._upkeep().reconcile,
+            "DepartedRepository": DepartedRepositories(
+                self.repositories, self.point_objects
+            ).reconcile,
             "RegionEnvironment": EnvironmentReconciler(
                 settings, self.environment_objects, self.environments, clock
             ).reconcile,

@@ -36,6 +36,8 @@ from azure_simulator.storage.wire import (
 
 _NEWEST_VERSION = "2026-10-06"
 _PAGED_SINCE = "2020-10-02"
+_DIFFERENCES_SINCE = "2019-07-07"
+_PREVIOUS = "x-ms-previous-snapshot-url"
 _LONGEST_HASHED = 4 * 1024 * 1024  # Azure hashes no larger range
 _NOT_SIMULATED = ("If-Modified-Since", "If-Unmodified-Since", "x-ms-range-get-content-crc64")
 
@@ -90,6 +92,8 @@ class Answers:
                 raise not_simulated(name)
         operation = (asked.method, asked.query.get("comp", ""))
         if operation == ("GET", "pagelist"):
+            if _PREVIOUS in asked.headers and version < _DIFFERENCES_SINCE:
+                raise invalid_header(_PREVIOUS, "")  # the value is a secret
             return await self._page_ranges(asked, exported, paged=version >= _PAGED_SINCE)
         if asked.method not in ("GET", "HEAD") or {"comp", "restype"} & set(asked.query):
             raise _not_permitted()
@@ -115,7 +119,7 @@ class Answers:
         headers = _blob_headers(asked, exported)
         span = asked_span(asked.headers, exported.size_bytes)
         most, marker = _paging(asked.query, paged=paged)
-        previous = asked.headers.get("x-ms-previous-snapshot-url")
+        previous = asked.headers.get(_PREVIOUS)
         ranges = within(await self._ranges(exported, previous), span.first, span.last)
         chosen, following = one_answer(ranges, most, marker)
         body = page_list(chosen, following, paged=paged)
@@ -141,7 +145,7 @@ class Answers:
             return await self._pages.allocated(exported)
         url = urlsplit(previous)
         if url.scheme != "https" or not url.hostname:
-            raise invalid_header("x-ms-previous-snapshot-url", "")  # the value is a secret
+            raise invalid_header(_PREVIOUS, "")  # the value is a secret
         query = {name.lower(): value for name, value in query_pairs(url.query)}
         return await self._pages.changed(exported, self._authorized(url.hostname, url.path, query))
 

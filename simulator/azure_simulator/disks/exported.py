@@ -94,9 +94,9 @@ class PageLists:
         if known is not None:
             return known
         written, cleared = await asyncio.to_thread(sparse.differences, before.path, now.path)
-        if now.size_bytes != before.size_bytes:
-            written = sparse.joined([*written, (now.size_bytes, FOOTER_BYTES)])
         ranges = page_ranges(written, cleared)
+        if now.size_bytes != before.size_bytes:
+            ranges = _with_footers(ranges, before.size_bytes, now.size_bytes)
         _remember(self._changed, key, ranges)
         return ranges
 
@@ -133,6 +133,17 @@ class PageLists:
             and resource is not None
             and resource.properties.get("incremental") is True
         )
+
+
+def _with_footers(
+    ranges: Sequence[PageRange], before_bytes: int, now_bytes: int
+) -> list[PageRange]:
+    """Return *ranges* with what a longer blob's footers are: one page less, unless written to."""
+    gone = PageRange(before_bytes, before_bytes + FOOTER_BYTES - 1, cleared=True)
+    added = [PageRange(now_bytes, now_bytes + FOOTER_BYTES - 1)]
+    if not any(each.start <= gone.start <= each.end for each in ranges):
+        added.append(gone)
+    return sorted([*ranges, *added], key=lambda page: page.start)
 
 
 def _remember(known: dict[Key, Sequence[PageRange]], key: Key, ranges: Sequence[PageRange]) -> None:

@@ -21,6 +21,7 @@ from tools.local_cloud import seed
 from tools.local_cloud.toolchains import ROOT
 from vmbackup_core.clock import SystemClock
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION, AzureBlobStore, container_client
+from vmbackup_core.stores.patience import Patience
 from vmbackup_operator.cli import main
 from vmbackup_operator.services.credentials import ca_file, synchronous_credential
 
@@ -163,8 +164,14 @@ def test_a_refusal_is_said_in_a_line_without_the_sas(
     ],
 )
 def test_what_is_not_there_is_said_in_a_line(
-    reading: list[str], capsys: pytest.CaptureFixture[str], url: str, reason: str
+    reading: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    reason: str,
 ) -> None:
+    # It asks as often as it always does, and waits in between for no time at all.
+    monkeypatch.setattr(Patience, "_wait_s", lambda *_: 0.0)
     assert main(["repository", "list", *reading[2:], "--repository", url]) == 2
 
     said = capsys.readouterr().err

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from tests.contract.ports.point_facts import NOON, WEB, PointPlace, settled
 from tests.contract.ports.suites import Suite
-from vmbackup_core.ids import RunId
+from vmbackup_core.ids import ChainId, CommitSlot, RunId
 from vmbackup_core.repository.control.verify.verify_work import (
     Judged,
     VerifyAsked,
@@ -44,6 +44,10 @@ class VerificationPlace:
         where = self.points.repository
         return await settled(lambda: self.verifications.judge(where, work, told))
 
+    async def sampled(self, vm_id: ArmId) -> dict[ChainId, CommitSlot]:
+        where = self.points.repository
+        return dict(await settled(lambda: self.verifications.sampled(where, vm_id)))
+
     async def let_go(self, run: RunId) -> None:
         where = self.points.repository
         await settled(lambda: self.verifications.let_go(where, run))
@@ -74,6 +78,26 @@ class VerificationFacts(Suite):
     """Gets *reading*."""
 
     ports = (Verifications,)
+
+    async def test_it_says_of_which_backup_a_sample_was_compared_last(
+        self, reading: VerificationPlace
+    ) -> None:
+        vm_id = ArmId(f"{WEB}-{uuid.uuid4().hex[:12]}")
+        point = replace(await reading.points.committed(), virtual_machine_id=vm_id)
+        await reading.points.record(point)
+        (disk,) = point.disks
+        retained = frozenset({disk.snapshot_unique_id})
+        before = await reading.sampled(vm_id)
+
+        asked = replace(asked_of_all(), new=False, sample=8, retained=retained)
+        work = await reading.next_job(vm_id, asked)
+        assert work is not None
+        assert work.sample is not None
+        compared = len(work.sample.blocks) + len(work.sample.used)
+        await reading.judge(work, VerifyTold(0, sampled=compared))
+
+        assert disk.chain_id not in before
+        assert await reading.sampled(vm_id) == {disk.chain_id: disk.slot}
 
     async def test_a_vm_without_a_point_has_no_job(self, reading: VerificationPlace) -> None:
         assert await reading.next_job(ArmId(f"{WEB}-none"), asked_of_all()) is None

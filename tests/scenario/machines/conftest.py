@@ -132,6 +132,6 @@ async def make_world(folder: Path) -> AsyncIterator[World]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Return when *holds* does; what it looks at is changed by another process."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not holds():  # noqa: ASYNC110 - nothing here could set an event
             await asyncio.sleep(0.01)

@@ -51,7 +51,7 @@ async def test_a_script_that_takes_too_long_is_killed_with_all_it_started(world:
     with pytest.raises(TimeoutError):
         await world.run("echo begun; sleep 1000 & sleep 1000", timeout_s=0.5)
 
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 200
     assert (await world.run("pgrep -x sleep")).exit_code != 0
 
 
@@ -84,7 +84,7 @@ async def test_what_a_script_leaves_running_does_not_hold_up_its_result(world: W
 
     await world.output("sleep 1000 & echo done")
 
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 200
 
 
 async def test_a_machine_that_is_down_runs_nothing(world: World) -> None:

@@ -127,7 +127,7 @@ def test_a_hold_keeps_an_applied_write_from_being_answered(azure: Administrator)
     disk = f"{COMPUTE}/disks/held"
     writing = threading.Thread(target=azure.arm, args=(disk, "2023-10-02", disk_body(1)))
     writing.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while azure.call("GET", f"/holds/{hold}")["caught"] == 0:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -170,7 +170,7 @@ def test_it_ends_with_its_standard_input_and_takes_its_vms_along(tmp_path: Path)
         [machine] = azure.call("GET", "/machines")
         assert Path(f"/proc/{machine['pid']}").exists()
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{machine['pid']}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{machine['pid']}").exists()

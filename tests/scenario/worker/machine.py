@@ -103,7 +103,7 @@ def _first_process(outer: subprocess.Popen[bytes]) -> int:
     if outer.stdout.readline() != b"ready\n":
         raise RuntimeError(f"no machine: {outer.stderr.read().decode()}")
     children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (found := children.read_text().split()):
         if time.monotonic() > deadline:
             raise RuntimeError("no machine: unshare has no child")

@@ -25,7 +25,6 @@ from vmbackup_core.protocol import (
     sealed_pointer,
     write_message,
 )
-from vmbackup_core.repository.data.grants import ManifestAt
 
 pytestmark = pytest.mark.azurite
 
@@ -207,20 +206,6 @@ def test_a_job_of_a_kind_that_is_not_done_is_answered_by_its_name(
     failed = cloud.wait_for(Failed)
     assert (failed.job_id, failed.reason) == ("r-other", reason)
     assert kind in failed.message
-
-
-def test_an_incremental_is_refused_rather_than_read_as_something_else(
-    cloud: Cloud, agent: AgentProcess, backup: BackupCase
-) -> None:
-    cloud.make_queues()
-    job, disk = backup.job(), backup.disk(0)
-    before = ManifestAt(f"c/{disk.chain_id}/m/00000/001/{'0' * 32}", "0" * 64, 1)
-    grant = msgspec.structs.replace(disk.grant, base=before)
-    agent.start()
-    asked = msgspec.structs.replace(disk, grant=grant, predecessor_url=disk.snapshot_url)
-    cloud.send(msgspec.structs.replace(job, disks=[asked]))
-
-    assert cloud.wait_for(Failed).reason == "IncrementalNotSupported"
 
 
 def test_a_job_in_an_overflow_blob_is_done(

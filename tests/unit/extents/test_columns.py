@@ -90,3 +90,19 @@ def test_a_table_that_begins_within_the_one_before_is_joined_as_far_as_that_reac
 def test_extents_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="after"):
         Extents([Extent(512, 512)]).add(Extent(0, 512))
+
+
+@given(extents, st.integers(0, 6_000))
+def test_gaps_are_what_is_not_covered(found: list[Extent], disk_bytes: int) -> None:
+    table = Extents(sorted(found))
+
+    covered = {byte for extent in found for byte in range(extent.offset, extent.end)}
+    gaps = [byte for each in table.gaps(disk_bytes) for byte in range(each.offset, each.end)]
+    assert gaps == sorted(set(range(disk_bytes)) - covered)
+
+
+@given(extents, st.integers(1, 400))
+def test_those_of_a_length_are_kept(found: list[Extent], length: int) -> None:
+    table = Extents(sorted(found))
+
+    assert list(table.of_length(length)) == [each for each in table if each.length >= length]

@@ -98,6 +98,47 @@ async def test_a_session_that_ends_has_its_repository_count_its_points(
     ]
 
 
+async def test_a_session_that_ends_has_looked_whether_its_repository_is_gone(seen: Seen) -> None:
+    """It may have made a RecoveryPoint object after that went; one that got nowhere has none."""
+    spec = {"repositoryRef": {"name": "repo"}}
+    statuses: tuple[dict[str, object], ...] = ({}, {"resolved": {}})
+    for status in statuses:
+        body = {"spec": spec, "status": status}
+        await call(watching.session_seen, seen, type="DELETED", labels={}, body=body)
+
+    assert [call for call in seen.calls if call[0] == "DepartedRepository"] == [
+        ("DepartedRepository", ObjectKey("team", "repo"), False)
+    ]
+
+
+@pytest.mark.parametrize(("appliance", "looks"), [("ours", 1), ("theirs", 0), (None, 0)])
+async def test_what_is_left_of_a_repository_that_was_ours_is_looked_at_when_it_goes(
+    appliance: str | None, looks: int
+) -> None:
+    operator, key = Operator("ours"), ObjectKey("team", "repo")
+    left: list[ObjectKey] = []
+
+    async def look(_key: ObjectKey) -> Outcome:
+        return Done()
+
+    async def look_at_rest(key: ObjectKey) -> Outcome:
+        left.append(key)
+        return Done()
+
+    operator.serve({"BackupRepository": look, "Upkeep": look, "DepartedRepository": look_at_rest})
+    raw = {"metadata": {}, "status": {} if appliance is None else {"applianceId": appliance}}
+    async with operator.queue.running():
+        operator.repository_seen(key, raw, gone=False)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert left == []
+        operator.repository_seen(key, raw, gone=True)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    assert left == [key] * looks
+
+
 async def test_a_session_that_read_back_has_upkeep_go_on(seen: Seen) -> None:
     for type_ in ("Backup", "Verify"):
         body = {"spec": {"type": type_, "repositoryRef": {"name": "repo"}}}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.worlds.memory_policies import PolicyWorld, fleet, policy
 from tests.worlds.samples import VM
 from vmbackup_operator.naming import session_name_of_slot
@@ -155,6 +157,43 @@ async def test_the_trigger_that_the_annotation_names_begins_new_chains(idle: Pol
         idle.sessions.end()
 
     assert [each.spec.new_chain for each in idle.sessions.stored.values()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("asked", "begun"),
+    [
+        ([("a", "a"), ("b", "a"), ("a", "a")], [True, False, False]),
+        ([("a", "a"), ("b", None), ("a", "a")], [True, False, True]),
+        ([("a", "b"), ("b", "b"), ("a", "b"), ("b", "b")], [False, True, False, False]),
+        ([("a", None), ("b", None), ("a", "a")], [False, False, True]),
+        ([("a", "a"), ("a", "b"), ("b", "b")], [True, True]),
+    ],
+    ids=["put back", "asked again", "named ahead", "never named before", "named another"],
+)
+async def test_a_trigger_that_is_put_back_begins_no_new_chains_again(
+    idle: PolicyWorld, asked: list[tuple[str, str | None]], begun: list[bool]
+) -> None:
+    for token, new_chain in asked:
+        idle.trigger(token, new_chain=new_chain)
+        await idle.settle()
+        idle.sessions.end()
+        await idle.pass_time(hours=1)
+
+    assert [each.spec.new_chain for each in idle.sessions.stored.values()] == begun
+
+
+async def test_a_trigger_that_started_nothing_has_used_the_order_up(idle: PolicyWorld) -> None:
+    """While a policy is suspended nothing begins, and nothing of it is caught up with."""
+    idle.edit(suspend=True)
+    idle.trigger("a", new_chain="a")
+    await idle.settle()
+    idle.edit(suspend=False)
+    for token in ("b", "a"):
+        idle.trigger(token, new_chain="a")
+        await idle.settle()
+        idle.sessions.end()
+
+    assert [each.spec.new_chain for each in idle.sessions.stored.values()] == [False, False]
 
 
 async def test_a_session_is_taken_for_its_own_where_the_order_was_taken_back(

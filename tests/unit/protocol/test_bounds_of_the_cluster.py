@@ -79,6 +79,7 @@ def test_as_many_disks_as_the_status_holds() -> None:
     assert status("disks")["maxItems"] == DISKS
 
 
+@pytest.mark.at_length
 def test_a_worker_and_its_numbers_fit_the_status() -> None:
     assert status("worker", "id")["maxLength"] == WORKER_CHARS
     for field in ("jobSequence", "failedSequence", "lastEventSequence", "lastWorkerSequence"):

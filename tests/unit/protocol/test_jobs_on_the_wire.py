@@ -69,6 +69,7 @@ def test_a_sample_that_is_not_spoken_of_is_the_usual_one() -> None:
     assert job(1).disks[0].sample_blocks == SAMPLE_BLOCKS
 
 
+@pytest.mark.at_length
 def test_the_largest_job_fits_its_blob() -> None:
     largest = job(65, MOST_LEFT)
     sealed = sealed_job(KEY, HEADER, largest)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from tests.worlds.background import all_has_ended
 from tests.worlds.memory_azure import APPLIANCE
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_points import USER_KEY as KEY
@@ -36,9 +37,9 @@ async def test_others_have_their_turns_meanwhile() -> None:
         return of.repository_id
 
     waiting = await opened.beside(ready_repository(), KEY, "check", long)
+    opened.answer_within_s = 30
     turn = await opened.use(ready_repository(), KEY, "a", itself)
     word.set()
-    opened.answer_within_s = 30
     answered = await opened.beside(ready_repository(), KEY, "check", long)
 
     assert isinstance(waiting, Waiting)
@@ -74,7 +75,7 @@ async def test_its_answer_is_kept_for_a_day() -> None:
 
     await opened.beside(ready_repository(), KEY, "check", long)
     word.set()
-    await asyncio.sleep(0.2)
+    await all_has_ended()
     clock.turn(43_200)
     opened.answer_within_s = 30
 

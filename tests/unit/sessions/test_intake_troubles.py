@@ -201,7 +201,7 @@ async def test_a_queue_that_hangs_keeps_no_other_worker_from_being_heard(
     )
     running = asyncio.create_task(world.intake.run())
     try:
-        await asyncio.wait_for(heard.wait(), 10)
+        await asyncio.wait_for(heard.wait(), 60)
         for _ in range(100):
             await asyncio.sleep(0)
     finally:

@@ -27,20 +27,26 @@ from vmbackup_operator.sessions.seen import Account, Received
 
 WORKERS = 400
 CALL_S = 0.015
+#: How many calls are under way at once, at least, where workers are heard side by side.
+SIDE_BY_SIDE = 16
 
 T = TypeVar("T")
 
 
 class Counted:
-    """Calls that take their time, and are counted by their names."""
+    """Calls that take their time; counted by their names, and how many there are at once."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
+        self.most = self._under_way = 0
 
     def slow(self, name: str, real: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
         async def call(*given: object) -> T:
             self.calls[name] += 1
+            self._under_way += 1
+            self.most = max(self.most, self._under_way)
             await asyncio.sleep(CALL_S)
+            self._under_way -= 1
             return await real(*given)
 
         return call
@@ -107,18 +113,16 @@ async def test_the_hellos_of_400_workers_are_heard_side_by_side(
     world, intake, counted, sessions = many
     for session in sessions:
         say_hello(world, session)
-    began = asyncio.get_running_loop().time()
 
     await intake.round()
 
-    took_s = asyncio.get_running_loop().time() - began
     statuses = [world.sessions.stored[each.metadata.key].status for each in sessions]
     assert all(each.worker and each.worker.last_heartbeat_time for each in statuses)
     assert counted.calls == {
         "take": WORKERS, "find": WORKERS, "write_status": WORKERS, "remove": WORKERS,
     }  # fmt: skip
     # One after another they would take half a minute of waiting alone.
-    assert took_s < 15
+    assert counted.most >= SIDE_BY_SIDE
 
 
 def test_all_queues_together_are_asked_at_most_so_often() -> None:
@@ -159,7 +163,7 @@ async def test_a_worker_whose_queue_hangs_is_the_only_one_that_is_not_heard(
         found = (world.sessions.stored[each.metadata.key].status.worker for each in sessions)
         return sum(each is not None and each.last_heartbeat_time is not None for each in found)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while heard() < WORKERS - 1:  # noqa: ASYNC110 - what is stored tells nobody
             await asyncio.sleep(0.1)
     hanging_still = not hearing.done()

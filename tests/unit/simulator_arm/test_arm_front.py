@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import Any
 
 import pytest
 
+from azure_simulator.identities.spreading import Spreading
 from azure_simulator.identities.tokens import TokenIssuer
 from tests.unit.simulator_arm.conftest import OWNER, SUBSCRIPTION, TENANT, Azure
 
@@ -147,7 +148,9 @@ async def test_a_deleted_group_takes_everything_along(azure: Azure) -> None:
 
 
 async def test_an_assignment_counts_late_and_its_removal_too(azure: Azure) -> None:
-    azure.identities.spreading.delay_s = 0.5
+    now = [time.time()]
+    azure.identities.spreading = Spreading(azure.resources, lambda: now[0])
+    azure.identities.spreading.delay_s = 300
     assignment = f"{azure.group}/providers/Microsoft.Authorization/roleAssignments/{NOBODY}"
     roles = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
     properties = {
@@ -156,19 +159,14 @@ async def test_an_assignment_counts_late_and_its_removal_too(azure: Azure) -> No
         "principalType": "ServicePrincipal",
     }
 
-    async def becomes(status: int) -> bool:
-        for _ in range(200):
-            if (await azure.send("GET", azure.group, as_=NOBODY)).status == status:
-                return True
-            await asyncio.sleep(0.05)
-        return False
-
     await azure.send("PUT", assignment, {"properties": properties})
     assert (await azure.send("GET", assignment)).status == 200
     assert (await azure.send("GET", azure.group, as_=NOBODY)).code == "AuthorizationFailed"
-    assert await becomes(200)
+    now[0] += 301
+    assert (await azure.send("GET", azure.group, as_=NOBODY)).status == 200
 
     await azure.send("DELETE", assignment)
     assert (await azure.send("GET", assignment)).code == "RoleAssignmentNotFound"
     assert (await azure.send("GET", azure.group, as_=NOBODY)).status == 200
-    assert await becomes(403)
+    now[0] += 301
+    assert (await azure.send("GET", azure.group, as_=NOBODY)).status == 403

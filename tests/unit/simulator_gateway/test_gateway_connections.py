@@ -84,7 +84,7 @@ async def running() -> AsyncIterator[Running]:
 
 
 async def read_to_the_end(answer: aiohttp.ClientResponse) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while await answer.content.read(65536):
             pass
 

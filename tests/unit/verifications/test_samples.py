@@ -106,6 +106,51 @@ async def test_a_worker_that_stored_other_bytes_is_found_by_the_sample_and_by_no
     assert exported(world) == []
 
 
+async def compared_by(world: World, number: int) -> set[str]:
+    """Have another session compare blocks, and return the snapshots that it had access to."""
+    key = ObjectKey("team", f"verify-{number}")
+    world.sessions.put(verification(key, reread=0, sample=SAMPLE))
+    await world.run_until("ExportGranted", key)
+    found = set(exported(world))
+    await world.run(key)
+    assert verified(world, key).sampled > 0
+    return found
+
+
+async def test_every_set_that_is_retained_is_compared_with_in_turn() -> None:
+    world = World()
+    world.add(machine(disks=2))
+    sets: list[set[str]] = []
+    for number in range(3):
+        key = ObjectKey("team", f"nightly-{number}")
+        world.sessions.put(session_of(key, snapshots_to_keep=3))
+        await world.run(key)
+        members = {member.snapshot_id for member in world.status(key).snapshot_set}
+        sets.append(sets_as_made(world, members))
+        world.clock.turn(86_400)
+
+    compared = [await compared_by(world, number) for number in range(4)]
+
+    assert compared == [sets[2], sets[1], sets[0], sets[2]]
+
+
+async def test_a_set_that_came_since_has_its_turn_when_the_older_ones_had_theirs() -> None:
+    world = World()
+    world.add(machine(disks=1))
+    compared: list[set[str]] = []
+    sets: list[set[str]] = []
+    for number in range(6):
+        key = ObjectKey("team", f"nightly-{number}")
+        world.sessions.put(session_of(key, snapshots_to_keep=2))
+        await world.run(key)
+        members = {member.snapshot_id for member in world.status(key).snapshot_set}
+        sets.append(sets_as_made(world, members))
+        compared.append(await compared_by(world, number))
+        world.clock.turn(86_400)
+
+    assert compared == [sets[0], sets[1], sets[2], sets[3], sets[4], sets[5]]
+
+
 async def test_it_works_where_the_snapshots_are() -> None:
     world = await sampling_world(region=HOME)
     await world.run_until("WorkerReady", READING)

@@ -13,6 +13,7 @@ from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.session import Outcome as Ending
+from vmbackup_operator.model.session_findings import Resolved
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.reconciling.work import AFTER_SESSIONS
 from vmbackup_operator.sessions.allocator import Allocator
@@ -99,3 +100,35 @@ async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when
         await asyncio.sleep(7200)
 
     assert sorted(looked) == [(at_s, kind) for at_s in (0, 7500) for kind in sorted(rarely)]
+
+
+async def test_at_the_start_it_is_looked_whether_repositories_of_sessions_are_gone() -> None:
+    """Whoever deleted one while no operator ran is not told of again."""
+    resolved = replace(stored("backed-up", "Succeeded").status, resolved=Resolved())
+    backed_up, refused = stored("backed-up", "Succeeded"), stored("refused", "Failed")
+    left: list[ObjectKey] = []
+
+    async def look(_key: ObjectKey) -> Outcome:
+        return Done()
+
+    async def look_at_rest(key: ObjectKey) -> Outcome:
+        left.append(key)
+        return Done()
+
+    book, operator = SessionBook(), Operator("ours")
+    booked = BookedSessions(
+        MemorySessions(TurnedClock()),
+        book,
+        Allocator(book, lambda _key: None),
+        operator.sessions_stirred,
+    )
+    operator.sessions = booked
+    operator.serve(
+        {"DepartedRepository": look_at_rest, **{each.kind: look for each in AFTER_SESSIONS}}
+    )
+
+    await take_in(operator, Everything(replace(backed_up, status=resolved), refused), booked)
+    async with operator.queue.running():
+        await asyncio.sleep(0.05)
+
+    assert left == [backed_up.spec.repository_ref.key_from("team")]

@@ -169,12 +169,12 @@ class Bench:
         self.thread = threading.Thread(target=self.agent.run)
 
     def until(self, holds: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not holds():
             assert time.monotonic() < deadline, (self.jobs, self.events)
             time.sleep(0.005)
 
     def leave(self) -> None:
         self.agent.stop()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()

@@ -25,6 +25,7 @@ class ListAsked:
     start: int
     end: int
     marker: str
+    since: str | None = None  # the whole SAS of the earlier snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class ExportHost:
     page_ranges: int = 10_000  # it answers at most so many
     says_marker: bool = True
     faults: list[int | str | Refused] = field(default_factory=list)
+    #: The export of the disk's snapshot before, since which differences can be told.
+    predecessor: ExportHost | None = None
+    #: What they are: the first and the last byte, and whether it was cleared.
+    differences: list[tuple[int, int, bool]] = field(default_factory=list)
+    #: What questions for differences are refused with, one after the other.
+    refusals: list[Refused] = field(default_factory=list)
     #: Answers page lists in the host's place; `page_list` is what it would say.
     lists: Callable[[ListAsked], bytes | Refused] | None = None
     listed: list[ListAsked] = field(default_factory=list)
@@ -70,12 +77,30 @@ class ExportHost:
 
     def page_list(self, asked: ListAsked, limit: int = 10_000) -> bytes:
         start, end, marker = asked.start, asked.end, int(asked.marker or 0)
-        found = [(a, b) for a, b in self.ranges if a <= end and b >= start]
+        every = [(a, b, False) for a, b in self.ranges]
+        if asked.since is not None:
+            every = self.differences
+        found = [each for each in every if each[0] <= end and each[1] >= start]
         shown = found[marker : marker + min(limit, self.page_ranges)]
         more = marker + len(shown)
         next_marker = str(more) if self.says_marker and more < len(found) else ""
-        body = "".join(f"<PageRange><Start>{a}</Start><End>{b}</End></PageRange>" for a, b in shown)
+        body = "".join(
+            f"<{kind}><Start>{a}</Start><End>{b}</End></{kind}>"
+            for a, b, cleared in shown
+            for kind in ("ClearRange" if cleared else "PageRange",)
+        )
         return f"<PageList>{body}<NextMarker>{next_marker}</NextMarker></PageList>".encode()
+
+    def refusal_of(self, since: str) -> Refused | None:
+        """Return how differences since an earlier snapshot are refused, if they are."""
+        with self.lock:
+            if self.refusals:
+                return self.refusals.pop(0)
+        if self.predecessor is None:
+            return Refused(409, "PreviousSnapshotOperationNotSupported")
+        if since != self.predecessor.url:
+            return Refused(403, "AuthenticationFailed")
+        return None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -114,11 +139,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._serve(fault)
 
     def _list(self, query: dict[str, list[str]]) -> None:
-        asked = ListAsked(*self._range("x-ms-range"), query.get("marker", [""])[0])
+        since = self.headers["x-ms-previous-snapshot-url"]
+        asked = ListAsked(*self._range("x-ms-range"), query.get("marker", [""])[0], since)
         with self.host.lock:
             self.host.listed.append(asked)
-        if self.host.lists is None:
-            said: bytes | Refused = self.host.page_list(asked, int(query["maxresults"][0]))
+        refusal = None if since is None else self.host.refusal_of(since)
+        if refusal is not None:
+            said: bytes | Refused = refusal
+        elif self.host.lists is None:
+            said = self.host.page_list(asked, int(query["maxresults"][0]))
         else:
             said = self.host.lists(asked)
         if isinstance(said, Refused):

@@ -54,7 +54,7 @@ def test_shutdown_tells_of_what_it_gave_up_and_ends_the_agent(bench: Bench) -> N
     bench.jobs.put("m1", job(), 1)
     bench.until(lambda: bench.desk.begun)
     bench.jobs.put("m2", Shutdown(JobId("r-shutdown")), 1)
-    bench.thread.join(10)
+    bench.thread.join(60)
 
     (failed,) = bench.events.all()
     assert isinstance(failed, Failed)
@@ -73,7 +73,7 @@ def test_a_shutdown_that_cannot_be_told_whole_is_told_the_next_time(bench: Bench
     assert bench.thread.is_alive()
     bench.jobs.put("s1", Shutdown(JobId("r-shutdown")), 1, dequeues=2)
 
-    bench.thread.join(10)
+    bench.thread.join(60)
     assert not bench.thread.is_alive()
     assert {"m1", "m2", "s1"} <= set(bench.jobs.deleted)
     assert [type(event) for event in bench.events.all()] == [Failed, Failed]

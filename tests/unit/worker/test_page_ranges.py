@@ -152,3 +152,54 @@ def test_a_range_behind_the_export_is_told_in_words(
 def test_an_answer_that_is_no_page_list_is_not_an_empty_disk(data: bytes) -> None:
     with pytest.raises(UnreadableList, match="cannot be read"):
         listed(data)
+
+
+@pytest.mark.parametrize("how", [bytes, spread], ids=["as Azure writes it", "written otherwise"])
+def test_what_was_cleared_is_told_apart(how: Callable[[bytes], bytes]) -> None:
+    body = b"".join(
+        b"<%b><Start>%d</Start><End>%d</End></%b>" % (kind, start, end, kind)
+        for kind, start, end in [
+            (b"PageRange", 0, 511),
+            (b"ClearRange", 512, 1535),
+            (b"ClearRange", 1536, 2047),
+            (b"PageRange", 2560, 3071),
+            (b"ClearRange", 3584, 4607),
+        ]
+    )
+    data = how(b"<PageList>" + body + b"<NextMarker /></PageList>")
+    found = listed(data, Extent(1024, 3072))
+
+    assert list(found.cleared) == [Extent(1024, 1024), Extent(3584, 512)]
+    assert extents_of(found) == [Extent(1024, 3072)]
+    assert found.listed_bytes == 1024 + 512 + 512
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"<PageRange><Start>0</Start><End>511</End></ClearRange>",
+        b"<PageRange><Start>0</Start><End>511</End></PageRange>7<ClearRange>",
+        b"<ClearRange><Start>0</Start><PageRange><Start>0</Start><End>9</End></PageRange>",
+        b"<ClearRange><Start>0</Start></ClearRange>",
+        b"<ClearRange><Start></Start><End>511</End></ClearRange>",
+        b"<ClearRange><Start>-1</Start><End>511</End></ClearRange>",
+    ],
+)
+def test_cleared_ranges_that_are_none_are_refused(odd: bytes) -> None:
+    with pytest.raises(UnreadableList):
+        listed(b"<PageList>" + odd + b"</PageList>")
+
+
+def test_text_is_no_range_however_it_is_written() -> None:
+    ranges = page_list((0, 511)).replace(b"</PageRange>", b"</PageRange>y1024,1535YRange>")
+
+    assert listed(ranges).ranges == 1
+    assert listed(page_list().replace(b"<PageList>", b"<PageList>y0,511Y")).ranges == 0
+
+
+def test_bytes_between_ranges_belong_to_no_number() -> None:
+    ranges = page_list((0, 511), (1024, 1535)).replace(
+        b"><PageRange><Start>1", b">7<PageRange><Start>1"
+    )
+
+    assert listed(ranges).listed_bytes == 1024

@@ -48,7 +48,7 @@ def put_through_a_renewal(stored: bytes | None) -> MemoryStore:
     store = RenewableStore(current, threading.Event(), renewal_s=10)
 
     def renew() -> None:
-        assert expired.put.wait(10)
+        assert expired.put.wait(60)
         current.renew(SameStore(expired))
 
     renewer = threading.Thread(target=renew)

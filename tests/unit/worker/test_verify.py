@@ -107,13 +107,13 @@ def test_a_sas_that_expired_under_the_job_is_taken_from_a_newer_message(case: Ca
     work = Verify(asked, case.meter, case.stop, renewal_s=30, open_store=places.__getitem__)
 
     def renew() -> None:
-        assert expired.refused.wait(10)
+        assert expired.refused.wait(60)
         work.renew(msgspec.structs.replace(asked, repository=fresh, packs=[]))
 
     renewer = threading.Thread(target=renew)
     renewer.start()
     result = work.run()
-    renewer.join(10)
+    renewer.join(60)
 
     assert (result.packs, result.lost) == (3, [])
 

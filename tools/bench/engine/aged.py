@@ -19,7 +19,7 @@ from tools.bench.engine.ours import Ours
 from tools.bench.engine.peers.port import restored
 from tools.bench.engine.repository import Disk, Repository
 from tools.bench.engine.restore_requests import requests_of_a_restore
-from tools.bench.engine.rounds import scratch_folder
+from tools.bench.engine.scratch import scratch_folder
 from tools.bench.engine.source import source
 from vmbackup_core.extents import Extent
 from vmbackup_core.protocol import DiskDone
@@ -101,7 +101,8 @@ def age(repository: Repository, content: Content, points: int) -> None:
     base: ManifestAt | None = None
     extents: Iterable[Extent] = [Extent(0, CONTENT_BYTES)]
     for number in range(1, points + 1):
-        ordered = repository.order(number, [Disk("disk", "unread", DISK_BYTES, base=base)])
+        disk = Disk("disk", "unread", DISK_BYTES, before="unread", base=base)
+        ordered = repository.order(number, [disk])
         (asked,) = ordered.job.disks
         keys = ChainKeys.parse(asked.keys)
         written = write_disk(

@@ -1,8 +1,4 @@
-"""Ten increments in the same extents, one after another: what each stores, with and without delta.
-
-The worker reads whole disks for it where it does not do incrementals yet: what is stored is the
-same, what is read is not.
-"""
+"""Ten increments in the same extents, one after another, with and without delta."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from tools.bench.engine.ours import BackedUp, Ours
 from tools.bench.engine.peers.port import restored
 from tools.bench.engine.repository import Disk
 from tools.bench.engine.source import Source
+from vmbackup_core.repository.data.grants import ManifestAt
 
 COUNT = 10
 
@@ -47,31 +44,36 @@ class _States:
         for path in self._files:
             sparse.copy(made.first, path, made.kind.size_bytes)
             exports.show(path.stem, path)
+        for now, other in zip(self._files, reversed(self._files), strict=True):
+            exports.show_changes(now.stem, made.extents(), FIRST, other.stem)
 
     def path(self, number: int) -> Path:
         """Return the file that holds state *number*."""
         return self._files[number % 2]
 
-    def disk(self, number: int) -> Disk:
-        """Return state *number*, written, and the one before it."""
+    def disk(self, number: int, base: ManifestAt) -> Disk:
+        """Return state *number*, written, and the one before it, which *base* was made of."""
         path, size_bytes = self.path(number), self.made.kind.size_bytes
         self.made.change(path, number)
         os.sync()  # no other's time
         before = FIRST if number == 1 else self.path(number - 1).stem
-        return Disk("disk", self.exports.url(path.stem), size_bytes, self.exports.url(before))
+        url = self.exports.url
+        return Disk("disk", url(path.stem), size_bytes, url(before), base)
 
 
 def _measured(states: _States, scratch: Path, until_s: float, *, deltas: bool) -> dict[str, Any]:
     folder, target = scratch / "ours", scratch / "restored.img"
     ours = Ours(states.exports, folder)
     first = states.exports.url(FIRST)
-    ours.back_up([Disk("disk", first, states.made.kind.size_bytes)])
+    last = ours.back_up([Disk("disk", first, states.made.kind.size_bytes)])
     taken: list[BackedUp] = []
     while len(taken) < COUNT and (not taken or time.monotonic() < until_s):
-        taken.append(ours.back_up([states.disk(len(taken) + 1)], deltas=deltas))
-    last = restored(states.path(len(taken)), target, lambda: ours.restore("disk", target))
+        disk = states.disk(len(taken) + 1, ours.repository.manifest_of(last.committed[0]))
+        last = ours.back_up([disk], deltas=deltas)
+        taken.append(last)
+    took = restored(states.path(len(taken)), target, lambda: ours.restore("disk", target))
     shutil.rmtree(folder)
-    return {**_means(taken), "restore": {name: round(each, 3) for name, each in last.items()}}
+    return {**_means(taken), "restore": {name: round(each, 3) for name, each in took.items()}}
 
 
 def _means(taken: Sequence[BackedUp]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from tools.bench.engine.repository import Disk, Ordered, Repository, Stopwatch
 from tools.bench.engine.source import Source
 from tools.bench.engine.worker_process import REFUSED
 from tools.local_cloud.toolchains import ROOT
-from vmbackup_core.protocol import BackupResult, DiskDone, Failed
+from vmbackup_core.protocol import BackupResult, DiskDone, DiskToBackUp, Failed, Fallback
 from vmbackup_core.protocol.messages import read_event, read_result, write_message
 from vmbackup_core.repository.control.backup.committing import CommittedDisk
 
@@ -22,9 +22,9 @@ FIRST_RUN = 1
 
 
 class Refused(Exception):
-    """The worker does not do what the job asks for."""
+    """The worker does not do what the job asks for, or does something else instead."""
 
-    def __init__(self, told: Failed) -> None:
+    def __init__(self, told: Failed | Fallback) -> None:
         super().__init__(f"{told.reason}: {told.message}")
         self.reason = told.reason
 
@@ -55,23 +55,27 @@ class BackedUp:
 
 
 class Ours:
-    """A repository of ours, and what is done with it."""
+    """A repository of ours, and what is done with it, each process *under* another where given."""
 
-    def __init__(self, source: Source, folder: Path) -> None:
+    def __init__(self, source: Source, folder: Path, runs: int = FIRST_RUN) -> None:
         self.source = source
         self.repository = Repository(folder)
-        self._runs = FIRST_RUN
+        self._runs = runs
+        self.under: list[str] = []
 
     def back_up(
         self, disks: Sequence[Disk], *, deltas: bool = False, latency_ms: float | None = None
     ) -> BackedUp:
-        """Back *disks* up; raise Refused where the worker does not do that."""
+        """Back *disks* up; raise Refused where the worker does not, or does not as it was asked."""
         operator = Stopwatch()
         with operator:
             ordered = self.repository.order(self._runs, disks, deltas=deltas)
         self._runs += 1
         before = self.source.cpu_s
         cost, done = self._worked(ordered, latency_ms)
+        for told in done:
+            if told.fallback is not None:
+                raise Refused(told.fallback)
         source_cpu_s = self.source.cpu_s - before
         with operator:
             committed = self.repository.commit(ordered, done)
@@ -79,7 +83,7 @@ class Ours:
             cost,
             operator.s,
             source_cpu_s,
-            sum(each.statistics.read_bytes for each in done) / 1e6,
+            sum(map(_read_bytes, ordered.job.disks, done)) / 1e6,
             sum(each.stored_bytes for each in committed) / 1e6,
             committed,
         )
@@ -100,7 +104,7 @@ class Ours:
         with tempfile.TemporaryDirectory(prefix="vmbackup-bench-") as scratch:
             job, result = Path(scratch, "job.json"), Path(scratch, "result.json")
             job.write_bytes(write_message(ordered.job))
-            command = [sys.executable, "-m", "tools.bench.engine.worker_process"]
+            command = [*self.under, sys.executable, "-m", "tools.bench.engine.worker_process"]
             command += [str(job), str(self.repository.data), str(result)]
             command += [] if latency_ms is None else [str(latency_ms)]
             trusted = {"SSL_CERT_FILE": str(self.source.ca_file)}
@@ -122,4 +126,10 @@ class Ours:
         program = Path(sys.executable).with_name("vmbackup")
         key, folder = self.repository.key_file, self.repository.folder
         command = [str(program), "repository", verb, "--repository", str(folder)]
-        return measured([*command, "--key-file", str(key), "--quiet", *arguments])
+        return measured([*self.under, *command, "--key-file", str(key), "--quiet", *arguments])
+
+
+def _read_bytes(asked: DiskToBackUp, told: DiskDone) -> int:
+    """Return what was read of a disk at most: of an incremental, with the sample."""
+    sample = asked.sample_blocks if told.read == "Incremental" else 0
+    return told.statistics.read_bytes + sample * asked.grant.parameters.block_bytes

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from typing_extensions import override
@@ -23,9 +23,9 @@ from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import DiskSource, Progress
 from vmbackup_worker.access import Renewable, Stopped
-from vmbackup_worker.disk_reader import DiskReader
+from vmbackup_worker.disk_reader import DiskReader, PerhapsReadable
+from vmbackup_worker.jobs.planning import Plan, Planner
 from vmbackup_worker.meter import Meter
-from vmbackup_worker.page_listing import Listed
 from vmbackup_worker.renewable_store import JobContainer, container_store
 from vmbackup_worker.running import DiskFailure, Work
 from vmbackup_worker.settings import Rhythm
@@ -65,12 +65,18 @@ class _Ways:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A disk that is to be read, and whose allocated extents are known."""
+    """A disk of which it is known what is to be read."""
 
-    disk: DiskToBackUp
-    keys: ChainKeys
-    export: Export
-    listed: Listed
+    planner: Planner
+    plan: Plan
+
+    @property
+    def disk(self) -> DiskToBackUp:
+        return self.planner.disk
+
+    def whole(self, changed_outside: int) -> _Prepared:
+        """Return the same disk, to be read whole."""
+        return replace(self, plan=self.planner.untrue(self.plan, changed_outside))
 
 
 class Backup(Work):
@@ -159,54 +165,81 @@ class Backup(Work):
 
     def _prepare(self, disk: DiskToBackUp) -> _Prepared:
         """Return what is to be read, and with which keys it is written."""
-        name = disk.grant.disk.name
-        if disk.grant.base is not None:
-            detail = f"{name}: this agent reads whole disks only, not changes since a slot"
-            raise PermanentError(detail, reason="IncrementalNotSupported")
-        keys = _keys_of(disk)
-        url, disk_bytes = self._ways[disk.disk_id].snapshot, disk.grant.disk_bytes
-        export = Export(name, url, disk_bytes, self._pool, self._stop, renewal_s=self._renewal_s)
-        listed = export.allocated()
-        self._meter.expect(disk.disk_id, listed.extents.total_bytes)
-        return _Prepared(disk, keys, export, listed)
+        name, ways, disk_bytes = (
+            disk.grant.disk.name,
+            self._ways[disk.disk_id],
+            disk.grant.disk_bytes,
+        )
+        pool, stop, renewal_s = self._pool, self._stop, self._renewal_s
+        before: PredecessorExport | None = None
+        if ways.predecessor is not None:
+            before = PredecessorExport(
+                f"{name} before", ways.predecessor, pool, stop, renewal_s=renewal_s
+            )
+        planner = Planner(
+            self._store,
+            _keys_of(disk),
+            disk,
+            Export(name, ways.snapshot, disk_bytes, pool, stop, renewal_s=renewal_s),
+            before,
+            self._meter,
+            self._threads_per_disk,
+        )
+        return _Prepared(planner, planner.plan())
 
     def _back_up(self, prepared: _Prepared) -> DiskDone:
         disk_id, began = prepared.disk.disk_id, time.monotonic()
         self._meter.begin(disk_id)
         try:
             written = self._write(prepared)
+            if prepared.plan.is_incremental and written.changed_outside:
+                prepared = prepared.whole(written.changed_outside)
+                written = self._write(prepared)
         finally:
             self._meter.end(disk_id)
+        plan = prepared.plan
         return DiskDone(
             disk_id=disk_id,
             manifest=written.manifest,
             manifest_sha256=written.sha256,
             statistics=written.statistics,
-            changed_outside=written.changed_outside,
-            allocated_bytes=prepared.listed.listed_bytes,
+            changed_outside=plan.changed_outside + written.changed_outside,
+            allocated_bytes=plan.allocated_bytes,
             seconds=round(time.monotonic() - began, 3),
+            read="Incremental" if plan.is_incremental else "Full",
+            fallback=plan.fallback,
+            changed_bytes=plan.changed_bytes,
         )
 
     def _write(self, prepared: _Prepared) -> WrittenDisk:
-        disk_id, grant, meter = prepared.disk.disk_id, prepared.disk.grant, self._meter
+        disk_id, planner, plan = prepared.disk.disk_id, prepared.planner, prepared.plan
+        expected = self._meter.expect_more(disk_id, plan.to_read)
 
         def told(progress: Progress) -> None:
-            meter.set_stored(disk_id, progress.stored_bytes)
+            self._meter.set_stored(disk_id, progress.stored_bytes)
+            if plan.is_incremental:  # what is to be read beside the changed extents turns up late
+                more = max(0, progress.total_bytes - plan.extents.total_bytes)
+                self._meter.expect(disk_id, expected + more)
 
-        extents = prepared.listed.extents
-        source = DiskReader(prepared.export, extents, lambda n: meter.count_read(disk_id, n))
-        disk = DiskToRead(source, extents, self._predecessor(prepared.disk))
+        source = DiskReader(planner.export, plan.readable, planner.count_read)
+        disk = DiskToRead(source, plan.extents, self._predecessor(planner, plan))
         return write_disk(
-            self._store, prepared.keys, grant, disk, threads=self._threads_per_disk, progress=told
+            self._store,
+            planner.keys,
+            plan.grant,
+            disk,
+            threads=self._threads_per_disk,
+            progress=told,
         )
 
-    def _predecessor(self, disk: DiskToBackUp) -> DiskSource | None:
+    def _predecessor(self, planner: Planner, plan: Plan) -> DiskSource | None:
         """Return the disk as the newest manifest has it, where deltas may be made from it."""
-        url = self._ways[disk.disk_id].predecessor
-        if url is None or not disk.grant.deltas:
+        grant, fallback = planner.disk.grant, plan.fallback
+        if planner.before is None or not grant.deltas or grant.base not in {None, grant.newest}:
             return None
-        name = f"{disk.grant.disk.name} before"
-        return PredecessorExport(name, url, self._pool, self._stop, renewal_s=self._renewal_s)
+        if fallback is not None and fallback.reason == "PredecessorUnreadable":
+            return None
+        return PerhapsReadable(planner.before)
 
 
 def make(job: WorkJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> Work:

@@ -45,6 +45,7 @@ from vmbackup_core.stores.port import AlreadyStored
 class DiskToRead:
     """Where the disk's bytes come from: *extents* are to be read, others are the base's, or zero.
 
+    Zero is what lies outside of them behind the base's end, or where there is no base.
     *predecessor* shows the disk as the newest manifest has it; without it no delta is made.
     """
 
@@ -329,16 +330,24 @@ class DiskWriter:
             raise BaseUnreadable(str(error)) from error
 
     def _whole(self, extents: Iterable[Extent]) -> Extents:
-        """Return what is to be read, in whole blocks; where the disks differ in length, all."""
+        """Return what is to be read, in whole blocks.
+
+        Where the disk has become longer or shorter that is also the block in which one of both
+        ends, since it is of another length.
+        """
         disk_bytes, block_bytes = self._grant.disk_bytes, self._grant.parameters.block_bytes
         whole = aligned(extents, block_bytes, disk_bytes)
-        if self._base is not None:
-            base_bytes = self._base.disk_bytes
-            start = min(base_bytes, disk_bytes) // block_bytes * block_bytes
-            if base_bytes != disk_bytes and start < disk_bytes:
-                whole = whole.cut(0, start)
-                whole.add(Extent(start, disk_bytes - start))
-        return whole
+        if self._base is None or self._base.disk_bytes == disk_bytes:
+            return whole
+        shorter = min(self._base.disk_bytes, disk_bytes)
+        cut = shorter % block_bytes
+        if not cut:
+            return whole
+        last = Extent(shorter - cut, min(block_bytes, disk_bytes - (shorter - cut)))
+        made = whole.cut(0, last.offset)
+        made.add(last)
+        made.append(whole.cut(last.end, disk_bytes - last.end))
+        return made
 
 
 def packs_at_once(threads: int) -> int:

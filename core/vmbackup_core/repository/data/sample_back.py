@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.extents import Extents
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest
@@ -50,9 +51,21 @@ class SampleBack:
     told: SectionsTold
     threads: int
 
-    def compare(self, disk: DiskSource, blocks: Sequence[int], used: Sequence[int]) -> Sampled:
-        """Return what differs; what a shard hides that does not open is told, and not compared."""
+    def compare(
+        self,
+        disk: DiskSource,
+        blocks: Sequence[int],
+        used: Sequence[int],
+        *,
+        but: Extents | None = None,
+    ) -> Sampled:
+        """Return what differs; what a shard hides that does not open is told, and not compared.
+
+        Blocks that *but* touches are not looked at.
+        """
         wanted = [*self._expected(blocks, used)]
+        if but is not None:
+            wanted = [each for each in wanted if not self._is_in(but, each)]
         differing: list[int] = []
 
         def compare(block: _Block) -> None:
@@ -95,6 +108,11 @@ class SampleBack:
             at = bisect_right(ends, count)
             if at < len(lines):
                 yield lines[at].shard, 1, count - (ends[at] - lines[at].used_blocks)
+
+    def _is_in(self, extents: Extents, block: _Block) -> bool:
+        said = self.manifest.said
+        start, length = block.number * said.block_bytes, block_bytes_at(said, block.number)
+        return bool(extents.cut(start, length))
 
     def _differs(self, disk: DiskSource, block: _Block) -> bool:
         said = self.manifest.said

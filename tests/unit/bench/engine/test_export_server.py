@@ -52,7 +52,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
         thread.start()
         yield Source(folder, ca_file, server.url, 0)
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_what_has_changed_since_another_state_is_told_of_that_state_alone(
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * MIB)
     source.show("v2", image)
-    source.show_changes("v2", "v1", [(4096, 8192), (512 * KIB, 4096)])
+    source.show_changes("v2", [(4096, 8192), (512 * KIB, 4096)], "v1")
     asked = {
         "x-ms-version": "2020-10-02",
         "x-ms-range": f"bytes=0-{MIB - 1}",

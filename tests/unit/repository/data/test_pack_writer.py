@@ -174,7 +174,7 @@ def test_threads_that_wait_for_memory_go_on_when_a_pack_is_stored() -> None:
     class Slow(DataTarget):
         @override
         def put_new(self, name: str, data: Buffer) -> None:
-            held.wait(10)
+            held.wait(60)
             store.put_new(name, data)
 
     packs = writer(Slow(), most=1)
@@ -184,7 +184,7 @@ def test_threads_that_wait_for_memory_go_on_when_a_pack_is_stored() -> None:
         assert not all(each.done() for each in added)
         held.set()
         for each in added:
-            each.result(10)
+            each.result(60)
     packs.flush()
     found = sorted(block for footer in footers(store) for block in footer.records.blocks)
     assert found == list(range(3 * OF_A_PACK))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ def test_a_twin_is_found_wherever_it_is(rows: list[bytes]) -> None:
     assert has_twin(b"".join(rows), 2) == (len(set(rows)) < len(rows))
 
 
+@pytest.mark.at_length
 def test_a_hundred_thousand_rows_take_a_part_of_their_own_size() -> None:
     rows = bytearray(os.urandom(40 * 100_000))
     tracemalloc.start()

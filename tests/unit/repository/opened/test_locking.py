@@ -89,6 +89,7 @@ def test_within_a_generation_only_what_is_new_is_locked() -> None:
     assert bench.short(bench.until(point)) == []
 
 
+@pytest.mark.at_length
 def test_each_pack_is_extended_once_in_a_generation() -> None:
     bench = Bench()
     bench.begun()

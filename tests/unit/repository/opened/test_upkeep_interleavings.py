@@ -19,6 +19,11 @@ def test_whoever_is_faster_nothing_that_counts_is_missed(pair: str) -> None:
         assert play(pair, seed) == [], f"seed {seed}"
 
 
+def test_a_run_whose_commit_is_let_go_right_behind_it_commits_anew() -> None:
+    """Expire comes between a retry's commit and its next look, by this seed."""
+    assert play("R, X", 10_290_276_687) == []
+
+
 def test_the_loss_of_a_safeguard_is_seen() -> None:
     """S4: prune takes what lies in a slot that a retry is about to take."""
     assert any(play("R, P", seed, NextTaken) for seed in range(40))

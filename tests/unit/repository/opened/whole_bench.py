@@ -14,8 +14,10 @@ from tests.unit.repository.control.log_bench import MOMENT, TurnedClock, numbere
 from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import PARAMETERS, Disk, Target, noise, silent
 from tests.unit.repository.primitives.keepers import A
+from vmbackup_core.errors import LostAttempt
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
+from vmbackup_core.repository.control.backup.committing import CommittedDisk
 from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.control.chains.holds import Holder
@@ -25,6 +27,7 @@ from vmbackup_core.repository.control.log.log import Author
 from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, Retention
 from vmbackup_core.repository.control.retention.expire import Going
 from vmbackup_core.repository.control.retention.sights import Sights
+from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
@@ -32,6 +35,7 @@ from vmbackup_core.repository.opened import OpenedRepository, begin_repository, 
 from vmbackup_core.repository.opened_log import Using
 from vmbackup_core.repository.opened_upkeep import Upkeep
 from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_core.repository.primitives.parsed_names import name_in_chain
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.stores.directory import DirectoryStore
@@ -182,6 +186,14 @@ class WholeBench:
         data, keys = self.writer or self.places.data, prepared.keys
         return write_disk(data, keys, prepared.grant, to_read, threads=1, progress=silent)
 
+    def _is_let_go(self, repository: OpenedRepository, committed: CommittedDisk) -> bool:
+        """Tell whether somebody beside has let the commit expire, or has deleted it since."""
+        expiring = repository.log.read().state.expiring_places
+        manifest = name_in_chain(committed.chain, committed.manifest)
+        return (committed.chain, committed.slot) in expiring or not is_there(
+            self.places.data, manifest
+        )
+
     def line_of(
         self, repository: OpenedRepository, number: int, name: str, content: bytes
     ) -> PointDisk:
@@ -190,7 +202,10 @@ class WholeBench:
         done = self.write(prepared, content)
         self.disks[asked.run, name] = content
         committed = repository.commit_disk(asked, done.manifest, done.sha256, self.keep)
-        assert repository.find_committed(asked) == committed
+        found = repository.find_committed(asked)
+        if found != committed and self._is_let_go(repository, committed):
+            raise LostAttempt("what was committed has been let go", reason="CommitExpired")
+        assert found == committed
         return PointDisk(
             id=asked.disk.id,
             name=name,

@@ -18,6 +18,7 @@ from vmbackup_core.repository.control.commits.tally import Tally, difference
 from vmbackup_core.repository.data.manifest import IndexObject, Manifest, SectionRef
 from vmbackup_core.repository.data.tables import PackRow, SectionType, SessionRow, Table
 from vmbackup_core.repository.primitives.identities import IndexId
+from vmbackup_core.repository.primitives.steps import Steps, take_all
 
 #: Sessions of index objects stand in a list without run and epoch: manifests do not say them.
 NO_RUN: Final = RunId("0" * 32)
@@ -72,7 +73,12 @@ def sections_of(manifest: Manifest) -> Iterator[Section]:
 
 def recount(counted: Counted) -> Tally:
     """Return the pack list of a manifest, counted from all of its tables."""
-    return _tallied(needed_by(counted.tables, sections_of(counted.manifest)))
+    return take_all(recounting(counted))
+
+
+def recounting(counted: Counted) -> Steps[Tally]:
+    """Return the same in steps: of one section, or of a part of what was counted."""
+    return _tallying(needed_by(counted.tables, sections_of(counted.manifest)))
 
 
 def recount_what_opens(counted: Counted) -> Tally:
@@ -130,10 +136,15 @@ def only_in(manifest: Manifest, other: Manifest) -> Iterator[Section]:
 
 
 def _tallied(needed: Iterable[Needed]) -> Tally:
+    return take_all(_tallying(needed))
+
+
+def _tallying(needed: Iterable[Needed]) -> Steps[Tally]:
     tally = Tally(LIST_MOST)
     for each in needed:
-        tally.add(each.entries())
-    tally.settle()
+        yield from tally.adding(each.entries())
+        yield
+    yield from tally.settling()
     return tally
 
 

@@ -19,6 +19,7 @@ from vmbackup_core.repository.control.commits.pack_list import (
     decode_part,
     encode_part,
 )
+from vmbackup_core.repository.primitives.steps import Steps, take_all
 
 #: So many objects are kept one by one before they join the others.
 PENDING_MOST: Final = 32_768
@@ -52,17 +53,25 @@ class Tally:
 
     def add(self, entries: Iterable[ListEntry]) -> None:
         """Count *entries*, in any order."""
+        take_all(self.adding(entries))
+
+    def adding(self, entries: Iterable[ListEntry]) -> Steps[None]:
+        """Do so in steps; of few entries there is none."""
         for entry in entries:
             known = self._pending.get(entry.key)
             self._pending[entry.key] = entry if known is None else _added(known, entry)
             if len(self._pending) >= self._pending_most:
-                self._store()
+                yield from self._store()
 
     def settle(self) -> None:
         """Have all that was counted be one run, in which each object is once."""
-        self._store()
+        take_all(self.settling())
+
+    def settling(self) -> Steps[None]:
+        """Do so in steps."""
+        yield from self._store()
         if len(self._runs) > 1:
-            self._unite()
+            yield from self._unite()
 
     def entries(self) -> Iterator[ListEntry]:
         """Yield every object once, in order; nothing is added meanwhile."""
@@ -70,18 +79,21 @@ class Tally:
         for run in self._runs:
             yield from run.entries()
 
-    def _store(self) -> None:
+    def _store(self) -> Steps[None]:
         """Have what is pending become a run; small ones are united when they are as much as all."""
         if not self._pending:
             return
-        self._runs.append(_Run.of(self._pending[key] for key in sorted(self._pending)))
+        pending = (self._pending[key] for key in sorted(self._pending))
+        self._runs.append(take_all(_run_of(pending)))
         self._pending = {}
+        yield
         later = sum(run.count for run in self._runs[1:])
         if later >= self._runs[0].count or self._runs[0].count + later > self._most:
-            self._unite()
+            yield from self._unite()
 
-    def _unite(self) -> None:
-        self._runs = [_Run.of(summed_in_order(*(run.entries() for run in self._runs)))]
+    def _unite(self) -> Steps[None]:
+        summed = summed_in_order(*(run.entries() for run in self._runs))
+        self._runs = [(yield from _run_of(summed))]
         if self._runs[0].count > self._most:
             raise TooManyCounted(self._most)
 
@@ -93,19 +105,20 @@ class _Run:
     count: int
     parts: tuple[bytes, ...]
 
-    @staticmethod
-    def of(entries: Iterable[ListEntry]) -> _Run:
-        """Return *entries*, which are in order."""
-        parts, count = [], 0
-        for piece in cut(entries, most=_PIECE, joined=_PIECE // 4):
-            parts.append(encode_part(piece))
-            count += len(piece)
-        return _Run(count, tuple(parts))
-
     def entries(self) -> Iterator[ListEntry]:
         """Yield the objects; no more than one part of them is taken apart."""
         for payload in self.parts:
             yield from decode_part("a count of packs", payload)
+
+
+def _run_of(entries: Iterable[ListEntry]) -> Steps[_Run]:
+    """Return the run of *entries*, which are in order, after a step for each of its parts."""
+    parts, count = [], 0
+    for piece in cut(entries, most=_PIECE, joined=_PIECE // 4):
+        parts.append(encode_part(piece))
+        count += len(piece)
+        yield
+    return _Run(count, tuple(parts))
 
 
 def summed_in_order(*streams: Iterable[ListEntry]) -> Iterator[ListEntry]:

@@ -32,6 +32,7 @@ from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.identities import PackId, WritingSession
 from vmbackup_core.repository.primitives.names import pack_name, prefix_of_chain, prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
+from vmbackup_core.repository.primitives.steps import Steps
 from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store
 
 #: How often a chain is looked at anew where manifests go meanwhile.
@@ -50,6 +51,9 @@ class Manifests(Protocol):
 
     def recount(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         """Return the pack list of the manifest, counted from all its tables."""
+
+    def recounting(self, name: str, sha256: str | None) -> Steps[Iterable[ListEntry]]:
+        """Return the same in steps."""
 
     def count_what_opens(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
         """Return what those of its tables need that open; nothing where the manifest does not."""

@@ -10,7 +10,11 @@ from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.chains.manifest_versions import oldest_that_opens
-from vmbackup_core.repository.control.commits.counting import Counted, recount, recount_what_opens
+from vmbackup_core.repository.control.commits.counting import (
+    Counted,
+    recount_what_opens,
+    recounting,
+)
 from vmbackup_core.repository.control.commits.pack_list import ListEntry
 from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.retention.prune_plan import Manifests, Pruning
@@ -19,6 +23,7 @@ from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune
 from vmbackup_core.repository.primitives.masters import KeyRing
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
+from vmbackup_core.repository.primitives.steps import Steps, take_all
 from vmbackup_core.stores.port import Store
 
 
@@ -42,7 +47,12 @@ class StoredManifests(Manifests):
 
     @override
     def recount(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
-        return recount(self._counted(name, sha256)).entries()
+        return take_all(self.recounting(name, sha256))
+
+    @override
+    def recounting(self, name: str, sha256: str | None) -> Steps[Iterable[ListEntry]]:
+        tally = yield from recounting(self._counted(name, sha256))
+        return tally.entries()
 
     @override
     def count_what_opens(self, name: str, sha256: str | None) -> Iterable[ListEntry]:

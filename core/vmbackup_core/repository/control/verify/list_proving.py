@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain as chained
 from itertools import zip_longest
+from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot
@@ -27,7 +28,11 @@ from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.retention.prune_plan import Pruning
 from vmbackup_core.repository.primitives.names import prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
+from vmbackup_core.repository.primitives.steps import Steps
 from vmbackup_core.stores.port import NotStored, Store
+
+#: So many entries of two lists are compared in a step.
+COMPARED_AT_ONCE: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,12 @@ def unproven_slots(pruning: Pruning, state: LogState, chain: ChainId) -> list[Co
     return sorted(slot for slot in slots if _is_wanted(state, (chain, slot)))
 
 
-def look_at_list(pruning: Pruning, state: LogState, place: Place) -> ListLooked | None:
-    """Recount the list of the commit at *place*; None where nothing can be said of it.
+def look_at_list(pruning: Pruning, state: LogState, place: Place) -> Steps[ListLooked | None]:
+    """Recount the list of the commit at *place*, in steps; None where nothing can be said of it.
 
-    So it is where the commit does not open or is not the recorded one, where its manifest is gone,
-    and where manifest or table do not open: check and prune say so.
+    What is stored may change between two steps: a commit and its manifest never do. Nothing can be
+    said where the commit does not open or is not the recorded one, where its manifest is gone, and
+    where manifest or table do not open: check and prune say so.
     """
     chain, slot = place
     found = find_commit(pruning.control, chain, slot)
@@ -68,10 +74,12 @@ def look_at_list(pruning: Pruning, state: LogState, place: Place) -> ListLooked 
     if commit.manifest_name is None:
         return None
     try:
-        counted = pruning.manifests.recount(commit.manifest_name, commit.manifest_sha256)
+        counted = yield from pruning.manifests.recounting(
+            commit.manifest_name, commit.manifest_sha256
+        )
     except (CorruptRepository, NotStored):
         return None
-    wrong = _difference(iter(counted), _listed(pruning, commit))
+    wrong = yield from _difference(iter(counted), _listed(pruning, commit))
     return ListLooked(place, wrong)
 
 
@@ -110,12 +118,14 @@ def _listed(pruning: Pruning, commit: Commit) -> Iterator[ListEntry]:
     return chained.from_iterable(parts)
 
 
-def _difference(counted: Iterator[ListEntry], listed: Iterator[ListEntry]) -> str:
+def _difference(counted: Iterator[ListEntry], listed: Iterator[ListEntry]) -> Steps[str]:
     """Return the first difference in words; nothing where there is none."""
     try:
-        for ours, theirs in zip_longest(counted, listed):
+        for number, (ours, theirs) in enumerate(zip_longest(counted, listed)):
             if ours != theirs:
                 return _told(ours, theirs)
+            if number % COMPARED_AT_ONCE == 0:
+                yield
     except CorruptRepository as error:
         return str(error)
     return ""

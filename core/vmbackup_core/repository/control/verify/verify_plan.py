@@ -63,6 +63,13 @@ def let_go(control: Control, run: RunId) -> None:
     release_all(control, run)
 
 
+def sampled(log: Log, vm_id: str) -> dict[ChainId, CommitSlot]:
+    """Return in which slot each chain of the VM was compared last, of those that were."""
+    state = log.read().state
+    read = {chain: so_far(state, chain, "sample") for chain in chains_of(log.control, state, vm_id)}
+    return {chain: CommitSlot(each.slot) for chain, each in read.items() if each.slot}
+
+
 def chains_of(control: Control, state: LogState, vm_id: str) -> list[ChainId]:
     """Return the chains of the VM's points that count, in order."""
     entries = counted_points(state, names_of_vm(control, vm_id))

@@ -243,6 +243,7 @@ def test_thousands_of_index_objects_are_refused_before_a_table_is_read() -> None
     assert reads.ranges == 0
 
 
+@pytest.mark.at_length
 def test_a_listing_is_read_no_further_than_an_attempt_can_have_stored() -> None:
     store = EndlessStore()
 

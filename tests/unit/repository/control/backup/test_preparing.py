@@ -253,6 +253,7 @@ class TestLeft:
 
         assert bench.prepared(1).grant.left == (LeftSession(own, 1, 2 + MISSING_MOST),)
 
+    @pytest.mark.at_length
     def test_there_are_never_more_than_a_manifest_may_name(self) -> None:
         bench = begun()
         for session in range(1000):

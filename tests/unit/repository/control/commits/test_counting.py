@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,13 @@ from tests.unit.repository.control.lists_summed import summed
 from tests.unit.repository.control.log_bench import chain, numbered, run
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import CommitSlot, SnapshotUniqueId
-from vmbackup_core.repository.control.commits.counting import Counted, needed_by, only_in, recount
+from vmbackup_core.repository.control.commits.counting import (
+    Counted,
+    needed_by,
+    only_in,
+    recount,
+    recounting,
+)
 from vmbackup_core.repository.control.commits.pack_list import (
     INDEX,
     PACK,
@@ -21,7 +28,7 @@ from vmbackup_core.repository.control.commits.pack_list import (
     cut,
     merge,
 )
-from vmbackup_core.repository.control.commits.tally import difference
+from vmbackup_core.repository.control.commits.tally import PENDING_MOST, difference
 from vmbackup_core.repository.data.manifest import (
     IndexObject,
     Manifest,
@@ -227,3 +234,44 @@ def test_a_table_without_the_section_is_damaged() -> None:
 
     with pytest.raises(CorruptRepository, match="no base of shard 0"):
         recount(Counted(manifest, InMemory((other,))))
+
+
+@dataclass
+class Read:
+    """Tables that each have their own packs; tells how many packs were taken from them."""
+
+    inner: InMemory
+    packs: int = 0
+
+    def table(self, row: int) -> Table:
+        table = self.inner.table(row)
+        self.packs += sum(len(each.rows) for each in table.sections())
+        return table
+
+
+@pytest.mark.at_length
+def test_between_two_steps_of_a_recount_no_more_is_done_than_one_table_has() -> None:
+    """A list of many packs is counted in many short steps, whatever its length."""
+    many, shards = 1_000, 40
+    written = tuple(
+        Written((SectionRows(shard, "base", tuple(own(slot, n) for n in range(many))),), slot)
+        for shard, slot in enumerate(range(1, shards + 1))
+    )
+    whole = counted(written, {(shard, "base"): shard for shard in range(shards)})
+    assert isinstance(whole.tables, InMemory)
+    read = Read(whole.tables)
+    steps = recounting(Counted(whole.manifest, read))
+
+    seen = [0]
+    try:
+        while True:
+            next(steps)
+            seen.append(read.packs)
+    except StopIteration as end:
+        found = list(end.value.entries())
+
+    assert many * shards > PENDING_MOST
+    assert max(after - before for before, after in pairwise(seen)) == many
+    assert sum(each.kind == PACK for each in found) == many * shards
+    # Beside a step for each table there is one for each part of what is united from what was read.
+    assert len(seen) - shards > len(found) // 2048

@@ -72,6 +72,7 @@ def needed(most: int) -> Iterator[Key]:
             yield PACK, slot, session, number
 
 
+@pytest.mark.at_length
 def test_what_is_listed_and_needed_of_many_packs_takes_little_memory() -> None:
     most = 20_000
     tracemalloc.start()

@@ -33,6 +33,7 @@ from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.data.tables import SessionRow
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.repository.primitives.names import pack_name
+from vmbackup_core.repository.primitives.steps import Steps
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import NotStored
 
@@ -69,6 +70,11 @@ class KnownManifests(Manifests):
         self.check(name, sha256)
         self.recounted.append(name)
         return [entry(each) for each in self.needs[name]]
+
+    @override
+    def recounting(self, name: str, sha256: str | None) -> Steps[Sequence[ListEntry]]:
+        yield
+        return self.recount(name, sha256)
 
     @override
     def count_what_opens(self, name: str, sha256: str | None) -> Sequence[ListEntry]:

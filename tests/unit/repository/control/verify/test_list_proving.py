@@ -31,8 +31,9 @@ from vmbackup_core.repository.control.verify.list_proving import (
     unproven_slots,
 )
 from vmbackup_core.repository.primitives.names import commit_name, list_part_name
+from vmbackup_core.repository.primitives.steps import Steps, take_all
 
-Look = Callable[[Pruning, LogState, Place], ListLooked | None]
+Look = Callable[[Pruning, LogState, Place], Steps[ListLooked | None]]
 
 
 class CountingManifests(StoredManifests):
@@ -41,9 +42,9 @@ class CountingManifests(StoredManifests):
     counts = 0
 
     @override
-    def recount(self, name: str, sha256: str | None) -> Iterable[ListEntry]:
+    def recounting(self, name: str, sha256: str | None) -> Steps[Iterable[ListEntry]]:
         type(self).counts += 1
-        return super().recount(name, sha256)
+        return super().recounting(name, sha256)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def prove(bench: CommitBench, log: Log | None = None, look: Look = look_at_list)
     pruning = looking(bench, log)
     state = pruning.log.read().state
     slots = unproven_slots(pruning, state, CHAIN)
-    found = [look(pruning, state, (CHAIN, slot)) for slot in slots]
+    found = [take_all(look(pruning, state, (CHAIN, slot))) for slot in slots]
     looked = [each for each in found if each is not None]
     log_looked(pruning.log, looked)
     return [each.wrong for each in looked]
@@ -139,7 +140,8 @@ def test_the_next_commit_makes_a_wrong_list_anew(bench: CommitBench) -> None:
     assert bench.entries(4) == bench.recounted(4)
 
 
-def believed(_pruning: Pruning, _state: LogState, place: Place) -> ListLooked:
+def believed(_pruning: Pruning, _state: LogState, place: Place) -> Steps[ListLooked]:
+    yield
     return ListLooked(place)
 
 

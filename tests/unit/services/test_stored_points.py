@@ -1,0 +1,30 @@
+"""What a recovery point says as it is stored is what its object shows."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from tests.worlds.memory_azure import APPLIANCE
+from tests.worlds.upkept_repository import UpkeptRepository
+from vmbackup_core.ids import RepositoryId, RunId
+from vmbackup_core.repository.control.points.points import Origin
+from vmbackup_core.repository.primitives.identities import VmId
+from vmbackup_operator.services.stored_points import as_seen, as_stored
+from vmbackup_operator.sessions.point_mirror import mirror_of
+
+ELSEWHERE = Origin(
+    repository_id=RepositoryId("e" * 32), vm=VmId("b" * 32), run_id=RunId("a" * 32), sha256="0" * 64
+)
+
+
+@pytest.mark.parametrize(("origin", "shown"), [(None, "Backup"), (ELSEWHERE, "Archive")])
+async def test_a_point_that_was_copied_from_another_repository_is_shown_as_an_archive(
+    origin: Origin | None, shown: str
+) -> None:
+    upkept = UpkeptRepository()
+    point = as_stored(await upkept.committed(), RepositoryId("f" * 32), APPLIANCE, None)
+
+    seen = as_seen(replace(point, origin=origin))
+
+    assert mirror_of(seen, upkept.repository, APPLIANCE).spec.type == shown
