@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPS_PORT, HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
 from vmbackup_worker.access import Stopped
+from vmbackup_worker.tls_streams import TlsStream
 
 #: What fails on the way: of an exception's text nothing is shown, it may hold the URL.
 LOST = (OSError, HTTPException)
@@ -140,13 +141,19 @@ class Connections:
 
     def _connect(self, address: _Address) -> HTTPConnection:
         scheme, host, port = address
+        wait_s = self._waits.connect_s
         if scheme == "https":
-            connection: HTTPConnection = HTTPSConnection(
-                host, port, timeout=self._waits.connect_s, context=self._context
-            )
+            connection = HTTPConnection(host, port or HTTPS_PORT, timeout=wait_s)
+            connection.default_port = HTTPS_PORT
+            connection.connect()
+            try:
+                connection.sock = TlsStream(connection.sock, self._context, host)
+            except BaseException:
+                connection.close()
+                raise
         else:
-            connection = HTTPConnection(host, port, timeout=self._waits.connect_s)
-        connection.connect()
+            connection = HTTPConnection(host, port, timeout=wait_s)
+            connection.connect()
         connection.sock.settimeout(self._waits.silence_s)
         return connection
 

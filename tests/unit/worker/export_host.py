@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -234,12 +235,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def export_host(disk: bytes, ranges: list[tuple[int, int]]) -> Iterator[ExportHost]:
+def export_host(
+    disk: bytes, ranges: list[tuple[int, int]], tls: ssl.SSLContext | None = None
+) -> Iterator[ExportHost]:
     """Serve *disk*, of which *ranges* (inclusive ends) are allocated, until the block ends."""
     host = ExportHost(disk, ranges)
     handler = type("Handler", (_Handler,), {"host": host})
     server = LoopbackServer(handler)
     host.base = f"http://127.0.0.1:{server.port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        host.base = f"https://127.0.0.1:{server.port}"
     with serving(server):
         try:
             yield host

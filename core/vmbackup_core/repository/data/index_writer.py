@@ -60,6 +60,11 @@ class _Open:
     def index(self) -> IndexId:
         return IndexId(self.session.slot, self.session.session, self.number)
 
+    def has_no_room_for(self, more: int) -> bool:
+        """Tell whether the object would pass its bound with so many bytes of section and table."""
+        owed = len(self.content) + self.table_bytes + more
+        return owed > OBJECT_BYTES - HEAD_BYTES - SEAL_TAG_BYTES
+
 
 def sealed_bytes(payload: bytes, level: int) -> int:
     """Return how long *payload* will be once it is sealed."""
@@ -93,21 +98,20 @@ class IndexWriter:
 
     def add(self, shard: int, kind: SectionType, payload: bytes, rows: Sequence[Row]) -> None:
         """Put a section behind the others; where it lies is known once its object is stored."""
-        length = sealed_bytes(payload, self._level)
         table_bytes = _SECTION_BYTES + _ROW_BYTES * len(rows)
-        now = self._open
-        if now is not None and now.sections:
-            owed = len(now.content) + length + now.table_bytes + table_bytes
-            if owed > OBJECT_BYTES - HEAD_BYTES - SEAL_TAG_BYTES:
-                self.close()
-        if self._open is None:
-            self._open = _Open(*self._ids.next_index())
-        now = self._open
-        offset = len(now.content)
-        sealed = self._seal(now, offset, payload)
+        now, sealed = self._sealed_next(payload)
+        if now.sections and now.has_no_room_for(len(sealed) + table_bytes):
+            self.close()
+            now, sealed = self._sealed_next(payload)
+        now.sections.append(_Section(shard, kind, len(now.content), len(sealed), rows))
         now.content += sealed
         now.table_bytes += table_bytes
-        now.sections.append(_Section(shard, kind, offset, len(sealed), rows))
+
+    def _sealed_next(self, payload: bytes) -> tuple[_Open, bytes]:
+        """Return what is being filled, and the section as it would lie behind the others there."""
+        if self._open is None:
+            self._open = _Open(*self._ids.next_index())
+        return self._open, self._seal(self._open, len(self._open.content), payload)
 
     def close(self) -> None:
         """Store what is there, the packs that it names first."""

@@ -190,7 +190,10 @@ class ShardContent:
             kind, entry = RecordKind(codec, len(block), block_hash), None
         else:
             kind = RecordKind(codec, len(block), block_hash, base.block_hash)
-        record = NewRecord(self._blocks.start + number, kind, encoded)
+        if encoded is not block:
+            # Where the block was, which nobody needs any more: a unit's frames take no memory.
+            block[: len(encoded)] = encoded
+        record = NewRecord(self._blocks.start + number, kind, block[: len(encoded)])
         return _NewBlock(self.at[number], record, entry)
 
     def _base_block(self, number: int, length: int) -> tuple[int, BaseBlock] | None:

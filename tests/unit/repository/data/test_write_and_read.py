@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -18,8 +19,11 @@ from tests.unit.repository.data.bench import (
 )
 from tests.unit.repository.data.samples import BLOCK, SEEDS, SHARD
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.data.grants import BadObject, BaseUnreadable
+from vmbackup_core.repository.data.grants import BadObject, BaseUnreadable, Parameters
 from vmbackup_core.repository.data.pack_reader import read_footer
+from vmbackup_core.repository.transfer import UNIT_BYTES
+
+LARGE_BLOCK = 256 * 1024
 
 
 def random_disk(draw: random.Random, length: int) -> bytes:
@@ -336,3 +340,20 @@ def test_neighbouring_sections_are_read_together() -> None:
     for line in index.manifest.lines:
         index.shard(line)
     assert bench.store.ranges == bench.store.names("i") * 2  # the table, and all sections
+
+
+def test_what_a_unit_is_compressed_to_takes_no_memory_beside_it() -> None:
+    halves = [noise(each, LARGE_BLOCK // 2) for each in range(UNIT_BYTES // LARGE_BLOCK)]
+    content = b"".join(half.ljust(LARGE_BLOCK) for half in halves)
+    bench = Bench()
+    parameters = Parameters(LARGE_BLOCK, UNIT_BYTES, UNIT_BYTES)
+    grant = replace(bench.grant(1, len(content)), parameters=parameters)
+
+    tracemalloc.start()
+    written = bench.write(grant, content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    kept_by_the_store = len(content) // 2
+    assert most < len(content) + parameters.pack_bytes + kept_by_the_store + 4 * LARGE_BLOCK
+    assert bench.restore(written)[0] == content
