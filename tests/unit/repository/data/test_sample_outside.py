@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.unit.repository.data.bench import BLOCK, SHARD, Bench, Written, noise
+from tests.unit.repository.data.bench import Bench, Written, noise
+from tests.unit.repository.data.samples import BLOCK, SHARD
 from tests.worlds.hand_made_grants import Disk
 from vmbackup_core.extents import Extent, Extents
 from vmbackup_core.ids import RunId
