@@ -7,7 +7,7 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud clients check test unit soak demo bench bundle format clean
+.PHONY: help setup cloud clients check test unit soak demo bench bench-plots bundle format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
@@ -18,7 +18,8 @@ help:
 	@echo "make check   style, types, layers"
 	@echo "make format  puts the code into the style that check asks for"
 	@echo "make bench   what sessions, thousands of them and idle hours cost; PARTS='scale idle': build/bench/"
-	@echo "             PARTS=engine: what backup and restore take, beside other tools"
+	@echo "             PARTS=engine-all: what backup and restore take, beside other tools"
+	@echo "make bench-plots  puts what was measured of them into docs/, as tables and plots"
 	@echo "make bundle  what ships into worker VMs"
 	@echo "make clean   removes what was made in this checkout"
 
@@ -68,6 +69,9 @@ demo: cloud
 
 bench: cloud
 	@$(BIN)/python -m tools.bench $(PARTS)
+
+bench-plots: $(SETUP)
+	@$(BIN)/python -m tools.bench.engine.report
 
 bundle: $(SETUP)
 	@$(BIN)/python -m tools.bundle

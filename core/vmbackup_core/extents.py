@@ -117,10 +117,19 @@ class Extents:
     def gaps(self, disk_bytes: int) -> Extents:
         """Return what of the first *disk_bytes* they do not cover."""
         mine = self.cut(0, disk_bytes)
-        starts, ends = [0, *mine.ends], [*mine.offsets, disk_bytes]
-        between = list(map(lt, starts, ends))
+        starts, ends = array("Q", (0,)) + mine.ends, mine.offsets + array("Q", (disk_bytes,))
+        between = bytes(map(lt, starts, ends))
         made = Extents()
-        made.extend(list(compress(starts, between)), list(compress(ends, between)))
+        made.offsets = array("Q", compress(starts, between))
+        made.ends = array("Q", compress(ends, between))
+        return made
+
+    def of_length(self, length: int) -> Extents:
+        """Return those that have *length* bytes or more."""
+        long_enough = bytes(map(length.__le__, map(sub, self.ends, self.offsets)))
+        made = Extents()
+        made.offsets = array("Q", compress(self.offsets, long_enough))
+        made.ends = array("Q", compress(self.ends, long_enough))
         return made
 
     def grown(self, block_bytes: int, disk_bytes: int) -> Extents:

@@ -1,60 +1,38 @@
-"""Starts the operator: python -m vmbackup_operator --config FILE."""
+"""Starts the operator: python -m vmbackup_operator --config FILE.
+
+What serves takes seconds to load. So the settings are looked at first, and what is wrong with them
+is said before.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import ctypes
-import logging
-import os
-import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from vmbackup_core.clock import SystemClock
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import BUNDLE_LIST, shown_lines
-from vmbackup_operator.cluster.connection import Connection, connected
-from vmbackup_operator.cluster.leadership import Leadership
-from vmbackup_operator.handlers.health import served
-from vmbackup_operator.handlers.logs import log_to_stderr
-from vmbackup_operator.handlers.serving import watch
 from vmbackup_operator.settings import Settings, WrongSettings, load
-from vmbackup_operator.wiring.running import running
-from vmbackup_operator.wiring.starting import established, key_ring
-
-log = logging.getLogger(__name__)
 
 #: The exit code of a start that only somebody's hand can make succeed.
 WRONG_SETTINGS = 2
-#: The exit code of one that another start may not meet again.
-TROUBLE = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM; return the exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        settings = _startable(asked.config)
-    except WrongSettings as error:
-        sys.stderr.write(f"{shown_lines(str(error))}\n")
-        return WRONG_SETTINGS
-    log_to_stderr(asked.log_format, verbose=asked.verbose)
-    give_memory_back()
-    try:
-        asyncio.run(_run(settings, asked))
+        return _serve(_startable(asked.config), asked)
     except PermanentError as error:
         sys.stderr.write(f"{shown_lines(str(error))}\n")
         return WRONG_SETTINGS
-    except TransientError as error:
-        log.error("ended by trouble at the start: %s", error)  # noqa: TRY400 - its cause says no more
-        return TROUBLE
-    except asyncio.CancelledError:
-        log.info("ended before anything was watched")
-    return 0
+
+
+def _serve(settings: Settings, asked: argparse.Namespace) -> int:
+    from vmbackup_operator.process import serve  # noqa: PLC0415 - only now: see the module
+
+    return serve(settings, asked)
 
 
 def _startable(path: Path) -> Settings:
@@ -67,76 +45,6 @@ def _startable(path: Path) -> Settings:
         problem = f"workers.bundle: {settings.workers.bundle} holds no {BUNDLE_LIST}"
         raise WrongSettings(str(path), [f"{problem}: name the folder that `make bundle` made"])
     return settings
-
-
-async def _run(settings: Settings, asked: argparse.Namespace) -> None:
-    """Wait until everything is there that is needed, then serve."""
-    _end_when_asked_to()
-    instance = asked.instance or f"{socket.gethostname()}-{os.getpid()}"
-    host, _, port = asked.health.rpartition(":")
-    log.info("appliance %s in %s: starting", settings.appliance.id, settings.appliance.region)
-    async with (
-        served(host, int(port), asked.health_port_file) as health,
-        connected() as connection,
-    ):
-        await established(connection)
-        ring = await key_ring(settings, connection)
-        async with leading(settings, connection, instance, health.ready) as leadership:
-            health.ready.clear()
-            fence = leadership.check
-            async with running(settings, ring, connection, instance, fence) as operator:
-                await watch(operator, health.ready)
-    log.info("appliance %s: ended", settings.appliance.id)
-
-
-@contextlib.asynccontextmanager
-async def leading(
-    settings: Settings, connection: Connection, instance: str, ready: asyncio.Event
-) -> AsyncIterator[Leadership]:
-    """Wait for the Lease, ready to take over meanwhile, and hold it for as long as this lasts."""
-    where = (settings.namespace, f"vmbackup-operator-{settings.appliance.id}")
-    leadership = Leadership(connection, SystemClock(), where, instance)
-    said: set[str] = set()
-
-    def stand_by(holder: str) -> None:
-        ready.set()
-        if holder not in said:
-            said.add(holder)
-            log.info("standing by: operator %s holds Lease %s/%s", holder, *where)
-
-    await leadership.acquire(stand_by)
-    keeping = asyncio.create_task(leadership.keep(), name="lease")
-    keeping.add_done_callback(_end_at_once)
-    try:
-        yield leadership
-    finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
-        await leadership.release()
-
-
-def _end_at_once(keeping: asyncio.Task[None]) -> None:
-    """End the process where the Lease is lost: what it is at may be another one's by now."""
-    if keeping.cancelled():
-        return
-    log.error("ended at once: %s", keeping.exception())
-    logging.shutdown()
-    os._exit(TROUBLE)
-
-
-def _end_when_asked_to() -> None:
-    """Have SIGTERM end the start; once objects are watched kopf answers to it instead."""
-    current = asyncio.current_task()
-    if current is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
-
-
-def give_memory_back() -> None:
-    """Have the C library return what importing the SDKs needed for a moment only: half of it."""
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):
-        log.debug("this C library keeps the memory that imports needed")
 
 
 def _parser() -> argparse.ArgumentParser:

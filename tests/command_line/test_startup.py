@@ -1,4 +1,4 @@
-"""What a command loads: a repository in a directory needs neither Azure's SDKs nor a cluster's."""
+"""What a program loads: a repository in a directory needs neither Azure's SDKs nor a cluster's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.program import CommandLine
+from vmbackup_operator.__main__ import WRONG_SETTINGS
 
 #: Each of them costs a good part of a second of processor time.
 HEAVY = ("azure", "kopf", "kubernetes", "aiohttp", "msal", "requests", "asyncio", "yaml")
+
+#: What the operator needs for serving, and not for looking at its settings.
+SERVING = {"aiohttp", "asyncio", "azure", "kopf", "kubernetes", "msal"}
 
 #: What backups, upkeep and damage need, and listing and restoring don't.
 OTHERS = (
@@ -24,9 +28,10 @@ OTHERS = (
     "vmbackup_core.repository.opened_upkeep",
 )
 
+COMMAND, OPERATOR = "vmbackup_operator.cli", "vmbackup_operator.__main__"
 LOADED = """\
 import sys
-from vmbackup_operator.cli import main
+from {program} import main
 code = main(sys.argv[2:])
 with open(sys.argv[1], "w") as file:
     file.write("\\n".join(sys.modules))
@@ -40,11 +45,14 @@ def loaded(tmp_path: Path, arguments: list[str]) -> tuple[int, set[str]]:
     return code, {name.split(".")[0] for name in modules}
 
 
-def modules_loaded(tmp_path: Path, arguments: list[str]) -> tuple[int, set[str]]:
+def modules_loaded(
+    tmp_path: Path, arguments: list[str], program: str = COMMAND
+) -> tuple[int, set[str]]:
     """Return the exit code and every module that was loaded, of a process of its own."""
     file = tmp_path / "modules"
+    source = LOADED.format(program=program)
     ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", LOADED, str(file), *arguments], capture_output=True, check=False
+        [sys.executable, "-c", source, str(file), *arguments], capture_output=True, check=False
     )
     return ended.returncode, set(file.read_text().split())
 
@@ -113,3 +121,24 @@ def test_a_container_needs_azures(line: CommandLine, tmp_path: Path) -> None:
 
     assert {"azure", "msal"} <= {name.split(".")[0] for name in ended.stdout.split()}
     assert tmp_path.exists()
+
+
+def test_wrong_settings_are_said_before_what_serves_is_loaded(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("appliance: {}")
+
+    code, modules = modules_loaded(tmp_path, ["--config", str(settings)], OPERATOR)
+
+    assert code == WRONG_SETTINGS
+    assert "vmbackup_operator.settings" in modules
+    assert {name.split(".")[0] for name in modules}.isdisjoint(SERVING)
+
+
+def test_what_serves_needs_the_heavy_ones() -> None:
+    """Were the names of them wrong above, nothing would be seen there."""
+    source = "import sys, vmbackup_operator.process; print('\\n'.join(sys.modules))"
+    ended = subprocess.run(  # noqa: S603 - our own source
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+
+    assert {name.split(".")[0] for name in ended.stdout.split()} >= SERVING

@@ -11,7 +11,8 @@ from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.read_back import PackReadBack, read_pack
 from vmbackup_core.repository.data.sample_back import SampleBack, Sampled
-from vmbackup_core.repository.data.sections_back import Lost, SectionsBack
+from vmbackup_core.repository.data.sections_back import SectionsBack
+from vmbackup_core.repository.data.window_reader import Lost
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId, PackId
 from vmbackup_core.repository.transfer import DiskSource

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.bench import fairness, heard, idle, imports, planning, scale, session_requests
-from tools.bench.engine import aged, rounds, scenarios
+from tools.bench.engine import parts
 from tools.bench.engine.ratios import ratios
 from tools.local_cloud.toolchains import ROOT
 
@@ -41,55 +43,76 @@ PARTS: Mapping[str, Callable[[], Figures]] = {
     "scale": lambda: {"scale": scale.measure()},
 }
 
-#: The same of the engine: what it reads and writes, as whole processes.
-ENGINE_PARTS: Mapping[str, Callable[[], Figures]] = {
-    "engine": rounds.measure,
-    "engine-disks": scenarios.four_disks,
-    "engine-latency": scenarios.latencies,
-    "engine-extents": scenarios.many_extents,
-    "engine-sizes": scenarios.sizes,
-    "engine-aged": aged.measure,
-}
+#: All parts of the engine, which writes what it reads and stores as whole processes.
+ENGINE_ALL = "engine-all"
 
 
 def main(arguments: list[str]) -> int:
     """Measure the parts, keep what was measured before of the others, and print."""
-    every = {**PARTS, **ENGINE_PARTS}
-    unknown = set(arguments) - every.keys()
+    known = [*PARTS, *parts.PARTS]
+    unknown = set(arguments) - {*known, ENGINE_ALL}
     if unknown:
-        sys.stderr.write(f"no part {', '.join(sorted(unknown))}: there are {', '.join(every)}\n")
+        sys.stderr.write(f"no part {', '.join(sorted(unknown))}: there are {', '.join(known)}\n")
         return 2
-    for part in arguments or every:
-        before = machine()
-        found = {**every[part](), "machine": before}
-        if part in ENGINE_PARTS:
-            keep_engine(ENGINE, found, anew=part == "engine")
-        else:
-            keep(RESULT, found)
-    for result in {_result_of(part): None for part in arguments or every}:
-        print(result.read_text())
+    asked = [each for each in arguments or known if each != ENGINE_ALL]
+    asked += [*parts.PARTS] if ENGINE_ALL in arguments else []
+    end_in_order()
+    _measure_operator([each for each in asked if each in PARTS])
+    _measure_engine([each for each in parts.PARTS if each in asked])
     return 0
 
 
-def _result_of(part: str) -> Path:
-    return ENGINE if part in ENGINE_PARTS else RESULT
+def end_in_order() -> None:
+    """Have signals that end this process end it as ^C does: nothing is left running or lying."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, end)
 
 
-def keep_engine(path: Path, found: Figures, *, anew: bool) -> None:
-    """Write *found* with the ratios of all that is known by then; *anew* with scenarios alone."""
-    if anew and path.exists():
-        before = json.loads(path.read_text())
-        kept = {name: before[name] for name in scenarios.NAMES if name in before}
-        path.write_text(json.dumps(kept))
-    keep(path, found)
-    keep(path, {"ratios": ratios(json.loads(path.read_text()))})
+def _measure_operator(asked: Sequence[str]) -> None:
+    for part in asked:
+        before = machine()
+        keep(RESULT, {**PARTS[part](), "machine": before})
+    if asked:
+        print(RESULT.read_text())
+
+
+def _measure_engine(asked: Sequence[str]) -> None:
+    if not asked:
+        return
+    parts.prepare(asked, lambda text: print(f"  {text}", flush=True))
+    began = time.monotonic()
+    for part in asked:
+        print(f"{part}:", flush=True)
+        before = machine()
+        found = parts.measure_part(part, parts.ALL_S - (time.monotonic() - began))
+        keep_engine(ENGINE, part, found, before)
+    print(ENGINE.read_text())
+
+
+def keep_engine(path: Path, part: str, found: Figures, on: Figures) -> None:
+    """Write what *part* has *found*, with the ratios of all that is known by then.
+
+    The machine, and how busy it was, is told as it was before the rounds.
+    """
+    before = json.loads(path.read_text()) if path.exists() else {}
+    now = {"machine": on, **parts.merged(before, part, found)}
+    write(path, {**now, "ratios": ratios(now)})
 
 
 def keep(path: Path, found: Figures) -> None:
     """Write *found* beside what is there already of other parts, or of other benchmarks."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     before = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**before, **found}, indent=2) + "\n")
+    write(path, {**before, **found})
+
+
+def write(path: Path, figures: Figures) -> None:
+    """Write *figures* whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def machine() -> Figures:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from vmbackup_operator.__main__ import give_memory_back
+from vmbackup_operator.process import give_memory_back
 
 _PROGRAM = """
 import pickle, sys

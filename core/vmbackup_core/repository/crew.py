@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -32,6 +32,25 @@ def work_through(pieces: Iterable[T], work: Callable[[T], None], threads: int) -
             for future in waiting:
                 future.cancel()
             raise
+
+
+def taken_ahead(pieces: Iterable[T], threads: int) -> Iterator[T]:
+    """Yield *pieces*, while the next one is taken by a thread of its own; not with one thread."""
+    if threads == 1:
+        yield from pieces
+        return
+    iterator = iter(pieces)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        following = pool.submit(_next_of, iterator)
+        while found := following.result():
+            following = pool.submit(_next_of, iterator)
+            yield found[0]
+
+
+def _next_of(iterator: Iterator[T]) -> tuple[T] | None:
+    for piece in iterator:
+        return (piece,)
+    return None
 
 
 def _after_some(waiting: set[Future[None]]) -> set[Future[None]]:

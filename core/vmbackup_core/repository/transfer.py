@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from vmbackup_core.stores.port import Buffer
 
@@ -27,8 +28,7 @@ class DiskSink(Protocol):
         """Write *data* at *offset*; what is never written is zero."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True, gc=False):
     """How far a transfer has come; *total_bytes* may grow where more turns out to be owed."""
 
     total_bytes: int

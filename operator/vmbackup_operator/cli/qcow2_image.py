@@ -17,7 +17,8 @@ from typing import Final
 from typing_extensions import override
 
 from vmbackup_core.stores.port import Buffer
-from vmbackup_operator.cli.restored_file import Image, write_all
+from vmbackup_operator.cli.restored_file import Image
+from vmbackup_operator.cli.writing_out import WritingOut, write_all
 
 _CLUSTER_BITS: Final = 16  # 64 KiB, as qemu-img makes them
 CLUSTER: Final = 1 << _CLUSTER_BITS
@@ -41,6 +42,7 @@ class Qcow2Image(Image):
 
     def __init__(self, descriptor: int, size_bytes: int) -> None:
         self._descriptor = descriptor
+        self._out = WritingOut(descriptor)
         self._size_bytes = -(-size_bytes // _SECTOR_BYTES) * _SECTOR_BYTES
         self._tables = array("Q", bytes(8 * -(-self._size_bytes // _OF_TABLE)))
         self._lock = threading.Lock()
@@ -51,7 +53,7 @@ class Qcow2Image(Image):
         """Write all of *data* at *offset* of the disk."""
         view = memoryview(data)
         for at, length in self._pieces(offset, len(view)):
-            write_all(self._descriptor, at, view[:length])
+            self._out.write_all(at, view[:length])
             view = view[length:]
 
     @override

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.stores.port import Buffer
-from vmbackup_operator.cli.restored_file import failures_named, write_all
+from vmbackup_operator.cli.restored_file import failures_named
+from vmbackup_operator.cli.writing_out import WritingOut, write_all
 
 #: What is zeroed at once: small enough to tell of progress and to be interrupted.
 ZEROED_BYTES = 256 * 1024**2
@@ -33,6 +34,7 @@ class ZeroedDevice:
 
     def __init__(self, descriptor: int, size_bytes: int, on_zeroed: OnZeroed) -> None:
         self._descriptor = descriptor
+        self._out = WritingOut(descriptor)
         self._size_bytes = size_bytes
         self._on_zeroed = on_zeroed
         self._lock = threading.Lock()
@@ -41,7 +43,7 @@ class ZeroedDevice:
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of *data* at *offset*."""
         self.zero()
-        write_all(self._descriptor, offset, data)
+        self._out.write_all(offset, data)
 
     def zero(self) -> None:
         """Make all of it zero, the first time."""

@@ -15,6 +15,7 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_core.stores.port import Buffer
+from vmbackup_operator.cli.writing_out import WritingOut
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: A file's name has 255 bytes at most; the rest is for what tells that it is unfinished.
@@ -39,7 +40,7 @@ class SparseFile(Image):
     """The disk's bytes alone: a file that is zero wherever nothing was written."""
 
     def __init__(self, descriptor: int, size_bytes: int) -> None:
-        self._descriptor = descriptor
+        self._out = WritingOut(descriptor)
         os.ftruncate(descriptor, size_bytes)
 
     @override
@@ -49,16 +50,7 @@ class SparseFile(Image):
     @override
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of *data* at *offset*."""
-        write_all(self._descriptor, offset, data)
-
-
-def write_all(descriptor: int, offset: int, data: Buffer) -> None:
-    """Write all of *data* at *offset*."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        offset += written
-        view = view[written:]
+        self._out.write_all(offset, data)
 
 
 @contextmanager

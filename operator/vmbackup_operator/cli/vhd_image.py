@@ -14,7 +14,8 @@ from typing import Final
 from typing_extensions import override
 
 from vmbackup_core.stores.port import Buffer
-from vmbackup_operator.cli.restored_file import Image, write_all
+from vmbackup_operator.cli.restored_file import Image
+from vmbackup_operator.cli.writing_out import WritingOut
 
 FOOTER_BYTES: Final = 512
 
@@ -39,20 +40,20 @@ class VhdImage(Image):
     """A VHD on its way into a file; the disk is longer by zeros where it has no whole MiB."""
 
     def __init__(self, descriptor: int, size_bytes: int) -> None:
-        self._descriptor = descriptor
+        self._out = WritingOut(descriptor)
         self._size_bytes = -(-size_bytes // _WHOLE_BYTES) * _WHOLE_BYTES
         os.ftruncate(descriptor, self._size_bytes + FOOTER_BYTES)
 
     @override
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of *data* at *offset* of the disk."""
-        write_all(self._descriptor, offset, data)
+        self._out.write_all(offset, data)
 
     @override
     def finish(self) -> None:
         """Write what makes it an image."""
         content = footer(self._size_bytes, datetime.now(UTC), uuid.uuid4())
-        write_all(self._descriptor, self._size_bytes, content)
+        self._out.write_all(self._size_bytes, content)
 
 
 def footer(size_bytes: int, created_at: datetime, image_id: uuid.UUID) -> bytes:

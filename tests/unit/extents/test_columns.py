@@ -99,3 +99,10 @@ def test_gaps_are_what_is_not_covered(found: list[Extent], disk_bytes: int) -> N
     covered = {byte for extent in found for byte in range(extent.offset, extent.end)}
     gaps = [byte for each in table.gaps(disk_bytes) for byte in range(each.offset, each.end)]
     assert gaps == sorted(set(range(disk_bytes)) - covered)
+
+
+@given(extents, st.integers(1, 400))
+def test_those_of_a_length_are_kept(found: list[Extent], length: int) -> None:
+    table = Extents(sorted(found))
+
+    assert list(table.of_length(length)) == [each for each in table if each.length >= length]

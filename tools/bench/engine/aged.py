@@ -19,7 +19,7 @@ from tools.bench.engine.ours import Ours
 from tools.bench.engine.peers.port import restored
 from tools.bench.engine.repository import Disk, Repository
 from tools.bench.engine.restore_requests import requests_of_a_restore
-from tools.bench.engine.rounds import scratch_folder
+from tools.bench.engine.scratch import scratch_folder
 from tools.bench.engine.source import source
 from vmbackup_core.extents import Extent
 from vmbackup_core.protocol import DiskDone

@@ -1,7 +1,8 @@
 """What the source shows of each disk: its bytes and its page lists, by the name in the URL.
 
 ``NAME.img`` lies in a folder; beside it ``NAME.json`` may say what has changed since another state,
-or that the file's bytes are spread over a disk that is far larger: what no file system would hold.
+or that the file's bytes are spread over a disk that is far larger, or that the file is empty and
+the disk is made as it is read: what no file system would hold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from azure_simulator.disks import sparse
 from azure_simulator.disks.footer import FOOTER_BYTES, vhd_footer
 from azure_simulator.disks.pages import MOST_RANGES, PageRange, page_list
 from azure_simulator.disks.sparse import Extent
+from tools.bench.engine.numbered import Numbered
 
 _ZEROS = memoryview(bytes(4 * 1024 * 1024))
 
@@ -53,11 +55,13 @@ class Told(msgspec.Struct):
     """What is said of a state beside its file.
 
     *changed* has the extents by the name of the state before; *spread* the size of the disk, the
-    distance from one extent's beginning to the next one's, and the length of each.
+    distance from one extent's beginning to the next one's, and the length of each; *numbered* what
+    a disk is made of that has no file.
     """
 
     changed: dict[str, list[Extent]] = {}
     spread: tuple[int, int, int] | None = None
+    numbered: Numbered | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Blob:
     @cached_property
     def disk_bytes(self) -> int:
         """The disk's length."""
+        if self.told.numbered is not None:
+            return self.told.numbered.disk_bytes
         return self.path.stat().st_size if self.told.spread is None else self.told.spread[0]
 
     @property
@@ -101,10 +107,15 @@ class Blob:
         return [piece for piece in (*disk, self.footer[start:end]) if len(piece)]
 
     def _disk(self, at: int, end: int) -> Iterator[memoryview]:
-        if self.told.spread is None:
+        if self.told.numbered is not None:
+            yield from self.told.numbered.pieces(at, end)
+        elif self.told.spread is not None:
+            yield from self._spread(self.told.spread, at, end)
+        else:
             yield self.content[at:end]
-            return
-        _, step, length = self.told.spread
+
+    def _spread(self, spread: tuple[int, int, int], at: int, end: int) -> Iterator[memoryview]:
+        _, step, length = spread
         while at < end:
             number, into = divmod(at, step)
             if into < length:
@@ -124,6 +135,8 @@ class Blob:
         return self._lists[wanted]
 
     def _allocated(self) -> Sequence[Extent]:
+        if self.told.numbered is not None:
+            return [(0, self.size_bytes)]
         if self.told.spread is None:
             footer = (self.disk_bytes, FOOTER_BYTES)
             return sparse.joined([*sparse.data_extents(self.path), footer])

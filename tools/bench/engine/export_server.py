@@ -136,8 +136,15 @@ def main(arguments: Sequence[str]) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     authority.issue_cert(HOST).configure_cert(context)
     server = ExportServer(folder, context)
+    threading.Thread(target=_go_with_who_asked, args=(server,), daemon=True).start()
     print(server.url, flush=True)
     server.serve_forever()
+
+
+def _go_with_who_asked(server: ExportServer) -> None:
+    """End once the standard input does: whoever has started this is gone."""
+    sys.stdin.read()
+    server.shutdown()
 
 
 if __name__ == "__main__":

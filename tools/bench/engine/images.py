@@ -14,9 +14,10 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from typing import BinaryIO
 
 from azure_simulator.disks import sparse
 from azure_simulator.disks.sparse import Extent
@@ -27,9 +28,12 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PAGE = 4096
 #: When everything in the file system was made.
 MOMENT = 1767225600
+#: Of what changes, so much is scattered; a run is so long on average.
+_SCATTERED_SHARE, _RUN_BYTES = 0.3, 4.8 * MIB
 #: The name under which a disk's states are served, and lie in a folder.
 FIRST, SECOND = "v1", "v2"
 
+_EXTENTS = "extents.json"
 _FOLDER = ROOT / "build" / "bench" / "images"
 
 
@@ -51,6 +55,15 @@ class Kind:
         """What tells it from any other."""
         told = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def changing(kind: Kind, share: float) -> Kind:
+    """Return *kind* with *share* of the disk changing, in pieces and runs as ever."""
+    changed = round(kind.size_bytes * share)
+    scattered = round(changed * _SCATTERED_SHARE / kind.scattered_bytes)
+    runs_bytes = (changed - scattered * kind.scattered_bytes) // PAGE * PAGE
+    runs = max(1, round(runs_bytes / _RUN_BYTES))
+    return replace(kind, runs=runs, runs_bytes=runs_bytes, scattered=scattered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +89,53 @@ class Images:
         return sum(length for _, length in allocated_extents(self.first))
 
     def extents(self) -> list[Extent]:
-        """Return what changes."""
-        return changed_extents(allocated_extents(self.first), self.kind)
+        """Return what changes.
 
-    def change(self, target: Path, number: int) -> None:
-        """Make *target*, any state of the disk, the one after change *number*."""
+        It is kept beside the files: what a file system says is allocated is another thing once it
+        has written a file, and of a copy.
+        """
+        kept = self.folder / _EXTENTS
+        if not kept.exists():
+            kept.write_text(json.dumps(list(differing(self.first, self.second))))
+        return [(offset, length) for offset, length in json.loads(kept.read_text())]
+
+    def change(self, target: Path, number: int, extents: Sequence[Extent] | None = None) -> None:
+        """Make *target*, any state of the disk, the one after change *number*.
+
+        Other *extents* than those that change otherwise may be given.
+        """
+        where = self.extents() if extents is None else extents
         with self.first.open("rb") as source, target.open("r+b") as into:
-            for offset, content in changes(source.fileno(), self.extents(), self.kind, number):
+            for offset, content in changes(source.fileno(), where, self.kind, number):
                 os.pwrite(into.fileno(), content, offset)
+
+
+def differing(before: Path, after: Path) -> Iterator[Extent]:
+    """Yield where two states of a disk differ, in whole pages, in order and joined."""
+    start = end = 0
+    with before.open("rb") as one, after.open("rb") as other:
+        for at in _differing_pages(one, other):
+            if at > end:
+                if end > start:
+                    yield start, end - start
+                start = at
+            end = at + PAGE
+    if end > start:
+        yield start, end - start
+
+
+def _differing_pages(one: BinaryIO, other: BinaryIO) -> Iterator[int]:
+    at = 0
+    while piece := one.read(MIB):
+        theirs = other.read(MIB)
+        if piece != theirs:
+            pages = range(0, len(piece), PAGE)
+            yield from (at + each for each in pages if _page(piece, each) != _page(theirs, each))
+        at += len(piece)
+
+
+def _page(piece: bytes, at: int) -> bytes:
+    return piece[at : at + PAGE]
 
 
 def images(kind: Kind | None = None, folder: Path = _FOLDER) -> Images:
@@ -162,6 +214,8 @@ def _make(folder: Path, kind: Kind) -> None:
     shutil.rmtree(staged)
     _same_times(made.first, inodes)
     sparse.copy(made.first, made.second, kind.size_bytes)
+    extents = changed_extents(allocated_extents(made.first), kind)
+    (folder / _EXTENTS).write_text(json.dumps(extents))
     made.change(made.second, 1)
 
 

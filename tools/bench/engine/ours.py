@@ -55,17 +55,18 @@ class BackedUp:
 
 
 class Ours:
-    """A repository of ours, and what is done with it."""
+    """A repository of ours, and what is done with it, each process *under* another where given."""
 
-    def __init__(self, source: Source, folder: Path) -> None:
+    def __init__(self, source: Source, folder: Path, runs: int = FIRST_RUN) -> None:
         self.source = source
         self.repository = Repository(folder)
-        self._runs = FIRST_RUN
+        self._runs = runs
+        self.under: list[str] = []
 
     def back_up(
         self, disks: Sequence[Disk], *, deltas: bool = False, latency_ms: float | None = None
     ) -> BackedUp:
-        """Back *disks* up; raise Refused where the worker does not do that."""
+        """Back *disks* up; raise Refused where the worker does not, or does not as it was asked."""
         operator = Stopwatch()
         with operator:
             ordered = self.repository.order(self._runs, disks, deltas=deltas)
@@ -103,7 +104,7 @@ class Ours:
         with tempfile.TemporaryDirectory(prefix="vmbackup-bench-") as scratch:
             job, result = Path(scratch, "job.json"), Path(scratch, "result.json")
             job.write_bytes(write_message(ordered.job))
-            command = [sys.executable, "-m", "tools.bench.engine.worker_process"]
+            command = [*self.under, sys.executable, "-m", "tools.bench.engine.worker_process"]
             command += [str(job), str(self.repository.data), str(result)]
             command += [] if latency_ms is None else [str(latency_ms)]
             trusted = {"SSL_CERT_FILE": str(self.source.ca_file)}
@@ -125,7 +126,7 @@ class Ours:
         program = Path(sys.executable).with_name("vmbackup")
         key, folder = self.repository.key_file, self.repository.folder
         command = [str(program), "repository", verb, "--repository", str(folder)]
-        return measured([*command, "--key-file", str(key), "--quiet", *arguments])
+        return measured([*self.under, *command, "--key-file", str(key), "--quiet", *arguments])
 
 
 def _read_bytes(asked: DiskToBackUp, told: DiskDone) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,28 +44,45 @@ def measured(
     with tempfile.TemporaryDirectory(prefix="vmbackup-bench-") as scratch:
         result, said = Path(scratch, "took.json"), Path(scratch, "said")
         launch = [sys.executable, "-I", "-S", LAUNCHER, result, *command]
-        with said.open("wb") as output:
-            done = subprocess.run(
+        with (
+            said.open("wb") as output,
+            subprocess.Popen(
                 [str(each) for each in launch],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 env={**os.environ, **(environment or {})},
-                check=False,
-            )
-        if done.returncode != expected:
+                start_new_session=True,
+            ) as process,
+        ):
+            _ended(process)
+        if process.returncode != expected:
             words = said.read_bytes().decode(errors="replace").strip()[-4000:]
             told = " ".join(map(str, command))
-            raise RuntimeError(f"{told} ended with {done.returncode}:\n{words}")
+            raise RuntimeError(f"{told} ended with {process.returncode}:\n{words}")
         return Cost(**json.loads(result.read_text()))
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for its end; where that is broken off, end it with all that it has started."""
+    try:
+        process.wait()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 @contextmanager
 def serving(module: str, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a module of ours that serves until the block ends; yield it and its first line."""
+    """Run a module of ours that serves until the block ends; yield it and its first line.
+
+    Its standard input ends with this process, however that ends, and it goes then.
+    """
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
         try:
             line = "" if process.stdout is None else process.stdout.readline().strip()
             if not line:

@@ -48,6 +48,14 @@ def _against(peer: str, operation: str) -> Callable[[Figures], float]:
     return lambda found: _peer_s(found, peer, operation) / _whole_s(found, operation)
 
 
+def _tenth_restore_s(figures: Figures) -> float:
+    return float(figures["increments_10"]["with_delta"]["restore"]["s"])
+
+
+def _requests_of_a_pack(requests: Figures) -> float:
+    return float(requests["get_range"] / requests["packs"])
+
+
 def _largest_rss_mb(figures: Figures) -> float:
     operations = ("full", "incremental", "later_full", "restore", "check")
     return float(max(figures[each]["rss_mb"] for each in operations if each in figures))
@@ -94,18 +102,28 @@ TARGETS: Final = (
         lambda found: _whole_s(found, "restore") / _peer_s(found, "zstd", "restore"),
     ),
     Target(
-        "restore of the tenth increment with delta, times that of the second state",
+        "restore of the tenth increment with delta, times faster than restic",
+        "at least",
+        2.0,
+        lambda found: _peer_s(found, "restic", "restore") / _tenth_restore_s(found),
+    ),
+    Target(
+        "restore of the tenth increment with delta, times plain zstd's",
         "at most",
         1.3,
-        lambda found: float(
-            found["increments_10"]["with_delta"]["restore"]["s"] / found["restore"]["s"]
-        ),
+        lambda found: _tenth_restore_s(found) / _peer_s(found, "zstd", "restore"),
     ),
     Target(
         "requests of a restore, times its packs",
         "at most",
         2.0,
-        lambda found: float(found["restore_requests"]["get_range"] / found["packs"]),
+        lambda found: _requests_of_a_pack({**found["restore_requests"], "packs": found["packs"]}),
+    ),
+    Target(
+        "requests of a restore after 1,000 points, times its packs",
+        "at most",
+        2.0,
+        lambda found: _requests_of_a_pack(found["aged_chain"]["restore_requests"]),
     ),
     Target("RSS of one disk, MB", "at most", 160.0, _largest_rss_mb),
     Target(
@@ -115,13 +133,25 @@ TARGETS: Final = (
         "RSS at 32 TiB, MB",
         "at most",
         300.0,
-        lambda found: float(found["sizes"]["32 TiB"]["full"]["rss_mb"]),
+        lambda found: float(max(each["rss_mb"] for each in found["sizes"]["32 TiB"].values())),
     ),
     Target(
         "an unchanged disk of 8 TiB, seconds",
         "at most",
         10.0,
         lambda found: _whole_s(found["sizes"]["8 TiB"], "unchanged"),
+    ),
+    Target(
+        "one changed block of a full 1 TiB, KiB stored in all",
+        "at most",
+        512.0,
+        lambda found: float(found["full_1_tib"]["one_block"]["all_mb"] * 1e6 / 1024),
+    ),
+    Target(
+        "index stored at 0.1 % changed of 1 TiB, MiB",
+        "at most",
+        8.0,
+        lambda found: float(found["full_1_tib"]["scattered"]["index_mb"] * 1e6 / 1024**2),
     ),
 )
 

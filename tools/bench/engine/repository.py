@@ -61,13 +61,17 @@ class Ordered:
 
 
 class Repository:
-    """What operator and operator alone do: begin, prepare, commit, record."""
+    """What operator and operator alone do: begin, prepare, commit, record.
 
-    def __init__(self, folder: Path) -> None:
+    One that lies in the folder already is gone on with.
+    """
+
+    def __init__(self, folder: Path, parameters: Parameters = PARAMETERS) -> None:
         self.folder = folder
+        self._parameters = parameters
         self.key_file = folder / "key"
         self._key = UserKey(hashlib.sha256(b"bench").digest())
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.key_file.touch(0o600)
         self.key_file.write_bytes(base64.b64encode(self._key.secret))
         data = DirectoryStore(folder / "data", names_are_random=True)
@@ -91,7 +95,7 @@ class Repository:
         """Return the job of run *number*."""
         asked = [_asked(number, disk) for disk in disks]
         prepared = [
-            self._opened.prepare_disk(each, PARAMETERS, deltas=deltas, level=level)
+            self._opened.prepare_disk(each, self._parameters, deltas=deltas, level=level)
             for each in asked
         ]
         to_do = [

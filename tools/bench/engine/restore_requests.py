@@ -27,26 +27,29 @@ class CountingStore(DirectoryStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.counts: Counter[str] = Counter()
+        self.packs: set[str] = set()
         self._counting = threading.Lock()
 
     @override
     def get(self, name: str, *, most: int | None = None) -> bytes:
-        self._count("get")
+        self._count("get", name)
         return super().get(name, most=most)
 
     @override
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        self._count("get_range")
+        self._count("get_range", name)
         return super().get_range(name, offset, length)
 
     @override
     def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
-        self._count("get_end")
+        self._count("get_end", name)
         return super().get_end(name, length, size=size)
 
-    def _count(self, asked: str) -> None:
+    def _count(self, asked: str, name: str) -> None:
         with self._counting:
             self.counts[asked] += 1
+            if "/p/" in name:
+                self.packs.add(name)
 
 
 class _Nowhere(DiskSink):
@@ -58,7 +61,10 @@ class _Nowhere(DiskSink):
 
 
 def requests_of_a_restore(repository: Repository) -> dict[str, int]:
-    """Return how often each way of reading was used to restore the newest point."""
+    """Return how often each way of reading was used to restore the newest point.
+
+    `packs` says of how many packs anything was read.
+    """
     data = CountingStore(repository.data)
     places = Places(data, repository.places.control)
     key = UserKey.parse(repository.key_file.read_bytes())
@@ -69,4 +75,4 @@ def requests_of_a_restore(repository: Repository) -> dict[str, int]:
     with opened.held(newest.point, holder) as there:
         for disk in newest.point.disks:
             opened.restore_disk(there, disk, _Nowhere())
-    return dict(data.counts - before)
+    return {**(data.counts - before), "packs": len(data.packs)}

@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tools.bench.engine.images import FIRST, GIB, KIB, Images, images
-from tools.bench.engine.ours import Ours
+from azure_simulator.disks import sparse
+from azure_simulator.disks.sparse import Extent
+from tools.bench.engine.images import (
+    FIRST,
+    GIB,
+    KIB,
+    Images,
+    changed_extents,
+    changing,
+    images,
+)
+from tools.bench.engine.ours import BackedUp, Ours
 from tools.bench.engine.processes import measured
 from tools.bench.engine.ratios import medians
 from tools.bench.engine.repository import Disk
-from tools.bench.engine.rounds import scratch_folder
+from tools.bench.engine.scratch import scratch_folder
 from tools.bench.engine.source import Source, Spread, source
+from tools.local_cloud.disk_images import allocated_extents
 from tools.local_cloud.toolchains import ROOT
 
 Figures = dict[str, Any]
 
 #: What scenarios are called in the result, beside which the others are written anew.
-NAMES: Final = ("disks_4", "store_latency", "extents", "sizes", "aged_chain")
+NAMES: Final = (
+    "disks_4",
+    "store_latency",
+    "extents",
+    "sizes",
+    "changed",
+    "full_1_tib",
+    "aged_chain",
+)
 
 TIB = 1024 * GIB
 SIZES_TIB = (1, 8, 32)
 LATENCIES_MS = (0, 5, 20)
+SHARES = (0.001, 0.02, 0.2)
 DISKS = 4
 
 #: One block in every shard: each is looked at, and little is read.
@@ -97,11 +118,42 @@ def _first_and_unchanged(
 ) -> Mapping[str, Mapping[str, float]]:
     spread = Spread(tib * TIB, SPARSE_STEP, SPARSE_LENGTH)
     exports.show_spread("sparse", spread, _TEXT)
+    exports.show_unchanged("later", "sparse")
     ours = Ours(exports, scratch / "ours")
-    disk = Disk("disk", exports.url("sparse"), spread.disk_bytes)
-    full = ours.back_up([disk]).figures()
-    unchanged = ours.back_up([disk]).figures()
-    return {"full": _rounded(full), "unchanged": _rounded(unchanged)}
+    first, later = exports.url("sparse"), exports.url("later")
+    full = ours.back_up([Disk("disk", first, spread.disk_bytes)])
+    base = ours.repository.manifest_of(full.committed[0])
+    unchanged = ours.back_up([Disk("disk", later, spread.disk_bytes, first, base)])
+    return {"full": _rounded(full.figures()), "unchanged": _rounded(unchanged.figures())}
+
+
+def changed_shares(made: Images | None = None, shares: Sequence[float] = SHARES) -> Figures:
+    """Return what increments take of which more and more has changed, each after the one before."""
+    made = made or images()
+    size_bytes, found = made.kind.size_bytes, {}
+    with scratch_folder() as scratch, source(scratch) as exports:
+        path = scratch / "changing.img"
+        sparse.copy(made.first, path, size_bytes)
+        exports.show(FIRST, made.first)
+        ours = Ours(exports, scratch / "ours")
+        done = ours.back_up([Disk("disk", exports.url(FIRST), size_bytes)])
+        before = FIRST
+        for number, share in enumerate(shares, 1):
+            name, base = f"changed-{number}", ours.repository.manifest_of(done.committed[0])
+            extents = changed_extents(allocated_extents(made.first), changing(made.kind, share))
+            made.change(path, number, extents)
+            exports.show(name, path)
+            exports.show_changes(name, extents, before)
+            os.sync()  # no other's time
+            disk = Disk("disk", exports.url(name), size_bytes, exports.url(before), base)
+            done, before = ours.back_up([disk]), name
+            found[f"{share * 100:g} %"] = _share(done, extents)
+    return {"changed": found}
+
+
+def _share(done: BackedUp, extents: Sequence[Extent]) -> Figures:
+    changed_mb = round(sum(length for _, length in extents) / 1e6, 1)
+    return {"changed_mb": changed_mb, "incremental": _rounded(done.figures())}
 
 
 def _rounded(figures: Mapping[str, float]) -> dict[str, float]:

@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from azure_simulator.disks.sparse import Extent
+from tools.bench.engine.numbered import Numbered
 from tools.bench.engine.processes import serving, used_cpu_s
 
 
@@ -57,8 +61,18 @@ class Source:
 
     def show_changes(self, name: str, extents: Sequence[Extent], *previous: str) -> None:
         """Say what of *name* has changed since each of *previous*, before it is asked for."""
-        changed = [list(each) for each in extents]
-        self._tell(name, {"changed": dict.fromkeys(previous, changed)})
+        self._tell(name, {"changed": dict.fromkeys(previous, extents)})
+
+    def show_numbered(self, name: str, disk: Numbered, previous: str | None = None) -> None:
+        """Show *disk* as *name*; where there is a *previous* state, it differs where it says."""
+        (self.folder / f"{name}.img").touch()
+        changed = {} if previous is None else {previous: disk.changed}
+        self._tell(name, {"numbered": disk, "changed": changed})
+
+    def show_unchanged(self, name: str, of: str) -> None:
+        """Show the disk that is shown as *of* as *name* too, unchanged since."""
+        os.link(self.folder / f"{of}.img", self.folder / f"{name}.img")
+        self._tell(name, {**self._told(of), "changed": {of: []}})
 
     def show_spread(self, name: str, spread: Spread, content: bytes | None) -> None:
         """Show a disk of *spread* as *name*, with *content* over and over, or none."""
@@ -71,8 +85,14 @@ class Source:
                 os.pwrite(file.fileno(), spread.piece(content or b"", at), at)
         self._tell(name, {"spread": [spread.disk_bytes, spread.step, spread.length]})
 
+    def _told(self, name: str) -> dict[str, Any]:
+        """Return what is said of *name* so far."""
+        beside = self.folder / f"{name}.json"
+        found: dict[str, Any] = json.loads(beside.read_text()) if beside.exists() else {}
+        return found
+
     def _tell(self, name: str, told: Mapping[str, object]) -> None:
-        (self.folder / f"{name}.json").write_text(json.dumps(told))
+        (self.folder / f"{name}.json").write_bytes(msgspec.json.encode(told))
 
 
 @contextmanager

@@ -222,7 +222,7 @@ class Backup(Work):
                 self._meter.expect(disk_id, expected + more)
 
         source = DiskReader(planner.export, plan.readable, planner.count_read)
-        disk = DiskToRead(source, plan.extents, self._predecessor(planner))
+        disk = DiskToRead(source, plan.extents, self._predecessor(planner, plan))
         return write_disk(
             self._store,
             planner.keys,
@@ -232,10 +232,12 @@ class Backup(Work):
             progress=told,
         )
 
-    def _predecessor(self, planner: Planner) -> DiskSource | None:
+    def _predecessor(self, planner: Planner, plan: Plan) -> DiskSource | None:
         """Return the disk as the newest manifest has it, where deltas may be made from it."""
-        grant = planner.disk.grant
+        grant, fallback = planner.disk.grant, plan.fallback
         if planner.before is None or not grant.deltas or grant.base not in {None, grant.newest}:
+            return None
+        if fallback is not None and fallback.reason == "PredecessorUnreadable":
             return None
         return PerhapsReadable(planner.before)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import compress
-from operator import sub
 
 import msgspec
 
@@ -122,7 +120,9 @@ class Planner:
             start = base_bytes - base_bytes % block_bytes
             changed, cleared = changed.cut(0, start), cleared.cut(0, start)
             changed.append(self.export.allocated(start).extents)
-        whole, zero = aligned(changed, block_bytes, disk_bytes), _worth_leaving_out(cleared)
+        whole = aligned(changed, block_bytes, disk_bytes)
+        # Of what was cleared, short pieces are quicker read along with what lies around them.
+        zero = cleared.of_length(JOIN_GAP_BYTES)
         return Plan(
             grant,
             whole,
@@ -164,14 +164,3 @@ def differences(export: Export, before: PredecessorExport, name: str) -> Listed:
 
 def _no_differences(error: Exception, name: str) -> NoDifferences:
     return NoDifferences("DifferencesRefused", str(error).removeprefix(f"{name}: "))
-
-
-def _worth_leaving_out(cleared: Extents) -> Extents:
-    """Return what of *cleared* is not quicker read along with what lies around it."""
-    lengths = map(sub, cleared.ends, cleared.offsets)
-    long_enough = [length >= JOIN_GAP_BYTES for length in lengths]
-    made = Extents()
-    made.extend(
-        list(compress(cleared.offsets, long_enough)), list(compress(cleared.ends, long_enough))
-    )
-    return made

@@ -12,12 +12,12 @@ from vmbackup_core.protocol import Lost, LostIndex, LostPack, VerifyResult
 from vmbackup_core.protocol.limits import TOLD_OFFSETS
 from vmbackup_core.repository.data.read_back import PackReadBack
 from vmbackup_core.repository.data.sample_back import Sampled
-from vmbackup_core.repository.data.sections_back import Lost as LostSection
 from vmbackup_core.repository.data.sections_back import SectionsTold, is_missing
 from vmbackup_core.repository.data.verify_told import (
     OFFSETS_MOST,
     TOLD_MOST,
 )
+from vmbackup_core.repository.data.window_reader import Lost as LostSection
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import IndexId, PackId
 

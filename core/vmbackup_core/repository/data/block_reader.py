@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vmbackup_core.errors import CorruptRepository
@@ -31,8 +31,7 @@ class Healed(Protocol):
         """Return the block with this hash and length, compared; None where it was not healed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A record: its pack, its number in its origin, and where it lies."""
 
     row: PackRow
@@ -41,16 +40,14 @@ class Place:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class BaseRecord:
+class BaseRecord(msgspec.Struct, frozen=True, gc=False):
     """The record that a delta was made after, never a delta itself."""
 
     place: Place
     kind: RecordKind
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """A block: what its record is, where it lies, and for a delta the record before."""
 
     kind: RecordKind
@@ -65,7 +62,7 @@ class BlockReader:
         self._store = store
         self._keys = keys
         self._healed = healed
-        self._ciphers: dict[PackRow, AESGCM] = {}
+        self._opening: dict[PackRow, tuple[str, AESGCM]] = {}
 
     def read_range(self, pack: PackId, offset: int, length: int) -> bytes | None:
         """Return a piece of a pack, less where the pack is cut; None where it is missing.
@@ -109,7 +106,7 @@ class BlockReader:
         self, wanted: Wanted, stored: bytes | memoryview | None, before: Before | None
     ) -> bytes:
         place, kind = wanted.place, wanted.kind
-        name = pack_name(self._keys.chain, place.row.holder)
+        name, cipher = self._opening_of(place.row)
         if stored is None:  # said alike of all its records: their holes are told as one
             raise CorruptRepository(f"{name}: is needed and missing")
         if len(stored) != place.length:
@@ -117,7 +114,7 @@ class BlockReader:
                 f"{name}: record {place.number} at {place.offset} is {len(stored)} bytes"
             )
         base = None if wanted.base is None else self._base(wanted.base, before)
-        block = open_record(name, self._cipher(place.row), place.number, kind, stored, base)
+        block = open_record(name, cipher, place.number, kind, stored, base)
         if self._keys.block_hash(block) != kind.block_hash:
             raise CorruptRepository(f"{name}: record {place.number} holds another block")
         return block
@@ -127,12 +124,13 @@ class BlockReader:
             return before()
         return self.read_block(Wanted(base.kind, base.place))
 
-    def _cipher(self, row: PackRow) -> AESGCM:
-        """Return the cipher of the records of a row: many follow each other that have one."""
-        cipher = self._ciphers.get(row)
-        if cipher is None:
+    def _opening_of(self, row: PackRow) -> tuple[str, AESGCM]:
+        """Return name and cipher of the records of a row: many follow each other that have one."""
+        opening = self._opening.get(row)
+        if opening is None:
             cipher = self._keys.pack_cipher(row.origin, row.run, row.epoch)
-            if len(self._ciphers) >= MOST_CIPHERS:
-                self._ciphers.clear()
-            self._ciphers[row] = cipher
-        return cipher
+            opening = pack_name(self._keys.chain, row.holder), cipher
+            if len(self._opening) >= MOST_CIPHERS:
+                self._opening.clear()
+            self._opening[row] = opening
+        return opening

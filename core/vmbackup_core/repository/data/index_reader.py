@@ -58,7 +58,8 @@ def manifest_in(keys: ChainKeys, name: str, stored: bytes, bound: Bound | None =
 class IndexReader:
     """Opens the tables and shards of one manifest; one thread at a time.
 
-    What is missing, differs from its digest or does not open is CorruptRepository.
+    What is missing, differs from its digest or does not open is CorruptRepository. *requests* is
+    how often the store was asked.
     """
 
     def __init__(self, store: DataSource, keys: ChainKeys, manifest: Manifest) -> None:
@@ -67,6 +68,7 @@ class IndexReader:
         self._manifest = manifest
         self._tables: OrderedDict[int, Table] = OrderedDict()
         self._ahead: dict[SectionType, _Ahead] = {}
+        self.requests = 0
 
     @property
     def manifest(self) -> Manifest:
@@ -167,6 +169,7 @@ class IndexReader:
         return end - ref.offset
 
     def _range(self, name: str, offset: int, length: int, least: int | None = None) -> bytes:
+        self.requests += 1
         try:
             stored = self._store.get_range(name, offset, length)
         except NotStored as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.data.footer import (
@@ -83,7 +83,7 @@ def footer_of(keys: ChainKeys, pack: PackId, stored: bytes) -> Footer:
 
 
 def joined(
-    places: list[tuple[int, int]], *, most_bytes: int, gap_bytes: int = GAP_BYTES
+    places: Iterable[tuple[int, int]], *, most_bytes: int, gap_bytes: int = GAP_BYTES
 ) -> Iterator[tuple[int, int, list[int]]]:
     """Yield what is read at once of *places*, pairs of offset and length of one pack in order.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from vmbackup_core.repository.data.pack_reader import GAP_BYTES, joined
@@ -14,11 +17,19 @@ from vmbackup_core.repository.primitives.identities import PackId
 #: thread has one such piece in memory.
 READ_BYTES: Final = 17 * 1024 * 1024
 
+#: What is read at once of packs that are read whole, and how many others are between two of them:
+#: with some threads at most one such piece is in memory.
+PACK_BYTES: Final = 2 * READ_BYTES
+_APART: Final = 4
+
 #: How many requests a pack takes at most, where its records lie in 32 MiB.
 REQUESTS_OF_A_PACK: Final = 2
 
 _MARK_BITS: Final = 32
 _MARK: Final = 2**_MARK_BITS - 1
+
+#: Pieces of a pack that are wanted, as pairs of begin and end, with no small gap between them.
+_Held = Sequence[tuple[int, int]]
 
 #: Records wanted of each pack, in order: the offset of each, and a mark that tells whose it is.
 Places = Mapping[PackId, "array[int]"]
@@ -39,32 +50,69 @@ def marked(offset: int, mark: int) -> int:
     return offset << _MARK_BITS | mark
 
 
-def reads_of(places: Places, length_of: Callable[[int], int], requests: int) -> Iterator[Read]:
+def reads_of(
+    places: Places, length_of: Callable[[int], int], requests: int, spent: int = 0
+) -> Iterator[Read]:
     """Yield what brings all of *places*; *length_of* returns the length of the record of a mark.
 
     Gaps under `GAP_BYTES` are read over, and larger ones, from the smallest on, until there are no
-    more than *requests*.
+    more than *requests*. Of these so many are *spent* otherwise: packs that take two are read at
+    once instead, as few as make up for it and far from each other.
     """
-    gap_bytes = _gap_bytes(places, length_of, requests)
+    held = {pack: _held(keys, length_of) for pack, keys in places.items()}
+    gap_bytes = _gap_bytes(held.values(), requests)
+    counts = {pack: _requests(pieces, gap_bytes) for pack, pieces in held.items()}
+    at_once = _at_once(held, counts, sum(counts.values()) + spent - requests)
     for pack, keys in places.items():
         mine = [(key >> _MARK_BITS, length_of(key & _MARK)) for key in keys]
-        for offset, length, which in joined(mine, most_bytes=READ_BYTES, gap_bytes=gap_bytes):
+        most_bytes = PACK_BYTES if pack in at_once else READ_BYTES
+        for offset, length, which in joined(mine, most_bytes=most_bytes, gap_bytes=gap_bytes):
             yield Read(pack, offset, length, [keys[at] & _MARK for at in which])
 
 
-def _gap_bytes(places: Places, length_of: Callable[[int], int], requests: int) -> int:
+def _held(keys: array[int], length_of: Callable[[int], int]) -> _Held:
+    """Return where records lie in a pack, those with small gaps between them together."""
+    mine = ((key >> _MARK_BITS, length_of(key & _MARK)) for key in keys)
+    pieces = joined(mine, most_bytes=sys.maxsize)
+    return [(offset, offset + length) for offset, length, _ in pieces]
+
+
+def _gap_bytes(held: Collection[_Held], requests: int) -> int:
     """Return which gaps are not read over: those of so many bytes, or more."""
-    gaps = array("Q")
-    least = 0
-    for keys in places.values():
-        end = start = keys[0] >> _MARK_BITS
-        for key in keys:
-            offset = key >> _MARK_BITS
-            if offset - end >= GAP_BYTES:
-                gaps.append(offset - end)
-            end = max(end, offset + length_of(key & _MARK))
-        least += -(-(end - start) // READ_BYTES)
-    spare = max(0, requests - least)  # each gap that is not read over makes one request more
-    if len(gaps) <= spare:
-        return GAP_BYTES
-    return sorted(gaps, reverse=True)[spare] + 1
+    gaps = {GAP_BYTES}
+    for pieces in held:
+        gaps.update(after[0] - before[1] + 1 for before, after in pairwise(pieces))
+    choices = sorted(gaps)
+    enough = bisect_left(
+        choices,
+        True,  # noqa: FBT003 - what is looked for
+        hi=len(choices) - 1,
+        key=lambda gap: sum(_requests(pieces, gap) for pieces in held) <= requests,
+    )
+    return choices[enough]
+
+
+def _requests(held: _Held, gap_bytes: int) -> int:
+    """Return how many requests a pack takes where gaps of so many bytes are not read over."""
+    count, first, last = 0, 0, -gap_bytes
+    for start, end in held:
+        if start - last >= gap_bytes or start - first >= READ_BYTES:
+            count, first = count + 1, start
+        while end - first > READ_BYTES:
+            count, first = count + 1, first + READ_BYTES
+        last = end
+    return count
+
+
+def _at_once(
+    held: Mapping[PackId, _Held], counts: Mapping[PackId, int], too_many: int
+) -> frozenset[PackId]:
+    """Return which packs are read at once: of those that would take two, one in so many."""
+    if too_many <= 0:
+        return frozenset()
+    long = [
+        pack
+        for pack, pieces in held.items()
+        if counts[pack] == REQUESTS_OF_A_PACK and pieces[-1][1] - pieces[0][0] <= PACK_BYTES
+    ]
+    return frozenset(long[:: max(_APART, len(long) // too_many)])

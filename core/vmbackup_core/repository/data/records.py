@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+import msgspec
 import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,8 +29,7 @@ TAG_BYTES = 16
 _KIND = struct.Struct(f"<BI{HASH_BYTES}s")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordKind:
+class RecordKind(msgspec.Struct, frozen=True, gc=False):
     """What a record's tag covers beside its bytes; *base_hash* where it is a delta."""
 
     codec: int

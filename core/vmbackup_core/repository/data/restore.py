@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent, merged
-from vmbackup_core.repository.crew import work_through
-from vmbackup_core.repository.data.block_reader import (
-    BaseRecord,
-    BlockReader,
-    Healed,
-    Place,
-    Wanted,
-)
+from vmbackup_core.repository.crew import taken_ahead
+from vmbackup_core.repository.data.block_reader import BlockReader, Healed, Wanted
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest, ShardLine
 from vmbackup_core.repository.data.ports import DataSource
-from vmbackup_core.repository.data.reading_order import Read
 from vmbackup_core.repository.data.restore_windows import Window, windows_of
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.data.window_reader import LOST, Lost, WindowReader
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
-from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.transfer import DiskSink, OnProgress, Tally
-
-#: What one record or section can be like while all else comes back.
-_LOST = (CorruptRepository, NotUnderstood)
 
 #: How many losses are told one by one; positions are told all.
 MOST_REASONS = 100
@@ -68,57 +57,21 @@ def restore_manifest(  # noqa: PLR0913 - what, where to, how
     by several threads in no order. Each block is compared with its hash
     and the manifest with its digest before, so what is written is what was backed up.
     """
-    reader = BlockReader(store, keys, healed)
+    reader = WindowReader(BlockReader(store, keys, healed), manifest.said, threads)
     told = on_hole or _untold
-    restoring = _Restoring(reader, manifest, sink, told if keep_going else None, threads, progress)
-    for window in windows_of(restoring.views(IndexReader(store, keys, manifest))):
-        restoring.restore(window)
+    restoring = _Restoring(reader, manifest, sink, told if keep_going else None, progress)
+    index = IndexReader(store, keys, manifest)
+    for window, spent in taken_ahead(_windows(restoring, index), threads):
+        restoring.restore(window, spent)
     return restoring.holes()
 
 
-@dataclass(frozen=True, slots=True)
-class _Brought:
-    """What a request has brought: less where the pack is cut, None where it is missing."""
-
-    reader: BlockReader
-    offset: int
-    stored: memoryview | None
-    is_readable: bool = True
-
-    def part(self, place: Place) -> memoryview | None:
-        """Return a record's bytes."""
-        if self.stored is None:
-            return None
-        start = place.offset - self.offset
-        return self.stored[start : start + place.length]
-
-    def block(self, wanted: Wanted) -> bytes:
-        """Return a block from the bytes that were brought, or else from a request of its own."""
-        if not self.is_readable:
-            return self.reader.read_block(wanted)
-        return self.reader.block(wanted, self.part(wanted.place))
-
-
-class _Deltas:
-    """Deltas that wait for their bases, by the marks of their blocks."""
-
-    def __init__(self, reader: BlockReader) -> None:
-        self._reader = reader
-        self._kept: dict[int, bytes | None] = {}
-
-    def keep(self, mark: int, stored: memoryview | None) -> None:
-        """Keep a delta's bytes."""
-        self._kept[mark] = None if stored is None else bytes(stored)
-
-    def block(self, mark: int, wanted: Wanted, base: BaseRecord, brought: _Brought) -> bytes:
-        """Return the block of a delta whose base was *brought*."""
-
-        def before() -> bytes:
-            return brought.block(Wanted(base.kind, base.place))
-
-        if mark not in self._kept:
-            return self._reader.read_block(wanted, before)
-        return self._reader.block(wanted, self._kept.pop(mark), before)
+def _windows(restoring: _Restoring, index: IndexReader) -> Iterator[tuple[Window, int]]:
+    """Yield each window, and how many requests it took to know where its blocks lie."""
+    known = -1  # the manifest's own
+    for window in windows_of(restoring.views(index)):
+        yield window, index.requests - known
+        known = index.requests
 
 
 class _Restoring:
@@ -126,11 +79,10 @@ class _Restoring:
 
     def __init__(
         self,
-        reader: BlockReader,
+        reader: WindowReader,
         manifest: Manifest,
         sink: DiskSink,
         on_hole: OnHole | None,
-        threads: int,
         progress: OnProgress,
     ) -> None:
         self._reader = reader
@@ -138,7 +90,6 @@ class _Restoring:
         self._said = manifest.said
         self._sink = sink
         self._on_hole = on_hole
-        self._threads = threads
         used = manifest.lines.used_blocks
         self._tally = Tally(used * manifest.said.block_bytes, progress)
         self._lock = threading.Lock()
@@ -156,63 +107,25 @@ class _Restoring:
             if view is not None:
                 yield view
 
-    def restore(self, window: Window) -> None:
-        """Write one window's blocks, those of deltas once their bases are read."""
-        first, then = window.reads()
-        deltas = _Deltas(self._reader)
-
-        def keep_or_write(read: Read) -> None:
-            brought = self._brought(read)
-            own = [mark for mark in read.marks if not window.is_delta(mark)]
-            for mark in set(read.marks).difference(own) if brought.is_readable else ():
-                wanted = window.wanted(mark, self._extent(window, mark).length)
-                deltas.keep(mark, brought.part(wanted.place))
-            self._write(window, own, deltas, brought)
-
-        def write(read: Read) -> None:
-            self._write(window, read.marks, deltas, self._brought(read))
-
-        work_through(first, keep_or_write, self._threads)
-        work_through(then, write, self._threads)
+    def restore(self, window: Window, spent: int) -> None:
+        """Write a window's blocks; so many requests were *spent* on finding where they lie."""
+        self._reader.read(window, self._write, self._lost_block, spent)
 
     def _view(self, line: ShardLine, index: IndexReader) -> ShardView[PackRow] | None:
         try:
             return index.shard(line)
-        except _LOST as error:
+        except LOST as error:
             self._lost(self._said.shard_extent(line.shard), error)
             return None
 
-    def _write(
-        self, window: Window, marks: Sequence[int], deltas: _Deltas, brought: _Brought
-    ) -> None:
-        """Write the blocks of records that were *brought*, or whose bases were."""
-        known: tuple[Wanted, bytes] | None = None
-        for mark in marks:
-            extent = self._extent(window, mark)
-            wanted = window.wanted(mark, extent.length)
-            if known is None or known[0] != wanted:  # blocks that are alike have one record
-                try:
-                    known = wanted, _block(mark, wanted, deltas, brought)
-                except _LOST as error:
-                    self._lost(extent, error)
-                    known = None
-                    continue
-            self._sink.write_at(extent.offset, known[1])
-            self._tally.add(done=extent.length)
+    def _write(self, extent: Extent, block: bytes) -> None:
+        self._sink.write_at(extent.offset, block)
+        self._tally.add(done=extent.length)
 
-    def _brought(self, read: Read) -> _Brought:
-        try:
-            stored = self._reader.read_range(read.pack, read.offset, read.length)
-        except CorruptRepository:
-            return _Brought(self._reader, read.offset, None, is_readable=False)
-        view = None if stored is None else memoryview(stored)
-        return _Brought(self._reader, read.offset, view)
+    def _lost_block(self, extent: Extent, _wanted: Wanted, error: Lost) -> None:
+        self._lost(extent, error)
 
-    def _extent(self, window: Window, mark: int) -> Extent:
-        view, block = window.block_of(mark)
-        return self._said.block_extent(view.shard, block)
-
-    def _lost(self, extent: Extent, error: CorruptRepository | NotUnderstood) -> None:
+    def _lost(self, extent: Extent, error: Lost) -> None:
         if self._on_hole is None:
             raise error
         self._on_hole(extent, str(error))
@@ -220,9 +133,3 @@ class _Restoring:
             self._holes.append(extent)
             if len(self._reasons) < MOST_REASONS:
                 self._reasons.append(str(error))
-
-
-def _block(mark: int, wanted: Wanted, deltas: _Deltas, brought: _Brought) -> bytes:
-    if wanted.base is None:
-        return brought.block(wanted)
-    return deltas.block(mark, wanted, wanted.base, brought)

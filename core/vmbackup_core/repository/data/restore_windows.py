@@ -66,14 +66,14 @@ class Window:
             or self.delta_bytes >= self.most.delta_bytes
         )
 
-    def take(self, view: ShardView[PackRow], first: int) -> int:
-        """Take in the blocks of a shard from *first* on; return the first that is not taken."""
+    def take(self, view: ShardView[PackRow], places: Iterator[tuple[int, int]]) -> bool:
+        """Take in blocks of a shard, by number and entry; tell whether some may be left."""
         entries, place = view.entries, len(self.views)
         self.views.append(view)
         self._before.append(entries.bases_before())
         own = [self._own.setdefault(row.holder, array("Q")) for row in view.rows]
         rows, offsets, codecs = entries.rows, entries.offsets, entries.codecs
-        for block, entry in view.places(first):
+        for block, entry in places:
             mark = place << _BLOCK_BITS | block
             self.blocks += 1
             if codecs[entry] != DELTA:
@@ -81,8 +81,8 @@ class Window:
                 continue
             self._take_delta(mark, view, entry)
             if self.delta_bytes >= self.most.delta_bytes:
-                return block + 1
-        return view.blocks
+                return True
+        return False
 
     def block_of(self, mark: int) -> tuple[ShardView[PackRow], int]:
         """Return the shard of a mark, and the number of the block in it."""
@@ -99,18 +99,18 @@ class Window:
         entry = view.at[block]
         return wanted_of(view, entry, self._before[mark >> _BLOCK_BITS][entry], block_bytes)
 
-    def reads(self) -> tuple[list[Read], Iterator[Read]]:
+    def reads(self, spent: int = 0) -> tuple[list[Read], Iterator[Read]]:
         """Return what is read first and what then, in two requests for each pack at most.
 
         First come the packs that hold deltas; then all others, and the bases. A pack with both is
-        read twice.
+        read twice. So many requests were *spent* on finding out where all of it lies.
         """
         deltas = _sorted(self._deltas, {pack: self._own.pop(pack) for pack in self._deltas})
         others = _sorted(self._own, self._bases)
         packs = len(deltas.keys() | others.keys())
         first = [*reads_of(deltas, self._own_length, len(deltas))]
         rest = REQUESTS_OF_A_PACK * packs - len(first)
-        return first, reads_of(others, self._length, rest)
+        return first, reads_of(others, self._length, rest, spent)
 
     def _take_delta(self, mark: int, view: ShardView[PackRow], entry: int) -> None:
         entries, bases = view.entries, view.entries.bases
@@ -137,11 +137,19 @@ class Window:
 
 def windows_of(views: Iterable[ShardView[PackRow]], most: Most = DEFAULT_MOST) -> Iterator[Window]:
     """Yield all blocks of *views* that are not zero, window by window."""
+    return windows_of_some(((view, view.places()) for view in views), most)
+
+
+def windows_of_some(
+    chosen: Iterable[tuple[ShardView[PackRow], Iterator[tuple[int, int]]]],
+    most: Most = DEFAULT_MOST,
+) -> Iterator[Window]:
+    """Yield the *chosen* blocks of shards, given by number and entry, window by window."""
     window = Window(most)
-    for view in views:
-        block = 0
-        while block < view.blocks:
-            block = window.take(view, block)
+    for view, places in chosen:
+        is_left = True
+        while is_left:
+            is_left = window.take(view, places)
             if window.is_full:
                 yield window
                 window = Window(most)

@@ -15,7 +15,8 @@ from vmbackup_core.extents import Extents
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.sample_back import SampleBack, Sampled
-from vmbackup_core.repository.data.sections_back import Lost, SectionsTold
+from vmbackup_core.repository.data.sections_back import SectionsTold
+from vmbackup_core.repository.data.window_reader import Lost
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.identities import IndexId
 from vmbackup_core.repository.transfer import DiskSource

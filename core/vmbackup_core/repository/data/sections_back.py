@@ -6,11 +6,12 @@ proven here: a restore goes by what they say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.extents import Extent
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.block_reader import BlockReader, Wanted
 from vmbackup_core.repository.data.entry_proof import Feet
@@ -22,6 +23,7 @@ from vmbackup_core.repository.data.restore_windows import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.data.window_reader import Lost, WindowReader
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import IndexId
@@ -29,7 +31,6 @@ from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
 #: What ends the reading of one section, and of no other.
 _LOST = (CorruptRepository, NotUnderstood, ObjectUnreadable)
-Lost = CorruptRepository | NotUnderstood | ObjectUnreadable
 
 
 class SectionsTold(Protocol):
@@ -91,7 +92,7 @@ class SectionsBack:
             self._tell(last, error)
             return
         first = 0 if self._is_new(line.base) else len(base.view.entries)
-        work_through(self._by_row(view, first), self._compare, self.threads)
+        self._prove(view, first)
 
     def _has_tables(self, line: ShardLine) -> bool:
         """Tell whether the tables of a line open; each that does not is told once."""
@@ -111,36 +112,30 @@ class SectionsBack:
     def _tell(self, ref: SectionRef, error: Lost) -> None:
         self.told.section(self.manifest.objects[ref.object].index, ref.offset, error)
 
-    def _by_row(self, view: ShardView[PackRow], first: int) -> Iterator[list[tuple[int, Wanted]]]:
-        """Yield the new entries of each pack, with the numbers of their blocks on the disk."""
-        by_row: dict[int, list[tuple[int, Wanted]]] = {}
-        for number, wanted in wanted_in(self.manifest.said, view, first):
-            by_row.setdefault(id(wanted.place.row), []).append((number, wanted))
-        return iter(by_row.values())
+    def _prove(self, view: ShardView[PackRow], first: int) -> None:
+        """Compare the entries from *first* on with their packs' feet; read those that are odd."""
+        by_row: dict[int, list[int]] = {}
+        for block, entry in view.places():
+            if entry >= first:
+                by_row.setdefault(view.entries.rows[entry], []).append(block)
+        bases, odd = view.entries.bases_before(), list[int]()
 
-    def _compare(self, entries: Sequence[tuple[int, Wanted]]) -> None:
+        def compare(blocks: Sequence[int]) -> None:
+            for block in blocks:
+                entry, extent = view.at[block], self.manifest.said.block_extent(view.shard, block)
+                wanted = wanted_of(view, entry, bases[entry], extent.length)
+                # A pack whose foot is lost is told of itself.
+                if self._feet.judge(wanted) not in {"right", "no foot"}:
+                    odd.append(block)
+
+        work_through(by_row.values(), compare, self.threads)
         reader = BlockReader(self.store, self.keys, NothingHealed())
-        for number, wanted in entries:
-            if self.told.is_full:
-                return
-            if self._feet.judge(wanted) in {"right", "no foot"}:
-                continue  # a pack whose foot is lost is told of itself
-            try:
-                reader.read_block(wanted)
-            except _LOST as error:
-                self.told.block(number, error)
+        by_pack = WindowReader(reader, self.manifest.said, self.threads, _LOST)
+        by_pack.prove(view, sorted(odd), self._tell_block)
 
-
-def wanted_in(
-    said: ManifestSaid, view: ShardView[PackRow], first: int = 0
-) -> Iterator[tuple[int, Wanted]]:
-    """Yield the blocks of a shard that are not zero and whose entries are from *first* on."""
-    start = view.shard * (said.shard_bytes // said.block_bytes)
-    bases = view.entries.bases_before()
-    for place, entry in view.places():
-        if entry >= first:
-            block = start + place
-            yield block, wanted_of(view, entry, bases[entry], block_bytes_at(said, block))
+    def _tell_block(self, extent: Extent, _wanted: Wanted, error: Lost) -> None:
+        if not self.told.is_full:
+            self.told.block(extent.offset // self.manifest.said.block_bytes, error)
 
 
 def block_bytes_at(said: ManifestSaid, block: int) -> int:

@@ -43,9 +43,11 @@ def test_points_are_increments_of_one_chain_and_the_newest_is_the_disk(tmp_path:
 
 def test_requests_of_a_restore_are_counted(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
-    age(repository, Content(), 1)
+    age(repository, Content(), 3)
+    requests = requests_of_a_restore(repository)
 
-    assert requests_of_a_restore(repository)["get_range"] >= 1
+    assert requests["get_range"] >= 1
+    assert requests["packs"] == 3
 
 
 def test_all_but_the_newest_point_expire_and_their_packs_are_garbage_then(tmp_path: Path) -> None:

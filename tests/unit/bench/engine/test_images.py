@@ -94,6 +94,21 @@ def test_a_later_state_depends_on_its_number_and_not_on_the_state_before(
     assert ways[0].read_bytes() == ways[1].read_bytes()
 
 
+def test_what_changes_stays_the_same_however_the_files_come_to_lie(
+    kind: Kind, tmp_path: Path
+) -> None:
+    made = images(kind, tmp_path / "images")
+    before = made.extents()
+    copied = Images(tmp_path / "copied", kind)
+    copied.folder.mkdir()
+    for each, copy in ((made.first, copied.first), (made.second, copied.second)):
+        copy.write_bytes(each.read_bytes())  # without a hole
+    made.first.write_bytes(made.first.read_bytes())
+
+    assert made.extents() == before
+    assert _pages(copied.extents()) == _pages(before)
+
+
 def test_images_of_another_kind_lie_elsewhere(kind: Kind, tmp_path: Path) -> None:
     assert Images(tmp_path, kind).kind.name != replace(kind, seed=1).name
 

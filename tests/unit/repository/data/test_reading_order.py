@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -82,6 +83,22 @@ def test_with_requests_to_spare_no_large_gap_is_read_over(draw: random.Random) -
             end = records.offsets[mark] + records.lengths[mark]
 
 
+def test_what_is_spent_otherwise_is_made_up_for_by_packs_read_at_once() -> None:
+    """Few of them, and far from each other: each takes as much memory as two pieces."""
+    places = {pack(number): full_pack(number) for number in range(24)}
+    reads = [*reads_of(places, lambda _: MIB, 2 * 24, 5)]
+    at_once = [read.pack.number for read in reads if read.length > READ_BYTES]
+    assert len(reads) + 5 <= 2 * 24
+    assert at_once == sorted(at_once)
+    assert len(at_once) <= 24 // 4
+    assert min(after - before for before, after in pairwise(at_once)) >= 4
+    assert sum(len(read.marks) for read in reads) == 24 * 31
+
+
+def full_pack(number: int) -> array[int]:
+    return array("Q", [marked(64 + at * MIB, 31 * number + at) for at in range(31)])
+
+
 def test_the_largest_gaps_are_the_ones_that_are_not_read() -> None:
     offsets = [64, MIB, 5 * MIB, 7 * MIB]
     places = {pack(1): array("Q", [marked(at, place) for place, at in enumerate(offsets)])}
@@ -150,6 +167,8 @@ def test_requests_of_a_restore_are_twice_its_packs_at_most(*, deltas: bool, thre
         assert bench.restore(each)[0] == each.content
         asked = Counter(name for name in bench.store.ranges if "/p/" in name)
         assert asked.total() <= 2 * len(asked)
+        # Where a pack's deltas are not read before its bases, indexes are within that, too.
+        assert deltas or len(bench.store.ranges) + 1 <= 2 * len(asked)
 
 
 def test_a_base_that_cannot_be_read_is_looked_for_by_itself() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,12 +19,15 @@ from vmbackup_core.repository.data.restore_windows import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.data.shard_view import ShardView, StoredBase
 from vmbackup_core.repository.data.tables import PackRow
+from vmbackup_core.repository.data.window_reader import Lost, WindowReader
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
-from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.names import pack_name
 
 #: Of how many bases it is kept what was looked at: one byte for each entry.
 _BASES: Final = 512
+
+#: Of how many deltas it is kept that they were read: patches have them again from point to point.
+_READ: Final = 65_536
 
 #: What tells a base, as a disk of some length has it, from another.
 _BaseKey = tuple[bytes, int]
@@ -43,7 +46,7 @@ class EntryCheck:
     """Compares each entry with what the pack's foot says of the record that lies there.
 
     The records themselves are read pack by pack. Deltas, which are proven beside their bases only,
-    and records of which the foot says something else, are read here.
+    and records of which the foot says something else, are read here, as a restore reads them.
     """
 
     store: DataSource
@@ -51,6 +54,7 @@ class EntryCheck:
     seen: Observations
     threads: int
     _feet: Feet = field(init=False)
+    _read: set[Wanted] = field(default_factory=set)
     _looked: OrderedDict[_BaseKey, bytearray] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -66,20 +70,31 @@ class EntryCheck:
         for block, entry in view.places():
             if not (entry < len(looked) and looked[entry]):
                 by_row.setdefault(view.entries.rows[entry], []).append(block)
+        odd = self._odd(said, view, by_row.values())
         reader = BlockReader(self.store, self.keys, NothingHealed())
-        bases = view.entries.bases_before()
+        WindowReader(reader, said, self.threads).prove(view, sorted(odd), self._say)
+        if len(self._read) > _READ:
+            self._read.clear()
+        self._read.update(odd.values())
+        for entry in (view.at[block] for blocks in by_row.values() for block in blocks):
+            if entry < len(looked):
+                looked[entry] = 1
+
+    def _odd(
+        self, said: ManifestSaid, view: ShardView[PackRow], by_row: Iterable[Sequence[int]]
+    ) -> dict[int, Wanted]:
+        """Return those blocks, given pack by pack, whose records no foot proves and nobody read."""
+        bases, odd = view.entries.bases_before(), dict[int, Wanted]()
 
         def compare(blocks: Sequence[int]) -> None:
             for block in blocks:
                 entry, extent = view.at[block], said.block_extent(view.shard, block)
                 wanted = wanted_of(view, entry, bases[entry], extent.length)
-                if self._feet.judge(wanted) != "right":
-                    self._read(reader, wanted)
+                if self._feet.judge(wanted) != "right" and wanted not in self._read:
+                    odd[block] = wanted
 
-        work_through(by_row.values(), compare, self.threads)
-        for entry in (view.at[block] for blocks in by_row.values() for block in blocks):
-            if entry < len(looked):
-                looked[entry] = 1
+        work_through(by_row, compare, self.threads)
+        return odd
 
     def _looked_at(self, said: ManifestSaid, base: StoredBase) -> bytearray:
         """Return which entries of a base were looked at, for a disk of this length."""
@@ -90,18 +105,16 @@ class EntryCheck:
             self._looked.popitem(last=False)
         return looked
 
-    def _read(self, reader: BlockReader, wanted: Wanted) -> None:
+    def _say(self, _extent: Extent, wanted: Wanted, error: Lost) -> None:
         place = wanted.place
         name = pack_name(self.keys.chain, place.row.holder)
-        try:
-            reader.read_block(wanted)
-        except CorruptRepository as error:
+        if isinstance(error, CorruptRepository):
             what = str(error).removeprefix(f"{name}: ")
             fault = Fault(name, "data", "damaged", what, parts={place.offset})
             fault.size_bytes = place.row.size_bytes
-            self.seen.fault(fault)
-        except NotUnderstood as error:
-            self.seen.fault(Fault(name, "data", "notUnderstood", str(error), parts={place.offset}))
+        else:
+            fault = Fault(name, "data", "notUnderstood", str(error), parts={place.offset})
+        self.seen.fault(fault)
 
 
 def blocks_of(said: ManifestSaid, view: ShardView[PackRow]) -> Iterator[Block]:
