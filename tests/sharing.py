@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 GROUPS = (
     (
         "tests/scenario/test_idle_operator.py",
+        "tests/scenario/test_incremental_backups.py",
         "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_killed.py",
         "tests/scenario/test_progress_shown.py",
