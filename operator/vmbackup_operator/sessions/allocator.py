@@ -53,7 +53,8 @@ class Allocator:
         self._wake = wake
         self._workers: dict[ObjectKey, WorkerId] = {}
         self._exports: dict[ObjectKey, Mapping[ArmId, ArmId]] = {}
-        self._leaving: set[WorkerId] = set()
+        #: Who stops or deletes each worker: two may be at it, and the first to end is not the last.
+        self._leaving: dict[WorkerId, set[ObjectKey]] = {}
         self._displaced: dict[ObjectKey, Displaced] = {}
 
     def turn_of_vm(self, session: Session, vm_id: str) -> Waiting | None:
@@ -91,7 +92,7 @@ class Allocator:
         usable = [worker for worker in existing if worker.state not in {"failed", "deleting"}]
         # What is deleted to make room for others is theirs until it has gone.
         going_for_others = {each.worker for each in self._displaced.values()}
-        taken = holders.keys() | self._leaving | going_for_others
+        taken = holders.keys() | self._leaving.keys() | going_for_others
         free = [worker for worker in usable if worker.id not in taken and not worker.doubt]
         room = region.max_workers - len(
             {each.id for each in usable}
@@ -145,18 +146,24 @@ class Allocator:
         return next((key for key in (*reserved, *served) if key != other_than), None)
 
     def leave(self, worker: WorkerId, session: ObjectKey) -> ObjectKey | None:
-        """Have the worker given to nobody any more: it is about to be stopped or deleted.
+        """Have the worker given to nobody any more: *session* is about to stop or delete it.
 
         Returned is the session that has it already, where there is one: then it stays.
         """
         holder = self.holder_of(worker, session)
         if holder is None:
-            self._leaving.add(worker)
+            self._leaving.setdefault(worker, set()).add(session)
         return holder
 
-    def left(self, worker: WorkerId) -> None:
-        """Have a worker that was stopped, or was kept after all, given out again."""
-        self._leaving.discard(worker)
+    def left(self, worker: WorkerId, session: ObjectKey) -> None:
+        """Have a worker that *session* stopped, or kept after all, given out again.
+
+        While somebody else is still at it, it is not: what that deletes would be the next one's.
+        """
+        leaving = self._leaving.get(worker, set())
+        leaving.discard(session)
+        if not leaving:
+            self._leaving.pop(worker, None)
 
     def next_in(self, region: str) -> ObjectKey | None:
         """Return the session whose turn it is for a worker of the region, or None."""
@@ -204,7 +211,7 @@ class Allocator:
         key, status = session.metadata.key, session.status
         ended = status.outcome is not None
         if status.worker is not None and status.worker.abandoned:
-            self._leaving.add(status.worker.id)
+            self._leaving.setdefault(status.worker.id, set()).add(key)
         if ended or status.worker is not None:
             self._workers.pop(key, None)
             self._displaced.pop(key, None)
@@ -216,6 +223,8 @@ class Allocator:
         self._workers.pop(key, None)
         self._displaced.pop(key, None)
         self._exports.pop(key, None)
+        for worker in [each for each, by in self._leaving.items() if key in by]:
+            self.left(worker, key)
 
     def _backups_of(self, vm_id: str) -> Iterator[BackupSession]:
         """Return the VM's unfinished backups; what reads back runs beside them."""

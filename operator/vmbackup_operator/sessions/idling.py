@@ -91,7 +91,7 @@ class IdleWorkers:
         try:
             settled = await (self._stop(worker) if wanted == "stop" else self._delete(worker))
         finally:
-            ground.allocator.left(worker.id)
+            ground.allocator.left(worker.id, NOBODY)
         return LOOK_S if settled else LOOK_AGAIN_S
 
     async def _stop(self, worker: WorkerSeen) -> bool:

@@ -76,7 +76,7 @@ class Kind(Generic[AnySession]):
 
     *show* returns a session with the phase and the columns that the rest of its status has;
     *let_go* is told of one that nothing is left to do for, once its finalizer is off; *give_back*
-    of one that keeps its worker no longer, before that is written down: after a crash, again.
+    of one that keeps its worker no longer, once that is written down: with the status before.
     """
 
     store: SessionStore[AnySession]
@@ -220,9 +220,10 @@ class SessionReconciler(Generic[AnySession]):
         tried = self._tried_for(session) if step.even_after_failure else timedelta(0)
         judge = self._judge(session, self._ground.clock.now())
         status = judge.judged(step, taken, tried=tried)
-        if taken.status.worker is not None and status.worker is None:
-            await self._kind.give_back(self._ground, replace(session, status=taken.status))
         written = await self._write(session, status)
+        if taken.status.worker is not None and status.worker is None:
+            # Not before: where that write is refused the session goes on with its launch.
+            await self._kind.give_back(self._ground, replace(session, status=taken.status))
         await report(self._ground.events, session, written)
         if _has_turned(session, written):
             return Waiting(self._pause_s(written), "the next attempt, or the end")

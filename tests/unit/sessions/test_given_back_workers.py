@@ -9,7 +9,9 @@ from tests.worlds.samples import KEY
 from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_core.protocol import BackupJob, Failed
 from vmbackup_operator.backups.left_behind import LeftBehind
+from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.seen import Account
 from vmbackup_operator.wiring.tables import TABLES
 
 
@@ -38,6 +40,44 @@ async def test_the_run_command_and_the_queues_of_a_launch_go_as_the_worker_is_gi
     assert world.status().worker is None
     assert [each.state for each in world.azure.workers.values()] == ["running"]
     assert world.azure.commands == {}
+    assert world.azure.queues == {}
+
+
+async def test_nothing_is_taken_from_a_worker_that_its_session_still_has_on_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That record's write may be refused, since a heartbeat was written down meanwhile.
+
+    What fails then may have passed by the next look, and the session goes on with its launch.
+    """
+    recorded: list[SessionWorker | None] = []
+    delete = world.ground.queues.delete
+
+    async def observed(account: Account, queue: str) -> None:
+        recorded.append(world.sessions.stored[KEY].status.worker)
+        await delete(account, queue)
+
+    world.behaviour = interrupted
+    monkeypatch.setattr(world.ground.queues, "delete", observed)
+    await until_attempt(world, 2)
+
+    assert recorded
+    assert set(recorded) == {None}
+
+
+async def test_another_attempt_is_made_where_the_queue_of_a_launch_has_gone(world: World) -> None:
+    await world.run_until("WorkerReady")
+    worker = world.status().worker
+    assert worker is not None
+    gone = [name for _, name in world.azure.queues if name == worker.jobs_queue]
+    for where in [each for each in world.azure.queues if each[1] in gone]:
+        del world.azure.queues[where]
+
+    await world.run()
+
+    assert gone
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 2)
+    assert world.status().errors[0].reason == "NotFound"
     assert world.azure.queues == {}
 
 

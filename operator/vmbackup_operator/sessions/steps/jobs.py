@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from vmbackup_core.errors import LostAttempt, PermanentError
 from vmbackup_core.protocol import Header, WorkJob, sealed_job, sealed_pointer
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import JobFailure, SessionWorker
@@ -84,7 +85,10 @@ async def watch_worker(
 async def send_job(
     ground: Ground, home: Region, worker: SessionWorker, job: WorkJob, sequence: int
 ) -> None:
-    """Put the job, sealed, into the worker's queue; what is too large for it goes into a blob."""
+    """Put the job, sealed, into the worker's queue; what is too large for it goes into a blob.
+
+    Raise LostAttempt where there is no such queue any more: another launch has its own.
+    """
     launch, key = launch_of(ground, worker)
     header = Header("job", worker.id, job.job_id, sequence)
     sealed = sealed_job(key, header, job)
@@ -96,4 +100,9 @@ async def send_job(
         until = ground.credentials_until()
         url = await ground.queues.spill(home.account, name, sealed.blob, until)
         text = sealed_pointer(key, header, url.value, sealed.blob)
-    await ground.queues.put(home.account, worker.jobs_queue, text, ground.pacing.credentials_s)
+    try:
+        await ground.queues.put(home.account, worker.jobs_queue, text, ground.pacing.credentials_s)
+    except PermanentError as error:
+        if error.reason != "NotFound":
+            raise
+        raise LostAttempt(str(error), reason=error.reason) from error

@@ -106,7 +106,7 @@ async def _make_room(ground: Ground, session: Session, idle: Displaced) -> Waiti
         await delete_all_queues(ground, home.account, idle.worker)
         await ground.workers.delete(idle.vm_id)
     finally:
-        ground.allocator.left(idle.worker)
+        ground.allocator.left(idle.worker, session.metadata.key)
     return waiting
 
 
@@ -117,7 +117,7 @@ async def _delete_abandoned(ground: Ground, session: Session) -> Taken:
     if not await ground.workers.delete(ArmId(worker.vm_id)):
         message = f"worker {worker.id} is being deleted"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
-    ground.allocator.left(worker.id)
+    ground.allocator.left(worker.id, session.metadata.key)
     message = f"worker {worker.id} has been deleted; another one is launched"
     return Taken(replace(session.status, worker=None), Waiting(0, message))
 
@@ -324,12 +324,14 @@ async def _await_hello(ground: Ground, session: Session, region: Region) -> Take
 async def _send_again(ground: Ground, session: Session, region: Region) -> Taken:
     """Send the command that was not sent yet, or that Azure took and gave up: its error tells why.
 
-    A VM that has gone since it was launched gets no second life under its id.
+    A VM that has gone since it was launched gets no second life under its id. Queues may have gone
+    though the launch is still on record: that it has ended could not be written down.
     """
     worker, status = worker_of(session), session.status
     seen = await ground.workers.find(ArmId(worker.vm_id))
     if seen is not None and seen.state == "running":
-        return Taken(status, await _send_command(ground, session, region))
+        waiting = await _queues_there(ground, worker)
+        return Taken(status, waiting or await _send_command(ground, session, region))
     if seen is None and worker.id == worker_id(run_of(session), worker.attempt):
         message = f"worker {worker.id} has gone before its agent spoke"
         return Taken(status, TryAgain("WorkerLost", message, abandons_worker=True))

@@ -37,21 +37,22 @@ async def release_worker(ground: Ground, session: Session) -> Taken:
     region = region_of(session)
     waiting = None if region is None else ground.allocator.next_in(region)
     if waiting is not None:
-        ground.allocator.left(worker.id)
+        ground.allocator.left(worker.id, key)
         ground.wake(waiting)
         return Taken(session.status, Done(f"{worker.id} is left to {waiting}"))
     if not await ground.workers.deallocate(ArmId(worker.vm_id)):
         message = f"worker {worker.id} is being deallocated"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
-    ground.allocator.left(worker.id)
+    ground.allocator.left(worker.id, key)
     return Taken(session.status, Done(f"worker {worker.id} is deallocated"))
 
 
 async def give_back_worker(ground: Ground, session: Session) -> None:
     """Take away what a launch left on the worker that its session gives back between two attempts.
 
-    No attempt waits for it: what Azure refuses to delete goes with the worker, or before the
-    worker's next launch. Azure keeps at most 25 commands for a VM.
+    No attempt waits for it: what Azure refuses to delete, or an operator that is killed leaves,
+    goes with the worker, or before the worker's next launch. Azure keeps at most 25 commands for a
+    VM.
     """
     worker = session.status.worker
     if worker is None:
@@ -79,7 +80,8 @@ async def _stop_left(ground: Ground, session: Session) -> Answer:
     own = {worker_id(run_id, attempt) for attempt in range(1, session.spec.retry_limit + 2)}
     left = [each for each in existing if each.id in own and each.state != "deallocated"]
     for stopped_before in own - {each.id for each in left}:
-        ground.allocator.left(stopped_before)  # it was marked when it was being stopped
+        # It was marked when it was being stopped.
+        ground.allocator.left(stopped_before, session.metadata.key)
     stopped = [await _stop(ground, session, each) for each in left]
     if not all(stopped):
         return Waiting(ground.pacing.look_again_s, "a worker of this run is being deallocated")
@@ -98,7 +100,7 @@ async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
         await ground.commands.delete(worker.vm_id, launch_command(run_of(session), attempt))
     stopped = await ground.workers.deallocate(worker.vm_id)
     if stopped:
-        ground.allocator.left(worker.id)
+        ground.allocator.left(worker.id, session.metadata.key)
     return stopped
 
 
@@ -122,5 +124,5 @@ async def _delete_abandoned(ground: Ground, session: Session) -> Answer:
         return Done()
     if not await ground.workers.delete(ArmId(worker.vm_id)):
         return Waiting(ground.pacing.look_again_s, f"worker {worker.id} is being deleted")
-    ground.allocator.left(worker.id)
+    ground.allocator.left(worker.id, session.metadata.key)
     return Done(f"worker {worker.id} is deleted")
