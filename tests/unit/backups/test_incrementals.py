@@ -324,6 +324,17 @@ async def test_an_interrupted_first_backup_leaves_nothing_to_go_on_from(world: W
     assert set(reasons(world, SECOND).values()) == {"NoPredecessor"}
 
 
+async def test_a_session_that_has_gone_on_from_a_set_keeps_it_no_longer_than_the_count_says(
+    world: World,
+) -> None:
+    """One is kept: the set that the next session goes on from, and not the one before it."""
+    await world.run()
+    await back_up(world, SECOND)
+
+    kept = {folded(each.snapshot_id) for each in world.status(SECOND).snapshot_set}
+    assert {folded(each) for each in world.azure.snapshots} == kept
+
+
 async def test_the_predecessors_of_an_unfinished_session_are_pruned_by_nobody(
     world: World,
 ) -> None:

@@ -310,28 +310,26 @@ def test_a_worker_that_two_are_stopping_is_nobodys_before_both_are_through() -> 
     """What the slower one still deletes would be the queues of the next session's launch."""
     one, other, third = session("one"), session("other"), session("third", waits=True)
     shared, _ = allocator(third)
-    there = [WorkerSeen(ArmId("/w"), WorkerId("w-1"), "running", None)]
+    worker = seen("w-1", "running")
 
-    assert shared.leave(WorkerId("w-1"), one.metadata.key) is None
-    assert shared.leave(WorkerId("w-1"), other.metadata.key) is None
-    shared.left(WorkerId("w-1"), one.metadata.key)
-    shared.left(WorkerId("w-1"), third.metadata.key)  # who never was at it ends nothing
-    busy = shared.choose_worker(there, third, region(1), OWN)
-    shared.left(WorkerId("w-1"), other.metadata.key)
+    assert shared.leave(worker.id, one.metadata.key) is None
+    assert shared.leave(worker.id, other.metadata.key) is None
+    shared.left(worker.id, one.metadata.key)
+    shared.left(worker.id, third.metadata.key)  # who never was at it ends nothing
+    busy = shared.choose_worker([worker], third, region(1), OWN)
+    shared.left(worker.id, other.metadata.key)
 
     assert isinstance(busy, Waiting)
-    assert shared.choose_worker(there, third, region(1), OWN) == "w-1"
+    assert shared.choose_worker([worker], third, region(1), OWN) == "w-1"
 
 
 def test_a_session_that_has_gone_keeps_no_worker_from_others() -> None:
     gone, next_one = session("gone"), session("next", waits=True)
-    shared, _ = allocator(next_one)
-    there = [WorkerSeen(ArmId("/w"), WorkerId("w-1"), "running", None)]
-
-    shared.leave(WorkerId("w-1"), gone.metadata.key)
+    shared, worker = allocator(next_one)[0], seen("w-1", "running")
+    shared.leave(worker.id, gone.metadata.key)
     shared.drop(gone.metadata.key)
 
-    assert shared.choose_worker(there, next_one, region(1), OWN) == "w-1"
+    assert shared.choose_worker([worker], next_one, region(1), OWN) == "w-1"
 
 
 def test_one_session_of_a_vm_runs_at_a_time_in_the_order_in_which_they_began() -> None:
