@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, Literal
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.block_reader import Wanted
 from vmbackup_core.repository.data.footer import Footer, Origin
 from vmbackup_core.repository.data.pack_reader import read_footer
 from vmbackup_core.repository.data.ports import DataSource
+from vmbackup_core.repository.data.restore_windows import wanted_of
+from vmbackup_core.repository.data.said import ManifestSaid
+from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
@@ -41,6 +45,34 @@ class Feet:
     _known: OrderedDict[PackId, dict[int, _Said] | None] = field(default_factory=OrderedDict)
     _records: int = 0
     _lock: Lock = field(default_factory=Lock)
+
+    def odd(
+        self,
+        said: ManifestSaid,
+        view: ShardView[PackRow],
+        is_asked: Callable[[int], bool],
+        threads: int,
+    ) -> dict[int, tuple[Wanted, Verdict]]:
+        """Return the blocks of a shard that no foot proves right, and what is said of each.
+
+        Looked at are, pack by pack, those whose entries are *asked* for.
+        """
+        by_row: dict[int, list[int]] = {}
+        for block, entry in view.places():
+            if is_asked(entry):
+                by_row.setdefault(view.entries.rows[entry], []).append(block)
+        bases, odd = view.entries.bases_before(), dict[int, tuple[Wanted, Verdict]]()
+
+        def compare(blocks: Sequence[int]) -> None:
+            for block in blocks:
+                entry, extent = view.at[block], said.block_extent(view.shard, block)
+                wanted = wanted_of(view, entry, bases[entry], extent.length)
+                verdict = self.judge(wanted)
+                if verdict != "right":
+                    odd[block] = wanted, verdict
+
+        work_through(by_row.values(), compare, threads)
+        return dict(sorted(odd.items()))
 
     def judge(self, wanted: Wanted) -> Verdict:
         """Return what *wanted*, an entry and its place, is beside what the foot says."""

@@ -6,20 +6,18 @@ proven here: a restore goes by what they say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.block_reader import BlockReader, Wanted
 from vmbackup_core.repository.data.entry_proof import Feet
 from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.index_reader import IndexReader
 from vmbackup_core.repository.data.manifest import Manifest, SectionRef, ShardLine
 from vmbackup_core.repository.data.ports import DataSource
-from vmbackup_core.repository.data.restore_windows import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
@@ -114,24 +112,12 @@ class SectionsBack:
 
     def _prove(self, view: ShardView[PackRow], first: int) -> None:
         """Compare the entries from *first* on with their packs' feet; read those that are odd."""
-        by_row: dict[int, list[int]] = {}
-        for block, entry in view.places():
-            if entry >= first:
-                by_row.setdefault(view.entries.rows[entry], []).append(block)
-        bases, odd = view.entries.bases_before(), list[int]()
-
-        def compare(blocks: Sequence[int]) -> None:
-            for block in blocks:
-                entry, extent = view.at[block], self.manifest.said.block_extent(view.shard, block)
-                wanted = wanted_of(view, entry, bases[entry], extent.length)
-                # A pack whose foot is lost is told of itself.
-                if self._feet.judge(wanted) not in {"right", "no foot"}:
-                    odd.append(block)
-
-        work_through(by_row.values(), compare, self.threads)
+        found = self._feet.odd(self.manifest.said, view, lambda entry: entry >= first, self.threads)
+        # A pack whose foot is lost is told of itself.
+        odd = [block for block, (_, verdict) in found.items() if verdict != "no foot"]
         reader = BlockReader(self.store, self.keys, NothingHealed())
         by_pack = WindowReader(reader, self.manifest.said, self.threads, _LOST)
-        by_pack.prove(view, sorted(odd), self._tell_block)
+        by_pack.prove(view, odd, self._tell_block)
 
     def _tell_block(self, extent: Extent, _wanted: Wanted, error: Lost) -> None:
         if not self.told.is_full:

@@ -76,9 +76,7 @@ class _Reading:
     def run(self, spent: int) -> None:
         first, then = self._window.reads(spent)
         work_through(first, self._keep_or_give, self._by.threads)
-        work_through(
-            then, lambda read: self._give(read.marks, self._brought(read)), self._by.threads
-        )
+        work_through(then, self._give_all, self._by.threads)
 
     def _give_all(self, read: Read) -> None:
         self._give(read.marks, self._brought(read))

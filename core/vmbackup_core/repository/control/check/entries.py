@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
 from vmbackup_core.repository.control.check.observations import Fault, Observations
-from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.block_reader import BlockReader, Wanted
 from vmbackup_core.repository.data.entry_proof import Feet
 from vmbackup_core.repository.data.healing import NothingHealed
 from vmbackup_core.repository.data.ports import DataSource
-from vmbackup_core.repository.data.restore_windows import wanted_of
 from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.data.shard_view import ShardView, StoredBase
 from vmbackup_core.repository.data.tables import PackRow
@@ -66,35 +64,20 @@ class EntryCheck:
         Points that follow each other have most of their blocks from the same bases.
         """
         looked = self._looked_at(said, base)
-        by_row: dict[int, list[int]] = {}
-        for block, entry in view.places():
-            if not (entry < len(looked) and looked[entry]):
-                by_row.setdefault(view.entries.rows[entry], []).append(block)
-        odd = self._odd(said, view, by_row.values())
+
+        def is_looked_at(entry: int) -> bool:
+            return entry < len(looked) and bool(looked[entry])
+
+        found = self._feet.odd(said, view, lambda entry: not is_looked_at(entry), self.threads)
+        odd = {block: wanted for block, (wanted, _) in found.items() if wanted not in self._read}
         reader = BlockReader(self.store, self.keys, NothingHealed())
-        WindowReader(reader, said, self.threads).prove(view, sorted(odd), self._say)
+        WindowReader(reader, said, self.threads).prove(view, odd, self._say)
         if len(self._read) > _READ:
             self._read.clear()
         self._read.update(odd.values())
-        for entry in (view.at[block] for blocks in by_row.values() for block in blocks):
+        for _, entry in view.places():
             if entry < len(looked):
                 looked[entry] = 1
-
-    def _odd(
-        self, said: ManifestSaid, view: ShardView[PackRow], by_row: Iterable[Sequence[int]]
-    ) -> dict[int, Wanted]:
-        """Return those blocks, given pack by pack, whose records no foot proves and nobody read."""
-        bases, odd = view.entries.bases_before(), dict[int, Wanted]()
-
-        def compare(blocks: Sequence[int]) -> None:
-            for block in blocks:
-                entry, extent = view.at[block], said.block_extent(view.shard, block)
-                wanted = wanted_of(view, entry, bases[entry], extent.length)
-                if self._feet.judge(wanted) != "right" and wanted not in self._read:
-                    odd[block] = wanted
-
-        work_through(by_row, compare, self.threads)
-        return odd
 
     def _looked_at(self, said: ManifestSaid, base: StoredBase) -> bytearray:
         """Return which entries of a base were looked at, for a disk of this length."""
