@@ -31,6 +31,9 @@ from vmbackup_operator.sessions.tags import TagsNotGenuine, open_tags, seal_tags
 #: The points of so many sets are looked for in the repository, the newest first.
 _MOST_SETS = 5
 
+#: What is said where `without_lost` has found something.
+GONE = "a predecessor is gone: its disk is read whole"
+
 #: Full reads that nobody has to be told of: a disk's first backup, and what a person has ordered.
 UNREMARKABLE = frozenset({"NoPredecessor", "NewChain"})
 

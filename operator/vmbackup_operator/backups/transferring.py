@@ -18,7 +18,7 @@ from vmbackup_core.protocol import (
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.backups.asking import disks_asked
 from vmbackup_operator.backups.committing import with_commits
-from vmbackup_operator.backups.tracking import settle_full_reads, without_bases, without_lost
+from vmbackup_operator.backups.tracking import GONE, settle_full_reads, without_bases, without_lost
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
@@ -113,7 +113,7 @@ async def _grants(ground: Ground, session: BackupSession) -> Mapping[ArmId, Secr
     """Return the SAS of the set and of its predecessors, those that are there."""
     status = await without_lost(ground, session)
     if status is not None:
-        return Taken(status, Waiting(0, "a predecessor is gone: its disk is read whole"))
+        return Taken(status, Waiting(0, GONE))
     return await grants_of(ground, session)
 
 

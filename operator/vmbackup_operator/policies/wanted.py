@@ -11,8 +11,6 @@ from vmbackup_operator.model.backup_session import BackupSession, BackupSessionS
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
     EXCLUDE_FROM_CLUSTER_BACKUP,
-    MAX_TRIGGER,
-    NEW_CHAIN_ANNOTATION,
     POLICY_GENERATION_ANNOTATION,
     POLICY_LABEL,
     Metadata,
@@ -25,6 +23,7 @@ from vmbackup_operator.naming import (
     session_name_of_slot,
     session_name_of_trigger,
 )
+from vmbackup_operator.policies.occasions import with_new_chain
 
 
 def wanted_session(
@@ -88,11 +87,10 @@ def skipped_session(wanted: BackupSession, now: datetime) -> BackupSession:
 
 def _begins_new_chains(policy: BackupPolicy, occasion: Occasion) -> bool:
     """Tell whether the occasion is the trigger that the annotation names, and the first such."""
-    named = policy.metadata.annotations.get(NEW_CHAIN_ANNOTATION, "")[:MAX_TRIGGER]
-    trigger, used = occasion.trigger, policy.status.new_chain
-    if trigger is None or named != trigger.token:
+    trigger = occasion.trigger
+    if trigger is None:
         return False
-    return used is None or used.token != named or used.first_seen == trigger.first_seen
+    return with_new_chain(policy, replace(policy.status, trigger=trigger)).new_chain == trigger
 
 
 def _name(policy: BackupPolicy, vm_id: ArmId, occasion: Occasion) -> str:

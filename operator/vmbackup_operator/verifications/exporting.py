@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.reconciling.outcome import Done
 from vmbackup_operator.sessions.findings import resolved_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
-from vmbackup_operator.sessions.steps.exporting import grant_export
+from vmbackup_operator.sessions.steps.exporting import grant_what_is_there
 from vmbackup_operator.verifications.retained import without_lost
 
 
@@ -16,14 +15,4 @@ async def export_samples(ground: Ground, session: BackupSession) -> Taken:
     """Have access granted to each snapshot of the sample; one that goes meanwhile is left out."""
     if not resolved_of(session).retained:
         return Taken(session.status, Done("no snapshot is compared with"))
-    status = await without_lost(ground, session)
-    if status is not None:
-        return Taken(status, Waiting(0, "a snapshot is gone"))
-    try:
-        return await grant_export(ground, session)
-    except PermanentError:
-        # Deleted between the two looks: then it is that, and nothing that anybody refuses.
-        status = await without_lost(ground, session)
-        if status is None:
-            raise
-    return Taken(status, Waiting(0, "a snapshot is gone"))
+    return await grant_what_is_there(ground, session, without_lost, "a snapshot is gone")

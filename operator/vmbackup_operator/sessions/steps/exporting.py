@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from vmbackup_core.errors import PermanentError, RefusedForNow
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.session import Session
+from vmbackup_operator.model.session import AnySession, Session, SessionStatus
 from vmbackup_operator.model.session_findings import Export
 from vmbackup_operator.naming import (
     ArmId,
@@ -35,6 +35,9 @@ _MOST_FULL = 3
 #: Refusals that another disk access would answer with as well.
 _EVERYWHERE = frozenset({"NotAuthorized", "NotFound"})
 
+#: Returns the status of a session without the snapshots that are gone; None where all are there.
+WithoutLost = Callable[[Ground, AnySession], Awaitable[SessionStatus | None]]
+
 
 async def grant_export(ground: Ground, session: Session) -> Taken:
     """Have enough disk accesses, associate the snapshots with them, and access granted."""
@@ -51,6 +54,23 @@ async def grant_export(ground: Ground, session: Session) -> Taken:
     if isinstance(granted, Taken):
         return granted
     return Taken(session.status, Done(f"granted: {counted(len(exports), 'export')}"))
+
+
+async def grant_what_is_there(
+    ground: Ground, session: AnySession, without_lost: WithoutLost[AnySession], gone: str
+) -> Taken:
+    """Do so, and go on without snapshots that are gone meanwhile: *gone* says so."""
+    status = await without_lost(ground, session)
+    if status is not None:
+        return Taken(status, Waiting(0, gone))
+    try:
+        return await grant_export(ground, session)
+    except PermanentError:
+        # Deleted between the two looks: then it is that, and nothing that anybody refuses.
+        status = await without_lost(ground, session)
+        if status is None:
+            raise
+    return Taken(status, Waiting(0, gone))
 
 
 async def grants_of(ground: Ground, session: Session) -> Mapping[ArmId, SecretUrl] | Taken:
