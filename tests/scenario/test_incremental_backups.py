@@ -23,6 +23,8 @@ SNAPSHOTS_API = "2023-10-02"
 BLOCK = 256 * 1024
 #: Of each disk so many blocks are read again that have not changed.
 SAMPLE_BYTES = 32 * BLOCK
+#: What a session does once everybody is told how it ended.
+AFTER_THE_OUTCOME = ("SnapshotsPruned", "HoldsReleased")
 
 
 def changed(stage: Stage, machine: Machine, number: int, size_bytes: int) -> None:
@@ -45,15 +47,13 @@ def backed_up(stage: Stage, name: str, machine: Machine) -> dict[str, Any]:
     assert status["outcome"] == "Succeeded", status
     return eventually(
         lambda: stage.status(name),
-        lambda seen: is_true(seen, "SnapshotsPruned") and is_true(seen, "HoldsReleased"),
+        lambda _status: all(_holds(stage, name, each) for each in AFTER_THE_OUTCOME),
         f"{name} has kept its own snapshot set alone",
     )
 
 
-def is_true(status: dict[str, Any], condition: str) -> bool:
-    return any(
-        each["type"] == condition and each["status"] == "True" for each in status["conditions"]
-    )
+def _holds(stage: Stage, session: str, condition: str) -> bool:
+    return stage.condition("backupsession", session, condition).get("status") == "True"
 
 
 def kinds(status: dict[str, Any]) -> dict[str, str]:

@@ -20,9 +20,10 @@ from tests.unit.backups.incremental_stories import (
     reasons,
     told,
 )
+from tests.worlds.killed_operator import run_killed
 from tests.worlds.memory_points import CONTAINER
 from tests.worlds.memory_snapshots import MemorySnapshots
-from tests.worlds.memory_world import Killed, World
+from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, RING, machine, session_of
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, RunId
@@ -131,24 +132,14 @@ async def test_killed_at_any_write_it_decides_nothing_anew_and_leaves_nothing(
     await world.run()
     world.clock.turn(3600)
     world.sessions.put(session_of(SECOND))
-    count, seen = 0, set[tuple[Predecessor, ...]]()
+    seen = set[tuple[Predecessor, ...]]()
 
-    def meet(_what: str) -> None:
-        nonlocal count
-        count += 1
+    def look() -> None:
         resolved = world.status(SECOND).resolved
         if resolved is not None:
             seen.add(resolved.predecessors)
-        if count == at:
-            raise Killed
 
-    world.meets(meet)
-    try:
-        await world.run(SECOND)
-    except Killed:
-        world.start()
-        await world.run(SECOND)
-    world.meets(lambda _what: None)
+    await run_killed(world, SECOND, at, look)
 
     assert world.status(SECOND).outcome == "Succeeded"
     assert set(kinds(world, SECOND).values()) == {"incremental"}
@@ -255,7 +246,7 @@ async def test_a_chain_that_was_begun_anew_meanwhile_has_its_disk_read_whole(wor
     assert reasons(world, SECOND) == {"0": "NewChain"}
 
 
-async def test_an_older_base_is_held_while_it_is_written_on_and_let_go_then(world: World) -> None:
+async def _until_written_on_an_older_base(world: World) -> None:
     """The newest set has gone: another policy's, older, is gone on from."""
     weekly = LocalReference("weekly")
     await back_up(world, SECOND, policy_ref=weekly)
@@ -265,6 +256,10 @@ async def test_an_older_base_is_held_while_it_is_written_on_and_let_go_then(worl
     world.clock.turn(3600)
     world.sessions.put(session_of(THIRD, policy_ref=weekly))
     await world.run_until("DataTransferred", THIRD)
+
+
+async def test_an_older_base_is_held_while_it_is_written_on_and_let_go_then(world: World) -> None:
+    await _until_written_on_an_older_base(world)
     held = {each.slot for each in world.points.open().holds()}
     await world.run(THIRD)
 
@@ -276,14 +271,7 @@ async def test_an_older_base_is_held_while_it_is_written_on_and_let_go_then(worl
 
 
 async def test_holds_go_after_a_failure_too(world: World) -> None:
-    weekly = LocalReference("weekly")
-    await back_up(world, SECOND, policy_ref=weekly)
-    await world.run()
-    for member in world.status().snapshot_set:
-        del world.azure.snapshots[folded(member.snapshot_id)]
-    world.clock.turn(3600)
-    world.sessions.put(session_of(THIRD, policy_ref=weekly))
-    await world.run_until("DataTransferred", THIRD)
+    await _until_written_on_an_older_base(world)
     world.sessions.edit_spec(THIRD, cancel=True)
     await world.run(THIRD)
 

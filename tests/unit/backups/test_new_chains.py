@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.memory_world import Killed, World
+from tests.worlds.killed_operator import run_killed
+from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, session_of
 from vmbackup_operator.model.metadata import ObjectKey
 
@@ -40,22 +41,7 @@ async def test_its_disks_go_to_new_chains_and_those_of_the_next_one_too(world: W
 async def test_killed_behind_any_write_it_begins_no_chain_twice(world: World, at: int) -> None:
     await world.run()
     world.sessions.put(session_of(SECOND, new_chain=True))
-    count = 0
-
-    def meet(_what: str) -> None:
-        nonlocal count
-        count += 1
-        if count == at:
-            raise Killed
-
-    world.meets(meet)
-    try:
-        await world.run(SECOND)
-    except Killed:
-        world.meets(lambda _what: None)
-        world.start()
-        await world.run(SECOND)
-    world.meets(lambda _what: None)
+    await run_killed(world, SECOND, at)
 
     await backed_up(world, ObjectKey("team", "third"))
     assert chains(world, ObjectKey("team", "third")) == chains(world, SECOND)

@@ -14,7 +14,8 @@ from tests.unit.backups.incremental_stories import (
     reasons,
     told,
 )
-from tests.worlds.memory_world import Killed, World
+from tests.worlds.killed_operator import run_killed
+from tests.worlds.memory_world import World
 from tests.worlds.samples import session_of
 from vmbackup_operator.model.metadata import ObjectKey
 
@@ -51,21 +52,7 @@ async def test_killed_where_changes_are_found_wrong_the_next_one_knows_it(
     world.falls_back = falling_back("DifferencesUntrue", lun=1)
     world.sessions.put(session_of(SECOND))
     await world.run_until("ExportGranted", SECOND)
-    count = 0
-
-    def meet(_what: str) -> None:
-        nonlocal count
-        count += 1
-        if count == at:
-            raise Killed
-
-    world.meets(meet)
-    try:
-        await world.run(SECOND)
-    except Killed:
-        world.start()
-        await world.run(SECOND)
-    world.meets(lambda _what: None)
+    await run_killed(world, SECOND, at)
     world.falls_back = lambda _disk: None
 
     assert reasons(world, SECOND) == {"1": "DifferencesUntrue"}
