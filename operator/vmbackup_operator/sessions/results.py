@@ -12,18 +12,20 @@ from vmbackup_core.protocol import (
     FALLBACK_REASONS,
     BackupResult,
     DiskDone,
+    RestoreResult,
     VerifyResult,
     write_message,
 )
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.progress import Progress as ProgressShown
-from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionStatus
 from vmbackup_operator.model.session import Session, SessionStatus
 from vmbackup_operator.model.session_findings import DiskResult, FullRead, ResolvedDisk
 from vmbackup_operator.naming import same_id
 
 #: What a job's end may hold; None where it lies in its message.
-JobResult: TypeAlias = BackupResult | VerifyResult | None
+JobResult: TypeAlias = BackupResult | VerifyResult | RestoreResult | None
 
 
 def with_result(session: Session, status: SessionStatus, said: JobResult) -> SessionStatus:
@@ -31,6 +33,8 @@ def with_result(session: Session, status: SessionStatus, said: JobResult) -> Ses
     match session, status, said:
         case BackupSession(), BackupSessionStatus(), _:
             return _of_backup_session(session, status, said)
+        case RestoreSession(), RestoreSessionStatus(), RestoreResult():
+            return _restored(status, said)
         case _:
             raise _unfit(session.kind, said)
 
@@ -77,6 +81,26 @@ def _unfit(kind: str, said: JobResult) -> PermanentError:
     if said is None:
         detail = f"the result of a job of {kind} is in its message"
     return PermanentError(detail, reason="BadMessage")
+
+
+def _restored(status: RestoreSessionStatus, said: RestoreResult) -> RestoreSessionStatus:
+    """Return the status with what the worker says that it has written of each disk."""
+    restored = status.restored
+    if restored is None:
+        raise AssertionError("an event of no job was applied")
+    told = {folded(each.disk_id): each.written_bytes for each in said.disks}
+    disks = tuple(
+        replace(each, written_bytes=told.get(folded(each.disk_id), each.written_bytes))
+        for each in restored.disks
+    )
+    written = sum(each.written_bytes or 0 for each in disks)
+    return replace(
+        status,
+        restored=replace(restored, disks=disks),
+        progress=ProgressShown(
+            percent=100, bytes_to_read=written, bytes_read=written, bytes_stored=written
+        ),
+    )
 
 
 def _read_back(status: BackupSessionStatus, said: VerifyResult) -> BackupSessionStatus:
