@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from typing_extensions import override
 
-from tests.worlds.memory_azure import Azure
+from tests.worlds.memory_azure import AWAY, SUBSCRIPTION, Azure
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import RUN_TAG, ArmId
 from vmbackup_operator.sessions.target_ports import (
     MachineParts,
     PartMade,
@@ -21,6 +21,9 @@ from vmbackup_operator.sessions.target_ports import (
     SizeSeen,
     Usage,
 )
+
+#: Where the samples' namespace may restore into.
+RESTORED_GROUP = ArmId(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored")
 
 SIZES = {
     each.name.lower(): each
@@ -51,15 +54,19 @@ class Target:
 
 
 class MemoryTargets(RestoreTargets):
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, azure: Azure, target: Target) -> None:
+        self.azure, self.target = azure, target
 
     @override
     async def find(self, resource_id: ArmId) -> ResourceSeen | None:
         key = folded(resource_id)
         part = self.target.parts.get(key)
         if part is not None:
-            return ResourceSeen(part.id, "northeurope", part.run_id)
+            return ResourceSeen(part.id, AWAY, part.run_id)
+        disk = self.azure.disks.get(key)
+        if disk is not None:
+            made_by = disk.tags.get(RUN_TAG)
+            return ResourceSeen(disk.id, AWAY, None if made_by is None else RunId(made_by))
         return self.target.there.get(key)
 
     @override

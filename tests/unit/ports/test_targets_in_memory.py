@@ -12,13 +12,13 @@ from tests.contract.ports.target_facts import (
     TargetPlace,
 )
 from tests.worlds.memory_azure import SUBSCRIPTION, Azure
-from tests.worlds.memory_targets import MemoryMachineParts, MemoryTargets, Target
+from tests.worlds.memory_targets import RESTORED_GROUP, MemoryMachineParts, MemoryTargets, Target
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.target_ports import PartMade, ResourceSeen
 
-GROUP = ArmId(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored")
+GROUP = RESTORED_GROUP
 NETWORK = ArmId(f"{GROUP}/providers/Microsoft.Network/virtualNetworks/web")
 
 
@@ -31,7 +31,7 @@ class TestMemoryTargets(RestoreTargetFacts):
         target.put(ResourceSeen(GROUP))
         target.put(ResourceSeen(NETWORK, "northeurope", subnets=frozenset({"machines"})))
         return TargetPlace(
-            MemoryTargets(target),
+            MemoryTargets(Azure(TurnedClock()), target),
             SUBSCRIPTION,
             "northeurope",
             GROUP,
