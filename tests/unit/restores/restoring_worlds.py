@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
+from tests.worlds.made_disk import MadeDisk
 from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
-from tests.worlds.memory_disks import MadeDisk
 from tests.worlds.memory_points import HELD_BYTES, SnapshotBytes
 from tests.worlds.memory_world import World
 from tests.worlds.samples import machine, session_of
@@ -26,7 +26,7 @@ RESTORE = RestoreKey("team", "bring-back")
 TARGET = RestoreTarget(SUBSCRIPTION, "restored", AWAY, disk_sku="Premium_LRS")
 
 
-def restore(world: World, key: ObjectKey = RESTORE, **spec: object) -> RestoreSession:
+def restore(world: World, key: ObjectKey = RESTORE, /, **spec: object) -> RestoreSession:
     """Return a session that brings the world's only recovery point back."""
     point = next(iter(world.point_objects.stored.values()))
     wanted = RestoreSessionSpec(
