@@ -58,22 +58,24 @@ from vmbackup_core.repository.data.said import MIB
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import (
+    BackupSession,
     BackupSessionStatus,
 )
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.reconciling.outcome import Done as Finished
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
-from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.sessions.booked import BookedSessions, SessionsOfAllKinds
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen import Account, Received, VirtualMachineSeen
 from vmbackup_operator.sessions.seen_regions import SeenRegions
-from vmbackup_operator.wiring.tables import backup_sessions
+from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 
 class Killed(BaseException):
@@ -117,6 +119,7 @@ class World:
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
         self.sessions = MemorySessions(self.clock)
+        self.restores = MemoryObjects(RestoreSession, self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
         self.policies = MemoryObjects(BackupPolicy, self.clock)
         self.points = MemoryPoints(self.clock)
@@ -148,12 +151,19 @@ class World:
         self.points.forget()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
-        booked = BookedSessions(self.sessions, book, allocator, self._stirred)
+        around = (book, allocator, self._stirred)
+        self.booked = BookedSessions(BackupSession, self.sessions, *around)
         for session in self.sessions.stored.values():
-            booked.seen(session)
-        self.sessions.watched, self.sessions.gone = booked.seen, booked.gone
-        around = Surroundings(self.queues, booked, self.woken.append)
-        self.intake = Intake(self.ring, self.clock, around)
+            self.booked.seen(session)
+        self.sessions.watched, self.sessions.gone = self.booked.seen, self.booked.gone
+        self.booked_restores = BookedSessions(RestoreSession, self.restores, *around)
+        for restore in self.restores.stored.values():
+            self.booked_restores.seen(restore)
+        self.restores.watched = self.booked_restores.seen
+        self.restores.gone = self.booked_restores.gone
+        sessions = SessionsOfAllKinds(self.booked, self.booked_restores)
+        around_intake = Surroundings(self.queues, sessions, self.woken.append)
+        self.intake = Intake(self.ring, self.clock, around_intake)
         self.ground = Ground(
             settings=SETTINGS,
             ring=self.ring,
@@ -170,7 +180,7 @@ class World:
             queues=self.queues,
             points=self.points,
             verifications=MemoryVerifications(self.points),
-            sessions=booked,
+            sessions=sessions,
             book=book,
             allocator=allocator,
             undo_records=self.undo_records,
@@ -182,12 +192,14 @@ class World:
             listen=self.intake.listen,
             silence=self.intake.silence_of,
         )
-        self.reconciler = SessionReconciler(self.ground, backup_sessions(booked))
+        self.reconciler = SessionReconciler(self.ground, backup_sessions(self.booked))
+        self.restorer = SessionReconciler(self.ground, restore_sessions(self.booked_restores))
 
     def meets(self, meet: Callable[[str], None]) -> None:
         """Have *meet* called around every write of any kind."""
         self.azure.meets = meet
         self.sessions.meets = meet
+        self.restores.meets = meet
         self.points.meets = meet
         self.undo_records.meets = meet
 

@@ -9,7 +9,7 @@ from vmbackup_operator.backups import table as backups
 from vmbackup_operator.backups.identity import run_id_for
 from vmbackup_operator.backups.left_behind import drop_record
 from vmbackup_operator.model.backup_session import BackupSession, SessionType
-from vmbackup_operator.model.display import displayed, with_display
+from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.naming import run_id_of_restore
 from vmbackup_operator.restores import table as restores
@@ -32,7 +32,7 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
         store,
         lambda _session: restores.STEPS,
         lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
-        lambda session: displayed(session, session.spec.target.vm_name or ""),
+        with_display,
         _nothing_was_made,
         _nothing_was_made,
     )
