@@ -15,13 +15,23 @@ from msgspec.structs import replace
 
 from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.lost_keys import check_keys
+from tests.worlds.memory_agents import (
+    Agent,
+    Behaviour,
+    ReadingBehaviour,
+    RestoringBehaviour,
+    blob_in,
+    queue_in,
+)
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_differences import FallingBack, fallback_of
+from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.memory_points import CONTAINER, MemoryPoints, SnapshotBytes
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
+from tests.worlds.memory_restores import MemoryPointsToRestore, restored_by_a_worker
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_verifications import MemoryVerifications, read_back_by_a_worker
@@ -34,7 +44,6 @@ from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
     BackupResult,
-    DiskDone,
     Done,
     Event,
     Failed,
@@ -44,8 +53,8 @@ from vmbackup_core.protocol import (
     Overflow,
     Passing,
     Progress,
+    RestoreJob,
     VerifyJob,
-    VerifyResult,
     opened,
     peek,
     read_job,
@@ -63,7 +72,7 @@ from vmbackup_operator.model.backup_session import (
 )
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.model.restore_session import RestoreKey, RestoreSession, RestoreSessionStatus
 from vmbackup_operator.reconciling.outcome import Done as Finished
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator
@@ -83,27 +92,6 @@ class Killed(BaseException):
 
 
 @dataclass
-class Agent:
-    """The program on a worker, as its Run Command started it."""
-
-    worker: WorkerId
-    launch: LaunchNonce
-    key: LaunchKey
-    jobs_queue: str
-    events_queue: str
-    sequence: int = 0
-    greeted: bool = False
-    seen_jobs: dict[int, BackupJob] = field(default_factory=dict)
-    finished: dict[JobId, list[DiskDone]] = field(default_factory=dict)
-
-
-#: What an agent does with a job: None where it works, or how it fails.
-Behaviour = Callable[[BackupJob], Failed | None]
-#: What an agent says of a job that reads back, which has come to that result.
-ReadingBehaviour = Callable[[VerifyJob, VerifyResult], VerifyResult | Failed]
-
-
-@dataclass
 class World:
     """Everything, and the operator in it."""
 
@@ -111,6 +99,7 @@ class World:
     silent_workers: set[str] = field(default_factory=set)
     behaviour: Behaviour = lambda _job: None
     reading: ReadingBehaviour = lambda _job, result: result
+    restoring: RestoringBehaviour = lambda _job: None
     falls_back: FallingBack = lambda _disk: None
     woken: list[ObjectKey] = field(default_factory=list)
     pacing: Pacing = field(default_factory=Pacing)
@@ -130,6 +119,7 @@ class World:
         self.agents: dict[str, Agent] = {}
         self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
         self.read_jobs: list[tuple[WorkerId, int, VerifyJob]] = []
+        self.restore_jobs: list[tuple[WorkerId, int, RestoreJob]] = []
         #: How often something was said to have happened to a session.
         self.stirs = 0
         self.repositories.put(cluster_in_memory.ready_repository())
@@ -180,6 +170,8 @@ class World:
             queues=self.queues,
             points=self.points,
             verifications=MemoryVerifications(self.points),
+            disks=MemoryDisks(self.azure, self.ring.ownership(SETTINGS.appliance.id)),
+            points_to_restore=MemoryPointsToRestore(self.points),
             sessions=sessions,
             book=book,
             allocator=allocator,
@@ -206,12 +198,23 @@ class World:
     def status(self, key: ObjectKey = KEY) -> BackupSessionStatus:
         return self.sessions.stored[key].status
 
+    def restored(self, key: RestoreKey) -> RestoreSessionStatus:
+        return self.restores.stored[key.at].status
+
+    def conditions(self, key: ObjectKey = KEY) -> tuple[Condition, ...]:
+        if isinstance(key, RestoreKey):
+            return self.restored(key).conditions
+        return self.status(key).conditions
+
     def condition(self, kind: str, key: ObjectKey = KEY) -> Condition:
-        return next(each for each in self.status(key).conditions if each.type == kind)
+        return next(each for each in self.conditions(key) if each.type == kind)
 
     async def look(self, key: ObjectKey = KEY) -> float | None:
         """Look at the session once; return how long it waits, None where nothing is left."""
-        outcome = await self.reconciler.reconcile(key)
+        if isinstance(key, RestoreKey):
+            outcome = await self.restorer.reconcile(key.at)
+        else:
+            outcome = await self.reconciler.reconcile(key)
         if isinstance(outcome, Finished):
             return None
         assert isinstance(outcome, Waiting)
@@ -228,7 +231,7 @@ class World:
         """Run the operator and the agents until nothing is left to do for any of the sessions."""
         left = set(keys or {KEY})
         for _ in range(limit):
-            for key in sorted(left):
+            for key in sorted(left, key=str):
                 if await self.look_again(key) is None:
                     left.discard(key)
             if not left:
@@ -236,19 +239,19 @@ class World:
             self.agents_work()
             await self.intake.round()
             self.clock.turn(5)
-        raise AssertionError(f"{left} do not end: {[self.status(key) for key in left]}")
+        raise AssertionError(f"{left} do not end: {[self.conditions(key) for key in left]}")
 
     async def run_until(self, condition: str, key: ObjectKey = KEY, limit: int = 200) -> None:
         """Run until the session's *condition* is True."""
         for _ in range(limit):
             if any(each.type == condition and each.status == "True"
-                   for each in self.status(key).conditions):  # fmt: skip
+                   for each in self.conditions(key)):  # fmt: skip
                 return
             await self.look_again(key)
             self.agents_work()
             await self.intake.round()
             self.clock.turn(5)
-        raise AssertionError(f"{condition} is not reached: {self.status(key)}")
+        raise AssertionError(f"{condition} is not reached: {self.conditions(key)}")
 
     def agents_work(self) -> None:
         """Let every agent whose VM runs do what it does in a few seconds."""
@@ -262,8 +265,8 @@ class World:
                     worker.id,
                     LaunchNonce(given["VMBACKUP_LAUNCH"]),
                     LaunchKey.from_text(given["VMBACKUP_LAUNCH_KEY"]),
-                    _queue_in(given["VMBACKUP_JOBS_URL"]),
-                    _queue_in(given["VMBACKUP_EVENTS_URL"]),
+                    queue_in(given["VMBACKUP_JOBS_URL"]),
+                    queue_in(given["VMBACKUP_EVENTS_URL"]),
                     sum(a.sequence for a in before),
                 )
         newest = {agent.worker: agent for agent in self.agents.values()}
@@ -284,12 +287,16 @@ class World:
             )
             job = read_job(payload)
             if isinstance(job, Overflow):
-                blob = self.azure.blobs.get(_blob_in(job.url))
+                blob = self.azure.blobs.get(blob_in(job.url))
                 if blob is None:
                     queue.remove(message)  # as the agent does: it is never readable any more
                     continue
                 job = opened(agent.key, header, job, blob)
             queue.remove(message)
+            if isinstance(job, RestoreJob):
+                self.restore_jobs.append((agent.worker, header.sequence, job))
+                self._restore(agent, job, header.sequence)
+                continue
             if isinstance(job, VerifyJob):
                 self.read_jobs.append((agent.worker, header.sequence, job))
                 self._read_back(agent, job, header.sequence)
@@ -329,6 +336,15 @@ class World:
                 self._say(agent, job.job_id, refused)
                 return
         said = self.reading(job, read_back_by_a_worker(data, job, disk))
+        if isinstance(said, Failed):
+            self._say(agent, job.job_id, replace(said, answers=number))
+            return
+        self._say(agent, job.job_id, Progress(job.job_id, number, 2 * MIB, MIB, 0))
+        self._say(agent, job.job_id, Done(job.job_id, number, said))
+
+    def _restore(self, agent: Agent, job: RestoreJob, number: int) -> None:
+        data = self.points.containers.container(CONTAINER)
+        said = self.restoring(job) or restored_by_a_worker(self.azure, data, job, number)
         if isinstance(said, Failed):
             self._say(agent, job.job_id, replace(said, answers=number))
             return
@@ -384,11 +400,3 @@ class World:
         now = self.clock.now()
         left = [each for each in queue if self.queues.expires.get(each.message_id, now) >= now]
         return [peek(message.text) for message in left]
-
-
-def _blob_in(url: str) -> str:
-    return url.partition("?")[0].partition("/messages/")[2]
-
-
-def _queue_in(url: str) -> str:
-    return url.partition("?")[0].rsplit("/", 1)[1]

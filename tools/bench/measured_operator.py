@@ -8,8 +8,10 @@ from typing import get_args
 import msgspec
 from typing_extensions import override
 
+from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_regions import MemoryBundles
+from tests.worlds.memory_restores import MemoryPointsToRestore
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_verifications import MemoryVerifications
 from tests.worlds.samples import RING
@@ -132,6 +134,8 @@ class MeasuredOperator:
             queues=self.queues,
             points=fleet.points,
             verifications=MemoryVerifications(MemoryPoints()),
+            disks=MemoryDisks(fleet.azure, RING.ownership(appliance.id)),
+            points_to_restore=MemoryPointsToRestore(MemoryPoints()),
             sessions=self.kinds,
             book=self.book,
             allocator=self.allocator,

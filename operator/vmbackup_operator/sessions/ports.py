@@ -384,6 +384,9 @@ class Policies(Protocol):
 class RecoveryPointObjects(Protocol):
     """RecoveryPoint objects: mirrors of what repositories hold."""
 
+    async def find(self, key: ObjectKey) -> RecoveryPoint | None:
+        """Return the object as it is stored, or None."""
+
     async def ensure(self, point: RecoveryPoint) -> None:
         """Create the object unless it is there."""
 

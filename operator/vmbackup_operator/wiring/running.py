@@ -37,6 +37,7 @@ from vmbackup_operator.reconciling.work import (
     WorkKind,
 )
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
+from vmbackup_operator.restores.table import undo as undo_restore
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.clients import Clients
@@ -44,6 +45,7 @@ from vmbackup_operator.services.commands import AzureCommands
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
+from vmbackup_operator.services.disks import AzureDisks
 from vmbackup_operator.services.fence import Fence, open_fence
 from vmbackup_operator.services.mirrored_points import StoredMirror
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
@@ -53,6 +55,7 @@ from vmbackup_operator.services.regions import AzureRegions, AzureWays
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
+from vmbackup_operator.services.restoring import StoredPointsToRestore
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
@@ -226,6 +229,8 @@ class _Parts:
             queues=queues,
             points=StoredPoints(self.opened, self.secrets, appliance.id),
             verifications=StoredVerifications(self.opened, self.secrets),
+            disks=AzureDisks(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            points_to_restore=StoredPointsToRestore(self.opened, self.secrets),
             sessions=sessions,
             book=book,
             allocator=allocator,
@@ -275,7 +280,7 @@ class _Parts:
                 self.ground, restore_sessions(self.booked_restores)
             ).reconcile,
             "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
-            "LeftBehind": _of_all(LeftBehind(self.ground, TABLES).reconcile),
+            "LeftBehind": _of_all(LeftBehind(self.ground, TABLES, undo_restore).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
         }
         return {**plain, **self._showing_mistakes(plain)}
