@@ -253,11 +253,11 @@ MACHINE_RULES: Final = (
         "session",
         "the interfaces are made before the VM",
     ),
-    Rule("properties.availabilitySet", "group", "a set of another resource group cannot be used"),
+    Rule("properties.availabilitySet", "group", "only a VM of its resource group, without a zone, can be in it"),
     Rule(
         "properties.virtualMachineScaleSet",
         "group",
-        "a scale set of another resource group cannot be used",
+        "only a VM of its resource group can be in it",
     ),
     Rule(
         "properties.platformFaultDomain",
