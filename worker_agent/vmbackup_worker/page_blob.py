@@ -129,7 +129,7 @@ class PageBlob:
     def wait_for_newer(self, generation: int, error: Refusal) -> None:
         """Wait for a SAS that is newer than the one that was refused; raise AccessRefused."""
         if not self._url.wait_for_newer(generation, self._renewal_s, self._stop):
-            detail = f"{self._name}: export refused ({error}), no fresh SAS came"
+            detail = f"{self._name}: access refused ({error}), no fresh SAS came"
             raise AccessRefused(detail) from None
 
     def in_turn(self, url: str, question: Question, take: Callable[[Answer], T]) -> T:

@@ -26,6 +26,7 @@ from vmbackup_core.protocol.message_parts import (
     RepositoryAccess,
     Value,
 )
+from vmbackup_core.repository.data.healing import HealingPack
 from vmbackup_core.repository.primitives.bounds import DISK_BYTES
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.repository.primitives.json_payloads import ID, TEXT_MOST
@@ -42,6 +43,16 @@ class HealedPack(Value, frozen=True):
     number: PackNumber
     size_bytes: Amount
     foot_sha256: Sha256
+
+    @staticmethod
+    def of(pack: HealingPack) -> HealedPack:
+        """Return the repository's own as a message has it."""
+        return HealedPack(pack.session, pack.number, pack.size_bytes, pack.foot_sha256.hex())
+
+    def as_stored(self) -> HealingPack:
+        """Return it as the repository's own."""
+        foot = bytes.fromhex(self.foot_sha256)
+        return HealingPack(self.session, self.number, self.size_bytes, foot)
 
 
 class DiskToRestore(Value, frozen=True):

@@ -69,6 +69,8 @@ class Adapters:
     data_plane: DataPlane
     bundles: AzureBundles
     manager: AzureResourceManager
+    resources: ArmResources
+    operations: Operations
 
     async def ready(
         self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
@@ -154,6 +156,8 @@ async def adapters(
             queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,
             manager=manager,
+            resources=resources,
+            operations=operations,
             bundles=AzureBundles(
                 data_plane, signatures, operations, clock, settings.workers.bundle_path
             ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+from tests.worlds.made_disk import MadeDisk
 from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
-from tests.worlds.memory_disks import MadeDisk
 from tests.worlds.memory_points import HELD_BYTES, SnapshotBytes
 from tests.worlds.memory_world import World
 from tests.worlds.samples import machine, session_of
@@ -27,7 +27,7 @@ RESTORE = RestoreKey("team", "bring-back")
 TARGET = RestoreTarget(SUBSCRIPTION, "restored", AWAY, disk_sku="Premium_LRS")
 
 
-def restore(world: World, key: ObjectKey = RESTORE, **spec: Any) -> RestoreSession:
+def restore(world: World, key: ObjectKey = RESTORE, /, **spec: Any) -> RestoreSession:
     """Return a session that brings the world's only recovery point back."""
     point = next(iter(world.point_objects.stored.values()))
     wanted = RestoreSessionSpec(

@@ -33,8 +33,8 @@ async def test_a_vm_is_made_of_the_disks_of_the_point() -> None:
     (machine,) = made(world, "virtualmachines")
     body = dict(world.target.bodies[machine.lower()].body)
     attached = [value_at(body, "properties", "storageProfile", "osDisk", "managedDisk", "id")]
-    for each in bodies_at(body, "properties", "storageProfile", "dataDisks"):
-        attached.append(value_at(each, "managedDisk", "id"))
+    data = bodies_at(body, "properties", "storageProfile", "dataDisks")
+    attached += [value_at(each, "managedDisk", "id") for each in data]
     assert sorted(map(str, attached)) == sorted(disk.id for disk in made_disks(world))
     (interface,) = bodies_at(body, "properties", "networkProfile", "networkInterfaces")
     assert [interface["id"]] == made(world, "networkinterfaces")
@@ -138,7 +138,8 @@ async def test_what_a_session_without_its_finalizer_made_goes_too() -> None:
         await world.look_again(RESTORE)
         if world.target.parts:
             break
-    await strip_and_delete(world)
+    del world.restores.stored[RESTORE.at]
+    world.restores.gone(RESTORE.at)
     await undo_what_is_left(world)
 
     assert world.target.parts == {}

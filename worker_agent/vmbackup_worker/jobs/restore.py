@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from typing_extensions import override
@@ -23,7 +23,7 @@ from vmbackup_core.protocol import (
     RestoreResult,
     WorkJob,
 )
-from vmbackup_core.repository.data.healing import HealingIndex, HealingPack
+from vmbackup_core.repository.data.healing import HealingIndex
 from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.named_disk import NamedDisk, Patient
@@ -142,7 +142,7 @@ class Restore(Work):
             self._meter.set_stored(disk.disk_id, written)
 
         sink = UploadedDisk(prepared.target, disk.disk_bytes, threads, stored)
-        healed = HealingIndex.load(self._store, keys, _healed_of(disk))
+        healed = HealingIndex.load(self._store, keys, (each.as_stored() for each in disk.healed))
         restore_manifest(
             self._store, keys, prepared.manifest, healed, sink, threads=threads, progress=told
         )
@@ -181,12 +181,6 @@ def _check_size(disk: DiskToRestore, found_bytes: int) -> None:
     if found_bytes != wanted:
         detail = f"{_name_of(disk)}: a target of {found_bytes} bytes, made to be of {wanted}"
         raise PermanentError(detail, reason="DiskSizeDiffers")
-
-
-def _healed_of(disk: DiskToRestore) -> Iterator[HealingPack]:
-    for each in disk.healed:
-        foot = bytes.fromhex(each.foot_sha256)
-        yield HealingPack(each.session, each.number, each.size_bytes, foot)
 
 
 def _footer_of(disk: DiskToRestore) -> bytes:

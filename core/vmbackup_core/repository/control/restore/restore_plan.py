@@ -11,6 +11,7 @@ from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.chains.holds import Holder, release_all
 from vmbackup_core.repository.control.log.log import Log
+from vmbackup_core.repository.control.log.log_entries import Recorded
 from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.points.points import (
     PointDisk,
@@ -80,16 +81,20 @@ def let_go(control: Control, holder: RunId) -> None:
 
 
 def _point(log: Log, vm_id: str, run: RunId) -> RecoveryPoint:
-    """Return the point as it counts now; what is held by then is looked for once more."""
-    state = log.read().state
-    entries = counted_points(state, names_of_vm(log.control, vm_id))
+    """Return the point as it counts now; once it is held it is looked for again."""
+    try:
+        return open_counted(log.control, _counted(log, vm_id, run))
+    except NotStored as error:
+        _counted(log, vm_id, run)  # it may have gone since the log was read
+        raise CorruptRepository(f"{error}: it counts, and it is lost") from error
+
+
+def _counted(log: Log, vm_id: str, run: RunId) -> Recorded:
+    entries = counted_points(log.read().state, names_of_vm(log.control, vm_id))
     entry = next((each for each in entries if each.run == run), None)
     if entry is None:
         raise PointGone(run)
-    try:
-        return open_counted(log.control, entry)
-    except NotStored as error:
-        raise CorruptRepository(f"{error}: it counts, and it is lost") from error
+    return entry
 
 
 def _disk(control: Control, data: Store, held: Held, disk: PointDisk, say: Say) -> RestoreDisk:
