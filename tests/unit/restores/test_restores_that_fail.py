@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -171,4 +173,57 @@ async def test_a_namespace_restores_nowhere_but_where_it_may() -> None:
 
     assert world.condition("Failed", RESTORE).reason == "ScopeNotAllowed"
     assert not world.azure.asked
+    assert_nothing_is_left(world)
+
+
+async def applied_again(world: World, **spec: Any) -> None:
+    """Delete the session's object without its finalizer, and make it again as GitOps does."""
+    stored = world.restores.stored.pop(RESTORE.at)
+    world.restores.gone(RESTORE.at)
+    metadata = replace(stored.metadata, uid="another-uid", finalizers=())
+    again = type(stored)(metadata, replace(stored.spec, **spec))
+    world.restores.put(again)
+
+
+async def test_applied_again_once_it_has_succeeded_it_undoes_and_restores_nothing() -> None:
+    world = await restoring_world()
+    await world.run(RESTORE)
+    disks, asked = made_disks(world), dict(world.azure.asked)
+    await applied_again(world)
+    await world.run(RESTORE)
+    await undo_what_is_left(world)
+
+    assert world.condition("Failed", RESTORE).reason == "NameTaken"
+    assert made_disks(world) == disks
+    assert [is_as_backed_up(world, each) for each in disks] == [True, True]
+    assert dict(world.azure.asked) == asked
+    assert holders(world) == []
+
+
+@pytest.mark.parametrize("condition", ["DisksCreated", "AccessGranted", "DataRestored"])
+async def test_applied_again_in_the_middle_it_goes_on_with_what_is_there(condition: str) -> None:
+    world = await restoring_world()
+    await world.run_until(condition, RESTORE)
+    await applied_again(world)
+    await world.run(RESTORE)
+    await undo_what_is_left(world)
+
+    assert world.restored(RESTORE).outcome == "Succeeded"
+    assert len(made_disks(world)) == 2
+    assert [is_as_backed_up(world, each) for each in made_disks(world)] == [True, True]
+    assert [disk.state for disk in made_disks(world)] == ["Unattached"] * 2
+    assert world.undo_records.stored == {}
+
+
+async def test_applied_again_in_the_middle_for_something_else_nothing_of_the_first_is_left() -> (
+    None
+):
+    world = await restoring_world()
+    world.azure.workers.clear()  # so that it makes one of its own
+    await world.run_until("AccessGranted", RESTORE)
+    await applied_again(world, disks=("os",))
+    await world.run(RESTORE)
+    await undo_what_is_left(world)
+
+    assert world.condition("Failed", RESTORE).reason == "SessionReplaced"
     assert_nothing_is_left(world)
