@@ -9,6 +9,7 @@ import pytest
 
 from tests.scenario.small_machines import Machine, small_machine
 from tests.scenario.stage import Stage, eventually
+from tools import azure_roles
 from tools.demo.journal import Entry
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
@@ -127,6 +128,7 @@ def test_disks_come_back_byte_for_byte_though_operator_and_worker_are_lost_once(
     assert states == ["Unattached"] * 3
 
     _cancelled_while_it_writes(stage, point)
+    _has_used_its_role(stage)
 
 
 def _cancelled_while_it_writes(stage: Stage, point: str) -> None:
@@ -141,3 +143,17 @@ def _cancelled_while_it_writes(stage: Stage, point: str) -> None:
     assert status["outcome"] == "Cancelled", status
     left = {each.lower() for each in stage.azure.resources(GROUP)}
     assert not left & {each["diskId"].lower() for each in status["restored"]["disks"]}
+
+
+def _has_used_its_role(stage: Stage) -> None:
+    """See that of the role to restore each action on disks was needed, and none refused."""
+    (permission,) = azure_roles.definition("restore")["permissions"]
+    wanted = {each.lower() for each in permission["actions"] if "/disks/" in each.lower()}
+    asked = [
+        (each["action"].lower(), each["allowed"])
+        for each in stage.azure.rights_asked(seed.OPERATOR_CLIENT_ID)
+        if f"/resourcegroups/{GROUP}/".lower() in each["scope"].lower()
+    ]
+
+    assert {action for action, allowed in asked if allowed} >= wanted
+    assert [action for action, allowed in asked if not allowed] == []
