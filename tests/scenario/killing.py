@@ -75,9 +75,8 @@ def killed_at(
     begin(name)
     deadline = time.monotonic() + SESSION_LIMIT_S + 30 * len(waiting)
     try:
-        while not _looked_for(stage, waiting) and not has_ended(stage, name):
+        while (caught := _caught(stage, waiting)) or not has_ended(stage, name):
             assert time.monotonic() < deadline, f"{name} never ended: {stage.status(name)}"
-            caught = [hold for hold in waiting if stage.azure.held()[hold]["caught"]]
             if caught:
                 kill_and_start(stage, caught)
                 passed += [waiting.pop(hold) for hold in caught]
@@ -87,15 +86,15 @@ def killed_at(
     return Ended(stage.status(name), stage.azure.journal(since)), passed
 
 
-def _looked_for(stage: Stage, waiting: dict[str, Point]) -> bool:
-    """Return False when nothing was caught for a while, and there is reason to look elsewhere."""
+def _caught(stage: Stage, waiting: Iterable[str]) -> list[str]:
+    """Return the holds that caught anything, or none where nothing was caught for a while."""
     until = time.monotonic() + _LOOK_AT_SESSION_S
     while time.monotonic() < until:
         held = stage.azure.held()
-        if any(held[hold]["caught"] for hold in waiting):
-            return True
+        if caught := [hold for hold in waiting if held[hold]["caught"]]:
+            return caught
         time.sleep(_LOOK_S)
-    return False
+    return []
 
 
 def kill_and_start(stage: Stage, holds: Sequence[str]) -> None:
