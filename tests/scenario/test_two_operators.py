@@ -81,7 +81,7 @@ def _ends_its_job(entry: Raw) -> bool:
 def made_twice(entries: Iterable[Raw]) -> list[str]:
     """Return what was made or begun more than once: a VM, a snapshot, a queue, a commit."""
     made = Counter(
-        f"{each['method']} {each['path'].lower()}"
+        f"{each['method']} {each['host']} {each['path'].lower()}"
         for each in entries
         if each["caller"] == "appliance"
         and each["method"] == "PUT"
