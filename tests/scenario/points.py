@@ -22,6 +22,7 @@ NEVER_APPLIED = 499
 _THERE_ALREADY = 204
 _CHANGES = ("PUT", "PATCH", "DELETE")
 _LOOKS = ("GET", "HEAD", "CONNECT")
+_MAY_COME_AGAIN = re.compile(r"/messages\b|/c/\*/x/")
 _WORD = re.compile(r"[a-z-]{2,20}|[a-z]")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{2,}")
 _SAID = re.compile(r"^(\S+)Z\s+INFO\s+session (\S+): (\w+) True:")
@@ -130,12 +131,13 @@ def changes(entries: Iterable[Raw]) -> Counter[Kind]:
 
     To Resource Manager each PUT, PATCH and DELETE counts, whatever was answered. Of blobs and
     queues those that changed anything: what is there is not written again, which a write that was
-    refused may have found out. Messages are not counted: what was heard may be said again.
+    refused may have found out. Messages are not counted: what was heard may be said again. Nor are
+    parts of pack lists: each try puts its own, and prune takes those that no commit names.
     """
     counted: Counter[Kind] = Counter()
     for entry in entries:
         kind = kind_of(entry)
-        if kind is None or kind.method not in _CHANGES or "/messages" in entry["path"]:
+        if kind is None or kind.method not in _CHANGES or _MAY_COME_AGAIN.search(kind.what):
             continue
         if kind.service == "arm" or _has_changed(entry):
             counted[kind] += 1
