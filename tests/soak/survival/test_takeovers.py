@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -21,7 +22,8 @@ pytestmark = [pytest.mark.survival, pytest.mark.timeout(7200)]
 
 Record = Callable[[str, object], None]
 
-ROUNDS = 4
+#: So many sessions for each way; ROUNDS asks for more or fewer.
+ROUNDS = int(os.environ.get("ROUNDS") or 4)
 LONGEST_LIFE_S = 8.0
 
 
