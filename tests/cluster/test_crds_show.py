@@ -46,7 +46,7 @@ COLUMNS = {
     ),
     "backupsessions": (
         "VM TYPE PHASE PROGRESS READ STORED AGE",
-        "POLICY WORKER DURATION MESSAGE",
+        "POLICY WORKER DURATION FULL READS MESSAGE",
     ),
     "regionenvironments": ("REGION READY REASON AGE", "SUBSCRIPTION ACCOUNT KEYS MESSAGE"),
     "backuprepositories": (
