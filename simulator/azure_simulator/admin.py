@@ -50,6 +50,7 @@ class Administration:
         application.router.add_post("/exports/try", self._try_export)
         application.router.add_get("/journal", self._journal)
         application.router.add_post("/holds", self._hold)
+        application.router.add_get("/holds", self._held)
         application.router.add_get("/holds/{id}", self._caught)
         application.router.add_delete("/holds/{id}", self._release)
         application.router.add_post("/faults", self._fault)
@@ -160,6 +161,9 @@ class Administration:
             Match.parse(body["match"]), body["when"], int(body.get("times", 1))
         )
         return web.json_response({"id": hold_id})
+
+    async def _held(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._simulator.interventions.held())
 
     async def _caught(self, request: web.Request) -> web.Response:
         caught = self._simulator.interventions.caught(request.match_info["id"])

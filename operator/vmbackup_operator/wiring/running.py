@@ -262,7 +262,11 @@ class _Parts:
                 Surveyor(
                     settings,
                     self.repositories,
-                    Presence(clock, AzureVirtualMachineLists(self._azure.resources.clients)),
+                    Presence(
+                        clock,
+                        AzureVirtualMachineLists(self._azure.resources.clients),
+                        settings.discovery.interval_seconds,
+                    ),
                 ),
                 self.events,
             ).reconcile,

@@ -70,7 +70,8 @@ async def test_a_failed_transfer_still_releases_the_worker_and_drops_its_snapsho
 
     await world.run()
 
-    assert (world.status().outcome, world.status().phase) == ("Failed", "Failed")
+    assert world.status().outcome == "Failed"
+    assert world.status().phase == "Failed: TransferInterrupted"
     assert world.condition("FailureTarget").reason == "TransferInterrupted"
     assert world.condition("WorkerReleased").status == "True"
     assert world.azure.snapshots == {}
