@@ -9,7 +9,8 @@ from typing import Any, Final
 import pytest
 
 from tests.sources import ROOT
-from tests.unit.restores.test_recorded_bodies import TREES, Recorded, distinct, published, rules_of
+from tests.unit.restores.test_recorded_bodies import TREES, distinct, published, rules_of
+from tests.worlds.recorded_vm import Recorded
 from vmbackup_operator.restores.planning.rules import Fate, RuleTree
 
 PAGE: Final = (ROOT / "docs" / "restoring.md").read_text()
