@@ -86,7 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {}, self.host.whole_bytes if said is None else said)
 
     def do_PUT(self) -> None:
-        host, body = self.host, self.rfile.read(int(self.headers["Content-Length"]))
+        host = self.host
+        if host.faults[:1] == ["refused early"]:  # before it has seen what it would not have
+            host.next_fault()
+            self.close_connection = True
+            self._refuse(Refused(503, "ServerBusy"))
+            return
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         with host.lock:
             host.connections.add(self.client_address)
             host.under_way += 1
