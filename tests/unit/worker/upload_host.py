@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,11 +147,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def upload_host(size_bytes: int) -> Iterator[UploadHost]:
+def upload_host(size_bytes: int, tls: ssl.SSLContext | None = None) -> Iterator[UploadHost]:
     """Serve a disk of *size_bytes* that was made for upload, until the block ends."""
     host = UploadHost(size_bytes)
     server = LoopbackServer(type("Handler", (_Handler,), {"host": host}))
     host.base = f"http://127.0.0.1:{server.port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        host.base = f"https://127.0.0.1:{server.port}"
     with serving(server):
         try:
             yield host
