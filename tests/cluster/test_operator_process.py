@@ -324,7 +324,8 @@ def test_a_restore_session_is_told_that_it_is_not_carried_out(
 
     assert (said["status"], said["reason"]) == ("True", "NotSupported")
     stored = own_plane.administrator.get("restoresession", "hopeful", "-n", USER_NAMESPACE)
-    assert (stored["status"]["outcome"], stored["status"]["phase"]) == ("Failed", "Failed")
+    assert stored["status"]["outcome"] == "Failed"
+    assert stored["status"]["phase"] == f"Failed: {said['reason']}"
     assert operator_process.pid
 
 
