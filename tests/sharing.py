@@ -26,6 +26,7 @@ GROUPS = (
     (
         "tests/scenario/test_idle_operator.py",
         "tests/scenario/test_incremental_backups.py",
+        "tests/scenario/test_killed_at_each_step.py",
         "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_killed.py",
         "tests/scenario/test_progress_shown.py",
@@ -36,10 +37,12 @@ GROUPS = (
         "tests/scenario/test_operator_ended.py",
         "tests/scenario/test_refusals.py",
         "tests/scenario/test_two_machines.py",
+        "tests/scenario/test_two_operators.py",
         "tests/scenario/test_ways_taken_away.py",
         "tests/scenario/test_worker_lost.py",
     ),
     ("tests/scenario/worker/",),
+    ("tests/soak/survival/",),
     ("tests/contract/azure_services/",),
     ("tests/contract/clients/",),
     (

@@ -34,6 +34,7 @@ from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, Memor
 from tests.worlds.memory_restores import MemoryPointsToRestore, restored_by_a_worker
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
+from tests.worlds.memory_targets import RESTORED_GROUP, MemoryMachineParts, MemoryTargets, Target
 from tests.worlds.memory_verifications import MemoryVerifications, read_back_by_a_worker
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
@@ -84,6 +85,7 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen import Account, Received, VirtualMachineSeen
 from vmbackup_operator.sessions.seen_regions import SeenRegions
+from vmbackup_operator.sessions.target_ports import ResourceSeen
 from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 
@@ -107,6 +109,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
+        self.target = Target()
+        self.target.put(ResourceSeen(RESTORED_GROUP))
         self.sessions = MemorySessions(self.clock)
         self.restores = MemoryObjects(RestoreSession, self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
@@ -172,6 +176,8 @@ class World:
             verifications=MemoryVerifications(self.points),
             disks=MemoryDisks(self.azure, self.ring.ownership(SETTINGS.appliance.id)),
             points_to_restore=MemoryPointsToRestore(self.points),
+            targets=MemoryTargets(self.azure, self.target),
+            machine_parts=MemoryMachineParts(self.azure, self.target),
             sessions=sessions,
             book=book,
             allocator=allocator,

@@ -53,6 +53,7 @@ class OperatorProcess:
     def __init__(
         self, settings: Path, kubeconfig: Path, ready: Mapping[str, Any], log: Path
     ) -> None:
+        self._settings, self._kubeconfig, self._ready = settings, kubeconfig, ready
         # Started again it is the same one, as a container that its pod starts again.
         instance = f"{log.stem}-{uuid.uuid4().hex[:8]}"
         self._arguments = [sys.executable, "-m", "vmbackup_operator", "--config", str(settings)]
@@ -62,12 +63,21 @@ class OperatorProcess:
         self._log = log
         self._program: Program | None = None
 
+    def beside(self, log: Path) -> OperatorProcess:
+        """Return another operator of the same appliance, which is not started yet."""
+        return OperatorProcess(self._settings, self._kubeconfig, self._ready, log)
+
     @property
     def pid(self) -> int:
         """The process's id; raise where it is not running."""
         if self._program is None:
             raise RuntimeError("the operator is not running")
         return self._program.process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Tell whether it was started, and neither ended nor was ended since."""
+        return self._program is not None and not self._program.has_ended
 
     @property
     def log(self) -> Path:

@@ -39,6 +39,7 @@ from vmbackup_operator.sessions.ports import (
 from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
 from vmbackup_operator.sessions.seen import SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions
+from vmbackup_operator.sessions.target_ports import MachineParts, RestoreTargets
 from vmbackup_operator.sessions.undo_record import UndoRecords
 from vmbackup_operator.settings import Settings
 
@@ -91,6 +92,8 @@ class Ground:
     verifications: Verifications
     disks: Disks
     points_to_restore: PointsToRestore
+    targets: RestoreTargets
+    machine_parts: MachineParts
     sessions: Sessions
     book: SessionBook
     allocator: Allocator

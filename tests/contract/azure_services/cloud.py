@@ -28,11 +28,13 @@ from vmbackup_operator.services.credentials import asynchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.following import PollingPace
+from vmbackup_operator.services.machine_parts import AzureMachineParts
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.refusals import Patience, Refusals
 from vmbackup_operator.services.regions import AzureRegions
 from vmbackup_operator.services.resource_manager import AzureResourceManager
+from vmbackup_operator.services.restore_targets import AzureRestoreTargets
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
@@ -68,7 +70,11 @@ class Adapters:
     queues: AzureQueues
     data_plane: DataPlane
     bundles: AzureBundles
+    targets: AzureRestoreTargets
+    machine_parts: AzureMachineParts
     manager: AzureResourceManager
+    resources: ArmResources
+    operations: Operations
 
     async def ready(
         self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
@@ -154,6 +160,10 @@ async def adapters(
             queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,
             manager=manager,
+            targets=AzureRestoreTargets(resources, owner.ownership),
+            machine_parts=AzureMachineParts(resources, operations, owner.ownership),
+            resources=resources,
+            operations=operations,
             bundles=AzureBundles(
                 data_plane, signatures, operations, clock, settings.workers.bundle_path
             ),

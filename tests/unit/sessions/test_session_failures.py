@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.worlds.memory_agents import Behaviour
 from tests.worlds.memory_azure import AWAY
-from tests.worlds.memory_world import Behaviour, World
+from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, session_of
 from vmbackup_core.protocol import BackupJob, Failed
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey

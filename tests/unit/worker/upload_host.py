@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _put(self, body: bytes) -> None:
         try:
-            span = pages_asked(self.headers, self.host.whole_bytes)
+            span = pages_asked(dict(self.headers), self.host.whole_bytes)
         except StorageError as error:
             self._refuse(Refused(error.status, error.code))
             return
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Tell whether the request got another answer than its own."""
         fault = self.host.next_fault()
         if fault == "answer lost":
-            self.host.take(pages_asked(self.headers, self.host.whole_bytes), body)
+            self.host.take(pages_asked(dict(self.headers), self.host.whole_bytes), body)
         if isinstance(fault, str):
             self.close_connection = True
         elif fault is not None:
