@@ -27,7 +27,6 @@ GROUPS = (
         "tests/scenario/test_idle_operator.py",
         "tests/scenario/test_incremental_backups.py",
         "tests/scenario/test_killed_at_each_step.py",
-        "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_killed.py",
         "tests/scenario/test_progress_shown.py",
         "tests/scenario/test_restore_sessions.py",
@@ -35,6 +34,7 @@ GROUPS = (
         "tests/scenario/test_verify_sessions.py",
     ),
     (
+        "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_ended.py",
         "tests/scenario/test_refusals.py",
         "tests/scenario/test_two_machines.py",

@@ -101,7 +101,7 @@ class Administration:
         after_s = float((await request.json())["afterSeconds"])
         if not after_s >= 0:
             raise ValueError("'afterSeconds' is 0 or more")
-        self._simulator.identities.spreading.delay_s = after_s
+        self._simulator.identities.spreading.shorten(after_s)
         return _done()
 
     async def _quota(self, request: web.Request) -> web.Response:

@@ -17,8 +17,9 @@ import urllib3
 from tools.local_cloud import seed
 from tools.local_cloud.processes import Program, start_program
 
-#: How long a start may take: imports, six CRDs looked at, the first lists.
-START_S = 60
+#: How long a start may take: imports, six CRDs looked at, the first lists. Seconds, on a machine
+#: that does nothing else.
+START_S = 300
 STOP_S = 30
 
 
@@ -109,11 +110,13 @@ class OperatorProcess:
             self._program.process.kill()
         self.stop()
 
-    def stop(self) -> None:
-        """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute."""
-        if self._program is not None:
-            self._program.stop(STOP_S)
-        self._program = None
+    def stop(self) -> int | None:
+        """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute.
+
+        Returns its exit code, or None where it was not running.
+        """
+        program, self._program = self._program, None
+        return None if program is None else program.stop(STOP_S)
 
     def resident_bytes(self) -> int:
         """Return how much memory it holds."""
