@@ -173,6 +173,12 @@ class Workers(msgspec.Struct, frozen=True, rename="camel"):
         return Path(self.bundle)
 
 
+class Discovery(msgspec.Struct, frozen=True, rename="camel"):
+    """How often VMs are looked for that policies select by their tags."""
+
+    interval_seconds: Seconds = 3600
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel"):
     """Everything the operator is told at its start."""
 
@@ -181,6 +187,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     workers: Workers
     tenancy: tuple[Tenant, ...] = ()
     region_environments: RegionEnvironments = RegionEnvironments()
+    discovery: Discovery = Discovery()
     #: Put on everything that is made in Azure.
     tags: Tags = {}
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import web
 
 from azure_simulator.arm.policies import Policy
+from azure_simulator.arm.quotas import set_limit
 from azure_simulator.assembly import Simulator
 from azure_simulator.disks.answers import Asked
 from azure_simulator.disks.contents import ContentRefused
@@ -41,6 +42,7 @@ class Administration:
         application.router.add_get("/identities/{clientId}/rights", self._show_rights_asked)
         application.router.add_post("/tokens", self._token)
         application.router.add_put("/rights", self._rights)
+        application.router.add_put("/quotas", self._quota)
         application.router.add_put("/appliance", self._appliance)
         application.router.add_put("/disks/content", self._fill_disk)
         application.router.add_post("/disks/write", self._write_disk)
@@ -99,7 +101,18 @@ class Administration:
         after_s = float((await request.json())["afterSeconds"])
         if not after_s >= 0:
             raise ValueError("'afterSeconds' is 0 or more")
-        self._simulator.identities.spreading.delay_s = after_s
+        self._simulator.identities.spreading.shorten(after_s)
+        return _done()
+
+    async def _quota(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        set_limit(
+            self._simulator.resources,
+            body["subscriptionId"],
+            body["region"],
+            body["name"],
+            int(body["limit"]),
+        )
         return _done()
 
     async def _appliance(self, request: web.Request) -> web.Response:

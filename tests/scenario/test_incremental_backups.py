@@ -58,11 +58,6 @@ def bytes_read(entries: list[Entry]) -> Counter[str]:
     return read
 
 
-def events(stage: Stage, session: str, reason: str) -> list[str]:
-    found = stage.get("events", f"--field-selector=involvedObject.name={session},reason={reason}")
-    return [each["message"] for each in found["items"]]
-
-
 def test_the_second_backup_reads_what_has_changed_and_both_restore(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -100,7 +95,7 @@ def test_the_second_backup_reads_what_has_changed_and_both_restore(
     altered = second["snapshotSet"][1]["snapshotId"].rsplit("/", 1)[-1]
     assert set(reasons(third).values()) == {"TagsNotVerified"}
     assert set(kinds(third).values()) == {"full"}
-    assert any(altered in said for said in events(stage, "increments-3", "TagsNotVerified"))
+    assert any(altered in said for said in stage.events("increments-3", "TagsNotVerified"))
 
     write_on(stage, machine, 2, MIB)
     _killed_while_it_grants(stage, "increments-4", machine)

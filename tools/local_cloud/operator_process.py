@@ -17,9 +17,9 @@ import urllib3
 from tools.local_cloud import seed
 from tools.local_cloud.processes import Program, start_program
 
-#: How long a start may take: imports, six CRDs looked at, the first lists; seconds where a machine
-#: has little else to do.
-START_S = 180
+#: How long a start may take: imports, six CRDs looked at, the first lists. Seconds, on a machine
+#: that does nothing else.
+START_S = 300
 STOP_S = 30
 
 
