@@ -110,11 +110,13 @@ class OperatorProcess:
             self._program.process.kill()
         self.stop()
 
-    def stop(self) -> None:
-        """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute."""
-        if self._program is not None:
-            self._program.stop(STOP_S)
-        self._program = None
+    def stop(self) -> int | None:
+        """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute.
+
+        Returns its exit code, or None where it was not running.
+        """
+        program, self._program = self._program, None
+        return None if program is None else program.stop(STOP_S)
 
     def resident_bytes(self) -> int:
         """Return how much memory it holds."""
