@@ -300,7 +300,7 @@ def _point_of(repository: str, appliance: str) -> dict[str, Any]:
     }
 
 
-def test_a_restore_session_is_told_that_it_is_not_carried_out(
+def test_a_restore_session_without_its_recovery_point_ends_and_says_so(
     own_plane: ControlPlane, operator_process: OperatorProcess
 ) -> None:
     own_plane.administrator.create(
@@ -322,7 +322,7 @@ def test_a_restore_session_is_told_that_it_is_not_carried_out(
 
     said = eventually(lambda: condition(own_plane, "restoresession", "hopeful", "Failed"))
 
-    assert (said["status"], said["reason"]) == ("True", "NotSupported")
+    assert (said["status"], said["reason"]) == ("True", "RecoveryPointNotFound")
     stored = own_plane.administrator.get("restoresession", "hopeful", "-n", USER_NAMESPACE)
     assert stored["status"]["outcome"] == "Failed"
     assert stored["status"]["phase"] == f"Failed: {said['reason']}"

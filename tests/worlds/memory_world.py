@@ -21,7 +21,7 @@ from tests.worlds.memory_agents import (
     ReadingBehaviour,
     RestoringBehaviour,
     blob_in,
-    queue_in,
+    started,
 )
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_differences import FallingBack, fallback_of
@@ -40,7 +40,7 @@ from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import RefusedForNow
-from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
+from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
@@ -265,16 +265,8 @@ class World:
             worker = self.azure.workers[vm_id]
             command = f"{vm_id} {name}"
             if worker.state == "running" and command not in self.agents:
-                before = [a for a in self.agents.values() if a.worker == worker.id]
-                given = wanted.protected
-                self.agents[command] = Agent(
-                    worker.id,
-                    LaunchNonce(given["VMBACKUP_LAUNCH"]),
-                    LaunchKey.from_text(given["VMBACKUP_LAUNCH_KEY"]),
-                    queue_in(given["VMBACKUP_JOBS_URL"]),
-                    queue_in(given["VMBACKUP_EVENTS_URL"]),
-                    sum(a.sequence for a in before),
-                )
+                said = sum(a.sequence for a in self.agents.values() if a.worker == worker.id)
+                self.agents[command] = started(worker.id, wanted.protected, said)
         newest = {agent.worker: agent for agent in self.agents.values()}
         for worker in self.azure.workers.values():
             agent = newest.get(worker.id)

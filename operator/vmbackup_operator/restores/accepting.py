@@ -17,6 +17,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.restores.allowing import source_refused, target_refused
 from vmbackup_operator.restores.digests import digest_of
+from vmbackup_operator.restores.earlier import earlier_record, replayed
 from vmbackup_operator.restores.judging import TargetSeen, judge, looked_at, size_wanted
 from vmbackup_operator.restores.planned import disks_of, plan_of, work_of
 from vmbackup_operator.restores.planning.places import region_name
@@ -36,14 +37,19 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     restored = session.status.restored
     if restored is None:
         return await _find_point(ground, session)
-    # Before anything is held or made: whoever takes the finalizer off takes nothing of it away.
-    await ground.undo_records.keep(record_of(session))
+    earlier = None
+    if not restored.disks:
+        earlier = await earlier_record(ground, session)
+    if earlier is None:
+        # Before anything is held or made: whoever takes the finalizer off takes nothing of it away.
+        await ground.undo_records.keep(record_of(session))
     work = await work_of(ground, session)
     if not isinstance(work, RestoreWork):
         return Taken(session.status, work)
     planned = plan_of(session, work)
     if not restored.disks:
         refused = await _refusal(ground, session, planned)
+        refused = refused or await replayed(ground, session, planned, earlier)
         return Taken(session.status, refused) if refused else _record(session, work, planned)
     target = session.spec.target
     message = f"{counted(len(planned.disks), 'disk')} for {target.resource_group}"

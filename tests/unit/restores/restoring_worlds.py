@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+from msgspec.structs import replace
+
 from tests.worlds.made_disk import MadeDisk
 from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
 from tests.worlds.memory_points import HELD_BYTES, SnapshotBytes
@@ -37,6 +39,11 @@ def restore(world: World, key: ObjectKey = RESTORE, /, **spec: Any) -> RestoreSe
     uid = f"{zlib.crc32(str(key).encode()):08x}-0000-4000-8000-000000000000"
     metadata = Metadata(key.name, key.namespace, uid=uid, generation=1)
     return RestoreSession(metadata, RestoreSessionSpec(**fields))
+
+
+def cancelled(session: RestoreSession) -> RestoreSession:
+    """Return the session as its user has cancelled it."""
+    return replace(session, spec=replace(session.spec, cancel=True))
 
 
 async def backed_up_world(
