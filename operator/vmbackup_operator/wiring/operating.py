@@ -16,6 +16,7 @@ from vmbackup_operator.reconciling.work import (
     AFTER_SESSIONS,
     AFTER_SESSIONS_S,
     PRIORITIES,
+    SWEEPER,
     Work,
     WorkKind,
 )
@@ -136,11 +137,13 @@ class AllSessions(Protocol):
         """Return every session, ended ones too."""
 
 
-async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessions) -> None:
+async def take_in(
+    operator: Operator, sessions: AllSessions, booked: BookedSessions, sweep_after_s: float
+) -> None:
     """Take all sessions into the picture, and have looked at those that have not ended.
 
     What the watch tells of them is no news then. Ended ones that still have something to undo are
-    not watched at all.
+    not watched at all. What is swept is looked for once all are known, and others had their turn.
     """
     for session in await sessions.all():
         booked.seen(session)
@@ -154,3 +157,4 @@ async def take_in(operator: Operator, sessions: AllSessions, booked: BookedSessi
     operator.taken_in = True
     for work in AFTER_SESSIONS:
         operator.queue.add(work, priority=PRIORITIES[work.kind])
+    operator.queue.add_within(SWEEPER, sweep_after_s, priority=PRIORITIES[SWEEPER.kind])

@@ -69,6 +69,7 @@ class Adapters:
     data_plane: DataPlane
     bundles: AzureBundles
     manager: AzureResourceManager
+    resources: ArmResources
 
     async def ready(
         self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
@@ -154,6 +155,7 @@ async def adapters(
             queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,
             manager=manager,
+            resources=resources,
             bundles=AzureBundles(
                 data_plane, signatures, operations, clock, settings.workers.bundle_path
             ),
