@@ -47,6 +47,9 @@ class Exports(Protocol):
     def granted(self, arm_id: str) -> bool:
         """Tell whether a URL of *arm_id* is good."""
 
+    def uploaded(self, arm_id: str) -> bool:
+        """Tell whether all of a VHD was written into *arm_id*: its footer makes it one."""
+
 
 class StorageAccounts(Protocol):
     """One Azurite process for each storage account."""

@@ -20,17 +20,16 @@ from tests.cluster.crd_objects import (
     Writer,
     changed,
 )
+from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RESTORES
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
 
-OTHER = "22222222-2222-4333-8444-555555555555"
 ZONE = "must be the name of an IANA time zone, as in Europe/Berlin"
 CRON = "must be five cron fields"
 A_VM = "must be the ARM id of a virtual machine"
 ADDRESSES = "must be an IPv4 range of /8 to /27"
 TOGETHER = "virtualNetworkId, workerSubnetId and endpointSubnetId are given together"
-SESSION = "a session cannot be changed, only cancelled; make another one"
 OWN_NETWORK = {
     "virtualNetworkId": NETWORK,
     "workerSubnetId": f"{NETWORK}/subnets/workers",
@@ -175,11 +174,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     # recovery points
     ("recoverypoints", "spec.runId", "latest", "should match"),
     ("recoverypoints", "spec.disks", [], "should have at least 1 items"),
-    # restores
-    ("restoresessions", "spec.mode", "Disks", "are for mode VirtualMachine"),
-    ("restoresessions", "spec.target.subscriptionId", OTHER, "subnetId must lie in subscriptionId"),
-    ("restoresessions", "spec.target.resourceGroup", "a/../b", "should match"),
-    ("restoresessions", "spec.target.zone", "one", "should match"),
+    *WRONG_RESTORES,
 ]
 
 REPOSITORY = "where a repository lies cannot be changed"
@@ -225,8 +220,7 @@ FIXED: list[tuple[str, str, object, str]] = [
     ("regionenvironments", "spec.subscriptionId", OTHER, ENVIRONMENT),
     ("recoverypoints", "spec.runId", "f" * 32, POINT),
     ("recoverypoints", "spec.storedBytes", 1, POINT),
-    ("restoresessions", "spec.overwrite", True, SESSION),
-    ("restoresessions", "spec.target.region", "uksouth", SESSION),
+    *FIXED_RESTORES,
     *[(kind, "spec", ABSENT, "spec: Required value") for kind in RIGHT],
 ]
 

@@ -14,7 +14,8 @@ from tools.local_cloud.azurite import Azurite
 from vmbackup_core.extents import Extent
 from vmbackup_core.stores.azure_blob import SERVICE_VERSION
 from vmbackup_worker.access import AccessRefused, Renewable
-from vmbackup_worker.source import Export, export_pool
+from vmbackup_worker.page_blob import export_pool
+from vmbackup_worker.source import Export
 
 pytestmark = pytest.mark.azurite
 

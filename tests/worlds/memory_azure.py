@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from tests.worlds.made_disk import MadeDisk
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_operator.naming import ArmId, arm_id, environment_names, resource_group_of
@@ -68,6 +69,7 @@ class Azure:
     missing_accounts: set[str] = field(default_factory=set)
     snapshots: dict[str, seen.SnapshotSeen] = field(default_factory=dict)
     disk_accesses: dict[str, int] = field(default_factory=dict)
+    disks: dict[str, MadeDisk] = field(default_factory=dict)
     workers: dict[str, seen.WorkerSeen] = field(default_factory=dict)
     worker_tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
     #: Workers whose interface is there, by the VM's id; it is made before the VM, and goes with it.
@@ -96,6 +98,7 @@ class Azure:
     fence: Callable[[str], None] = lambda _what: None  # see `lost_keys`
     broken_snapshots: set[str] = field(default_factory=set)
     broken_workers: set[str] = field(default_factory=set)
+    broken_disks: set[str] = field(default_factory=set)
     #: What is refused that often ends by itself, by the patience that the product has with it.
     refusals: Refusals = field(init=False)
     _looks: Counter[str] = field(default_factory=Counter)

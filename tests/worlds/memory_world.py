@@ -15,13 +15,23 @@ from msgspec.structs import replace
 
 from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.lost_keys import check_keys
+from tests.worlds.memory_agents import (
+    Agent,
+    Behaviour,
+    ReadingBehaviour,
+    RestoringBehaviour,
+    blob_in,
+    queue_in,
+)
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_differences import FallingBack, fallback_of
+from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_machines import MemoryMachines
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.memory_points import CONTAINER, MemoryPoints, SnapshotBytes
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
+from tests.worlds.memory_restores import MemoryPointsToRestore, restored_by_a_worker
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_verifications import MemoryVerifications, read_back_by_a_worker
@@ -34,7 +44,6 @@ from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
     BackupResult,
-    DiskDone,
     Done,
     Event,
     Failed,
@@ -44,8 +53,8 @@ from vmbackup_core.protocol import (
     Overflow,
     Passing,
     Progress,
+    RestoreJob,
     VerifyJob,
-    VerifyResult,
     opened,
     peek,
     read_job,
@@ -58,47 +67,28 @@ from vmbackup_core.repository.data.said import MIB
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import (
+    BackupSession,
     BackupSessionStatus,
 )
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.restore_session import RestoreKey, RestoreSession, RestoreSessionStatus
 from vmbackup_operator.reconciling.outcome import Done as Finished
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
-from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.sessions.booked import BookedSessions, SessionsOfAllKinds
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen import Account, Received, VirtualMachineSeen
 from vmbackup_operator.sessions.seen_regions import SeenRegions
-from vmbackup_operator.wiring.tables import backup_sessions
+from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 
 class Killed(BaseException):
     """The operator is gone, in the middle of whatever it was at."""
-
-
-@dataclass
-class Agent:
-    """The program on a worker, as its Run Command started it."""
-
-    worker: WorkerId
-    launch: LaunchNonce
-    key: LaunchKey
-    jobs_queue: str
-    events_queue: str
-    sequence: int = 0
-    greeted: bool = False
-    seen_jobs: dict[int, BackupJob] = field(default_factory=dict)
-    finished: dict[JobId, list[DiskDone]] = field(default_factory=dict)
-
-
-#: What an agent does with a job: None where it works, or how it fails.
-Behaviour = Callable[[BackupJob], Failed | None]
-#: What an agent says of a job that reads back, which has come to that result.
-ReadingBehaviour = Callable[[VerifyJob, VerifyResult], VerifyResult | Failed]
 
 
 @dataclass
@@ -109,6 +99,7 @@ class World:
     silent_workers: set[str] = field(default_factory=set)
     behaviour: Behaviour = lambda _job: None
     reading: ReadingBehaviour = lambda _job, result: result
+    restoring: RestoringBehaviour = lambda _job: None
     falls_back: FallingBack = lambda _disk: None
     woken: list[ObjectKey] = field(default_factory=list)
     pacing: Pacing = field(default_factory=Pacing)
@@ -117,6 +108,7 @@ class World:
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
         self.sessions = MemorySessions(self.clock)
+        self.restores = MemoryObjects(RestoreSession, self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
         self.policies = MemoryObjects(BackupPolicy, self.clock)
         self.points = MemoryPoints(self.clock)
@@ -127,6 +119,7 @@ class World:
         self.agents: dict[str, Agent] = {}
         self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
         self.read_jobs: list[tuple[WorkerId, int, VerifyJob]] = []
+        self.restore_jobs: list[tuple[WorkerId, int, RestoreJob]] = []
         #: How often something was said to have happened to a session.
         self.stirs = 0
         self.repositories.put(cluster_in_memory.ready_repository())
@@ -148,12 +141,19 @@ class World:
         self.points.forget()
         book = SessionBook()
         allocator = Allocator(book, self.woken.append)
-        booked = BookedSessions(self.sessions, book, allocator, self._stirred)
+        around = (book, allocator, self._stirred)
+        self.booked = BookedSessions(BackupSession, self.sessions, *around)
         for session in self.sessions.stored.values():
-            booked.seen(session)
-        self.sessions.watched, self.sessions.gone = booked.seen, booked.gone
-        around = Surroundings(self.queues, booked, self.woken.append)
-        self.intake = Intake(self.ring, self.clock, around)
+            self.booked.seen(session)
+        self.sessions.watched, self.sessions.gone = self.booked.seen, self.booked.gone
+        self.booked_restores = BookedSessions(RestoreSession, self.restores, *around)
+        for restore in self.restores.stored.values():
+            self.booked_restores.seen(restore)
+        self.restores.watched = self.booked_restores.seen
+        self.restores.gone = self.booked_restores.gone
+        sessions = SessionsOfAllKinds(self.booked, self.booked_restores)
+        around_intake = Surroundings(self.queues, sessions, self.woken.append)
+        self.intake = Intake(self.ring, self.clock, around_intake)
         self.ground = Ground(
             settings=SETTINGS,
             ring=self.ring,
@@ -170,7 +170,9 @@ class World:
             queues=self.queues,
             points=self.points,
             verifications=MemoryVerifications(self.points),
-            sessions=booked,
+            disks=MemoryDisks(self.azure, self.ring.ownership(SETTINGS.appliance.id)),
+            points_to_restore=MemoryPointsToRestore(self.points),
+            sessions=sessions,
             book=book,
             allocator=allocator,
             undo_records=self.undo_records,
@@ -182,24 +184,37 @@ class World:
             listen=self.intake.listen,
             silence=self.intake.silence_of,
         )
-        self.reconciler = SessionReconciler(self.ground, backup_sessions(booked))
+        self.reconciler = SessionReconciler(self.ground, backup_sessions(self.booked))
+        self.restorer = SessionReconciler(self.ground, restore_sessions(self.booked_restores))
 
     def meets(self, meet: Callable[[str], None]) -> None:
         """Have *meet* called around every write of any kind."""
         self.azure.meets = meet
         self.sessions.meets = meet
+        self.restores.meets = meet
         self.points.meets = meet
         self.undo_records.meets = meet
 
     def status(self, key: ObjectKey = KEY) -> BackupSessionStatus:
         return self.sessions.stored[key].status
 
+    def restored(self, key: RestoreKey) -> RestoreSessionStatus:
+        return self.restores.stored[key.at].status
+
+    def conditions(self, key: ObjectKey = KEY) -> tuple[Condition, ...]:
+        if isinstance(key, RestoreKey):
+            return self.restored(key).conditions
+        return self.status(key).conditions
+
     def condition(self, kind: str, key: ObjectKey = KEY) -> Condition:
-        return next(each for each in self.status(key).conditions if each.type == kind)
+        return next(each for each in self.conditions(key) if each.type == kind)
 
     async def look(self, key: ObjectKey = KEY) -> float | None:
         """Look at the session once; return how long it waits, None where nothing is left."""
-        outcome = await self.reconciler.reconcile(key)
+        if isinstance(key, RestoreKey):
+            outcome = await self.restorer.reconcile(key.at)
+        else:
+            outcome = await self.reconciler.reconcile(key)
         if isinstance(outcome, Finished):
             return None
         assert isinstance(outcome, Waiting)
@@ -216,7 +231,7 @@ class World:
         """Run the operator and the agents until nothing is left to do for any of the sessions."""
         left = set(keys or {KEY})
         for _ in range(limit):
-            for key in sorted(left):
+            for key in sorted(left, key=str):
                 if await self.look_again(key) is None:
                     left.discard(key)
             if not left:
@@ -224,19 +239,19 @@ class World:
             self.agents_work()
             await self.intake.round()
             self.clock.turn(5)
-        raise AssertionError(f"{left} do not end: {[self.status(key) for key in left]}")
+        raise AssertionError(f"{left} do not end: {[self.conditions(key) for key in left]}")
 
     async def run_until(self, condition: str, key: ObjectKey = KEY, limit: int = 200) -> None:
         """Run until the session's *condition* is True."""
         for _ in range(limit):
             if any(each.type == condition and each.status == "True"
-                   for each in self.status(key).conditions):  # fmt: skip
+                   for each in self.conditions(key)):  # fmt: skip
                 return
             await self.look_again(key)
             self.agents_work()
             await self.intake.round()
             self.clock.turn(5)
-        raise AssertionError(f"{condition} is not reached: {self.status(key)}")
+        raise AssertionError(f"{condition} is not reached: {self.conditions(key)}")
 
     def agents_work(self) -> None:
         """Let every agent whose VM runs do what it does in a few seconds."""
@@ -250,8 +265,8 @@ class World:
                     worker.id,
                     LaunchNonce(given["VMBACKUP_LAUNCH"]),
                     LaunchKey.from_text(given["VMBACKUP_LAUNCH_KEY"]),
-                    _queue_in(given["VMBACKUP_JOBS_URL"]),
-                    _queue_in(given["VMBACKUP_EVENTS_URL"]),
+                    queue_in(given["VMBACKUP_JOBS_URL"]),
+                    queue_in(given["VMBACKUP_EVENTS_URL"]),
                     sum(a.sequence for a in before),
                 )
         newest = {agent.worker: agent for agent in self.agents.values()}
@@ -272,12 +287,16 @@ class World:
             )
             job = read_job(payload)
             if isinstance(job, Overflow):
-                blob = self.azure.blobs.get(_blob_in(job.url))
+                blob = self.azure.blobs.get(blob_in(job.url))
                 if blob is None:
                     queue.remove(message)  # as the agent does: it is never readable any more
                     continue
                 job = opened(agent.key, header, job, blob)
             queue.remove(message)
+            if isinstance(job, RestoreJob):
+                self.restore_jobs.append((agent.worker, header.sequence, job))
+                self._restore(agent, job, header.sequence)
+                continue
             if isinstance(job, VerifyJob):
                 self.read_jobs.append((agent.worker, header.sequence, job))
                 self._read_back(agent, job, header.sequence)
@@ -317,6 +336,15 @@ class World:
                 self._say(agent, job.job_id, refused)
                 return
         said = self.reading(job, read_back_by_a_worker(data, job, disk))
+        if isinstance(said, Failed):
+            self._say(agent, job.job_id, replace(said, answers=number))
+            return
+        self._say(agent, job.job_id, Progress(job.job_id, number, 2 * MIB, MIB, 0))
+        self._say(agent, job.job_id, Done(job.job_id, number, said))
+
+    def _restore(self, agent: Agent, job: RestoreJob, number: int) -> None:
+        data = self.points.containers.container(CONTAINER)
+        said = self.restoring(job) or restored_by_a_worker(self.azure, data, job, number)
         if isinstance(said, Failed):
             self._say(agent, job.job_id, replace(said, answers=number))
             return
@@ -372,11 +400,3 @@ class World:
         now = self.clock.now()
         left = [each for each in queue if self.queues.expires.get(each.message_id, now) >= now]
         return [peek(message.text) for message in left]
-
-
-def _blob_in(url: str) -> str:
-    return url.partition("?")[0].partition("/messages/")[2]
-
-
-def _queue_in(url: str) -> str:
-    return url.partition("?")[0].rsplit("/", 1)[1]

@@ -54,6 +54,7 @@ SETTINGS = Settings(
             (f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{FOREIGN_SUBSCRIPTION}"),
             ("team/*",),
             (f"/subscriptions/{SUBSCRIPTION}",),
+            (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored",),
         ),
         Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
     ),

@@ -44,7 +44,7 @@ from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
-from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.sessions.booked import BookedSessions, SessionsOfAllKinds
 from vmbackup_operator.sessions.ear import LEASE_S
 from vmbackup_operator.sessions.findings import backup_job
 from vmbackup_operator.sessions.intake import Intake, Surroundings
@@ -205,9 +205,14 @@ async def _heard(seconds: float, sessions: list[BackupSession], port: int) -> di
     server = ApiServer(clock)
     book = SessionBook()
     booked = BookedSessions(
-        StoredSessions(server), book, Allocator(book, lambda _key: None), lambda: None
+        BackupSession,
+        StoredSessions(server),
+        book,
+        Allocator(book, lambda _key: None),
+        lambda: None,
     )
-    intake = Intake(RING, real, Surroundings(queues, booked, lambda _key: None))
+    served = SessionsOfAllKinds(booked)
+    intake = Intake(RING, real, Surroundings(queues, served, lambda _key: None))
     for session in sessions:
         server.put(session_path(session.metadata.key), _document(session))
         found = await booked.find(session.metadata.key)

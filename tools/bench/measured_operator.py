@@ -8,8 +8,10 @@ from typing import get_args
 import msgspec
 from typing_extensions import override
 
+from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_regions import MemoryBundles
+from tests.worlds.memory_restores import MemoryPointsToRestore
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_verifications import MemoryVerifications
 from tests.worlds.samples import RING
@@ -31,12 +33,13 @@ from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Done, Outcome
 from vmbackup_operator.reconciling.work import Work, WorkKind
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
-from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.sessions.booked import BookedSessions, SessionsOfAllKinds
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.intake import Intake
 from vmbackup_operator.sessions.intake import Surroundings as Heard
@@ -88,9 +91,14 @@ class MeasuredOperator:
         self.allocator = Allocator(self.book, self._wake)
         self.stored = StoredSessions(server)
         self.booked = BookedSessions(
-            self.stored, self.book, self.allocator, self.operator.sessions_stirred
+            BackupSession,
+            self.stored,
+            self.book,
+            self.allocator,
+            self.operator.sessions_stirred,
         )
-        self.intake = Intake(RING, clock, Heard(self.queues, self.booked, self._wake))
+        self.kinds = SessionsOfAllKinds(self.booked)
+        self.intake = Intake(RING, clock, Heard(self.queues, self.kinds, self._wake))
         self.ground = self._ground()
         self.reconciler = SessionReconciler(self.ground, backup_sessions(self.booked))
         self.operator.sessions = self.booked
@@ -126,7 +134,9 @@ class MeasuredOperator:
             queues=self.queues,
             points=fleet.points,
             verifications=MemoryVerifications(MemoryPoints()),
-            sessions=self.booked,
+            disks=MemoryDisks(fleet.azure, RING.ownership(appliance.id)),
+            points_to_restore=MemoryPointsToRestore(MemoryPoints()),
+            sessions=self.kinds,
             book=self.book,
             allocator=self.allocator,
             undo_records=StoredUndoRecords(self.server, settings.namespace, appliance.id),

@@ -25,7 +25,8 @@ from tools.local_cloud.toolchains import ROOT
 from vmbackup_core.extents import aligned
 from vmbackup_core.repository.data.shard_content import by_shard
 from vmbackup_worker.access import Renewable
-from vmbackup_worker.source import Export, ExportPool
+from vmbackup_worker.page_blob import ExportPool
+from vmbackup_worker.source import Export
 
 Figures = dict[str, Any]
 

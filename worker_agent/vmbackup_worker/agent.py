@@ -14,7 +14,15 @@ from typing_extensions import assert_never
 
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import JobId
-from vmbackup_core.protocol import BackupJob, Event, Shutdown, VerifyJob, WorkJob, failure
+from vmbackup_core.protocol import (
+    BackupJob,
+    Event,
+    RestoreJob,
+    Shutdown,
+    VerifyJob,
+    WorkJob,
+    failure,
+)
 from vmbackup_worker.conversation import Lease, LeaseLost, Received
 from vmbackup_worker.meter import Pulse
 from vmbackup_worker.orders import Known, Outcome, order_for
@@ -132,7 +140,7 @@ class Agent:
                 self._take_unreadable(wrong, received)
             case Shutdown():
                 self._shut_down(received)
-            case BackupJob() | VerifyJob() as job:
+            case BackupJob() | RestoreJob() | VerifyJob() as job:
                 self._take_work(job, received)
             case never:
                 assert_never(never)

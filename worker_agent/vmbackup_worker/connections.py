@@ -9,12 +9,13 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPS_PORT, HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
+from vmbackup_core.stores.port import Buffer
 from vmbackup_worker.access import Stopped
 from vmbackup_worker.tls_streams import TlsStream
 
@@ -35,6 +36,16 @@ class Waits:
     connect_s: float = 10.0
     silence_s: float = 60.0
     answer_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a host; *body* has the length that a header says, and may be sent again."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: Sequence[Buffer] = ()
 
 
 class Answer:
@@ -98,11 +109,11 @@ class Connections:
         self._idle: dict[_Address, list[HTTPConnection]] = {}
 
     @contextmanager
-    def get(self, url: str, headers: Mapping[str, str], stop: threading.Event) -> Iterator[Answer]:
-        """Ask for *url*; what fails is one of LOST, here and while the answer is read."""
-        address, target = _parted(url)
+    def ask(self, request: Request, stop: threading.Event) -> Iterator[Answer]:
+        """Ask for *request*; what fails is one of LOST, here and while the answer is read."""
+        address, target = _parted(request.url)
         until = time.monotonic() + self._waits.answer_s
-        connection, response = self._asked(address, target, headers)
+        connection, response = self._asked(address, target, request)
         answer = Answer(response, until, stop)
         try:
             yield answer
@@ -122,15 +133,14 @@ class Connections:
             connection.close()
 
     def _asked(
-        self, address: _Address, target: str, headers: Mapping[str, str]
+        self, address: _Address, target: str, request: Request
     ) -> tuple[HTTPConnection, HTTPResponse]:
         while True:
             connection = self._take(address)
             is_new = connection is None
             connection = connection or self._connect(address)
             try:
-                connection.request("GET", target, headers=dict(headers))
-                return connection, connection.getresponse()
+                return connection, _answered(connection, target, request)
             except ConnectionError:  # the host had closed it while nobody used it
                 connection.close()
                 if is_new:
@@ -169,6 +179,18 @@ class Connections:
                 idle.append(connection)
                 return
         connection.close()
+
+
+def _answered(connection: HTTPConnection, target: str, request: Request) -> HTTPResponse:
+    """Return the answer, also to a body that the host would not have to its end."""
+    try:
+        connection.request(
+            request.method, target, body=request.body or None, headers=dict(request.headers)
+        )
+    except ConnectionError:
+        if not request.body:
+            raise
+    return connection.getresponse()
 
 
 def _parted(url: str) -> tuple[_Address, str]:

@@ -7,11 +7,9 @@ import re
 from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_core.extents import Extent
 from vmbackup_core.protocol import FallbackReason
+from vmbackup_core.vhd_footer import FOOTER_BYTES
 from vmbackup_worker.connections import Answer
 from vmbackup_worker.page_listing import TimedOut
-
-#: A fixed VHD's footer, behind the disk's own bytes.
-FOOTER_BYTES = 512
 
 #: A longer wait is not obeyed: after so long the export is asked, whatever it said.
 LONGEST_WAIT_S = 300.0
@@ -49,10 +47,6 @@ class OddAnswer(TransientError):
     def __init__(self, message: str, said: str) -> None:
         super().__init__(message)
         self.said = said
-
-    def for_good(self) -> PermanentError:
-        """Return what it is then."""
-        return PermanentError(str(self), reason="ExportRefused")
 
 
 def check_range(name: str, part: Extent, answer: Answer) -> int:

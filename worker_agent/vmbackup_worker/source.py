@@ -17,20 +17,19 @@ from typing_extensions import override
 from vmbackup_core.errors import TransientError
 from vmbackup_core.extents import Extent
 from vmbackup_core.stores.patience import Patience
-from vmbackup_worker.access import AccessRefused, Renewable, Stopped
-from vmbackup_worker.connections import LOST, Answer, Connections, Waits
+from vmbackup_core.vhd_footer import FOOTER_BYTES
+from vmbackup_worker.access import Renewable
+from vmbackup_worker.connections import Answer
 from vmbackup_worker.export_answers import (
-    FOOTER_BYTES,
     NoDifferences,
     OddAnswer,
     Refusal,
-    Throttled,
     check_range,
     check_size,
     export_size_of,
-    unexpected,
 )
-from vmbackup_worker.page_listing import SMALLEST_WINDOW_BYTES, Listed, TimedOut, list_pages
+from vmbackup_worker.page_blob import OK, PARTIAL, ExportPool, PageBlob, Question
+from vmbackup_worker.page_listing import SMALLEST_WINDOW_BYTES, Listed, list_pages
 from vmbackup_worker.page_ranges import (
     LONGEST_LIST_BYTES,
     PAGE_LIST_RANGES,
@@ -38,11 +37,6 @@ from vmbackup_worker.page_ranges import (
     UnreadableList,
     parse_page_list,
 )
-from vmbackup_worker.traffic import Traffic
-from vmbackup_worker.trust import tls_context
-
-#: What exports of managed disks are asked with; the first one whose page lists have markers.
-EXPORT_VERSION = "2020-10-02"
 
 #: One ranged GET at most: what Microsoft's own sample reads with.
 READ_BYTES = 4 * 1024 * 1024
@@ -54,35 +48,10 @@ LARGEST_DISK_BYTES = 64 * 1024**4
 #: Names an earlier snapshot by its whole SAS; in the query it would be refused.
 PREVIOUS = "x-ms-previous-snapshot-url"
 
-OK, PARTIAL = 200, 206
-
-#: How often an answer that nothing explains is asked for again.
-_ODD_ANSWERS = 3
-
-#: What is read of an answer that tells of a failure, so that its connection may be used again.
-_LONGEST_ERROR_BYTES = 64 * 1024
-
 T = TypeVar("T")
 
 
-class ExportPool:
-    """What the exports of one job share: *connections* open at once, dealt out evenly."""
-
-    def __init__(self, connections: int, waits: Waits | None = None) -> None:
-        self.connections = Connections(connections, tls_context(), waits)
-        self.traffic = Traffic(connections)
-
-    def clear(self) -> None:
-        """Close every connection that nobody uses."""
-        self.connections.clear()
-
-
-def export_pool(connections: int) -> ExportPool:
-    """Return a pool for that many readers at once."""
-    return ExportPool(connections)
-
-
-class Export:
+class Export(PageBlob):
     """One snapshot as its SAS shows it; *url* may be renewed at any time, from any thread."""
 
     def __init__(  # noqa: PLR0913 - what one disk's way is made of, put together in one place
@@ -96,14 +65,8 @@ class Export:
         renewal_s: float,
         patience: Patience | None = None,
     ) -> None:
-        self._name = name
-        self._url = url
+        super().__init__(name, url, pool, stop, renewal_s=renewal_s, patience=patience)
         self._disk_bytes = disk_bytes
-        self._connections = pool.connections
-        self.lane = pool.traffic.lane()
-        self._stop = stop
-        self._renewal_s = renewal_s
-        self._patience = patience or Patience(attempts=8, longest_wait_s=30, pause=_until(stop))
 
     def allocated(self, start: int = 0) -> Listed:
         """Return the extents from *start* on that hold something, never the VHD's footer."""
@@ -122,10 +85,10 @@ class Export:
     def opens(self) -> bool:
         """Tell whether the SAS in use opens the export: its first bytes are asked for."""
         _, url = self._url.current()
-        asked = _Question("", {"Range": f"bytes=0-{FOOTER_BYTES - 1}"}, PARTIAL)
+        asked = Question("", {"Range": f"bytes=0-{FOOTER_BYTES - 1}"}, PARTIAL)
         try:
             self._patience.ask(
-                lambda _attempt: self._in_turn(url, asked, lambda answer: answer.read(FOOTER_BYTES))
+                lambda _attempt: self.in_turn(url, asked, lambda answer: answer.read(FOOTER_BYTES))
             )
         except (Refusal, OddAnswer):
             return False
@@ -151,8 +114,8 @@ class Export:
             if came < part.length:
                 raise TransientError(f"{self._name}: {came} of {part.length} bytes came")
 
-        asked = _Question("", {"Range": f"bytes={part.offset}-{part.end - 1}"}, PARTIAL)
-        self._asked(asked, take)
+        asked = Question("", {"Range": f"bytes={part.offset}-{part.end - 1}"}, PARTIAL)
+        self.asked(asked, take)
 
     def _check_size(self, export_bytes: int) -> None:
         """Refuse an export of another size: it would cut the disk, or is no fixed VHD."""
@@ -177,78 +140,29 @@ class Export:
                 raise UnreadableList(f"{self._name}: {error}") from error
 
         headers = {"x-ms-range": f"bytes={window.offset}-{window.end - 1}"}
-        return self._asked(_Question(query, headers, OK, before, once=may_be_less), take)
+        if before is None:
+            return self.asked(Question(query, headers, OK, once=may_be_less), take)
+        asked = _Differences(query, headers, OK, once=may_be_less, before=before)
+        return self.asked(asked, take)
 
-    def _asked(self, question: _Question, take: Callable[[Answer], T]) -> T:
-        """Return what *take* makes of the answer; asks again while the failure may pass."""
-        odd = 0
-
-        def ask(_attempt: int) -> T | TimedOut:
-            nonlocal odd
-            try:
-                return self._by_a_good_sas(question, take)
-            except TimedOut as error:
-                if question.once:
-                    return error
-                raise
-            except OddAnswer as error:
-                if question.before is not None:  # nothing that it means passes
-                    raise NoDifferences("DifferencesRefused", error.said) from None
-                odd += 1
-                if odd >= _ODD_ANSWERS:
-                    raise error.for_good() from None
-                raise
-
-        answer = self._patience.ask(ask)
-        if isinstance(answer, TimedOut):
-            raise answer
-        return answer
-
-    def _by_a_good_sas(self, question: _Question, take: Callable[[Answer], T]) -> T:
+    @override
+    def by_a_good_sas(self, question: Question, take: Callable[[Answer], T]) -> T:
+        if not isinstance(question, _Differences):
+            return super().by_a_good_sas(question, take)
         before = question.before
         while True:
-            if self._stop.is_set():
-                raise Stopped(f"{self._name}: told to stop")
+            self.go_on()
             generation, url = self._url.current()
-            since, headers = (0, {}) if before is None else before.named()
+            since, headers = before.named()
             try:
-                return self._in_turn(url, question.with_headers(headers), take)
+                return self.in_turn(url, question.with_headers(headers), take)
+            except OddAnswer as error:  # nothing that it means passes
+                raise NoDifferences("DifferencesRefused", error.said) from None
             except Refusal as error:
-                if before is not None and self.opens() and self.is_current(generation):
+                if self.opens() and self.is_current(generation):
                     before.refused(since, error)
                 else:
-                    self._wait_for_newer(generation, error)
-
-    def _wait_for_newer(self, generation: int, error: Refusal) -> None:
-        if not self._url.wait_for_newer(generation, self._renewal_s, self._stop):
-            detail = f"{self._name}: export refused ({error}), no fresh SAS came"
-            raise AccessRefused(detail) from None
-
-    def _in_turn(self, url: str, question: _Question, take: Callable[[Answer], T]) -> T:
-        """Ask when the export bears it, and let its lane learn from the answer."""
-        with self.lane.turn(self._stop) as turn:
-            try:
-                taken = self._ask_once(url, question, take)
-            except Throttled as error:
-                turn.refused(error.retry_after_s)
-                raise
-            turn.answered()
-        return taken
-
-    def _ask_once(self, url: str, question: _Question, take: Callable[[Answer], T]) -> T:
-        asked = {"x-ms-version": EXPORT_VERSION, **question.headers}
-        target = _with_query(url, question.query)
-        try:
-            with self._connections.get(target, asked, self._stop) as answer:
-                if answer.status == question.expected:
-                    return take(answer)
-                failure = unexpected(self._name, answer)
-                answer.read(_LONGEST_ERROR_BYTES)
-        except TimeoutError:
-            raise TimedOut(f"{self._name}: no answer in time") from None
-        except LOST as error:  # their text may hold the URL
-            raise TransientError(f"{self._name}: {type(error).__name__}") from None
-        raise failure
+                    self.wait_for_newer(generation, error)
 
 
 class PredecessorExport(Export):
@@ -296,34 +210,12 @@ class PredecessorExport(Export):
         """Take any."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What an export is asked; *once*: who asks asks for less where the answer takes too long.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Differences(Question):
+    """A question for what has changed since *before*."""
 
-    Where *before* is named, it is asked for the differences since that one.
-    """
+    before: PredecessorExport
 
-    query: str
-    headers: Mapping[str, str]
-    expected: int
-    before: PredecessorExport | None = None
-    once: bool = False
-
-    def with_headers(self, headers: Mapping[str, str]) -> _Question:
+    def with_headers(self, headers: Mapping[str, str]) -> _Differences:
         """Return it with *headers* too."""
-        return replace(self, headers={**self.headers, **headers}) if headers else self
-
-
-def _with_query(url: str, query: str) -> str:
-    if not query:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}{query}"
-
-
-def _until(stop: threading.Event) -> Callable[[float], None]:
-    """Return a pause that ends early where *stop* is set."""
-
-    def pause(seconds: float, /) -> None:
-        stop.wait(seconds)
-
-    return pause
+        return replace(self, headers={**self.headers, **headers})

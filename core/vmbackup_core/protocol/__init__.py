@@ -58,6 +58,13 @@ from vmbackup_core.protocol.overflow import (
     sealed_results,
 )
 from vmbackup_core.protocol.reasons import FALLBACK_REASONS, REASONS, FallbackReason, Reason
+from vmbackup_core.protocol.restore_messages import (
+    DiskRestored,
+    DiskToRestore,
+    HealedPack,
+    RestoreJob,
+    RestoreResult,
+)
 from vmbackup_core.protocol.sealing import (
     NO_JOB,
     Direction,
@@ -102,13 +109,16 @@ __all__ = [
     "Decision",
     "Direction",
     "DiskDone",
+    "DiskRestored",
     "DiskToBackUp",
+    "DiskToRestore",
     "Done",
     "Event",
     "Failed",
     "Fallback",
     "FallbackReason",
     "Header",
+    "HealedPack",
     "Heartbeat",
     "Hello",
     "Job",
@@ -126,6 +136,8 @@ __all__ = [
     "Reason",
     "RefusedMessage",
     "RepositoryAccess",
+    "RestoreJob",
+    "RestoreResult",
     "Result",
     "ResultsBlob",
     "SampleToRead",

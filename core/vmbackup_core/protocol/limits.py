@@ -59,3 +59,10 @@ FALLBACK_CHARS = 100
 
 #: Offsets of records in one result, so that 200 findings with them fit an event.
 TOLD_OFFSETS = 1_000
+
+#: Healing packs that a disk of a restore job names: 125 GiB of blocks that were lost and are found.
+#: With as many for each of 65 disks a job fits its blob.
+HEALED_PACKS = 4_000
+
+#: What is written of a page blob is whole pages, and so is its length.
+PAGE_BYTES = 512

@@ -43,6 +43,7 @@ from vmbackup_core.protocol.message_parts import (
     Value,
 )
 from vmbackup_core.protocol.reasons import FallbackReason, Reason, reason_named
+from vmbackup_core.protocol.restore_messages import RestoreJob, RestoreResult
 from vmbackup_core.protocol.verify_messages import VerifyJob, VerifyResult
 from vmbackup_core.redaction import shown
 from vmbackup_core.repository.data.grants import DiskGrant
@@ -210,7 +211,7 @@ class ResultsBlob(Value, frozen=True):
 
 
 #: What a job came to, by its kind.
-Result = Union[BackupResult, VerifyResult]  # noqa: UP007 - evaluated at run time on 3.10
+Result = Union[BackupResult, RestoreResult, VerifyResult]  # noqa: UP007 - evaluated at run time on 3.10
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -239,7 +240,7 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 #: Jobs that are worked on: each has a maker in the agent.
-WorkJob = Union[BackupJob, VerifyJob]  # noqa: UP007 - evaluated at run time on 3.10
+WorkJob = Union[BackupJob, RestoreJob, VerifyJob]  # noqa: UP007 - evaluated at run time on 3.10
 #: ``Union``: read at run time by msgspec, on 3.10 too.
 Job = Union[WorkJob, Shutdown]  # noqa: UP007 - evaluated at run time on 3.10
 JobOrPointer = Union[Job, Overflow]  # noqa: UP007 - evaluated at run time on 3.10

@@ -25,6 +25,8 @@ Reason = Literal[
     # the export
     "DiskSizeDiffers",
     "ExportRefused",
+    # the target of a restore
+    "UploadRefused",
     # the repository
     "AlreadyStored",
     "AuthenticationFailed",

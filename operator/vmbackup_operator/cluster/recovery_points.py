@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.display import amount
-from vmbackup_operator.model.metadata import APPLIANCE_LABEL
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL, ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.sessions.point_mirror import PointObject, outline_of
 
@@ -20,6 +20,10 @@ class StoredRecoveryPoints:
     def __init__(self, connection: Connection, appliance_id: str) -> None:
         self._objects = Objects(connection, RecoveryPoint)
         self._appliance_id = appliance_id
+
+    async def find(self, key: ObjectKey) -> RecoveryPoint | None:
+        """Return the object as it is stored, or None."""
+        return await self._objects.find(key)
 
     async def made_by_us(self, namespace: str) -> Sequence[PointObject]:
         """Return those that this appliance has made in the namespace."""

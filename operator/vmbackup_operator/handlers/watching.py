@@ -99,6 +99,13 @@ async def environment_seen(namespace: str | None, name: str, memo: kopf.Memo, **
 
 
 @kopf.on.event(GROUP, VERSION, "restoresessions")
-async def restore_seen(namespace: str | None, name: str, memo: kopf.Memo, **_: Any) -> None:
-    """Have the restore looked at."""
-    memo.operator.seen("RestoreSession", key_of(namespace, name))
+async def restore_seen(
+    type: str,  # noqa: A002 - kopf's own word
+    namespace: str | None,
+    name: str,
+    body: kopf.Body,
+    memo: kopf.Memo,
+    **_: Any,
+) -> None:
+    """Put the restore into the picture, and have it looked at where that is news."""
+    memo.operator.restore_seen(key_of(namespace, name), dict(body), gone=type == GONE)

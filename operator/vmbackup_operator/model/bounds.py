@@ -6,15 +6,19 @@ server refuses would be a session that stands still.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec.structs import replace
 
-from vmbackup_operator.model.backup_session import BackupSessionStatus
 from vmbackup_operator.model.conditions import MAX_MESSAGE, MAX_REASON, cut
 from vmbackup_operator.model.progress import MAX_ERRORS, SessionError
+from vmbackup_operator.model.session import SessionStatus
 from vmbackup_operator.model.session_findings import JobFailure, SessionWorker
 
+AnyStatus = TypeVar("AnyStatus", bound=SessionStatus)
 
-def within_bounds(status: BackupSessionStatus) -> BackupSessionStatus:
+
+def within_bounds(status: AnyStatus) -> AnyStatus:
     """Return *status* as the schema takes it."""
     return replace(
         status,

@@ -8,8 +8,16 @@ from msgspec.structs import replace
 
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, is_true
-from vmbackup_operator.model.phase import PHASES, VERIFY_PHASES, Phases, session_phase, under_way
+from vmbackup_operator.model.phase import (
+    PHASES,
+    RESTORE_PHASES,
+    VERIFY_PHASES,
+    Phases,
+    session_phase,
+    under_way,
+)
 from vmbackup_operator.model.progress import Display, SessionError
+from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session import AnySession
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -50,10 +58,27 @@ def _backing_off(attempt: int, due: datetime, error: SessionError) -> tuple[str,
     return f"BackingOff: {error.reason}", cut(message, MAX_MESSAGE)
 
 
-def with_display(session: BackupSession) -> BackupSession:
+def with_display(session: AnySession) -> AnySession:
     """Return *session* with its status' phase and columns as the rest of it has them."""
-    phases = VERIFY_PHASES if session.spec.type == "Verify" else PHASES
-    return displayed(session, session.spec.virtual_machine_id.rsplit("/", 1)[-1], phases)
+    match session:
+        case RestoreSession():
+            return displayed(session, _made_machine(session), RESTORE_PHASES)
+        case BackupSession():
+            phases = VERIFY_PHASES if session.spec.type == "Verify" else PHASES
+            return displayed(session, _last_word(session.spec.virtual_machine_id), phases)
+        case _:
+            raise AssertionError(f"nobody shows a {session.kind}")
+
+
+def _made_machine(session: RestoreSession) -> str:
+    """Return the name of the VM that a restore makes; empty where it makes none."""
+    restored = session.status.restored
+    made = None if restored is None else restored.virtual_machine_id
+    return _last_word(made or session.spec.target.vm_name or "")
+
+
+def _last_word(arm_id: str) -> str:
+    return arm_id.rsplit("/", 1)[-1]
 
 
 def displayed(session: AnySession, virtual_machine: str, phases: Phases = PHASES) -> AnySession:

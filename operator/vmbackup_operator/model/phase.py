@@ -29,6 +29,19 @@ VERIFY_PHASES: Phases = (
     ("HoldsReleased", "ReleasingHolds"),
 )
 
+#: The same of a session that brings a recovery point back.
+RESTORE_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("EnvironmentReady", "PreparingRegion"),
+    ("WorkerReady", "LaunchingWorker"),
+    ("DisksCreated", "CreatingDisks"),
+    ("AccessGranted", "GrantingAccess"),
+    ("DataRestored", "Restoring"),
+    ("AccessRevoked", "RevokingAccess"),
+    ("VirtualMachineCreated", "CreatingVirtualMachine"),
+    ("RemainsRemoved", "RemovingRemains"),
+)
+
 #: The reasons of a failure that have a word of their own.
 ENDINGS = {"Cancelled": ("Cancelling", "Cancelled"), "Skipped": ("Skipping", "Skipped")}
 

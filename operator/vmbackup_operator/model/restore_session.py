@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Literal
 
 import msgspec
+from typing_extensions import override
 
-from vmbackup_operator.model.metadata import Metadata
+from vmbackup_core.ids import RunId
+from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 
 RestoreMode = Literal["Disks", "VirtualMachine"]
 
 
+#: A JSON merge patch (RFC 7396) over a body of Azure's.
+Patch = dict[str, Any]
+
+
+class TargetTag(msgspec.Struct, frozen=True, rename="camel"):
+    """One tag of Azure's for everything that is made."""
+
+    name: str
+    value: str
+
+
 class RestoreTarget(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Where the disks, and the VM where one is asked for, are made."""
+    """Where the disks, and the VM where one is asked for, are made, and as what.
+
+    What is absent is as it was recorded; *tags* are put over the recorded ones.
+    """
 
     subscription_id: str
     resource_group: str
@@ -23,21 +40,109 @@ class RestoreTarget(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     vm_name: str | None = None
     vm_size: str | None = None
     zone: str | None = None
+    disk_encryption_set_id: str | None = None
+    disk_sku: str | None = None
+    tags: tuple[TargetTag, ...] = ()
+
+
+class DiskOverride(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What one disk is to be that its record does not say; *disk* is its position."""
+
+    disk: str
+    name: str | None = None
+    size_gib: int | None = msgspec.field(name="sizeGiB", default=None)
+    patch: Patch = {}
+
+
+class InterfaceOverride(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What one network interface is to be; *index* is its place among the VM's."""
+
+    index: int
+    name: str | None = None
+    patch: Patch = {}
+
+
+class RestoreOverrides(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What is put over the recorded bodies, property by property."""
+
+    disks: tuple[DiskOverride, ...] = ()
+    network_interfaces: tuple[InterfaceOverride, ...] = ()
+    virtual_machine: Patch = {}
 
 
 class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
-    """What is asked for."""
+    """What is asked for; *disks* are the positions of those that are brought back, none: all."""
 
     recovery_point_ref: ObjectReference
     mode: RestoreMode
     target: RestoreTarget
-    overwrite: bool = False
+    disks: tuple[str, ...] = ()
+    overrides: RestoreOverrides = RestoreOverrides()
+
+
+class RestoredPoint(msgspec.Struct, frozen=True, rename="camel"):
+    """The recovery point that is brought back, as its repository had it; *repository* is where."""
+
+    run_id: RunId
+    virtual_machine_id: str
+    repository: ObjectKey
+
+
+class RestoredDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A disk that is made of the recovery point's; *disk* is the position of that one.
+
+    *used_bytes* are in its blocks that are not zero. *expires_at* is when write access to it ends,
+    from before it is asked for until it has ended. *written_bytes* is the worker's word.
+    """
+
+    disk: str
+    disk_id: str
+    size_bytes: int
+    used_bytes: int = 0
+    disk_access_id: str | None = None
+    expires_at: datetime | None = None
+    written_bytes: int | None = None
+
+
+class Restored(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What is made of the recovery point: planned before anything is, under names of its own.
+
+    *not_restored* says what could not be set again, and why. *conclusion* is there once all that
+    was asked for is.
+    """
+
+    recovery_point: RestoredPoint
+    disks: tuple[RestoredDisk, ...] = ()
+    network_interface_ids: tuple[str, ...] = ()
+    virtual_machine_id: str | None = None
+    not_restored: tuple[str, ...] = ()
+    conclusion: str = ""
 
 
 class RestoreSessionStatus(
     SessionStatus, frozen=True, rename="camel", omit_defaults=True, kw_only=True
 ):
-    """How far it is and how it ended."""
+    """What a restore has found and made beside what every session keeps."""
+
+    restored: Restored | None = None
+
+    @property
+    @override
+    def achieved(self) -> str:
+        return "" if self.restored is None else self.restored.conclusion
+
+
+class RestoreKey(ObjectKey, frozen=True, order=True):
+    """What tells a restore from all sessions: it equals no backup's key, whatever its name."""
+
+    @property
+    def at(self) -> ObjectKey:
+        """Where the object lies."""
+        return ObjectKey(self.namespace, self.name)
+
+    @override
+    def __str__(self) -> str:
+        return f"RestoreSession {self.namespace}/{self.name}"
 
 
 class RestoreSession(Session, frozen=True, rename="camel"):
@@ -49,3 +154,8 @@ class RestoreSession(Session, frozen=True, rename="camel"):
     metadata: Metadata
     spec: RestoreSessionSpec
     status: RestoreSessionStatus = RestoreSessionStatus()
+
+    @classmethod
+    @override
+    def key_at(cls, at: ObjectKey) -> ObjectKey:
+        return RestoreKey(at.namespace, at.name)

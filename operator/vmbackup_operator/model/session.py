@@ -12,7 +12,7 @@ import msgspec
 
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.conditions import Condition
-from vmbackup_operator.model.metadata import Metadata
+from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.progress import Display, Progress, SessionError
 from vmbackup_operator.model.session_findings import Export, Resolved, SessionWorker
 
@@ -82,6 +82,16 @@ class Session(msgspec.Struct, frozen=True, rename="camel"):
     metadata: Metadata
     spec: SessionSpec
     status: SessionStatus = SessionStatus()
+
+    @classmethod
+    def key_at(cls, at: ObjectKey) -> ObjectKey:
+        """Return what tells the session that lies there from those of all kinds."""
+        return at
+
+    @property
+    def key(self) -> ObjectKey:
+        """What tells the session from those of all kinds: two of them may have one name."""
+        return self.key_at(self.metadata.key)
 
 
 AnySession = TypeVar("AnySession", bound=Session)

@@ -220,6 +220,9 @@ KINDS: Mapping[ResourceKind, Description] = {
     "Disk": Description(
         "disk",
         lambda c, at: c.compute(at.subscription_id).disks.get(at.group, at.name),
+        lambda c, at, body, following: c.compute(at.subscription_id).disks.begin_create_or_update(
+            at.group, at.name, body, polling=following
+        ),
         delete=lambda c, at, following: c.compute(at.subscription_id).disks.begin_delete(
             at.group, at.name, polling=following
         ),

@@ -144,7 +144,7 @@ class AzureSnapshots(Snapshots):
             url = granted_url(answer)
             if not url:
                 raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
-            return SecretUrl(url, _expiry(url))
+            return SecretUrl(url, sas_end(url))
 
         return await self._operations.advance(_key("grant", snapshot_id), begin)
 
@@ -292,7 +292,7 @@ def _network_access(said: str) -> NetworkAccess:
     return next((policy for policy in policies if folded(policy) == folded(said)), "AllowAll")
 
 
-def _expiry(url: str) -> datetime | None:
+def sas_end(url: str) -> datetime | None:
     """Return when the SAS ends, as the SAS itself says."""
     said = parse_qs(urlsplit(url).query).get("se", [""])[0]
     try:

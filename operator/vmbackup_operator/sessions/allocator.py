@@ -66,7 +66,7 @@ class Allocator:
         ahead = [other for other in self._backups_of(vm_id) if _age(other) < own]
         if not ahead:
             return None
-        first = min(ahead, key=_age).metadata.key
+        first = min(ahead, key=_age).key
         message = f"another session of the VM is unfinished: {first}"
         return Waiting(TURN_AGAIN_S, message, VM_BUSY)
 
@@ -83,7 +83,7 @@ class Allocator:
         Who reads a VM's backups back gets none that may have written them: where those leave no
         room, one of them has to go.
         """
-        key = session.metadata.key
+        key = session.key
         self._workers.pop(key, None)
         going = self._going_for(key, existing)
         if going is not None:
@@ -142,7 +142,7 @@ class Allocator:
     def holder_of(self, worker: WorkerId, other_than: ObjectKey) -> ObjectKey | None:
         """Return the session, *other_than* this one, that was given the worker; None: nobody."""
         reserved = (key for key, given in self._workers.items() if given == worker)
-        served = (each.metadata.key for each in self._book.served_by(worker))
+        served = (each.key for each in self._book.served_by(worker))
         return next((key for key in (*reserved, *served) if key != other_than), None)
 
     def leave(self, worker: WorkerId, session: ObjectKey) -> ObjectKey | None:
@@ -167,9 +167,9 @@ class Allocator:
 
     def next_in(self, region: str) -> ObjectKey | None:
         """Return the session whose turn it is for a worker of the region, or None."""
-        waiting = [each for each in self._waiting(region) if each.metadata.key not in self._workers]
+        waiting = [each for each in self._waiting(region) if each.key not in self._workers]
         order = turns(waiting, Counter(self._namespaces(self._holders(None))))
-        return next((each.metadata.key for each in order), None)
+        return next((each.key for each in order), None)
 
     def wake_next(self, region: str) -> None:
         """Have the session looked at whose turn it is: a worker of the region is free."""
@@ -181,7 +181,7 @@ class Allocator:
         """Have the session of the VM looked at that began first: another one has ended."""
         first = min(self._backups_of(vm_id), key=_age, default=None)
         if first is not None:
-            self._wake(first.metadata.key)
+            self._wake(first.key)
 
     def share_exports(
         self,
@@ -195,7 +195,7 @@ class Allocator:
         Those with the lowest numbers are filled first, five exports each, but for those that are
         *full* whatever we know of them; what is named and not there yet is for the step to make.
         """
-        key = session.metadata.key
+        key = session.key
         self._exports.pop(key, None)
         in_use = exports_in_use(self._book.exporting(), exported, session)
         in_use.update(other_ways(session, wanted.snapshots))
@@ -208,7 +208,7 @@ class Allocator:
 
     def settle(self, session: Session) -> None:
         """Drop what was reserved for the session and is written in its status, or is not needed."""
-        key, status = session.metadata.key, session.status
+        key, status = session.key, session.status
         ended = status.outcome is not None
         if status.worker is not None and status.worker.abandoned:
             self._leaving.setdefault(status.worker.id, set()).add(key)
@@ -228,11 +228,15 @@ class Allocator:
 
     def _backups_of(self, vm_id: str) -> Iterator[BackupSession]:
         """Return the VM's unfinished backups; what reads back runs beside them."""
-        return (each for each in self._book.of_vm(vm_id) if each.spec.type == "Backup")
+        return (
+            each
+            for each in self._book.of_vm(vm_id)
+            if isinstance(each, BackupSession) and each.spec.type == "Backup"
+        )
 
     def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:
         holders = {
-            session.status.worker.id: session.metadata.key
+            session.status.worker.id: session.key
             for session in self._book.served()
             if session.status.worker is not None
         }
@@ -254,14 +258,13 @@ class Allocator:
         waiting: list[Session] = [
             other
             for other in self._waiting(region.region)
-            if other.metadata.key != session.metadata.key
-            and other.metadata.key not in self._workers
+            if other.key != session.key and other.key not in self._workers
         ]
         order = turns([*waiting, session], Counter(self._namespaces(holders)))
-        keys = (other.metadata.key for other in order)
-        return list(takewhile(lambda key: key != session.metadata.key, keys))
+        keys = (other.key for other in order)
+        return list(takewhile(lambda key: key != session.key, keys))
 
-    def _waiting(self, region: str) -> list[BackupSession]:
+    def _waiting(self, region: str) -> list[Session]:
         return [
             session
             for session in self._book.without_worker(region)

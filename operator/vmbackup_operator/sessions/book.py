@@ -13,7 +13,8 @@ from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.sessions.findings import earlier_snapshots, region_of
+from vmbackup_operator.model.session import Session
+from vmbackup_operator.sessions.findings import earlier_snapshots, region_of, ways_of
 from vmbackup_operator.sessions.workers_past import WorkersPast
 
 
@@ -45,7 +46,7 @@ class SessionBook:
     """Unfinished sessions as last seen; lives in one event loop and never waits."""
 
     def __init__(self) -> None:
-        self._sessions: dict[ObjectKey, BackupSession] = {}
+        self._sessions: dict[ObjectKey, Session] = {}
         self._by_vm = _Index()
         self._by_run = _Index()
         self._by_worker = _Index()
@@ -56,17 +57,18 @@ class SessionBook:
         #: What workers wrote, for sessions that have ended too.
         self.past = WorkersPast()
 
-    def note(self, session: BackupSession) -> bool:
+    def note(self, session: Session) -> bool:
         """Take the session as it is stored; tell whether that is news.
 
         What was known already, an echo of our own write among it, is none, and neither is
         what is older: watch and writes overtake each other.
         """
-        key = session.metadata.key
+        key = session.key
         known = self._sessions.get(key)
         if known is not None and not _is_newer(session, known):
             return False
-        self.past.note(session)
+        if isinstance(session, BackupSession):
+            self.past.note(session)
         if session.status.outcome is None:
             self._list(session)
             self._unlist_words(known, session)
@@ -74,26 +76,26 @@ class SessionBook:
             self._unlist(known)
         return True
 
-    def forget(self, key: ObjectKey) -> BackupSession | None:
+    def forget(self, key: ObjectKey) -> Session | None:
         """Drop the session, which has ended or has gone; return what was known of it."""
         known = self._sessions.get(key)
         if known is not None:
             self._unlist(known)
         return known
 
-    def find(self, key: ObjectKey) -> BackupSession | None:
+    def find(self, key: ObjectKey) -> Session | None:
         """Return the unfinished session, or None."""
         return self._sessions.get(key)
 
-    def unfinished(self) -> Sequence[BackupSession]:
+    def unfinished(self) -> Sequence[Session]:
         """Return every session without an outcome."""
         return list(self._sessions.values())
 
-    def of_vm(self, vm_id: str) -> Iterator[BackupSession]:
+    def of_vm(self, vm_id: str) -> Iterator[Session]:
         """Return the unfinished sessions of the VM, compared without case."""
         return self._found(self._by_vm.of(folded(vm_id)))
 
-    def of_run(self, run_id: str) -> Iterator[BackupSession]:
+    def of_run(self, run_id: str) -> Iterator[Session]:
         """Return the unfinished sessions of the run: one, or none."""
         return self._found(self._by_run.of(run_id))
 
@@ -101,7 +103,7 @@ class SessionBook:
         """Tell whether an unfinished session takes, exports or goes on from the snapshot."""
         return bool(self._by_snapshot.of(folded(snapshot_id)))
 
-    def naming(self, snapshot_id: str) -> Iterator[BackupSession]:
+    def naming(self, snapshot_id: str) -> Iterator[Session]:
         """Return the unfinished sessions that take, export or go on from the snapshot."""
         return self._found(self._by_snapshot.of(folded(snapshot_id)))
 
@@ -113,38 +115,38 @@ class SessionBook:
         """Tell whether a session of the run is unfinished; may be asked from any thread."""
         return bool(self._by_run.of(run_id))
 
-    def served_by(self, worker: WorkerId) -> Iterator[BackupSession]:
+    def served_by(self, worker: WorkerId) -> Iterator[Session]:
         """Return the unfinished sessions that *worker* serves: one, or none."""
         return self._found(self._by_worker.of(worker))
 
-    def served(self) -> Iterator[BackupSession]:
+    def served(self) -> Iterator[Session]:
         """Return the unfinished sessions that have a worker."""
         return self._found(self._by_worker.all())
 
-    def without_worker(self, region: str) -> Iterator[BackupSession]:
+    def without_worker(self, region: str) -> Iterator[Session]:
         """Return the unfinished sessions that may use workers of the region and have none."""
         return self._found(self._by_region.of(region))
 
-    def exporting(self) -> Iterator[BackupSession]:
+    def exporting(self) -> Iterator[Session]:
         """Return the unfinished sessions that were allotted exports."""
         return self._found(self._exporting.all())
 
-    def _found(self, keys: Sequence[ObjectKey]) -> Iterator[BackupSession]:
+    def _found(self, keys: Sequence[ObjectKey]) -> Iterator[Session]:
         return (self._sessions[key] for key in keys)
 
-    def _list(self, session: BackupSession) -> None:
-        key = session.metadata.key
+    def _list(self, session: Session) -> None:
+        key = session.key
         self._sessions[key] = session
         for index, word in self._words(session):
             index.add(word, key)
 
-    def _unlist(self, session: BackupSession) -> None:
-        key = session.metadata.key
+    def _unlist(self, session: Session) -> None:
+        key = session.key
         del self._sessions[key]
         for index, word in self._words(session):
             index.discard(word, key)
 
-    def _unlist_words(self, known: BackupSession | None, session: BackupSession) -> None:
+    def _unlist_words(self, known: Session | None, session: Session) -> None:
         """Drop what *known* was found by and *session*, which is listed, is not.
 
         What both have stays all the time: another thread may ask just then (`has_run`).
@@ -154,38 +156,44 @@ class SessionBook:
         there = self._words(session)
         for index, word in self._words(known):
             if (index, word) not in there:
-                index.discard(word, session.metadata.key)
+                index.discard(word, session.key)
 
-    def _words(self, session: BackupSession) -> list[tuple[_Index, Hashable]]:
+    def _words(self, session: Session) -> list[tuple[_Index, Hashable]]:
         """Return by what the session is found, and in which index."""
         status = session.status
         return [
-            (self._by_vm, folded(session.spec.virtual_machine_id)),
+            (self._by_vm, _vm_of(session)),
             (self._by_run, status.run_id),
             (self._by_worker, _worker_of(session)),
             (self._by_region, _region_without_worker(session)),
-            (self._exporting, bool(status.exports) or None),
+            (self._exporting, any(True for _ in ways_of(session)) or None),
             *((self._by_snapshot, snapshot_id) for snapshot_id in _snapshots_of(session)),
         ]
 
 
-def _worker_of(session: BackupSession) -> WorkerId | None:
+def _worker_of(session: Session) -> WorkerId | None:
     worker = session.status.worker
     return None if worker is None else worker.id
 
 
-def _snapshots_of(session: BackupSession) -> set[str]:
-    members = (each.snapshot_id for each in session.status.snapshot_set)
+def _vm_of(session: Session) -> str | None:
+    """Return the VM that is backed up or read back; a restore leaves the one it came from alone."""
+    return folded(session.spec.virtual_machine_id) if isinstance(session, BackupSession) else None
+
+
+def _snapshots_of(session: Session) -> set[str]:
+    taken = session.status.snapshot_set if isinstance(session, BackupSession) else ()
+    members = (each.snapshot_id for each in taken)
     exports = (each.snapshot_id for each in session.status.exports)
     named = (*members, *exports, *earlier_snapshots(session))
     return {folded(snapshot_id) for snapshot_id in named}
 
 
-def _region_without_worker(session: BackupSession) -> str | None:
+def _region_without_worker(session: Session) -> str | None:
     return region_of(session) if session.status.worker is None else None
 
 
-def _is_newer(session: BackupSession, known: BackupSession) -> bool:
+def _is_newer(session: Session, known: Session) -> bool:
     """Compare as Kubernetes orders the versions of one object: by their number, of one uid."""
     if session.metadata.uid != known.metadata.uid:
         return True

@@ -36,9 +36,9 @@ from vmbackup_core.protocol import (
     shown,
     unseal,
 )
-from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions.hearing import heard, is_awaited
@@ -81,7 +81,7 @@ class Launched:
     queue: str
 
 
-def launched_of(session: BackupSession) -> Launched | None:
+def launched_of(session: Session) -> Launched | None:
     """Return the launch of the worker that *session* has; None where none was launched for it."""
     worker, resolved = session.status.worker, session.status.resolved
     environment = None if resolved is None else resolved.environment
@@ -90,7 +90,7 @@ def launched_of(session: BackupSession) -> Launched | None:
         return None
     if home is None or worker.launch is None:
         return None
-    account, key = account_of(ArmId(home)), session.metadata.key
+    account, key = account_of(ArmId(home)), session.key
     queue = worker.events_queue
     return Launched(key, worker.id, worker.launch, worker.key_id, account, queue)
 
@@ -98,13 +98,13 @@ def launched_of(session: BackupSession) -> Launched | None:
 class Served(Protocol):
     """The sessions that workers serve."""
 
-    def known(self, key: ObjectKey) -> BackupSession | None:
+    def known(self, key: ObjectKey) -> Session | None:
         """Return the session as it was last seen or written, without asking anybody, or None."""
 
-    async def find(self, key: ObjectKey) -> BackupSession | None:
+    async def find(self, key: ObjectKey) -> Session | None:
         """Return the session as stored, or None."""
 
-    async def write_status(self, session: BackupSession) -> BackupSession:
+    async def write_status(self, session: Session) -> Session:
         """Replace the status and return what is stored; raise Conflict where it was stale."""
 
 
@@ -163,7 +163,7 @@ class Ear:
         self._listened_at: datetime | None = None
         self._listens_since: datetime | None = None
 
-    def know(self, session: BackupSession) -> None:
+    def know(self, session: Session) -> None:
         """Take note of what the session is at: whether an answer is awaited follows from it."""
         self.awaited = is_awaited(session)
         self._looked_up_s = self._clock.monotonic_s()
@@ -308,7 +308,7 @@ class Ear:
             else:
                 await self._done_with([said])
 
-    async def _apply(self, session: BackupSession, said: list[_Said]) -> None:
+    async def _apply(self, session: Session, said: list[_Said]) -> None:
         """Write what the session's status becomes, where that is anything new."""
         events = [(each.header, each.event) for each in said]
         status = heard(session, events, self._clock.now())
@@ -319,7 +319,7 @@ class Ear:
         self._written_s = self._clock.monotonic_s()
         if any(isinstance(each.event, Turning) for each in said):
             # How far a job is changes what is shown, and nothing of what is to be done.
-            self._hearing.wake(session.metadata.key)
+            self._hearing.wake(session.key)
 
     async def _done_with(self, said: list[_Said]) -> None:
         self._said = [each for each in self._said if each not in said]
@@ -338,7 +338,7 @@ class Ear:
         )
         return turning or self._clock.monotonic_s() - self._written_s >= PROGRESS_EVERY_S
 
-    async def _current(self) -> BackupSession | None:
+    async def _current(self) -> Session | None:
         """Return the session: as last known where only signs of life are to be given.
 
         One that was written since is not overwritten: that is a conflict, and it is read then.
@@ -350,7 +350,7 @@ class Ear:
         self.know(known)
         return known
 
-    async def _look_up(self) -> BackupSession | None:
+    async def _look_up(self) -> Session | None:
         """Return the session as stored; None, and the end, where it has another launch or none."""
         self._is_stale = False
         session = await self._hearing.sessions.find(self.launched.session)

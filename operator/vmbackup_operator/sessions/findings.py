@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vmbackup_core.ids import JobId, RunId
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.restore_session import Restored, RestoreSession
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import (
     Predecessor,
@@ -22,14 +27,14 @@ from vmbackup_operator.settings import Appliance
 def run_of(session: Session) -> RunId:
     """Return the session's run id, which it has before its first step."""
     if session.status.run_id is None:
-        raise AssertionError(f"{session.metadata.key} has no run id")
+        raise AssertionError(f"{session.key} has no run id")
     return session.status.run_id
 
 
 def resolved_of(session: Session) -> Resolved:
     """Return what the session found when it was accepted."""
     if session.status.resolved is None:
-        raise AssertionError(f"{session.metadata.key} was not accepted")
+        raise AssertionError(f"{session.key} was not accepted")
     return session.status.resolved
 
 
@@ -37,7 +42,7 @@ def machine_of(session: Session) -> ResolvedVirtualMachine:
     """Return the VM as it was when the session was accepted."""
     machine = resolved_of(session).virtual_machine
     if machine is None:
-        raise AssertionError(f"{session.metadata.key} has resolved no virtual machine")
+        raise AssertionError(f"{session.key} has resolved no virtual machine")
     return machine
 
 
@@ -50,15 +55,50 @@ def repository_of(session: Session) -> ResolvedRepository:
     """Return the repository as it was when the session was accepted."""
     repository = resolved_of(session).repository
     if repository is None:
-        raise AssertionError(f"{session.metadata.key} has resolved no repository")
+        raise AssertionError(f"{session.key} has resolved no repository")
     return repository
 
 
 def worker_of(session: Session) -> SessionWorker:
     """Return the worker that serves the session."""
     if session.status.worker is None:
-        raise AssertionError(f"{session.metadata.key} has no worker")
+        raise AssertionError(f"{session.key} has no worker")
     return session.status.worker
+
+
+def repository_key(session: Session) -> ObjectKey:
+    """Return which BackupRepository the session reads, or writes to."""
+    match session:
+        case BackupSession():
+            return session.spec.repository_ref.key_from(session.metadata.namespace)
+        case RestoreSession():
+            return restored_of(session).recovery_point.repository
+        case _:
+            raise AssertionError(f"{session.key} has no repository")
+
+
+def restored_of(session: RestoreSession) -> Restored:
+    """Return what the restore makes of its recovery point, as planned when it was accepted."""
+    if session.status.restored is None:
+        raise AssertionError(f"{session.key} was not accepted")
+    return session.status.restored
+
+
+def ways_of(session: Session) -> Iterator[tuple[ArmId, ArmId | None]]:
+    """Yield what the session may read or write by a SAS, each with its disk access, or None.
+
+    That is a snapshot, or a disk that is made of a recovery point.
+    """
+    for export in session.status.exports:
+        yield ArmId(export.snapshot_id), _arm_id(export.disk_access_id)
+    restored = session.status.restored if isinstance(session, RestoreSession) else None
+    for disk in () if restored is None else restored.disks:
+        if disk.expires_at is not None:
+            yield ArmId(disk.disk_id), _arm_id(disk.disk_access_id)
+
+
+def _arm_id(text: str | None) -> ArmId | None:
+    return None if text is None else ArmId(text)
 
 
 def members_of(session: BackupSession) -> list[tuple[SnapshotMember, ResolvedDisk]]:
@@ -86,12 +126,24 @@ def verify_job(session: BackupSession, job: VerifyingJob) -> JobId:
     return job_id(run_of(session), "verify", subjects, session.status.attempt)
 
 
-def current_job(session: BackupSession) -> JobId | None:
+def restore_job(session: RestoreSession) -> JobId:
+    """Return the id of the restore's job: that of its run, target disks and attempt."""
+    disks = [folded(each.disk_id) for each in restored_of(session).disks]
+    return job_id(run_of(session), "restore", disks, session.status.attempt)
+
+
+def current_job(session: Session) -> JobId | None:
     """Return the id of the job that the session's worker is given; None between two jobs."""
-    if session.spec.type != "Verify":
-        return backup_job(session)
-    job = session.status.verifying
-    return None if job is None else verify_job(session, job)
+    match session:
+        case RestoreSession():
+            return None if session.status.restored is None else restore_job(session)
+        case BackupSession() if session.spec.type == "Verify":
+            job = session.status.verifying
+            return None if job is None else verify_job(session, job)
+        case BackupSession():
+            return backup_job(session)
+        case _:
+            return None
 
 
 def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:

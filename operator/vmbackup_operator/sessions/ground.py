@@ -10,6 +10,7 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.ids import LaunchNonce, RunId, WorkerId
 from vmbackup_core.protocol import new_launch
 from vmbackup_core.repository.control.verify.verify_work import VerifyAsked, VerifyWork
+from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
@@ -35,6 +36,7 @@ from vmbackup_operator.sessions.ports import (
     VirtualMachines,
     Workers,
 )
+from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
 from vmbackup_operator.sessions.seen import SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.undo_record import UndoRecords
@@ -87,6 +89,8 @@ class Ground:
     queues: Queues
     points: RecoveryPoints
     verifications: Verifications
+    disks: Disks
+    points_to_restore: PointsToRestore
     sessions: Sessions
     book: SessionBook
     allocator: Allocator
@@ -114,6 +118,8 @@ class Ground:
     #: What the jobs of verifications read, by what they were asked for in which attempt: an earlier
     #: process's is planned anew. Keys are in it.
     works: dict[RunId, tuple[int, VerifyAsked, VerifyWork]] = field(default_factory=dict)
+    #: What restores are made of, by their runs, and planned by which attempt. Keys are in it.
+    restore_works: dict[RunId, tuple[int, RestoreWork]] = field(default_factory=dict)
     #: What Azure said of the VMs of runs that are under way, packed; too long for a status.
     descriptions: dict[RunId, bytes] = field(default_factory=dict)
 

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import WorkerId
-from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.sessions.ear import Ear, Hearing, Launched, Served, launched_of
@@ -59,8 +58,6 @@ class Intake:
 
     def listen(self, session: Session) -> None:
         """Hear the worker that *session* has launched, often where its answer is awaited."""
-        if not isinstance(session, BackupSession):
-            raise TypeError(f"nobody knows what a worker of a {session.kind} has to say")
         launched = launched_of(session)
         if launched is None:
             return

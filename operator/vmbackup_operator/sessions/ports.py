@@ -26,10 +26,9 @@ from vmbackup_core.repository.control.verify.verify_work import (
 from vmbackup_core.repository.data.verify_told import VerifyTold
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
-from vmbackup_operator.model.session import Session
+from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.seen import (
@@ -348,24 +347,24 @@ class Verifications(Protocol):
         """
 
 
-class StoredSessions(Protocol):
-    """BackupSession objects in the API server."""
+class StoredSessions(Protocol[AnySession]):
+    """The objects of one kind of session in the API server."""
 
-    async def find(self, key: ObjectKey) -> BackupSession | None:
+    async def find(self, key: ObjectKey) -> AnySession | None:
         """Return the session as stored, or None."""
 
-    async def write_status(self, session: BackupSession) -> BackupSession:
+    async def write_status(self, session: AnySession) -> AnySession:
         """Replace the status and return what is stored; raise Conflict where it was stale."""
 
-    async def write_finalizers(self, session: BackupSession) -> BackupSession:
+    async def write_finalizers(self, session: AnySession) -> AnySession:
         """Replace ``metadata.finalizers`` alone and return what is stored; raise Conflict."""
 
 
-class Sessions(StoredSessions, Protocol):
-    """The same, with the picture of all that are unfinished."""
+class Sessions(Protocol):
+    """Sessions of every kind, by the keys that tell them apart (`Session.key`)."""
 
-    async def unfinished(self) -> Sequence[BackupSession]:
-        """Return every session without an outcome; nothing is asked for it."""
+    async def find(self, key: ObjectKey) -> Session | None:
+        """Return the session as stored, or None."""
 
 
 class Repositories(Protocol):
@@ -384,6 +383,9 @@ class Policies(Protocol):
 
 class RecoveryPointObjects(Protocol):
     """RecoveryPoint objects: mirrors of what repositories hold."""
+
+    async def find(self, key: ObjectKey) -> RecoveryPoint | None:
+        """Return the object as it is stored, or None."""
 
     async def ensure(self, point: RecoveryPoint) -> None:
         """Create the object unless it is there."""

@@ -153,7 +153,7 @@ class SessionReconciler(Generic[AnySession]):
             observed_generation=session.metadata.generation,
         )
         await self._write(session, status)
-        log.info("session %s: begun as run %s", session.metadata.key, status.run_id)
+        log.info("session %s: begun as run %s", session.key, status.run_id)
         return Waiting(0, "begun")
 
     async def _remove_finalizer(self, session: AnySession) -> Outcome:
@@ -252,7 +252,7 @@ class SessionReconciler(Generic[AnySession]):
             return Taken(session.status, Failed("CorruptRepository", str(error)))
         except Exception as error:  # a mistake of ours has to be seen where people look
             name = type(error).__name__
-            log.exception("session %s: %s: unexpected %s", session.metadata.key, step, name)
+            log.exception("session %s: %s: unexpected %s", session.key, step, name)
             message = f"unexpected {name} at {step.condition}: the operator's log says where"
             return Taken(session.status, Troubled("InternalError", message))
 

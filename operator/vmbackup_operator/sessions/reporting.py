@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 async def report(events: EventLog, earlier: Session, after: Session) -> None:
     """Tell what has changed in the session from *earlier* to *after*."""
-    key, now, was = after.metadata.key, after.status, earlier.status
+    key, now, was = after.key, after.status, earlier.status
     for said in now.conditions:
         if said in was.conditions:
             continue

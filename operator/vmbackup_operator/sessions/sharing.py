@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from heapq import heapify, heappop, heapreplace
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.findings import ways_of
 from vmbackup_operator.sessions.seen import SnapshotSeen
 
 #: Azure lets at most five snapshots or disks be exported at once through one disk access.
@@ -21,6 +23,9 @@ EXPORTS_PER_DISK_ACCESS = 5
 #: How much longer than the newest of those that go first it has waited who yields no more.
 YIELDS = timedelta(hours=1)
 
+#: The rank of who lets all others go first.
+_LAST_RANK = 2
+
 #: When a session began, and what tells it from one of the same second.
 _Came = tuple[str, str, str]
 
@@ -28,34 +33,47 @@ _Came = tuple[str, str, str]
 def turns(waiting: Iterable[AnySession], held: Mapping[str, int]) -> Iterator[AnySession]:
     """Return who waits in the order of their turns; *held* counts what each namespace holds.
 
-    Whoever reads back what is stored lets all others go first, but for those that came more than
-    `YIELDS` later: so it is overtaken by a bounded number. Among each of both, namespaces take
-    turns, the one that holds least first; within one it is first come, first served. Whoever needs
-    the first few takes no more.
+    Restores go before backups, and backups before what reads back; but whoever has waited for more
+    than `YIELDS` longer than the newest of those that would go first yields no more, and so is
+    overtaken by a bounded number. Among those that go at once, namespaces take turns, the one that
+    holds least first; within one it is first come, first served. Whoever needs the first few takes
+    no more.
     """
-    sessions = list(waiting)
-    yielding = _yielding(sessions)
-    first = [each for each in sessions if each.metadata.key not in yielding]
-    yield from _in_turns(first, held)
-    if yielding:
-        counts = Counter(held)
-        counts.update(each.metadata.namespace for each in first)
-        last = [each for each in sessions if each.metadata.key in yielding]
-        yield from _in_turns(last, counts)
+    left, counts = list(waiting), Counter(held)
+    while left:
+        yielding = _yielding(left)
+        going = [each for each in left if each.key not in yielding]
+        yield from _in_turns(going, counts)
+        counts.update(each.metadata.namespace for each in going)
+        left = [each for each in left if each.key in yielding]
 
 
 def _yielding(sessions: Sequence[AnySession]) -> set[ObjectKey]:
-    """Return those of *sessions* that let others go first."""
-    patient = {each.metadata.key for each in sessions if _is_patient(each)}
-    began = {each.metadata.key: each.status.start_time for each in sessions}
-    newest = max((at for key, at in began.items() if at and key not in patient), default=None)
-    if newest is None:
-        return set()
-    return {key for key in patient if (at := began[key]) is None or newest - at <= YIELDS}
+    """Return those of *sessions* that let others of them go first."""
+    newest: dict[int, datetime] = {}
+    for each in sessions:
+        began = each.status.start_time
+        for rank in range(_rank(each) + 1, _LAST_RANK + 1):
+            # What those of the rank yield to: the newest of all that come before it.
+            if began is not None and began >= newest.get(rank, began):
+                newest[rank] = began
+    return {each.key for each in sessions if _yields_to(each, newest.get(_rank(each)))}
 
 
-def _is_patient(session: Session) -> bool:
-    return isinstance(session, BackupSession) and session.spec.type == "Verify"
+def _yields_to(session: Session, newest: datetime | None) -> bool:
+    began = session.status.start_time
+    return newest is not None and (began is None or newest - began <= YIELDS)
+
+
+def _rank(session: Session) -> int:
+    """Return who lets whom go first: somebody waits for a restore, and nobody for a reading."""
+    match session:
+        case RestoreSession():
+            return 0
+        case BackupSession() if session.spec.type == "Verify":
+            return _LAST_RANK
+        case _:
+            return 1
 
 
 def _in_turns(waiting: Iterable[AnySession], held: Mapping[str, int]) -> Iterator[AnySession]:
@@ -81,35 +99,35 @@ def _in_turns(waiting: Iterable[AnySession], held: Mapping[str, int]) -> Iterato
 def _came(session: Session) -> _Came:
     """Return the session's place in time; one that was not begun yet is the first."""
     began = session.status.start_time
-    key = session.metadata.key
+    key = session.key
     return ("" if began is None else began.isoformat(), key.namespace, key.name)
 
 
 def exports_in_use(
-    unfinished: Iterable[BackupSession], snapshots: Iterable[SnapshotSeen], session: Session
+    unfinished: Iterable[Session], snapshots: Iterable[SnapshotSeen], session: Session
 ) -> Counter[str]:
     """Return how many exports each disk access holds for others, by its id in lower case.
 
     What sessions were allotted counts, and what Azure says is exported: it may be a leftover.
     """
-    own = {folded(export.snapshot_id) for export in session.status.exports}
+    own = {folded(each) for each, _ in ways_of(session)}
     held: dict[str, str] = {}
     for other in unfinished:
-        if other.metadata.key != session.metadata.key:
-            for export in other.status.exports:
-                held[folded(export.snapshot_id)] = folded(export.disk_access_id or "")
+        if other.key != session.key:
+            for each, access in ways_of(other):
+                held[folded(each)] = folded(access or "")
     for seen in snapshots:
         if seen.exported and seen.disk_access_id is not None and folded(seen.id) not in own:
             held.setdefault(folded(seen.id), folded(seen.disk_access_id))
     return Counter(access for access in held.values() if access)
 
 
-def other_ways(session: Session, snapshots: Collection[ArmId]) -> Iterator[str]:
-    """Return the disk access of each of the session's exports but those of *snapshots*."""
-    wanted = {folded(each) for each in snapshots}
-    for export in session.status.exports:
-        if export.disk_access_id and folded(export.snapshot_id) not in wanted:
-            yield folded(export.disk_access_id)
+def other_ways(session: Session, exported: Collection[ArmId]) -> Iterator[str]:
+    """Return the disk access of each of the session's exports but those of *exported*."""
+    wanted = {folded(each) for each in exported}
+    for each, access in ways_of(session):
+        if access and folded(each) not in wanted:
+            yield folded(access)
 
 
 @dataclass(frozen=True, slots=True)

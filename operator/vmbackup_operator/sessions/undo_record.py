@@ -11,21 +11,26 @@ holder has ended or gone; what that one may have left stays written down, under 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_session import SessionType
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.restore_session import Restored
 from vmbackup_operator.model.session_findings import Resolved
+
+#: What a record is of: a BackupSession by its type, or a RestoreSession.
+RecordType: TypeAlias = SessionType | Literal["Restore"]
 
 
 class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A session, its run, and what it found: from these follow the names of all that it makes.
 
-    *stored*: its recovery point exists, so that its snapshots stay. *repository* is where it holds
-    manifests. There is nothing secret in it.
+    *stored*: its recovery point exists, so that its snapshots stay; of a restore, that what it made
+    stays. *repository* is where it holds manifests, *restored* what a restore makes. There is
+    nothing secret in it.
     """
 
     session: ObjectKey
@@ -35,8 +40,9 @@ class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     resolved: Resolved
     retry_limit: int
     stored: bool = False
-    type: SessionType = "Backup"
+    type: RecordType = "Backup"
     repository: ObjectKey | None = None
+    restored: Restored | None = None
 
     def is_of(self, other: UndoRecord) -> bool:
         """Tell whether both are records of the same session."""

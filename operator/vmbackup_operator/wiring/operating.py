@@ -10,6 +10,8 @@ import msgspec
 
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
+from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.model.session import AnySession
 from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import (
@@ -37,8 +39,9 @@ class Operator:
         self.queue: WorkQueue[Work] = WorkQueue(self._reconcile)
         self._reconcilers: Mapping[WorkKind, Reconcile] = {}
         self._policies: set[ObjectKey] = set()
-        #: The picture of the sessions, once there is one.
-        self.sessions: BookedSessions | None = None
+        #: The picture of the sessions, by kind, once there is one.
+        self.sessions: BookedSessions[BackupSession] | None = None
+        self.restores: BookedSessions[RestoreSession] | None = None
         self._standings: dict[ObjectKey, str] = {}
         #: What the watch told of each repository last, but for how its upkeep goes on.
         self._told: dict[ObjectKey, bytes] = {}
@@ -65,17 +68,13 @@ class Operator:
 
         One that can't be read is looked at all the same, so that its reading says why.
         """
-        if self.sessions is not None and gone:
-            self.sessions.gone(key)
-        elif self.sessions is not None:
-            try:
-                session = msgspec.convert(raw, BackupSession)
-            except msgspec.ValidationError:
-                log.debug("BackupSession %s: the watch tells what can't be read", key)
-            else:
-                if not self.sessions.seen(session):
-                    return
-        self.seen("BackupSession", key)
+        if _is_news(BackupSession, self.sessions, key, None if gone else raw):
+            self.seen("BackupSession", key)
+
+    def restore_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
+        """Take in what the watch tells of a RestoreSession, in the same way."""
+        if _is_news(RestoreSession, self.restores, key, None if gone else raw):
+            self.seen("RestoreSession", key)
 
     def seen(self, kind: WorkKind, key: ObjectKey, *, gone: bool = False) -> None:
         """Have the object looked at: something happened to it, or to what it rests on."""
@@ -130,6 +129,26 @@ class Operator:
             return await self._reconcilers[work.kind](work.key)
 
 
+def _is_news(
+    kind: type[AnySession],
+    booked: BookedSessions[AnySession] | None,
+    key: ObjectKey,
+    raw: Mapping[str, object] | None,
+) -> bool:
+    """Take into the picture what the watch tells of a session, None where it is gone."""
+    if booked is None:
+        return True
+    if raw is None:
+        booked.gone(key)
+        return True
+    try:
+        session = msgspec.convert(raw, kind)
+    except msgspec.ValidationError:
+        log.debug("%s %s: the watch tells what can't be read", kind.kind, key)
+        return True
+    return booked.seen(session)
+
+
 class AllSessions(Protocol):
     """Every BackupSession that there is."""
 
@@ -137,8 +156,28 @@ class AllSessions(Protocol):
         """Return every session, ended ones too."""
 
 
+class AllRestores(Protocol):
+    """Every RestoreSession that there is."""
+
+    async def all(self) -> Sequence[RestoreSession]:
+        """Return every session, ended ones too."""
+
+
+async def take_in_restores(
+    operator: Operator, restores: AllRestores, booked: BookedSessions[RestoreSession]
+) -> None:
+    """Take all restores into the picture as `take_in` does; they come before the backups."""
+    for session in await restores.all():
+        booked.seen(session)
+        if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
+            operator.seen("RestoreSession", session.metadata.key)
+
+
 async def take_in(
-    operator: Operator, sessions: AllSessions, booked: BookedSessions, sweep_after_s: float
+    operator: Operator,
+    sessions: AllSessions,
+    booked: BookedSessions[BackupSession],
+    sweep_after_s: float,
 ) -> None:
     """Take all sessions into the picture, and have looked at those that have not ended.
 

@@ -16,6 +16,7 @@ from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.cluster.recovery_points import StoredRecoveryPoints
 from vmbackup_operator.cluster.region_environments import StoredEnvironments
+from vmbackup_operator.cluster.restore_sessions import StoredRestores
 from vmbackup_operator.cluster.secrets_by_name import KeySecrets
 from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
@@ -23,9 +24,10 @@ from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment
-from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.model.restore_session import RestoreKey, RestoreSession
 from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
@@ -35,6 +37,7 @@ from vmbackup_operator.reconciling.work import (
     WorkKind,
 )
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
+from vmbackup_operator.restores.table import undo as undo_restore
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.catalogs import StoredCatalogs
@@ -43,6 +46,7 @@ from vmbackup_operator.services.commands import AzureCommands
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
+from vmbackup_operator.services.disks import AzureDisks
 from vmbackup_operator.services.fence import Fence, open_fence
 from vmbackup_operator.services.mirrored_points import StoredMirror
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
@@ -53,6 +57,7 @@ from vmbackup_operator.services.remains import AzureRemains
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
+from vmbackup_operator.services.restoring import StoredPointsToRestore
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
@@ -63,7 +68,7 @@ from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
 from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
-from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.sessions.booked import BookedSessions, SessionsOfAllKinds
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.intake import Intake, Surroundings
@@ -78,7 +83,7 @@ from vmbackup_operator.upkeep.departing import DepartedRepositories
 from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
 from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
 from vmbackup_operator.wiring.launches import launches_of
-from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in
+from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in, take_in_restores
 from vmbackup_operator.wiring.tables import TABLES, backup_sessions, restore_sessions
 
 
@@ -134,7 +139,8 @@ async def running(
         operator = Operator(settings.appliance.id)
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
-        operator.sessions = parts.booked
+        operator.sessions, operator.restores = parts.booked, parts.booked_restores
+        await take_in_restores(operator, parts.restores, parts.booked_restores)
         grace_s = settings.sweeper.grace_seconds
         await take_in(operator, parts.sessions, parts.booked, grace_s)
         intake = asyncio.create_task(parts.intake.run(), name="events intake")
@@ -179,7 +185,7 @@ class _Parts:
         self.policies = Objects(connection, BackupPolicy)
         self.point_objects = StoredRecoveryPoints(connection, settings.appliance.id)
         self.repositories = Objects(connection, BackupRepository)
-        self.restores = Objects(connection, RestoreSession)
+        self.restores = StoredRestores(connection)
         self.environment_objects = StoredEnvironments(connection, settings.namespace)
         self.secrets = KeySecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
@@ -202,8 +208,11 @@ class _Parts:
         book = SessionBook()
         azure.seals.ask(lambda: launches_of(book.unfinished()))
         allocator = Allocator(book, wake)
-        self.booked = BookedSessions(self.sessions, book, allocator, operator.sessions_stirred)
-        self.intake = Intake(ring, clock, Surroundings(queues, self.booked, wake))
+        around = (book, allocator, operator.sessions_stirred)
+        self.booked = BookedSessions(BackupSession, self.sessions, *around)
+        self.booked_restores = BookedSessions(RestoreSession, self.restores, *around)
+        sessions = SessionsOfAllKinds(self.booked, self.booked_restores)
+        self.intake = Intake(ring, clock, Surroundings(queues, sessions, wake))
         self.ground = Ground(
             settings=settings,
             ring=ring,
@@ -222,7 +231,9 @@ class _Parts:
             queues=queues,
             points=StoredPoints(self.opened, self.secrets, appliance.id),
             verifications=StoredVerifications(self.opened, self.secrets),
-            sessions=self.booked,
+            disks=AzureDisks(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            points_to_restore=StoredPointsToRestore(self.opened, self.secrets),
+            sessions=sessions,
             book=book,
             allocator=allocator,
             undo_records=StoredUndoRecords(connection, settings.namespace, appliance.id),
@@ -268,10 +279,10 @@ class _Parts:
                 settings, self.environment_objects, self.environments, clock
             ).reconcile,
             "RestoreSession": SessionReconciler(
-                self.ground, restore_sessions(self.restores)
+                self.ground, restore_sessions(self.booked_restores)
             ).reconcile,
             "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
-            "LeftBehind": _of_all(LeftBehind(self.ground, TABLES).reconcile),
+            "LeftBehind": _of_all(LeftBehind(self.ground, TABLES, undo_restore).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
             "Sweeper": _of_all(self._sweeper().reconcile),
         }
@@ -327,7 +338,10 @@ class _Parts:
         }
 
     def _wake_session(self, key: ObjectKey) -> None:
-        self._operator.seen("BackupSession", key)
+        if isinstance(key, RestoreKey):
+            self._operator.seen("RestoreSession", key.at)
+        else:
+            self._operator.seen("BackupSession", key)
 
     async def _worker_groups(self) -> Sequence[WorkerGroup]:
         """Return where workers may be: the groups of the regions that were ever ready."""

@@ -9,10 +9,11 @@ from vmbackup_operator.backups import table as backups
 from vmbackup_operator.backups.identity import run_id_for
 from vmbackup_operator.backups.left_behind import drop_record
 from vmbackup_operator.model.backup_session import BackupSession, SessionType
-from vmbackup_operator.model.display import displayed, with_display
+from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.naming import run_id_of_restore
 from vmbackup_operator.restores import table as restores
+from vmbackup_operator.restores.undo import drop_record as drop_restore_record
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reconciler import Kind, SessionStore
 from vmbackup_operator.sessions.step import Table
@@ -32,14 +33,14 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
         store,
         lambda _session: restores.STEPS,
         lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
-        lambda session: displayed(session, session.spec.target.vm_name or ""),
-        _nothing_was_made,
-        _nothing_was_made,
+        with_display,
+        _drop_restore_record,
+        give_back_worker,
     )
 
 
-async def _nothing_was_made(_ground: Ground, _session: RestoreSession) -> None:
-    """Do nothing: a restore that is refused has made nothing, and has no worker."""
+async def _drop_restore_record(ground: Ground, session: RestoreSession) -> None:
+    await drop_restore_record(restores.STEPS, ground, session)
 
 
 async def _drop_record(ground: Ground, session: BackupSession) -> None:

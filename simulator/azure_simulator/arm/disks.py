@@ -22,6 +22,9 @@ GIB = 1024**3
 
 #: A fixed VHD's footer, which `uploadSizeBytes` counts in.
 _FOOTER_BYTES = 512
+MIB = 1024**2
+#: What Azure takes: 20 MiB to 32 TiB, and the footer.
+_LEAST_UPLOAD, _MOST_UPLOAD = 20_972_032, 35_183_298_347_520
 _LARGEST_GB = 32767
 _SECONDS = 2.0
 
@@ -83,8 +86,7 @@ def _creation(exchange: Exchange) -> Body:
             source = _source(exchange, creation.get("sourceResourceId", ""))
             creation["sourceUniqueId"] = source.properties.get("uniqueId")
         case "Upload":
-            if not isinstance(creation.get("uploadSizeBytes"), int):
-                raise invalid_parameter("creationData.uploadSizeBytes")
+            _check_upload(creation.get("uploadSizeBytes"))
         case None:
             message = "Required parameter 'creationData.createOption' is missing (null)."
             raise invalid_parameter("creationData.createOption", message)
@@ -94,12 +96,26 @@ def _creation(exchange: Exchange) -> Body:
     return creation
 
 
+def _check_upload(size_bytes: object) -> None:
+    name = "creationData.uploadSizeBytes"
+    if not isinstance(size_bytes, int):
+        raise invalid_parameter(name)
+    if not _LEAST_UPLOAD <= size_bytes <= _MOST_UPLOAD or (size_bytes - _FOOTER_BYTES) % MIB:
+        message = (
+            f"{size_bytes} bytes are no VHD of whole MiB and its footer, from {_LEAST_UPLOAD} to "
+            f"{_MOST_UPLOAD}."
+        )
+        raise invalid_parameter(name, message)
+
+
 def _source(exchange: Exchange, source_id: str) -> Resource:
     source = exchange.cloud.resources.find(source_id)
     if source is None or source.type not in (KIND.lower(), SNAPSHOT.lower()):
         raise ArmError(404, "ResourceNotFound", f"The source resource '{source_id}' is not found.")
     kind = KIND if source.type == KIND.lower() else SNAPSHOT
     exchange.require_linked(f"{kind}/beginGetAccess/action", source.id)
+    if source.hidden.get("upload"):
+        raise not_allowed(f"The source '{source.name}' is not ready to be copied.")
     if source.provisioning_state != "Succeeded":
         raise not_allowed(f"The source '{source.name}' is in state {source.provisioning_state}.")
     if source.body["location"] != exchange.body.get("location", "").replace(" ", "").lower():
@@ -125,13 +141,22 @@ def _size_gb(exchange: Exchange, creation: Body) -> int:
 
 
 async def _make_content(cloud: Cloud, resource: Resource) -> None:
-    creation, size = resource.properties["creationData"], resource.properties["diskSizeGB"] * GIB
+    creation, size = resource.properties["creationData"], _size_bytes(resource)
     contents = cloud.backing.contents
     if creation["createOption"] == "Copy":
         await contents.create_from(resource.id, creation["sourceResourceId"], size)
     else:
         await contents.create_empty(resource.id, size)
     resource.hidden["upload"] = creation["createOption"] == "Upload"
+
+
+def _size_bytes(resource: Resource) -> int:
+    """Return the disk's length: what was asked for an upload need not be whole GiB."""
+    size: int = resource.properties["diskSizeGB"] * GIB
+    creation: Body = resource.properties.get("creationData") or {}
+    if creation.get("createOption") == "Upload":
+        size = creation["uploadSizeBytes"] - _FOOTER_BYTES
+    return size
 
 
 def finish(cloud: Cloud, resource: Resource, sku: Body) -> None:
@@ -152,7 +177,7 @@ def finish(cloud: Cloud, resource: Resource, sku: Body) -> None:
         defaults |= {"diskIOPSReadWrite": 2300, "diskMBpsReadWrite": 150}
     for name, value in defaults.items():
         resource.properties.setdefault(name, value)
-    resource.properties["diskSizeBytes"] = size_gb * GIB
+    resource.properties["diskSizeBytes"] = _size_bytes(resource)
     resource.properties["provisioningState"] = "Succeeded"
     resource.properties["diskState"] = disk_state(cloud, resource)
     cloud.resources.changed()

@@ -14,6 +14,8 @@ from azure_simulator.resources import Body, Resource
 
 #: Azure gives no SAS of a disk or snapshot for longer.
 LONGEST_S = 60 * 24 * 3600
+#: Of a disk whose upload ended before all of it was there.
+SPOILED = "spoiled"
 _GRANT_S = 2.0
 _REVOKE_S = 1.0
 
@@ -42,7 +44,7 @@ def show_access(cloud: Cloud, resource: Resource) -> Body:
 
 def disk_state(cloud: Cloud, resource: Resource) -> str:
     """Return what `diskState` says now."""
-    upload = resource.hidden.get("upload")
+    upload = resource.hidden.get("upload") is True
     if exporting(cloud, resource):
         return "ActiveUpload" if upload else "ActiveSAS"
     if upload:
@@ -92,6 +94,8 @@ def _asked(given: Body) -> tuple[Literal["Read", "Write"], int]:
 
 def _check_state(cloud: Cloud, resource: Resource, access: str) -> None:
     state = disk_state(cloud, resource)
+    if resource.hidden.get("upload") == SPOILED:
+        raise not_allowed(f"What was uploaded into {resource.name} is no VHD of its size.")
     if state == "Attached":
         raise not_allowed(
             f"Cannot grant access to {resource.name} because disk is currently attached to "
@@ -108,11 +112,13 @@ def _end(exchange: Exchange, resource: Resource) -> Answer:
         raise ArmError(409, "OperationNotAllowed", "Access is being granted at this moment.")
 
     async def work() -> None:
-        uploaded = resource.hidden.get("upload") and cloud.backing.exports.granted(resource.id)
-        await cloud.backing.exports.revoke(resource.id)
-        if uploaded:
-            # What was uploaded is a disk like any other as soon as its write access ends.
-            resource.hidden["upload"] = False
+        exports = cloud.backing.exports
+        ends_upload = resource.hidden.get("upload") is True and exports.granted(resource.id)
+        await exports.revoke(resource.id)
+        if ends_upload:
+            # What was uploaded is a disk like any other as soon as its write access ends; without
+            # a VHD's footer it is of no use to anybody, and there is no second upload.
+            resource.hidden["upload"] = False if exports.uploaded(resource.id) else SPOILED
         cloud.resources.changed()
 
     headers = exchange.start(DISK, work, region=resource.body["location"], seconds=_REVOKE_S)

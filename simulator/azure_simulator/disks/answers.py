@@ -1,4 +1,4 @@
-"""What an export host answers: bytes, properties, page ranges and their differences.
+"""What an export host answers: bytes, properties, page ranges and differences, pages put.
 
 Knows nothing of HTTP servers: `export_host` hands requests in and sends what comes out.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from azure_simulator.disks.contents import Contents, NoContent
 from azure_simulator.disks.exported import Exported, PageLists
-from azure_simulator.disks.grants import ExportGrants
+from azure_simulator.disks.grants import ExportGrants, Grant
 from azure_simulator.disks.pages import (
     MOST_RANGES,
     PageRange,
@@ -24,6 +24,7 @@ from azure_simulator.disks.pages import (
 )
 from azure_simulator.disks.ranges import Span, asked_span
 from azure_simulator.disks.rates import Rates
+from azure_simulator.disks.uploads import pages_asked, put_pages
 from azure_simulator.storage.wire import (
     StorageError,
     checked_version,
@@ -44,13 +45,17 @@ _NOT_SIMULATED = ("If-Modified-Since", "If-Unmodified-Since", "x-ms-range-get-co
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as far as its answer depends on it; names in *query* are lower case."""
+    """A request as far as its answer depends on it; names in *query* are lower case.
+
+    *read* returns its body.
+    """
 
     method: str
     host: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    read: Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ class Answers:
 
     async def answer(self, asked: Asked) -> Answer:
         """Return what to send; raise StorageError for a refusal."""
-        exported = self._authorized(asked.host, asked.path, asked.query)
+        grant = self._grants.authorize(asked.host, asked.path, asked.query)
+        exported = self._exported(grant)
         self._rates.count(exported.content.arm_id)
         version = _version(asked.headers)
         for name in _NOT_SIMULATED:
@@ -95,20 +101,19 @@ class Answers:
             if _PREVIOUS in asked.headers and version < _DIFFERENCES_SINCE:
                 raise invalid_header(_PREVIOUS, "")  # the value is a secret
             return await self._page_ranges(asked, exported, paged=version >= _PAGED_SINCE)
-        if asked.method not in ("GET", "HEAD") or {"comp", "restype"} & set(asked.query):
-            raise _not_permitted()
-        if {"snapshot", "versionid"} & set(asked.query):
-            raise invalid_query("snapshot", "", "The blob of a managed disk has none.")
-        if asked.method == "HEAD":
-            return _properties(asked, exported)
-        return await _bytes(asked, exported)
+        if operation == ("PUT", "page") and exported.uploading:
+            return await _put_page(asked, exported)
+        return await _content(asked, exported)
 
-    def _authorized(self, host: str, path: str, query: Mapping[str, str]) -> Exported:
+    def _predecessor(self, host: str, path: str, query: Mapping[str, str]) -> Exported:
         grant = self._grants.authorize(host, path, query)
         if grant.access != "Read":
             raise _not_permitted()
+        return self._exported(grant)
+
+    def _exported(self, grant: Grant) -> Exported:
         try:
-            return Exported(self._contents.get(grant.arm_id))
+            return Exported(self._contents.get(grant.arm_id), uploading=grant.access == "Write")
         except NoContent as error:
             raise StorageError(404, "BlobNotFound", "The specified blob does not exist.") from error
 
@@ -147,7 +152,7 @@ class Answers:
         if url.scheme != "https" or not url.hostname:
             raise invalid_header(_PREVIOUS, "")  # the value is a secret
         query = {name.lower(): value for name, value in query_pairs(url.query)}
-        return await self._pages.changed(exported, self._authorized(url.hostname, url.path, query))
+        return await self._pages.changed(exported, self._predecessor(url.hostname, url.path, query))
 
 
 def _version(headers: Mapping[str, str]) -> str:
@@ -177,6 +182,18 @@ def _paging(query: Mapping[str, str], *, paged: bool) -> tuple[int, int]:
     return min(int(most or MOST_RANGES), MOST_RANGES), offset
 
 
+async def _content(asked: Asked, exported: Exported) -> Answer:
+    """Return the blob's properties, or bytes of it: these to nobody who writes them."""
+    methods = {"HEAD"} if exported.uploading else {"GET", "HEAD"}
+    if asked.method not in methods or {"comp", "restype"} & set(asked.query):
+        raise _not_permitted()
+    if {"snapshot", "versionid"} & set(asked.query):
+        raise invalid_query("snapshot", "", "The blob of a managed disk has none.")
+    if asked.method == "HEAD":
+        return _properties(asked, exported)
+    return await _bytes(asked, exported)
+
+
 def _properties(asked: Asked, exported: Exported) -> Answer:
     return Answer(
         200,
@@ -203,6 +220,29 @@ async def _bytes(asked: Asked, exported: Exported) -> Answer:
         span=span,
         detail={
             "operation": "GetBlob",
+            "disk": exported.content.arm_id,
+            "offset": span.first,
+            "length": span.length,
+        },
+    )
+
+
+async def _put_page(asked: Asked, exported: Exported) -> Answer:
+    _blob_headers(asked, exported)  # the conditions hold before it is written
+    span = pages_asked(asked.headers, exported.size_bytes)
+    await put_pages(exported.content, span, await asked.read())
+    headers = _blob_headers(replace(asked, headers={}), exported)
+    return Answer(
+        201,
+        {
+            "Content-Length": "0",
+            "ETag": headers["ETag"],
+            "Last-Modified": headers["Last-Modified"],
+            "x-ms-blob-sequence-number": "0",
+            "x-ms-request-server-encrypted": "true",
+        },
+        detail={
+            "operation": "PutPage",
             "disk": exported.content.arm_id,
             "offset": span.first,
             "length": span.length,

@@ -43,7 +43,10 @@ class Family:
 
 @dataclass(slots=True)
 class Content:
-    """One disk's or snapshot's file. *ordinal* tells which of a family's snapshots is older."""
+    """One disk's or snapshot's file. *ordinal* tells which of a family's snapshots is older.
+
+    *footer* is what was uploaded behind the disk's bytes; of any other disk there is none.
+    """
 
     arm_id: str
     path: Path
@@ -51,6 +54,7 @@ class Content:
     family: Family
     ordinal: int
     source_id: str = ""
+    footer: bytes = b""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

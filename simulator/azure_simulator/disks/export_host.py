@@ -1,6 +1,7 @@
-"""The `md-*` hosts: what a SAS of a disk or snapshot lets read, as Azure's restricted page blobs.
+"""The `md-*` hosts: what a SAS of a disk or snapshot lets do, as Azure's restricted page blobs.
 
-GET with a range, HEAD, and page ranges with paging and differences; everything else is refused.
+GET with a range, HEAD, page ranges with paging and differences, and of a disk made for upload the
+putting of pages; everything else is refused.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class ExportHost:
             path=raw_path(request),
             query={name.lower(): value for name, value in query_pairs(raw_query(request))},
             headers=request.headers,
+            read=request.content.read,  # without the limit of `request.read`
         )
         try:
             answer = await self._answers.answer(asked)

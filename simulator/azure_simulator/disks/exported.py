@@ -25,9 +25,10 @@ _REMEMBERED = 32
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """*content* seen through an export host."""
+    """*content* seen through an export host; *uploading*: by the write SAS of an upload."""
 
     content: Content
+    uploading: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -80,7 +81,9 @@ class PageLists:
         if known is not None:
             return known
         data = await asyncio.to_thread(sparse.data_extents, content.path)
-        ranges = page_ranges(sparse.joined([*data, (content.size_bytes, FOOTER_BYTES)]))
+        if content.footer or not exported.uploading:
+            data.append((content.size_bytes, FOOTER_BYTES))
+        ranges = page_ranges(sparse.joined(data))
         if content.is_snapshot:
             _remember(self._allocated, content.ordinal, ranges)
         return ranges

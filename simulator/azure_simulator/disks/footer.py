@@ -42,6 +42,15 @@ def vhd_footer(size_bytes: int, disk: uuid.UUID, created_at: int) -> bytes:
     return bytes(footer)
 
 
+def is_footer(footer: bytes, size_bytes: int) -> bool:
+    """Tell whether *footer* makes a fixed VHD of the *size_bytes* before it."""
+    if len(footer) != FOOTER_BYTES or footer[:8] != b"conectix":
+        return False
+    (said,) = struct.unpack_from(">I", footer, _CHECKSUM_AT)
+    sizes, (kind,) = struct.unpack_from(">QQ", footer, 40), struct.unpack_from(">I", footer, 60)
+    return said == checksum(footer) and sizes[1] == size_bytes and kind == _FIXED
+
+
 def checksum(footer: bytes) -> int:
     """Return the one's complement of the sum of all bytes but the checksum's own four."""
     return ~(sum(footer) - sum(footer[_CHECKSUM_AT : _CHECKSUM_AT + 4])) & 0xFFFF_FFFF

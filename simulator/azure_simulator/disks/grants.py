@@ -1,4 +1,4 @@
-"""Who may read an exported disk: SAS URLs given out, until they expire or are revoked.
+"""Who may read an exported disk, or write one made for upload: by SAS URLs, until they end.
 
 Implements `backing.Exports`. SAS keep wall time, whatever the simulator's speed.
 """
@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from azure_simulator.disks.contents import Contents
+from azure_simulator.disks.footer import is_footer
 from azure_simulator.storage.wire import StorageError, authentication_failed
 
 #: The version that Azure signs a managed disk's SAS with.
@@ -83,6 +84,11 @@ class ExportGrants:
         """Tell whether a URL of *arm_id* is good."""
         grant = self._by_id.get(arm_id.lower())
         return grant is not None and self._is_good(grant)
+
+    def uploaded(self, arm_id: str) -> bool:
+        """Tell whether what was put behind the disk's bytes is the footer of a VHD of its size."""
+        content = self._contents.get(arm_id)
+        return is_footer(content.footer, content.size_bytes)
 
     def authorize(self, host: str, path: str, query: Mapping[str, str]) -> Grant:
         """Return the grant that this request proves; raise Azure's refusal otherwise."""

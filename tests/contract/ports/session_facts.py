@@ -36,7 +36,9 @@ VM = (
 )
 
 
-class KeptSessions(StoredSessions, PolicySessions, VerifySessions, AllSessions, Protocol):
+class KeptSessions(
+    StoredSessions[BackupSession], PolicySessions, VerifySessions, AllSessions, Protocol
+):
     """All that anybody needs of sessions."""
 
 

@@ -118,11 +118,12 @@ class Cloud:
         url: str,
         headers: Mapping[str, str] | None = None,
         context: ssl.SSLContext | None = None,
+        body: bytes | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """Send a request without the SDK and return its answer, read."""
         trust = context or ssl.create_default_context(cafile=self.ca)
         with urllib3.ProxyManager(self.proxy, ssl_context=trust, retries=False) as pool:
-            return pool.request(method, url, headers=headers)
+            return pool.request(method, url, headers=headers, body=body)
 
     def principal(self, *assignments: tuple[str, str], **options: Any) -> Principal:
         """Return somebody with the named built-in roles at the scopes given with them."""

@@ -27,8 +27,9 @@ from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.export_answers import NoDifferences
 from vmbackup_worker.jobs.planning import differences
+from vmbackup_worker.page_blob import ExportPool
 from vmbackup_worker.page_listing import Listed
-from vmbackup_worker.source import Export, ExportPool, PredecessorExport
+from vmbackup_worker.source import Export, PredecessorExport
 
 KIB, MIB, TIB = 1024, 1024**2, 1024**4
 SIZE = 256 * MIB

@@ -32,7 +32,7 @@ class CountedMachines(MemoryMachines):
 def count_looks(world: World) -> CountedMachines:
     counted = CountedMachines(world.azure)
     world.ground = replace(world.ground, virtual_machines=counted)
-    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.ground.sessions))
+    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.booked))
     return counted
 
 
@@ -109,7 +109,7 @@ async def test_an_ended_session_that_is_looked_at_again_drops_its_record_no_more
 ) -> None:
     records = CountedRecords()
     world.ground = replace(world.ground, undo_records=records)
-    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.ground.sessions))
+    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.booked))
     await world.run()
     for _ in range(3):
         assert await world.look() is None

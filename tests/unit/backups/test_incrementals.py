@@ -345,7 +345,7 @@ async def test_the_snapshots_of_another_resource_group_are_not_asked_for(world: 
     other = replace(settings, appliance=replace(theirs, resource_group="another"))
     snapshots = NothingElsewhere(world.azure, world.ring)
     world.ground = dataclasses.replace(world.ground, settings=other, snapshots=snapshots)
-    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.ground.sessions))
+    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.booked))
     await back_up(world, SECOND)
 
     assert set(reasons(world, SECOND).values()) == {"PredecessorGone"}

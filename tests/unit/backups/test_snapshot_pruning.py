@@ -85,7 +85,7 @@ class CountedSnapshots(MemorySnapshots):
 def count_ends(world: World) -> CountedSnapshots:
     counted = CountedSnapshots(world.azure, world.ring)
     world.ground = dataclasses.replace(world.ground, snapshots=counted)
-    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.ground.sessions))
+    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.booked))
     return counted
 
 

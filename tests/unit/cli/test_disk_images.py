@@ -19,10 +19,10 @@ from hypothesis import given
 from tests.unit.cli.disk_images import Opened, read_qcow2, read_vhd
 from tests.unit.cli.program import CONTENT, CommandLine, Filled, damage, disk_content
 from tests.unit.repository.data.samples import SEEDS
+from vmbackup_core.vhd_footer import footer
 from vmbackup_operator.cli.restored_disks import IMAGES
 from vmbackup_operator.cli.restored_file import restored_file
 from vmbackup_operator.cli.targets import Format, Target, objection
-from vmbackup_operator.cli.vhd_image import footer
 
 MIB = 1024**2
 BLOCK = 256 * 1024

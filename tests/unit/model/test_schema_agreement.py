@@ -54,12 +54,23 @@ def differences(wanted: Any, schema: Schema, path: str) -> Iterator[str]:
             yield f"{path}: a list in the type only"
         else:
             yield from differences(get_args(wanted)[0], schema["items"], f"{path}[]")
+    elif get_origin(wanted) is dict:
+        if not schema.get("x-kubernetes-preserve-unknown-fields") or "properties" in schema:
+            yield f"{path}: an object of whatever names in the type only"
     elif issubclass(wanted, msgspec.Struct):
         yield from object_differences(wanted, schema, path)
     else:
         type_, format_ = PLAIN[wanted]
         if schema["type"] != type_ or (format_ and schema.get("format") != format_):
             yield f"{path}: {wanted.__name__} in the type, {schema['type']} in the schema"
+
+
+def default_of(field: msgspec.structs.FieldInfo) -> Any:
+    """Return what the field is where it is absent, as JSON has it; None for a required one."""
+    if field.default is not msgspec.NODEFAULT:
+        return msgspec.to_builtins(field.default)
+    made = field.default_factory
+    return None if made is msgspec.NODEFAULT else msgspec.to_builtins(made())
 
 
 def object_differences(wanted: type[msgspec.Struct], schema: Schema, path: str) -> Iterator[str]:
@@ -71,7 +82,7 @@ def object_differences(wanted: type[msgspec.Struct], schema: Schema, path: str) 
         field, inner = fields[name], properties[name]
         if field.required != (name in schema.get("required", ())):
             yield f"{path}.{name}: required in one only"
-        default = msgspec.to_builtins(field.default) if not field.required else None
+        default = default_of(field)
         if "default" in inner and default != inner["default"]:
             yield f"{path}.{name}: {default!r} by the type, {inner['default']!r} by the schema"
         if path.startswith("spec") and default not in (None, (), {}) and "default" not in inner:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from vmbackup_core.ids import (
     ChainId,
     CommitSlot,
+    DiskUniqueId,
     JobId,
     LaunchNonce,
     RunId,
@@ -18,13 +19,18 @@ from vmbackup_core.protocol import (
     BackupResult,
     ConversationAccess,
     DiskDone,
+    DiskRestored,
     DiskToBackUp,
+    DiskToRestore,
     Done,
     Fallback,
     Header,
+    HealedPack,
     LostPack,
     PackRange,
     RepositoryAccess,
+    RestoreJob,
+    RestoreResult,
     SampleToRead,
     SectionsToOpen,
     VerifyJob,
@@ -180,3 +186,40 @@ def verified(lost: int, offsets: int) -> Done:
             seconds=12345.678,
         ),
     )
+
+
+def target(number: int, healed: int = 1) -> DiskToRestore:
+    """Return a disk of a restore job with all that one can have."""
+    session = WritingSession("6" * 32)
+    return DiskToRestore(
+        disk_id=f"{SCOPE}/providers/Microsoft.Compute/disks/restored-{number}",
+        chain_id=CHAIN,
+        keys="k" * 400,
+        manifest=MANIFEST,
+        manifest_sha256="d" * 64,
+        slot=CommitSlot(4),
+        unique_id=DiskUniqueId("66666666-7777-8888-9999-000000000000"),
+        snapshot_unique_id=SnapshotUniqueId(f"{number:08x}-7777-8888-9999-000000000000"),
+        disk_bytes=2**40 - 1,
+        healed=[HealedPack(session, each, 2**25, "e" * 64) for each in range(healed)],
+        target_url=f"https://md-{number}.z1.blob.storage.azure.net/x/abcd?sig=" + "s" * 200,
+        target_bytes=2**40,
+    )
+
+
+def restore_job(disks: int = 2, healed: int = 1) -> RestoreJob:
+    """Return a restore job with all that one can have."""
+    return RestoreJob(
+        job_id=JOB,
+        run_id=RUN,
+        disks=[target(number, healed) for number in range(disks)],
+        repository=RepositoryAccess("https://repository.blob.core.windows.net/b?sv=2026&sig=uuu"),
+        threads=8,
+        conversation=ConversationAccess("https://h/j?sig=a", "https://h/e?sig=b"),
+    )
+
+
+def restored(disks: int) -> Done:
+    """Return the end of a restore job."""
+    every = [DiskRestored(target(number).disk_id, 2**40, 12345.678) for number in range(disks)]
+    return Done(JOB, 3, RestoreResult(every))

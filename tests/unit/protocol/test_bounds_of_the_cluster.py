@@ -11,7 +11,7 @@ import pytest
 import yaml
 from msgspec.inspect import IntType, LiteralType, StrType, Type, UnionType
 
-from vmbackup_core.protocol import REASONS, DiskDone, Failed, Progress
+from vmbackup_core.protocol import REASONS, DiskDone, DiskRestored, Failed, Progress
 from vmbackup_core.protocol.bounds import MOST, WORKER_CHARS
 from vmbackup_core.protocol.limits import DISKS, FAILURE_CHARS
 from vmbackup_core.repository.data.said import Statistics
@@ -91,7 +91,7 @@ def test_a_worker_and_its_numbers_fit_the_status() -> None:
 
 def test_every_bounded_field_of_an_event_is_bounded_on_both_sides() -> None:
     """No number and no text of an event is without an end."""
-    for message in (Progress, DiskDone, Statistics, Failed):
+    for message in (Progress, DiskDone, DiskRestored, Statistics, Failed):
         for field in msgspec.structs.fields(message):
             wire = on_the_wire(message, field.name)
             parts = wire.types if isinstance(wire, UnionType) else (wire,)

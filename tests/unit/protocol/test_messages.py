@@ -6,17 +6,24 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
+from msgspec.json import encode
+from msgspec.structs import replace
 
 from tests.unit.protocol.sample_messages import (
     HEADER,
     JOB,
     KEY,
     LAUNCH,
+    MANIFEST,
     STARTED,
     WORKER,
     done,
     incremental,
     job,
+    restore_job,
+    restored,
+    target,
     verified,
     verify_job,
 )
@@ -53,12 +60,15 @@ from vmbackup_core.protocol import (
     unseal,
     write_message,
 )
-from vmbackup_core.protocol.limits import TOLD_OFFSETS
+from vmbackup_core.protocol.bounds import JOB_BYTES
+from vmbackup_core.protocol.limits import HEALED_PACKS, TOLD_OFFSETS
 from vmbackup_core.repository.data.verify_told import TOLD_MOST
 
 
 @pytest.mark.parametrize(
-    "message", [job(2), verify_job(), Shutdown(JOB)], ids=["backup", "verify", "shutdown"]
+    "message",
+    [job(2), restore_job(), verify_job(), Shutdown(JOB)],
+    ids=["backup", "restore", "verify", "shutdown"],
 )
 def test_a_job_reads_as_it_was_written(message: Job) -> None:
     assert read_job(write_message(message)) == message
@@ -72,10 +82,11 @@ def test_a_job_reads_as_it_was_written(message: Job) -> None:
         Progress(JOB, 3, 10, 5, 2, "disk"),
         done(2),
         Done(JOB, 3, BackupResult([incremental(1)])),
+        restored(2),
         verified(lost=3, offsets=4),
         Failed(JOB, 3, "ExportRefused", "no", transient=True, disk_id=None),
     ],
-    ids=["hello", "heartbeat", "progress", "done", "incremental", "verified", "failed"],
+    ids=["hello", "heartbeat", "progress", "done", "incremental", "restored", "verified", "failed"],
 )
 def test_an_event_reads_as_it_was_written(message: Event) -> None:
     assert read_event(write_message(message)) == message
@@ -86,7 +97,7 @@ def test_a_kind_that_is_not_known_is_named() -> None:
         read_job(b'{"kind":"unheard-of","whatever":1}')
 
 
-@pytest.mark.parametrize("kind", ["restore", "archive", "repair"])
+@pytest.mark.parametrize("kind", ["archive", "repair"])
 def test_a_kind_that_nobody_does_yet_is_refused_by_its_name(kind: str) -> None:
     with pytest.raises(PermanentError, match=kind) as refused:
         read_job(f'{{"kind":"{kind}","whatever":1}}'.encode())
@@ -129,6 +140,7 @@ def test_a_payload_that_is_no_message_is_a_bad_message(payload: bytes) -> None:
 
 def test_no_secret_of_a_job_is_in_its_repr() -> None:
     text = repr(job(2)) + repr(job(2).disks[1]) + repr(verify_job()) + repr(verify_job().sample)
+    text += repr(restore_job()) + repr(target(1))
 
     assert "sig=" not in text
     assert "kkkk" not in text
@@ -166,6 +178,7 @@ def test_the_largest_done_and_failed_fit_a_queue_message() -> None:
     )
 
     assert fits(seal(KEY, header, write_message(done(65))))
+    assert fits(seal(KEY, header, write_message(restored(65))))
     assert fits(seal(KEY, header, write_message(verified(TOLD_MOST, TOLD_OFFSETS // TOLD_MOST))))
     assert fits(seal(KEY, header, write_message(failed)))
 
@@ -192,6 +205,46 @@ def test_a_job_of_65_disks_goes_to_a_blob_that_a_sealed_message_points_to() -> N
     pointer = read_job(payload)
     assert isinstance(pointer, Overflow)
     assert opened(KEY, header, pointer, sealed.blob) == job(65)
+
+
+@pytest.mark.at_length
+def test_the_largest_restore_job_fits_a_blob() -> None:
+    sealed = sealed_job(KEY, HEADER, restore_job(65, healed=HEALED_PACKS))
+
+    assert sealed.blob is not None
+    assert len(sealed.blob) < JOB_BYTES
+
+
+ODD_TARGETS = {
+    "no whole pages": {"targetBytes": 2**40 + 1},
+    "shorter than the disk": {"targetBytes": 2**40 - 512},
+    "of another kind of manifest": {"manifest": MANIFEST.replace("/m/", "/k/")},
+    "of slot 0": {"slot": 0},
+    "more healing packs than a disk may name": {
+        "healed": to_builtins(target(0, HEALED_PACKS + 1).healed)
+    },
+    "more than is known of one": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_TARGETS.values(), ids=ODD_TARGETS)
+def test_a_disk_to_restore_that_no_point_could_name_is_refused(odd: dict[str, object]) -> None:
+    message = to_builtins(restore_job(1))
+    message["disks"][0] |= odd
+
+    with pytest.raises(PermanentError) as bad:
+        read_job(encode(message))
+    assert bad.value.reason == "BadMessage"
+
+
+@pytest.mark.parametrize(
+    "odd", [{"disk_id": target(0).disk_id.upper()}, {"target_url": target(0).target_url}]
+)
+def test_a_target_that_is_there_twice_is_refused(odd: dict[str, str]) -> None:
+    two = [target(0), replace(target(1), **odd)]
+
+    with pytest.raises(ValueError, match="twice"):
+        replace(restore_job(), disks=two)
 
 
 def test_a_blob_that_was_changed_or_belongs_to_another_message_is_refused() -> None:
@@ -273,6 +326,10 @@ HOSTILE = {
         b"x" * 100, b"\\u0001" * 100
     ),
     "66 disks": write_message(done(66)),
+    "66 disks that were restored": write_message(restored(66)),
+    "more than a disk can have": write_message(restored(1)).replace(
+        b'"writtenBytes":1099511627776', b'"writtenBytes":9223372036854775807'
+    ),
     "an outcome as a reason": write_message(
         Failed(JOB, 3, "ExportRefused", "no", transient=True)
     ).replace(b"ExportRefused", b"Cancelled"),

@@ -41,7 +41,7 @@ async def test_each_snapshot_of_a_set_is_closed_once() -> None:
     world.sessions.put(session_of())
     slow = SlowLast(world)
     world.ground = replace(world.ground, snapshots=slow)
-    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.ground.sessions))
+    world.reconciler = SessionReconciler(world.ground, backup_sessions(world.booked))
 
     await world.run()
 

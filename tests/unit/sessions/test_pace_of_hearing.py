@@ -19,7 +19,7 @@ from vmbackup_core.protocol.limits import PASSING_EVENT_S, PROGRESS_S
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import events_queue
-from vmbackup_operator.sessions.booked import BookedSessions
+from vmbackup_operator.sessions.booked import SessionsOfAllKinds
 from vmbackup_operator.sessions.ear import AT_ONCE
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.pace import AWAITED_S, MOST_PER_S, pause_s
@@ -99,9 +99,8 @@ async def many() -> tuple[World, Intake, Counted, Sequence[BackupSession]]:
         setattr(world.queues, name, counted.slow(name, getattr(world.queues, name)))
     for name in ("find", "write_status"):
         setattr(world.sessions, name, counted.slow(name, getattr(world.sessions, name)))
-    booked = world.ground.sessions
-    assert isinstance(booked, BookedSessions)
-    intake = Intake(RING, world.clock, Surroundings(world.queues, booked, world.woken.append))
+    served = SessionsOfAllKinds(world.booked)
+    intake = Intake(RING, world.clock, Surroundings(world.queues, served, world.woken.append))
     for session in sessions:
         intake.listen(session)
     return world, intake, counted, sessions

@@ -61,6 +61,7 @@ class MemoryExports:
 
     urls: dict[str, tuple[str, float]] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
+    whole: set[str] = field(default_factory=set)  # what was uploaded, its footer too
 
     async def grant(
         self, arm_id: str, access: Literal["Read", "Write"], duration_s: int, host: str
@@ -76,6 +77,9 @@ class MemoryExports:
     def granted(self, arm_id: str) -> bool:
         _, ends_at = self.urls.get(arm_id.lower(), ("", 0.0))
         return self.clock() < ends_at
+
+    def uploaded(self, arm_id: str) -> bool:
+        return arm_id.lower() in self.whole
 
 
 @dataclass

@@ -344,8 +344,51 @@ async def test_a_disk_for_upload_takes_write_access_and_is_a_disk_afterwards(azu
     write = {"access": "Write", "durationInSeconds": 60}
     await azure.done(await azure.send("POST", f"{disk}/beginGetAccess", write))
     assert (await azure.get(disk))["properties"]["diskState"] == "ActiveUpload"
+    azure.exports.whole.add(disk.lower())
     await azure.done(await azure.send("POST", f"{disk}/endGetAccess"))
     assert (await azure.get(disk))["properties"]["diskState"] == "Unattached"
+    await make_snapshot(azure, disk)
+
+
+async def test_an_upload_that_ended_without_its_footer_is_a_disk_for_nobody(azure: Azure) -> None:
+    disk = azure.id("Microsoft.Compute/disks", "cut")
+    creation = {"createOption": "Upload", "uploadSizeBytes": 8 * 1024**3 + 512}
+    await azure.put(disk, {**REGION, "properties": {"creationData": creation}})
+    write = {"access": "Write", "durationInSeconds": 60}
+    await azure.done(await azure.send("POST", f"{disk}/beginGetAccess", write))
+    await azure.done(await azure.send("POST", f"{disk}/endGetAccess"))
+
+    for access in ("Read", "Write"):
+        asked = {"access": access, "durationInSeconds": 60}
+        refused = await azure.send("POST", f"{disk}/beginGetAccess", asked)
+        assert (refused.status, refused.code) == (409, "OperationNotAllowed")
+    copy = {"creationData": {"createOption": "Copy", "sourceResourceId": disk}}
+    for kind in ("Microsoft.Compute/disks", "Microsoft.Compute/snapshots"):
+        refused = await azure.send("PUT", azure.id(kind, "copy"), {**REGION, "properties": copy})
+        assert (refused.status, refused.code) == (409, "OperationNotAllowed")
+
+
+async def test_a_disk_for_upload_is_as_long_as_was_asked_and_not_rounded(azure: Azure) -> None:
+    disk = azure.id("Microsoft.Compute/disks", "odd")
+    creation = {"createOption": "Upload", "uploadSizeBytes": 21 * 1024**2 + 512}
+    body = await azure.put(disk, {**REGION, "properties": {"creationData": creation}})
+
+    assert body["properties"]["diskSizeBytes"] == 21 * 1024**2
+    assert body["properties"]["diskSizeGB"] == 1
+
+
+@pytest.mark.parametrize(
+    "size", [20 * 1024**2, 64 * 1024**2, 64 * 1024**2 + 1024, 33 * 1024**4 + 512, "64"]
+)
+async def test_an_upload_of_another_length_than_azure_takes_is_refused(
+    azure: Azure, size: object
+) -> None:
+    disk = azure.id("Microsoft.Compute/disks", "odd")
+    creation = {"createOption": "Upload", "uploadSizeBytes": size}
+
+    refused = await azure.send("PUT", disk, {**REGION, "properties": {"creationData": creation}})
+
+    assert (refused.status, refused.code) == (400, "InvalidParameter")
 
 
 async def test_a_disk_access_in_use_is_not_deleted(azure: Azure) -> None:

@@ -53,6 +53,7 @@ async def test_every_session_that_is_not_through_is_looked_at_though_the_watch_t
 
     book, operator = SessionBook(), Operator()
     booked = BookedSessions(
+        BackupSession,
         MemorySessions(TurnedClock()),
         book,
         Allocator(book, lambda _key: None),
@@ -84,6 +85,7 @@ async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when
 
     book, operator = SessionBook(), Operator()
     booked = BookedSessions(
+        BackupSession,
         MemorySessions(TurnedClock()),
         book,
         Allocator(book, lambda _key: None),
@@ -149,6 +151,7 @@ async def test_at_the_start_it_is_looked_whether_repositories_of_sessions_are_go
 
     book, operator = SessionBook(), Operator("ours")
     booked = BookedSessions(
+        BackupSession,
         MemorySessions(TurnedClock()),
         book,
         Allocator(book, lambda _key: None),

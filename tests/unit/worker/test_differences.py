@@ -15,8 +15,9 @@ from vmbackup_worker.access import AccessRefused, Renewable
 from vmbackup_worker.connections import Waits
 from vmbackup_worker.export_answers import NoDifferences
 from vmbackup_worker.jobs.planning import differences
+from vmbackup_worker.page_blob import ExportPool
 from vmbackup_worker.page_listing import Listed
-from vmbackup_worker.source import Export, ExportPool, PredecessorExport
+from vmbackup_worker.source import Export, PredecessorExport
 
 MIB = 1024 * 1024
 SIZE = 16 * MIB

@@ -14,6 +14,7 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.extents import Extent, Extents
 from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import Renewable, Stopped
+from vmbackup_worker.page_blob import ExportPool
 from vmbackup_worker.page_listing import (
     LISTS_AT_ONCE,
     SMALLEST_WINDOW_BYTES,
@@ -22,7 +23,7 @@ from vmbackup_worker.page_listing import (
     list_pages,
 )
 from vmbackup_worker.page_ranges import JOIN_GAP_BYTES, PageList
-from vmbackup_worker.source import Export, ExportPool
+from vmbackup_worker.source import Export
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB

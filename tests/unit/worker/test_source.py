@@ -16,7 +16,8 @@ from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import AccessRefused, Renewable, Stopped
 from vmbackup_worker.connections import Waits
 from vmbackup_worker.disk_reader import DiskReader
-from vmbackup_worker.source import EXPORT_VERSION, Export, ExportPool
+from vmbackup_worker.page_blob import EXPORT_VERSION, ExportPool
+from vmbackup_worker.source import Export
 
 MIB = 1024 * 1024
 WAITS = Waits(connect_s=10, silence_s=1, answer_s=60)

@@ -16,7 +16,8 @@ from vmbackup_core.errors import TransientError
 from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.connections import Waits
-from vmbackup_worker.source import Export, ExportPool
+from vmbackup_worker.page_blob import ExportPool
+from vmbackup_worker.source import Export
 
 MIB = 1024 * 1024
 NAME = "127.0.0.1"

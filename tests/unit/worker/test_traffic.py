@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.unit.worker.export_host import ExportHost, Refused
 from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import Renewable, Stopped
-from vmbackup_worker.source import Export, ExportPool
+from vmbackup_worker.page_blob import ExportPool
+from vmbackup_worker.source import Export
 from vmbackup_worker.traffic import Lane, Pace, Traffic
 
 NEVER = threading.Event()

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from vmbackup_core.protocol.limits import RENEWAL_S
 from vmbackup_worker.access import Renewable
-from vmbackup_worker.source import Export, export_pool
+from vmbackup_worker.page_blob import export_pool
+from vmbackup_worker.source import Export
 
 
 def main(arguments: Sequence[str]) -> None:

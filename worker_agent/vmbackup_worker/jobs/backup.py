@@ -6,13 +6,10 @@ or looked for here.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from typing_extensions import override
 
@@ -22,26 +19,16 @@ from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, w
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import DiskSource, Progress
-from vmbackup_worker.access import Renewable, Stopped
+from vmbackup_worker.access import Renewable
 from vmbackup_worker.disk_reader import DiskReader, PerhapsReadable
+from vmbackup_worker.jobs.disks_at_once import DISKS_AT_ONCE, DisksAtOnce, of_disk
 from vmbackup_worker.jobs.planning import Plan, Planner
 from vmbackup_worker.meter import Meter
+from vmbackup_worker.page_blob import export_pool
 from vmbackup_worker.renewable_store import JobContainer, container_store
-from vmbackup_worker.running import DiskFailure, Work
+from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm
-from vmbackup_worker.source import Export, PredecessorExport, export_pool
-
-#: One export gives 60 to 150 MB/s, whatever reads it; several disks share the machine's network.
-#: Each holds two packs (one, where one thread does it all), a unit for every thread and a shard of
-#: its index in memory.
-DISKS_AT_ONCE = 4
-
-#: More threads gain nothing on a larger machine: what each does under the interpreter's lock is a
-#: tenth of its work, and an export gives no more.
-MOST_THREADS = 16
-
-T = TypeVar("T")
-U = TypeVar("U")
+from vmbackup_worker.source import Export, PredecessorExport
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +87,8 @@ class Backup(Work):
         )
         self._store = self._container.store
         self._ways = {disk.disk_id: _Ways.to(disk) for disk in job.disks}
-        self._pool = export_pool(DISKS_AT_ONCE * self._threads_per_disk)
-
-    @property
-    def _disks_at_once(self) -> int:
-        return min(DISKS_AT_ONCE, len(self._job.disks))
-
-    @property
-    def _threads_per_disk(self) -> int:
-        # Twice the processors: while one thread of a pair waits for the network the other works.
-        threads = self._job.threads or min(2 * (os.cpu_count() or 1), MOST_THREADS)
-        return max(1, threads // self._disks_at_once)
+        self._disks = DisksAtOnce(len(job.disks), job.threads, stop)
+        self._pool = export_pool(DISKS_AT_ONCE * self._disks.threads_each)
 
     @override
     def renew(self, job: WorkJob) -> None:
@@ -124,44 +102,16 @@ class Backup(Work):
     @override
     def run(self) -> BackupResult:
         try:
-            prepared = self._side_by_side(self._job.disks, self._prepare_one)
-            return BackupResult(self._side_by_side(prepared, self._back_up_one))
+            prepared = self._disks.work(self._job.disks, self._prepare_one)
+            return BackupResult(self._disks.work(prepared, self._back_up_one))
         finally:
             self._pool.clear()
 
-    def _side_by_side(self, each: Sequence[U], act: Callable[[U], T]) -> list[T]:
-        """Return what *act* made of every disk, in order; the first failure ends the others."""
-        with ThreadPoolExecutor(self._disks_at_once, thread_name_prefix="disk") as pool:
-            futures = [pool.submit(self._or_stop, act, one) for one in each]
-        # The one that failed, rather than those that were stopped by its failure.
-        failures = [error for future in futures if (error := future.exception()) is not None]
-        for error in sorted(failures, key=lambda error: isinstance(error, Stopped)):
-            raise error
-        return [future.result() for future in futures]
-
-    def _or_stop(self, act: Callable[[U], T], one: U) -> T:
-        try:
-            if self._stop.is_set():
-                raise Stopped("told to stop")
-            return act(one)
-        except BaseException:
-            self._stop.set()
-            raise
-
     def _prepare_one(self, disk: DiskToBackUp) -> _Prepared:
-        return self._of_disk(disk, self._prepare)
+        return of_disk(disk.disk_id, lambda: self._prepare(disk))
 
     def _back_up_one(self, prepared: _Prepared) -> DiskDone:
-        return self._of_disk(prepared.disk, lambda _disk: self._back_up(prepared))
-
-    def _of_disk(self, disk: DiskToBackUp, act: Callable[[DiskToBackUp], T]) -> T:
-        """Return what *act* returns; say of a failure which disk it is about."""
-        try:
-            return act(disk)
-        except Stopped:
-            raise
-        except Exception as error:
-            raise DiskFailure(disk.disk_id, error) from error
+        return of_disk(prepared.disk.disk_id, lambda: self._back_up(prepared))
 
     def _prepare(self, disk: DiskToBackUp) -> _Prepared:
         """Return what is to be read, and with which keys it is written."""
@@ -183,7 +133,7 @@ class Backup(Work):
             Export(name, ways.snapshot, disk_bytes, pool, stop, renewal_s=renewal_s),
             before,
             self._meter,
-            self._threads_per_disk,
+            self._disks.threads_each,
         )
         return _Prepared(planner, planner.plan())
 
@@ -228,7 +178,7 @@ class Backup(Work):
             planner.keys,
             plan.grant,
             disk,
-            threads=self._threads_per_disk,
+            threads=self._disks.threads_each,
             progress=told,
         )
 

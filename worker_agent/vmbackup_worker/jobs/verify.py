@@ -29,10 +29,11 @@ from vmbackup_core.stores.port import ObjectUnreadable
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.jobs.verify_findings import Findings
 from vmbackup_worker.meter import Meter
+from vmbackup_worker.page_blob import export_pool
 from vmbackup_worker.renewable_store import JobContainer, container_store
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm
-from vmbackup_worker.source import Export, export_pool
+from vmbackup_worker.source import Export
 
 _PACKS, _SECTIONS = "packs", "sections"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import find_condition, is_true
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import ResolvedRepository
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
@@ -45,6 +46,11 @@ def begun_too_late(session: BackupSession) -> Skipped | None:
 async def ready_repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:
     """Return the session's repository once it is ready, and ours to write to."""
     key = session.spec.repository_ref.key_from(session.metadata.namespace)
+    return await ready_repository_at(ground, key)
+
+
+async def ready_repository_at(ground: Ground, key: ObjectKey) -> BackupRepository | Answer:
+    """Return the repository once it is ready, and ours to write to."""
     repository = await ground.repositories.find(key)
     if repository is None:
         message = f"there is no BackupRepository {key}: create it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -29,11 +29,11 @@ from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.closing import end_access, exports_of_others
 
 #: How long a disk access that refused an export gets no other one.
-_FULL_FOR = timedelta(minutes=10)
+FULL_FOR = timedelta(minutes=10)
 #: How many of a region may have refused: a refusal that follows one everywhere has another cause.
 _MOST_FULL = 3
 #: Refusals that another disk access would answer with as well.
-_EVERYWHERE = frozenset({"NotAuthorized", "NotFound"})
+EVERYWHERE = frozenset({"NotAuthorized", "NotFound"})
 
 #: Returns the status of a session without the snapshots that are gone; None where all are there.
 WithoutLost = Callable[[Ground, AnySession], Awaitable[SessionStatus | None]]
@@ -128,7 +128,7 @@ async def _grant(ground: Ground, export: Export) -> RefusedForNow | None:
     try:
         url = await ground.snapshots.grant(snapshot, ground.pacing.credentials_s)
     except RefusedForNow as error:
-        if export.disk_access_id is None or error.reason in _EVERYWHERE:
+        if export.disk_access_id is None or error.reason in EVERYWHERE:
             raise
         return error
     if url is not None:
@@ -148,12 +148,12 @@ async def _move(
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     for export, _ in refused:
-        ground.full[folded(export.disk_access_id or "")] = ground.clock.now() + _FULL_FOR
+        ground.full[folded(export.disk_access_id or "")] = ground.clock.now() + FULL_FOR
     full = _full(ground)
     if len([each for each in full if _is_of(region, each)]) > _MOST_FULL:
         raise refused[0][1]
     moving = [ArmId(export.snapshot_id) for export, _ in refused]
-    through = _share_out(ground, session, region, moving, await _ours(ground))
+    through = await share_out(ground, session, region, moving)
     exports = tuple(
         replace(each, disk_access_id=through.get(ArmId(each.snapshot_id), each.disk_access_id))
         for each in session.status.exports
@@ -235,7 +235,7 @@ async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
         return Taken(replace(session.status, exports=exports), Waiting(0, "exported publicly"))
     shared = {each: _shared(ground, session, Export(each)) for each in snapshots}
     owed = [each for each in snapshots if shared[each] is None]
-    through = _share_out(ground, session, region, owed, others)
+    through = await share_out(ground, session, region, owed, others)
     exports = tuple(shared[each] or Export(each, through[each], ends[each]) for each in snapshots)
     used = {export.disk_access_id for export in exports}
     message = f"{len(exports)} exports through {len(used)} disk accesses"
@@ -247,14 +247,18 @@ async def _ours(ground: Ground) -> Sequence[SnapshotSeen]:
     return await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
 
 
-def _share_out(
+async def share_out(
     ground: Ground,
     session: Session,
     region: Region,
     snapshots: Sequence[ArmId],
-    exported: Sequence[SnapshotSeen],
+    exported: Sequence[SnapshotSeen] | None = None,
 ) -> Mapping[ArmId, ArmId]:
-    """Return the disk access that each of *snapshots* is allotted: none that refused lately."""
+    """Return the disk access that each of *snapshots*, or disks, is allotted.
+
+    None is one that refused lately, or has no room beside what Azure shows to be *exported*.
+    """
+    exported = await _ours(ground) if exported is None else exported
     names = environment_names(ground.settings.appliance.id, region.subscription_id, region.region)
 
     def access_of(number: int) -> ArmId:
@@ -284,16 +288,25 @@ def _tied(
 
 async def _ways_ready(ground: Ground, region: Region, exports: Sequence[Export]) -> Waiting | None:
     """Have the disk accesses of *exports* made, with their ways in, and the snapshots tied."""
-    owed = {export.disk_access_id for export in exports if export.disk_access_id}
-    for access in sorted(owed):
-        seen = await ground.disk_accesses.ensure(region, _number(ArmId(access)))
-        if not seen.ready:
-            message = f"disk access {name_of(ArmId(access))} is being made"
-            return Waiting(ground.pacing.look_again_s, message)
+    waiting = await disk_accesses_ready(ground, region, {each.disk_access_id for each in exports})
+    if waiting is not None:
+        return waiting
     associated = await asyncio.gather(
         *(ground.snapshots.associate(ArmId(each.snapshot_id), _through(each)) for each in exports)
     )
     return None if all(associated) else Waiting(1, "the snapshots are being associated")
+
+
+async def disk_accesses_ready(
+    ground: Ground, region: Region, accesses: Collection[str | None]
+) -> Waiting | None:
+    """Have those of *accesses* made that are named, each with its way in; None once all are."""
+    for access in sorted(each for each in accesses if each):
+        seen = await ground.disk_accesses.ensure(region, _number(ArmId(access)))
+        if not seen.ready:
+            message = f"disk access {name_of(ArmId(access))} is being made"
+            return Waiting(ground.pacing.look_again_s, message)
+    return None
 
 
 def _through(export: Export) -> ArmId | None:

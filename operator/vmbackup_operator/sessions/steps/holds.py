@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.reconciling.outcome import Done
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
@@ -11,7 +11,7 @@ from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.repository import same_repository
 
 
-async def release_holds(ground: Ground, session: BackupSession) -> Taken:
+async def release_holds(ground: Ground, session: Session) -> Taken:
     """Let go what the run holds; one that was not accepted holds nothing."""
     ground.works.pop(run_of(session), None)
     if session.status.resolved is None:

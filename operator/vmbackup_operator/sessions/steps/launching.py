@@ -100,13 +100,13 @@ async def _make_room(ground: Ground, session: Session, idle: Displaced) -> Waiti
         return home
     message = f"worker {idle.worker} may have written what is read back: another one takes its room"
     waiting = Waiting(ground.pacing.look_again_s, message)
-    if ground.allocator.leave(idle.worker, session.metadata.key) is not None:
+    if ground.allocator.leave(idle.worker, session.key) is not None:
         return waiting
     try:
         await delete_all_queues(ground, home.account, idle.worker)
         await ground.workers.delete(idle.vm_id)
     finally:
-        ground.allocator.left(idle.worker, session.metadata.key)
+        ground.allocator.left(idle.worker, session.key)
     return waiting
 
 
@@ -117,7 +117,7 @@ async def _delete_abandoned(ground: Ground, session: Session) -> Taken:
     if not await ground.workers.delete(ArmId(worker.vm_id)):
         message = f"worker {worker.id} is being deleted"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
-    ground.allocator.left(worker.id, session.metadata.key)
+    ground.allocator.left(worker.id, session.key)
     message = f"worker {worker.id} has been deleted; another one is launched"
     return Taken(replace(session.status, worker=None), Waiting(0, message))
 
@@ -155,7 +155,7 @@ def _given_before(ground: Ground, session: Session) -> ObjectKey | None:
     Two processes that both believed they lead may have given one worker twice. Who has launched its
     agent keeps it, else who began first.
     """
-    key = session.metadata.key
+    key = session.key
     holder = ground.allocator.holder_of(worker_of(session).id, key)
     other = None if holder is None else ground.book.find(holder)
     if other is None or other.status.worker is None:

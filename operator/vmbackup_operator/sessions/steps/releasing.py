@@ -26,7 +26,7 @@ async def release_worker(ground: Ground, session: Session) -> Taken:
     await delete_queues(ground, session)
     if worker.abandoned:
         return Taken(session.status, await _delete_abandoned(ground, session))
-    key = session.metadata.key
+    key = session.key
     holder = ground.allocator.leave(worker.id, key)
     if holder is not None:
         return Taken(session.status, Done(f"{worker.id} serves {holder}"))
@@ -62,7 +62,7 @@ async def give_back_worker(ground: Ground, session: Session) -> None:
         await delete_queues(ground, session)
         await ground.commands.delete(ArmId(worker.vm_id), command)
     except VmbackupError as error:
-        log.warning("session %s, given back: %s", session.metadata.key, error)
+        log.warning("session %s, given back: %s", session.key, error)
 
 
 async def _stop_left(ground: Ground, session: Session) -> Answer:
@@ -81,7 +81,7 @@ async def _stop_left(ground: Ground, session: Session) -> Answer:
     left = [each for each in existing if each.id in own and each.state != "deallocated"]
     for stopped_before in own - {each.id for each in left}:
         # It was marked when it was being stopped.
-        ground.allocator.left(stopped_before, session.metadata.key)
+        ground.allocator.left(stopped_before, session.key)
     stopped = [await _stop(ground, session, each) for each in left]
     if not all(stopped):
         return Waiting(ground.pacing.look_again_s, "a worker of this run is being deallocated")
@@ -90,7 +90,7 @@ async def _stop_left(ground: Ground, session: Session) -> Answer:
 
 async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
     """Deallocate the worker unless it was given to another session; tell whether that is over."""
-    if ground.allocator.leave(worker.id, session.metadata.key) is not None:
+    if ground.allocator.leave(worker.id, session.key) is not None:
         return True
     home = await _home_of(ground, session)
     if home is not None:
@@ -100,7 +100,7 @@ async def _stop(ground: Ground, session: Session, worker: WorkerSeen) -> bool:
         await ground.commands.delete(worker.vm_id, launch_command(run_of(session), attempt))
     stopped = await ground.workers.deallocate(worker.vm_id)
     if stopped:
-        ground.allocator.left(worker.id, session.metadata.key)
+        ground.allocator.left(worker.id, session.key)
     return stopped
 
 
@@ -124,5 +124,5 @@ async def _delete_abandoned(ground: Ground, session: Session) -> Answer:
         return Done()
     if not await ground.workers.delete(ArmId(worker.vm_id)):
         return Waiting(ground.pacing.look_again_s, f"worker {worker.id} is being deleted")
-    ground.allocator.left(worker.id, session.metadata.key)
+    ground.allocator.left(worker.id, session.key)
     return Done(f"worker {worker.id} is deleted")

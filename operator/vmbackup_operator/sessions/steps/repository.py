@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
-from vmbackup_operator.sessions.findings import repository_of
+from vmbackup_operator.sessions.findings import repository_key, repository_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer
 
@@ -13,13 +13,13 @@ from vmbackup_operator.sessions.step import Answer
 ASK_AGAIN_S = 30.0
 
 
-async def same_repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:
+async def same_repository(ground: Ground, session: Session) -> BackupRepository | Answer:
     """Return the object, as long as it still stands for the repository that was resolved.
 
     An object of the name that was made anew may stand for another one, which holds none of the
     commits that a recovery point of this session names.
     """
-    key = session.spec.repository_ref.key_from(session.metadata.namespace)
+    key = repository_key(session)
     repository = await ground.repositories.find(key)
     if repository is None:
         message = f"BackupRepository {key} has gone: create it again, its data is untouched"

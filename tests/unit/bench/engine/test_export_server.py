@@ -18,8 +18,9 @@ from tools.bench.engine.export_server import HOST, ExportServer
 from tools.bench.engine.source import Source, Spread
 from vmbackup_core.extents import Extent
 from vmbackup_worker.access import Renewable
+from vmbackup_worker.page_blob import ExportPool, export_pool
 from vmbackup_worker.page_ranges import parse_page_list
-from vmbackup_worker.source import Export, ExportPool, export_pool
+from vmbackup_worker.source import Export
 
 KIB, MIB = 1 << 10, 1 << 20
 

@@ -16,10 +16,12 @@ from typing_extensions import override
 from tests.sampling import some_of
 from tests.unit.repository.control.repository_bench import OldSights
 from tests.unit.repository.data.bench import Target, noise, silent
-from tests.unit.repository.opened.whole_bench import WholeBench, finish_all, holder
+from tests.unit.repository.opened.whole_bench import VM_ID, WholeBench, finish_all, holder
+from tests.unit.repository.opened.worker_restores import restored_by
 from tests.unit.repository.stores_that_fail import ReadOnlyStore
 from tests.unit.repository.turns import Stopped, TurnStore, calls_of, interleave
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.log.log_reader import Reading
 from vmbackup_core.repository.control.points.points import RecoveryPoint
@@ -27,11 +29,15 @@ from vmbackup_core.repository.control.restore.restoring import PointGone, held, 
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
 from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.opened_restore import Restores
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.port import Store, StoredObject
 
 Work = Callable[[Places], object]
+Restore = Callable[..., str]
+#: Who holds what a worker restores.
+RUN = RunId(holder().id)
 
 
 class ReadsFirst(Log):
@@ -118,6 +124,32 @@ def restoring(
     return "restored" if is_right else "lost"
 
 
+def planned(
+    bench: WholeBench,
+    point: RecoveryPoint,
+    places: Places,
+    kind: type[Log] = Log,
+    on_held: Callable[[], None] = lambda: None,
+) -> str:
+    """Do as `restoring` does, by what a worker is given."""
+    repository = bench.opened(places, appliance=None)
+    work, log = repository.work, repository.log
+    work.log = kind(log.control, log.heads, log.author, log.clock)
+    work.log.reader.side_by_side = 1
+    restores = Restores(work)
+    try:
+        (disk,) = restores.plan(VM_ID, point.run_id, RUN).disks
+        on_held()
+        content = restored_by(disk, places.data)
+    except PointGone:
+        return "refused"
+    except CorruptRepository:
+        return "lost"
+    finally:
+        restores.let_go(RUN)
+    return "restored" if content == bench.disks[point.run_id, disk.disk.name] else "lost"
+
+
 def expiring(
     bench: WholeBench, point: RecoveryPoint, places: Places, sights: Sights | None = None
 ) -> None:
@@ -141,34 +173,36 @@ def run_both(restore: Work, expire: Work, bench: WholeBench, order: Sequence[int
     return outcomes[0]
 
 
-def outcomes_of(kind: type[Log], expire: Callable[..., None]) -> builtins.list[str]:
+def outcomes_of(
+    restore: Restore, kind: type[Log], expire: Callable[..., None]
+) -> builtins.list[str]:
     """Return what came of a restore that expire overtakes at each of its calls."""
     found = []
-    for cut in range(calls_of_restore()):
+    for cut in range(calls_of_restore(restore)):
         bench, point = two_points()
-        works = (partial(restoring, bench, point, kind=kind), partial(expire, bench, point))
+        works = (partial(restore, bench, point, kind=kind), partial(expire, bench, point))
         found.append(run_both(*works, bench, [0] * cut + [1] * 200))
     return found
 
 
-def overtaking_outcomes_of(expire: Callable[..., None]) -> builtins.list[str]:
+def overtaking_outcomes_of(restore: Restore, expire: Callable[..., None]) -> builtins.list[str]:
     """Return what came of a restore that holds, overtaking expire at each of its calls.
 
     Expire goes on from there to its end before any of the disk is read.
     """
-    return [overtaking_outcome_of(expire, cut) for cut in range(calls_of_expire())]
+    return [overtaking_outcome_of(restore, expire, cut) for cut in range(calls_of_expire())]
 
 
-def overtaking_outcome_of(expire: Callable[..., None], cut: int) -> str:
+def overtaking_outcome_of(restore: Restore, expire: Callable[..., None], cut: int) -> str:
     bench, point = two_points()
     held_by_now: list[str] = []
-    restore = partial(restoring, bench, point, on_held=partial(held_by_now.append, "held"))
+    work = partial(restore, bench, point, on_held=partial(held_by_now.append, "held"))
     calls_made = itertools.count()
 
     def choose(_going: int) -> int:
         return 1 if next(calls_made) < cut or held_by_now else 0
 
-    outcome, ended = interleave(bench.places, [restore, partial(expire, bench, point)], choose)
+    outcome, ended = interleave(bench.places, [work, partial(expire, bench, point)], choose)
     assert ended is None, ended
     assert isinstance(outcome, str), outcome
     return outcome
@@ -182,33 +216,46 @@ def calls_of_expire() -> int:
 
 
 @cache
-def calls_of_restore() -> int:
+def calls_of_restore(restore: Restore) -> int:
     bench, point = two_points()
-    return calls_of(bench.places, partial(restoring, bench, point))
+    return calls_of(bench.places, partial(restore, bench, point))
 
 
-def test_a_restore_that_expire_overtakes_anywhere_has_all_or_is_refused() -> None:
-    outcomes = outcomes_of(Log, expiring)
+#: Here, and by a worker that is given what the operator plans.
+BOTH_WAYS = pytest.mark.parametrize("restore", [restoring, planned], ids=["here", "by a worker"])
+
+
+@BOTH_WAYS
+def test_a_restore_that_expire_overtakes_anywhere_has_all_or_is_refused(restore: Restore) -> None:
+    outcomes = outcomes_of(restore, Log, expiring)
 
     assert set(outcomes) == {"refused", "restored"}
 
 
-def test_a_restore_that_looks_at_the_log_before_it_holds_is_lost() -> None:
-    assert "lost" in outcomes_of(ReadsFirst, expiring)
+@BOTH_WAYS
+def test_a_restore_that_looks_at_the_log_before_it_holds_is_lost(restore: Restore) -> None:
+    assert "lost" in outcomes_of(restore, ReadsFirst, expiring)
 
 
-def test_an_expire_that_is_overtaken_anywhere_takes_nothing_from_a_restore() -> None:
-    assert set(overtaking_outcomes_of(expiring)) == {"refused", "restored"}
+@BOTH_WAYS
+def test_an_expire_that_is_overtaken_anywhere_takes_nothing_from_a_restore(
+    restore: Restore,
+) -> None:
+    assert set(overtaking_outcomes_of(restore, expiring)) == {"refused", "restored"}
 
 
-def test_an_expire_that_looks_for_holds_before_the_log_takes_what_is_restored() -> None:
-    assert "lost" in overtaking_outcomes_of(holding_first)
+@BOTH_WAYS
+def test_an_expire_that_looks_for_holds_before_the_log_takes_what_is_restored(
+    restore: Restore,
+) -> None:
+    assert "lost" in overtaking_outcomes_of(restore, holding_first)
 
 
+@BOTH_WAYS
 @given(picks=st.lists(st.integers(0, 1), max_size=200))
-def test_in_any_order_a_restore_has_all_or_is_refused(picks: list[int]) -> None:
+def test_in_any_order_a_restore_has_all_or_is_refused(restore: Restore, picks: list[int]) -> None:
     bench, point = two_points()
-    works = (partial(restoring, bench, point), partial(expiring, bench, point))
+    works = (partial(restore, bench, point), partial(expiring, bench, point))
 
     assert run_both(*works, bench, picks) in {"refused", "restored"}
 
@@ -242,17 +289,20 @@ def next_or_first(left: Iterator[int], _going: int) -> int:
     return next(left, 0)
 
 
-def test_a_restore_that_was_stopped_anywhere_holds_until_its_holder_comes_back() -> None:
-    for cut in some_of(range(calls_of_restore())):
+@BOTH_WAYS
+def test_a_restore_that_was_stopped_anywhere_holds_until_its_holder_comes_back(
+    restore: Restore,
+) -> None:
+    for cut in some_of(range(calls_of_restore(restore))):
         bench, point = two_points()
         left = iter([0] * cut + [-1])
-        work = partial(restoring, bench, point)
+        work = partial(restore, bench, point)
         (outcome,) = interleave(bench.places, [work], partial(next_or_first, left))
 
         assert isinstance(outcome, Stopped)
         expiring(bench, point, bench.places)
         is_held = bool(bench.opened().holds())
-        assert restoring(bench, point, bench.places) == "refused"
+        assert restore(bench, point, bench.places) == "refused"
         assert bench.opened().holds() == []
         if is_held:
             (going,) = finish_all(bench.opened().upkeep)

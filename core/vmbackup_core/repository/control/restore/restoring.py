@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from typing_extensions import override
-
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
 from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.chains.holds import Holder, hold, release
@@ -20,7 +18,7 @@ from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPo
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.healing import HealingIndex, HealingPack
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.data.ports import DataSource
+from vmbackup_core.repository.data.named_disk import NamedDisk, Patient
 from vmbackup_core.repository.data.restore import Holes, OnHole, restore_manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_prune, for_reading
 from vmbackup_core.repository.transfer import DiskSink, OnProgress
@@ -100,10 +98,10 @@ def restore_disk(  # noqa: PLR0913 - what, where to, how
     Without *on_hole* the first block that is lost ends it; a manifest that does not open does in
     any case. Each object is the one whose digest its referrer has.
     """
-    _look_at_commit(control, disk, say)
-    source = _Patient(data)
-    keys, manifest = _open(control, data, there.state, disk)
-    healed = HealingIndex.load(source, keys, _healing_packs(there.state, disk.chain_id))
+    look_at_commit(control, disk, say)
+    source = Patient(data)
+    keys, manifest = open_disk(control, data, there.state, disk)
+    healed = HealingIndex.load(source, keys, healed_packs(there.state, disk.chain_id))
     return restore_manifest(
         source,
         keys,
@@ -151,7 +149,7 @@ def _check_counts(control: Control, state: LogState, point: RecoveryPoint) -> No
         raise CorruptRepository(f"the recovery point of run {point.run_id} is not the one recorded")
 
 
-def _look_at_commit(control: Control, disk: PointDisk, say: Say) -> None:
+def look_at_commit(control: Control, disk: PointDisk, say: Say) -> None:
     """Say where the commit does not prove the manifest any more: the point does so by itself."""
     try:
         found = find_commit(control, disk.chain_id, disk.slot)
@@ -172,7 +170,7 @@ def _look_at_commit(control: Control, disk: PointDisk, say: Say) -> None:
         )
 
 
-def _open(
+def open_disk(
     control: Control, data: Store, state: LogState, disk: PointDisk
 ) -> tuple[ChainKeys, Manifest]:
     """Return the manifest, which is of the disk that the point says, and the keys of its chain."""
@@ -181,58 +179,16 @@ def _open(
         manifest = open_manifest_kept(data, metadata, disk.manifest_name, disk.manifest_sha256)
     except ObjectUnreadable as error:
         raise CorruptRepository(str(error)) from error
-    said = manifest.said
-    for what, found, wanted in (
-        ("slot", said.slot, disk.slot),
-        ("disk", _folded(said.disk.unique_id), _folded(disk.unique_id)),
-        ("size", said.disk_bytes, disk.size_bytes),
-        ("snapshot", said.snapshot_unique_id, disk.snapshot_unique_id),
-    ):
-        if found != wanted:
-            raise CorruptRepository(
-                f"{disk.manifest_name}: of {what} {found}, the recovery point of {disk.name} has "
-                f"{wanted}"
-            )
-    begun = said.chain_epoch
+    said = NamedDisk(disk.name, disk.slot, disk.unique_id, disk.snapshot_unique_id, disk.size_bytes)
+    said.check(disk.manifest_name, manifest)
+    begun = manifest.said.chain_epoch
     return for_reading(control.ring, disk.chain_id, begun, state.newest_epoch), manifest
 
 
-def _folded(unique_id: str) -> str:
-    # Azure's services do not agree on the case of an id. Bytes, since A to Z alone are meant.
-    return unique_id.encode().lower().decode()
-
-
-def _healing_packs(state: LogState, chain: ChainId) -> Iterator[HealingPack]:
+def healed_packs(state: LogState, chain: ChainId) -> Iterator[HealingPack]:
+    """Yield the healing packs of *chain* that the log has as done, as it has them."""
     for entry in state.healed.values():
         if entry.chain == chain and entry.phase == "done":
             for pack in entry.packs:
                 foot = bytes.fromhex(pack.foot_sha256)
                 yield HealingPack(entry.session, pack.number, pack.size, foot)
-
-
-class _Patient(DataSource):
-    """Has an object that cannot be read count as damaged: others hold the same, or it is a hole."""
-
-    def __init__(self, inner: DataSource) -> None:
-        self._inner = inner
-
-    @override
-    def get(self, name: str, *, most: int) -> bytes:
-        try:
-            return self._inner.get(name, most=most)
-        except ObjectUnreadable as error:
-            raise CorruptRepository(str(error)) from error
-
-    @override
-    def get_range(self, name: str, offset: int, length: int) -> bytes:
-        try:
-            return self._inner.get_range(name, offset, length)
-        except ObjectUnreadable as error:
-            raise CorruptRepository(str(error)) from error
-
-    @override
-    def get_end(self, name: str, length: int) -> tuple[bytes, int]:
-        try:
-            return self._inner.get_end(name, length)
-        except ObjectUnreadable as error:
-            raise CorruptRepository(str(error)) from error

@@ -1,0 +1,110 @@
+"""Accepted: the point counts and is held, and what is made of it is planned and written down."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from vmbackup_core.repository.opened_restore import RestoreWork
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.model.restore_session import Restored, RestoredPoint, RestoreSession
+from vmbackup_operator.model.session_findings import Resolved
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.restores.planned import disks_of, plan_of, work_of
+from vmbackup_operator.restores.planning.planned import Planned
+from vmbackup_operator.restores.undo import record_of
+from vmbackup_operator.sessions.findings import restored_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.step import Answer, Taken
+from vmbackup_operator.sessions.steps.admitting import ready_repository_at, resolved_repository
+
+
+async def accept(ground: Ground, session: RestoreSession) -> Taken:
+    """Find the point, have it held and planned, and record what is going to be made."""
+    restored = session.status.restored
+    if restored is None:
+        return await _find_point(ground, session)
+    # Before anything is held or made: whoever takes the finalizer off takes nothing of it away.
+    await ground.undo_records.keep(record_of(session))
+    work = await work_of(ground, session)
+    if not isinstance(work, RestoreWork):
+        return Taken(session.status, work)
+    planned = plan_of(session, work)
+    if not restored.disks:
+        refused = _beyond_scopes(ground, session, planned)
+        return Taken(session.status, refused) if refused else _record(session, work, planned)
+    target = session.spec.target
+    message = f"{counted(len(planned.disks), 'disk')} for {target.resource_group}"
+    return Taken(session.status, Done(f"{message} in {target.region}"))
+
+
+async def _find_point(ground: Ground, session: RestoreSession) -> Taken:
+    """Record which point is meant, and where it and the worker are."""
+    key = session.spec.recovery_point_ref.key_from(session.metadata.namespace)
+    point = await ground.point_objects.find(key)
+    if point is None:
+        message = f"there is no RecoveryPoint {key}"
+        return Taken(session.status, Failed("RecoveryPointNotFound", message))
+    repository = await _repository(ground, session, point)
+    if not isinstance(repository, BackupRepository):
+        return Taken(session.status, repository)
+    account = ArmId(repository.spec.storage_account_id)
+    home = await ground.regions.ensure_home({account})
+    if isinstance(home, Waiting):
+        return Taken(session.status, home)
+    spec = point.spec
+    found = RestoredPoint(spec.run_id, spec.virtual_machine_id, repository.metadata.key)
+    resolved = Resolved(
+        worker_region=session.spec.target.region, repository=resolved_repository(repository)
+    )
+    status = replace(session.status, resolved=resolved, restored=Restored(found))
+    return Taken(status, Waiting(0, "what is to be made is planned"))
+
+
+async def _repository(
+    ground: Ground, session: RestoreSession, point: RecoveryPoint
+) -> BackupRepository | Answer:
+    """Return the point's repository, once it is ready and where the namespace may use it."""
+    namespace, where = session.metadata.namespace, point.metadata.namespace
+    key = point.spec.repository_ref.key_from(where)
+    if where != namespace or not ground.settings.may_use_repository(
+        namespace, key.namespace, key.name
+    ):
+        return Failed(
+            "ScopeNotAllowed",
+            f"namespace {namespace} may not restore from repository {key}: the operator's settings "
+            "do not list it among the namespace's repositories",
+        )
+    repository = await ready_repository_at(ground, key)
+    if isinstance(repository, Waiting) and repository.reason == "ReadOnly":
+        return Failed(repository.reason, repository.message)
+    return repository
+
+
+def _beyond_scopes(ground: Ground, session: RestoreSession, planned: Planned) -> Failed | None:
+    """Return that the namespace may not use something of the plan, if that is so."""
+    namespace = session.metadata.namespace
+    for used in planned.ids_used:
+        if not ground.settings.may_restore_into(namespace, used):
+            return Failed(
+                "ScopeNotAllowed",
+                f"namespace {namespace} may not restore into or use {used}: the operator's "
+                "settings name no restoreScopes for it that hold this",
+            )
+    return None
+
+
+def _record(session: RestoreSession, work: RestoreWork, planned: Planned) -> Taken:
+    """Record what is going to be made, before the first request to Azure."""
+    machine = planned.machine
+    restored = replace(
+        restored_of(session),
+        disks=disks_of(planned, work),
+        network_interface_ids=tuple(each.id for each in planned.interfaces),
+        virtual_machine_id=None if machine is None else machine.id,
+        not_restored=planned.not_restored,
+    )
+    status = replace(session.status, restored=restored)
+    return Taken(status, Waiting(0, "what is to be made is written down"))

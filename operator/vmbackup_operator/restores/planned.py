@@ -1,0 +1,55 @@
+"""The work of a restore and its plan: asked of the repository once, and kept while it is used."""
+
+from __future__ import annotations
+
+from vmbackup_core.repository.opened_restore import RestoreWork
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.conditions import is_true
+from vmbackup_operator.model.restore_session import RestoredDisk, RestoreSession
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.restores.planning.plan import plan_restore, read_description
+from vmbackup_operator.restores.planning.planned import Planned
+from vmbackup_operator.sessions.findings import restored_of, run_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.step import Answer
+from vmbackup_operator.sessions.steps.repository import same_repository
+
+
+async def work_of(ground: Ground, session: RestoreSession) -> RestoreWork | Answer:
+    """Return what restores the session's point, held for it; what is to be waited for else."""
+    run, attempt = run_of(session), session.status.attempt
+    kept = ground.restore_works.get(run)
+    if kept is not None and kept[0] == attempt:
+        return kept[1]
+    repository = await same_repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return repository
+    point = restored_of(session).recovery_point
+    vm_id = ArmId(point.virtual_machine_id)
+    work = await ground.points_to_restore.plan(repository, vm_id, point.run_id, run)
+    if not isinstance(work, Waiting):
+        ground.restore_works[run] = (attempt, work)
+    return work
+
+
+def plan_of(session: RestoreSession, work: RestoreWork) -> Planned:
+    """Return what the session makes of *work*: the same whenever it is asked for."""
+    point = work.point
+    description = read_description(point.vm_description)
+    return plan_restore(description, point.disks, session.spec, run_of(session))
+
+
+def disks_of(planned: Planned, work: RestoreWork) -> tuple[RestoredDisk, ...]:
+    """Return the disks of the plan as a status has them before anything is made."""
+    used = {("os" if each.disk.lun is None else str(each.disk.lun)): each.used_bytes
+            for each in work.disks}  # fmt: skip
+    return tuple(
+        RestoredDisk(each.position, each.id, each.size_bytes, used.get(each.position, 0))
+        for each in planned.disks
+    )
+
+
+def is_written(session: RestoreSession) -> bool:
+    """Tell whether the content of the session's disks is whole: they are not made again then."""
+    return is_true(session.status.conditions, "DataRestored")

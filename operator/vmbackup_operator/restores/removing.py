@@ -1,0 +1,47 @@
+"""RemainsRemoved: of a session that does not succeed nothing is left that costs anything."""
+
+from __future__ import annotations
+
+import asyncio
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.model.conditions import is_true
+from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.restores.undo import record_of
+from vmbackup_operator.sessions.findings import run_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.step import Taken
+
+
+async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
+    """Delete what the session made, where it did not succeed and as far as it proves ours."""
+    status = session.status
+    if status.run_id is not None:
+        ground.restore_works.pop(status.run_id, None)
+    restored = status.restored
+    if status.achieved:
+        return Taken(status, Done("what was restored stays"))
+    if restored is None or not restored.disks:
+        return Taken(status, Done("nothing was made"))
+    if is_true(status.conditions, "AccessRevoked"):
+        # A crash may have fallen between the record that it stays and the status that says so.
+        await ground.undo_records.keep(record_of(session))
+    ids = [ArmId(each.disk_id) for each in restored.disks]
+    gone = await asyncio.gather(*(_is_gone(ground, session, each) for each in ids))
+    if not all(gone):
+        left = counted(len(gone) - sum(gone), "disk")
+        return Taken(status, Waiting(2, f"{left} to be deleted yet"))
+    return Taken(status, Done(f"{counted(len(ids), 'disk')} of this session are gone"))
+
+
+async def _is_gone(ground: Ground, session: RestoreSession, disk_id: ArmId) -> bool:
+    """Delete the disk; what somebody else made under the name is none of ours to miss."""
+    try:
+        return await ground.disks.delete(disk_id, run_of(session))
+    except PermanentError as error:
+        if error.reason != "NotOurs":
+            raise
+        return True

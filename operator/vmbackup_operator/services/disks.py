@@ -1,0 +1,186 @@
+"""Disks made for an upload: asked for, written to by a SAS, closed, changed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import joined_tags, tag_value
+from vmbackup_operator.environments.bodies import Body, body_at, text_at, value_at
+from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
+from vmbackup_operator.ownership import Ownership
+from vmbackup_operator.services.arm_resources import ArmResources, encoded
+from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.resource_kinds import Model, Poller, address
+from vmbackup_operator.services.snapshots import export_rules, granted_url, sas_end
+from vmbackup_operator.sessions.restore_ports import DiskMade, Disks, DiskToMake
+from vmbackup_operator.sessions.seen import SecretUrl
+
+#: A fixed VHD ends with a footer, which Azure counts in: ``uploadSizeBytes``.
+FOOTER_BYTES = 512
+
+
+class AzureDisks(Disks):
+    """Azure's disks; only what the key ring proves to be ours, and of the run, is touched."""
+
+    def __init__(
+        self, resources: ArmResources, operations: Operations, ownership: Ownership
+    ) -> None:
+        self._resources = resources
+        self._operations = operations
+        self._ownership = ownership
+
+    @override
+    async def find(self, disk_id: ArmId) -> DiskMade | None:
+        body = await self._resources.find("Disk", disk_id)
+        return None if body is None else disk_made(body, self._ownership)
+
+    @override
+    async def request(self, wanted: DiskToMake) -> None:
+        if await self.find(wanted.id) is not None:
+            return
+        tags = joined_tags(
+            _texts(body_at(dict(wanted.body), "tags")),
+            {
+                APPLIANCE_TAG: self._ownership.appliance_id,
+                RUN_TAG: wanted.run_id,
+                **self._ownership.sealed_tag(wanted.id),
+            },
+        )
+        body = upload_body(wanted) | {"tags": dict(tags)}
+        await self._operations.advance(
+            _key("make", wanted.id), lambda: self._resources.begin("Disk", wanted.id, body)
+        )
+
+    @override
+    async def grant(self, disk_id: ArmId, run_id: RunId, duration_s: int) -> SecretUrl | None:
+        key = _key("grant", disk_id)
+        if not self._operations.under_way(key):
+            await self._own(disk_id, run_id)
+        at = address(disk_id)
+        disks = self._resources.clients.compute(at.subscription_id).disks
+        wanted: Body = {"access": "Write", "durationInSeconds": duration_s}
+        what = f"opening disk {at.name} for its upload"
+
+        async def begin() -> SecretUrl:
+            call = disks.begin_grant_access(
+                at.group, at.name, encoded(wanted), polling=self._resources.following()
+            )
+            url = granted_url(await self._resources.carry_out(what, disk_id, call))
+            if not url:
+                raise PermanentError(f"{what}: no SAS", reason="NoAccess")
+            return SecretUrl(url, sas_end(url))
+
+        return await self._operations.advance(key, begin)
+
+    @override
+    async def revoke(self, disk_id: ArmId, run_id: RunId) -> bool:
+        key = _key("revoke", disk_id)
+        if not self._operations.under_way(key):
+            found = await self.find(disk_id)
+            if found is None or found.run_id != run_id:
+                # Of what is not this run's no SAS was ever asked for.
+                return True
+        at = address(disk_id)
+        disks = self._resources.clients.compute(at.subscription_id).disks
+
+        async def begin() -> bool:
+            call = disks.begin_revoke_access(at.group, at.name, polling=self._resources.following())
+            what = f"ending access to disk {at.name}"
+            await self._resources.carry_out(
+                what, disk_id, call, missing_is_fine=True, ends_access=True
+            )
+            return True
+
+        return await self._operations.advance(key, begin) or False
+
+    @override
+    async def change(self, disk_id: ArmId, run_id: RunId, body: Mapping[str, Any]) -> bool:
+        key = _key("change", disk_id)
+        if not self._operations.under_way(key):
+            await self._own(disk_id, run_id)
+        at = address(disk_id)
+        disks = self._resources.clients.compute(at.subscription_id).disks
+
+        async def begin() -> bool:
+            call: Awaitable[Model | Poller] = disks.begin_update(
+                at.group, at.name, encoded(dict(body)), polling=self._resources.following()
+            )
+            await self._resources.carry_out(f"changing disk {at.name}", disk_id, call)
+            return True
+
+        return await self._operations.advance(key, begin) or False
+
+    @override
+    async def delete(self, disk_id: ArmId, run_id: RunId) -> bool:
+        key = _key("delete", disk_id)
+        if not self._operations.under_way(key):
+            body = await self._resources.find("Disk", disk_id)
+            if body is None:
+                return True
+            self._check(body, disk_id, run_id)
+            if folded(text_at(body, "properties", "provisioningState")) == "deleting":
+                return False  # Azure is at it, and would refuse to begin anew
+        await self._operations.advance(key, lambda: self._resources.begin_delete("Disk", disk_id))
+        return False
+
+    async def _own(self, disk_id: ArmId, run_id: RunId) -> Body:
+        """Return the disk; raise PermanentError where it is not there, or is not the run's."""
+        body = await self._resources.find("Disk", disk_id)
+        if body is None:
+            raise PermanentError(f"disk {disk_id} does not exist", reason="DiskNotFound")
+        self._check(body, disk_id, run_id)
+        return body
+
+    def _check(self, body: Body, disk_id: ArmId, run_id: RunId) -> None:
+        tags = body_at(body, "tags")
+        self._ownership.check_ours(disk_id, tags)
+        if tag_value(tags, RUN_TAG) != run_id:
+            raise PermanentError(f"disk {disk_id} was made by another run", reason="NotOurs")
+
+
+def disk_made(body: Body, ownership: Ownership) -> DiskMade:
+    """Return the disk that Azure's *body* describes."""
+    disk_id, tags = ArmId(text_at(body, "id")), body_at(body, "tags")
+    doubt = ownership.doubt(disk_id, tags)
+    made_by = None if doubt else tag_value(tags, RUN_TAG)
+    state = folded(text_at(body, "properties", "provisioningState"))
+    access = text_at(body, "properties", "diskAccessId")
+    size = value_at(body, "properties", "diskSizeBytes")
+    return DiskMade(
+        id=disk_id,
+        run_id=None if made_by is None else RunId(made_by),
+        ready=state in {"", "succeeded"},
+        state=text_at(body, "properties", "diskState"),
+        size_bytes=size if isinstance(size, int) else 0,
+        disk_access_id=ArmId(access) if access else None,
+        failure=f"Azure ended it as {state}" if state in {"failed", "canceled"} else None,
+        doubt=doubt,
+    )
+
+
+def upload_body(wanted: DiskToMake) -> Body:
+    """Return the body that makes the disk, closed but for the way in that it is written by."""
+    properties: Body = {
+        **body_at(dict(wanted.body), "properties"),
+        **body_at(export_rules(wanted.disk_access_id), "properties"),
+        "creationData": {
+            **wanted.creation_data,
+            "createOption": "Upload",
+            "uploadSizeBytes": wanted.size_bytes + FOOTER_BYTES,
+        },
+    }
+    return {**wanted.body, "properties": properties}
+
+
+def _texts(body: Body) -> dict[str, str]:
+    return {name: value for name, value in body.items() if isinstance(value, str)}
+
+
+def _key(verb: str, disk_id: ArmId) -> str:
+    return f"{verb} {folded(disk_id)}"
