@@ -118,6 +118,7 @@ async def test_the_sweeper_looks_a_while_after_the_start_whatever_happens_to_ses
 
     book, operator = SessionBook(), Operator()
     booked = BookedSessions(
+        BackupSession,
         MemorySessions(TurnedClock()),
         book,
         Allocator(book, lambda _key: None),
