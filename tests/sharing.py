@@ -33,6 +33,7 @@ GROUPS = (
         "tests/scenario/test_verify_sessions.py",
     ),
     (
+        "tests/scenario/test_objects_recreated.py",
         "tests/scenario/test_operator_ended.py",
         "tests/scenario/test_refusals.py",
         "tests/scenario/test_two_machines.py",

@@ -256,11 +256,10 @@ class World:
     def agents_work(self) -> None:
         """Let every agent whose VM runs do what it does in a few seconds."""
         for (vm_id, name), wanted in list(self.azure.commands.items()):
-            worker = self.azure.workers[vm_id]
-            command = f"{vm_id} {name}"
+            worker, given = self.azure.workers[vm_id], wanted.protected
+            command = f"{vm_id} {name} {given['VMBACKUP_LAUNCH']}"
             if worker.state == "running" and command not in self.agents:
                 before = [a for a in self.agents.values() if a.worker == worker.id]
-                given = wanted.protected
                 self.agents[command] = Agent(
                     worker.id,
                     LaunchNonce(given["VMBACKUP_LAUNCH"]),
