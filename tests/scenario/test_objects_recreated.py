@@ -55,9 +55,13 @@ def restarted(stage: Stage, settings: str) -> None:
 
 @pytest.fixture
 def team(two_teams: Stage) -> Stage:
-    """The stage with the second tenant's namespace."""
-    eventually(lambda: namespaces(two_teams), lambda names: TEAM not in names, f"{TEAM} has gone")
-    two_teams.plane.administrator.kubectl("create", "namespace", TEAM)
+    """The stage with the second tenant's namespace, which is empty."""
+    admin = two_teams.plane.administrator
+    admin.kubectl("delete", "namespace", TEAM, "--ignore-not-found", "--wait=false")
+    eventually(
+        lambda: namespaces(two_teams), lambda names: TEAM not in names, "it has gone", WITHIN_S
+    )
+    admin.kubectl("create", "namespace", TEAM)
     serve(two_teams.plane, TEAM)
     return two_teams
 
