@@ -14,7 +14,7 @@ help:
 	@echo "make cloud   what is built once for test and demo, which begin with it"
 	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
 	@echo "make unit    the fast tests only, and a sample of what is random or exhaustive"
-	@echo "make soak    random and long tests; SEED=N repeats a case, CASES=N asks for more"
+	@echo "make soak    random and long tests, kills; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
 	@echo "make format  puts the code into the style that check asks for"
 	@echo "make bench   what sessions, thousands of them and idle hours cost; PARTS='scale idle': build/bench/"
@@ -55,14 +55,17 @@ unit: $(SETUP)
 test: cloud clients
 	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# SEED draws the same cases again, CASES says how many for each test, TEST takes one test only.
+# SEED draws the same cases again, CASES says how many for each test, MOMENTS how often the operator
+# is killed at random, TEST takes one test only.
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 CASES ?= 1000
-TEST ?= tests/unit tests/soak
+MOMENTS ?= 200
+TEST ?= tests/soak/survival tests/unit tests/soak
 
-soak: $(SETUP)
-	CASES=$(CASES) $(BIN)/python -m pytest -p tests.soak.recording -m hypothesis --timeout 3600 \
-	  --numprocesses auto --hypothesis-profile soak --hypothesis-seed $(SEED) $(TEST)
+soak: cloud
+	CASES=$(CASES) MOMENTS=$(MOMENTS) $(BIN)/python -m pytest -p tests.soak.recording \
+	  -m "hypothesis or survival" --timeout 3600 --numprocesses auto --dist loadfile \
+	  --no-loadscope-reorder --hypothesis-profile soak --hypothesis-seed $(SEED) $(TEST)
 
 demo: cloud
 	@$(BIN)/python -m tools.demo

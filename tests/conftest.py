@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import hypothesis
 import pytest
@@ -26,3 +27,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for plugin in (sampling, sharing, tidiness):
         if not config.pluginmanager.is_registered(plugin):
             config.pluginmanager.register(plugin)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    # What was collected stays for the whole run: no look for garbage need go through it again.
+    gc.collect()
+    gc.freeze()

@@ -24,7 +24,7 @@ from vmbackup_operator.naming import APPLIANCE_TAG, environment_names
 from vmbackup_operator.settings import Settings, WrongSettings, load
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
-ROLES = ("subscription", "source", "workers", "repository")
+ROLES = ("subscription", "source", "workers", "repository", "restore")
 #: The role beside them for repositories that lock what they hold, at the same accounts.
 LOCKS = "locks"
 
@@ -88,7 +88,7 @@ def puts(
     regions = tuple(dict.fromkeys((settings.appliance.region, *regions)))
     for region in regions:
         yield region_group(settings, region)
-    roles = scopes_of_roles(settings, regions)
+    roles = {role: at for role, at in scopes_of_roles(settings, regions).items() if at}
     if locks:
         roles[LOCKS] = roles["repository"]
     for role, scopes in roles.items():
@@ -124,6 +124,7 @@ def scopes_of_roles(settings: Settings, regions: Iterable[str]) -> dict[str, Seq
         "subscription": [subscription],
         "source": _each([scope for tenant in tenancy for scope in tenant.backup_scopes]),
         "workers": made,
+        "restore": _each([scope for tenant in tenancy for scope in tenant.restore_scopes]),
         "repository": _each(["/".join(id_.split("/")[:_ACCOUNT_PARTS]) for id_ in accounts]),
     }
 

@@ -19,6 +19,7 @@ from vmbackup_operator.cluster.leadership import Leadership
 from vmbackup_operator.handlers.health import served
 from vmbackup_operator.handlers.logs import log_to_stderr
 from vmbackup_operator.handlers.serving import watch
+from vmbackup_operator.services.correlation import PROCESS
 from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.running import running
 from vmbackup_operator.wiring.starting import established, key_ring
@@ -79,6 +80,7 @@ async def leading(
             log.info("standing by: operator %s holds Lease %s/%s", holder, *where)
 
     await leadership.acquire(stand_by)
+    log.info("holds Lease %s/%s; ids of its requests to Azure end in %s", *where, PROCESS)
     keeping = asyncio.create_task(leadership.keep(), name="lease")
     keeping.add_done_callback(_end_at_once)
     try:

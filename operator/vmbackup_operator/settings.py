@@ -180,6 +180,12 @@ class SweeperSettings(msgspec.Struct, frozen=True, rename="camel"):
     grace_seconds: GraceSeconds = 3600
 
 
+class Discovery(msgspec.Struct, frozen=True, rename="camel"):
+    """How often VMs are looked for that policies select by their tags."""
+
+    interval_seconds: Seconds = 3600
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel"):
     """Everything the operator is told at its start."""
 
@@ -189,6 +195,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     tenancy: tuple[Tenant, ...] = ()
     region_environments: RegionEnvironments = RegionEnvironments()
     sweeper: SweeperSettings = SweeperSettings()
+    discovery: Discovery = Discovery()
     #: Put on everything that is made in Azure.
     tags: Tags = {}
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import web
 
 from azure_simulator.arm.policies import Policy
+from azure_simulator.arm.quotas import set_limit
 from azure_simulator.assembly import Simulator
 from azure_simulator.disks.answers import Asked
 from azure_simulator.disks.contents import ContentRefused
@@ -41,6 +42,7 @@ class Administration:
         application.router.add_get("/identities/{clientId}/rights", self._show_rights_asked)
         application.router.add_post("/tokens", self._token)
         application.router.add_put("/rights", self._rights)
+        application.router.add_put("/quotas", self._quota)
         application.router.add_put("/appliance", self._appliance)
         application.router.add_put("/disks/content", self._fill_disk)
         application.router.add_post("/disks/write", self._write_disk)
@@ -48,6 +50,7 @@ class Administration:
         application.router.add_post("/exports/try", self._try_export)
         application.router.add_get("/journal", self._journal)
         application.router.add_post("/holds", self._hold)
+        application.router.add_get("/holds", self._held)
         application.router.add_get("/holds/{id}", self._caught)
         application.router.add_delete("/holds/{id}", self._release)
         application.router.add_post("/faults", self._fault)
@@ -98,7 +101,18 @@ class Administration:
         after_s = float((await request.json())["afterSeconds"])
         if not after_s >= 0:
             raise ValueError("'afterSeconds' is 0 or more")
-        self._simulator.identities.spreading.delay_s = after_s
+        self._simulator.identities.spreading.shorten(after_s)
+        return _done()
+
+    async def _quota(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        set_limit(
+            self._simulator.resources,
+            body["subscriptionId"],
+            body["region"],
+            body["name"],
+            int(body["limit"]),
+        )
         return _done()
 
     async def _appliance(self, request: web.Request) -> web.Response:
@@ -147,6 +161,9 @@ class Administration:
             Match.parse(body["match"]), body["when"], int(body.get("times", 1))
         )
         return web.json_response({"id": hold_id})
+
+    async def _held(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._simulator.interventions.held())
 
     async def _caught(self, request: web.Request) -> web.Response:
         caught = self._simulator.interventions.caught(request.match_info["id"])

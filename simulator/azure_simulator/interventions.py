@@ -132,6 +132,13 @@ class Interventions:
         """Return how many calls the hold has caught; KeyError for an unknown one."""
         return len(self._holds[hold_id].calls)
 
+    def held(self) -> dict[str, dict[str, int]]:
+        """Return how many calls each hold has caught, and of how many the sender has hung up."""
+        return {
+            hold_id: {"caught": self.caught(hold_id), "gone": self.gone(hold_id)}
+            for hold_id in self._holds
+        }
+
     def gone(self, hold_id: str) -> int:
         """Return of how many calls that the hold has caught the sender has hung up."""
         return sum(call.gone() for call in self._holds[hold_id].calls)

@@ -15,7 +15,8 @@ class Entry:
 
     *caller* is ``appliance``, ``internet`` or a VM's ARM id. *query* is without ``sig``; *request*
     is the JSON body of an ARM request, protected parameters and secrets masked. *sent_bytes* is the
-    answer's body. *detail* is the service's own: a range, a Content-MD5, a refusal's reason.
+    answer's body. *client_id* is what the request said as its ``x-ms-client-request-id``: Azure's
+    logs keep it too. *detail* is the service's own: a range, a Content-MD5, a refusal's reason.
     """
 
     sequence: int
@@ -31,6 +32,7 @@ class Entry:
     received_bytes: int = 0
     sent_bytes: int = 0
     request: Any = None
+    client_id: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
 
 
@@ -54,6 +56,7 @@ class Journal:
         received_bytes: int = 0,
         sent_bytes: int = 0,
         request: Any = None,
+        client_id: str = "",
         **detail: Any,
     ) -> None:
         """Add one entry."""
@@ -72,6 +75,7 @@ class Journal:
                 received_bytes=received_bytes,
                 sent_bytes=sent_bytes,
                 request=request,
+                client_id=client_id,
                 detail=detail,
             )
         )

@@ -21,6 +21,7 @@ from tests.cluster.crd_objects import (
     changed,
 )
 from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RESTORES
+from tests.cluster.wrong_selectors import WRONG_SELECTORS
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
@@ -57,6 +58,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.virtualMachines.ids", ["web-01"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{VM}/extensions/x"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{GROUP}/../rg-other{VM}"], A_VM),
+    *WRONG_SELECTORS,
     ("backuppolicies", "spec.excludeDataDiskLuns", [64], "less than or equal to 63"),
     ("backuppolicies", "spec.excludeDataDiskLuns", [1, 1], "Duplicate value"),
     # when it does

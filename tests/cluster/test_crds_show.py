@@ -41,12 +41,12 @@ BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 #: The columns of each kind, and those that -o wide adds.
 COLUMNS = {
     "backuppolicies": (
-        "SCHEDULE ZONE SUSPENDED LAST SUCCESS READY REASON AGE",
-        "REPOSITORY NEXT LAST SESSION MESSAGE",
+        "VMS SCHEDULE ZONE SUSPENDED LAST SUCCESS READY REASON AGE",
+        "UNPROTECTED REPOSITORY NEXT LAST SESSION MESSAGE",
     ),
     "backupsessions": (
         "VM TYPE PHASE PROGRESS READ STORED AGE",
-        "POLICY WORKER DURATION MESSAGE",
+        "POLICY WORKER DURATION FULL READS MESSAGE",
     ),
     "regionenvironments": ("REGION READY REASON AGE", "SUBSCRIPTION ACCOUNT KEYS MESSAGE"),
     "backuprepositories": (

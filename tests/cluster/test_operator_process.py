@@ -31,10 +31,12 @@ from tools.local_cloud.installation import (
     write_settings,
 )
 from tools.local_cloud.operator_process import OperatorProcess, running
+from vmbackup_operator.model.kinds import KINDS
 
 pytestmark = pytest.mark.control_plane
 
 ROOT = Path(__file__).resolve().parents[2]
+PLURALS = {each.kind.lower(): each.plural for each in KINDS}
 #: A namespace with a repository in which the operator has no binding.
 UNSERVED = "strangers"
 ALSO_UNSERVED = "others"
@@ -87,7 +89,7 @@ def eventually(look: Callable[[], Any], limit_s: float = 120) -> Any:
 
 
 def condition(plane: ControlPlane, kind: str, name: str, wanted: str) -> dict[str, str] | None:
-    stored = plane.administrator.get(kind, name, "-n", USER_NAMESPACE)
+    stored = plane.administrator.find(USER_NAMESPACE, PLURALS[kind], name)
     conditions = stored.get("status", {}).get("conditions", [])
     return next((each for each in conditions if each["type"] == wanted), None)
 
@@ -210,7 +212,7 @@ def test_a_session_out_of_scope_fails_and_lets_itself_be_deleted(
 
 
 def _without_finalizer(plane: ControlPlane, name: str) -> dict[str, Any] | None:
-    stored: dict[str, Any] = plane.administrator.get("backupsession", name, "-n", USER_NAMESPACE)
+    stored: dict[str, Any] = plane.administrator.find(USER_NAMESPACE, "backupsessions", name)
     return None if stored["metadata"].get("finalizers") else stored
 
 
@@ -239,7 +241,9 @@ def test_a_session_of_a_namespace_that_is_not_served_is_told_so_and_is_not_held(
     own_plane.administrator.create(session)
 
     def status() -> Any:
-        return own_plane.administrator.get("bses", "theirs", "-n", ALSO_UNSERVED).get("status", {})
+        return own_plane.administrator.find(ALSO_UNSERVED, "backupsessions", "theirs").get(
+            "status", {}
+        )
 
     assert eventually(lambda: status().get("outcome")) == "Failed"
     own_plane.administrator.kubectl(
@@ -269,7 +273,7 @@ def test_a_repository_that_is_deleted_takes_its_recovery_points_with_it(
 
 
 def _appliance_of(plane: ControlPlane, repository: str) -> Any:
-    stored = plane.administrator.get("brepo", repository, "-n", USER_NAMESPACE)
+    stored = plane.administrator.find(USER_NAMESPACE, "backuprepositories", repository)
     return stored.get("status", {}).get("applianceId")
 
 
@@ -296,7 +300,7 @@ def _point_of(repository: str, appliance: str) -> dict[str, Any]:
     }
 
 
-def test_a_restore_session_is_told_that_it_is_not_carried_out(
+def test_a_restore_session_without_its_recovery_point_ends_and_says_so(
     own_plane: ControlPlane, operator_process: OperatorProcess
 ) -> None:
     own_plane.administrator.create(
@@ -318,9 +322,10 @@ def test_a_restore_session_is_told_that_it_is_not_carried_out(
 
     said = eventually(lambda: condition(own_plane, "restoresession", "hopeful", "Failed"))
 
-    assert (said["status"], said["reason"]) == ("True", "NotSupported")
+    assert (said["status"], said["reason"]) == ("True", "RecoveryPointNotFound")
     stored = own_plane.administrator.get("restoresession", "hopeful", "-n", USER_NAMESPACE)
-    assert (stored["status"]["outcome"], stored["status"]["phase"]) == ("Failed", "Failed")
+    assert stored["status"]["outcome"] == "Failed"
+    assert stored["status"]["phase"] == f"Failed: {said['reason']}"
     assert operator_process.pid
 
 

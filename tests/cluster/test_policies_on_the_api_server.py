@@ -46,7 +46,8 @@ class Stage:
         self.clock = TurnedClock(datetime.now(UTC))
         self.sessions = StoredSessions(connection)
         self.policies = Objects(connection, BackupPolicy)
-        repositories, machines = MemoryObjects(BackupRepository, self.clock), MemoryMachineLists()
+        repositories = MemoryObjects(BackupRepository, self.clock)
+        self.machines = machines = MemoryMachineLists()
         repositories.put(ready_repository("west-europe", namespace))
         machines.there = set(VMS)
         settings = settings_for(namespace)
@@ -55,7 +56,7 @@ class Stage:
             self.clock,
             self.policies,
             self.sessions,
-            Surveyor(settings, repositories, Presence(self.clock, machines)),
+            Surveyor(settings, repositories, Presence(self.clock, machines, interval_s=3600)),
             ToldEvents(connection, self.clock, "test"),
         )
 
@@ -102,3 +103,35 @@ async def test_a_policys_occasion_is_kept_by_the_api_server_and_told_by_its_even
     assert "OccasionBegun" in described
     shown = user.kubectl("get", "bses", "-n", namespace)
     assert shown.count("Skipped") == 2
+
+
+async def test_what_a_selector_finds_is_kept_by_the_api_server_and_told(
+    connection: Connection, installed: ControlPlane, namespace: str
+) -> None:
+    scope = f"/subscriptions/{SETTINGS.appliance.subscription_id}"
+    tag = {"name": "Backup", "values": ["nightly", ""]}
+    exclude = {"tags": [{"name": "skip"}], "ids": [VMS[0]]}
+    selector = {"scopes": [scope, f"{scope}/resourceGroups/prod"], "tags": [tag]}
+    wanted = {"selector": {**selector, "exclude": exclude}}
+    manifest = changed(RIGHT["backuppolicies"], "spec.virtualMachines", wanted)
+    async with connected(str(installed.administrator.kubeconfig)) as administrator:
+        await Writer(administrator, namespace).create("backuppolicies", manifest)
+    stage = Stage(connection, namespace)
+    stage.machines.tags = {VMS[1]: {"backup": "nightly"}, VMS[2]: {"backup": "weekly"}}
+    stage.machines.ephemeral.add(VMS[2])
+    policy = await stage.look()
+    assert policy.spec.virtual_machines.selector is not None
+    stage.machines.tags[VMS[2]] = {"BACKUP": ""}
+    stage.clock.turn(3600)
+    await stage.look()
+    stage.machines.ephemeral.clear()
+    stage.clock.turn(3600)
+    policy = await stage.look()
+
+    shown = policy.status.virtual_machines
+    assert shown is not None
+    assert [each.name.lower() for each in shown.found] == ["prod/vm-2"]
+    words = ("get", "bpol", "-n", namespace, "--no-headers")
+    assert installed.administrator.kubectl(*words).split()[1] == "2"
+    described = installed.administrator.kubectl("describe", "bpol", "right", "-n", namespace)
+    assert "backed up from now on: PROD/VM-2" in described

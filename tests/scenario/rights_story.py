@@ -314,7 +314,7 @@ def _write_where_nobody_serves(stage: Stage) -> None:
         administrator.create(document)
     _be_told_of_what_is_not_carried_out(stage, UNSERVED)
     eventually(
-        lambda: administrator.get("backupsession", "by-hand", "-n", UNSERVED).get("status", {}),
+        lambda: administrator.find(UNSERVED, "backupsessions", "by-hand").get("status", {}),
         lambda status: "outcome" in status,
         "the session ends, although nothing else may be written there",
     )
@@ -331,12 +331,12 @@ def _be_told_of_what_is_not_carried_out(stage: Stage, namespace: str) -> None:
         about = {"name": name, "namespace": namespace}
         body = {"apiVersion": "vmbackup.dev/v1alpha1", "kind": kind, "metadata": about}
         administrator.create(body | {"spec": spec})
-    told = ["restoresession/hopeful"]
+    told = [("restoresessions", "hopeful")]
     if namespace != UNSERVED:
-        told.append("regionenvironment/elsewhere")
+        told.append(("regionenvironments", "elsewhere"))
 
     def statuses() -> list[Any]:
-        return [administrator.get(name, "-n", namespace).get("status") for name in told]
+        return [administrator.find(namespace, *each).get("status") for each in told]
 
     eventually(statuses, all, f"{told} are told")
 
@@ -356,7 +356,7 @@ def _sessions(stage: Stage) -> list[dict[str, Any]]:
 
 
 def _made_by_policy(stage: Stage) -> set[str]:
-    found = stage.get("backupsessions", "--selector", "vmbackup.dev/policy=nightly")["items"]
+    found = stage.get("backupsessions", labelSelector="vmbackup.dev/policy=nightly")["items"]
     return {each["metadata"]["name"] for each in found}
 
 

@@ -30,6 +30,19 @@ def small_machine(stage: Stage, name: str, disks: int = 1, region: str = seed.VM
     return Machine(seed.vm_id(name), seeded)
 
 
+def write_on(stage: Stage, machine: Machine, number: int, size_bytes: int) -> None:
+    """Have the VM write in the middle of what each of its disks holds, and no more."""
+    for disk in machine.disks:
+        content = random.Random(f"{disk.name}-{number}").randbytes(size_bytes)  # noqa: S311 - content, no secret
+        piece = stage.folder / f"{disk.name}-{number}.piece"
+        piece.write_bytes(content)
+        offset = 8 * MIB
+        with disk.path.open("r+b") as image:
+            os.pwrite(image.fileno(), content, offset)
+        said = {"diskId": disk.id, "offset": offset, "path": str(piece)}
+        stage.azure.call("POST", "/disks/write", said)
+
+
 def _disk(stage: Stage, machine: str, number: int) -> SeededDisk:
     name = f"{machine}-{number}"
     path = stage.folder / "disks" / f"{name}.img"

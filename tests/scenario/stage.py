@@ -26,9 +26,11 @@ from tools.local_cloud.installation import (
     install,
     put_off_upkeep,
 )
+from tools.local_cloud.kubernetes_user import CORE
 from tools.local_cloud.operator_process import OperatorProcess
 from tools.local_cloud.seed import SeededDisk
 from tools.local_cloud.worker_python import worker_python
+from vmbackup_operator.model.kinds import KINDS
 
 #: How long one backup may take here before it counts as hung.
 SESSION_LIMIT_S = 400
@@ -39,6 +41,9 @@ WORKER_TIMEOUT_S = 60
 
 #: A subscription that the settings let the user name and that is not the appliance's.
 FOREIGN = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
+
+#: What objects of a kind are called in a path, by what one is called in a command.
+PLURALS = {each.kind.lower(): each.plural for each in KINDS}
 
 Seen = TypeVar("Seen")
 
@@ -59,9 +64,19 @@ class Stage:
         """The operator's process."""
         return self.installation.operator
 
-    def get(self, *words: str) -> Any:
-        """Return what ``kubectl get`` finds in the user's namespace."""
-        return self.plane.administrator.get(*words, "--namespace", USER_NAMESPACE)
+    def get(self, kind: str, name: str = "", **selectors: str) -> Any:
+        """Return an object of ours in the user's namespace, or the list of those of a *kind*.
+
+        *selectors* are the API server's own: ``labelSelector="a=b"``.
+        """
+        plural = PLURALS.get(kind, kind)
+        return self.plane.administrator.find(USER_NAMESPACE, plural, name, query=selectors)
+
+    def events(self, about: str, reason: str) -> list[str]:
+        """Return the messages of Events of a *reason* about an object of the user's namespace."""
+        query = {"fieldSelector": f"involvedObject.name={about},reason={reason}"}
+        found = self.plane.administrator.find(USER_NAMESPACE, "events", within=CORE, query=query)
+        return [each["message"] for each in found["items"]]
 
     def create(self, kind: str, name: str, spec: dict[str, Any]) -> None:
         """Create an object of ours in the user's namespace."""

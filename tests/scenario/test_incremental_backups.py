@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenario.small_machines import DATA_BYTES, Machine, small_machine
+from tests.scenario.small_machines import DATA_BYTES, Machine, small_machine, write_on
 from tests.scenario.stage import Stage, eventually
 from tools.demo.journal import Entry
 from tools.local_cloud.disk_images import MIB
@@ -25,19 +23,6 @@ BLOCK = 256 * 1024
 SAMPLE_BYTES = 32 * BLOCK
 #: What a session does once everybody is told how it ended.
 AFTER_THE_OUTCOME = ("SnapshotsPruned", "HoldsReleased")
-
-
-def changed(stage: Stage, machine: Machine, number: int, size_bytes: int) -> None:
-    """Have the VM write in the middle of what each of its disks holds, and no more."""
-    for disk in machine.disks:
-        content = random.Random(f"{disk.name}-{number}").randbytes(size_bytes)  # noqa: S311 - content, no secret
-        piece = stage.folder / f"{disk.name}-{number}.piece"
-        piece.write_bytes(content)
-        offset = 8 * MIB
-        with disk.path.open("r+b") as image:
-            os.pwrite(image.fileno(), content, offset)
-        said = {"diskId": disk.id, "offset": offset, "path": str(piece)}
-        stage.azure.call("POST", "/disks/write", said)
 
 
 def backed_up(stage: Stage, name: str, machine: Machine) -> dict[str, Any]:
@@ -73,18 +58,13 @@ def bytes_read(entries: list[Entry]) -> Counter[str]:
     return read
 
 
-def events(stage: Stage, session: str, reason: str) -> list[str]:
-    found = stage.get("events", f"--field-selector=involvedObject.name={session},reason={reason}")
-    return [each["message"] for each in found["items"]]
-
-
 def test_the_second_backup_reads_what_has_changed_and_both_restore(
     stage: Stage, tmp_path: Path
 ) -> None:
     machine = small_machine(stage, "increments", disks=3)
     first = backed_up(stage, "increments-1", machine)
     assert stage.restored_wrongly(first["runId"], machine.disks, tmp_path / "1") == []
-    changed(stage, machine, 1, MIB)
+    write_on(stage, machine, 1, MIB)
     since = stage.azure.last_entry()
 
     second = backed_up(stage, "increments-2", machine)
@@ -115,9 +95,9 @@ def test_the_second_backup_reads_what_has_changed_and_both_restore(
     altered = second["snapshotSet"][1]["snapshotId"].rsplit("/", 1)[-1]
     assert set(reasons(third).values()) == {"TagsNotVerified"}
     assert set(kinds(third).values()) == {"full"}
-    assert any(altered in said for said in events(stage, "increments-3", "TagsNotVerified"))
+    assert any(altered in said for said in stage.events("increments-3", "TagsNotVerified"))
 
-    changed(stage, machine, 2, MIB)
+    write_on(stage, machine, 2, MIB)
     _killed_while_it_grants(stage, "increments-4", machine)
     fourth = stage.outcome("increments-4")
     assert fourth["outcome"] == "Succeeded", fourth

@@ -33,7 +33,7 @@ def backed_up(stage: Stage, policy: str, *annotations: str) -> dict[str, Any]:
 
 
 def sessions_of(stage: Stage, policy: str) -> set[str]:
-    found = stage.get("backupsessions", "--selector", f"vmbackup.dev/policy={policy}")["items"]
+    found = stage.get("backupsessions", labelSelector=f"vmbackup.dev/policy={policy}")["items"]
     return {each["metadata"]["name"] for each in found}
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.scenario.stage import SESSION_LIMIT_S, Stage, eventually
 from tools.local_cloud import seed
 
-#: Kubernetes grants a pod half a minute, and kopf kills what has not ended after 25 s.
-ENDS_WITHIN_S = 25
 #: A session has eight phases or so; each end and start takes seconds.
 ENDS = 3
 
@@ -39,9 +35,8 @@ def test_asked_to_end_in_the_middle_it_leaves_no_error_and_the_session_goes_on(
             "another phase",
             SESSION_LIMIT_S,
         )
-        started = time.monotonic()
-        stage.operator.stop()
-        assert time.monotonic() - started < ENDS_WITHIN_S, phase
+        # Where something is not through after 25 s kopf kills it, and after 30 Kubernetes does.
+        assert stage.operator.stop() == 0, phase
         ended_at.append(phase)
         stage.operator.start()
 

@@ -34,7 +34,7 @@ def allow_two_workers(stage: Stage) -> None:
 
 def sessions_of(stage: Stage, policy: str) -> dict[str, dict[str, Any]]:
     """Return the policy's sessions by their VMs' ids."""
-    found = stage.get("backupsessions", "--selector", f"vmbackup.dev/policy={policy}")["items"]
+    found = stage.get("backupsessions", labelSelector=f"vmbackup.dev/policy={policy}")["items"]
     return {each["spec"]["virtualMachineId"]: each for each in found}
 
 

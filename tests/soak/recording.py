@@ -51,6 +51,7 @@ def _write_down(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         "seed": seed,
         "cases": _cases(getattr(item, "hypothesis_statistics", "")),
         "seconds": round(call.duration, 1),
+        **dict(item.user_properties),
         "failed": str(call.excinfo.value) if call.excinfo else None,
         "repeat": f"make soak SEED={seed} CASES={CASES} TEST='{item.nodeid}'",
     }

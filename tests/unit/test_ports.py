@@ -58,6 +58,10 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_operator.sessions.ports.Sessions": "StoredSessions and the book over it, no double",
     "vmbackup_operator.sessions.ports.Policies": "one find; policies' own port has a suite",
     "vmbackup_operator.sessions.ear.Served": "the book over StoredSessions, no double",
+    "vmbackup_operator.sessions.restore_ports.PointsToRestore": (
+        "its double is the adapter, over containers in memory; core has tests of what it asks"
+    ),
+    "vmbackup_operator.wiring.operating.AllRestores": "one list, of the objects that have a suite",
     "azure_simulator.backing.DiskContents": _SIMULATED,
     "azure_simulator.backing.Exports": _SIMULATED,
     "azure_simulator.backing.StorageAccounts": _SIMULATED,
@@ -86,6 +90,7 @@ UNCOMPARED = {
     "tests.worlds.memory_containers.MemoryContainers",
     "tests.worlds.memory_repositories.MemoryWays",
     "tests.worlds.memory_repositories.MemoryOpening",
+    "tests.worlds.memory_restores.MemoryPointsToRestore",
     "tests.worlds.memory_upkeep.MemoryMirror",
     "tests.worlds.memory_upkeep.MemoryVerifications",
 }

@@ -100,7 +100,7 @@ class HandMadeChain:
     def opened(self, data: DataSource, done: DiskDone) -> Manifest:
         """Return the manifest that a worker has told of."""
         digest = bytes.fromhex(done.manifest_sha256)
-        return open_manifest(data, self._reading(), done.manifest, digest)
+        return open_manifest(data, self.reading(), done.manifest, digest)
 
     def restored(self, data: DataSource, done: DiskDone) -> bytes:
         """Return the disk as that manifest gives it back."""
@@ -108,7 +108,7 @@ class HandMadeChain:
         target = Target(manifest.said.disk_bytes)
         restore_manifest(
             data,
-            self._reading(),
+            self.reading(),
             manifest,
             NothingHealed(),
             target,
@@ -127,7 +127,8 @@ class HandMadeChain:
                 packs[pack.session] = max(packs.get(pack.session, 0), pack.number + 1)
         return [LeftSession(session, EPOCH, count) for session, count in packs.items()]
 
-    def _reading(self) -> ChainKeys:
+    def reading(self) -> ChainKeys:
+        """Return what opens all records of the chain."""
         return chain_keys.for_reading(RING, self.chain, EPOCH, EPOCH)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
@@ -30,6 +30,18 @@ class Agent:
     greeted: bool = False
     seen_jobs: dict[int, BackupJob] = field(default_factory=dict)
     finished: dict[JobId, list[DiskDone]] = field(default_factory=dict)
+
+
+def started(worker: WorkerId, given: Mapping[str, str], sequence: int) -> Agent:
+    """Return the agent that a Run Command starts with what it was *given*."""
+    return Agent(
+        worker,
+        LaunchNonce(given["VMBACKUP_LAUNCH"]),
+        LaunchKey.from_text(given["VMBACKUP_LAUNCH_KEY"]),
+        queue_in(given["VMBACKUP_JOBS_URL"]),
+        queue_in(given["VMBACKUP_EVENTS_URL"]),
+        sequence,
+    )
 
 
 #: What an agent does with a job: None where it works, or how it fails.

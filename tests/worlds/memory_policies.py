@@ -80,6 +80,10 @@ class MemoryMachineLists(ports.VirtualMachineLists):
     def __init__(self) -> None:
         self.there: set[ArmId] = set()
         self.luns: tuple[int, ...] = (0, 1)
+        #: The tags of those that have any, by the VM's id.
+        self.tags: dict[ArmId, dict[str, str]] = {}
+        #: Those whose OS disk is ephemeral.
+        self.ephemeral: set[ArmId] = set()
         self.trouble: Exception | None = None
         #: Subscriptions in which there are no rights.
         self.forbidden: set[str] = set()
@@ -89,18 +93,26 @@ class MemoryMachineLists(ports.VirtualMachineLists):
     async def of_group(
         self, subscription_id: str, resource_group: str
     ) -> Sequence[ports.MachineListed]:
+        scope = f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+        return self._within(subscription_id, scope)
+
+    @override
+    async def of_subscription(self, subscription_id: str) -> Sequence[ports.MachineListed]:
+        return self._within(subscription_id, f"/subscriptions/{subscription_id}")
+
+    def _within(self, subscription_id: str, scope: str) -> Sequence[ports.MachineListed]:
         self.looks += 1
         if self.trouble is not None:
             raise self.trouble
         if subscription_id in self.forbidden:
             raise RefusedForNow("may not list", reason="NotAuthorized", retry_after_s=30)
-        scope = f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+        return [self._listed(each) for each in sorted(self.there) if lies_within(each, scope)]
+
+    def _listed(self, vm_id: ArmId) -> ports.MachineListed:
+        os_disk = ports.DiskListed(None, "os", "is ephemeral" if vm_id in self.ephemeral else None)
+        data = tuple(ports.DiskListed(lun, f"data-{lun}") for lun in self.luns)
         # Azure writes ids in whatever case it likes.
-        return [
-            ports.MachineListed(ArmId(each.upper()), self.luns)
-            for each in sorted(self.there)
-            if lies_within(each, scope)
-        ]
+        return ports.MachineListed(ArmId(vm_id.upper()), (os_disk, *data), self.tags.get(vm_id, {}))
 
 
 class PolicyWorld:
@@ -118,7 +130,8 @@ class PolicyWorld:
 
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
-        presence = Presence(self.clock, self.machines)
+        interval_s = SETTINGS.discovery.interval_seconds
+        presence = Presence(self.clock, self.machines, interval_s)
         surveyor = Surveyor(SETTINGS, self.repositories, presence)
         self.reconciler = PolicyReconciler(
             SETTINGS, self.clock, self.policies, self.sessions, surveyor, self.events

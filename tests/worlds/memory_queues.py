@@ -104,7 +104,8 @@ class MemoryQueues(ports.Queues):
         if stored not in self.azure.blobs:
             store = {stored: sealed}
             self.azure.write(f"message blob {stored}", lambda: self.azure.blobs.update(store))
-        signed = f"{account.blob_url}/messages/{stored}?sig=secret"
+        key = f"key={self.azure.revoked_keys}"
+        signed = f"{account.blob_url}/messages/{stored}?sp=read&{key}&sig=secret"
         self.azure.signed[signed] = until
         return seen.SecretUrl(signed, until)
 

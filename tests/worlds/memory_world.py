@@ -21,7 +21,7 @@ from tests.worlds.memory_agents import (
     ReadingBehaviour,
     RestoringBehaviour,
     blob_in,
-    queue_in,
+    started,
 )
 from tests.worlds.memory_azure import HOME, Azure, account
 from tests.worlds.memory_differences import FallingBack, fallback_of
@@ -34,12 +34,13 @@ from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, Memor
 from tests.worlds.memory_restores import MemoryPointsToRestore, restored_by_a_worker
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
+from tests.worlds.memory_targets import RESTORED_GROUP, MemoryMachineParts, MemoryTargets, Target
 from tests.worlds.memory_verifications import MemoryVerifications, read_back_by_a_worker
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import RefusedForNow
-from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
+from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
     BackupJob,
@@ -84,6 +85,7 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen import Account, Received, VirtualMachineSeen
 from vmbackup_operator.sessions.seen_regions import SeenRegions
+from vmbackup_operator.sessions.target_ports import ResourceSeen
 from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 
@@ -107,6 +109,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
+        self.target = Target()
+        self.target.put(ResourceSeen(RESTORED_GROUP))
         self.sessions = MemorySessions(self.clock)
         self.restores = MemoryObjects(RestoreSession, self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
@@ -172,6 +176,8 @@ class World:
             verifications=MemoryVerifications(self.points),
             disks=MemoryDisks(self.azure, self.ring.ownership(SETTINGS.appliance.id)),
             points_to_restore=MemoryPointsToRestore(self.points),
+            targets=MemoryTargets(self.azure, self.target),
+            machine_parts=MemoryMachineParts(self.azure, self.target),
             sessions=sessions,
             book=book,
             allocator=allocator,
@@ -259,15 +265,8 @@ class World:
             worker, given = self.azure.workers[vm_id], wanted.protected
             command = f"{vm_id} {name} {given['VMBACKUP_LAUNCH']}"
             if worker.state == "running" and command not in self.agents:
-                before = [a for a in self.agents.values() if a.worker == worker.id]
-                self.agents[command] = Agent(
-                    worker.id,
-                    LaunchNonce(given["VMBACKUP_LAUNCH"]),
-                    LaunchKey.from_text(given["VMBACKUP_LAUNCH_KEY"]),
-                    queue_in(given["VMBACKUP_JOBS_URL"]),
-                    queue_in(given["VMBACKUP_EVENTS_URL"]),
-                    sum(a.sequence for a in before),
-                )
+                said = sum(a.sequence for a in self.agents.values() if a.worker == worker.id)
+                self.agents[command] = started(worker.id, given, said)
         newest = {agent.worker: agent for agent in self.agents.values()}
         for worker in self.azure.workers.values():
             agent = newest.get(worker.id)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from typing_extensions import override
 
-from tests.worlds.memory_world import Agent, World
+from tests.worlds.memory_agents import Agent
+from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY
 from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import BackupJob, BackupResult, Done, Failed, Progress

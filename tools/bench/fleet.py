@@ -11,9 +11,10 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
+from tests.worlds.memory_agents import Agent
 from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION, account
 from tests.worlds.memory_cluster import ready_repository
-from tests.worlds.memory_world import Agent, World
+from tests.worlds.memory_world import World
 from tests.worlds.samples import machine
 from tools.bench.api_server import ApiServer, Document
 from tools.bench.turned_time import ComputedClock

@@ -1,9 +1,9 @@
 """An idle hour over the memory world, with its clock turned: ``python -m tools.bench.idle``.
 
-A policy with its repository, whose upkeep is hours away, workers that were given back, finished
-sessions: what the product's reconcilers ask of Azure and of Kubernetes in the hour in which those
-workers' idle time ends, and in the one after it, in which nothing happens. The Lease, which is not
-in this world, is said too.
+Two policies, of which one selects its VMs by a tag, with their repository, whose upkeep is hours
+away, workers that were given back, finished sessions: what the product's reconcilers ask of Azure
+and of Kubernetes in the hour in which those workers' idle time ends, and in the one after it, in
+which nothing happens. The Lease, which is not in this world, is said too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from vmbackup_operator.reconciling.work import AFTER_SESSIONS, SWEEPER
 from vmbackup_operator.repositories.ports import RepositorySeen, Ways
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.catalogs import StoredCatalogs
-from vmbackup_operator.services.shared_reads import group
+from vmbackup_operator.services.shared_reads import Group, group
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sweeping.sweeper import Surroundings as Sweeping
 from vmbackup_operator.sweeping.sweeper import Sweeper
@@ -59,6 +59,9 @@ from vmbackup_operator.wiring.tables import TABLES
 _HOUR_S = 3600.0
 _SETTLED_S = 900.0
 _KEY = ObjectKey("team-00", "nightly")
+#: A second policy, which selects VMs by a tag that all of them have.
+_SELECTING = ObjectKey("team-00", "selecting")
+_TAGS = {"backup": "nightly"}
 
 
 def measure() -> dict[str, Any]:
@@ -79,11 +82,16 @@ class LimitedMachineLists(ports.VirtualMachineLists):
     async def of_group(
         self, subscription_id: str, resource_group: str
     ) -> Sequence[ports.MachineListed]:
+        return await self._list(group(subscription_id, resource_group))
+
+    @override
+    async def of_subscription(self, subscription_id: str) -> Sequence[ports.MachineListed]:
+        return await self._list(group(subscription_id, ""))
+
+    async def _list(self, where: Group) -> Sequence[ports.MachineListed]:
         machines = self._around.azure.machines.values()
-        await self._around.list(
-            group(subscription_id, resource_group), "virtualMachines", len(machines)
-        )
-        return [ports.MachineListed(each.id) for each in machines]
+        await self._around.list(where, "virtualMachines", len(machines))
+        return [ports.MachineListed(each.id, tags=_TAGS) for each in machines]
 
 
 class LimitedWays(Ways):
@@ -172,7 +180,11 @@ def _serve(run: Run) -> None:
         run.clock,
         Objects(run.server, BackupPolicy),
         measured.stored,
-        Surveyor(ground.settings, repositories, Presence(run.clock, lists)),
+        Surveyor(
+            ground.settings,
+            repositories,
+            Presence(run.clock, lists, ground.settings.discovery.interval_seconds),
+        ),
         ToldEvents(run.server, run.clock, "bench"),
     )
 
@@ -210,30 +222,37 @@ def _serve(run: Run) -> None:
     )
 
 
-def policy_document(machines: Sequence[str]) -> dict[str, Any]:
+def policy_document(key: ObjectKey, machines: dict[str, Any]) -> dict[str, Any]:
     """Return a policy whose next slot is hours away."""
     return {
         "apiVersion": API_VERSION,
         "kind": "BackupPolicy",
-        "metadata": {"name": _KEY.name, "namespace": _KEY.namespace, "generation": 1},
+        "metadata": {"name": key.name, "namespace": key.namespace, "generation": 1},
         "spec": {
             "repositoryRef": {"name": "repo", "namespace": "team"},
-            "virtualMachines": {"ids": list(machines)},
+            "virtualMachines": machines,
             "retention": {"last": 3},
             "schedule": {"cron": "0 20 * * *", "timeZone": "Etc/UTC"},
         },
     }
 
 
+def _put_policy(run: Run, key: ObjectKey, machines: dict[str, Any]) -> None:
+    path = f"/apis/{GROUP}/{VERSION}/namespaces/{key.namespace}/backuppolicies/{key.name}"
+    run.server.put(path, policy_document(key, machines))
+
+
 async def _idle(run: Run, found: dict[str, Any]) -> None:
-    path = f"/apis/{GROUP}/{VERSION}/namespaces/{_KEY.namespace}/backuppolicies/{_KEY.name}"
     sessions = list(sessions_of(run.fleet.size))
+    selector = {"scopes": [f"/subscriptions/{SUBSCRIPTION}"], "tags": [{"name": "backup"}]}
     with run.clock.in_the_world():
         put_repository(run.server, UpkeepWanted(schedule="0 20 * * *"))
-        run.server.put(path, policy_document([vm_id for _, vm_id in sessions]))
+        _put_policy(run, _KEY, {"ids": [vm_id for _, vm_id in sessions]})
+        _put_policy(run, _SELECTING, {"selector": selector})
     operator = run.measured.operator
     async with run.running():
-        operator.seen("BackupPolicy", _KEY)
+        for key in (_KEY, _SELECTING):
+            operator.seen("BackupPolicy", key)
         for kind in ("BackupRepository", "Upkeep"):
             operator.seen(kind, ready_repository().metadata.key)
         for work in (*AFTER_SESSIONS, SWEEPER):

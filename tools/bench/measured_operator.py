@@ -13,6 +13,7 @@ from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_regions import MemoryBundles
 from tests.worlds.memory_restores import MemoryPointsToRestore
 from tests.worlds.memory_signatures import MemorySignatures
+from tests.worlds.memory_targets import MemoryMachineParts, MemoryTargets, Target
 from tests.worlds.memory_verifications import MemoryVerifications
 from tests.worlds.samples import RING
 from tools.bench.api_server import ApiServer, Document
@@ -136,6 +137,8 @@ class MeasuredOperator:
             verifications=MemoryVerifications(MemoryPoints()),
             disks=MemoryDisks(fleet.azure, RING.ownership(appliance.id)),
             points_to_restore=MemoryPointsToRestore(MemoryPoints()),
+            targets=MemoryTargets(fleet.azure, Target()),
+            machine_parts=MemoryMachineParts(fleet.azure, Target()),
             sessions=self.kinds,
             book=self.book,
             allocator=self.allocator,

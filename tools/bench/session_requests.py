@@ -109,7 +109,7 @@ def _follow(azure: Administrator, plane: ControlPlane, name: str) -> list[Moment
     deadline = time.monotonic() + _LIMIT_S
     while time.monotonic() < deadline:
         after = azure.last_entry()
-        found = plane.administrator.get("backupsession", name, "--namespace", USER_NAMESPACE)
+        found = plane.administrator.find(USER_NAMESPACE, "backupsessions", name)
         status = found.get("status", {})
         step = _step_of(status)
         if not moments or moments[-1].step != step:

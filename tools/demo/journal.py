@@ -25,6 +25,7 @@ class Entry:
     request: Any = None
     detail: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
+    client_id: str = ""
 
     @property
     def succeeded(self) -> bool:

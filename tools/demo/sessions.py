@@ -20,7 +20,7 @@ def wait_for_session(user: KubernetesUser, namespace: str, known: set[str], limi
     """Return the name of the first session in *namespace* that is not *known*."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        found = user.get("backupsessions", "--namespace", namespace)["items"]
+        found = user.find(namespace, "backupsessions")["items"]
         names: set[str] = {session["metadata"]["name"] for session in found} - known
         if names:
             return min(names)
@@ -43,21 +43,35 @@ def watch(
     *meanwhile* is called at each look.
     """
     shown: list[str] = []
+    version = ""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        session = user.get("backupsession", name, "--namespace", namespace)
-        status = session.get("status", {})
-        rows = columns(user.kubectl("get", "backupsessions", name, "--namespace", namespace))
-        if rows[1][:-1] != shown[:-1]:  # its age alone is no news
-            for row in rows if not shown else rows[1:]:
-                show(_line(row))
-            shown = rows[1]
+        session = user.find(namespace, "backupsessions", name)
+        if session["metadata"]["resourceVersion"] != version:
+            version = session["metadata"]["resourceVersion"]
+            shown = _show_news(user, namespace, name, show, shown)
         meanwhile()
+        status = session.get("status", {})
         if "outcome" in status and _tidied(status):
             return session
         time.sleep(LOOK_S)
     described = user.kubectl("describe", "backupsession", name, "--namespace", namespace)
     raise FactBroken(f"{name} has not ended in {limit_s:.0f} s:\n{described}")
+
+
+def _show_news(
+    user: KubernetesUser,
+    namespace: str,
+    name: str,
+    show: Callable[[str], None],
+    shown: list[str],
+) -> list[str]:
+    """Show the session's line where it is not as it was *shown*; return it as it is now."""
+    rows = columns(user.kubectl("get", "backupsessions", name, "--namespace", namespace))
+    if rows[1][:-1] != shown[:-1]:  # its age alone is no news
+        for row in rows if not shown else rows[1:]:
+            show(_line(row))
+    return rows[1]
 
 
 def columns(printed: str) -> list[list[str]]:

@@ -32,7 +32,7 @@ def wait_for_its_end(user: KubernetesUser, limit_s: float) -> list[Any]:
     """Return how each job ended, once none runs; raise FactBroken where one still does."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        found = user.get("backuprepository", _repository(), f"--namespace={USER_NAMESPACE}")
+        found = user.find(USER_NAMESPACE, "backuprepositories", _repository())
         maintenance = found["status"].get("maintenance", {})
         jobs: list[Any] = maintenance.get("jobs", [])
         if "running" not in maintenance and jobs:

@@ -173,6 +173,11 @@ class Administrator:
         """Return how many requests a hold has caught."""
         return int(self.call("GET", f"/holds/{hold}")["caught"])
 
+    def held(self) -> dict[str, Json]:
+        """Return of each hold how many requests it ``caught``, and whose senders are ``gone``."""
+        held: dict[str, Json] = self.call("GET", "/holds")
+        return held
+
     def let_go(self, hold: str) -> None:
         """Let what a hold has caught go on, and forget the hold."""
         self.call("DELETE", f"/holds/{hold}")

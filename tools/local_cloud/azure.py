@@ -16,7 +16,7 @@ from tools.local_cloud import azurite, toolchains
 from tools.local_cloud.operator_process import clean_environment
 from tools.local_cloud.worker_python import worker_python
 
-START_S = 60
+START_S = 300
 STOP_S = 30
 
 #: How much faster than Azure its operations end, where nothing else is asked for.

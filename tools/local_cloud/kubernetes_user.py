@@ -1,17 +1,32 @@
-"""Somebody who uses a local control plane: a kubeconfig with a token, and kubectl with it."""
+"""Somebody who uses a local control plane: a kubeconfig with a token, and kubectl with it.
+
+Who waits for something looks with `read`: a kubectl that starts takes a tenth of a second of a
+processor, and whoever is waited for needs that more.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import ssl
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import urllib3
+
 from tools.local_cloud.toolchains import kubectl
 
 KUBECTL_DEADLINE_S = 120.0
+
+#: Where the objects of our six kinds are, and Kubernetes' own.
+OURS, CORE = "/apis/vmbackup.dev/v1alpha1", "/api/v1"
+
+
+class ReadRefused(RuntimeError):
+    """The API server gave no object; the message is what it said."""
 
 
 class KubectlRefused(RuntimeError):
@@ -80,3 +95,35 @@ class KubernetesUser:
     def get(self, *words: str) -> Any:
         """Return the object or list that ``kubectl get`` finds, parsed."""
         return json.loads(self.kubectl("get", *words, "--output=json"))
+
+    def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return what the API server answers to a GET of *path*, parsed: as `get`, and quicker."""
+        config = json.loads(self.kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
+        with urllib3.PoolManager(
+            ssl_context=ssl.create_default_context(cadata=authority), retries=False
+        ) as pool:
+            answer = pool.request(
+                "GET",
+                f"{cluster['server']}{path}",
+                fields=dict(query or {}),
+                headers={"Authorization": f"Bearer {user['token']}"},
+                timeout=KUBECTL_DEADLINE_S,
+            )
+        if answer.status != 200:  # noqa: PLR2004 - OK
+            raise ReadRefused(f"GET {path}: {answer.status} {answer.data.decode()}")
+        return answer.json()
+
+    def find(
+        self,
+        namespace: str,
+        plural: str,
+        name: str = "",
+        *,
+        within: str = OURS,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Return the object, or the list, of a namespace: of one of our kinds where no other is."""
+        folder = f"{within}/namespaces/{namespace}/{plural}"
+        return self.read(f"{folder}/{name}" if name else folder, query)

@@ -17,8 +17,9 @@ import urllib3
 from tools.local_cloud import seed
 from tools.local_cloud.processes import Program, start_program
 
-#: How long a start may take: imports, six CRDs looked at, the first lists.
-START_S = 60
+#: How long a start may take: imports, six CRDs looked at, the first lists. Seconds, on a machine
+#: that does nothing else.
+START_S = 300
 STOP_S = 30
 
 
@@ -53,6 +54,7 @@ class OperatorProcess:
     def __init__(
         self, settings: Path, kubeconfig: Path, ready: Mapping[str, Any], log: Path
     ) -> None:
+        self._settings, self._kubeconfig, self._ready = settings, kubeconfig, ready
         # Started again it is the same one, as a container that its pod starts again.
         instance = f"{log.stem}-{uuid.uuid4().hex[:8]}"
         self._arguments = [sys.executable, "-m", "vmbackup_operator", "--config", str(settings)]
@@ -62,12 +64,21 @@ class OperatorProcess:
         self._log = log
         self._program: Program | None = None
 
+    def beside(self, log: Path) -> OperatorProcess:
+        """Return another operator of the same appliance, which is not started yet."""
+        return OperatorProcess(self._settings, self._kubeconfig, self._ready, log)
+
     @property
     def pid(self) -> int:
         """The process's id; raise where it is not running."""
         if self._program is None:
             raise RuntimeError("the operator is not running")
         return self._program.process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Tell whether it was started, and neither ended nor was ended since."""
+        return self._program is not None and not self._program.has_ended
 
     @property
     def log(self) -> Path:
@@ -99,11 +110,13 @@ class OperatorProcess:
             self._program.process.kill()
         self.stop()
 
-    def stop(self) -> None:
-        """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute."""
-        if self._program is not None:
-            self._program.stop(STOP_S)
-        self._program = None
+    def stop(self) -> int | None:
+        """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute.
+
+        Returns its exit code, or None where it was not running.
+        """
+        program, self._program = self._program, None
+        return None if program is None else program.stop(STOP_S)
 
     def resident_bytes(self) -> int:
         """Return how much memory it holds."""

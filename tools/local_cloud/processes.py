@@ -29,14 +29,17 @@ class Program:
         """Return the end of the log, for the message of an error."""
         return self.log.read_text(errors="replace").strip()[-3000:]
 
-    def stop(self, deadline_s: float = STOP_DEADLINE_S) -> None:
-        """Ask the program to end, and end it after *deadline_s*; one that has ended is no error."""
+    def stop(self, deadline_s: float = STOP_DEADLINE_S) -> int:
+        """Ask the program to end, and end it after *deadline_s*; return its exit code.
+
+        One that has ended before is no error.
+        """
         self.process.terminate()
         try:
             self.process.wait(deadline_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+        return self.process.wait()
 
 
 def start_program(

@@ -23,8 +23,9 @@ HEARTBEAT_S = 15.0
 PROGRESS_S = 5.0
 
 #: How long a heartbeat or a progress is of use: as long as the operator's lease, so that what was
-#: taken expires before it comes again, and nobody has to delete it.
-PASSING_EVENT_S = 60
+#: taken expires before it comes again, and nobody has to delete it. Two heartbeats: the newest is
+#: there whenever the queue is asked.
+PASSING_EVENT_S = 30
 
 #: A job's visibility timeout, and when it is extended: two extensions may fail before it ends.
 LEASE_S = 60

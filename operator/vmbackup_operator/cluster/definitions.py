@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from vmbackup_operator.cluster.answers import read
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.failures import NotThere
 from vmbackup_operator.model.kinds import KINDS
@@ -43,5 +44,5 @@ async def _is_established(connection: Connection, name: str) -> bool:
         answer = await connection.send("GET", path)
     except NotThere:
         return False
-    conditions = msgspec.json.decode(answer, type=Definition).status.conditions
+    conditions = read(answer, Definition).status.conditions
     return DefinitionCondition("Established", "True") in conditions

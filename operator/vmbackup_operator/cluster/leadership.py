@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_operator.cluster.answers import read
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.failures import AlreadyThere, NotThere
 from vmbackup_operator.reconciling.outcome import Conflict
@@ -189,7 +190,7 @@ class Leadership:
             answer = await self._connection.send("GET", f"{self._folder}/{self._name}")
         except NotThere:
             return None
-        return msgspec.json.decode(answer, type=StoredLease)
+        return read(answer, StoredLease)
 
     async def _create(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -199,12 +200,12 @@ class Leadership:
             answer = await self._connection.send("POST", self._folder, body=body)
         except AlreadyThere:
             return
-        self._take(msgspec.json.decode(answer, type=StoredLease), now_s)
+        self._take(read(answer, StoredLease), now_s)
 
     async def _put(self, lease: StoredLease, spec: LeaseSpec) -> StoredLease:
         body = self._body(lease.metadata, spec)
         answer = await self._connection.send("PUT", f"{self._folder}/{self._name}", body=body)
-        return msgspec.json.decode(answer, type=StoredLease)
+        return read(answer, StoredLease)
 
     @staticmethod
     def _body(metadata: LeaseMetadata, spec: LeaseSpec) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from typing_extensions import override
 
+from vmbackup_operator.cluster.answers import read
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.failures import NotThere
 from vmbackup_operator.model.metadata import KEY_LABEL, KEY_LABELLED, ObjectKey
@@ -59,4 +60,4 @@ async def _get(connection: Connection, key: ObjectKey) -> Secret | None:
         answer = await connection.send("GET", path)
     except NotThere:
         return None
-    return msgspec.json.decode(answer, type=Secret)
+    return read(answer, Secret)

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
+from vmbackup_operator.cluster.answers import read
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.failures import AlreadyThere, NotThere
 from vmbackup_operator.cluster.objects import PAGE, PageMetadata
@@ -96,7 +97,7 @@ class StoredUndoRecords(UndoRecords):
         found: list[UndoRecord] = []
         while True:
             answer = await self._connection.send("GET", self._folder, query=query)
-            page = msgspec.json.decode(answer, type=_ConfigMaps)
+            page = read(answer, _ConfigMaps)
             found += [_read(item) for item in page.items]
             if not page.metadata.go_on:
                 return found
@@ -123,7 +124,7 @@ class StoredUndoRecords(UndoRecords):
             answer = await self._connection.send("GET", f"{self._folder}/{name}")
         except NotThere:
             return None
-        return msgspec.json.decode(answer, type=_ConfigMap)
+        return read(answer, _ConfigMap)
 
     async def _create(self, name: str, record: UndoRecord) -> None:
         await self._connection.send("POST", self._folder, body=self._body(name, record, {}))

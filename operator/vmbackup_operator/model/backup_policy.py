@@ -13,10 +13,33 @@ from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.retention import Retention
 
 
-class VirtualMachines(msgspec.Struct, frozen=True, rename="camel"):
-    """Which VMs: each by its ARM id."""
+class TagWanted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A tag that a VM has: with one of *values*, or with any value where none is said."""
 
-    ids: tuple[str, ...]
+    name: str
+    values: tuple[str, ...] = ()
+
+
+class Exclusion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Which VMs a selector leaves out: those with any of the tags, and those named by their ids."""
+
+    tags: tuple[TagWanted, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+class Selector(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Which VMs of subscriptions and resource groups: those that have all of the tags."""
+
+    scopes: tuple[str, ...]
+    tags: tuple[TagWanted, ...] = ()
+    exclude: Exclusion = Exclusion()
+
+
+class VirtualMachines(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Which VMs: some by their ARM ids, some by what they are tagged with."""
+
+    ids: tuple[str, ...] = ()
+    selector: Selector | None = None
 
 
 class Schedule(msgspec.Struct, frozen=True, rename="camel"):
@@ -97,6 +120,34 @@ class Occasion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     ended: bool = False
 
 
+class MachineFound(msgspec.Struct, frozen=True, rename="camel"):
+    """A VM that the selector meets since *since*; it was not there before, or not tagged so."""
+
+    name: str
+    since: datetime
+
+
+class Unprotected(msgspec.Struct, frozen=True, rename="camel"):
+    """A VM that the policy means and that cannot be backed up, and why."""
+
+    name: str
+    reason: str
+    message: str
+
+
+class MachinesShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The VMs that the policy backs up, and those that it cannot.
+
+    The lists have bounds, the counts have none.
+    """
+
+    count: int
+    unprotected_count: int
+    names: tuple[str, ...] = ()
+    found: tuple[MachineFound, ...] = ()
+    unprotected: tuple[Unprotected, ...] = ()
+
+
 class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the operator found and did."""
 
@@ -114,6 +165,7 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     last_session: str | None = None
     active_sessions: tuple[str, ...] = ()
     missed_slots: int = 0
+    virtual_machines: MachinesShown | None = None
 
 
 class BackupPolicy(msgspec.Struct, frozen=True, rename="camel"):

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.metadata import Metadata
+from vmbackup_operator.model.progress import BackupDisplay
 from vmbackup_operator.model.references import LocalReference, ObjectReference
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
@@ -58,6 +59,7 @@ class BackupSessionStatus(
     are the disks of which it does not read the changes alone.
     """
 
+    display: BackupDisplay | None = None
     snapshot_set: tuple[SnapshotMember, ...] = ()
     full_reads: tuple[FullRead, ...] = ()
     disks: tuple[DiskResult, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -16,9 +17,13 @@ from vmbackup_operator.model.phase import (
     session_phase,
     under_way,
 )
-from vmbackup_operator.model.progress import Display, SessionError
+from vmbackup_operator.model.progress import BackupDisplay, Display, SessionError
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session import AnySession
+from vmbackup_operator.model.session_findings import FullRead
+
+#: The schema's bound on what is shown of disks that are read whole.
+MAX_FULL_READS = 128
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -81,6 +86,15 @@ def _last_word(arm_id: str) -> str:
     return arm_id.rsplit("/", 1)[-1]
 
 
+def whole(full_reads: Iterable[FullRead]) -> str:
+    """Return which disks are read whole, by the reasons: ``NoPredecessor: os, 0``."""
+    disks: dict[str, list[str]] = {}
+    for each in full_reads:
+        disks.setdefault(each.reason, []).append(each.disk)
+    said = "; ".join(f"{reason}: {', '.join(which)}" for reason, which in disks.items())
+    return cut(said, MAX_FULL_READS)
+
+
 def displayed(session: AnySession, virtual_machine: str, phases: Phases = PHASES) -> AnySession:
     """Return the session about *virtual_machine* with phase and columns as the rest has them.
 
@@ -91,13 +105,16 @@ def displayed(session: AnySession, virtual_machine: str, phases: Phases = PHASES
     progress, duration = status.progress, ""
     if status.start_time is not None and status.completion_time is not None:
         duration = span(status.completion_time - status.start_time)
-    shown = Display(
+    kind = BackupDisplay if isinstance(session, BackupSession) else Display
+    shown = kind(
         virtual_machine=virtual_machine,
         progress="" if progress is None else f"{progress.percent}%",
         read="" if progress is None else amount(progress.bytes_read),
         stored="" if progress is None else amount(progress.bytes_stored),
         duration=duration,
     )
+    if isinstance(session, BackupSession) and isinstance(shown, BackupDisplay):
+        shown = replace(shown, full_reads=whole(session.status.full_reads))
     phase, message = session_phase(status.conditions, phases), status.message
     if status.outcome is None and not is_true(status.conditions, "FailureTarget"):
         message = under_way(status.conditions, phases)

@@ -53,7 +53,8 @@ UNDER_WAY = frozenset({"InProgress", "LookedAtAgain", "GivenBack", "WorkerReplac
 def session_phase(conditions: Sequence[Condition], phases: Phases = PHASES) -> str:
     """Return what a session with these conditions is doing, or how it ended.
 
-    What it waits for, where that is more than Azure's time, stands behind a colon. As in a Job,
+    Why it failed, or what it waits for where that is more than Azure's time, stands behind a colon.
+    As in a Job,
     FailureTarget says that the session will fail while its last steps still run, and Failed that
     they have ended; both carry the reason.
     """
@@ -62,7 +63,8 @@ def session_phase(conditions: Sequence[Condition], phases: Phases = PHASES) -> s
     for type_, word in (("Failed", 1), ("FailureTarget", 0)):
         failure = find_condition(conditions, type_)
         if failure is not None and failure.status == "True":
-            return ENDINGS.get(failure.reason, ("Failing", "Failed"))[word]
+            plain = (f"Failing: {failure.reason}", f"Failed: {failure.reason}")
+            return ENDINGS.get(failure.reason, plain)[word]
     for type_, phase in phases:
         said = find_condition(conditions, type_)
         if said is None or (said.status != "True" and said.reason in UNDER_WAY):

@@ -24,6 +24,12 @@ class Display(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     duration: str = ""
 
 
+class BackupDisplay(Display, frozen=True, rename="camel", omit_defaults=True):
+    """The same of a backup: which disks are read whole besides, and why."""
+
+    full_reads: str = ""
+
+
 class SessionError(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One failure on the way, kept for whoever reads the status."""
 

@@ -107,7 +107,8 @@ class RestoredDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 class Restored(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What is made of the recovery point: planned before anything is, under names of its own.
 
-    *not_restored* says what could not be set again, and why. *conclusion* is there once all that
+    *not_restored* says what could not be set again, and why. *plan_digest* is that of the plan
+    which was accepted. *conclusion* is there once all that
     was asked for is.
     """
 
@@ -116,6 +117,7 @@ class Restored(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     network_interface_ids: tuple[str, ...] = ()
     virtual_machine_id: str | None = None
     not_restored: tuple[str, ...] = ()
+    plan_digest: str = ""
     conclusion: str = ""
 
 

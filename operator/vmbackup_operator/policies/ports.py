@@ -5,8 +5,8 @@ Every method may be called twice; asking twice is asking once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from vmbackup_operator.model.backup_policy import BackupPolicy
@@ -56,21 +56,42 @@ class Repositories(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DiskListed:
+    """A disk as its VM shows it; the OS disk has no LUN.
+
+    *unsupported* says why there can be no snapshot of it, as what follows the disk's name.
+    """
+
+    lun: int | None
+    name: str = ""
+    unsupported: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MachineListed:
-    """A VM as a list of its resource group shows it."""
+    """A VM as a list of a resource group or a subscription shows it."""
 
     id: ArmId
-    data_disk_luns: tuple[int, ...] = ()
+    disks: tuple[DiskListed, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def data_disk_luns(self) -> tuple[int, ...]:
+        """The LUNs at which the VM has data disks."""
+        return tuple(disk.lun for disk in self.disks if disk.lun is not None)
 
 
 class VirtualMachineLists(Protocol):
-    """The VMs that there are."""
+    """The VMs that there are, with their tags."""
 
     async def of_group(self, subscription_id: str, resource_group: str) -> Sequence[MachineListed]:
         """Return every VM of the resource group; none where there is no such group.
 
         No rights to look is a PermanentError that says so.
         """
+
+    async def of_subscription(self, subscription_id: str) -> Sequence[MachineListed]:
+        """Return every VM of the subscription; refused as for a resource group."""
 
 
 class EventLog(Protocol):

@@ -1,10 +1,12 @@
-"""Which VMs are there: each resource group is listed once for all policies."""
+"""Which VMs are there: each group and subscription is listed once for all policies."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError, TransientError
@@ -19,12 +21,16 @@ ABSENT_FOR_S = 60.0
 #: So long a refusal stands for the whole group: a policy may name a hundred of its VMs.
 REFUSED_FOR_S = 5.0
 
-Group = tuple[str, str]
+#: subscriptions, and its id.
+_SUBSCRIPTION_PARTS = 2
+
+#: A subscription and one of its resource groups; all of them where there is no name.
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a list of a group came to, and when."""
+    """What a list of a place came to, and when; after a refusal, what was there before."""
 
     at_s: float
     machines: dict[str, MachineListed] = field(default_factory=dict)
@@ -34,33 +40,77 @@ class Listed:
 class Presence:
     """Remembers which VMs are there, and which are not."""
 
-    def __init__(self, clock: Clock, lists: VirtualMachineLists) -> None:
+    def __init__(self, clock: Clock, lists: VirtualMachineLists, interval_s: float) -> None:
         self._clock = clock
         self._lists = lists
-        self._listed: dict[Group, Listed] = {}
-        self._locks: defaultdict[Group, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._interval_s = interval_s
+        self._listed: dict[Place, Listed] = {}
+        self._locks: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def find(self, vm_id: ArmId) -> MachineListed | None:
         """Return the VM as it was listed last, or None; raise what Azure answered instead."""
-        group = (subscription_of(vm_id), folded(resource_group_of(vm_id)))
-        async with self._locks[group]:
-            listed = self._listed.get(group)
-            if listed is None or self._is_old(listed, vm_id):
-                listed = self._listed[group] = await self._list(group)
+        place = (subscription_of(vm_id), folded(resource_group_of(vm_id)))
+        listed = await self._ensure(place, vm_id)
         if listed.refusal is not None:
             raise listed.refusal.with_traceback(None)
         return listed.machines.get(folded(vm_id))
 
-    def _is_old(self, listed: Listed, vm_id: ArmId) -> bool:
-        limit_s = FOUND_FOR_S if folded(vm_id) in listed.machines else ABSENT_FOR_S
+    async def within(self, scope: ArmId) -> Sequence[MachineListed]:
+        """Return the VMs of *scope*, a subscription or a group; raise what Azure said instead."""
+        listed = await self._ensure(_place_of(scope), None)
         if listed.refusal is not None:
-            limit_s = REFUSED_FOR_S
-        return self._clock.monotonic_s() - listed.at_s >= limit_s
+            raise listed.refusal.with_traceback(None)
+        return list(listed.machines.values())
 
-    async def _list(self, group: Group) -> Listed:
+    def last_seen_within(self, scope: ArmId) -> Sequence[MachineListed] | None:
+        """Return the VMs that *scope* had when it was listed last; None where it never was."""
+        listed = self._listed.get(_place_of(scope))
+        if listed is None or (listed.refusal is not None and not listed.machines):
+            return None
+        return list(listed.machines.values())
+
+    async def _ensure(self, place: Place, vm_id: ArmId | None) -> Listed:
+        """Return a list of the place that is recent enough, for *vm_id* where one is meant."""
+        async with self._locks[place]:
+            listed = self._listed.get(place)
+            if listed is None or self._is_old(listed, vm_id):
+                listed = self._listed[place] = await self._list(place, listed)
+        return listed
+
+    def _is_old(self, listed: Listed, vm_id: ArmId | None) -> bool:
+        age_s = self._clock.monotonic_s() - listed.at_s
+        if listed.refusal is not None:
+            return age_s >= REFUSED_FOR_S
+        if vm_id is None:
+            since_s = since_discovery(self._clock.now(), self._interval_s)
+            return age_s >= FOUND_FOR_S or age_s > since_s
+        return age_s >= (FOUND_FOR_S if folded(vm_id) in listed.machines else ABSENT_FOR_S)
+
+    async def _list(self, place: Place, before: Listed | None) -> Listed:
+        subscription, group = place
         try:
-            found = await self._lists.of_group(*group)
+            if group:
+                found = await self._lists.of_group(subscription, group)
+            else:
+                found = await self._lists.of_subscription(subscription)
         except (PermanentError, TransientError) as error:
-            return Listed(self._clock.monotonic_s(), refusal=error)
+            known = {} if before is None else before.machines
+            return Listed(self._clock.monotonic_s(), known, error)
         machines = {folded(each.id): each for each in found}
         return Listed(self._clock.monotonic_s(), machines)
+
+
+def since_discovery(now: datetime, interval_s: float) -> float:
+    """Return how long ago VMs were to be listed anew; the same moment for all policies."""
+    return now.timestamp() % interval_s
+
+
+def until_discovery(now: datetime, interval_s: float) -> float:
+    """Return how long it is until VMs are to be listed anew."""
+    return interval_s - since_discovery(now, interval_s)
+
+
+def _place_of(scope: ArmId) -> Place:
+    """Return what is listed for *scope*."""
+    is_group = len(scope.strip("/").split("/")) > _SUBSCRIPTION_PARTS
+    return (subscription_of(scope), folded(resource_group_of(scope)) if is_group else "")

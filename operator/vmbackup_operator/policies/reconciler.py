@@ -29,6 +29,12 @@ from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.policies.history import beyond_history, with_sessions, without_turn
+from vmbackup_operator.policies.machines_shown import (
+    leavers,
+    machines_shown,
+    newcomers,
+    protected_names,
+)
 from vmbackup_operator.policies.making import Made, SessionMaker
 from vmbackup_operator.policies.occasions import (
     Change,
@@ -42,6 +48,7 @@ from vmbackup_operator.policies.occasions import (
     with_rule,
 )
 from vmbackup_operator.policies.ports import EventLog, Policies, PolicySessions
+from vmbackup_operator.policies.presence import until_discovery
 from vmbackup_operator.policies.schedule import NOTHING_DUE, Due, due
 from vmbackup_operator.policies.standing import Finding, Standing, Surveyor, summary
 from vmbackup_operator.policies.turns import owed
@@ -52,7 +59,7 @@ log = logging.getLogger(__name__)
 
 #: How long a policy is not looked at where nothing is amiss or due and nobody wakes it: its own
 #: changes, its sessions' ends and its repository's do. A VM that went is missed at the next slot,
-#: and within a day where none comes.
+#: and within a day where none comes; one that selects VMs looks for them more often, by a setting.
 LOOK_AGAIN_S = 24 * 3600.0
 #: The same where something is amiss: nothing tells us that somebody mended it.
 AMISS_AGAIN_S = 60.0
@@ -85,6 +92,7 @@ class PolicyReconciler:
         events: EventLog,
     ) -> None:
         self._appliance_id = settings.appliance.id
+        self._discovery_s = settings.discovery.interval_seconds
         self._clock = clock
         self._policies = policies
         self._sessions = sessions
@@ -102,7 +110,7 @@ class PolicyReconciler:
             return Done()
         look = await self._look(policy)
         policy, status = await self._turn_over(policy, look)
-        made = await self._make(policy, status.occasion, look.standing.machines)
+        made = await self._make(policy, status.occasion, look.standing)
         again = await self._write_standing(policy, status, look, made)
         if look.standing.trouble is not None:
             raise look.standing.trouble
@@ -131,7 +139,7 @@ class PolicyReconciler:
         """
         change, before = look.change, policy.status.occasion
         status = change.status
-        without: Sequence[ArmId] = ()
+        without: Sequence[str] = ()
         if change.ended is not None and before is not None:
             without = await self._end(policy, before, look)
             if not change.begins:
@@ -140,26 +148,31 @@ class PolicyReconciler:
                 status = replace(status, missed_slots=status.missed_slots + 1)
         if change.begins or without or change.missed or change.ignored:
             policy = await self._write(policy, status)
-            await self._tell(policy, change, before, without)
+            await self._tell(policy, look, before, without)
         return policy, policy.status if change.begins else status
 
-    async def _end(self, policy: BackupPolicy, occasion: Occasion, look: Look) -> Sequence[ArmId]:
-        """Make Skipped sessions for the VMs that had no turn, and return those VMs.
+    async def _end(self, policy: BackupPolicy, occasion: Occasion, look: Look) -> Sequence[str]:
+        """Make Skipped sessions for the VMs that had no turn, and return the names of those VMs.
 
         Where none can be backed up at all, objects would tell nothing that the policy does not.
         """
         machines = look.standing.machines
         if occasion.last is None and not machines:
-            return [ArmId(each) for each in policy.spec.virtual_machines.ids]
-        return await self._maker.skip(policy, machines, occasion, look.change.ended or "")
+            shown = policy.status.virtual_machines
+            known = () if shown is None else shown.names
+            named = (*policy.spec.virtual_machines.ids, *known)
+            return list(dict.fromkeys(name_of(ArmId(each)) for each in named))
+        skipped = await self._maker.skip(policy, machines, occasion, look.change.ended or "")
+        return list(map(name_of, skipped))
 
     async def _tell(
         self,
         policy: BackupPolicy,
-        change: Change,
+        look: Look,
         before: Occasion | None,
-        without: Sequence[ArmId],
+        without: Sequence[str],
     ) -> None:
+        change = look.change
         if change.missed:
             message = f"no session was made for {counted(change.missed, 'slot')}: it was too late"
             await self._events.tell(policy, "Warning", "SlotsMissed", message)
@@ -171,16 +184,24 @@ class PolicyReconciler:
             await self._events.tell(policy, "Warning", "TriggerIgnored", message)
         begins = change.status.occasion
         if change.begins and begins is not None:
-            machines = counted(len(policy.spec.virtual_machines.ids), "VM")
-            message = f"{name_of_occasion(begins)}: {machines} to back up"
+            meant = look.standing.meant
+            count = len(policy.spec.virtual_machines.ids if meant is None else meant)
+            message = f"{name_of_occasion(begins)}: {counted(count, 'VM')} to back up"
             await self._events.tell(policy, "Normal", "OccasionBegun", message)
 
     async def _make(
-        self, policy: BackupPolicy, occasion: Occasion | None, machines: Sequence[ArmId]
+        self, policy: BackupPolicy, occasion: Occasion | None, standing: Standing
     ) -> Made | None:
-        """Make the sessions that *occasion* owes, as far as there is room; None where none is."""
-        if occasion is None or occasion.ended or not machines:
+        """Make the sessions that *occasion* owes, as far as there is room; None where none is.
+
+        None is made while Azure could not be asked which VMs are selected: those that come first in
+        the order of turns may be among them.
+        """
+        machines = standing.machines
+        if occasion is None or occasion.ended or standing.unsure:
             return None
+        if not machines:
+            return Made(replace(occasion, ended=True)) if standing.meant == () else None
         made = await self._maker.begin(policy, machines, occasion)
         if made.occasion.passed_over != occasion.passed_over:
             for refused in made.refused:
@@ -202,13 +223,39 @@ class PolicyReconciler:
         status = with_sessions(status, sessions, look.now)
         status = replace(status, next_start=look.schedule.next_start)
         finding = summary(findings)
+        status = _with_machines(policy, status, look)
         await self._write(policy, _stated(policy, status, finding, look.now))
+        await self._tell_of_machines(policy, look.standing)
         # That its occasion had a session is written down by now, so its object may go.
         for session in beyond_history(policy.spec.session_history, sessions):
             await self._sessions.delete(session)
         if is_trigger_new(policy, status):
             return Waiting(0, "a trigger is next")
-        return _when_again(status.occasion, look, finding)
+        again = _when_again(status.occasion, look, finding)
+        if policy.spec.virtual_machines.selector is None:
+            return again
+        discovery_s = until_discovery(look.now, self._discovery_s)
+        return dataclasses.replace(again, seconds=min(again.seconds, discovery_s))
+
+    async def _tell_of_machines(self, policy: BackupPolicy, standing: Standing) -> None:
+        """Tell people which VMs the selector meets since the look before, and which no more.
+
+        *policy* is as it was before the look: killed before this, nobody is told.
+        """
+        before = policy.status.virtual_machines
+        if policy.spec.virtual_machines.selector is None or standing.meant is None:
+            return
+        found = newcomers(before, protected_names(standing.meant))
+        if found:
+            message = f"backed up from now on: {_named(found)}"
+            await self._events.tell(policy, "Normal", "VirtualMachinesFound", message)
+        left = leavers(before, standing.meant)
+        if left:
+            message = (
+                f"not selected any more, so not backed up: {_named(left)}. A VM was deleted, moved "
+                "or renamed, or lost a tag; its recovery points stay by the policy's retention"
+            )
+            await self._events.tell(policy, "Warning", "VirtualMachinesLeft", message)
 
     async def _write(self, policy: BackupPolicy, status: BackupPolicyStatus) -> BackupPolicy:
         """Write *status* where it is not what is stored, and return the policy with it."""
@@ -234,19 +281,32 @@ def _no_turn(without: Sequence[ArmId]) -> tuple[Finding, ...]:
     """Say which VMs had no turn the last time, if any."""
     if not without:
         return ()
+    names = _named([name_of(each) for each in without])
     message = (
-        f"{_named(without)} had no turn the last time, and come first the next time. If this "
+        f"{names} had no turn the last time, and come first the next time. If this "
         "repeats: raise maxConcurrentSessions or the region's worker.maxCount, or let the schedule "
         "leave more time"
     )
     return (Finding("NoTurn", message, passing=True, blocking=False),)
 
 
-def _named(machines: Sequence[ArmId]) -> str:
-    """Return the names of *machines*, as many as a person would read."""
-    names = [name_of(vm_id) for vm_id in machines[:MOST_NAMED]]
-    more = len(machines) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+def _named(names: Sequence[str]) -> str:
+    """Return *names* of VMs, as many as a person would read."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _with_machines(
+    policy: BackupPolicy, status: BackupPolicyStatus, look: Look
+) -> BackupPolicyStatus:
+    """Return *status* with the VMs that the policy means, where that is known."""
+    meant = look.standing.meant
+    if meant is None:
+        return status
+    discovers = policy.spec.virtual_machines.selector is not None
+    before = status.virtual_machines
+    shown = machines_shown(before, meant, look.now, discovers=discovers)
+    return replace(status, virtual_machines=shown)
 
 
 def _when_again(occasion: Occasion | None, look: Look, finding: Finding | None) -> Waiting:

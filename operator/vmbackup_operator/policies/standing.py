@@ -1,4 +1,4 @@
-"""Whether what a policy names may be backed up, and is there: one finding for each thing amiss."""
+"""Whether what a policy means may be backed up, and is there: one finding for each thing amiss."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.backup_policy import BackupPolicy, Selector
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, name_of, subscription_of
 from vmbackup_operator.policies.ports import MachineListed, Repositories
 from vmbackup_operator.policies.presence import Presence
+from vmbackup_operator.policies.selection import selected, unknown_luns, why_not_supported
 from vmbackup_operator.reconciling.outcome import reason_of
 from vmbackup_operator.settings import Settings
 
@@ -34,69 +35,104 @@ class Finding:
     notice: bool = False
 
 
+#: So many VMs a message names that are in other policies too.
+MOST_SHARED = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A VM as it was named, as it was listed, and what is amiss with it."""
+    """A VM as it was named or found, as it was listed, and what is amiss with it."""
 
     id: ArmId
     listed: MachineListed | None = None
     finding: Finding | None = None
     trouble: TransientError | None = None
 
+    @property
+    def is_able(self) -> bool:
+        """Tell whether a session can be made for the VM."""
+        return self.finding is None or not self.finding.blocking
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The VMs that can be backed up, and what is amiss with the others or with all.
 
-    *trouble* is why the look has to be repeated soon.
+    *meant* are all VMs that the policy means, None where that is not known. *unsure*: Azure could
+    not be asked, and what it said before is not known. *trouble* is why the look has to be repeated
+    soon.
     """
 
     machines: tuple[ArmId, ...]
     findings: tuple[Finding, ...]
     trouble: TransientError | None = None
+    meant: tuple[Machine, ...] | None = None
+    unsure: bool = False
+
+
+@dataclass(slots=True)
+class _Scopes:
+    """What the scopes of a selector came to, one after the other."""
+
+    listed: list[MachineListed] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    trouble: TransientError | None = None
+    unsure: bool = False
+    refused: bool = False
 
 
 @dataclass(slots=True)
 class Surveyor:
-    """Looks at what policies name, and remembers which VMs each of them names."""
+    """Looks at what policies mean, and remembers which VMs each of them does."""
 
     settings: Settings
     repositories: Repositories
     presence: Presence
-    _named: dict[ObjectKey, frozenset[str]] = field(default_factory=dict)
+    _meant: dict[ObjectKey, frozenset[str]] = field(default_factory=dict)
 
     async def look(self, policy: BackupPolicy) -> Standing:
         """Return how *policy* stands; no VM can be backed up without the repository."""
-        named = [ArmId(each) for each in policy.spec.virtual_machines.ids]
-        self._named[policy.metadata.key] = frozenset(folded(each) for each in named)
         amiss = await self._repository(policy)
         if amiss is not None and amiss.blocking:
             return Standing((), (amiss,))
-        namespace = policy.metadata.namespace
-        machines = await asyncio.gather(*(self._machine(namespace, each) for each in named))
-        findings = [amiss, *(each.finding for each in machines)]
-        findings += [_unknown_luns(policy, machines), self._shared(policy, named)]
-        trouble = next((each.trouble for each in machines if each.trouble is not None), None)
-        able = (each for each in machines if each.finding is None or not each.finding.blocking)
-        said = (each for each in findings if each is not None)
-        return Standing(tuple(each.id for each in able), tuple(said), trouble)
+        namespace, wanted = policy.metadata.namespace, policy.spec.virtual_machines
+        ids = map(ArmId, wanted.ids)
+        named = await asyncio.gather(*(self._machine(policy, each) for each in ids))
+        scopes = await self._scopes(namespace, wanted.selector)
+        machines = (*named, *_found(policy, scopes.listed, named))
+        self._meant[policy.metadata.key] = frozenset(folded(each.id) for each in machines)
+        findings = [amiss, *scopes.findings, *(each.finding for each in machines)]
+        findings += [self._shared(policy, machines)]
+        known = not (scopes.unsure or scopes.refused)
+        if known:
+            findings += [_unknown_luns(policy, machines), _nothing(policy, len(named), machines)]
+        troubles = [scopes.trouble, *(each.trouble for each in machines)]
+        return Standing(
+            machines=tuple(each.id for each in machines if each.is_able),
+            findings=tuple(each for each in findings if each is not None),
+            trouble=next((each for each in troubles if each is not None), None),
+            meant=machines if known else None,
+            unsure=scopes.unsure,
+        )
 
     def forget(self, key: ObjectKey) -> None:
         """Forget the policy: it is gone."""
-        self._named.pop(key, None)
+        self._meant.pop(key, None)
 
-    def _shared(self, policy: BackupPolicy, named: Sequence[ArmId]) -> Finding | None:
-        """Say which VMs other policies of the namespace name too; foreign ones are not told of."""
+    def _shared(self, policy: BackupPolicy, machines: Sequence[Machine]) -> Finding | None:
+        """Say which VMs other policies of the namespace mean too; foreign ones are not told of."""
         own = policy.metadata.key
         pairs = sorted(
-            (name_of(vm_id), key.name)
-            for key, others in self._named.items()
-            for vm_id in named
-            if key != own and key.namespace == own.namespace and folded(vm_id) in others
+            (name_of(machine.id), key.name)
+            for key, others in self._meant.items()
+            for machine in machines
+            if key != own and key.namespace == own.namespace and folded(machine.id) in others
         )
         if not pairs:
             return None
-        said = ", ".join(f"{machine} is in policy {other} too" for machine, other in pairs)
+        said = ", ".join(f"{name} is in policy {other} too" for name, other in pairs[:MOST_SHARED])
+        if len(pairs) > MOST_SHARED:
+            said += f" and {len(pairs) - MOST_SHARED} more"
         message = f"{said}: each policy has sessions, snapshots and recovery points of its own"
         return Finding("SharedVirtualMachine", message, blocking=False, notice=True)
 
@@ -132,51 +168,111 @@ class Surveyor:
             blocking=not passing or repository.status.repository_id is None,
         )
 
-    async def _machine(self, namespace: str, vm_id: ArmId) -> Machine:
-        """Return what is known of the VM; by its id alone before Azure is asked."""
-        refused = self._refusal(namespace, vm_id)
+    async def _machine(self, policy: BackupPolicy, vm_id: ArmId) -> Machine:
+        """Return what is known of a VM that is named; by its id alone before Azure is asked."""
+        refused = self._refusal(policy.metadata.namespace, vm_id)
         if refused is not None:
             return Machine(vm_id, finding=refused)
         try:
             listed = await self.presence.find(vm_id)
         except TransientError as error:
-            finding = Finding(reason_of(error), str(error), passing=True, blocking=False)
-            return Machine(vm_id, finding=finding, trouble=error)
+            return Machine(vm_id, finding=_passing(error), trouble=error)
         except PermanentError as error:
             return Machine(vm_id, finding=Finding(error.reason, f"{vm_id}: {error}"))
         if listed is None:
             message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
             return Machine(vm_id, finding=Finding("VirtualMachineNotFound", message))
-        return Machine(vm_id, listed)
+        return Machine(vm_id, listed, _unsupported(policy, listed))
 
-    def _refusal(self, namespace: str, vm_id: ArmId) -> Finding | None:
-        if not self.settings.may_back_up(namespace, vm_id):
+    async def _scopes(self, namespace: str, selector: Selector | None) -> _Scopes:
+        """Return the VMs of the selector's scopes, and what is amiss with each scope.
+
+        Of one that Azure refuses to list for a while, the VMs that it had before still count: their
+        sessions wait by themselves.
+        """
+        found = _Scopes()
+        for scope in map(ArmId, () if selector is None else selector.scopes):
+            refused = self._refusal(namespace, scope)
+            if refused is not None:
+                found.findings.append(refused)
+                continue
+            try:
+                found.listed += await self.presence.within(scope)
+            except TransientError as error:
+                found.findings.append(_passing(error))
+                found.trouble = error
+                before = self.presence.last_seen_within(scope)
+                found.listed += before or ()
+                found.unsure |= before is None
+            except PermanentError as error:
+                found.findings.append(Finding(error.reason, f"{scope}: {error}"))
+                found.refused = True
+        return found
+
+    def _refusal(self, namespace: str, named: ArmId) -> Finding | None:
+        """Return why the VM or the scope is none that the namespace may name, or None."""
+        if not self.settings.may_back_up(namespace, named):
             return Finding(
                 "ScopeNotAllowed",
-                f"namespace {namespace} may not back up {vm_id}: the operator's settings name no "
-                "backupScopes for it that hold this VM",
+                f"namespace {namespace} may not back up {named}: the operator's settings name no "
+                "backupScopes for it that hold all of this",
             )
         own = folded(self.settings.appliance.subscription_id)
-        if subscription_of(vm_id) != own:
+        if subscription_of(named) != own:
             return Finding(
                 "CrossSubscriptionRefused",
-                f"{vm_id} is not in the appliance's subscription {own}: its data could not be "
+                f"{named} is not in the appliance's subscription {own}: its data could not be "
                 "exported over a private endpoint of ours (crossSubscriptionExport: Refuse)",
             )
         return None
 
 
+def _found(
+    policy: BackupPolicy, listed: Sequence[MachineListed], named: Sequence[Machine]
+) -> list[Machine]:
+    """Return those of *listed* that the policy selects and does not name."""
+    selector = policy.spec.virtual_machines.selector
+    if selector is None:
+        return []
+    known = {folded(each.id) for each in named}
+    return [
+        Machine(each.id, each, _unsupported(policy, each, notice=True))
+        for each in selected(selector, listed)
+        if folded(each.id) not in known
+    ]
+
+
+def _unsupported(
+    policy: BackupPolicy, listed: MachineListed, *, notice: bool = False
+) -> Finding | None:
+    """Say which disk keeps the VM from being backed up; *notice* where nobody named the VM."""
+    why = why_not_supported(listed, policy.spec.exclude_data_disk_luns)
+    if why is None:
+        return None
+    return Finding("DiskNotSupported", f"{why}: the VM is not backed up", notice=notice)
+
+
+def _passing(error: TransientError) -> Finding:
+    return Finding(reason_of(error), str(error), passing=True, blocking=False)
+
+
 def _unknown_luns(policy: BackupPolicy, machines: Sequence[Machine]) -> Finding | None:
     """Say which excluded LUNs no VM has: one that some lack is not amiss, nor what is not known."""
-    if any(each.listed is None for each in machines):
-        return None
-    used = {lun for each in machines if each.listed for lun in each.listed.data_disk_luns}
-    unknown = sorted(set(policy.spec.exclude_data_disk_luns) - used)
-    if not unknown:
+    listed = [each.listed for each in machines if each.listed is not None]
+    unknown = unknown_luns(policy.spec.exclude_data_disk_luns, listed)
+    if not unknown or len(listed) < len(machines):
         return None
     luns = ", ".join(map(str, unknown))
     message = f"excludeDataDiskLuns: no VM of this policy has a data disk at LUN {luns}"
     return Finding("UnknownLun", message, blocking=False, notice=True)
+
+
+def _nothing(policy: BackupPolicy, named: int, machines: Sequence[Machine]) -> Finding | None:
+    """Say that the selector meets no VM at all but those that are named."""
+    if policy.spec.virtual_machines.selector is None or len(machines) > named:
+        return None
+    message = "the selector meets no virtual machine: look at its scopes, tags and exclusions"
+    return Finding("NothingSelected", message, blocking=False, notice=True)
 
 
 def summary(findings: Sequence[Finding]) -> Finding | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec.structs import replace
 
 from vmbackup_core.repository.opened_restore import RestoreWork
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.recovery_point import RecoveryPoint
@@ -12,13 +15,21 @@ from vmbackup_operator.model.restore_session import Restored, RestoredPoint, Res
 from vmbackup_operator.model.session_findings import Resolved
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.restores.allowing import source_refused, target_refused
+from vmbackup_operator.restores.digests import digest_of
+from vmbackup_operator.restores.earlier import earlier_record, replayed
+from vmbackup_operator.restores.judging import TargetSeen, judge, looked_at, size_wanted
 from vmbackup_operator.restores.planned import disks_of, plan_of, work_of
+from vmbackup_operator.restores.planning.places import region_name
 from vmbackup_operator.restores.planning.planned import Planned
 from vmbackup_operator.restores.undo import record_of
-from vmbackup_operator.sessions.findings import restored_of
+from vmbackup_operator.sessions.findings import restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import ready_repository_at, resolved_repository
+
+#: What a repository is that is none to restore from before somebody does something about it.
+_FINAL = frozenset({"ReadOnly", "KeyMismatch", "NewerFormat"})
 
 
 async def accept(ground: Ground, session: RestoreSession) -> Taken:
@@ -26,14 +37,19 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     restored = session.status.restored
     if restored is None:
         return await _find_point(ground, session)
-    # Before anything is held or made: whoever takes the finalizer off takes nothing of it away.
-    await ground.undo_records.keep(record_of(session))
+    earlier = None
+    if not restored.disks:
+        earlier = await earlier_record(ground, session)
+    if earlier is None:
+        # Before anything is held or made: whoever takes the finalizer off takes nothing of it away.
+        await ground.undo_records.keep(record_of(session))
     work = await work_of(ground, session)
     if not isinstance(work, RestoreWork):
         return Taken(session.status, work)
     planned = plan_of(session, work)
     if not restored.disks:
-        refused = _beyond_scopes(ground, session, planned)
+        refused = await _refusal(ground, session, planned)
+        refused = refused or await replayed(ground, session, planned, earlier)
         return Taken(session.status, refused) if refused else _record(session, work, planned)
     target = session.spec.target
     message = f"{counted(len(planned.disks), 'disk')} for {target.resource_group}"
@@ -45,7 +61,7 @@ async def _find_point(ground: Ground, session: RestoreSession) -> Taken:
     key = session.spec.recovery_point_ref.key_from(session.metadata.namespace)
     point = await ground.point_objects.find(key)
     if point is None:
-        message = f"there is no RecoveryPoint {key}"
+        message = f"there is no RecoveryPoint {key}: kubectl get rp names those that there are"
         return Taken(session.status, Failed("RecoveryPointNotFound", message))
     repository = await _repository(ground, session, point)
     if not isinstance(repository, BackupRepository):
@@ -67,33 +83,33 @@ async def _repository(
     ground: Ground, session: RestoreSession, point: RecoveryPoint
 ) -> BackupRepository | Answer:
     """Return the point's repository, once it is ready and where the namespace may use it."""
-    namespace, where = session.metadata.namespace, point.metadata.namespace
-    key = point.spec.repository_ref.key_from(where)
-    if where != namespace or not ground.settings.may_use_repository(
-        namespace, key.namespace, key.name
-    ):
-        return Failed(
-            "ScopeNotAllowed",
-            f"namespace {namespace} may not restore from repository {key}: the operator's settings "
-            "do not list it among the namespace's repositories",
-        )
+    key = point.spec.repository_ref.key_from(point.metadata.namespace)
+    vm_id = ArmId(point.spec.virtual_machine_id)
+    refused = source_refused(ground.settings, session.metadata.namespace, key, vm_id)
+    if refused is not None:
+        return refused
     repository = await ready_repository_at(ground, key)
-    if isinstance(repository, Waiting) and repository.reason == "ReadOnly":
+    if isinstance(repository, Waiting) and repository.reason in _FINAL:
         return Failed(repository.reason, repository.message)
     return repository
 
 
-def _beyond_scopes(ground: Ground, session: RestoreSession, planned: Planned) -> Failed | None:
-    """Return that the namespace may not use something of the plan, if that is so."""
-    namespace = session.metadata.namespace
-    for used in planned.ids_used:
-        if not ground.settings.may_restore_into(namespace, used):
-            return Failed(
-                "ScopeNotAllowed",
-                f"namespace {namespace} may not restore into or use {used}: the operator's "
-                "settings name no restoreScopes for it that hold this",
-            )
-    return None
+async def _refusal(ground: Ground, session: RestoreSession, planned: Planned) -> Failed | None:
+    """Return why the plan is not carried out: what is refused later has cost something by then."""
+    target, namespace = session.spec.target, session.metadata.namespace
+    refused = target_refused(ground.settings, namespace, planned)
+    if refused is not None:
+        return refused
+    ids = looked_at(planned, target)
+    found = await asyncio.gather(*(ground.targets.find(each) for each in ids))
+    there = {folded(each): seen for each, seen in zip(ids, found, strict=True) if seen is not None}
+    region, size = region_name(target.region), size_wanted(planned)
+    seen = TargetSeen(
+        resources=there,
+        usages=await ground.targets.usages(target.subscription_id, region),
+        size=await ground.targets.find_size(target.subscription_id, region, size) if size else None,
+    )
+    return judge(planned, target, run_of(session), seen)
 
 
 def _record(session: RestoreSession, work: RestoreWork, planned: Planned) -> Taken:
@@ -105,6 +121,7 @@ def _record(session: RestoreSession, work: RestoreWork, planned: Planned) -> Tak
         network_interface_ids=tuple(each.id for each in planned.interfaces),
         virtual_machine_id=None if machine is None else machine.id,
         not_restored=planned.not_restored,
+        plan_digest=digest_of(planned),
     )
     status = replace(session.status, restored=restored)
     return Taken(status, Waiting(0, "what is to be made is written down"))

@@ -10,7 +10,9 @@ from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, find_condition
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import Restored, RestoreSession
+from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.restores.machine import create_machine
 from vmbackup_operator.restores.planned import plan_of, work_of
 from vmbackup_operator.restores.undo import record_of
 from vmbackup_operator.sessions.findings import restored_of, run_of
@@ -27,12 +29,16 @@ async def finish(ground: Ground, session: RestoreSession) -> Taken:
     work = await work_of(ground, session)
     if not isinstance(work, RestoreWork):
         return Taken(session.status, work)
-    later = [each for each in plan_of(session, work).disks if each.after_upload]
+    planned = plan_of(session, work)
+    later = [each for each in planned.disks if each.after_upload]
     changed = await asyncio.gather(
         *(ground.disks.change(each.id, run_of(session), each.after_upload) for each in later)
     )
     if not all(changed):
         return Taken(session.status, Waiting(1, "the disks get what they had"))
+    unmade = await create_machine(ground, session, planned)
+    if unmade is not None:
+        return Taken(session.status, unmade)
     return await _conclude(ground, session)
 
 
@@ -42,10 +48,14 @@ async def _conclude(ground: Ground, session: RestoreSession) -> Taken:
     concluded = replace(restored, conclusion=cut(_conclusion(restored), MAX_MESSAGE))
     status = replace(session.status, restored=concluded)
     await ground.undo_records.keep(record_of(replace(session, status=status), stored=True))
-    return Taken(status, Done("not asked for"))
+    machine = restored.virtual_machine_id
+    return Taken(status, Done("not asked for" if machine is None else f"made: {machine}"))
 
 
 def _conclusion(restored: Restored) -> str:
     names = ", ".join(each.disk_id.rsplit("/", 1)[-1] for each in restored.disks)
     left = f"; not set again: {len(restored.not_restored)}" if restored.not_restored else ""
-    return f"restored {counted(len(restored.disks), 'disk')}: {names}{left}"
+    disks = f"{counted(len(restored.disks), 'disk')}: {names}{left}"
+    if restored.virtual_machine_id is None:
+        return f"restored {disks}"
+    return f"restored {name_of(ArmId(restored.virtual_machine_id))} with {disks}"

@@ -8,6 +8,7 @@ from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.restore_session import RestoredDisk, RestoreSession
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.restores.digests import check_accepted
 from vmbackup_operator.restores.planning.plan import plan_restore, read_description
 from vmbackup_operator.restores.planning.planned import Planned
 from vmbackup_operator.sessions.findings import restored_of, run_of
@@ -34,10 +35,14 @@ async def work_of(ground: Ground, session: RestoreSession) -> RestoreWork | Answ
 
 
 def plan_of(session: RestoreSession, work: RestoreWork) -> Planned:
-    """Return what the session makes of *work*: the same whenever it is asked for."""
+    """Return what the session makes of *work*: the same whenever it is asked for.
+
+    PermanentError where it is not what was accepted.
+    """
     point = work.point
     description = read_description(point.vm_description)
-    return plan_restore(description, point.disks, session.spec, run_of(session))
+    planned = plan_restore(description, point.disks, session.spec, run_of(session))
+    return check_accepted(planned, restored_of(session).plan_digest)
 
 
 def disks_of(planned: Planned, work: RestoreWork) -> tuple[RestoredDisk, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.model.restore_session import Restored, RestoreSession
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.restores.undo import record_of
@@ -29,6 +30,8 @@ async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
     if is_true(status.conditions, "AccessRevoked"):
         # A crash may have fallen between the record that it stays and the status that says so.
         await ground.undo_records.keep(record_of(session))
+    if not await _is_machine_gone(ground, session, restored):
+        return Taken(status, Waiting(2, "the VM is to be deleted yet"))
     ids = [ArmId(each.disk_id) for each in restored.disks]
     gone = await asyncio.gather(*(_is_gone(ground, session, each) for each in ids))
     if not all(gone):
@@ -37,11 +40,30 @@ async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(status, Done(f"{counted(len(ids), 'disk')} of this session are gone"))
 
 
-async def _is_gone(ground: Ground, session: RestoreSession, disk_id: ArmId) -> bool:
-    """Delete the disk; what somebody else made under the name is none of ours to miss."""
+async def _is_machine_gone(ground: Ground, session: RestoreSession, restored: Restored) -> bool:
+    """Delete the VM, then its interfaces: it holds them, and the disks."""
+    machine = restored.virtual_machine_id
+    stages = ((machine,) if machine is not None else (), restored.network_interface_ids)
+    for stage in stages:
+        run = run_of(session)
+        deleted = (
+            _unless_not_ours(ground.machine_parts.delete(ArmId(each), run)) for each in stage
+        )
+        if not all(await asyncio.gather(*deleted)):
+            return False
+    return True
+
+
+async def _unless_not_ours(deletion: Awaitable[bool]) -> bool:
+    """Return what the deletion comes to; what somebody else made is none of ours to miss."""
     try:
-        return await ground.disks.delete(disk_id, run_of(session))
+        return await deletion
     except PermanentError as error:
         if error.reason != "NotOurs":
             raise
         return True
+
+
+async def _is_gone(ground: Ground, session: RestoreSession, disk_id: ArmId) -> bool:
+    """Delete the disk; what somebody else made under the name is none of ours to miss."""
+    return await _unless_not_ours(ground.disks.delete(disk_id, run_of(session)))

@@ -14,6 +14,7 @@ from vmbackup_operator.model.restore_session import (
     RestoreSessionStatus,
     RestoreTarget,
 )
+from vmbackup_operator.restores.earlier import earlier_record
 from vmbackup_operator.sessions.findings import (
     repository_key,
     resolved_of,
@@ -73,6 +74,8 @@ async def drop_record(
     if status.run_id is None or status.restored is None:
         return
     ground.restore_works.pop(status.run_id, None)
+    if not status.restored.disks and await earlier_record(ground, session) is not None:
+        return  # it is of what an earlier session of the name has made
     if is_undone(table, status):
         vm_id = status.restored.recovery_point.virtual_machine_id
         await ground.undo_records.drop(vm_id, status.run_id)

@@ -83,7 +83,7 @@ class Clients:
         the work queue has better things to do. Connections are.
         """
         if self._session is None:
-            self._session = session()
+            self._session = session(self.fence.check)
         return {
             "transport": AioHttpTransport(session=self._session, session_owner=False),
             "retry_total": 2,

@@ -10,6 +10,8 @@ from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from typing_extensions import override
 
+from vmbackup_operator.services.correlation import mark
+
 #: Raises where this process may not write to Azure at this moment.
 Fence = Callable[[], None]
 
@@ -23,6 +25,8 @@ def open_fence() -> None:
 class WriteFence(SansIOHTTPPolicy[Any, Any]):
     """Asks the fence before each request that is more than a look, repeated ones too.
 
+    Each request, looks too, is marked as this process's on the way.
+
     A policy for Resource Manager's clients. Those of storage leave policies out that they are
     given, without a word: they get `on_request` as their hook for requests.
     """
@@ -33,7 +37,12 @@ class WriteFence(SansIOHTTPPolicy[Any, Any]):
 
     @override
     def on_request(self, request: PipelineRequest[Any]) -> None:
-        if not _only_looks(request.http_request.method, request.http_request.url):
+        self.check(request.http_request.method, request.http_request.url)
+        mark(request)
+
+    def check(self, method: str, url: str) -> None:
+        """Ask the fence where a request is more than a look."""
+        if not _only_looks(method, url):
             self._fence()
 
 

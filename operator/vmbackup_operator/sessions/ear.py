@@ -47,8 +47,9 @@ from vmbackup_operator.sessions.seen import Account, Received, account_of
 
 log = logging.getLogger(__name__)
 
-#: For as long as a message is hidden from others: longer than progress is held back.
-LEASE_S = 60
+#: For as long as a message is hidden from others: longer than progress is held back. What was taken
+#: by an operator that was killed is hidden from its successor too.
+LEASE_S = 30
 #: A session's status is written for progress at most this often.
 PROGRESS_EVERY_S = 10.0
 #: So many messages a queue hands out at once; fewer are all that it has.

@@ -39,6 +39,7 @@ from vmbackup_operator.sessions.ports import (
 from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
 from vmbackup_operator.sessions.seen import SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions
+from vmbackup_operator.sessions.target_ports import MachineParts, RestoreTargets
 from vmbackup_operator.sessions.undo_record import UndoRecords
 from vmbackup_operator.settings import Settings
 
@@ -56,7 +57,7 @@ class Pacing:
     #: the session: access is revoked, and the queues are deleted.
     credentials_s: int = 6 * 3600
     #: The same for a repository, which nobody ends: an hour after its release a worker has nothing
-    #: in its hands that opens anything.
+    #: in its hands that opens anything. The bundle may be read for as long as a launch may take.
     longest_repository_access_s: int = 3600
     #: Soonest repetition of a look at something that Azure is at.
     look_again_s: float = 5.0
@@ -91,6 +92,8 @@ class Ground:
     verifications: Verifications
     disks: Disks
     points_to_restore: PointsToRestore
+    targets: RestoreTargets
+    machine_parts: MachineParts
     sessions: Sessions
     book: SessionBook
     allocator: Allocator
@@ -130,6 +133,10 @@ class Ground:
     def repository_access_until(self) -> datetime:
         """Return when a way to a repository that is signed at this moment shall end."""
         return self.clock.now() + timedelta(seconds=self.pacing.repository_access_s)
+
+    def bundle_access_until(self) -> datetime:
+        """Return when a way to the bundle that a launch is given at this moment shall end."""
+        return self.clock.now() + timedelta(seconds=self.pacing.launch_timeout_s)
 
     def is_worn(self, expires_at: datetime | None, lifetime_s: int | None = None) -> bool:
         """Tell whether what ends then has less than a quarter of its time left."""

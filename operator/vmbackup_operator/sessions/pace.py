@@ -7,7 +7,7 @@ AWAITED_S = 2.0
 HEARTBEAT_S = 15.0
 #: All awaited queues together are asked at most this often in a second, as long as each is asked
 #: every 30 s: an empty poll costs 1.2 ms of processor time. By then a worker has said no more than
-#: a queue hands out at once, and nothing that passes has passed.
+#: a queue hands out at once, and its newest heartbeat has not passed.
 MOST_PER_S = 20.0
 LONGEST_S = 30.0
 

@@ -48,6 +48,7 @@ from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.disks import AzureDisks
 from vmbackup_operator.services.fence import Fence, open_fence
+from vmbackup_operator.services.machine_parts import AzureMachineParts
 from vmbackup_operator.services.mirrored_points import StoredMirror
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.operations import Operations
@@ -57,6 +58,7 @@ from vmbackup_operator.services.remains import AzureRemains
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
+from vmbackup_operator.services.restore_targets import AzureRestoreTargets
 from vmbackup_operator.services.restoring import StoredPointsToRestore
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
@@ -233,6 +235,10 @@ class _Parts:
             verifications=StoredVerifications(self.opened, self.secrets),
             disks=AzureDisks(azure.resources, azure.operations, ring.ownership(appliance.id)),
             points_to_restore=StoredPointsToRestore(self.opened, self.secrets),
+            targets=AzureRestoreTargets(azure.resources, ring.ownership(appliance.id)),
+            machine_parts=AzureMachineParts(
+                azure.resources, azure.operations, ring.ownership(appliance.id)
+            ),
             sessions=sessions,
             book=book,
             allocator=allocator,
@@ -258,7 +264,11 @@ class _Parts:
                 Surveyor(
                     settings,
                     self.repositories,
-                    Presence(clock, AzureVirtualMachineLists(self._azure.resources.clients)),
+                    Presence(
+                        clock,
+                        AzureVirtualMachineLists(self._azure.resources.clients),
+                        settings.discovery.interval_seconds,
+                    ),
                 ),
                 self.events,
             ).reconcile,

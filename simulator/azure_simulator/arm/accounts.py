@@ -44,10 +44,10 @@ _SETTABLE = frozenset(
 
 async def _put(exchange: Exchange) -> Answer:
     target, existing = exchange.target, exchange.existing
-    if existing is not None:
+    if existing is not None and existing.provisioning_state != "Failed":
         return await _patch(exchange)
     _check_request(exchange)
-    if _taken(exchange.cloud, target.name):
+    if existing is None and _taken(exchange.cloud, target.name):
         message = f"The storage account named {target.name} is already taken."
         raise ArmError(409, "StorageAccountAlreadyTaken", message)
     body = _body(exchange)

@@ -9,6 +9,7 @@ from azure_simulator.arm.disks import KIND as DISK
 from azure_simulator.arm.errors import ArmError, invalid_parameter, not_allowed
 from azure_simulator.arm.exchange import Exchange
 from azure_simulator.arm.images import image_version
+from azure_simulator.arm.quotas import check_quota
 from azure_simulator.arm.skus import size_of
 from azure_simulator.resources import Body, Resource
 
@@ -35,7 +36,9 @@ _AS_SENT = (
 def machine_properties(exchange: Exchange, existing: Resource | None) -> Body:
     """Return the properties of the VM that the request describes, or refuse it."""
     given = exchange.properties
-    size_of(given)
+    size = size_of(given)
+    if existing is None:
+        check_quota(exchange, given, size)
     old = existing.properties if existing else {}
     properties: Body = {
         "hardwareProfile": dict(given["hardwareProfile"]),
@@ -92,6 +95,7 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     option = wanted.get("createOption", "FromImage")
     profile: Body = {}
     if existing is not None:
+        _check_unchanged(existing.properties["storageProfile"]["osDisk"], wanted)
         profile = {
             k: v for k, v in existing.properties["storageProfile"].items() if k != "dataDisks"
         }
@@ -113,6 +117,16 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     machine_id = existing.id if existing else exchange.target.path
     profile["dataDisks"] = data_disks(exchange, given.get("dataDisks") or [], machine_id)
     return profile
+
+
+def _check_unchanged(os_disk: Body, wanted: Body) -> None:
+    """Refuse another OS disk for a VM that is there: a PUT to a taken name makes no other VM."""
+    asked = (wanted.get("managedDisk") or {}).get("id")
+    kept = (os_disk.get("managedDisk") or {}).get("id", "")
+    if asked and asked.lower() != kept.lower():
+        message = "Changing property 'osDisk.managedDisk.id' is not allowed."
+        target = "osDisk.managedDisk.id"
+        raise ArmError(409, "PropertyChangeNotAllowed", message, target=target)
 
 
 def _no_os_type() -> str:

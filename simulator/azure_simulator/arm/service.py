@@ -122,6 +122,7 @@ class ResourceManager:
             received_bytes=len(sent),
             sent_bytes=len(response.body) if isinstance(response.body, bytes) else 0,
             request=noted.request,
+            client_id=request.headers.get("x-ms-client-request-id", ""),
             **noted.detail,
         )
         return response

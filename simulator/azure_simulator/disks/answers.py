@@ -43,6 +43,10 @@ _LONGEST_HASHED = 4 * 1024 * 1024  # Azure hashes no larger range
 _NOT_SIMULATED = ("If-Modified-Since", "If-Unmodified-Since", "x-ms-range-get-content-crc64")
 
 
+async def _no_body() -> bytes:
+    return b""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as far as its answer depends on it; names in *query* are lower case.
@@ -55,7 +59,7 @@ class Asked:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    read: Callable[[], Awaitable[bytes]]
+    read: Callable[[], Awaitable[bytes]] = _no_body
 
 
 @dataclass(frozen=True, slots=True)

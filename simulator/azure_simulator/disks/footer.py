@@ -11,6 +11,7 @@ import uuid
 FOOTER_BYTES = 512
 _SECTOR = 512
 _CHECKSUM_AT = 64
+_SIZES_AT = 40  # and behind them geometry, kind and checksum
 _FIXED = 2
 _NO_DYNAMIC_HEADER = 0xFFFF_FFFF_FFFF_FFFF
 _FORMAT = struct.Struct(">8sIIQI4sI4sQQIII16sB")
@@ -46,9 +47,9 @@ def is_footer(footer: bytes, size_bytes: int) -> bool:
     """Tell whether *footer* makes a fixed VHD of the *size_bytes* before it."""
     if len(footer) != FOOTER_BYTES or footer[:8] != b"conectix":
         return False
-    (said,) = struct.unpack_from(">I", footer, _CHECKSUM_AT)
-    sizes, (kind,) = struct.unpack_from(">QQ", footer, 40), struct.unpack_from(">I", footer, 60)
-    return said == checksum(footer) and sizes[1] == size_bytes and kind == _FIXED
+    _, current, _, kind, said = struct.unpack_from(">QQIII", footer, _SIZES_AT)
+    found = (int(current), int(kind), int(said))
+    return found == (size_bytes, _FIXED, checksum(footer))
 
 
 def checksum(footer: bytes) -> int:

@@ -15,13 +15,25 @@ _COUNTS_FROM = "countsFrom"
 
 
 class Spreading:
-    """Tells which assignments count at this moment; *delay_s* is wall time and may be set."""
+    """Tells which assignments count at this moment; *delay_s* is wall time.
+
+    It may be set for what is made from then on; `shorten` is for what is on its way as well.
+    """
 
     def __init__(self, resources: Resources, clock: Callable[[], float]) -> None:
         self.delay_s = 0.0
         self._resources = resources
         self._clock = clock
         self._removed: list[tuple[Resource, float]] = []
+
+    def shorten(self, delay_s: float) -> None:
+        """Have assignments take *delay_s*, and those on their way no longer than that from now."""
+        self.delay_s = delay_s
+        latest = self._clock() + delay_s
+        for assignment in self._resources.of_type(ROLE_ASSIGNMENTS):
+            if assignment.hidden.get(_COUNTS_FROM, 0.0) > latest:
+                assignment.hidden[_COUNTS_FROM] = latest
+        self._removed = [(each, min(until, latest)) for each, until in self._removed]
 
     def made(self, assignment: Resource) -> None:
         """Let *assignment*, which somebody just made, count from its time on."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from azure_simulator.storage.operations import StorageService
 
-_START_DEADLINE_S = 60.0
+_START_DEADLINE_S = 240.0
 _STOP_DEADLINE_S = 5.0
 _LISTENING = re.compile(rb"Azurite (Blob|Queue) service is successfully listening at \S+:(\d+)")
 

@@ -88,6 +88,7 @@ class StorageFront:
                 identity=received.granted.object_id if received.granted else "",
                 received_bytes=received.bytes_read,
                 sent_bytes=outcome.sent,
+                client_id=received.headers.get("x-ms-client-request-id", ""),
                 **_detail(received, outcome),
             )
 

@@ -15,7 +15,7 @@ from tests.worlds.memory_objects import MemoryEnvironments
 from tests.worlds.turned_clock import TurnedClock
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
-from vmbackup_core.clock import SystemClock
+from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.naming import ArmId
@@ -28,11 +28,13 @@ from vmbackup_operator.services.credentials import asynchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
 from vmbackup_operator.services.following import PollingPace
+from vmbackup_operator.services.machine_parts import AzureMachineParts
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.refusals import Patience, Refusals
 from vmbackup_operator.services.regions import AzureRegions
 from vmbackup_operator.services.resource_manager import AzureResourceManager
+from vmbackup_operator.services.restore_targets import AzureRestoreTargets
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
@@ -47,6 +49,8 @@ KEYS = {"2024": b"o" * 32, "2026": b"k" * 32, "active": b"2026"}
 RING = read_key_ring(KEYS, "the appliance's key ring")
 #: Longer than anything takes at the speed of the tests.
 PATIENCE_S = 120.0
+#: For how long a missing right is held for one that spreads.
+RIGHTS_S = 60.0
 #: For how long looks are shared: the simulated Azure is faster than Azure by as much.
 FRESH_S = 0.2
 #: How operations on snapshots and VMs are followed without Retry-After, for the same reason.
@@ -68,8 +72,11 @@ class Adapters:
     queues: AzureQueues
     data_plane: DataPlane
     bundles: AzureBundles
+    targets: AzureRestoreTargets
+    machine_parts: AzureMachineParts
     manager: AzureResourceManager
     resources: ArmResources
+    operations: Operations
 
     async def ready(
         self, region: str, accounts: Collection[str] = (), subscription: str = SUBSCRIPTION
@@ -122,14 +129,14 @@ def settings_for(appliance_id: str, bundle: Path) -> Settings:
 
 @asynccontextmanager
 async def adapters(
-    settings: Settings, patience_s: float = 60, ring: KeyRing = RING
+    settings: Settings, ring: KeyRing = RING, patient_by: Clock | None = None
 ) -> AsyncIterator[Adapters]:
     """Yield the adapters, wired as the operator has them, with the environment's identity.
 
-    *patience_s* is for how long a missing right is held for one that spreads.
+    By the clock *patient_by*, a missing right is held for one that spreads for `RIGHTS_S`.
     """
     clock, operations = SystemClock(), Operations()
-    refusals = Refusals(clock, {"NotAuthorized": Patience(patience_s, 0.2)})
+    refusals = Refusals(patient_by or clock, {"NotAuthorized": Patience(RIGHTS_S, 0.2)})
     clients = Clients(asynchronous_credential(), clock, refusals=refusals)
     seals = RegionSeals(settings.appliance, ring.keys)
     reads = SharedReads(clock, FRESH_S)
@@ -155,7 +162,10 @@ async def adapters(
             queues=AzureQueues(data_plane, signatures),
             data_plane=data_plane,
             manager=manager,
+            targets=AzureRestoreTargets(resources, owner.ownership),
+            machine_parts=AzureMachineParts(resources, operations, owner.ownership),
             resources=resources,
+            operations=operations,
             bundles=AzureBundles(
                 data_plane, signatures, operations, clock, settings.workers.bundle_path
             ),

@@ -62,6 +62,17 @@ class TestAzureVirtualMachineLists(MachineListFacts):
         cloud.azure.call("PUT", f"/subscriptions/{foreign}")
         return foreign
 
+    @pytest.fixture
+    def ephemeral(self, cloud: Cloud, place: MachinePlace) -> Iterator[ArmId]:
+        """A VM that no simulated Azure makes: the list that has it is told."""
+        vm_id = f"{place.there[0]}-ephemeral"
+        match: Body = {"service": "arm", "method": "GET", "path": "virtualMachines"}
+        answer: Body = {"value": [_with_ephemeral_disk(vm_id)]}
+        fault: Body = {"match": match, "status": 200, "headers": {}, "body": answer, "times": 1}
+        made = cloud.azure.call("POST", "/faults", fault)
+        yield ArmId(vm_id)
+        cloud.azure.call("DELETE", f"/faults/{made['id']}")
+
 
 class TestAzureVirtualMachines(VirtualMachineFacts):
     @pytest.fixture
@@ -72,15 +83,20 @@ class TestAzureVirtualMachines(VirtualMachineFacts):
     def ephemeral(self, cloud: Cloud, place: MachinePlace) -> Iterator[ArmId]:
         """A VM that no simulated Azure makes: its answer is told."""
         vm_id = f"{place.there[0]}-ephemeral"
-        disk = {"name": "os", "diffDiskSettings": {"option": "Local"}}
-        profile = {"storageProfile": {"osDisk": disk, "dataDisks": []}, "vmId": "1"}
-        name = vm_id.rsplit("/", 1)[1]
-        body = {"id": vm_id, "name": name, "location": seed.VM_REGION, "properties": profile}
+        name, body = vm_id.rsplit("/", 1)[1], _with_ephemeral_disk(vm_id)
         match = {"service": "arm", "method": "GET", "path": f"virtualMachines/{name}"}
         fault = {"match": match, "status": 200, "headers": {}, "body": body, "times": 9}
         made = cloud.azure.call("POST", "/faults", fault)
         yield ArmId(vm_id)
         cloud.azure.call("DELETE", f"/faults/{made['id']}")
+
+
+def _with_ephemeral_disk(vm_id: str) -> Body:
+    """Return a VM as Azure shows it, whose OS disk lies on its host."""
+    disk: Body = {"name": "os", "diffDiskSettings": {"option": "Local"}}
+    profile: Body = {"storageProfile": {"osDisk": disk, "dataDisks": []}, "vmId": "1"}
+    name = vm_id.rsplit("/", 1)[1]
+    return {"id": vm_id, "name": name, "location": seed.VM_REGION, "properties": profile}
 
 
 @pytest.mark.parametrize(
@@ -89,8 +105,27 @@ class TestAzureVirtualMachines(VirtualMachineFacts):
         {"id": "/vm"},
         {"id": "/vm", "properties": None},
         {"id": "/vm", "properties": {"storageProfile": {"dataDisks": None}}},
+        {"id": "/vm", "tags": None, "properties": {"storageProfile": {"osDisk": None}}},
     ],
-    ids=["nothing", "null", "null below"],
+    ids=["nothing", "null", "null below", "null tags"],
 )
 def test_what_azure_leaves_out_of_a_list_is_no_data_disk(body: Body) -> None:
     assert machine_listed(body) == MachineListed(ArmId("/vm"))
+
+
+def test_a_disk_of_an_account_is_unmanaged_and_one_that_is_being_made_is_not() -> None:
+    old: Body = {
+        "lun": 1,
+        "name": "old",
+        "vhd": {"uri": "https://account.blob.core.windows.net/v/o.vhd"},
+    }
+    new: Body = {"lun": 2, "name": "new"}
+    profile: Body = {
+        "osDisk": {"name": "os", "managedDisk": {"id": "/disk"}},
+        "dataDisks": [old, new],
+    }
+    body: Body = {"id": "/vm", "properties": {"storageProfile": profile}}
+
+    said = [disk.unsupported for disk in machine_listed(body).disks]
+
+    assert said == [None, "is not a managed disk", None]

@@ -15,7 +15,10 @@ from vmbackup_operator.sessions.ports import VirtualMachines
 
 @dataclass(frozen=True)
 class MachinePlace:
-    """VMs of one group: each has an OS disk, and data disks at LUN 0 and 5 of 1 GiB."""
+    """VMs of one group: each has an OS disk, and data disks at LUN 0 and 5 of 1 GiB.
+
+    In a list they have the tag ``team: web``.
+    """
 
     there: tuple[ArmId, ...]
     subscription: str
@@ -56,7 +59,10 @@ class VirtualMachineFacts(Suite):
 
 
 class MachineListFacts(Suite):
-    """Gets *place*, *lists*, and *foreign*: a subscription in which there are no rights."""
+    """Gets *place*, *lists*, and *foreign*: a subscription in which there are no rights.
+
+    Also *ephemeral*: a VM of the group whose OS disk can't be snapshotted.
+    """
 
     ports = (VirtualMachineLists,)
 
@@ -70,6 +76,32 @@ class MachineListFacts(Suite):
 
         assert {(vm_id.lower(), (0, 5)) for vm_id in place.there} <= found
 
+    @pytest.mark.parametrize("whole", [False, True], ids=["group", "subscription"])
+    async def test_vms_are_listed_with_their_tags_and_disks(
+        self, place: MachinePlace, lists: VirtualMachineLists, *, whole: bool
+    ) -> None:
+        group = resource_group_of(place.there[0])
+        if whole:
+            listed = await lists.of_subscription(place.subscription)
+        else:
+            listed = await lists.of_group(place.subscription, group)
+        found = {each.id.lower(): each for each in listed}
+
+        for vm_id in place.there:
+            machine = found[ArmId(vm_id.lower())]
+            assert dict(machine.tags) == {"team": "web"}
+            assert [disk.lun for disk in machine.disks] == [None, 0, 5]
+            assert all(disk.name for disk in machine.disks)
+            assert {disk.unsupported for disk in machine.disks} == {None}
+
+    async def test_a_disk_that_cant_be_snapshotted_is_listed_as_such(
+        self, place: MachinePlace, lists: VirtualMachineLists, ephemeral: ArmId
+    ) -> None:
+        listed = await lists.of_group(place.subscription, resource_group_of(ephemeral))
+        (machine,) = [each for each in listed if each.id.lower() == ephemeral.lower()]
+
+        assert [disk.unsupported for disk in machine.disks if disk.lun is None] == ["is ephemeral"]
+
     async def test_a_group_that_is_not_there_has_no_vms(
         self, place: MachinePlace, lists: VirtualMachineLists
     ) -> None:
@@ -80,5 +112,7 @@ class MachineListFacts(Suite):
     ) -> None:
         with pytest.raises(RefusedForNow) as caught:
             await lists.of_group(foreign, resource_group_of(place.there[0]))
-
+        assert caught.value.reason == "NotAuthorized"
+        with pytest.raises(RefusedForNow) as caught:
+            await lists.of_subscription(foreign)
         assert caught.value.reason == "NotAuthorized"

@@ -7,6 +7,7 @@ import ssl
 import uuid
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 
 import urllib3
@@ -98,6 +99,11 @@ class Cloud:
     keys: dict[str, str]
     proxy: str = ""
     ca: str = ""
+    #: By how much the time by which signatures are judged is ahead of ours.
+    ahead: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(120)

@@ -48,7 +48,7 @@ from tools.local_cloud.toolchains import node
 
 def _services(cloud: Cloud, upstream: Upstream) -> dict[str, Service]:
     keys = DelegationKeys()
-    authorizer = Authorizer(cloud.identities, keys)
+    authorizer = Authorizer(cloud.identities, keys, cloud.now)
     deleted = QueuesBeingDeleted(Pace(60))
     plane = DataPlane(cloud.resources, cloud.accounts, upstream, authorizer, keys, deleted)
     answers = Answers(cloud.contents, cloud.grants, PageLists(cloud.resources))

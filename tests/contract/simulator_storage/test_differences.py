@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import threading
@@ -14,14 +13,11 @@ from typing import Any
 
 import pytest
 import urllib3
-from aiohttp import web
 from typing_extensions import override
 
-from azure_simulator.disks.answers import Answers
-from azure_simulator.disks.export_host import ExportHost
-from azure_simulator.disks.exported import PageLists
 from azure_simulator.resources import Resource
 from tests.contract.simulator_storage.cloud import GROUP, Cloud
+from tests.contract.simulator_storage.plain_exports import plain_exports
 from vmbackup_core.extents import Extent
 from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import Renewable
@@ -108,25 +104,8 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(bare_cloud: Cloud) -> Iterator[Service]:
-    answers = Answers(bare_cloud.contents, bare_cloud.grants, PageLists(bare_cloud.resources))
-    host = ExportHost(answers, bare_cloud.interventions, bare_cloud.journal)
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await host.handle(request, "worker", HOST)
-
-    async def begin() -> tuple[web.Server, asyncio.Server]:
-        server = web.Server(handle)
-        loop = asyncio.get_running_loop()
-        return server, await loop.create_server(server, "127.0.0.1", 0)
-
-    server, listener = bare_cloud.run(begin())
-    yield Service(bare_cloud, listener.sockets[0].getsockname()[1])
-
-    async def end() -> None:
-        listener.close()
-        await server.shutdown(1)
-
-    bare_cloud.run(end())
+    with plain_exports(bare_cloud, HOST) as port:
+        yield Service(bare_cloud, port)
 
 
 def ranges_of(answer: urllib3.BaseHTTPResponse) -> list[tuple[str, int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from dataclasses import dataclass
 
@@ -12,6 +13,14 @@ from azure.storage.blob import BlobClient
 
 from azure_simulator.disks.footer import vhd_footer
 from tests.contract.simulator_storage.cloud import GROUP, Cloud, reason_of
+from tests.contract.simulator_storage.plain_exports import plain_exports
+from vmbackup_core.vhd_footer import EPOCH
+from vmbackup_core.vhd_footer import footer as vhd_footer_of_ours
+from vmbackup_worker.access import Renewable
+from vmbackup_worker.page_blob import ExportPool
+from vmbackup_worker.source import Export
+from vmbackup_worker.upload_target import UploadTarget
+from vmbackup_worker.uploaded_disk import UploadedDisk
 
 MIB = 1024 * 1024
 SIZE = 32 * MIB
@@ -153,3 +162,31 @@ def test_the_journal_says_what_was_put(upload: Upload) -> None:
 
     (entry,) = upload.cloud.entries(operation="PutPage", disk=upload.disk_id)
     assert (entry["detail"]["offset"], entry["detail"]["length"]) == (MIB, 1024)
+
+
+def test_what_a_worker_uploads_is_a_disk_that_reads_as_it_was_written(bare_cloud: Cloud) -> None:
+    made_for, stop = bare_cloud.run(made(bare_cloud)), threading.Event()
+    content = bytes(8 * MIB) + os.urandom(9 * MIB) + bytes(SIZE - 17 * MIB)
+    pool = ExportPool(4)
+    with plain_exports(bare_cloud, HOST) as port:
+        here = f"http://127.0.0.1:{port}"
+        url = Renewable(made_for.url.replace(f"https://{HOST}", here))
+        target = UploadTarget("disk", url, pool, stop, renewal_s=1)
+        disk = UploadedDisk(target, SIZE, 2, lambda _written: None)
+        for at in range(8 * MIB, 17 * MIB, 256 * 1024):
+            disk.write_at(at, content[at : at + 256 * 1024])
+        assert target.size_bytes() == WHOLE
+        assert disk.finish(SIZE, vhd_footer_of_ours(SIZE, EPOCH, uuid.uuid4())) == 9 * MIB
+        assert made_for.is_whole
+
+        bare_cloud.run(bare_cloud.grants.revoke(made_for.disk_id))
+        read = bare_cloud.run(bare_cloud.grants.grant(made_for.disk_id, "Read", 3600, HOST))
+        shown = Renewable(read.replace(f"https://{HOST}", here))
+        export = Export("disk", shown, SIZE, pool, stop, renewal_s=1)
+        found = bytearray(SIZE)
+        export.read_into(0, memoryview(found))
+        allocated = export.allocated().extents
+        pool.clear()
+
+    assert bytes(found) == content
+    assert [(each.offset, each.length) for each in allocated] == [(8 * MIB, 9 * MIB)]

@@ -44,6 +44,7 @@ def test_each_role_is_assigned_where_it_belongs(settings: Settings) -> None:
             group("westeurope"),
             group("northeurope"),
         ],
+        "restore": [f"{SUBSCRIPTION}/resourceGroups/rg-production"],
         "repository": [ACCOUNT],
     }
 

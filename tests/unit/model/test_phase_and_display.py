@@ -15,8 +15,9 @@ from vmbackup_operator.model.conditions import Condition, ConditionStatus
 from vmbackup_operator.model.display import amount, span, with_display
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.phase import PHASES, session_phase
-from vmbackup_operator.model.progress import Display, Progress, SessionError
+from vmbackup_operator.model.progress import BackupDisplay, Progress, SessionError
 from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.session_findings import FullRead
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -71,9 +72,9 @@ def test_all_steps_done_without_an_outcome_is_completing() -> None:
     ("conditions", "phase"),
     [
         ([true("Complete")], "Complete"),
-        ([true("FailureTarget", "DiskGone")], "Failing"),
+        ([true("FailureTarget", "DiskGone")], "Failing: DiskGone"),
         ([true("FailureTarget", "Cancelled")], "Cancelling"),
-        ([true("FailureTarget", "DiskGone"), true("Failed", "DiskGone")], "Failed"),
+        ([true("FailureTarget", "DiskGone"), true("Failed", "DiskGone")], "Failed: DiskGone"),
         ([true("FailureTarget", "Cancelled"), true("Failed", "Cancelled")], "Cancelled"),
         ([true("Failed", "Skipped")], "Skipped"),
     ],
@@ -135,7 +136,7 @@ def test_columns_follow_the_numbers() -> None:
     ).status
 
     assert shown.phase == "Complete"
-    assert shown.display == Display("web-01", "100%", "1.0 GiB", "300 MiB", "3m12s")
+    assert shown.display == BackupDisplay("web-01", "100%", "1.0 GiB", "300 MiB", "3m12s")
 
 
 def test_looking_at_a_running_session_again_changes_nothing() -> None:
@@ -166,4 +167,20 @@ def test_a_session_that_is_decided_keeps_saying_why(ending: BackupSessionStatus)
 
 
 def test_a_session_without_numbers_shows_its_vm() -> None:
-    assert with_display(session(BackupSessionStatus())).status.display == Display("web-01")
+    assert with_display(session(BackupSessionStatus())).status.display == BackupDisplay("web-01")
+
+
+def test_disks_that_are_read_whole_are_shown_by_their_reasons() -> None:
+    full_reads = tuple(
+        FullRead(disk, reason, "why")
+        for disk, reason in (("os", "NoPredecessor"), ("0", "DiskResized"), ("7", "NoPredecessor"))
+    )
+    shown = with_display(session(BackupSessionStatus(full_reads=full_reads))).status.display
+    assert shown is not None
+    assert shown.full_reads == "NoPredecessor: os, 7; DiskResized: 0"
+
+    many = tuple(FullRead(str(lun), "NoPredecessor", "why") for lun in range(64))
+    shown = with_display(session(BackupSessionStatus(full_reads=many))).status.display
+    assert shown is not None
+    assert len(shown.full_reads) == 128
+    assert shown.full_reads.endswith("…")

@@ -55,14 +55,19 @@ def differences(wanted: Any, schema: Schema, path: str) -> Iterator[str]:
         else:
             yield from differences(get_args(wanted)[0], schema["items"], f"{path}[]")
     elif get_origin(wanted) is dict:
-        if not schema.get("x-kubernetes-preserve-unknown-fields") or "properties" in schema:
-            yield f"{path}: an object of whatever names in the type only"
+        yield from differences_of_any_names(schema, path)
     elif issubclass(wanted, msgspec.Struct):
         yield from object_differences(wanted, schema, path)
     else:
         type_, format_ = PLAIN[wanted]
         if schema["type"] != type_ or (format_ and schema.get("format") != format_):
             yield f"{path}: {wanted.__name__} in the type, {schema['type']} in the schema"
+
+
+def differences_of_any_names(schema: Schema, path: str) -> Iterator[str]:
+    """Say where the schema is not of an object whose names are the user's."""
+    if not schema.get("x-kubernetes-preserve-unknown-fields") or "properties" in schema:
+        yield f"{path}: an object of whatever names in the type only"
 
 
 def default_of(field: msgspec.structs.FieldInfo) -> Any:

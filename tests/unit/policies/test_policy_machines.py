@@ -76,7 +76,12 @@ async def test_a_group_that_is_asked_for_by_many_at_once_is_listed_once(
             await asyncio.sleep(0)
             return await world.machines.of_group(subscription_id, resource_group)
 
-    presence = Presence(world.clock, Slowly())
+        @override
+        async def of_subscription(self, subscription_id: str) -> Sequence[MachineListed]:
+            await asyncio.sleep(0)
+            return await world.machines.of_subscription(subscription_id)
+
+    presence = Presence(world.clock, Slowly(), interval_s=3600)
 
     found = await asyncio.gather(*(presence.find(VM) for _ in range(20)))
 

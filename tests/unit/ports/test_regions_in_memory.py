@@ -85,8 +85,16 @@ class TestMemoryMachineLists(MachineListFacts):
     def lists(self, place: MachinePlace, foreign: str) -> MemoryMachineLists:
         double = MemoryMachineLists()
         double.there, double.luns = set(place.there), (0, 5)
+        double.tags = {vm_id: {"team": "web"} for vm_id in place.there}
         double.forbidden.add(foreign)
         return double
+
+    @pytest.fixture
+    def ephemeral(self, lists: MemoryMachineLists) -> ArmId:
+        vm_id = ArmId(f"{VM}-ephemeral")
+        lists.there.add(vm_id)
+        lists.ephemeral.add(vm_id)
+        return vm_id
 
 
 class TestMemoryPoints(PointFacts):

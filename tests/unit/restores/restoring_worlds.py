@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
+from msgspec.structs import replace
+
+from tests.worlds.made_disk import MadeDisk
 from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
-from tests.worlds.memory_disks import MadeDisk
 from tests.worlds.memory_points import HELD_BYTES, SnapshotBytes
 from tests.worlds.memory_world import World
 from tests.worlds.samples import machine, session_of
@@ -26,7 +29,7 @@ RESTORE = RestoreKey("team", "bring-back")
 TARGET = RestoreTarget(SUBSCRIPTION, "restored", AWAY, disk_sku="Premium_LRS")
 
 
-def restore(world: World, key: ObjectKey = RESTORE, **spec: object) -> RestoreSession:
+def restore(world: World, key: ObjectKey = RESTORE, /, **spec: Any) -> RestoreSession:
     """Return a session that brings the world's only recovery point back."""
     point = next(iter(world.point_objects.stored.values()))
     wanted = RestoreSessionSpec(
@@ -38,10 +41,21 @@ def restore(world: World, key: ObjectKey = RESTORE, **spec: object) -> RestoreSe
     return RestoreSession(metadata, RestoreSessionSpec(**fields))
 
 
-async def backed_up_world(disks: int = 2, made: World | None = None) -> World:
-    """Return a world after a backup of its VM, and before anything else."""
+def cancelled(session: RestoreSession) -> RestoreSession:
+    """Return the session as its user has cancelled it."""
+    return replace(session, spec=replace(session.spec, cancel=True))
+
+
+async def backed_up_world(
+    disks: int = 2, made: World | None = None, *, keeps: bool = False
+) -> World:
+    """Return a world after a backup of its VM, and before anything else.
+
+    *keeps*: its VM is the one that *made* has.
+    """
     world = made or World()
-    world.add(machine(disks=disks))
+    if not keeps:
+        world.add(machine(disks=disks))
     world.sessions.put(session_of())
     await world.run()
     assert world.status().outcome == "Succeeded"
@@ -50,7 +64,7 @@ async def backed_up_world(disks: int = 2, made: World | None = None) -> World:
     return world
 
 
-async def restoring_world(machine_disks: int = 2, **spec: object) -> World:
+async def restoring_world(machine_disks: int = 2, **spec: Any) -> World:
     """Return a world with a session that is to bring its point back."""
     world = await backed_up_world(machine_disks)
     world.restores.put(restore(world, **spec))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from azure.core.exceptions import AzureError
+from azure.core.pipeline import PipelineContext, PipelineRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from tests.unit.services.test_proxies import Anybody, Proxy
 from tests.worlds.memory_cluster import ready_repository
@@ -17,8 +20,9 @@ from vmbackup_core.errors import VmbackupError
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.clients import Clients
+from vmbackup_operator.services.correlation import PROCESS, correlated
 from vmbackup_operator.services.data_plane import DataPlane
-from vmbackup_operator.services.fence import Fence
+from vmbackup_operator.services.fence import Fence, WriteFence
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.sessions.seen import Account, SecretUrl
 
@@ -106,6 +110,44 @@ async def test_a_write_of_the_leader_is_sent(proxy: Proxy, what: str) -> None:
 async def test_a_look_of_who_does_not_lead_is_sent(proxy: Proxy, what: str) -> None:
     async with asking(closed) as (clients, plane):
         await sent(LOOKS[what](clients, plane), proxy)
+
+
+async def test_a_write_is_kept_back_where_the_lease_passes_while_it_gets_its_connection() -> None:
+    received: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        content = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        received.put_nowait(content)
+
+    asked: list[str] = []
+
+    def closing() -> None:
+        asked.append("")
+        if len(asked) > 1:
+            closed()
+
+    async with await asyncio.start_server(receive, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/c?sv=1&sig=x"
+        async with asking(closing) as (_, plane):
+            with pytest.raises(NotLeading):
+                await plane.signed_container(SecretUrl(url)).upload_blob("b", b"x")
+
+        assert await asyncio.wait_for(received.get(), 30) == b""
+
+
+async def test_each_sending_of_a_request_has_an_id_of_its_own_and_of_this_process() -> None:
+    request = PipelineRequest(HttpRequest("GET", "https://a.example"), PipelineContext(None))
+    ids = []
+    for _ in range(2):
+        WriteFence(closed).on_request(request)
+        ids.append(request.http_request.headers["x-ms-client-request-id"])
+
+    assert ids[0] != ids[1]
+    assert {str(uuid.UUID(each))[-12:] for each in ids} == {PROCESS}
+    with correlated() as step:
+        assert step.endswith(PROCESS)
 
 
 async def sent(request: Awaitable[Any], proxy: Proxy) -> None:

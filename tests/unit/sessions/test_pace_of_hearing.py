@@ -16,11 +16,12 @@ from tests.worlds.samples import KEY, RING, session_of
 from vmbackup_core.ids import LaunchNonce, WorkerId
 from vmbackup_core.protocol import NO_JOB, Header, Hello, limits, seal, write_message
 from vmbackup_core.protocol.limits import PASSING_EVENT_S, PROGRESS_S
+from vmbackup_operator.cluster.leadership import Terms
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import events_queue
 from vmbackup_operator.sessions.booked import SessionsOfAllKinds
-from vmbackup_operator.sessions.ear import AT_ONCE
+from vmbackup_operator.sessions.ear import AT_ONCE, LEASE_S, PROGRESS_EVERY_S
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.pace import AWAITED_S, MOST_PER_S, pause_s
 from vmbackup_operator.sessions.seen import Account, Received
@@ -131,13 +132,27 @@ def test_all_queues_together_are_asked_at_most_so_often() -> None:
     assert WORKERS / pause_s(awaited=False, awaited_in_all=0) < 27
 
 
-def test_however_many_are_awaited_a_queue_is_asked_before_what_it_holds_passes_or_overflows() -> (
+def test_however_many_are_awaited_a_queue_is_asked_before_its_newest_passes_or_it_overflows() -> (
     None
 ):
     longest_s = pause_s(awaited=True, awaited_in_all=100_000)
 
-    assert longest_s < PASSING_EVENT_S
+    assert longest_s <= PASSING_EVENT_S
     assert longest_s / PROGRESS_S + longest_s / limits.HEARTBEAT_S < AT_ONCE
+
+
+def test_what_a_killed_operator_took_is_heard_by_its_successor_within_20_s() -> None:
+    terms = Terms()
+    # The Lease was renewed and looked at just before, and its holder took messages at its last.
+    earliest_s = terms.duration_s - terms.retry_s
+
+    assert earliest_s + 20 >= LEASE_S + AWAITED_S
+    assert LEASE_S > PROGRESS_EVERY_S + AWAITED_S
+
+
+def test_what_passes_is_not_received_twice_and_its_newest_is_always_there() -> None:
+    assert LEASE_S >= PASSING_EVENT_S
+    assert PASSING_EVENT_S >= 2 * limits.HEARTBEAT_S
 
 
 async def test_a_worker_whose_queue_hangs_is_the_only_one_that_is_not_heard(

@@ -159,6 +159,17 @@ async def test_what_fails_meanwhile_ends_as_failed(azure: Azure) -> None:
     assert (await azure.send("DELETE", account)).status == 200
 
 
+async def test_an_account_that_failed_is_made_by_another_put(azure: Azure) -> None:
+    account = azure.id("Microsoft.Storage/storageAccounts", "acct1")
+    azure.accounts.refuse = True
+    await azure.done(await azure.send("PUT", account, ACCOUNT))
+    azure.accounts.refuse = False
+
+    await azure.done(await azure.send("PUT", account, ACCOUNT))
+
+    assert (await azure.get(account))["properties"]["provisioningState"] == "Succeeded"
+
+
 async def test_a_failed_status_document_is_a_200_with_the_error(azure: Azure) -> None:
     network = azure.id("Microsoft.Network/virtualNetworks", "v")
     subnets = [{"name": "s", "properties": {"addressPrefix": "10.0.0.0/24"}}]

@@ -198,3 +198,28 @@ def test_what_is_taken_away_before_it_counted_never_counts(resources: Resources)
     for _ in range(4):
         clock.now += 100
         assert not identities.allowed(ALICE, "Microsoft.Storage/storageAccounts/read", ACCOUNT)
+
+
+def test_rights_on_their_way_arrive_when_the_way_is_made_shorter(resources: Resources) -> None:
+    clock = Clock()
+    identities = Identities(resources, TENANT, clock)
+    identities.spreading.delay_s = 300
+    assign(resources, READER, GROUP)
+    (assignment,) = resources.of_type("Microsoft.Authorization/roleAssignments")
+    identities.spreading.made(assignment)
+
+    def may() -> bool:
+        return identities.allowed(ALICE, "Microsoft.Storage/storageAccounts/read", ACCOUNT)
+
+    identities.spreading.shorten(600)
+    clock.now += 299
+    assert not may()
+    identities.spreading.shorten(0)
+    assert may()
+
+    identities.spreading.delay_s = 300
+    identities.spreading.removed(assignment)
+    resources.remove(assignment.id)
+    assert may()
+    identities.spreading.shorten(0)
+    assert not may()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import FrameType
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tests.unit.worker.export_host import Refused
 from tests.unit.worker.one_disk import Case, job_of
 from tests.unit.worker.snapshots_of_a_disk import Disk
+from vmbackup_core.extents import Extents
 from vmbackup_core.protocol import DiskDone, DiskToBackUp
 from vmbackup_core.repository.data.said import MIB
 from vmbackup_worker.jobs.backup import Backup
@@ -341,3 +344,32 @@ def test_an_attempt_after_one_that_ended_adopts_what_that_has_stored(disk: Disk)
 
     assert again.read == "Incremental"
     assert [name for name in disk.place.sizes() if "/p/" in name] == packs
+
+
+def test_all_extents_are_not_added_up_again_with_each_of_them(disk: Disk) -> None:
+    assert sums_of_extents(disk, changed=2) == sums_of_extents(disk, changed=16)
+
+
+def sums_of_extents(disk: Disk, changed: int) -> int:
+    """Return how often the lengths of extents are added up while so many are backed up."""
+    added_up, counts = Extents.total_bytes.fget, list[int]()
+    assert added_up is not None
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code is added_up.__code__:
+            counts.append(1)
+
+    def change(content: bytearray) -> None:
+        for at in range(0, changed * 2 * BLOCK, 2 * BLOCK):
+            content[at : at + 8] = noise(changed * SIZE + at, 8)
+
+    disk.changed(change)
+    threading.setprofile(count)
+    sys.setprofile(count)
+    try:
+        done = disk.back_up()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    assert done.statistics.new_blocks == changed
+    return len(counts)

@@ -1,4 +1,4 @@
-"""Reading an export over TLS: whole answers, answers that end early, and who is not trusted."""
+"""Exports and uploads over TLS: whole answers, ones that end early, and who is not trusted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pytest
 import trustme
 
 from tests.unit.worker.export_host import ExportHost, export_host
+from tests.unit.worker.upload_host import upload_host
 from vmbackup_core.errors import TransientError
 from vmbackup_core.stores.patience import Patience
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.connections import Waits
 from vmbackup_worker.page_blob import ExportPool
 from vmbackup_worker.source import Export
+from vmbackup_worker.upload_target import UploadTarget
 
 MIB = 1024 * 1024
 NAME = "127.0.0.1"
@@ -77,6 +79,24 @@ def read(export: Export, offset: int, length: int) -> bytes:
     buffer = bytearray(length)
     export.read_into(offset, memoryview(buffer))
     return bytes(buffer)
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+def test_pages_go_out_as_they_are_over_one_connection(
+    authority: trustme.CA, pool: ExportPool, version: ssl.TLSVersion
+) -> None:
+    with upload_host(len(DISK), server_context(authority, NAME, version)) as host:
+        way = Renewable(host.url)
+        target = UploadTarget("disk", way, pool, threading.Event(), renewal_s=0.05)
+        for start in range(0, len(DISK), 3 * MIB):
+            pieces = [
+                DISK[at : at + 256 * 1024] for at in range(start, start + 3 * MIB, 256 * 1024)
+            ]
+            target.write(start, pieces)
+        pool.clear()
+
+        assert host.disk == DISK
+        assert len(host.connections) == 1
 
 
 def test_one_connection_serves_long_answers_and_short_ones(

@@ -147,6 +147,15 @@ def test_what_passes_is_asked_for_again(ways: Ways) -> None:
         assert bytes(ways.host.pages[512:1024]) == one[:512]
 
 
+def test_a_refusal_before_the_pages_were_read_is_asked_for_again(ways: Ways) -> None:
+    pages = random.Random(3).randbytes(WRITTEN_BYTES)  # noqa: S311 - repeatable
+    ways.host.faults = ["refused early"] * 2
+    ways.target().write(0, [pages[at : at + BLOCK] for at in range(0, WRITTEN_BYTES, BLOCK)])
+
+    assert ways.host.disk[:WRITTEN_BYTES] == pages
+    assert len(ways.host.puts) == 1
+
+
 def test_what_does_not_pass_is_said_to_be_transient(ways: Ways) -> None:
     ways.host.faults = [500] * 4
 

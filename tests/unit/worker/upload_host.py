@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +87,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {}, self.host.whole_bytes if said is None else said)
 
     def do_PUT(self) -> None:
-        host, body = self.host, self.rfile.read(int(self.headers["Content-Length"]))
+        host = self.host
+        if host.faults[:1] == ["refused early"]:  # before it has seen what it would not have
+            host.next_fault()
+            self.close_connection = True
+            self._refuse(Refused(503, "ServerBusy"))
+            return
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         with host.lock:
             host.connections.add(self.client_address)
             host.under_way += 1
@@ -100,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _put(self, body: bytes) -> None:
         try:
-            span = pages_asked(self.headers, self.host.whole_bytes)
+            span = pages_asked(dict(self.headers), self.host.whole_bytes)
         except StorageError as error:
             self._refuse(Refused(error.status, error.code))
             return
@@ -114,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Tell whether the request got another answer than its own."""
         fault = self.host.next_fault()
         if fault == "answer lost":
-            self.host.take(pages_asked(self.headers, self.host.whole_bytes), body)
+            self.host.take(pages_asked(dict(self.headers), self.host.whole_bytes), body)
         if isinstance(fault, str):
             self.close_connection = True
         elif fault is not None:
@@ -140,11 +147,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def upload_host(size_bytes: int) -> Iterator[UploadHost]:
+def upload_host(size_bytes: int, tls: ssl.SSLContext | None = None) -> Iterator[UploadHost]:
     """Serve a disk of *size_bytes* that was made for upload, until the block ends."""
     host = UploadHost(size_bytes)
     server = LoopbackServer(type("Handler", (_Handler,), {"host": host}))
     host.base = f"http://127.0.0.1:{server.port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        host.base = f"https://127.0.0.1:{server.port}"
     with serving(server):
         try:
             yield host

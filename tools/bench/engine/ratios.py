@@ -151,7 +151,7 @@ TARGETS: Final = (
         "index stored at 0.1 % changed of 1 TiB, MiB",
         "at most",
         8.0,
-        lambda found: float(found["full_1_tib"]["scattered"]["index_mb"] * 1e6 / 1024**2),
+        lambda found: float(found["full_1_tib"]["scattered"]["index_of_all_mb"] * 1e6 / 1024**2),
     ),
 )
 

@@ -164,11 +164,12 @@ class Backup(Work):
     def _write(self, prepared: _Prepared) -> WrittenDisk:
         disk_id, planner, plan = prepared.disk.disk_id, prepared.planner, prepared.plan
         expected = self._meter.expect_more(disk_id, plan.to_read)
+        planned_bytes = plan.extents.total_bytes  # a sum over all of them
 
         def told(progress: Progress) -> None:
             self._meter.set_stored(disk_id, progress.stored_bytes)
             if plan.is_incremental:  # what is to be read beside the changed extents turns up late
-                more = max(0, progress.total_bytes - plan.extents.total_bytes)
+                more = max(0, progress.total_bytes - planned_bytes)
                 self._meter.expect(disk_id, expected + more)
 
         source = DiskReader(planner.export, plan.readable, planner.count_read)

@@ -198,6 +198,7 @@ class PackWriter:
     def _begun(self, buffer: PackBuffer) -> _Filling:
         session, number = self._ids.next_pack()
         cipher = self._cipher(session, number)
+        buffer.reopen()  # not before: the last pack's is not filled again
         return _Filling(OwnPack(), session, number, cipher, buffer, self._pack_bytes)
 
     def _cipher(self, session: SessionRow, number: int) -> AESGCM:
@@ -210,7 +211,6 @@ class PackWriter:
             if not filling.broken:
                 filling.own.row = self._put(filling)
         finally:
-            filling.buffer.reopen()
             with self._changed:
                 self._spare.append(filling.buffer)
                 self._changed.notify_all()

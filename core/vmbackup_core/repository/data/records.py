@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 import zstandard
@@ -25,6 +26,15 @@ from vmbackup_core.repository.primitives.frames import (
 from vmbackup_core.stores.port import Buffer
 
 TAG_BYTES = 16
+
+#: What a delta takes at most of the whole block: it needs a second record wherever it is read, and
+#: the next change of the block is stored whole.
+_DELTA_SHARE: Final = 0.75
+
+#: A disk is written in sectors. Where fewer of a block than one in so many are as before, a delta
+#: is not a quarter shorter, and making it takes twice the time of the block itself.
+SECTOR_BYTES: Final = 512
+_ALIKE_ONE_OF: Final = 8
 
 _KIND = struct.Struct(f"<BI{HASH_BYTES}s")
 
@@ -68,17 +78,30 @@ def encode_block(
     *,
     level: int = 3,
 ) -> tuple[int, Buffer]:
-    """Return codec and encoded block: whichever is shortest, a delta only where it is shorter.
+    """Return codec and encoded block: whichever is shorter, a delta where it is much shorter.
 
     Below level 3 a delta finds next to nothing of its base, so none is made there.
     """
     frame = compressor.compress(block)
     codec, encoded = (ZSTD, frame) if len(frame) < len(block) else (PLAIN, block)
-    if base is not None:
+    if base is not None and _is_alike(block, base.content):
         delta = compress_after(base.content, block, max(level, LEVEL))
-        if len(delta) < len(encoded):
+        if len(delta) <= len(encoded) * _DELTA_SHARE:
             return DELTA, delta
     return codec, encoded
+
+
+def _is_alike(block: Buffer, base: bytes) -> bool:
+    """Tell whether enough sectors are the same that a delta may be worth its making."""
+    enough = max(1, len(block) // SECTOR_BYTES // _ALIKE_ONE_OF)
+    with memoryview(block) as view:
+        for start in range(0, len(block), SECTOR_BYTES):
+            # As bytes: views are compared one by one, which takes much longer than a copy.
+            end = start + SECTOR_BYTES
+            enough -= bytes(view[start:end]) == base[start:end]
+            if enough == 0:
+                return True
+    return False
 
 
 def seal_record(cipher: AESGCM, number: int, kind: RecordKind, encoded: Buffer) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -71,7 +72,7 @@ class _Reading:
         self._window = window
         self._on_block = on_block
         self._on_lost = on_lost
-        self._deltas = _Deltas(by.reader)
+        self._deltas = _Deltas(by.reader, window.delta_bytes)
 
     def run(self, spent: int) -> None:
         first, then = self._window.reads(spent)
@@ -138,15 +139,29 @@ class _Brought:
 
 
 class _Deltas:
-    """Deltas that wait for their bases, by the marks of their blocks."""
+    """Deltas that wait for their bases, by the marks of their blocks.
 
-    def __init__(self, reader: BlockReader) -> None:
+    All lie in memory that is taken once: in pieces of their own they would lie between those that
+    requests bring, and what these leave could not be given back.
+    """
+
+    def __init__(self, reader: BlockReader, delta_bytes: int) -> None:
         self._reader = reader
-        self._kept: dict[int, bytes | None] = {}
+        self._room = memoryview(bytearray(delta_bytes))
+        self._end = 0
+        self._lock = threading.Lock()
+        self._kept: dict[int, memoryview | None] = {}
 
     def keep(self, mark: int, stored: memoryview | None) -> None:
         """Keep a delta's bytes."""
-        self._kept[mark] = None if stored is None else bytes(stored)
+        if stored is None:
+            self._kept[mark] = None
+            return
+        with self._lock:
+            start, self._end = self._end, self._end + len(stored)
+        kept = self._room[start : start + len(stored)]
+        kept[:] = stored
+        self._kept[mark] = kept
 
     def block(self, mark: int, wanted: Wanted, base: BaseRecord, brought: _Brought) -> bytes:
         """Return the block of a delta whose base was *brought*."""

@@ -45,18 +45,14 @@ def plan_restore(
     PermanentError, with a reason, where spec and point contradict each other.
     """
     known = description if description is not None and description.schema == _SCHEMA else None
+    if spec.mode == "VirtualMachine":
+        _check_described(known)
     chosen = _recorded_disks(known, _chosen(disks, spec))
     planned = _plan_disks(chosen, spec, run)
     made = tuple(plan.wanted for plan in planned)
     notes = [note for plan in planned for note in plan.not_restored]
-    if spec.mode == "Disks":
+    if spec.mode == "Disks" or known is None or known.virtual_machine is None:
         return _whole(Planned(made), notes, spec.target)
-    if known is None or known.virtual_machine is None or not known.network_interfaces:
-        raise PermanentError(
-            "the point does not hold what Azure said of the VM and its network interfaces, so no "
-            "VM can be made of it: restore its disks (mode Disks)",
-            reason="VirtualMachineNotDescribed",
-        )
     return _with_machine(known, known.virtual_machine, made, notes, spec, run)
 
 
@@ -66,6 +62,21 @@ def read_description(text: str) -> VmDescription | None:
         return msgspec.json.decode(text, type=VmDescription)
     except msgspec.DecodeError:
         return None
+
+
+def _check_described(description: VmDescription | None) -> None:
+    """Refuse a VM of a point that does not hold what Azure said of one."""
+    if (
+        description is None
+        or description.virtual_machine is None
+        or not description.network_interfaces
+    ):
+        raise PermanentError(
+            "the point does not hold what Azure said of the VM and its network interfaces in a "
+            "form that this version knows, so no VM can be made of it: restore its disks (mode "
+            "Disks), or update the operator where a newer one made the point",
+            reason="VirtualMachineNotDescribed",
+        )
 
 
 def position_of(disk: PointDisk) -> str:

@@ -253,7 +253,11 @@ MACHINE_RULES: Final = (
         "session",
         "the interfaces are made before the VM",
     ),
-    Rule("properties.availabilitySet", "group", "only a VM of its resource group, without a zone, can be in it"),
+    Rule(
+        "properties.availabilitySet",
+        "group",
+        "only a VM of its resource group, without a zone, can be in it",
+    ),
     Rule(
         "properties.virtualMachineScaleSet",
         "group",

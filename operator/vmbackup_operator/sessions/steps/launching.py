@@ -267,7 +267,7 @@ async def _send_command(ground: Ground, session: Session, region: Region) -> Ans
     home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return home
-    until = ground.credentials_until()
+    until = ground.bundle_access_until()
     container = await ground.signatures.container(region.account, bundle.container, "read", until)
     queues = await conversation(ground, home.account, worker)
     nonce, key = launch_of(ground, worker)

@@ -57,8 +57,9 @@ def test_one_block_is_changed_that_compresses_to_nothing_less() -> None:
 
 
 def test_pages_are_changed_in_as_many_blocks() -> None:
-    pages = scattered_pages(2**30, 0.01).changed
+    pages = scattered_pages(2**32, 0.01, part=4).changed
 
+    assert max(offset for offset, _ in pages) < 2**30
     assert sum(length for _, length in pages) / 2**30 == 0.01 - 0.01 % (4096 / 2**30)
     assert len({offset // BLOCK for offset, _ in pages}) == len(pages)
 

@@ -30,7 +30,10 @@ def figures() -> dict[str, Any]:
             "32 TiB": {"full": operation(30), "unchanged": operation(9) | {"rss_mb": 299.0}},
         },
         "aged_chain": {"restore_requests": {"get_range": 300, "packs": 200}},
-        "full_1_tib": {"one_block": {"all_mb": 0.524288}, "scattered": {"index_mb": 8.5}},
+        "full_1_tib": {
+            "one_block": {"all_mb": 0.524288},
+            "scattered": {"index_mb": 0.5, "index_of_all_mb": 8.5},
+        },
         "peers": {
             "qemu-img": {"version": "7.2.22", "full": operation(5.0), "restore": operation(2)},
             "restic": {

@@ -258,6 +258,26 @@ def test_a_delta_that_is_not_shorter_is_not_made() -> None:
     assert encode_block(noise(2, BLOCK), new_compressor(LEVEL), base)[0] == PLAIN
 
 
+@pytest.mark.parametrize(
+    ("changed", "codec"), [(BLOCK // 2, DELTA), (BLOCK * 7 // 8, PLAIN), (BLOCK, PLAIN)]
+)
+def test_a_delta_is_made_where_it_is_a_quarter_shorter(changed: int, codec: int) -> None:
+    before = noise(1, BLOCK)
+    block = noise(2, changed) + before[changed:]
+    made, encoded = encode_block(block, new_compressor(LEVEL), BaseBlock(before, b"B" * 16))
+    assert made == codec
+    assert (len(encoded) < BLOCK * 3 // 4) == (codec == DELTA)
+
+
+def test_a_block_of_a_text_is_stored_whole_where_a_delta_takes_nearly_as_much() -> None:
+    text = b"".join(b"%07d" % number for number in range(BLOCK // 7))
+    before = text[: BLOCK // 2] + noise(1, BLOCK // 2)
+    block = text[: BLOCK // 2] + noise(2, BLOCK // 2)
+    base = BaseBlock(before, b"B" * 16)
+    whole = new_compressor(LEVEL).compress(block)
+    assert encode_block(block, new_compressor(LEVEL), base) == (ZSTD, whole)
+
+
 def test_a_pack_is_no_larger_than_the_chain_allows() -> None:
     bench = Bench()
     content = noise(1, 5 * MIB)

@@ -96,7 +96,7 @@ def _scenario_rows(figures: Figures) -> Iterator[tuple[str, Figures]]:
 
 
 def _of_full_disk(found: Figures) -> Iterator[tuple[str, Figures]]:
-    for name, said in (("one_block", "one block changed"), ("scattered", "0.1 % changed")):
+    for name, said in (("one_block", "one block changed"), ("scattered", "0.1 % of a sixteenth")):
         if name in found:
             yield f"full 1 TiB, {said}: incremental", found[name]
 

@@ -1,0 +1,99 @@
+"""What a policy's status shows of its VMs, and which of them have come or gone since; pure.
+
+A VM is shown as GROUP/NAME, as people call it, and compared without case. The status is all the
+memory that there is of which VMs were known before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from vmbackup_core.errors import PermanentError
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.model.backup_policy import MachineFound, MachinesShown, Unprotected
+from vmbackup_operator.model.conditions import cut
+from vmbackup_operator.naming import ArmId, name_of, resource_group_of
+from vmbackup_operator.policies.standing import Machine
+
+#: The schema's bounds: names of VMs, those that were found last, and those that are not protected.
+MOST_NAMES = 200
+MOST_FOUND = 10
+MOST_UNPROTECTED = 20
+#: So long a reason's message is shown.
+MAX_WHY = 256
+
+
+def shown_name(vm_id: ArmId) -> str:
+    """Return what the VM is called in a status: its group and its name; what is no id, as it is."""
+    try:
+        return f"{resource_group_of(vm_id)}/{name_of(vm_id)}"
+    except PermanentError:
+        return vm_id
+
+
+def machines_shown(
+    before: MachinesShown | None, machines: Sequence[Machine], now: datetime, *, discovers: bool
+) -> MachinesShown:
+    """Return what the status shows of *machines*; *discovers*: new ones are found by themselves."""
+    names = _names(each.id for each in machines if each.is_able)
+    lacking = sorted((each for each in machines if not each.is_able), key=_order)
+    since = now.replace(microsecond=0)
+    known = {folded(name) for name in names}
+    found = [MachineFound(name, since) for name in newcomers(before, names) if discovers]
+    if before is not None:
+        found += [each for each in before.found if folded(each.name) in known]
+    return MachinesShown(
+        count=len(names),
+        unprotected_count=len(lacking),
+        names=tuple(names[:MOST_NAMES]),
+        found=tuple(found[:MOST_FOUND]),
+        unprotected=tuple(map(_unprotected, lacking[:MOST_UNPROTECTED])),
+    )
+
+
+def newcomers(before: MachinesShown | None, names: Iterable[str]) -> list[str]:
+    """Return those of *names* that are not in *before*, where that can be told.
+
+    Nothing is new where nothing was shown before. Of VMs behind the last one that there was room
+    for, nobody knows.
+    """
+    if before is None:
+        return []
+    known = {folded(name) for name in before.names}
+    cut_off = before.count > len(before.names)
+    last = max(known, default="")
+    return [
+        name
+        for name in names
+        if folded(name) not in known and not (cut_off and folded(name) > last)
+    ]
+
+
+def leavers(before: MachinesShown | None, machines: Iterable[Machine]) -> list[str]:
+    """Return the names in *before* that none of *machines* has, able or not."""
+    if before is None:
+        return []
+    known = {folded(shown_name(each.id)) for each in machines}
+    return [name for name in before.names if folded(name) not in known]
+
+
+def protected_names(machines: Iterable[Machine]) -> list[str]:
+    """Return the names of those of *machines* that can be backed up, in order."""
+    return _names(each.id for each in machines if each.is_able)
+
+
+def _names(ids: Iterable[ArmId]) -> list[str]:
+    names = {folded(name): name for name in map(shown_name, ids)}
+    return [names[key] for key in sorted(names)]
+
+
+def _unprotected(machine: Machine) -> Unprotected:
+    finding = machine.finding
+    if finding is None:
+        raise AssertionError("a VM that cannot be backed up has a finding")
+    return Unprotected(shown_name(machine.id), finding.reason, cut(finding.message, MAX_WHY))
+
+
+def _order(machine: Machine) -> str:
+    return folded(shown_name(machine.id))

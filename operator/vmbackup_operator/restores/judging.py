@@ -1,0 +1,176 @@
+"""Whether what a plan needs is there where it restores to: pure, over what was seen of Azure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vmbackup_core.ids import RunId
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.environments.bodies import text_at
+from vmbackup_operator.model.restore_session import RestoreTarget
+from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.reconciling.outcome import Failed
+from vmbackup_operator.restores.planning.interfaces import subnets_of
+from vmbackup_operator.restores.planning.places import region_name
+from vmbackup_operator.restores.planning.planned import Planned
+from vmbackup_operator.sessions.target_ports import ResourceSeen, SizeSeen, Usage
+
+_SUBNETS = "/subnets/"
+_SECURITY_GROUPS = "/networksecuritygroups/"
+#: By the beginning of a SKU's name, how Azure calls the quota of such disks.
+_DISK_QUOTAS = (
+    ("premiumv2_lrs", "PremiumV2DiskCount"),
+    ("premium_zrs", "PremiumZRSDiskCount"),
+    ("premium_lrs", "PremiumDiskCount"),
+    ("standardssd_zrs", "StandardSSDZRSDiskCount"),
+    ("standardssd_lrs", "StandardSSDDiskCount"),
+    ("standard_lrs", "StandardDiskCount"),
+    ("ultrassd_lrs", "UltraSSDDiskCount"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSeen:
+    """What was seen: resources by their folded ids, quotas, and the size; None: none such."""
+
+    resources: Mapping[str, ResourceSeen]
+    usages: Sequence[Usage] = ()
+    size: SizeSeen | None = None
+
+    def at(self, resource_id: str) -> ResourceSeen | None:
+        """Return the resource, or None where there is none."""
+        return self.resources.get(folded(resource_id))
+
+
+def made_ids(planned: Planned) -> tuple[ArmId, ...]:
+    """Return the ids of all that the plan makes."""
+    machine = () if planned.machine is None else (planned.machine.id,)
+    disks = (each.id for each in planned.disks)
+    return (*disks, *(each.id for each in planned.interfaces), *machine)
+
+
+def looked_at(planned: Planned, target: RestoreTarget) -> tuple[ArmId, ...]:
+    """Return the ids of what has to be looked at before anything is made, each once."""
+    ids = [group_of(target), *made_ids(planned), *_networks(planned), *_security_groups(planned)]
+    return tuple({folded(each): each for each in ids}.values())
+
+
+def group_of(target: RestoreTarget) -> ArmId:
+    """Return the id of the resource group that is restored into."""
+    return ArmId(f"/subscriptions/{target.subscription_id}/resourceGroups/{target.resource_group}")
+
+
+def size_wanted(planned: Planned) -> str:
+    """Return the name of the VM's size; empty where no VM is made."""
+    if planned.machine is None:
+        return ""
+    return text_at(planned.machine.body, "properties", "hardwareProfile", "vmSize")
+
+
+def judge(planned: Planned, target: RestoreTarget, run: RunId, seen: TargetSeen) -> Failed | None:
+    """Return why the plan cannot be carried out, None where nothing stands against it."""
+    if seen.at(group_of(target)) is None:
+        message = f"there is no resource group {group_of(target)}: create it"
+        return Failed("ResourceGroupNotFound", message)
+    return (
+        _taken(planned, run, seen)
+        or _unusable_network(planned, target, seen)
+        or _missing_reference(planned, seen)
+        or _short_quota(planned, target, seen)
+    )
+
+
+def _taken(planned: Planned, run: RunId, seen: TargetSeen) -> Failed | None:
+    for each in made_ids(planned):
+        found = seen.at(each)
+        # What this run has made already is no obstacle: the session goes on with it.
+        if found is not None and found.run_id != run:
+            message = (
+                f"{found.id} is there already, and nothing is overwritten: name another one in "
+                "spec.target or spec.overrides, or delete it"
+            )
+            return Failed("NameTaken", message)
+    return None
+
+
+def _unusable_network(planned: Planned, target: RestoreTarget, seen: TargetSeen) -> Failed | None:
+    region = region_name(target.region)
+    for subnet in _subnets(planned):
+        network = seen.at(_network_of(subnet))
+        if network is None or folded(name_of(ArmId(subnet))) not in network.subnets:
+            message = f"there is no subnet {subnet}: name another one in spec.target.subnetId"
+            return Failed("SubnetNotFound", message)
+        if network.region != region:
+            message = (
+                f"{subnet} lies in {network.region}, and a VM in {region} can't use it: name "
+                "another one in spec.target.subnetId"
+            )
+            return Failed("NetworkOfAnotherRegion", message)
+    return None
+
+
+def _missing_reference(planned: Planned, seen: TargetSeen) -> Failed | None:
+    for each in _security_groups(planned):
+        if seen.at(each) is None:
+            message = f"there is no {each}, which a network interface had: override it"
+            return Failed("ReferenceNotFound", message)
+    return None
+
+
+def _short_quota(planned: Planned, target: RestoreTarget, seen: TargetSeen) -> Failed | None:
+    """Return which quota of the region is too small; Azure's count of disks may lag behind."""
+    if planned.machine is not None and seen.size is None:
+        message = (
+            f"subscription {target.subscription_id} cannot have VMs of size "
+            f"{size_wanted(planned)} in {target.region}: name another one in spec.target.vmSize"
+        )
+        return Failed("SizeNotAvailable", message)
+    wanted = Counter(_wanted(planned, seen.size))
+    usages = {folded(usage.name): usage for usage in seen.usages}
+    for name, count in wanted.items():
+        usage = usages.get(folded(name))
+        if usage is not None and usage.used + count > usage.limit:
+            message = (
+                f"{usage.words} in {target.region}: {count} more are needed, {usage.used} of "
+                f"{usage.limit} are in use. Have the quota raised, or restore to another region"
+            )
+            return Failed("QuotaExceeded", message)
+    return None
+
+
+def _wanted(planned: Planned, size: SizeSeen | None) -> Iterator[str]:
+    """Yield the name of a quota for each core, VM and disk that counts on it."""
+    for disk in planned.disks:
+        sku = folded(text_at(disk.body, "sku", "name"))
+        yield from (quota for name, quota in _DISK_QUOTAS if sku == name)
+    if planned.machine is None or size is None:
+        return
+    yield "virtualMachines"
+    priority = folded(text_at(planned.machine.body, "properties", "priority"))
+    # Spot VMs have a quota of their own, whatever their family.
+    names = ("lowPriorityCores",) if priority in {"spot", "low"} else ("cores", size.family)
+    for name in names:
+        yield from [name] * size.cores
+
+
+def _subnets(planned: Planned) -> tuple[str, ...]:
+    every = (subnet for each in planned.interfaces for subnet in subnets_of(each.body))
+    return tuple(dict.fromkeys(every))
+
+
+def _networks(planned: Planned) -> tuple[ArmId, ...]:
+    return tuple(_network_of(subnet) for subnet in _subnets(planned))
+
+
+def _network_of(subnet: str) -> ArmId:
+    return ArmId(subnet[: folded(subnet).rfind(_SUBNETS)] if _SUBNETS in folded(subnet) else subnet)
+
+
+def _security_groups(planned: Planned) -> tuple[ArmId, ...]:
+    named = (
+        text_at(each.body, "properties", "networkSecurityGroup", "id")
+        for each in planned.interfaces
+    )
+    return tuple(ArmId(each) for each in named if _SECURITY_GROUPS in folded(each))
