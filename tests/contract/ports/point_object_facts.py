@@ -58,6 +58,12 @@ class PointObjectFacts(Suite):
         assert first.spec == point.spec
         assert (first.status.size, first.status.stored) == ("32.0 GiB", "310 MiB")
         assert await find(point.metadata.key) == first
+        assert await stored.find(point.metadata.key) == first
+
+    async def test_what_is_not_there_is_not_found(
+        self, stored: sessions.RecoveryPointObjects, namespace: str
+    ) -> None:
+        assert await stored.find(ObjectKey(namespace, "none")) is None
 
     async def test_those_of_this_appliance_are_listed_and_may_go(
         self, stored: MirrorObjects, namespace: str, find: Find
