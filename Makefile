@@ -55,15 +55,18 @@ unit: $(SETUP)
 test: cloud clients
 	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# SEED draws the same cases again, CASES says how many for each test, MOMENTS how often the operator
-# is killed at random, TEST takes one test only.
+# SEED draws the same cases again, CASES says how many for each test, TEST takes one test only. MOMENTS
+# says how often the operator is killed at random, POINTS at how many of all, ROUNDS how many sessions
+# lose their leader.
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 CASES ?= 1000
 MOMENTS ?= 200
+POINTS ?=
+ROUNDS ?=
 TEST ?= tests/soak/survival tests/unit tests/soak
 
 soak: cloud
-	CASES=$(CASES) MOMENTS=$(MOMENTS) $(BIN)/python -m pytest -p tests.soak.recording \
+	CASES=$(CASES) MOMENTS=$(MOMENTS) POINTS=$(POINTS) ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -p tests.soak.recording \
 	  -m "hypothesis or survival" --timeout 3600 --numprocesses auto --dist loadfile \
 	  --no-loadscope-reorder --hypothesis-profile soak --hypothesis-seed $(SEED) $(TEST)
 

@@ -31,12 +31,19 @@ APPLIANCE_TAG = "vmbackup-appliance-id"
 RUN_TAG = "vmbackup-run-id"
 WORKER_TAG = "vmbackup-worker-id"
 
+#: How the names of all queues begin that workers converse by.
+QUEUES = "vmb-"
+
 # 20 of a run id's 32 digits: 80 bits, and room for a worker's number in a queue's 63 characters.
 _RUN_DIGITS = 20
 _SNAPSHOT_NAME = re.compile(f"vmb-[0-9a-f]{{{_RUN_DIGITS}}}-(os|[0-9]+)")
-_WORKER_VM_NAME = re.compile(f"vmb-w-[0-9a-f]{{{_RUN_DIGITS}}}-[0-9]+")
+_WORKER_ID = f"[0-9a-f]{{{_RUN_DIGITS}}}-[0-9]+"
+_WORKER_VM_NAME = re.compile(f"vmb-w-({_WORKER_ID})")
+_LAUNCH_COMMAND = re.compile(f"vmb-launch-{_WORKER_ID}")
 # Of a launch's nonce: two launches of one worker need other queues, never a secret.
 _LAUNCH_DIGITS = 8
+_QUEUE = re.compile(f"vmb-(jobs|events)-{_WORKER_ID}-[0-9a-f]{{{_LAUNCH_DIGITS}}}")
+_MESSAGE_BLOB = re.compile(f"({_WORKER_ID}/[0-9a-f]{{{_LAUNCH_DIGITS}}}/).*", re.DOTALL)
 # 36 + 1 + 6 + 1 + 12 stays below the 63 characters that a label's value may have.
 _POLICY_CHARACTERS = 36
 # So many names of a region's account are tried where the ones before are taken.
@@ -194,6 +201,11 @@ def launch_command(run_id: RunId, attempt: int) -> str:
     return f"vmb-launch-{run_id[:_RUN_DIGITS]}-{attempt}"
 
 
+def is_launch_command(name: str) -> bool:
+    """Tell whether *name* may have been computed by `launch_command`, in whatever case."""
+    return _LAUNCH_COMMAND.fullmatch(folded(name)) is not None
+
+
 def job_id(run_id: RunId, asked: str, subjects: Sequence[str], attempt: int) -> JobId:
     """Return what the job *asked* of a worker for this run is called.
 
@@ -243,6 +255,12 @@ def is_worker_vm_name(name: str) -> bool:
     return _WORKER_VM_NAME.fullmatch(folded(name)) is not None
 
 
+def worker_of_vm_name(name: str) -> WorkerId | None:
+    """Return the worker whose VM, interface or OS disk is called *name*, None where none is."""
+    found = _WORKER_VM_NAME.fullmatch(folded(name))
+    return None if found is None else WorkerId(found[1])
+
+
 def jobs_queue(worker: WorkerId, launch: LaunchNonce) -> str:
     """Return the name of the queue that this launch of *worker* takes its jobs from."""
     return f"vmb-jobs-{worker}-{launch[:_LAUNCH_DIGITS]}"
@@ -251,6 +269,11 @@ def jobs_queue(worker: WorkerId, launch: LaunchNonce) -> str:
 def events_queue(worker: WorkerId, launch: LaunchNonce) -> str:
     """Return the name of the queue that this launch of *worker* answers into."""
     return f"vmb-events-{worker}-{launch[:_LAUNCH_DIGITS]}"
+
+
+def is_queue_of_worker(name: str) -> bool:
+    """Tell whether *name* may have been computed by `jobs_queue` or `events_queue`."""
+    return _QUEUE.fullmatch(name) is not None
 
 
 def queues_of(worker: WorkerId) -> tuple[str, str]:
@@ -266,6 +289,12 @@ def launch_messages(worker: WorkerId, launch: LaunchNonce) -> str:
 def messages_of(worker: WorkerId) -> str:
     """Return how the names of all blobs begin that hold messages of *worker*, of any launch."""
     return f"{worker}/"
+
+
+def launch_of_blob(name: str) -> str | None:
+    """Return how the names of all blobs begin of the launch whose message *name* holds, or None."""
+    found = _MESSAGE_BLOB.fullmatch(name)
+    return None if found is None else found[1]
 
 
 # what a region keeps

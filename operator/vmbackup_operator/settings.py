@@ -94,6 +94,7 @@ AddressRange = Annotated[
     str, Meta(pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$", description="an IPv4 range as in a CIDR")
 ]
 Seconds = Annotated[int, Meta(ge=60, le=7 * 86400, description="60 to 604800 seconds")]
+GraceSeconds = Annotated[int, Meta(ge=1, le=7 * 86400, description="1 to 604800 seconds")]
 
 
 class SecretName(msgspec.Struct, frozen=True, rename="camel"):
@@ -173,6 +174,12 @@ class Workers(msgspec.Struct, frozen=True, rename="camel"):
         return Path(self.bundle)
 
 
+class SweeperSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """For how long nobody must have needed what is deleted that sessions left in Azure."""
+
+    grace_seconds: GraceSeconds = 3600
+
+
 class Discovery(msgspec.Struct, frozen=True, rename="camel"):
     """How often VMs are looked for that policies select by their tags."""
 
@@ -187,6 +194,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     workers: Workers
     tenancy: tuple[Tenant, ...] = ()
     region_environments: RegionEnvironments = RegionEnvironments()
+    sweeper: SweeperSettings = SweeperSettings()
     discovery: Discovery = Discovery()
     #: Put on everything that is made in Azure.
     tags: Tags = {}

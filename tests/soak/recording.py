@@ -53,11 +53,17 @@ def _write_down(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         "seconds": round(call.duration, 1),
         **dict(item.user_properties),
         "failed": str(call.excinfo.value) if call.excinfo else None,
-        "repeat": f"make soak SEED={seed} CASES={CASES} TEST='{item.nodeid}'",
+        "repeat": f"make soak SEED={seed} CASES={CASES}{_asked()} TEST='{item.nodeid}'",
     }
     folder = item.config.rootpath / "build" / "soak"
     folder.mkdir(parents=True, exist_ok=True)
     _place(folder, item.nodeid).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _asked() -> str:
+    """Return what was asked for of the tests that count otherwise, as `make` takes it."""
+    names = ("MOMENTS", "POINTS", "ROUNDS")
+    return "".join(f" {name}={os.environ[name]}" for name in names if os.environ.get(name))
 
 
 def _place(folder: Path, test: str) -> Path:

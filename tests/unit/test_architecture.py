@@ -36,6 +36,7 @@ MAY_IMPORT = {
     f"{OPERATOR}/policies": VALUES | {"cronsim"},
     f"{OPERATOR}/repositories": VALUES,
     f"{OPERATOR}/upkeep": VALUES,
+    f"{OPERATOR}/sweeping": VALUES,
     f"{OPERATOR}/services": VALUES
     | SEALING
     | {"aiohttp", "azure.core", "azure.identity", "azure.mgmt", "azure.storage"},

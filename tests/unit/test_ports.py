@@ -49,6 +49,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_operator.upkeep.ports.DueMachine": "the shape of what is due",
     "vmbackup_operator.upkeep.ports.DueVerifications": "answers what a test says",
     "vmbackup_operator.upkeep.ports.PointsToMirror": "its suite is run over the operator's own",
+    "vmbackup_operator.sweeping.ports.RepositoryCatalogs": "the log's word, read by one adapter",
     "vmbackup_operator.services.opened_repositories.RepositoryContainers": (
         "stores, which have a suite; RecoveryPoints' suite is run over both adapters of it"
     ),

@@ -72,6 +72,8 @@ class Azure:
     disks: dict[str, MadeDisk] = field(default_factory=dict)
     workers: dict[str, seen.WorkerSeen] = field(default_factory=dict)
     worker_tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    #: Workers whose interface is there, by the VM's id; it is made before the VM, and goes with it.
+    interfaces: set[str] = field(default_factory=set)
     commands: dict[tuple[str, str], seen.CommandWanted] = field(default_factory=dict)
     command_states: dict[tuple[str, str], seen.CommandSeen] = field(default_factory=dict)
     queues: dict[tuple[str, str], list[seen.Received]] = field(default_factory=dict)
@@ -79,6 +81,8 @@ class Azure:
     deleted_queues: dict[tuple[str, str], datetime] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     bundles: dict[str, int] = field(default_factory=dict)
+    #: Folders of earlier bundles, by the account's id.
+    old_bundles: dict[str, set[str]] = field(default_factory=dict)
     regions: dict[str, int] = field(default_factory=dict)
     #: SAS of snapshots that are open, and when each ends, whoever asks for it again meanwhile.
     sas: dict[str, str] = field(default_factory=dict)

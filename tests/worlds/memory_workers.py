@@ -41,6 +41,7 @@ def look_at(azure: Azure, vm_id: ArmId) -> seen.WorkerSeen | None:
         return worker
     if worker.state == "deleting":
         del azure.workers[key]
+        azure.interfaces.discard(key)
         for command in [name for name in azure.commands if name[0] == key]:
             del azure.commands[command]
             azure.command_states.pop(command, None)
@@ -88,6 +89,10 @@ class MemoryWorkers(ports.Workers):
     async def ensure(self, wanted: seen.WorkerWanted) -> seen.WorkerSeen:
         key = folded(wanted.vm_id)
         if key not in self.azure.workers:
+            if key not in self.azure.interfaces:
+                self.azure.write(
+                    f"interface {wanted.vm_id}", lambda: self.azure.interfaces.add(key)
+                )
             made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
             self.azure.worker_tags[key] = wanted.tags
             self._begin(f"worker {wanted.vm_id}", made)
@@ -112,7 +117,11 @@ class MemoryWorkers(ports.Workers):
 
     @override
     async def delete(self, vm_id: ArmId) -> bool:
-        worker = self.proven(vm_id)
+        worker, key = self.proven(vm_id), folded(vm_id)
+        if worker is None and key in self.azure.interfaces:
+            what = f"delete interface {vm_id}"
+            self.azure.write(what, lambda: self.azure.interfaces.discard(key))
+            return False
         if worker is None:
             return True
         if worker.state != "deleting":

@@ -262,11 +262,11 @@ class World:
     def agents_work(self) -> None:
         """Let every agent whose VM runs do what it does in a few seconds."""
         for (vm_id, name), wanted in list(self.azure.commands.items()):
-            worker = self.azure.workers[vm_id]
-            command = f"{vm_id} {name}"
+            worker, given = self.azure.workers[vm_id], wanted.protected
+            command = f"{vm_id} {name} {given['VMBACKUP_LAUNCH']}"
             if worker.state == "running" and command not in self.agents:
                 said = sum(a.sequence for a in self.agents.values() if a.worker == worker.id)
-                self.agents[command] = started(worker.id, wanted.protected, said)
+                self.agents[command] = started(worker.id, given, said)
         newest = {agent.worker: agent for agent in self.agents.values()}
         for worker in self.azure.workers.values():
             agent = newest.get(worker.id)

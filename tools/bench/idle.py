@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
 from tests.worlds.memory_cluster import ready_repository
+from tests.worlds.memory_remains import MemoryRemains
 from tests.worlds.memory_repositories import MemoryOpening, MemorySecrets
 from tests.worlds.memory_upkeep import MemoryMirror, MemoryUpkeepJobs, MemoryVerifications
 from tools.bench.fleet import Size, put_repository, sessions_of
@@ -41,11 +42,15 @@ from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome, Waiting
-from vmbackup_operator.reconciling.work import AFTER_SESSIONS
+from vmbackup_operator.reconciling.work import AFTER_SESSIONS, SWEEPER
 from vmbackup_operator.repositories.ports import RepositorySeen, Ways
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
+from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.services.shared_reads import Group, group
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+from vmbackup_operator.sweeping.sweeper import Surroundings as Sweeping
+from vmbackup_operator.sweeping.sweeper import Sweeper
+from vmbackup_operator.sweeping.things import LeftParts, Place
 from vmbackup_operator.upkeep.busy_runs import KnownRuns
 from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
 from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
@@ -99,6 +104,41 @@ class LimitedWays(Ways):
     async def ensure(self, storage_account_id: ArmId, region: str) -> Waiting | None:
         found = await self._regions.ensure(SUBSCRIPTION, HOME, (storage_account_id,))
         return found if isinstance(found, Waiting) else None
+
+
+class LimitedRemains(MemoryRemains):
+    """What is left costs a list for each kind that Resource Manager lists."""
+
+    def __init__(self, around: Surroundings, regions: Sequence[str]) -> None:
+        super().__init__(around.azure, regions)
+        self._around = around
+
+    @override
+    async def places(self) -> Sequence[Place]:
+        await self._around.list(group(SUBSCRIPTION, ""), "storageAccounts", len(self.regions))
+        return await super().places()
+
+    @override
+    async def parts(self, place: Place) -> Sequence[LeftParts]:
+        for kind in ("virtualMachines", "networkInterfaces", "disks"):
+            where = group(SUBSCRIPTION, place.resource_group)
+            await self._around.list(where, kind, len(self.azure.workers))
+        return await super().parts(place)
+
+    @override
+    async def commands(self, vm_id: ArmId) -> Sequence[str]:
+        await self._around.list(group(SUBSCRIPTION, vm_id), "runCommands", 1)
+        return await super().commands(vm_id)
+
+
+def _sweeping(run: Run, objects: Objects[BackupRepository]) -> Sweeping:
+    points = run.fleet.points
+    return Sweeping(
+        LimitedRemains(run.measured.around, (HOME, AWAY)),
+        StoredCatalogs(points.opened_repositories, points.secrets),
+        objects,
+        ToldEvents(run.server, run.clock, "bench"),
+    )
 
 
 def _repositories(run: Run, objects: Objects[BackupRepository]) -> RepositoryReconciler:
@@ -163,6 +203,11 @@ def _serve(run: Run) -> None:
     async def old_seals(_key: ObjectKey) -> Outcome:
         return await OldSeals(ground).reconcile()
 
+    sweeping = Sweeper(ground, _sweeping(run, repositories))
+
+    async def sweeper(_key: ObjectKey) -> Outcome:
+        return await sweeping.reconcile()
+
     measured.serve(
         {
             "BackupSession": measured.reconciler.reconcile,
@@ -172,6 +217,7 @@ def _serve(run: Run) -> None:
             "IdleWorkers": idle_workers,
             "LeftBehind": left_behind,
             "OldSeals": old_seals,
+            "Sweeper": sweeper,
         }
     )
 
@@ -209,7 +255,7 @@ async def _idle(run: Run, found: dict[str, Any]) -> None:
             operator.seen("BackupPolicy", key)
         for kind in ("BackupRepository", "Upkeep"):
             operator.seen(kind, ready_repository().metadata.key)
-        for work in AFTER_SESSIONS:
+        for work in (*AFTER_SESSIONS, SWEEPER):
             operator.queue.add(work)
         run.put(sessions)
         await run.until_all_ended()

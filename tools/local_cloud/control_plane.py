@@ -28,7 +28,7 @@ from tools.local_cloud.kubernetes_programs import kubernetes_program
 from tools.local_cloud.kubernetes_user import KubectlRefused, KubernetesUser
 from tools.local_cloud.processes import Program, free_port, start_program
 
-START_DEADLINE_S = 90.0
+START_DEADLINE_S = 300.0
 
 #: Another program may take a port between our looking and our listening.
 ATTEMPTS = 3

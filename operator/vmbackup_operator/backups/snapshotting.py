@@ -20,6 +20,7 @@ from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     machine_of,
     predecessors_of,
+    repository_of,
     run_of,
     snapshot_ids,
 )
@@ -107,6 +108,7 @@ def _wanted(
                         previous_snapshot_id=_snapshot_of(before.get(disk.position)),
                         policy=counted_for(session),
                         changes_untrusted=disk.position in untrusted,
+                        repository_id=repository_of(session).id,
                     ),
                 ),
             },

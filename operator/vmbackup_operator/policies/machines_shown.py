@@ -12,7 +12,7 @@ from datetime import datetime
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import MachineFound, MachinesShown, Unprotected
-from vmbackup_operator.model.conditions import cut
+from vmbackup_operator.model.conditions import cut, one_word
 from vmbackup_operator.naming import ArmId, name_of, resource_group_of
 from vmbackup_operator.policies.standing import Machine
 
@@ -92,7 +92,8 @@ def _unprotected(machine: Machine) -> Unprotected:
     finding = machine.finding
     if finding is None:
         raise AssertionError("a VM that cannot be backed up has a finding")
-    return Unprotected(shown_name(machine.id), finding.reason, cut(finding.message, MAX_WHY))
+    message = cut(finding.message, MAX_WHY)
+    return Unprotected(shown_name(machine.id), one_word(finding.reason), message)
 
 
 def _order(machine: Machine) -> str:

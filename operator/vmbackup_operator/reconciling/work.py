@@ -25,6 +25,8 @@ WorkKind = Literal[
     "LeftBehind",
     #: No object: snapshots that an older key of the ring sealed.
     "OldSeals",
+    #: No object: what sessions left in Azure that nothing leads to any more.
+    "Sweeper",
 ]
 
 #: Somebody waits for a restore; a policy is late by a second at worst.
@@ -39,6 +41,7 @@ PRIORITIES: dict[WorkKind, int] = {
     "IdleWorkers": 30,
     "LeftBehind": 30,
     "OldSeals": 30,
+    "Sweeper": 30,
 }
 
 
@@ -61,3 +64,5 @@ IDLE_WORKERS = Work("IdleWorkers", ObjectKey("", "all"))
 LEFT_BEHIND = Work("LeftBehind", ObjectKey("", "all"))
 OLD_SEALS = Work("OldSeals", ObjectKey("", "all"))
 AFTER_SESSIONS = (IDLE_WORKERS, LEFT_BEHIND, OLD_SEALS)
+#: It has no object either. It is looked at a while after the start, and when it said itself.
+SWEEPER = Work("Sweeper", ObjectKey("", "all"))

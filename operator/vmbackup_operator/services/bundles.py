@@ -9,7 +9,7 @@ import base64
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -77,6 +77,21 @@ class AzureBundles(Bundles):
             f"store bundle in {folded(account.id)}", lambda: self._store(account)
         )
 
+    async def find_outdated(self, account: Account) -> list[str]:
+        """Return the bundles in the account that newer ones have taken the place of."""
+        current = _read(self._path).id
+        container = self._data_plane.blobs(account).get_container_client(BUNDLE_CONTAINER)
+        with translated(f"listing bundles in {name_of(account.id)}"):
+            folders = await _stored(container)
+        return outdated({name: _newest(files) for name, files in folders.items()}, current)
+
+    async def delete(self, account: Account, folder: str) -> None:
+        """Delete what lies in the folder of a bundle; gone already is no error."""
+        container = self._data_plane.blobs(account).get_container_client(BUNDLE_CONTAINER)
+        with translated(f"deleting bundle {folder} in {name_of(account.id)}"):
+            files = (await _stored(container)).get(folder, {})
+            await _delete(container, folder, files)
+
     async def _store(self, account: Account) -> BundleStored:
         bundle = _read(self._path)
         until = self._clock.now() + _UPLOAD_WITHIN
@@ -105,11 +120,9 @@ class AzureBundles(Bundles):
         container = self._data_plane.blobs(account).get_container_client(BUNDLE_CONTAINER)
         for folder in gone:
             what = f"deleting bundle {folder} in {name_of(account.id)}"
-            # The list first: where it is, all is.
-            files = sorted(folders[folder], key=lambda name: name != BUNDLE_LIST)
             try:
                 with translated(what):
-                    await delete_blobs(container, [f"{folder}/{name}" for name in files])
+                    await _delete(container, folder, folders[folder])
             except VmbackupError as error:
                 log.warning("%s: %s", what, error)
                 return
@@ -152,6 +165,12 @@ def outdated(stored_at: Mapping[str, datetime], current: str) -> list[str]:
     """
     newest = sorted(stored_at, key=lambda name: (stored_at[name], name), reverse=True)
     return newest[_KEPT:] if newest[:1] == [current] else []
+
+
+async def _delete(container: ContainerClient, folder: str, files: Iterable[str]) -> None:
+    """Delete *files* of the folder, the list first: where it is, all is."""
+    in_order = sorted(files, key=lambda name: name != BUNDLE_LIST)
+    await delete_blobs(container, [f"{folder}/{name}" for name in in_order])
 
 
 def _newest(files: Mapping[str, _Stored]) -> datetime:

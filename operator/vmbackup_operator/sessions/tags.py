@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_core.ids import DiskUniqueId, RepositoryId, RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import folded_tags
 from vmbackup_operator.naming import ArmId, same_id
@@ -53,6 +53,8 @@ class MemberFacts(
 
     *policy* is whose count of sets it belongs to, as namespace/name; namespace/ for a user's.
     *changes_untrusted*: what Azure told as the changes of this disk was found to be wrong.
+    *repository_id* is the repository that the run stores into: only that one can tell whether a
+    recovery point stands for the snapshot.
     """
 
     run_id: RunId
@@ -65,6 +67,7 @@ class MemberFacts(
     previous_snapshot_id: ArmId | None = None
     policy: str = ""
     changes_untrusted: bool = False
+    repository_id: RepositoryId | None = None
 
 
 class TagsNotGenuine(PermanentError):

@@ -18,6 +18,7 @@ from vmbackup_operator.reconciling.work import (
     AFTER_SESSIONS,
     AFTER_SESSIONS_S,
     PRIORITIES,
+    SWEEPER,
     Work,
     WorkKind,
 )
@@ -173,12 +174,15 @@ async def take_in_restores(
 
 
 async def take_in(
-    operator: Operator, sessions: AllSessions, booked: BookedSessions[BackupSession]
+    operator: Operator,
+    sessions: AllSessions,
+    booked: BookedSessions[BackupSession],
+    sweep_after_s: float,
 ) -> None:
     """Take all sessions into the picture, and have looked at those that have not ended.
 
     What the watch tells of them is no news then. Ended ones that still have something to undo are
-    not watched at all.
+    not watched at all. What is swept is looked for once all are known, and others had their turn.
     """
     for session in await sessions.all():
         booked.seen(session)
@@ -192,3 +196,4 @@ async def take_in(
     operator.taken_in = True
     for work in AFTER_SESSIONS:
         operator.queue.add(work, priority=PRIORITIES[work.kind])
+    operator.queue.add_within(SWEEPER, sweep_after_s, priority=PRIORITIES[SWEEPER.kind])

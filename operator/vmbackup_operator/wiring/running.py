@@ -40,6 +40,7 @@ from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.restores.table import undo as undo_restore
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
+from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.commands import AzureCommands
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
@@ -53,6 +54,7 @@ from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.regions import AzureRegions, AzureWays
+from vmbackup_operator.services.remains import AzureRemains
 from vmbackup_operator.services.repositories import StoredPoints, StoredRepositories
 from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
@@ -76,6 +78,8 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
+from vmbackup_operator.sweeping.sweeper import Surroundings as Sweeping
+from vmbackup_operator.sweeping.sweeper import Sweeper
 from vmbackup_operator.upkeep.busy_runs import KnownRuns
 from vmbackup_operator.upkeep.departing import DepartedRepositories
 from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
@@ -139,7 +143,8 @@ async def running(
         operator.serve(parts.reconcilers())
         operator.sessions, operator.restores = parts.booked, parts.booked_restores
         await take_in_restores(operator, parts.restores, parts.booked_restores)
-        await take_in(operator, parts.sessions, parts.booked)
+        grace_s = settings.sweeper.grace_seconds
+        await take_in(operator, parts.sessions, parts.booked, grace_s)
         intake = asyncio.create_task(parts.intake.run(), name="events intake")
 
         async def end_intake() -> None:
@@ -198,6 +203,9 @@ class _Parts:
         self.opened = OpenedRepositories(azure.stores, appliance.id, clock)
         signatures = AzureSignatures(azure.data_plane, clock)
         queues = AzureQueues(azure.data_plane, signatures)
+        self._bundles = AzureBundles(
+            azure.data_plane, signatures, azure.operations, clock, settings.workers.bundle_path
+        )
         wake = self._wake_session
         book = SessionBook()
         azure.seals.ask(lambda: launches_of(book.unfinished()))
@@ -220,13 +228,7 @@ class _Parts:
             disk_accesses=AzureDiskAccesses(azure.resources, self.environments, appliance.id),
             workers=AzureWorkers(azure.resources, azure.operations, ring.ownership(appliance.id)),
             commands=AzureCommands(azure.resources, azure.operations, ring.ownership(appliance.id)),
-            bundles=AzureBundles(
-                azure.data_plane,
-                signatures,
-                azure.operations,
-                clock,
-                settings.workers.bundle_path,
-            ),
+            bundles=self._bundles,
             signatures=signatures,
             queues=queues,
             points=StoredPoints(self.opened, self.secrets, appliance.id),
@@ -292,8 +294,22 @@ class _Parts:
             "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
             "LeftBehind": _of_all(LeftBehind(self.ground, TABLES, undo_restore).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
+            "Sweeper": _of_all(self._sweeper().reconcile),
         }
         return {**plain, **self._showing_mistakes(plain)}
+
+    def _sweeper(self) -> Sweeper:
+        appliance = self._settings.appliance
+        ownership = self.ground.ring.ownership(appliance.id)
+        remains = AzureRemains(
+            self._azure.resources,
+            self._azure.data_plane,
+            self._bundles,
+            (appliance, ownership),
+            self.environment_objects.list,
+        )
+        catalogs = StoredCatalogs(self.opened, self.secrets)
+        return Sweeper(self.ground, Sweeping(remains, catalogs, self.repositories, self.events))
 
     def _upkeep(self) -> UpkeepReconciler:
         """Return who keeps repositories up; a mistake of ours is shown at its job."""

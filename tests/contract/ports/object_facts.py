@@ -27,6 +27,7 @@ from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.repositories import ports as repositories
 from vmbackup_operator.sessions import ports as sessions
 from vmbackup_operator.sessions.undo_record import UndoRecord, UndoRecords
+from vmbackup_operator.sweeping import ports as sweeping
 from vmbackup_operator.upkeep import ports as upkeep
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -69,6 +70,7 @@ class ObjectFacts(Suite):
         sessions.Repositories,
         upkeep.Repositories,
         upkeep.LivePolicies,
+        sweeping.AllRepositories,
         mistakes.Store,
     )
 
@@ -255,7 +257,13 @@ def undo_record(uid: str = "00000000-0000-4000-8000-000000000001") -> UndoRecord
 class EventFacts(Suite):
     """Gets *events*, and *told*: what is told of an object, each as reason and message."""
 
-    ports = (sessions.EventLog, policies.EventLog, upkeep.EventLog, mistakes.EventLog)
+    ports = (
+        sessions.EventLog,
+        policies.EventLog,
+        upkeep.EventLog,
+        sweeping.EventLog,
+        mistakes.EventLog,
+    )
 
     async def test_the_same_is_told_once(
         self,

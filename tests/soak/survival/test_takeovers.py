@@ -51,6 +51,7 @@ def test_however_the_leader_is_lost_the_other_one_goes_on_alone(
     drawn = random.Random(f"takeovers-{way}-{seed}")  # noqa: S311 - which moments, no secret
     name = f"takeovers-{way.replace(' ', '-')}"
     machine, took_s = small_machine(stage, name, disks=2), list[float]()
+    record_property("one led again after, in s", took_s)
     with two_operators.a_pair(stage) as pair:
         for number in range(ROUNDS):
             session, since = f"{name}-{number}", stage.azure.last_entry()
@@ -64,7 +65,6 @@ def test_however_the_leader_is_lost_the_other_one_goes_on_alone(
                     took_s.append(round(WAYS[way](stage, pair), 1))
                     if not pair.standby.runs:
                         pair.standby.start()
-            record_property("one led again after, in s", took_s)
             ended = Ended(stage.status(session), stage.azure.journal(since))
             assert_alone(stage, ended)
             run_id = ended.status["runId"]

@@ -62,6 +62,7 @@ def test_a_worker_lost_at_each_of_its_points_is_replaced_and_the_session_ends_co
     name = f"workers-{way}"
     machine, since = small_machine(stage, name, disks=2), stage.azure.last_entry()
     lost: list[str] = []
+    record_property("lost", lost)
     for number, (point, (when, match)) in enumerate(POINTS.items()):
         hold = stage.azure.hold(when, **match)
         if number == 0:
@@ -73,7 +74,6 @@ def test_a_worker_lost_at_each_of_its_points_is_replaced_and_the_session_ends_co
     eventually(lambda: has_ended(stage, name), bool, f"{name} has ended", SESSION_LIMIT_S)
 
     ended = Ended(stage.status(name), stage.azure.journal(since))
-    record_property("lost", lost)
     record_property("attempts", ended.status["attempt"])
     assert ended.status["outcome"] == "Succeeded", ended.status
     assert still_open(ended.entries) == []

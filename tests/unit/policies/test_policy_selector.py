@@ -308,6 +308,18 @@ async def test_in_azures_bad_hour_those_that_were_meant_before_are_backed_up(
     assert names(tagged) == ["prod/vm-01", "prod/vm-02"]
 
 
+async def test_a_reason_that_is_no_word_or_too_long_is_no_lost_status() -> None:
+    world = PolicyWorld()
+    world.put(policy(VM))
+    refusal = "x" * 2000
+    world.machines.trouble = PermanentError(refusal, reason="some.code-of/Azure" * 9)
+    await world.settle()
+
+    (lacking,) = shown(world).unprotected
+    assert lacking.reason == "Unnamed"
+    assert len(lacking.message) == 256
+
+
 async def test_a_scope_that_azure_refuses_takes_no_vm_out_of_the_status(
     tagged: PolicyWorld,
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from tests.sampling import some_of
 from tests.worlds.memory_world import Killed, World
@@ -75,3 +77,23 @@ async def test_made_again_at_any_moment_it_succeeds_and_leaves_nothing_behind() 
         world, where = await ended_after_loss_at(moment)
         assert where, moment
         check_end(world, where)
+
+
+@pytest.mark.parametrize("reached", ["WorkerReady", "ExportGranted"])
+async def test_made_again_while_its_worker_runs_it_launches_the_agent_anew_at_once(
+    reached: str,
+) -> None:
+    """The command of the launch that is forgotten has the name of the one to come."""
+    world = World()
+    world.sessions.put(policys_session(1))
+    await world.run_until(reached, KEY)
+    world.start()
+    world.sessions.stored.pop(KEY)
+    world.sessions.put(policys_session(2))
+    began = world.clock.now()
+
+    await world.run(KEY)
+
+    assert (world.status(KEY).outcome, world.status(KEY).attempt) == ("Succeeded", 1)
+    assert world.clock.now() - began < timedelta(minutes=10)
+    check_end(world, reached)

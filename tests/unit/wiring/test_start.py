@@ -21,6 +21,8 @@ from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions
 from vmbackup_operator.wiring.operating import Operator, take_in
 
+SWEEP_AFTER_S = 3600
+
 
 class Everything:
     """All sessions, as the API server lists them at the start."""
@@ -60,7 +62,7 @@ async def test_every_session_that_is_not_through_is_looked_at_though_the_watch_t
     operator.sessions = booked
     operator.serve({"BackupSession": look, **{each.kind: look for each in AFTER_SESSIONS}})
 
-    await take_in(operator, Everything(unfinished, to_undo, ended), booked)
+    await take_in(operator, Everything(unfinished, to_undo, ended), booked, SWEEP_AFTER_S)
     async with operator.queue.running():
         await asyncio.sleep(0.05)
 
@@ -91,9 +93,9 @@ async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when
     )
     operator.sessions = booked
     rarely = {each.kind: rare(each.kind) for each in AFTER_SESSIONS}
-    operator.serve({"BackupSession": look, **rarely})
+    operator.serve({"BackupSession": look, "Sweeper": look, **rarely})
 
-    await take_in(operator, Everything(), booked)
+    await take_in(operator, Everything(), booked, SWEEP_AFTER_S)
     async with operator.queue.running():
         await asyncio.sleep(7200)
         for name in ("one", "two", "three"):
@@ -102,6 +104,37 @@ async def test_what_looks_after_sessions_looks_soon_after_a_change_and_else_when
         await asyncio.sleep(7200)
 
     assert sorted(looked) == [(at_s, kind) for at_s in (0, 7500) for kind in sorted(rarely)]
+
+
+async def test_the_sweeper_looks_a_while_after_the_start_whatever_happens_to_sessions() -> None:
+    looked: list[float] = []
+
+    async def look(_key: ObjectKey) -> Outcome:
+        return Done()
+
+    async def sweep(_key: ObjectKey) -> Outcome:
+        looked.append(round(asyncio.get_running_loop().time()))
+        return Waiting(86_400, "the sweeper looks again")
+
+    book, operator = SessionBook(), Operator()
+    booked = BookedSessions(
+        BackupSession,
+        MemorySessions(TurnedClock()),
+        book,
+        Allocator(book, lambda _key: None),
+        operator.sessions_stirred,
+    )
+    operator.sessions = booked
+    rest = {each.kind: look for each in AFTER_SESSIONS}
+    operator.serve({"BackupSession": look, "Sweeper": sweep, **rest})
+
+    await take_in(operator, Everything(), booked, SWEEP_AFTER_S)
+    async with operator.queue.running():
+        for _ in range(30):
+            operator.session_seen(ObjectKey("team", "one"), {}, gone=True)
+            await asyncio.sleep(3600)
+
+    assert looked == [3600, 3600 + 86_400]
 
 
 async def test_at_the_start_it_is_looked_whether_repositories_of_sessions_are_gone() -> None:
@@ -130,7 +163,8 @@ async def test_at_the_start_it_is_looked_whether_repositories_of_sessions_are_go
         {"DepartedRepository": look_at_rest, **{each.kind: look for each in AFTER_SESSIONS}}
     )
 
-    await take_in(operator, Everything(replace(backed_up, status=resolved), refused), booked)
+    everything = Everything(replace(backed_up, status=resolved), refused)
+    await take_in(operator, everything, booked, SWEEP_AFTER_S)
     async with operator.queue.running():
         await asyncio.sleep(0.05)
 

@@ -14,7 +14,7 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.session import Session, SessionStatus
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import (
     APPLIANCE_TAG,
@@ -141,7 +141,7 @@ async def _prepare(ground: Ground, session: Session, region: Region) -> Taken:
         return Taken(status, _UPLOADING)
     if worker.launch is None or ground.ring.find(worker.key_id) is None:
         # Nobody was told of a launch before its command was sent: another key may have it.
-        return await _draw_launch(ground, status, worker)
+        return await _draw_launch(ground, session, worker)
     waiting = await _queues_there(ground, worker)
     if waiting is not None:
         return Taken(status, waiting)
@@ -188,14 +188,20 @@ async def _queues_there(ground: Ground, worker: SessionWorker) -> Waiting | None
     return None
 
 
-async def _draw_launch(ground: Ground, status: SessionStatus, worker: SessionWorker) -> Taken:
+async def _draw_launch(ground: Ground, session: Session, worker: SessionWorker) -> Taken:
     """Give the launch its name: written down before its queues are made, so that they can go.
 
-    What earlier launches of this worker left goes before: they open nothing from here on.
+    What earlier launches of this worker left goes before: they open nothing from here on. A session
+    that was made again without its status has launched the agent under the same command's name.
     """
+    status, name = session.status, launch_command(run_of(session), worker.attempt)
     home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return Taken(status, home)
+    if await ground.commands.find(ArmId(worker.vm_id), name) is not None:
+        await ground.commands.delete(ArmId(worker.vm_id), name)
+        message = f"the command of an earlier launch of worker {worker.id} is being deleted"
+        return Taken(status, Waiting(ground.pacing.look_again_s, message))
     await delete_all_queues(ground, home.account, worker.id)
     launch = ground.new_launch()
     named = replace(
