@@ -1,7 +1,4 @@
-"""The operator as a process against a real API server, with the rights of its role and no Azure.
-
-What it says without Azure's help, how it starts, and how it ends.
-"""
+"""The operator as a process, with its role and no Azure: what it says, its start and its end."""
 
 from __future__ import annotations
 
