@@ -324,9 +324,8 @@ def test_a_restore_session_without_its_recovery_point_ends_and_says_so(
 
     assert (said["status"], said["reason"]) == ("True", "RecoveryPointNotFound")
     stored = own_plane.administrator.get("restoresession", "hopeful", "-n", USER_NAMESPACE)
-    assert stored["status"]["outcome"] == "Failed"
-    assert stored["status"]["phase"] == f"Failed: {said['reason']}"
-    assert operator_process.pid
+    ended = (stored["status"]["outcome"], stored["status"]["phase"], bool(operator_process.pid))
+    assert ended == ("Failed", f"Failed: {said['reason']}", True)
 
 
 def test_it_ends_quickly_and_cleanly_when_asked_to(
