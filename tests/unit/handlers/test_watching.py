@@ -30,6 +30,10 @@ class Seen:
         self.calls.append(("BackupSession", key, gone))
         self.told.append(raw)
 
+    def restore_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
+        self.calls.append(("RestoreSession", key, gone))
+        self.told.append(raw)
+
     def repository_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
         self.calls.append(("BackupRepository", key, gone))
         self.told.append(raw)
