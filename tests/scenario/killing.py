@@ -118,15 +118,17 @@ def let_go_of_gone(stage: Stage, holds: Sequence[str]) -> None:
 
 def left_behind(stage: Stage, ended: Ended) -> list[str]:
     """Return what a session that has ended left of itself, and should not have."""
-    left = still_open(ended.entries) + still_running(stage)
+    left = still_open(ended.entries) + still_running(stage, ended.status)
     found = stage.plane.administrator.get("configmaps", "--namespace", OPERATOR_NAMESPACE)["items"]
     names = [each["metadata"]["name"] for each in found]
     return left + [name for name in names if name != "kube-root-ca.crt"]
 
 
-def still_running(stage: Stage) -> list[str]:
-    """Return the VMs of workers that run."""
-    return [each["id"] for each in stage.azure.call("GET", "/machines") if each["running"]]
+def still_running(stage: Stage, status: dict[str, Any]) -> list[str]:
+    """Return the workers that run in the region of a session: others may have work in theirs."""
+    group = f"/resourcegroups/{status['resolved']['environment']['resourceGroup']}/".lower()
+    machines = stage.azure.call("GET", "/machines")
+    return [each["id"] for each in machines if each["running"] and group in each["id"].lower()]
 
 
 def environment_of(stage: Stage, status: dict[str, Any]) -> Counter[str]:

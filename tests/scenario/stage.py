@@ -113,9 +113,13 @@ class Stage:
         self.create("BackupSession", session, wanted | spec)
 
     def hold_packs(self, when: str = "before") -> str:
-        """Hold the writes of packs to the repository; nobody but workers writes there."""
+        """Hold the writes of packs to the repository; nobody but workers writes there.
+
+        Upkeep writes lists of packs, into the place of what is decided.
+        """
+        packs = f"^/{seed.REPOSITORY_CONTAINER}/.*/p/"
         return self.azure.hold_all(
-            when, service="blob", method="PUT", host=REPOSITORY_HOST, path="/p/"
+            when, service="blob", method="PUT", host=REPOSITORY_HOST, path=packs
         )
 
     def caught(self, hold: str, what: str) -> None:

@@ -52,13 +52,15 @@ class Pair:
     def cut_off(self, stage: Stage) -> float:
         """Stop Kubernetes until the leader ends; return how long after its return one leads.
 
-        The leader is started again at once, as its pod would.
+        Who has ended is started again at once, as its pod would.
         """
         stage.plane.stop()
         wait_until_ended(self.leader)
         stage.plane.start_again()
         since = time.monotonic()
-        self.leader.start()
+        for each in (self.leader, self.standby):
+            if not each.runs:  # who stands by may give up as well, where it asks just then
+                each.start()
         eventually(self._one_leads, bool, "one leads", _LIMIT_S)
         if not leads(self.leader):
             self._swap()
@@ -71,6 +73,8 @@ class Pair:
         """Return how long after *since* the one that stands by leads."""
         deadline = time.monotonic() + _LIMIT_S
         while not leads(self.standby):
+            if not self.standby.runs:
+                self.standby.start()
             assert time.monotonic() < deadline, "nobody took over"
             time.sleep(_LOOK_S)
         self._swap()

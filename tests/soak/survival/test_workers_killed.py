@@ -77,7 +77,7 @@ def test_a_worker_lost_at_each_of_its_points_is_replaced_and_the_session_ends_co
     record_property("attempts", ended.status["attempt"])
     assert ended.status["outcome"] == "Succeeded", ended.status
     assert still_open(ended.entries) == []
-    assert still_running(stage) == []
+    assert still_running(stage, ended.status) == []
     assert made_twice(ended.entries) == []
     assert stage.points().count(ended.status["runId"]) == 1
     assert stage.restored_wrongly(ended.status["runId"], machine.disks, tmp_path) == []
