@@ -24,6 +24,14 @@ def test_a_run_whose_commit_is_let_go_right_behind_it_commits_anew() -> None:
     assert play("R, X", 10_290_276_687) == []
 
 
+@pytest.mark.parametrize(("pair", "seed"), [("P, K", 1214), ("RP, K", 2998)])
+def test_a_point_is_recorded_by_keys_that_were_opened_before_an_epoch_began(
+    pair: str, seed: int
+) -> None:
+    """A rotation ends between opening and recording, by these seeds: it is opened anew."""
+    assert play(pair, seed) == []
+
+
 def test_the_loss_of_a_safeguard_is_seen() -> None:
     """S4: prune takes what lies in a slot that a retry is about to take."""
     assert any(play("R, P", seed, NextTaken) for seed in range(40))

@@ -65,7 +65,7 @@ def record(log: Log, data: Store, point: RecoveryPoint) -> Recorded:
     """
     until = _check_commits(log, point)
     state = log.read().state
-    vm = log.control.ring.of(state.newest_epoch).vm_name(point.vm_id)
+    vm = log.control.master_of(state.newest_epoch).vm_name(point.vm_id)
     known = _counted(state, point)
     if known is not None:
         _lock(log, data, known, until)
