@@ -299,17 +299,17 @@ def test_what_no_record_leads_to_is_swept_and_what_has_a_point_stays(team: Stage
     stage.operator.start()
     eventually(lambda: nothing_of(stage, before["runId"]), lambda left: not left, "swept", WITHIN_S)
     queues = {before["worker"]["jobsQueue"], before["worker"]["eventsQueue"]}
+    # A worker that goes takes its commands along.
+    command = {f"vmb-launch-{before['runId'][:20]}-1", before["worker"]["vmId"]}
     eventually(
-        lambda: {name for name in queues if was_deleted(stage.entries(since), name)},
-        lambda gone: gone == queues,
-        "its queues are deleted",
+        lambda: {name for name in queues | command if was_deleted(stage.entries(since), name)},
+        lambda gone: queues <= gone and bool(command & gone),
+        "its queues and its command are deleted",
         WITHIN_S,
     )
     stage.azure.let_go(hold)
 
     assert_no_access(stage, urls)
-    command = f"vmb-launch-{before['runId'][:20]}-1"
-    assert was_deleted(stage.entries(since), command)
     left = {each.lower() for each in stage.azure.resources("rg-backup")}
     assert kept <= left
 
