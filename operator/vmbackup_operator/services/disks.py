@@ -10,14 +10,14 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.arm_tags import joined_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at, value_at
-from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
+from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
+from vmbackup_operator.services.export_access import end_access, export_rules, grant_access
+from vmbackup_operator.services.made_by_runs import check_made_by, marked, standing_of
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import Model, Poller, address
-from vmbackup_operator.services.snapshots import export_rules, granted_url, sas_end
 from vmbackup_operator.sessions.restore_ports import DiskMade, Disks, DiskToMake
 from vmbackup_operator.sessions.seen import SecretUrl
 
@@ -44,15 +44,7 @@ class AzureDisks(Disks):
     async def request(self, wanted: DiskToMake) -> None:
         if await self.find(wanted.id) is not None:
             return
-        tags = joined_tags(
-            _texts(body_at(dict(wanted.body), "tags")),
-            {
-                APPLIANCE_TAG: self._ownership.appliance_id,
-                RUN_TAG: wanted.run_id,
-                **self._ownership.sealed_tag(wanted.id),
-            },
-        )
-        body = upload_body(wanted) | {"tags": dict(tags)}
+        body = marked(upload_body(wanted), self._ownership, wanted.id, wanted.run_id)
         await self._operations.advance(
             _key("make", wanted.id), lambda: self._resources.begin("Disk", wanted.id, body)
         )
@@ -62,21 +54,11 @@ class AzureDisks(Disks):
         key = _key("grant", disk_id)
         if not self._operations.under_way(key):
             await self._own(disk_id, run_id)
-        at = address(disk_id)
-        disks = self._resources.clients.compute(at.subscription_id).disks
         wanted: Body = {"access": "Write", "durationInSeconds": duration_s}
-        what = f"opening disk {at.name} for its upload"
-
-        async def begin() -> SecretUrl:
-            call = disks.begin_grant_access(
-                at.group, at.name, encoded(wanted), polling=self._resources.following()
-            )
-            url = granted_url(await self._resources.carry_out(what, disk_id, call))
-            if not url:
-                raise PermanentError(f"{what}: no SAS", reason="NoAccess")
-            return SecretUrl(url, sas_end(url))
-
-        return await self._operations.advance(key, begin)
+        what = f"opening disk {name_of(disk_id)} for its upload"
+        return await self._operations.advance(
+            key, lambda: grant_access(self._resources, "disk", disk_id, what, wanted)
+        )
 
     @override
     async def revoke(self, disk_id: ArmId, run_id: RunId) -> bool:
@@ -86,18 +68,10 @@ class AzureDisks(Disks):
             if found is None or found.run_id != run_id:
                 # Of what is not this run's no SAS was ever asked for.
                 return True
-        at = address(disk_id)
-        disks = self._resources.clients.compute(at.subscription_id).disks
-
-        async def begin() -> bool:
-            call = disks.begin_revoke_access(at.group, at.name, polling=self._resources.following())
-            what = f"ending access to disk {at.name}"
-            await self._resources.carry_out(
-                what, disk_id, call, missing_is_fine=True, ends_access=True
-            )
-            return True
-
-        return await self._operations.advance(key, begin) or False
+        ended = await self._operations.advance(
+            key, lambda: end_access(self._resources, "disk", disk_id)
+        )
+        return ended or False
 
     @override
     async def change(self, disk_id: ArmId, run_id: RunId, body: Mapping[str, Any]) -> bool:
@@ -138,29 +112,23 @@ class AzureDisks(Disks):
         return body
 
     def _check(self, body: Body, disk_id: ArmId, run_id: RunId) -> None:
-        tags = body_at(body, "tags")
-        self._ownership.check_ours(disk_id, tags)
-        if tag_value(tags, RUN_TAG) != run_id:
-            raise PermanentError(f"disk {disk_id} was made by another run", reason="NotOurs")
+        check_made_by(run_id, body, self._ownership, disk_id, f"disk {disk_id}")
 
 
 def disk_made(body: Body, ownership: Ownership) -> DiskMade:
     """Return the disk that Azure's *body* describes."""
-    disk_id, tags = ArmId(text_at(body, "id")), body_at(body, "tags")
-    doubt = ownership.doubt(disk_id, tags)
-    made_by = None if doubt else tag_value(tags, RUN_TAG)
-    state = folded(text_at(body, "properties", "provisioningState"))
+    standing = standing_of(body, ownership)
     access = text_at(body, "properties", "diskAccessId")
     size = value_at(body, "properties", "diskSizeBytes")
     return DiskMade(
-        id=disk_id,
-        run_id=None if made_by is None else RunId(made_by),
-        ready=state in {"", "succeeded"},
+        id=ArmId(text_at(body, "id")),
+        run_id=standing.run_id,
+        ready=standing.ready,
         state=text_at(body, "properties", "diskState"),
         size_bytes=size if isinstance(size, int) else 0,
         disk_access_id=ArmId(access) if access else None,
-        failure=f"Azure ended it as {state}" if state in {"failed", "canceled"} else None,
-        doubt=doubt,
+        failure=standing.failure,
+        doubt=standing.doubt,
     )
 
 
@@ -176,10 +144,6 @@ def upload_body(wanted: DiskToMake) -> Body:
         },
     }
     return {**wanted.body, "properties": properties}
-
-
-def _texts(body: Body) -> dict[str, str]:
-    return {name: value for name, value in body.items() if isinstance(value, str)}
 
 
 def _key(verb: str, disk_id: ArmId) -> str:

@@ -10,11 +10,11 @@ from typing_extensions import override
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.arm_tags import joined_tags, tag_value
-from vmbackup_operator.environments.bodies import Body, body_at, text_at
-from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
+from vmbackup_operator.environments.bodies import Body, text_at
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.made_by_runs import check_made_by, marked, standing_of
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import ResourceKind
 from vmbackup_operator.sessions.target_ports import MachineParts, PartMade, PartToMake
@@ -66,14 +66,7 @@ class AzureMachineParts(MachineParts):
         return False
 
     async def _make(self, wanted: PartToMake) -> PartMade:
-        recorded = body_at(dict(wanted.body), "tags")
-        own = {
-            APPLIANCE_TAG: self._ownership.appliance_id,
-            RUN_TAG: wanted.run_id,
-            **self._ownership.sealed_tag(wanted.id),
-        }
-        texts = {name: value for name, value in recorded.items() if isinstance(value, str)}
-        body = {**wanted.body, "tags": dict(joined_tags(texts, own))}
+        body = marked(dict(wanted.body), self._ownership, wanted.id, wanted.run_id)
         kind = _kind(wanted.id)
         await self._resources.put(kind, wanted.id, body, shows=False)
         made = await self.find(wanted.id)
@@ -83,24 +76,18 @@ class AzureMachineParts(MachineParts):
         return made
 
     def _check(self, body: Body, part_id: ArmId, run_id: RunId) -> None:
-        tags = body_at(body, "tags")
-        self._ownership.check_ours(part_id, tags)
-        if tag_value(tags, RUN_TAG) != run_id:
-            raise PermanentError(f"{part_id} was made by another run", reason="NotOurs")
+        check_made_by(run_id, body, self._ownership, part_id, part_id)
 
 
 def part_made(body: Body, ownership: Ownership) -> PartMade:
     """Return the interface or VM that Azure's *body* describes."""
-    part_id, tags = ArmId(text_at(body, "id")), body_at(body, "tags")
-    doubt = ownership.doubt(part_id, tags)
-    run = None if doubt else tag_value(tags, RUN_TAG)
-    state = folded(text_at(body, "properties", "provisioningState"))
+    standing = standing_of(body, ownership)
     return PartMade(
-        id=part_id,
-        run_id=None if run is None else RunId(run),
-        ready=state in {"", "succeeded"},
-        failure=f"Azure ended it as {state}" if state in {"failed", "canceled"} else None,
-        doubt=doubt,
+        id=ArmId(text_at(body, "id")),
+        run_id=standing.run_id,
+        ready=standing.ready,
+        failure=standing.failure,
+        doubt=standing.doubt,
     )
 
 

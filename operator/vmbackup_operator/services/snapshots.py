@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from typing_extensions import override
@@ -16,8 +15,9 @@ from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.arm_tags import folded_tags, merged_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at
-from vmbackup_operator.naming import APPLIANCE_TAG, ArmId
+from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, name_of
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
+from vmbackup_operator.services.export_access import end_access, export_rules, grant_access
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import address
 from vmbackup_operator.sessions.keys import KeyRing
@@ -130,23 +130,12 @@ class AzureSnapshots(Snapshots):
 
     @override
     async def grant(self, snapshot_id: ArmId, duration_s: int) -> SecretUrl | None:
-        at = address(snapshot_id)
-        snapshots = self._resources.clients.compute(at.subscription_id).snapshots
         wanted: Body = {"access": "Read", "durationInSeconds": duration_s}
-
-        async def begin() -> SecretUrl:
-            call = snapshots.begin_grant_access(
-                at.group, at.name, encoded(wanted), polling=self._resources.following()
-            )
-            answer = await self._resources.carry_out(
-                f"exporting snapshot {at.name}", snapshot_id, call
-            )
-            url = granted_url(answer)
-            if not url:
-                raise PermanentError(f"exporting snapshot {at.name}: no SAS", reason="NoAccess")
-            return SecretUrl(url, sas_end(url))
-
-        return await self._operations.advance(_key("grant", snapshot_id), begin)
+        what = f"exporting snapshot {name_of(snapshot_id)}"
+        return await self._operations.advance(
+            _key("grant", snapshot_id),
+            lambda: grant_access(self._resources, "snapshot", snapshot_id, what, wanted),
+        )
 
     @override
     async def revoke(self, snapshot_id: ArmId) -> bool:
@@ -154,21 +143,11 @@ class AzureSnapshots(Snapshots):
         if not self._operations.under_way(key) and await self.find(snapshot_id) is None:
             return True
         # Always asked for, whatever its state says: a SAS that outlives its session must not be.
-        at = address(snapshot_id)
-        snapshots = self._resources.clients.compute(at.subscription_id).snapshots
-
-        async def begin() -> bool:
-            call = snapshots.begin_revoke_access(
-                at.group, at.name, polling=self._resources.following()
-            )
-            what = f"ending access to snapshot {at.name}"
-            # Access ends even where a key of the ring is missing: it takes nothing away.
-            await self._resources.carry_out(
-                what, snapshot_id, call, missing_is_fine=True, ends_access=True
-            )
-            return True
-
-        return await self._operations.advance(key, begin) or False
+        # It ends even where a key of the ring is missing: that takes nothing away.
+        ended = await self._operations.advance(
+            key, lambda: end_access(self._resources, "snapshot", snapshot_id)
+        )
+        return ended or False
 
     @override
     async def delete(self, snapshot_id: ArmId) -> bool:
@@ -225,35 +204,11 @@ def body(wanted: SnapshotWanted) -> Body:
     }
 
 
-def export_rules(disk_access_id: ArmId | None) -> Body:
-    """Return the change that opens a snapshot: to a disk access only, or to public addresses."""
-    properties: Body = {"networkAccessPolicy": "AllowAll", "publicNetworkAccess": "Enabled"}
-    if disk_access_id is not None:
-        properties = {
-            "networkAccessPolicy": "AllowPrivate",
-            "diskAccessId": disk_access_id,
-            "publicNetworkAccess": "Disabled",
-        }
-    return {"properties": properties}
-
-
 def _associated(seen: SnapshotSeen, disk_access_id: ArmId | None) -> bool:
     if disk_access_id is None:
         return seen.network_access == "AllowAll" and seen.public_access
     private = seen.network_access == "AllowPrivate" and not seen.public_access
     return private and same_id(seen.disk_access_id or "", disk_access_id)
-
-
-def granted_url(answer: Body) -> str:
-    """Return the SAS that an export came to, empty where the answer has none.
-
-    It lies in the operation's output, or is all of the answer of one that ended at once.
-    """
-    return (
-        text_at(answer, "properties", "output", "accessSAS")
-        or text_at(answer, "accessSAS")
-        or text_at(answer, "accessSas")
-    )
 
 
 def snapshot_seen(answer: Body) -> SnapshotSeen:
@@ -290,15 +245,6 @@ def _network_access(said: str) -> NetworkAccess:
     policies: tuple[Literal["AllowAll", "AllowPrivate", "DenyAll"], ...]
     policies = ("AllowAll", "AllowPrivate", "DenyAll")
     return next((policy for policy in policies if folded(policy) == folded(said)), "AllowAll")
-
-
-def sas_end(url: str) -> datetime | None:
-    """Return when the SAS ends, as the SAS itself says."""
-    said = parse_qs(urlsplit(url).query).get("se", [""])[0]
-    try:
-        return datetime.fromisoformat(said).astimezone(UTC)
-    except ValueError:
-        return None
 
 
 def _missing(snapshot_id: ArmId) -> PermanentError:

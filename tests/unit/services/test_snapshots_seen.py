@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vmbackup_operator.environments.bodies import Body, Json
-from vmbackup_operator.services.snapshots import granted_url, snapshot_seen
+from vmbackup_operator.services.export_access import granted_url
+from vmbackup_operator.services.snapshots import snapshot_seen
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/snapshots/vmb-os"
 

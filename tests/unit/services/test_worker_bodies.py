@@ -8,8 +8,8 @@ from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.environments.bodies import Body, bodies_at, value_at
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.commands import command_body
+from vmbackup_operator.services.export_access import export_rules
 from vmbackup_operator.services.snapshots import body as snapshot_body
-from vmbackup_operator.services.snapshots import export_rules
 from vmbackup_operator.services.workers import (
     image_reference,
     interface_body,
