@@ -27,7 +27,6 @@ from tools.bench.fleet import Size, put_repository, sessions_of
 from tools.bench.limited_azure import LimitedRegions, Surroundings
 from tools.bench.scale import Run
 from vmbackup_core.ids import RepositoryId
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.backups.resealing import OldSeals
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.leadership import Terms
@@ -48,13 +47,14 @@ from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.services.shared_reads import Group, group
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+from vmbackup_operator.sessions.left_behind import LeftBehind
 from vmbackup_operator.sweeping.sweeper import Surroundings as Sweeping
 from vmbackup_operator.sweeping.sweeper import Sweeper
 from vmbackup_operator.sweeping.things import LeftParts, Place
 from vmbackup_operator.upkeep.busy_runs import KnownRuns
 from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
 from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.wiring.tables import UNDO
 
 _HOUR_S = 3600.0
 _SETTLED_S = 900.0
@@ -192,7 +192,7 @@ def _serve(run: Run) -> None:
         names = environment_names(ground.settings.appliance.id, SUBSCRIPTION, AWAY)
         return [WorkerGroup(SUBSCRIPTION, names.resource_group)]
 
-    idle, left = IdleWorkers(ground, groups), LeftBehind(ground, TABLES)
+    idle, left = IdleWorkers(ground, groups), LeftBehind(ground, UNDO)
 
     async def idle_workers(_key: ObjectKey) -> Outcome:
         return await idle.reconcile()

@@ -18,7 +18,7 @@ import msgspec
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_session import SessionType
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.restore_session import Restored
+from vmbackup_operator.model.restore_session import Restored, RestoreSession
 from vmbackup_operator.model.session_findings import Resolved
 
 #: What a record is of: a BackupSession by its type, or a RestoreSession.
@@ -43,6 +43,11 @@ class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     type: RecordType = "Backup"
     repository: ObjectKey | None = None
     restored: Restored | None = None
+
+    @property
+    def key(self) -> ObjectKey:
+        """What the session is known by among sessions of all kinds."""
+        return RestoreSession.key_at(self.session) if self.type == "Restore" else self.session
 
     def is_of(self, other: UndoRecord) -> bool:
         """Tell whether both are records of the same session."""

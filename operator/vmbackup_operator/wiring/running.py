@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 
 from vmbackup_core.clock import Clock, SystemClock
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.backups.resealing import OldSeals
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
@@ -37,7 +36,6 @@ from vmbackup_operator.reconciling.work import (
     WorkKind,
 )
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
-from vmbackup_operator.restores.table import undo as undo_restore
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.catalogs import StoredCatalogs
@@ -75,6 +73,7 @@ from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import KeyRing
+from vmbackup_operator.sessions.left_behind import LeftBehind
 from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.settings import Settings
@@ -86,7 +85,7 @@ from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
 from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
 from vmbackup_operator.wiring.launches import launches_of
 from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in, take_in_restores
-from vmbackup_operator.wiring.tables import TABLES, backup_sessions, restore_sessions
+from vmbackup_operator.wiring.tables import UNDO, backup_sessions, restore_sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +291,7 @@ class _Parts:
                 self.ground, restore_sessions(self.booked_restores)
             ).reconcile,
             "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
-            "LeftBehind": _of_all(LeftBehind(self.ground, TABLES, undo_restore).reconcile),
+            "LeftBehind": _of_all(LeftBehind(self.ground, UNDO).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
             "Sweeper": _of_all(self._sweeper().reconcile),
         }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from vmbackup_operator.archives import table as archives
 from vmbackup_operator.backups import table as backups
 from vmbackup_operator.backups.identity import run_id_for
-from vmbackup_operator.backups.left_behind import drop_record
+from vmbackup_operator.backups.undo import drop_record, undo
 from vmbackup_operator.model.backup_session import BackupSession, SessionType
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.restore_session import RestoreSession
@@ -18,12 +19,20 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reconciler import Kind, SessionStore
 from vmbackup_operator.sessions.step import Table
 from vmbackup_operator.sessions.steps.releasing import give_back_worker
+from vmbackup_operator.sessions.undo_record import RecordType
+from vmbackup_operator.sessions.undoing import Undo
 from vmbackup_operator.verifications import table as verifications
 
 TABLES: Mapping[SessionType, Table[BackupSession]] = {
     "Backup": backups.STEPS,
     "Archive": archives.STEPS,
     "Verify": verifications.STEPS,
+}
+
+#: How what is left of a session that has gone is undone, by the type of its record.
+UNDO: Mapping[RecordType, Undo] = {
+    **{kind: partial(undo, table) for kind, table in TABLES.items()},
+    "Restore": restores.undo,
 }
 
 

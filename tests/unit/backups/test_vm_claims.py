@@ -9,11 +9,11 @@ import pytest
 from tests.worlds.memory_world import Killed, World
 from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_core.errors import TransientError
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import ArmId, session_name_of_slot
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.sessions.left_behind import LeftBehind
+from vmbackup_operator.wiring.tables import UNDO
 
 SECOND = ObjectKey("team", "nightly-2")
 
@@ -118,7 +118,7 @@ async def test_the_claim_of_a_session_that_has_gone_passes_on_and_its_rest_is_un
     await world.run_until("SnapshotsReady", SECOND)
     runs = {record.session for record in world.undo_records.stored.values()}
     assert runs == {KEY, SECOND}
-    left = LeftBehind(world.ground, TABLES)
+    left = LeftBehind(world.ground, UNDO)
     for _ in range(20):
         await left.reconcile()
         world.clock.turn(10)
@@ -177,7 +177,7 @@ async def test_a_kill_while_a_claim_passes_on_loses_nothing(world: World, moment
     world.start()
 
     await world.run(SECOND)
-    left = LeftBehind(world.ground, TABLES)
+    left = LeftBehind(world.ground, UNDO)
     for _ in range(20):
         await left.reconcile()
         world.clock.turn(10)

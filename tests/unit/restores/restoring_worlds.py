@@ -13,7 +13,6 @@ from tests.worlds.memory_points import HELD_BYTES, SnapshotBytes
 from tests.worlds.memory_world import World
 from tests.worlds.samples import machine, session_of
 from vmbackup_core.repository.control.chains.holds import all_holds
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.restore_session import (
@@ -22,8 +21,8 @@ from vmbackup_operator.model.restore_session import (
     RestoreSessionSpec,
     RestoreTarget,
 )
-from vmbackup_operator.restores.table import undo
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.sessions.left_behind import LeftBehind
+from vmbackup_operator.wiring.tables import UNDO
 
 RESTORE = RestoreKey("team", "bring-back")
 TARGET = RestoreTarget(SUBSCRIPTION, "restored", AWAY, disk_sku="Premium_LRS")
@@ -97,7 +96,7 @@ def holders(world: World) -> list[str]:
 
 async def undo_what_is_left(world: World) -> None:
     """Do what the operator does every few minutes for sessions that have gone."""
-    left = LeftBehind(world.ground, TABLES, undo)
+    left = LeftBehind(world.ground, UNDO)
     for _ in range(30):
         await left.reconcile()
         world.clock.turn(10)

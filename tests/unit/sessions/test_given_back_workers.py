@@ -8,11 +8,11 @@ from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY
 from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_core.protocol import BackupJob, Failed
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.left_behind import LeftBehind
 from vmbackup_operator.sessions.seen import Account
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.wiring.tables import UNDO
 
 
 def interrupted(job: BackupJob) -> Failed:
@@ -113,7 +113,7 @@ async def test_a_session_whose_object_was_taken_away_leaves_no_command(world: Wo
     del world.sessions.stored[KEY]
     world.sessions.gone(KEY)
 
-    left = LeftBehind(world.ground, TABLES)
+    left = LeftBehind(world.ground, UNDO)
     for _ in range(20):
         await left.reconcile()
         world.clock.turn(10)

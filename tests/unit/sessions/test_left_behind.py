@@ -9,10 +9,10 @@ import pytest
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import TransientError
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.sessions.left_behind import LeftBehind
+from vmbackup_operator.wiring.tables import UNDO
 
 DAY_S = 24 * 3600
 STEPS = ("Accepted", "SnapshotsReady", "WorkerReady", "ExportGranted")
@@ -25,7 +25,7 @@ def take_away(world: World) -> None:
 
 
 async def look_until_settled(world: World, looks: int = 20) -> None:
-    left = LeftBehind(world.ground, TABLES)
+    left = LeftBehind(world.ground, UNDO)
     for _ in range(looks):
         await left.reconcile()
         world.clock.turn(10)
@@ -154,7 +154,7 @@ async def again_in_s(left: LeftBehind) -> float:
 
 
 async def test_where_there_is_no_record_the_next_look_is_a_day_away(world: World) -> None:
-    left = LeftBehind(world.ground, TABLES)
+    left = LeftBehind(world.ground, UNDO)
     assert await again_in_s(left) == DAY_S
 
     await world.run_until("SnapshotsReady")
@@ -176,7 +176,7 @@ async def test_a_record_that_azure_lets_nobody_undo_is_looked_at_again_and_again
 
     monkeypatch.setattr(world.ground.snapshots, "revoke", refused)
 
-    assert await again_in_s(LeftBehind(world.ground, TABLES)) <= 300
+    assert await again_in_s(LeftBehind(world.ground, UNDO)) <= 300
 
 
 async def test_a_session_that_goes_without_being_undone_has_its_record_looked_at(

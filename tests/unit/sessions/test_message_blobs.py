@@ -10,11 +10,11 @@ from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION
 from tests.worlds.memory_world import Killed, World
 from tests.worlds.samples import KEY, machine
 from vmbackup_core.protocol import Failed
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+from vmbackup_operator.sessions.left_behind import LeftBehind
 from vmbackup_operator.sessions.seen import VirtualMachineSeen
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.wiring.tables import UNDO
 
 
 def big_machine() -> VirtualMachineSeen:
@@ -114,7 +114,7 @@ async def test_a_session_whose_object_was_taken_away_leaves_none(big: World) -> 
     del big.sessions.stored[KEY]
     big.sessions.gone(KEY)
 
-    left = LeftBehind(big.ground, TABLES)
+    left = LeftBehind(big.ground, UNDO)
     for _ in range(20):
         await left.reconcile()
         big.clock.turn(10)

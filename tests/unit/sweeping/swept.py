@@ -11,14 +11,14 @@ from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_remains import MemoryRemains
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, session_of
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import environment_names
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
+from vmbackup_operator.sessions.left_behind import LeftBehind
 from vmbackup_operator.sweeping.sweeper import Surroundings, Sweeper
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.wiring.tables import UNDO
 
 REPOSITORY = ready_repository().metadata.key
 GRACE_S = 3600
@@ -66,7 +66,7 @@ class Swept:
     async def sweep(self, hours: int = 3) -> None:
         """Let hours pass, with all in it that looks after what is left."""
         idle = IdleWorkers(self.world.ground, self._groups)
-        left, end_s = LeftBehind(self.world.ground, TABLES), hours * 3600.0
+        left, end_s = LeftBehind(self.world.ground, UNDO), hours * 3600.0
         due = {"sweeper": 0.0, "idle": 0.0, "left": 0.0}
         now_s = 0.0
         while now_s < end_s:

@@ -8,12 +8,12 @@ from tests.sampling import some_of
 from tests.unit.sweeping.swept import GRACE_S, Swept
 from tests.worlds.memory_world import Killed
 from tests.worlds.samples import VM, session_of
-from vmbackup_operator.backups.left_behind import LeftBehind
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import LocalReference
 from vmbackup_operator.naming import session_name_of_slot
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.sessions.left_behind import LeftBehind
+from vmbackup_operator.wiring.tables import UNDO
 
 SLOT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 OF_POLICY = ObjectKey("team", session_name_of_slot("nightly", VM, SLOT))
@@ -105,7 +105,7 @@ async def test_a_users_session_made_again_is_another_and_what_the_first_had_begu
         await swept.world.look_again()
         swept.world.agents_work()
         await swept.world.intake.round()
-        await LeftBehind(swept.world.ground, TABLES).reconcile()
+        await LeftBehind(swept.world.ground, UNDO).reconcile()
         swept.world.clock.turn(5)
     await swept.world.run()
     await swept.sweep()

@@ -15,8 +15,8 @@ from tests.unit.verifications.reading_worlds import (
 )
 from tests.worlds.memory_world import Killed, World
 from tests.worlds.samples import VM, machine
-from vmbackup_operator.backups.left_behind import LeftBehind
-from vmbackup_operator.wiring.tables import TABLES
+from vmbackup_operator.sessions.left_behind import LeftBehind
+from vmbackup_operator.wiring.tables import UNDO
 
 
 async def reading_world() -> World:
@@ -28,7 +28,7 @@ async def reading_world() -> World:
 
 
 async def undo_what_is_left(world: World) -> None:
-    left = LeftBehind(world.ground, TABLES)
+    left = LeftBehind(world.ground, UNDO)
     for _ in range(20):
         await left.reconcile()
         world.clock.turn(10)
