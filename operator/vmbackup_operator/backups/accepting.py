@@ -5,7 +5,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
@@ -20,6 +19,7 @@ from vmbackup_operator.model.session_findings import (
     Resolved,
     ResolvedDisk,
     ResolvedVirtualMachine,
+    position_of,
 )
 from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
@@ -221,7 +221,7 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         recovery_point=point.run_id,
         disks=tuple(
             DiskResult(
-                disk=_position(disk),
+                disk=position_of(disk.lun),
                 manifest=disk.manifest_name,
                 manifest_sha256=disk.manifest_sha256,
                 read_bytes=disk.read_bytes,
@@ -233,7 +233,3 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
             for disk in point.disks
         ),
     )
-
-
-def _position(disk: PointDisk) -> str:
-    return "os" if disk.lun is None else str(disk.lun)

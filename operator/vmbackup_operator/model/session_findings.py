@@ -23,6 +23,11 @@ from vmbackup_operator.model.conditions import cut
 _FULL_READ_CHARS = 512
 
 
+def position_of(lun: int | None) -> str:
+    """Return where a disk sits in its VM, in one word: ``os`` or its LUN."""
+    return "os" if lun is None else str(lun)
+
+
 class ResolvedVirtualMachine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The VM as Azure described it when the session began."""
 
@@ -45,8 +50,8 @@ class ResolvedDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 
     @property
     def position(self) -> str:
-        """Where the disk sits in its VM, in one word: ``os`` or its LUN."""
-        return "os" if self.lun is None else str(self.lun)
+        """Where the disk sits in its VM: see `position_of`."""
+        return position_of(self.lun)
 
 
 class ResolvedRepository(msgspec.Struct, frozen=True, rename="camel"):

@@ -53,7 +53,7 @@ async def _conclude(ground: Ground, session: RestoreSession) -> Taken:
 
 
 def _conclusion(restored: Restored) -> str:
-    names = ", ".join(each.disk_id.rsplit("/", 1)[-1] for each in restored.disks)
+    names = ", ".join(name_of(ArmId(each.disk_id)) for each in restored.disks)
     left = f"; not set again: {len(restored.not_restored)}" if restored.not_restored else ""
     disks = f"{counted(len(restored.disks), 'disk')}: {names}{left}"
     if restored.virtual_machine_id is None:

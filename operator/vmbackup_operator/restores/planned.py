@@ -6,6 +6,7 @@ from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.restore_session import RestoredDisk, RestoreSession
+from vmbackup_operator.model.session_findings import position_of
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.restores.digests import check_accepted
@@ -47,8 +48,7 @@ def plan_of(session: RestoreSession, work: RestoreWork) -> Planned:
 
 def disks_of(planned: Planned, work: RestoreWork) -> tuple[RestoredDisk, ...]:
     """Return the disks of the plan as a status has them before anything is made."""
-    used = {("os" if each.disk.lun is None else str(each.disk.lun)): each.used_bytes
-            for each in work.disks}  # fmt: skip
+    used = {position_of(each.disk.lun): each.used_bytes for each in work.disks}
     return tuple(
         RestoredDisk(each.position, each.id, each.size_bytes, used.get(each.position, 0))
         for each in planned.disks

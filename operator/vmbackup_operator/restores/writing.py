@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from vmbackup_core.protocol import DiskToRestore, HealedPack, RepositoryAccess, RestoreJob
-from vmbackup_core.repository.data.healing import HealingPack
 from vmbackup_core.repository.opened_restore import RestoreDisk, RestoreWork
 from vmbackup_operator.model.display import amount, counted
 from vmbackup_operator.model.restore_session import RestoredDisk, RestoreSession
-from vmbackup_operator.model.session_findings import JobFailure, SessionWorker
+from vmbackup_operator.model.session_findings import JobFailure, SessionWorker, position_of
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.restores.granting import grants_of
@@ -98,7 +97,7 @@ async def _job(
     account = account_of(ArmId(found.account_id))
     until = ground.repository_access_until()
     container = await ground.signatures.container(account, found.container, "read_named", until)
-    by_position = {_position(each): each for each in work.disks}
+    by_position = {position_of(each.disk.lun): each for each in work.disks}
     return RestoreJob(
         job_id=restore_job(session),
         run_id=run_of(session),
@@ -108,10 +107,6 @@ async def _job(
         ],
         repository=RepositoryAccess(container_url=container.value),
     )
-
-
-def _position(disk: RestoreDisk) -> str:
-    return "os" if disk.disk.lun is None else str(disk.disk.lun)
 
 
 def _disk(target: RestoredDisk, source: RestoreDisk, url: SecretUrl) -> DiskToRestore:
@@ -126,11 +121,7 @@ def _disk(target: RestoredDisk, source: RestoreDisk, url: SecretUrl) -> DiskToRe
         unique_id=said.unique_id,
         snapshot_unique_id=said.snapshot_unique_id,
         disk_bytes=said.size_bytes,
-        healed=[_healed(each) for each in source.healed],
+        healed=[HealedPack.of(each) for each in source.healed],
         target_url=url.value,
         target_bytes=target.size_bytes,
     )
-
-
-def _healed(pack: HealingPack) -> HealedPack:
-    return HealedPack(pack.session, pack.number, pack.size_bytes, pack.foot_sha256.hex())

@@ -13,7 +13,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import cut
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.model.session_findings import SnapshotMember, Verified
+from vmbackup_operator.model.session_findings import SnapshotMember, Verified, position_of
 from vmbackup_operator.naming import ArmId, name_of, subscription_of
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.findings import resolved_of
@@ -126,7 +126,7 @@ def _members(snapshots: Sequence[SnapshotSeen], point: PointSeen) -> tuple[Snaps
     luns = {disk.snapshot_unique_id: disk.lun for disk in point.disks}
     return tuple(
         SnapshotMember(
-            disk="os" if luns[each.unique_id] is None else str(luns[each.unique_id]),
+            disk=position_of(luns[each.unique_id]),
             snapshot_id=each.id,
             unique_id=each.unique_id,
             size_bytes=each.size_bytes,

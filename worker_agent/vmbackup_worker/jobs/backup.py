@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
-from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import BackupJob, BackupResult, DiskDone, DiskToBackUp, WorkJob
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
 from vmbackup_core.repository.data.ports import DataStore
-from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import DiskSource, Progress
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.disk_reader import DiskReader, PerhapsReadable
-from vmbackup_worker.jobs.disks_at_once import DISKS_AT_ONCE, DisksAtOnce, of_disk
+from vmbackup_worker.jobs.disks_at_once import DISKS_AT_ONCE, DisksAtOnce
+from vmbackup_worker.jobs.given_keys import keys_of
 from vmbackup_worker.jobs.planning import Plan, Planner
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_blob import export_pool
@@ -60,6 +59,10 @@ class _Prepared:
     @property
     def disk(self) -> DiskToBackUp:
         return self.planner.disk
+
+    @property
+    def disk_id(self) -> str:
+        return self.disk.disk_id
 
     def whole(self, changed_outside: int) -> _Prepared:
         """Return the same disk, to be read whole."""
@@ -102,16 +105,10 @@ class Backup(Work):
     @override
     def run(self) -> BackupResult:
         try:
-            prepared = self._disks.work(self._job.disks, self._prepare_one)
-            return BackupResult(self._disks.work(prepared, self._back_up_one))
+            prepared = self._disks.work(self._job.disks, self._prepare)
+            return BackupResult(self._disks.work(prepared, self._back_up))
         finally:
             self._pool.clear()
-
-    def _prepare_one(self, disk: DiskToBackUp) -> _Prepared:
-        return of_disk(disk.disk_id, lambda: self._prepare(disk))
-
-    def _back_up_one(self, prepared: _Prepared) -> DiskDone:
-        return of_disk(prepared.disk.disk_id, lambda: self._back_up(prepared))
 
     def _prepare(self, disk: DiskToBackUp) -> _Prepared:
         """Return what is to be read, and with which keys it is written."""
@@ -128,7 +125,7 @@ class Backup(Work):
             )
         planner = Planner(
             self._store,
-            _keys_of(disk),
+            keys_of(disk.chain_id, disk.keys, name),
             disk,
             Export(name, ways.snapshot, disk_bytes, pool, stop, renewal_s=renewal_s),
             before,
@@ -138,7 +135,7 @@ class Backup(Work):
         return _Prepared(planner, planner.plan())
 
     def _back_up(self, prepared: _Prepared) -> DiskDone:
-        disk_id, began = prepared.disk.disk_id, time.monotonic()
+        disk_id, began = prepared.disk_id, time.monotonic()
         self._meter.begin(disk_id)
         try:
             written = self._write(prepared)
@@ -162,7 +159,7 @@ class Backup(Work):
         )
 
     def _write(self, prepared: _Prepared) -> WrittenDisk:
-        disk_id, planner, plan = prepared.disk.disk_id, prepared.planner, prepared.plan
+        disk_id, planner, plan = prepared.disk_id, prepared.planner, prepared.plan
         expected = self._meter.expect_more(disk_id, plan.to_read)
         planned_bytes = plan.extents.total_bytes  # a sum over all of them
 
@@ -198,12 +195,3 @@ def make(job: WorkJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> W
     if not isinstance(job, BackupJob):
         raise TypeError(f"job {job.job_id} is no backup job")
     return Backup(job, meter, stop, renewal_s=rhythm.renewal_s)
-
-
-def _keys_of(disk: DiskToBackUp) -> ChainKeys:
-    """Return the keys that came with *disk*; raise PermanentError where they are not its own."""
-    keys = ChainKeys.parse(disk.keys)
-    if keys.chain != disk.chain_id:
-        detail = f"{disk.grant.disk.name}: the keys of chain {keys.chain}, not {disk.chain_id}"
-        raise PermanentError(detail, reason="InvalidKey")
-    return keys

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from vmbackup_worker.access import Stopped
 from vmbackup_worker.running import DiskFailure
@@ -22,7 +22,17 @@ DISKS_AT_ONCE = 4
 MOST_THREADS = 16
 
 T = TypeVar("T")
-U = TypeVar("U")
+
+
+class OfDisk(Protocol):
+    """Something about one disk."""
+
+    @property
+    def disk_id(self) -> str:
+        """Return the disk's id, by which events name it."""
+
+
+U = TypeVar("U", bound=OfDisk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,10 @@ class DisksAtOnce:
         return max(1, threads // self.at_once)
 
     def work(self, each: Sequence[U], act: Callable[[U], T]) -> list[T]:
-        """Return what *act* made of every disk, in order; the first failure ends the others."""
+        """Return what *act* made of every disk, in order; the first failure ends the others.
+
+        Raise it as a DiskFailure, which says of which disk it is.
+        """
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="disk") as pool:
             futures = [pool.submit(self._or_stop, act, one) for one in each]
         # The one that failed, rather than those that were stopped by its failure.
@@ -59,13 +72,13 @@ class DisksAtOnce:
         try:
             if self.stop.is_set():
                 raise Stopped("told to stop")
-            return act(one)
+            return _of_disk(one.disk_id, lambda: act(one))
         except BaseException:
             self.stop.set()
             raise
 
 
-def of_disk(disk_id: str, act: Callable[[], T]) -> T:
+def _of_disk(disk_id: str, act: Callable[[], T]) -> T:
     """Return what *act* returns; say of a failure which disk it is about."""
     try:
         return act()

@@ -33,7 +33,8 @@ from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import Progress
 from vmbackup_core.vhd_footer import EPOCH, FOOTER_BYTES, footer
 from vmbackup_worker.access import Renewable
-from vmbackup_worker.jobs.disks_at_once import DISKS_AT_ONCE, DisksAtOnce, of_disk
+from vmbackup_worker.jobs.disks_at_once import DISKS_AT_ONCE, DisksAtOnce
+from vmbackup_worker.jobs.given_keys import keys_of
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_blob import export_pool
 from vmbackup_worker.renewable_store import JobContainer, container_store
@@ -51,6 +52,10 @@ class _Prepared:
     keys: ChainKeys
     manifest: Manifest
     target: UploadTarget
+
+    @property
+    def disk_id(self) -> str:
+        return self.disk.disk_id
 
     @property
     def used_bytes(self) -> int:
@@ -93,20 +98,14 @@ class Restore(Work):
     @override
     def run(self) -> RestoreResult:
         try:
-            prepared = self._disks.work(self._job.disks, self._prepare_one)
-            return RestoreResult(self._disks.work(prepared, self._restore_one))
+            prepared = self._disks.work(self._job.disks, self._prepare)
+            return RestoreResult(self._disks.work(prepared, self._restore))
         finally:
             self._pool.clear()
 
-    def _prepare_one(self, disk: DiskToRestore) -> _Prepared:
-        return of_disk(disk.disk_id, lambda: self._prepare(disk))
-
-    def _restore_one(self, prepared: _Prepared) -> DiskRestored:
-        return of_disk(prepared.disk.disk_id, lambda: self._restore(prepared))
-
     def _prepare(self, disk: DiskToRestore) -> _Prepared:
         """Return what is written of a disk; nothing is before all of them are known."""
-        keys = _keys_of(disk)
+        keys = keys_of(disk.chain_id, disk.keys, _name_of(disk))
         named = bytes.fromhex(disk.manifest_sha256)
         manifest = open_manifest(self._store, keys, disk.manifest, named)
         _said_of(disk).check(disk.manifest, manifest)
@@ -154,15 +153,6 @@ def make(job: WorkJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> W
     if not isinstance(job, RestoreJob):
         raise TypeError(f"job {job.job_id} is no restore job")
     return Restore(job, meter, stop, renewal_s=rhythm.renewal_s)
-
-
-def _keys_of(disk: DiskToRestore) -> ChainKeys:
-    """Return the keys that came with *disk*; raise PermanentError where they are not its own."""
-    keys = ChainKeys.parse(disk.keys)
-    if keys.chain != disk.chain_id:
-        detail = f"{_name_of(disk)}: the keys of chain {keys.chain}, not {disk.chain_id}"
-        raise PermanentError(detail, reason="InvalidKey")
-    return keys
 
 
 def _name_of(disk: DiskToRestore) -> str:

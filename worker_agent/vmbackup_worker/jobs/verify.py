@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 
 from typing_extensions import override
 
-from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import SampleToRead, VerifyJob, VerifyResult, WorkJob
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.index_reader import open_manifest
@@ -22,11 +21,11 @@ from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.read_back import PackReadBack, read_pack
 from vmbackup_core.repository.data.sample_back import SampleBack, Sampled
 from vmbackup_core.repository.data.sections_back import SectionsBack
-from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.stores.port import ObjectUnreadable
 from vmbackup_worker.access import Renewable
+from vmbackup_worker.jobs.given_keys import keys_of
 from vmbackup_worker.jobs.verify_findings import Findings
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_blob import export_pool
@@ -62,7 +61,7 @@ class Verify(Work):
         # Twice the processors: while one thread of a pair waits for the network the other works.
         self._threads = job.threads or 2 * (os.cpu_count() or 1)
         self._pool = export_pool(self._threads)
-        self._keys = _keys_of(job)
+        self._keys = keys_of(job.chain_id, job.keys)
 
     @override
     def renew(self, job: WorkJob) -> None:
@@ -165,12 +164,3 @@ def make(job: WorkJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> W
     if not isinstance(job, VerifyJob):
         raise TypeError(f"job {job.job_id} is no verify job")
     return Verify(job, meter, stop, renewal_s=rhythm.renewal_s)
-
-
-def _keys_of(job: VerifyJob) -> ChainKeys:
-    """Return the keys that came with *job*; raise PermanentError where they are not its own."""
-    keys = ChainKeys.parse(job.keys)
-    if keys.chain != job.chain_id:
-        detail = f"the keys of chain {keys.chain}, not {job.chain_id}"
-        raise PermanentError(detail, reason="InvalidKey")
-    return keys

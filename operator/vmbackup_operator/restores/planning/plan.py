@@ -18,6 +18,7 @@ from vmbackup_operator.model.restore_session import (
     RestoreSessionSpec,
     RestoreTarget,
 )
+from vmbackup_operator.model.session_findings import position_of
 from vmbackup_operator.model.vm_description import VmDescription
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.restores.planning.disks import DiskPlan, RecordedDisk, plan_disk
@@ -79,21 +80,16 @@ def _check_described(description: VmDescription | None) -> None:
         )
 
 
-def position_of(disk: PointDisk) -> str:
-    """Return where the disk sits in its VM, in one word: ``os`` or its LUN."""
-    return "os" if disk.lun is None else str(disk.lun)
-
-
 def _chosen(disks: Sequence[PointDisk], spec: RestoreSessionSpec) -> list[PointDisk]:
     """Return the disks that are brought back, and refuse what the spec says of others."""
-    there = {position_of(disk) for disk in disks}
+    there = {position_of(disk.lun) for disk in disks}
     wanted = set(spec.disks) or there
     named = {*spec.disks, *(each.disk for each in spec.overrides.disks)}
     for missing in sorted(named - (there & wanted)):
         known = ", ".join(sorted(there & wanted if missing in there else there))
         message = f"spec names disk {missing}, which is not among those to restore: {known}"
         raise PermanentError(message, reason="DiskNotInPoint")
-    return [disk for disk in disks if position_of(disk) in wanted]
+    return [disk for disk in disks if position_of(disk.lun) in wanted]
 
 
 def _recorded_disks(
@@ -106,7 +102,7 @@ def _recorded_disks(
     for disk in disks:
         own = next((body for body in bodies if same_id(text_at(body, "id"), disk.id)), None)
         sku: Body = {"sku": {"name": skus.get(folded(disk.id), "")}}
-        recorded.append(RecordedDisk(position_of(disk), disk, sku if own is None else own))
+        recorded.append(RecordedDisk(position_of(disk.lun), disk, sku if own is None else own))
     return recorded
 
 
