@@ -1,4 +1,4 @@
-"""An operator that is killed once in the middle of a session, and goes on after a new start."""
+"""An operator that is killed in the middle of a session, and goes on after a new start."""
 
 from __future__ import annotations
 
@@ -31,3 +31,45 @@ async def run_killed(
         world.start()
         await world.run(key)
     world.meets(lambda _what: None)
+
+
+async def run_through_kills(world: World, key: ObjectKey, at: int) -> tuple[int, str]:
+    """Run the session, killing at the write number *at*; return how many there were, and where."""
+    count, where = 0, ""
+
+    def meet(what: str) -> None:
+        nonlocal count, where
+        count += 1
+        if count == at:
+            where = what
+            raise Killed
+
+    world.meets(meet)
+    while True:
+        try:
+            await world.run(key)
+        except Killed:
+            world.start()
+        else:
+            world.meets(lambda _what: None)
+            return count, where
+
+
+async def run_killed_every(world: World, key: ObjectKey, every: int, *, starts: int) -> None:
+    """Run the session, killing at each write whose number *every* divides, *starts* times."""
+    count = 0
+
+    def meet(_what: str) -> None:
+        nonlocal count
+        count += 1
+        if count % every == 0:
+            raise Killed
+
+    world.meets(meet)
+    for _ in range(starts):
+        try:
+            await world.run(key)
+        except Killed:
+            world.start()
+        else:
+            return

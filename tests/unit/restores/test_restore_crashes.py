@@ -14,41 +14,20 @@ from tests.unit.restores.restoring_worlds import (
     restoring_world,
     undo_what_is_left,
 )
-from tests.worlds.memory_world import Killed, World
+from tests.worlds.killed_operator import run_killed_every, run_through_kills
+from tests.worlds.memory_world import World
 
 #: Asking for this twice is harmless, and what a crash before the record of the first one leads to.
 REPEATABLE = ("message to vmb-jobs",)
 
 
-async def run_through_kills(world: World, at: int) -> tuple[int, str]:
-    """Run the restore, killing at the write number *at*; return how many there were, and where."""
-    count, where = 0, ""
-
-    def meet(what: str) -> None:
-        nonlocal count, where
-        count += 1
-        if count == at:
-            where = what
-            raise Killed
-
-    world.meets(meet)
-    while True:
-        try:
-            await world.run(RESTORE)
-        except Killed:
-            world.start()
-        else:
-            world.meets(lambda _what: None)
-            return count, where
-
-
 async def test_killed_anywhere_the_restore_ends_complete_and_asks_for_nothing_twice() -> None:
-    moments, _ = await run_through_kills(await restoring_world(), 0)
+    moments, _ = await run_through_kills(await restoring_world(), RESTORE, 0)
     assert moments > 60
 
     for at in some_of(range(1, moments + 1)):
         world = await restoring_world()
-        _, where = await run_through_kills(world, at)
+        _, where = await run_through_kills(world, RESTORE, at)
         await undo_what_is_left(world)
 
         status = world.restored(RESTORE)
@@ -72,12 +51,12 @@ async def test_killed_anywhere_on_the_way_to_its_end_a_cancelled_restore_leaves_
         world.restores.put(cancelled(stored))
         return world
 
-    moments, _ = await run_through_kills(await cancelled_world(), 0)
+    moments, _ = await run_through_kills(await cancelled_world(), RESTORE, 0)
     assert moments > 20
 
     for at in some_of(range(1, moments + 1)):
         world = await cancelled_world()
-        _, where = await run_through_kills(world, at)
+        _, where = await run_through_kills(world, RESTORE, at)
         await undo_what_is_left(world)
 
         assert world.restored(RESTORE).outcome == "Cancelled", where
@@ -88,22 +67,9 @@ async def test_killed_anywhere_on_the_way_to_its_end_a_cancelled_restore_leaves_
 
 @pytest.mark.parametrize("every", [7, 11])
 async def test_killed_again_and_again_the_restore_still_ends(every: int) -> None:
-    world, count = await restoring_world(), 0
+    world = await restoring_world()
 
-    def meet(_what: str) -> None:
-        nonlocal count
-        count += 1
-        if count % every == 0:
-            raise Killed
-
-    world.meets(meet)
-    for _ in range(500):
-        try:
-            await world.run(RESTORE)
-        except Killed:
-            world.start()
-        else:
-            break
+    await run_killed_every(world, RESTORE, every, starts=500)
 
     assert world.restored(RESTORE).outcome == "Succeeded"
     assert all(is_as_backed_up(world, disk) for disk in made_disks(world))

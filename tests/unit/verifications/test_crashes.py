@@ -13,7 +13,8 @@ from tests.unit.verifications.reading_worlds import (
     proven,
     verification,
 )
-from tests.worlds.memory_world import Killed, World
+from tests.worlds.killed_operator import run_killed_every, run_through_kills
+from tests.worlds.memory_world import World
 from tests.worlds.samples import VM, machine
 from vmbackup_operator.sessions.left_behind import LeftBehind
 from vmbackup_operator.wiring.tables import UNDO
@@ -34,28 +35,6 @@ async def undo_what_is_left(world: World) -> None:
         world.clock.turn(10)
 
 
-async def run_through_kills(world: World, at: int) -> tuple[int, str]:
-    """Run the session, killing at the write number *at*; return how many there were, and where."""
-    count, where = 0, ""
-
-    def meet(what: str) -> None:
-        nonlocal count, where
-        count += 1
-        if count == at:
-            where = what
-            raise Killed
-
-    world.meets(meet)
-    while True:
-        try:
-            await world.run(READING)
-        except Killed:
-            world.start()
-        else:
-            world.meets(lambda _what: None)
-            return count, where
-
-
 async def see_deletions_end(world: World) -> None:
     """Look at the workers until Azure has deleted what it began to delete."""
     for _ in range(5):
@@ -64,12 +43,12 @@ async def see_deletions_end(world: World) -> None:
 
 
 async def test_killed_anywhere_the_session_ends_complete_and_holds_nothing() -> None:
-    moments, _ = await run_through_kills(await reading_world(), 0)
+    moments, _ = await run_through_kills(await reading_world(), READING, 0)
     assert moments > 40
 
     for at in some_of(range(1, moments + 1)):
         world = await reading_world()
-        _, where = await run_through_kills(world, at)
+        _, where = await run_through_kills(world, READING, at)
         await undo_what_is_left(world)
         await see_deletions_end(world)
 
@@ -86,22 +65,9 @@ async def test_killed_anywhere_the_session_ends_complete_and_holds_nothing() -> 
 
 @pytest.mark.parametrize("every", [5, 9])
 async def test_killed_again_and_again_the_session_still_ends(every: int) -> None:
-    world, count = await reading_world(), 0
+    world = await reading_world()
 
-    def meet(_what: str) -> None:
-        nonlocal count
-        count += 1
-        if count % every == 0:
-            raise Killed
-
-    world.meets(meet)
-    for _ in range(500):
-        try:
-            await world.run(READING)
-        except Killed:
-            world.start()
-        else:
-            break
+    await run_killed_every(world, READING, every, starts=500)
 
     assert world.status(READING).outcome == "Succeeded"
     assert holders(world) == []

@@ -14,7 +14,8 @@ from tests.unit.verifications.reading_worlds import (
     proven,
     verification,
 )
-from tests.unit.verifications.test_crashes import run_through_kills, undo_what_is_left
+from tests.unit.verifications.test_crashes import undo_what_is_left
+from tests.worlds.killed_operator import run_through_kills
 from tests.worlds.memory_azure import AWAY, HOME
 from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_world import World
@@ -277,12 +278,12 @@ async def test_a_second_session_leaves_the_first_one_its_snapshots() -> None:
 
 
 async def test_killed_anywhere_it_compares_and_leaves_no_export() -> None:
-    moments, _ = await run_through_kills(await sampling_world(1), 0)
+    moments, _ = await run_through_kills(await sampling_world(1), READING, 0)
     assert moments > 50
 
     for at in some_of(range(1, moments + 1)):
         world = await sampling_world(1)
-        _, where = await run_through_kills(world, at)
+        _, where = await run_through_kills(world, READING, at)
         await undo_what_is_left(world)
 
         assert world.status(READING).outcome == "Succeeded", where
