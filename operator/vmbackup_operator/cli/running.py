@@ -32,7 +32,6 @@ from vmbackup_operator.cli.commands import (
     Retire,
 )
 from vmbackup_operator.cli.complaints import COULD_NOT, complaint, complaint_of, exit_code_of
-from vmbackup_operator.cli.kept_memory import give_pieces_back
 from vmbackup_operator.cli.printing import Console, standard_console
 
 #: Shows where a fault of vmbackup's own lies, for whoever reports it.
@@ -84,8 +83,11 @@ def _code_of(arguments: Sequence[str] | None, console: Console) -> int:
 
 
 def _perform(command: Command, console: Console) -> int:
-    give_pieces_back()
     # Each command imports what only it needs: see the package.
+    if isinstance(command, Check | Restore | RestoreManifest | Repair):  # those that read packs
+        from vmbackup_operator.cli.kept_memory import give_pieces_back  # noqa: PLC0415
+
+        give_pieces_back()
     match command:
         case Repair() | RebuildControl() | Prune() | Retire() | Drop():
             return _mend(command, console)
