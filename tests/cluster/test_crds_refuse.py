@@ -21,12 +21,12 @@ from tests.cluster.crd_objects import (
     changed,
 )
 from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RESTORES
+from tests.cluster.wrong_retentions import WRONG_RETENTIONS, ZONE
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
 
-ZONE = "must be the name of an IANA time zone, as in Europe/Berlin"
 CRON = "must be five cron fields"
 A_VM = "must be the ARM id of a virtual machine"
 ADDRESSES = "must be an IPv4 range of /8 to /27"
@@ -87,7 +87,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.concurrencyPolicy", "Allow", 'supported values: "Forbid"'),
     ("backuppolicies", "spec.maxConcurrentSessions", 0, "greater than or equal to 1"),
     # how much it keeps
-    ("backuppolicies", "spec.retention.last", 0, "greater than or equal to 1"),
+    *WRONG_RETENTIONS,
     ("backuppolicies", "spec.snapshotsToKeep", 0, "greater than or equal to 1"),
     ("backuppolicies", "spec.retry.limit", 11, "less than or equal to 10"),
     # sessions
@@ -97,7 +97,6 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backupsessions", "spec.slot", "2026-11-22T01:30:00Z", "policyRef must name it"),
     ("backupsessions", "spec.trigger", "now", "policyRef must name it"),
     ("backupsessions", "spec.triggerTime", "2026-11-22T01:30:00Z", "triggerTime belongs to"),
-    ("backupsessions", "spec.retention.last", 0, "greater than or equal to 1"),
     # repositories
     ("backuprepositories", "spec.storageAccountId", VM, "must be the ARM id of a storage account"),
     ("backuprepositories", "spec.subscriptionId", OTHER, "storageAccountId must lie in"),
@@ -119,8 +118,8 @@ WRONG: list[tuple[str, str, object, str]] = [
     *[
         ("backuprepositories", f"spec.upkeep.{field}", value, f"than or equal to {limit}")
         for field, value, limit in (
-            ("retentionDelayDays", -1, 0),
-            ("retentionDelayDays", 366, 365),
+            ("retentionChangeDelayDays", -1, 0),
+            ("retentionChangeDelayDays", 366, 365),
             ("checkEveryDays", 0, 1),
             ("checkEveryDays", 366, 365),
             ("verifyNewWithinDays", 0, 1),
@@ -197,6 +196,8 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("virtualMachineId", f"{VM}2"),
             ("repositoryRef", {"name": "other"}),
             ("retention", {"last": 3}),
+            ("retention", {"withinDays": 3}),
+            ("retention", {"timeZone": "Europe/Berlin"}),
             ("snapshotsToKeep", 3),
             ("newChain", True),
             ("retryLimit", 1),
@@ -282,7 +283,12 @@ OF_BACKUPS: list[tuple[str, object, str]] = [
     ("policyRef", {"name": "nightly"}, "no policy asks for a session of type Verify"),
     ("excludeDataDiskLuns", [1], "reads what is stored of all disks"),
     ("retention", {"last": 3}, "makes no recovery point"),
-    ("retention", {"daily": 3}, "makes no recovery point"),
+    *[
+        ("retention", {line: 3}, "makes no recovery point")
+        for line in ("hourly", "daily", "weekly", "monthly", "yearly", "withinDays")
+    ],
+    ("retention", {"minSuccessful": 3}, "makes no recovery point"),
+    ("retention", {"timeZone": "Europe/Berlin"}, "makes no recovery point"),
     ("snapshotsToKeep", 2, "takes no snapshots"),
     ("newChain", True, "only a session of type Backup stores a VM anew"),
 ]

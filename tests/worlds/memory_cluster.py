@@ -22,7 +22,7 @@ from vmbackup_operator.model.backup_repository import (
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.display import amount
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata
-from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.model.recovery_point import Kept, RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions.point_mirror import PointObject, outline_of
@@ -142,6 +142,12 @@ class MemoryPointObjects(MemoryObjects[RecoveryPoint]):
             if each.metadata.labels.get(APPLIANCE_LABEL) == APPLIANCE
             and each.metadata.namespace == namespace
         ]
+
+    async def show(self, point: PointObject, kept: Kept) -> None:
+        stored = self.stored.get(point.key)
+        if stored is not None and stored.metadata.uid == point.uid:
+            status = replace(stored.status, kept_because=kept.because, kept_until=kept.until)
+            await self.write_status(replace(stored, status=status))
 
     async def remove(self, point: PointObject) -> None:
         stored = self.stored.get(point.key)

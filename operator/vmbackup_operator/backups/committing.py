@@ -15,12 +15,12 @@ from vmbackup_core.errors import LostAttempt
 from vmbackup_core.repository.control.backup.committing import CommittedDisk
 from vmbackup_core.repository.primitives.parsed_names import name_in_chain
 from vmbackup_operator.backups.asking import disks_asked, taken_at
-from vmbackup_operator.backups.keeping import kept_until
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session_findings import DiskResult
+from vmbackup_operator.policies.keeping import kept_until
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import DiskWritten
@@ -70,7 +70,7 @@ async def _kept_until(
     schedule = None if policy is None else policy.spec.schedule
     moment = taken_at(session, ground.clock.now())
     # In a thread: a rule of ten thousand of everything takes seconds.
-    return await asyncio.to_thread(kept_until, spec.retention, schedule, moment)
+    return await asyncio.to_thread(kept_until, spec.retention.rule, schedule, moment)
 
 
 def with_commits(

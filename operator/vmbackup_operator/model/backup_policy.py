@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from vmbackup_core.retention import rules as retentions
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import ObjectReference
@@ -81,6 +82,12 @@ class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_default
     retry: Retry = Retry()
     session_history: SessionHistory = SessionHistory()
 
+    @property
+    def rule(self) -> retentions.Retention:
+        """What points are judged by: the retention, in the days of the schedule's time zone."""
+        zone = retentions.UTC_NAME if self.schedule is None else self.schedule.time_zone
+        return self.retention.rule_in(zone)
+
 
 class Trigger(msgspec.Struct, frozen=True, rename="camel"):
     """The trigger annotation as it was last seen; an empty *token* means that it was taken off."""
@@ -98,10 +105,16 @@ class Rule(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StandingRetention(msgspec.Struct, frozen=True, rename="camel"):
-    """The retention that the policy says, and since when it says so."""
+    """The retention that the policy says and whose days it counts, and since when it says so."""
 
     rule: Retention
     since: datetime
+    time_zone: str = retentions.UTC_NAME
+
+    @property
+    def said(self) -> retentions.Retention:
+        """What points are judged by."""
+        return self.rule.rule_in(self.time_zone)
 
 
 class Occasion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -12,7 +12,7 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.progress import BackupDisplay
 from vmbackup_operator.model.references import LocalReference, ObjectReference
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 from vmbackup_operator.model.session_findings import (
     DiskResult,
@@ -43,7 +43,7 @@ class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=
     trigger: str | None = None
     trigger_time: datetime | None = None
     exclude_data_disk_luns: tuple[int, ...] = ()
-    retention: Retention = Retention()
+    retention: SessionRetention = SessionRetention()
     snapshots_to_keep: int = 1
     new_chain: bool = False
     verify: VerifySpec | None = None

@@ -86,10 +86,12 @@ def with_retention(
     policy: BackupPolicy, status: BackupPolicyStatus, now: datetime
 ) -> BackupPolicyStatus:
     """Return *status* with the retention that the policy says, and since when it says so."""
-    standing, said = status.retention, policy.spec.retention
-    if standing is not None and standing.rule == said:
+    standing, spec = status.retention, policy.spec
+    if standing is not None and standing.said == spec.rule:
         return status
-    return replace(status, retention=StandingRetention(said, now.replace(microsecond=0)))
+    since = now.replace(microsecond=0)
+    made = StandingRetention(spec.retention, since, spec.rule.time_zone)
+    return replace(status, retention=made)
 
 
 def with_new_chain(policy: BackupPolicy, status: BackupPolicyStatus) -> BackupPolicyStatus:

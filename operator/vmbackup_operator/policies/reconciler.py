@@ -50,6 +50,7 @@ from vmbackup_operator.policies.occasions import (
 from vmbackup_operator.policies.ports import EventLog, Policies, PolicySessions
 from vmbackup_operator.policies.presence import until_discovery
 from vmbackup_operator.policies.schedule import NOTHING_DUE, Due, due
+from vmbackup_operator.policies.shorter_retention import shortened, warning
 from vmbackup_operator.policies.standing import Finding, Standing, Surveyor, summary
 from vmbackup_operator.policies.turns import owed
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
@@ -109,6 +110,7 @@ class PolicyReconciler:
         if policy.status.appliance_id not in {None, self._appliance_id}:
             return Done()
         look = await self._look(policy)
+        await self._tell_of_retention(policy, look)
         policy, status = await self._turn_over(policy, look)
         made = await self._make(policy, status.occasion, look.standing)
         again = await self._write_standing(policy, status, look, made)
@@ -129,6 +131,18 @@ class PolicyReconciler:
         change = changed(policy, status, schedule, now)
         change = dataclasses.replace(change, status=with_new_chain(policy, change.status))
         return Look(now, standing, schedule, change)
+
+    async def _tell_of_retention(self, policy: BackupPolicy, look: Look) -> None:
+        """Tell people of a retention that keeps less than before, since it takes effect later.
+
+        That comes before it is written down: after a crash it is told again.
+        """
+        before, after = believed(policy.status, look.now), look.change.status
+        if not shortened(before, after):
+            return
+        delay = await self._surveyor.retention_delay(policy, look.now)
+        message = warning(before, after, delay, look.now)
+        await self._events.tell(policy, "Warning", "RetentionReduced", message)
 
     async def _turn_over(
         self, policy: BackupPolicy, look: Look

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.arm_ids import folded
@@ -114,6 +115,15 @@ class Surveyor:
             meant=machines if known else None,
             unsure=scopes.unsure,
         )
+
+    async def retention_delay(self, policy: BackupPolicy, now: datetime) -> timedelta | None:
+        """Return for how long a shorter retention waits; None where the repository is not known."""
+        namespace = policy.metadata.namespace
+        key = policy.spec.repository_ref.key_from(namespace)
+        if not self.settings.may_use_repository(namespace, key.namespace, key.name):
+            return None
+        repository = await self.repositories.find(key)
+        return None if repository is None else repository.retention_change_delay(now)
 
     def forget(self, key: ObjectKey) -> None:
         """Forget the policy: it is gone."""

@@ -24,7 +24,7 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
-from vmbackup_operator.services.stored_points import as_seen, as_stored
+from vmbackup_operator.services.stored_points import as_seen, as_stored, group_of
 from vmbackup_operator.sessions.ports import RecoveryPoints
 from vmbackup_operator.sessions.seen import DiskWritten, PointSeen, PointWanted
 
@@ -181,10 +181,14 @@ class StoredPoints(RecoveryPoints):
 
     @override
     async def record(self, repository: BackupRepository, point: PointWanted) -> PointSeen | Waiting:
+        group, delay_of = group_of(point), repository.retention_change_delay
+
         def work(opened: OpenedRepository) -> PointSeen:
-            before = (each for each in opened.counted(point.virtual_machine_id))
-            previous = next((each.sha256 for each in before if each.run != point.run_id), None)
-            stored = as_stored(point, opened.repository_id, self._appliance_id, previous)
+            counted = opened.counted(point.virtual_machine_id)
+            before = [each for each in counted if each.run != point.run_id]
+            previous = before[0].sha256 if before else None
+            stamp = opened.upkeep.stamp(point.retention.rule, before, group, delay_of)
+            stored = as_stored(point, opened.repository_id, self._appliance_id, previous, stamp)
             opened.record(stored)
             return as_seen(stored)
 

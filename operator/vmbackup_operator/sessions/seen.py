@@ -16,9 +16,10 @@ from typing_extensions import override
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId, WorkerId
 from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_core.repository.data.said import Kind
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.naming import ArmId, name_of
 
 
@@ -258,7 +259,7 @@ class PointWanted:
     virtual_machine_region: str
     description: str
     policy: ObjectKey | None
-    retention: Retention
+    retention: SessionRetention
     kind: Kind
     disks: tuple[PointDisk, ...]
 
@@ -277,3 +278,5 @@ class PointSeen:
     policy_name: str = ""
     #: An archive is the copy of a point of another repository.
     type: Literal["Backup", "Archive"] = "Backup"
+    #: What is written on it of how long it is kept; None where nobody asked.
+    stamp: Stamp | None = None

@@ -50,6 +50,7 @@ from vmbackup_operator.services.machine_parts import AzureMachineParts
 from vmbackup_operator.services.mirrored_points import StoredMirror
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.point_books import PointBooks
 from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.regions import AzureRegions, AzureWays
 from vmbackup_operator.services.remains import AzureRemains
@@ -312,21 +313,21 @@ class _Parts:
 
     def _upkeep(self) -> UpkeepReconciler:
         """Return who keeps repositories up; a mistake of ours is shown at its job."""
-        ground, operator = self.ground, self._operator
+        ground, operator, books = self.ground, self._operator, PointBooks()
         return UpkeepReconciler(
             Upkeep(
                 appliance_id=self._settings.appliance.id,
                 clock=self._clock,
                 repositories=self.repositories,
                 secrets=self.secrets,
-                jobs=RepositoryUpkeep(self.opened, self._azure.fence, self._clock),
+                jobs=RepositoryUpkeep(self.opened, self._azure.fence, self._clock, books),
                 policies=self.policies,
                 busy_runs=KnownRuns(
                     ground.book, ground.undo_records, self._clock, lambda: operator.taken_in
                 ),
                 due=ground.verifications,
                 sessions=self.sessions,
-                points=StoredMirror(self.opened, self._clock),
+                points=StoredMirror(self.opened, self._clock, books),
                 point_objects=self.point_objects,
                 events=self.events,
             )

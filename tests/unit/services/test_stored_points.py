@@ -10,6 +10,7 @@ from tests.worlds.upkept_repository import UpkeptRepository
 from vmbackup_core.ids import RepositoryId, RunId
 from vmbackup_core.repository.control.points.points import Origin
 from vmbackup_core.repository.primitives.identities import VmId
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.services.stored_points import as_seen, as_stored
 from vmbackup_operator.sessions.point_mirror import mirror_of
 
@@ -23,7 +24,9 @@ async def test_a_point_that_was_copied_from_another_repository_is_shown_as_an_ar
     origin: Origin | None, shown: str
 ) -> None:
     upkept = UpkeptRepository()
-    point = as_stored(await upkept.committed(), RepositoryId("f" * 32), APPLIANCE, None)
+    wanted = await upkept.committed()
+    stamp = Stamp(wanted.retention.rule)
+    point = as_stored(wanted, RepositoryId("f" * 32), APPLIANCE, None, stamp)
 
     seen = as_seen(replace(point, origin=origin))
 

@@ -43,7 +43,7 @@ from vmbackup_core.repository.control.points.points import (
     OpenedPoint,
     PointDisk,
     RecoveryPoint,
-    Retention,
+    StampedRetention,
     open_point,
 )
 from vmbackup_core.repository.control.repair.taken_manifests import (
@@ -75,7 +75,7 @@ from vmbackup_core.stores.port import NotStored, Store
 ALWAYS_LOST: Final = "descriptions of VMs, policies and retention, holds, what was bad or expiring"
 
 _LOST_BYTES: Final = 60_000
-_KEPT: Final = Retention(10_000, 0, 0, 0, 0)
+_KEPT: Final = StampedRetention(10_000, 0, 0, 0, 0)
 _DESCRIPTION: Final = json.dumps(
     {
         "schema": 1,

@@ -1,0 +1,89 @@
+"""Why each point of a VM is kept and until when, by the policies that there are; pure.
+
+It is what expire decides by, asked ahead of it, for people to see.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.retention.expire_plan import Group
+from vmbackup_core.retention.ends import kept_until
+from vmbackup_core.retention.in_force import LiveRule, Stamp, rules_in_force
+from vmbackup_core.retention.keeping import Why, keep
+from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.recovery_point import Kept
+from vmbackup_operator.policies.keeping import slots_of
+
+#: What is said of a point that no line keeps.
+GOES = "nothing: it goes with the next pass of upkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class PointFacts:
+    """What decides about a point that counts."""
+
+    run_id: RunId
+    created_at: datetime
+    group: Group
+    stamp: Stamp
+    is_hurt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keepers:
+    """The policies that there are by namespace and name, and how long a shorter retention waits."""
+
+    policies: Mapping[tuple[str, str], BackupPolicy]
+    delay: timedelta
+    now: datetime
+
+    def policy_of(self, group: Group) -> BackupPolicy | None:
+        """Return the policy that made the points of *group*, while it is there."""
+        namespace, name, _ = group
+        return None if namespace is None or name is None else self.policies.get((namespace, name))
+
+
+def live_rule_of(policy: BackupPolicy, now: datetime) -> LiveRule:
+    """Return what the policy says, and since when it is known to.
+
+    A retention that its status does not have yet was edited just now.
+    """
+    said, standing = policy.spec.rule, policy.status.retention
+    return LiveRule(said, standing.since if standing and standing.said == said else now)
+
+
+def kept_points(points: Iterable[PointFacts], keepers: Keepers) -> dict[RunId, Kept]:
+    """Return why each of *points* is kept; none that is newer than any of them may be left out."""
+    groups: defaultdict[Group, list[PointFacts]] = defaultdict(list)
+    for each in sorted(points, key=lambda each: (each.created_at, each.run_id)):
+        groups[each.group].append(each)
+    return {run: kept for group in groups.values() for run, kept in _of_group(group, keepers)}
+
+
+def _of_group(group: Sequence[PointFacts], keepers: Keepers) -> Iterable[tuple[RunId, Kept]]:
+    newest, now = group[-1], keepers.now
+    policy = keepers.policy_of(newest.group)
+    live = None if policy is None else live_rule_of(policy, now)
+    rules = rules_in_force(live, newest.stamp, keepers.delay, now)
+    made = [each.created_at for each in group]
+    whys = keep(made, rules, now, lambda place: group[place].is_hurt)
+    slots = slots_of(policy)
+    for place, each in enumerate(group):
+        reasons = whys.get(place, ())
+        newer = [other.created_at for other in group[place + 1 :] if not other.is_hurt]
+        end = kept_until(reasons, each.created_at, newer, slots, now)
+        yield each.run_id, Kept(_in_words(reasons), _to_the_second(end))
+
+
+def _in_words(whys: Sequence[Why]) -> str:
+    return ", ".join(map(str, whys)) or GOES
+
+
+def _to_the_second(moment: datetime | None) -> datetime | None:
+    """Return it as the API server keeps it."""
+    return None if moment is None else moment.astimezone(UTC).replace(microsecond=0)
