@@ -75,18 +75,20 @@ class Upkeep:
 
     def stamp(
         self,
+        book: point_book.PointBook,
         retention: Retention,
         before: Sequence[Recorded],
         group: expire_plan.Group,
         delay_at: Callable[[datetime], timedelta],
     ) -> Stamp:
-        """Return what a point of *group* says of its retention; *before* are its VM's points.
+        """Return what a point of *group* says of its retention.
 
+        *before* are its VM's points, the newest first, and *book* says what is known of them.
         *delay_at* says for how long a shorter retention waits by then.
         """
         with self._work.of_anybody() as log:
             now = log.clock.now()
-            last = stamping.stamp_before(log.control, before, group)
+            last = stamping.stamp_before(log.control, book, before, group)
             return next_stamp(retention, last, delay_at(now), now)
 
     def open_book(self, book: point_book.PointBook) -> None:

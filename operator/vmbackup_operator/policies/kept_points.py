@@ -16,6 +16,7 @@ from vmbackup_core.retention.ends import kept_until
 from vmbackup_core.retention.in_force import LiveRule, Stamp, rules_in_force
 from vmbackup_core.retention.keeping import Why, keep
 from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.recovery_point import Kept
 from vmbackup_operator.policies.keeping import slots_of
 
@@ -81,7 +82,7 @@ def _of_group(group: Sequence[PointFacts], keepers: Keepers) -> Iterable[tuple[R
 
 
 def _in_words(whys: Sequence[Why]) -> str:
-    return ", ".join(map(str, whys)) or GOES
+    return cut(", ".join(map(str, whys)) or GOES, MAX_MESSAGE)
 
 
 def _to_the_second(moment: datetime | None) -> datetime | None:

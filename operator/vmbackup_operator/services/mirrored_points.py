@@ -59,6 +59,8 @@ def _newest(
     lost = opened.reading().lost_head
     if lost is not None:
         raise HistoryRolledBack(lost)
+    if not after:
+        opened.upkeep.open_book(book)
     so_far, mirrored = SoFar(after=after), opened.mirrored()
     names = mirrored.names
     newest, unseen = set[RunId](), set[RunId]()

@@ -24,6 +24,7 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
+from vmbackup_operator.services.point_books import PointBooks
 from vmbackup_operator.services.stored_points import as_seen, as_stored, group_of
 from vmbackup_operator.sessions.ports import RecoveryPoints
 from vmbackup_operator.sessions.seen import DiskWritten, PointSeen, PointWanted
@@ -104,8 +105,15 @@ class StoredPoints(RecoveryPoints):
     #: What chains are begun with.
     parameters = Parameters()
 
-    def __init__(self, opened: OpenedRepositories, secrets: Secrets, appliance_id: str) -> None:
+    def __init__(
+        self,
+        opened: OpenedRepositories,
+        secrets: Secrets,
+        appliance_id: str,
+        books: PointBooks | None = None,
+    ) -> None:
         self._opened = opened
+        self._books = books or PointBooks()
         self._secrets = secrets
         self._appliance_id = appliance_id
 
@@ -187,7 +195,8 @@ class StoredPoints(RecoveryPoints):
             counted = opened.counted(point.virtual_machine_id)
             before = [each for each in counted if each.run != point.run_id]
             previous = before[0].sha256 if before else None
-            stamp = opened.upkeep.stamp(point.retention.rule, before, group, delay_of)
+            book = self._books.of(opened.repository_id)
+            stamp = opened.upkeep.stamp(book, point.retention.rule, before, group, delay_of)
             stored = as_stored(point, opened.repository_id, self._appliance_id, previous, stamp)
             opened.record(stored)
             return as_seen(stored)

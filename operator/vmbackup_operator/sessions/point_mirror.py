@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.display import amount
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
@@ -62,7 +61,7 @@ def mirror_of(
             appliance_id=appliance_id,
             size=amount(size_bytes),
             stored=amount(stored_bytes),
-            kept_because=cut(kept.because, MAX_MESSAGE),
+            kept_because=kept.because,
             kept_until=kept.until,
         ),
     )

@@ -201,6 +201,7 @@ class _Parts:
         self.virtual_machines = AzureVirtualMachines(azure.resources)
         regions = SeenRegions(appliance, AzureRegions(self.environments), clock)
         self.opened = OpenedRepositories(azure.stores, appliance.id, clock)
+        self._books = PointBooks()
         signatures = AzureSignatures(azure.data_plane, clock)
         queues = AzureQueues(azure.data_plane, signatures)
         self._bundles = AzureBundles(
@@ -231,7 +232,7 @@ class _Parts:
             bundles=self._bundles,
             signatures=signatures,
             queues=queues,
-            points=StoredPoints(self.opened, self.secrets, appliance.id),
+            points=StoredPoints(self.opened, self.secrets, appliance.id, self._books),
             verifications=StoredVerifications(self.opened, self.secrets),
             disks=AzureDisks(azure.resources, azure.operations, ring.ownership(appliance.id)),
             points_to_restore=StoredPointsToRestore(self.opened, self.secrets),
@@ -313,7 +314,7 @@ class _Parts:
 
     def _upkeep(self) -> UpkeepReconciler:
         """Return who keeps repositories up; a mistake of ours is shown at its job."""
-        ground, operator, books = self.ground, self._operator, PointBooks()
+        ground, operator, books = self.ground, self._operator, self._books
         return UpkeepReconciler(
             Upkeep(
                 appliance_id=self._settings.appliance.id,
