@@ -130,9 +130,9 @@ class Stage:
         """Return the journal's entries behind number *since*."""
         return parsed(self.azure.journal(since))
 
-    def status(self, session: str) -> dict[str, Any]:
+    def status(self, session: str, kind: str = "backupsession") -> dict[str, Any]:
         """Return a session's status as it stands."""
-        found: dict[str, Any] = self.get("backupsession", session).get("status") or {}
+        found: dict[str, Any] = self.get(kind, session).get("status") or {}
         return found
 
     def points(self) -> list[str]:
