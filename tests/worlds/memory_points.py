@@ -85,12 +85,12 @@ class MemoryPoints(StoredPoints):
 
     @property
     def meets(self) -> Callable[[str], None]:
-        """What is called around every put into control."""
+        """What is called around every put into control, and every deletion there."""
         return self.control.meets
 
     @meets.setter
     def meets(self, meet: Callable[[str], None]) -> None:
-        self.control.meets = meet
+        self.control.meets = self.control.meets_deletion = meet
 
     def forget(self) -> None:
         """Do what the end of an operator's process does: nothing is open."""
