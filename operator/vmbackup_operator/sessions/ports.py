@@ -155,7 +155,7 @@ class Commands(Protocol):
         """Send the command; asynchronous execution, its success is known otherwise."""
 
     async def delete(self, vm_id: ArmId, name: str) -> None:
-        """Forget the command, its parameters included; Azure keeps at most 25 for a VM."""
+        """Forget the command, unless it has gone or is going; Azure keeps at most 25 for a VM."""
 
 
 class Bundles(Protocol):
