@@ -59,7 +59,7 @@ async def _put(exchange: Exchange) -> Answer:
         return await _put_again(exchange, body)
     creation = _creation(exchange)
     size_gb = _size_gb(exchange, creation)
-    check_policy(cloud, given, body["location"])
+    check_policy(cloud, body["id"], given, body["location"])
     partial = {**given, "creationData": creation, "diskSizeGB": size_gb}
     body |= {"properties": {**partial, "provisioningState": "Updating"}}
     if "zones" in exchange.body:
@@ -210,7 +210,7 @@ def _change(exchange: Exchange, resource: Resource, given: Body) -> Answer:
         raise ArmError(400, "BadRequest", "This simulator does not resize disks.")
     changed = dict(resource.properties)
     apply_policy(changed, given)
-    check_policy(cloud, changed, resource.body["location"])
+    check_policy(cloud, resource.id, changed, resource.body["location"])
     resource.body["properties"] = {**changed, "provisioningState": "Updating"}
     cloud.resources.changed()
 
