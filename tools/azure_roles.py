@@ -24,7 +24,7 @@ from vmbackup_operator.naming import APPLIANCE_TAG, environment_names
 from vmbackup_operator.settings import Settings, WrongSettings, load
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
-ROLES = ("subscription", "source", "workers", "repository", "restore")
+ROLES = ("subscription", "source", "workers", "exports", "repository", "restore")
 #: The role beside them for repositories that lock what they hold, at the same accounts.
 LOCKS = "locks"
 
@@ -88,6 +88,8 @@ def puts(
     regions = tuple(dict.fromkeys((settings.appliance.region, *regions)))
     for region in regions:
         yield region_group(settings, region)
+    for group in export_group_ids(settings):
+        yield _group(settings, "what is made beside VMs of another subscription", group)
     roles = {role: at for role, at in scopes_of_roles(settings, regions).items() if at}
     if locks:
         roles[LOCKS] = roles["repository"]
@@ -99,9 +101,21 @@ def puts(
 
 def region_group(settings: Settings, region: str) -> Put:
     """Return what makes the resource group for all that the operator makes in *region*."""
+    return _group(settings, f"what is made in {region}", region_group_id(settings, region), region)
+
+
+def _group(settings: Settings, says: str, group_id: str, region: str = "") -> Put:
     appliance = settings.appliance
-    body = {"location": region, "tags": {**settings.tags, APPLIANCE_TAG: appliance.id}}
-    return Put(f"what is made in {region}", region_group_id(settings, region), _GROUPS, body)
+    tags = {**settings.tags, APPLIANCE_TAG: appliance.id}
+    return Put(says, group_id, _GROUPS, {"location": region or appliance.region, "tags": tags})
+
+
+def export_group_ids(settings: Settings) -> list[str]:
+    """Return the ids of the groups that are the appliance's in other subscriptions."""
+    return [
+        f"/subscriptions/{each.subscription_id}/resourceGroups/{each.resource_group}"
+        for each in settings.other_subscriptions
+    ]
 
 
 def region_group_id(settings: Settings, region: str) -> str:
@@ -124,6 +138,7 @@ def scopes_of_roles(settings: Settings, regions: Iterable[str]) -> dict[str, Seq
         "subscription": [subscription],
         "source": _each([scope for tenant in tenancy for scope in tenant.backup_scopes]),
         "workers": made,
+        "exports": export_group_ids(settings),
         "restore": _each([scope for tenant in tenancy for scope in tenant.restore_scopes]),
         "repository": _each(["/".join(id_.split("/")[:_ACCOUNT_PARTS]) for id_ in accounts]),
     }

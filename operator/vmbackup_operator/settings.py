@@ -159,7 +159,18 @@ class RegionEnvironments(msgspec.Struct, frozen=True, rename="camel"):
     worker_image: Image = "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest"
     address_pool: AddressRange = "10.213.0.0/16"
     dns_mode: Literal["Managed"] = "Managed"
-    cross_subscription_export: Literal["Refuse"] = "Refuse"
+    cross_subscription_export: Literal["Refuse", "DiskAccess"] = "Refuse"
+
+
+class OtherSubscription(msgspec.Struct, frozen=True, rename="camel"):
+    """A subscription beside the appliance's whose VMs may be backed up.
+
+    *resource_group* is the appliance's own group there. Snapshots can lie only in the subscription
+    of their disk, so they are taken into it, and it holds the disk accesses that export them.
+    """
+
+    subscription_id: Uuid
+    resource_group: ResourceGroup
 
 
 class Workers(msgspec.Struct, frozen=True, rename="camel"):
@@ -194,6 +205,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     workers: Workers
     tenancy: tuple[Tenant, ...] = ()
     region_environments: RegionEnvironments = RegionEnvironments()
+    other_subscriptions: tuple[OtherSubscription, ...] = ()
     sweeper: SweeperSettings = SweeperSettings()
     discovery: Discovery = Discovery()
     #: Put on everything that is made in Azure.
@@ -221,11 +233,35 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         wanted = container_id(account_id, container)
         return tenant is not None and _within(wanted, tenant.storage_accounts)
 
+    def is_other_subscription(self, subscription_id: str) -> bool:
+        """Tell whether it is one beside the appliance's whose VMs may be backed up."""
+        return self._other(subscription_id) is not None
+
+    def snapshot_group(self, subscription_id: str) -> tuple[str, str]:
+        """Return subscription and resource group of the snapshots of that subscription's VMs.
+
+        Of a subscription that is not named (any more) it is a group called as the appliance's.
+        """
+        other = self._other(subscription_id)
+        group = self.appliance.resource_group if other is None else other.resource_group
+        return subscription_id, group
+
+    @property
+    def snapshot_groups(self) -> tuple[tuple[str, str], ...]:
+        """Subscription and resource group of all snapshots, the appliance's own first."""
+        ids = (each.subscription_id for each in self.other_subscriptions)
+        return tuple(map(self.snapshot_group, (self.appliance.subscription_id, *ids)))
+
     @property
     def served_namespaces(self) -> tuple[str, ...]:
         """The namespaces whose Secrets may be asked for: the operator's and the tenants'."""
         tenants = (tenant.namespace for tenant in self.tenancy)
         return tuple(dict.fromkeys((self.namespace, *tenants)))
+
+    def _other(self, subscription_id: str) -> OtherSubscription | None:
+        wanted = folded(subscription_id)
+        others = self.other_subscriptions
+        return next((each for each in others if folded(each.subscription_id) == wanted), None)
 
     def _tenant(self, namespace: str) -> Tenant | None:
         return next((tenant for tenant in self.tenancy if tenant.namespace == namespace), None)
@@ -326,6 +362,14 @@ def _contradictions(settings: Settings) -> list[str]:
             f"appliance.keyRing.secretRef.namespace: must be the operator's own namespace "
             f"{settings.namespace}; found {ring}"
         )
+    subscriptions = {folded(settings.appliance.subscription_id)}
+    for index, other in enumerate(settings.other_subscriptions):
+        if folded(other.subscription_id) in subscriptions:
+            problems.append(
+                f"otherSubscriptions[{index}].subscriptionId: {other.subscription_id} is there"
+                " already, or the appliance's"
+            )
+        subscriptions.add(folded(other.subscription_id))
     names = [folded(name) for name in settings.tags]
     problems += [f"tags: {name} is there twice" for name in {*names} if names.count(name) > 1]
     pool = settings.region_environments.address_pool

@@ -158,7 +158,12 @@ WRONG: list[tuple[str, str, object, str]] = [
     ),
     ("regionenvironments", "spec.dnsMode", "External", 'supported values: "Managed"'),
     ("regionenvironments", "spec.deletionPolicy", "Delete", 'supported values: "Retain"'),
-    ("regionenvironments", "spec.crossSubscriptionExport", "Public", 'supported values: "Refuse"'),
+    (
+        "regionenvironments",
+        "spec.crossSubscriptionExport",
+        "Public",
+        'supported values: "Refuse", "DiskAccess"',
+    ),
     ("regionenvironments", "spec.networkSecurityGroupId", VM, "a network security group"),
     *[
         ("regionenvironments", "spec.tags", [{"name": name, "value": "x"}], "are not yours to set")

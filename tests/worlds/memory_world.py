@@ -67,10 +67,7 @@ from vmbackup_core.protocol.limits import PASSING_EVENT_S
 from vmbackup_core.repository.data.said import MIB
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import (
-    BackupSession,
-    BackupSessionStatus,
-)
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import RestoreKey, RestoreSession, RestoreSessionStatus
@@ -86,6 +83,7 @@ from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen import Account, Received, VirtualMachineSeen
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.target_ports import ResourceSeen
+from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 
@@ -106,6 +104,7 @@ class World:
     woken: list[ObjectKey] = field(default_factory=list)
     pacing: Pacing = field(default_factory=Pacing)
     ring: KeyRing = RING
+    settings: Settings = SETTINGS
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
@@ -159,7 +158,7 @@ class World:
         around_intake = Surroundings(self.queues, sessions, self.woken.append)
         self.intake = Intake(self.ring, self.clock, around_intake)
         self.ground = Ground(
-            settings=SETTINGS,
+            settings=self.settings,
             ring=self.ring,
             clock=self.clock,
             pacing=self.pacing,

@@ -21,7 +21,7 @@ from vmbackup_operator.model.session_findings import (
     VerifyingJob,
 )
 from vmbackup_operator.naming import ArmId, job_id, snapshot_id, subscription_of
-from vmbackup_operator.settings import Appliance
+from vmbackup_operator.settings import Settings
 
 
 def run_of(session: Session) -> RunId:
@@ -146,7 +146,7 @@ def current_job(session: Session) -> JobId | None:
             return None
 
 
-def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:
+def snapshot_ids(settings: Settings, session: Session) -> dict[ArmId, ResolvedDisk]:
     """Return the ids that the session's snapshots have, or will have, each with its disk.
 
     Empty where the session was never accepted: then there are none.
@@ -156,8 +156,7 @@ def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, Resolved
         return {}
     return {
         snapshot_id(
-            subscription_of(ArmId(disk.id)),
-            appliance.resource_group,
+            *settings.snapshot_group(subscription_of(ArmId(disk.id))),
             session.status.run_id,
             disk.lun,
         ): disk
@@ -165,9 +164,9 @@ def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, Resolved
     }
 
 
-def exported_ids(appliance: Appliance, session: Session) -> list[ArmId]:
+def exported_ids(settings: Settings, session: Session) -> list[ArmId]:
     """Return the ids of the snapshots that the session exports, whether they are there or not."""
-    return [*snapshot_ids(appliance, session), *map(ArmId, earlier_snapshots(session))]
+    return [*snapshot_ids(settings, session), *map(ArmId, earlier_snapshots(session))]
 
 
 def earlier_snapshots(session: Session) -> tuple[str, ...]:

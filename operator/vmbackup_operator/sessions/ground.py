@@ -22,7 +22,6 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import (
     Bundles,
     Commands,
-    DiskAccesses,
     EventLog,
     Policies,
     Queues,
@@ -36,6 +35,7 @@ from vmbackup_operator.sessions.ports import (
     VirtualMachines,
     Workers,
 )
+from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
 from vmbackup_operator.sessions.seen import SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions

@@ -20,6 +20,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.reconciling.outcome import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +143,14 @@ class SnapshotWanted:
 
 @dataclass(frozen=True, slots=True)
 class DiskAccessSeen:
-    """A disk access of ours; *ready* once its private endpoint is approved and in the zone."""
+    """A disk access of ours; *ready* once its private endpoint is approved and in the zone.
+
+    *waiting* says for what, where it was asked for and is not.
+    """
 
     id: ArmId
     ready: bool
+    waiting: Waiting | None = None
 
 
 WorkerState = Literal[

@@ -134,7 +134,7 @@ class Sweeper:
     ) -> Needs:
         """Return what is needed at this moment; sessions that were there *before* count as well."""
         sessions = [*before, *self._ground.book.unfinished()]
-        return needs_of(self._ground.settings.appliance, sessions, recorded, catalogs)
+        return needs_of(self._ground.settings, sessions, recorded, catalogs)
 
     def _due(self, left: Sequence[Thing]) -> list[Thing]:
         """Return what nobody has needed for the grace period."""

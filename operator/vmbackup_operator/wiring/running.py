@@ -135,7 +135,7 @@ async def running(
     *fence* raises where this process may not write to Azure at this moment.
     """
     clock = SystemClock()
-    seals = RegionSeals(settings.appliance, ring.keys)
+    seals = RegionSeals(settings.appliance, ring.keys, settings.snapshot_groups)
     async with azure_adapters(clock, seals, fence) as azure:
         operator = Operator(settings.appliance.id)
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
@@ -268,6 +268,7 @@ class _Parts:
                         AzureVirtualMachineLists(self._azure.resources.clients),
                         settings.discovery.interval_seconds,
                     ),
+                    self.environments,
                 ),
                 self.events,
             ).reconcile,

@@ -31,6 +31,7 @@ def place(cloud: Cloud, ours: Adapters) -> DiskPlace:
         region=cloud.region,
         subscription=SUBSCRIPTION,
         group=seed.disk_id("any").split("/")[4],
+        appliance=APPLIANCE,
         until=until,
         opens=opens,
     )

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.contract.ports.snapshot_facts import disk_access_of
 from tests.contract.ports.suites import Suite, Until
 from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.naming import ArmId, arm_id
-from vmbackup_operator.sessions.ports import DiskAccesses
+from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.restore_ports import DiskMade, Disks, DiskToMake
 from vmbackup_operator.sessions.seen import Region, SecretUrl
 
@@ -31,6 +32,7 @@ class DiskPlace:
     region: Region
     subscription: str
     group: str
+    appliance: str
     until: Until
     opens: Callable[[SecretUrl], bool]
 
@@ -39,7 +41,8 @@ class DiskPlace:
         run = RunId(uuid.uuid4().hex)
 
         async def standing() -> ArmId | None:
-            access = await self.accesses.ensure(self.region, 0)
+            first = disk_access_of(self.region, self.appliance, 0)
+            access = await self.accesses.ensure(self.region, first)
             return access.id if access.ready else None
 
         name = f"restored-{run[:12]}"

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
     TARGET,
+    backed_up_world,
     holders,
     made_disks,
     restore,
@@ -26,6 +27,7 @@ from tests.unit.restores.vm_worlds import (
 from tests.worlds.memory_azure import AWAY, HOME, SUBSCRIPTION
 from tests.worlds.memory_cluster import ready_repository, stalled_repository
 from tests.worlds.memory_world import World
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION, SETTINGS, SETTINGS_ACROSS
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.restore_session import (
@@ -35,6 +37,7 @@ from vmbackup_operator.model.restore_session import (
 )
 from vmbackup_operator.naming import ArmId, arm_id
 from vmbackup_operator.sessions.target_ports import ResourceSeen
+from vmbackup_operator.settings import Settings
 
 
 async def refused(world: World, reason: str) -> str:
@@ -247,3 +250,22 @@ async def test_a_spec_that_changes_behind_its_acceptance_makes_nothing_more() ->
     assert failed.reason == "SpecChanged"
     assert world.target.parts == {}
     assert made_disks(world) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [(SETTINGS, "otherSubscriptions"), (SETTINGS_ACROSS, "crossSubscriptionExport: Refuse")],
+    ids=["no place there", "nothing crosses"],
+)
+async def test_a_target_in_another_subscription_is_refused_where_nothing_crosses(
+    settings: Settings, said: str
+) -> None:
+    world = await backed_up_world()
+    scope = f"/subscriptions/{FOREIGN_SUBSCRIPTION}"
+    team, *others = settings.tenancy
+    team = replace(team, restore_scopes=(*team.restore_scopes, scope))
+    world.settings = replace(settings, tenancy=(team, *others))
+    world.start()
+    asked(world, target=replace(TARGET, subscription_id=FOREIGN_SUBSCRIPTION))
+
+    assert said in await refused(world, "CrossSubscriptionRefused")

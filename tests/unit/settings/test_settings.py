@@ -133,6 +133,33 @@ def test_a_namespace_is_named_once(tmp_path: Path, document: Document) -> None:
     assert problems_of(tmp_path, document) == ["tenancy[1].namespace: web-team is there already"]
 
 
+def test_another_subscription_is_named_once_and_is_another(
+    tmp_path: Path, document: Document
+) -> None:
+    own, other = document["appliance"]["subscriptionId"], "66666666-7777-4888-8999-000000000000"
+    document["otherSubscriptions"] = [
+        {"subscriptionId": each, "resourceGroup": "rg-exports"} for each in (other, other, own)
+    ]
+
+    second, third = problems_of(tmp_path, document)
+
+    assert second.startswith(f"otherSubscriptions[1].subscriptionId: {other}")
+    assert third.startswith(f"otherSubscriptions[2].subscriptionId: {own}")
+
+
+def test_snapshots_are_in_the_group_that_is_named_for_their_subscription(
+    tmp_path: Path, document: Document
+) -> None:
+    own, other = document["appliance"]["subscriptionId"], "66666666-7777-4888-8999-00000000000a"
+    document["otherSubscriptions"] = [{"subscriptionId": other, "resourceGroup": "rg-exports"}]
+    settings = load(written(tmp_path, document))
+
+    assert settings.snapshot_groups == ((own, "rg-backup"), (other, "rg-exports"))
+    assert settings.snapshot_group(other.upper()) == (other.upper(), "rg-exports")
+    assert settings.is_other_subscription(other.upper())
+    assert not settings.is_other_subscription(own)
+
+
 def test_a_device_that_never_ends_is_not_read_to_its_end() -> None:
     with pytest.raises(WrongSettings, match="/dev/zero:\n  more than"):
         load(Path("/dev/zero"))

@@ -246,24 +246,6 @@ async def test_a_disk_access_that_is_being_created_cannot_be_used_yet(azure: Azu
     assert "is in failed state" in reply.body["error"]["message"]
 
 
-async def test_a_disk_access_is_used_in_its_own_subscription_alone(azure: Azure) -> None:
-    foreign = await azure.in_other_subscription("Microsoft.Compute/diskAccesses", "access")
-    await azure.put(foreign, REGION)
-    private = {"networkAccessPolicy": "AllowPrivate", "diskAccessId": foreign}
-    disk = await make_disk(azure)
-    snapshot = await make_snapshot(azure, disk, networkAccessPolicy="DenyAll")
-    another = azure.id("Microsoft.Compute/snapshots", "s2")
-
-    replies = [
-        await azure.send("PATCH", snapshot, {"properties": private}),
-        await azure.send("PATCH", disk, {"properties": private}),
-        await azure.send("PUT", another, snapshot_body(disk, **private)),
-    ]
-
-    assert [(each.status, each.code) for each in replies] == [(400, "InvalidParameter")] * 3
-    assert all(foreign in each.body["error"]["message"] for each in replies)
-
-
 async def test_a_disk_access_exports_five_at_a_time(azure: Azure) -> None:
     disk_access = await make_disk_access(azure)
     private = {"networkAccessPolicy": "AllowPrivate", "diskAccessId": disk_access}

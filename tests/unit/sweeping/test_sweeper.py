@@ -12,7 +12,8 @@ from tests.unit.sweeping.swept import GRACE_S, REPOSITORY, Swept
 from tests.worlds.memory_azure import AWAY, HOME, account
 from tests.worlds.memory_points import SECRET
 from tests.worlds.memory_world import Killed
-from tests.worlds.samples import KEY, RING, session_of
+from tests.worlds.other_subscription import across
+from tests.worlds.samples import FOREIGN_VM, KEY, RING, session_of
 from vmbackup_core.errors import TransientError
 from vmbackup_core.repository.primitives.names import log_name
 from vmbackup_operator.model.backup_repository import LogHead
@@ -46,6 +47,18 @@ async def test_what_a_lost_cluster_had_under_way_goes_each_kind_of_it() -> None:
 
     assert before.keys() == KINDS
     assert swept.there() == {}
+
+
+async def test_what_is_beside_a_vm_of_another_subscription_goes_too() -> None:
+    swept = Swept(across(), FOREIGN_VM)
+    await swept.world.run_until("ExportGranted")
+    assert swept.world.azure.sas
+    swept.lose_cluster()
+
+    await swept.sweep()
+
+    assert swept.world.azure.snapshots == {}
+    assert swept.world.azure.sas == {}
 
 
 async def writes_of_a_session() -> list[str]:
