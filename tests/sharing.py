@@ -37,6 +37,7 @@ GROUPS = (
         "tests/scenario/test_objects_recreated.py",
         "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_ended.py",
+        "tests/scenario/test_other_subscriptions.py",
         "tests/scenario/test_refusals.py",
         "tests/scenario/test_two_machines.py",
         "tests/scenario/test_two_operators.py",

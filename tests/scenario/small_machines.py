@@ -23,11 +23,17 @@ class Machine:
     disks: list[SeededDisk]
 
 
-def small_machine(stage: Stage, name: str, disks: int = 1, region: str = seed.VM_REGION) -> Machine:
+def small_machine(
+    stage: Stage,
+    name: str,
+    disks: int = 1,
+    region: str = seed.VM_REGION,
+    group: str = seed.PRODUCTION_GROUP,
+) -> Machine:
     """Put a VM called *name* there, with *disks* that each hold other random bytes."""
-    seeded = [_disk(stage, name, number) for number in range(disks)]
-    seed.seed_machine(stage.azure, name, seeded, region)
-    return Machine(seed.vm_id(name), seeded)
+    seeded = [_disk(stage, name, number, group) for number in range(disks)]
+    seed.seed_machine(stage.azure, name, seeded, region, group)
+    return Machine(seed.vm_id(name, group), seeded)
 
 
 def write_on(stage: Stage, machine: Machine, number: int, size_bytes: int) -> None:
@@ -43,7 +49,7 @@ def write_on(stage: Stage, machine: Machine, number: int, size_bytes: int) -> No
         stage.azure.call("POST", "/disks/write", said)
 
 
-def _disk(stage: Stage, machine: str, number: int) -> SeededDisk:
+def _disk(stage: Stage, machine: str, number: int, group: str) -> SeededDisk:
     name = f"{machine}-{number}"
     path = stage.folder / "disks" / f"{name}.img"
     generator = random.Random(name)  # noqa: S311 - content, no secret
@@ -51,4 +57,5 @@ def _disk(stage: Stage, machine: str, number: int) -> SeededDisk:
         image.truncate(GIB)
         os.pwrite(image.fileno(), generator.randbytes(DATA_BYTES - MIB), MIB)
         os.pwrite(image.fileno(), generator.randbytes(MIB), GIB - MIB)
-    return SeededDisk(name, seed.disk_id(name), None if number == 0 else number - 1, path, GIB)
+    lun = None if number == 0 else number - 1
+    return SeededDisk(name, seed.disk_id(name, group), lun, path, GIB)

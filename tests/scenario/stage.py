@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.scenario import elsewhere
 from tools.bundle import build
 from tools.demo.disks import CommandLine, differences
 from tools.demo.evidence import REPOSITORY_HOST
@@ -39,7 +40,8 @@ LOOK_S = 0.3
 #: The shortest that the settings allow: a scenario waits for a lost worker to be missed.
 WORKER_TIMEOUT_S = 60
 
-#: A subscription that the settings let the user name and that is not the appliance's.
+#: A subscription that the settings let the user name, and that is neither the appliance's nor one
+#: that it has a place in.
 FOREIGN = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
 
 #: What objects of a kind are called in a path, by what one is called in a command.
@@ -186,13 +188,15 @@ def a_stage(folder: Path) -> Iterator[Stage]:
     with simulated_azure(folder / "azure", speed=60) as ready, control_plane() as plane:
         azure = Administrator(ready)
         seed.seed(azure, disks)
+        elsewhere.seed_elsewhere(azure)
+        elsewhere.give_rights(azure)
         installation = install(
             plane,
             ready,
             bundle,
             folder / "operator",
-            scopes=[f"/subscriptions/{FOREIGN}"],
-            workers={"timeoutSeconds": WORKER_TIMEOUT_S},
+            scopes=[f"/subscriptions/{FOREIGN}", elsewhere.SCOPE],
+            changes={"workers": {"timeoutSeconds": WORKER_TIMEOUT_S}, **elsewhere.CHANGES},
         )
         try:
             installation.operator.start()

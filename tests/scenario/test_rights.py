@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from tests.scenario import elsewhere
 from tests.scenario.rights_story import UNSERVED, Lived, a_life
 from tools import azure_roles
 from tools.demo import rights
@@ -78,7 +79,7 @@ def roles() -> list[rights.AzureRole]:
     The example lets a namespace restore into the group that it backs up, so there either role
     gives what the other one does.
     """
-    scopes = azure_roles.scopes_of_roles(seed.example_settings(), seed.REGIONS)
+    scopes = azure_roles.scopes_of_roles(elsewhere.settings(), seed.REGIONS)
     return [
         rights.AzureRole(azure_roles.definition(role), scopes[role])
         for role in azure_roles.ROLES

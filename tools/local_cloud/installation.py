@@ -41,12 +41,12 @@ def install(
     bundle: Path,
     folder: Path,
     scopes: Sequence[str] = (),
-    workers: Mapping[str, int] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Installation:
     """Install vmbackup with files of its own in *folder*; the operator is not started yet.
 
-    *scopes* may be backed up from the user's namespace beside those of the examples; *workers* are
-    settings under that name which differ from the chart's.
+    *scopes* may be backed up from the user's namespace beside those of the examples; *changes* are
+    settings that differ from the chart's, or parts of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plane.install_crds(ROOT / "crds")
@@ -60,7 +60,7 @@ def install(
     _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
     mark_as_key(plane, USER_NAMESPACE, reference["name"])
     user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
-    settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, workers)
+    settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, changes)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
 
@@ -117,12 +117,14 @@ def write_settings(
     ready: Mapping[str, Any],
     bundle: Path,
     scopes: Sequence[str],
-    workers: Mapping[str, int] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the chart's settings with the tenant and the bundle that are really there."""
     settings = example_settings()
     settings["appliance"]["tenantId"] = ready["tenantId"]
-    settings["workers"] |= {"bundle": str(bundle), **(workers or {})}
+    settings["workers"] |= {"bundle": str(bundle)}
+    for name, change in (changes or {}).items():
+        settings[name] = {**settings[name], **change} if isinstance(change, dict) else change
     settings["tenancy"][0]["backupScopes"] += scopes
     settings["tenancy"][0]["repositories"] = [f"{USER_NAMESPACE}/*"]
     path.write_text(yaml.safe_dump(settings))
