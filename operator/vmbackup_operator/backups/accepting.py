@@ -1,4 +1,7 @@
-"""Accepted: whether the session may and can be run, and what it is about; nothing is made yet."""
+"""Accepted: whether the session may and can be run, and what it is about.
+
+Nothing is made of the VM yet. Where it is in another subscription, the way to its data is made.
+"""
 
 from __future__ import annotations
 
