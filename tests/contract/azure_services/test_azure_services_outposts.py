@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 from azure.mgmt.compute import ComputeManagementClient
+from azure.mgmt.compute.models import (
+    PrivateEndpointConnection,
+    PrivateEndpointConnectionProperties,
+    PrivateLinkServiceConnectionState,
+)
 from msgspec.structs import replace
 
 from tests.contract.azure_services.cloud import (
@@ -100,8 +105,11 @@ def approve(cloud: Cloud, access: ArmId) -> None:
     ) as client:
         where = (segments[4], segments[8])
         for connection in client.disk_accesses.list_private_endpoint_connections(*where):
-            state = {"status": "Approved", "description": "let in"}
-            body = {"properties": {"privateLinkServiceConnectionState": state}}
+            state = PrivateLinkServiceConnectionState(status="Approved", description="let in")
+            properties = PrivateEndpointConnectionProperties(
+                private_link_service_connection_state=state
+            )
+            body = PrivateEndpointConnection(properties=properties)
             client.disk_accesses.begin_update_a_private_endpoint_connection(
                 *where, str(connection.name), body
             ).result()

@@ -27,10 +27,10 @@ NEXT = ObjectKey("team", "nightly-2")
 REPEATABLE = ("message to vmb-jobs",)
 
 
-def across_with_session(**spec: object) -> World:
+def across_with_session(snapshots_to_keep: int = 2) -> World:
     """Return a world in which a VM of another subscription has a session, which may be run."""
     world = across()
-    world.sessions.put(session_of(vm_id=FOREIGN_VM, **spec))
+    world.sessions.put(session_of(vm_id=FOREIGN_VM, snapshots_to_keep=snapshots_to_keep))
     return world
 
 
@@ -86,7 +86,9 @@ async def test_the_next_backup_reads_what_has_changed_and_older_sets_go() -> Non
     assert first.isdisjoint(world.azure.snapshots)
     # Six exports: two disk accesses there.
     assert len(world.azure.disk_accesses) == 2
-    assert {subscription_of(each) for each in world.azure.disk_accesses} == {FOREIGN_SUBSCRIPTION}
+    assert {subscription_of(ArmId(each)) for each in world.azure.disk_accesses} == {
+        FOREIGN_SUBSCRIPTION
+    }
     assert world.azure.sas == {}
 
 
@@ -206,4 +208,4 @@ async def test_a_vm_of_the_appliances_subscription_needs_no_leave() -> None:
     await world.run()
 
     assert world.status().outcome == "Succeeded"
-    assert {subscription_of(each) for each in world.azure.disk_accesses} == {SUBSCRIPTION}
+    assert {subscription_of(ArmId(each)) for each in world.azure.disk_accesses} == {SUBSCRIPTION}
