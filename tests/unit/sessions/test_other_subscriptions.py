@@ -18,6 +18,7 @@ from tests.worlds.samples import (
     SETTINGS_ACROSS,
     session_of,
 )
+from vmbackup_core.errors import LostAttempt, PermanentError
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, environment_names, resource_group_of, subscription_of
 from vmbackup_operator.sessions.snapshot_sets import all_snapshots
@@ -199,6 +200,29 @@ async def test_what_the_identity_may_not_reach_is_refused_before_a_snapshot() ->
 
     assert "NotAuthorized" in message
     assert not any(each.startswith("snapshot") for each in world.azure.order)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        PermanentError("a key is missing", reason="KeyRingIncomplete"),
+        LostAttempt("there is no room", reason="QuotaExceeded"),
+    ],
+    ids=["mended by hand", "of the next attempt"],
+)
+async def test_what_passes_is_no_refusal(trouble: PermanentError) -> None:
+    world = across_with_session()
+
+    def fence(what: str) -> None:
+        if what.startswith("disk access") and world.clock.monotonic_s() < until_s:
+            raise trouble
+
+    until_s = world.clock.monotonic_s() + 120
+    world.azure.fence = fence
+
+    await world.run()
+
+    assert world.status().outcome == "Succeeded"
 
 
 async def test_a_vm_of_the_appliances_subscription_needs_no_leave() -> None:

@@ -6,7 +6,7 @@ make a disk access there and open a way to it, is found out by doing it: it is o
 
 from __future__ import annotations
 
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import LostAttempt, PermanentError
 from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.other_subscriptions import (
     REFUSED,
@@ -17,6 +17,7 @@ from vmbackup_operator.reconciling.other_subscriptions import (
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.sessions.access_places import access_place
 from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.reconciler import MENDED_BY_HAND
 from vmbackup_operator.sessions.steps.exporting import disk_accesses_ready
 
 
@@ -51,6 +52,10 @@ async def open_way_across(
     access = access_place(ground.settings, environment, subscription_of(vm_id)).access(0)
     try:
         return await disk_accesses_ready(ground, environment, {access})
+    except LostAttempt:
+        raise
     except PermanentError as error:
+        if error.reason in MENDED_BY_HAND:
+            raise
         message = f"there is no way to the data of {vm_id}: {error.reason}: {error}"
         return Failed(REFUSED, message)
