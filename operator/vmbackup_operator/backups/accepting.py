@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
 from vmbackup_operator.backups.tracking import find_predecessors, tell_full_reads
+from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
@@ -38,6 +38,7 @@ from vmbackup_operator.sessions.steps.admitting import (
     resolved_repository,
     scope_refused,
 )
+from vmbackup_operator.sessions.steps.claiming import claim_for, has_claim
 
 #: More than a generation ever has, and few enough for the schema's 64 bits.
 _GENERATION_DIGITS = 18
@@ -91,7 +92,7 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         return Taken(session.status, late)
     vm_id = ArmId(session.spec.virtual_machine_id)
     turn = ground.allocator.turn_of_vm(session, vm_id)
-    if turn is not None and not await has_claim(ground, session):
+    if turn is not None and not await has_claim(ground, session, vm_id):
         return Taken(session.status, turn)
     machine = await ground.virtual_machines.find(vm_id)
     if machine is None:
@@ -101,7 +102,7 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
     if isinstance(taken.answer, Done):
         # Before anything is made.
         begun = replace(session, status=taken.status)
-        claimed = await claim_vm(ground, begun)
+        claimed = await claim_for(ground, record_of(begun))
         if claimed is not None:
             return Taken(session.status, claimed)
         await _tell_unknown_luns(ground, session, machine)

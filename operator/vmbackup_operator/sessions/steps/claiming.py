@@ -6,8 +6,7 @@ session have. Who has it keeps it until the session has ended, whatever became o
 
 from __future__ import annotations
 
-from vmbackup_operator.backups.undo import record_of
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.session import Session
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.deadlines import VM_BUSY
 from vmbackup_operator.sessions.findings import run_of
@@ -18,28 +17,28 @@ from vmbackup_operator.sessions.undo_record import UndoRecord
 CLAIMED_AGAIN_S = 60.0
 
 
-async def claim_vm(ground: Ground, session: BackupSession) -> Waiting | None:
-    """Have the accepted *session* claim its VM; return that it waits for another one, else None.
+async def claim_for(ground: Ground, record: UndoRecord) -> Waiting | None:
+    """Have the session of the *record* claim its VM; return that it waits for another one, or None.
 
     What it claims by is its undo record: whoever takes its finalizer off takes nothing of it away.
     """
-    record, records = record_of(session), ground.undo_records
+    records = ground.undo_records
     held = await records.claim(record)
     if held is None:
         return None
     if await _goes_on(ground, held):
-        message = f"another session of the VM is unfinished: {held.session}"
+        message = f"another session of the VM is unfinished: {held.key}"
         return Waiting(CLAIMED_AGAIN_S, message, VM_BUSY)
     await records.take_over(held, record)
     return None
 
 
-async def has_claim(ground: Ground, session: BackupSession) -> bool:
-    """Tell whether the session has claimed its VM: then it goes on, whoever else began before.
+async def has_claim(ground: Ground, session: Session, vm_id: str) -> bool:
+    """Tell whether the session has claimed the VM: then it goes on, whoever else began before.
 
     A crash may have fallen between its claim and the status that says what it found.
     """
-    held = await ground.undo_records.find_claim(session.spec.virtual_machine_id)
+    held = await ground.undo_records.find_claim(vm_id)
     if held is None:
         return False
     return (held.run_id, held.uid) == (run_of(session), session.metadata.uid)
@@ -47,7 +46,7 @@ async def has_claim(ground: Ground, session: BackupSession) -> bool:
 
 async def _goes_on(ground: Ground, held: UndoRecord) -> bool:
     """Tell whether the claim's holder is at work, as the API server has it at this moment."""
-    holder = await ground.sessions.find(held.session)
+    holder = await ground.sessions.find(held.key)
     if holder is None or holder.metadata.uid != held.uid:
         return False
     return holder.status.outcome is None
