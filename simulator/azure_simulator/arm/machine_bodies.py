@@ -17,6 +17,8 @@ KIND = "Microsoft.Compute/virtualMachines"
 
 _IMAGE_GB = 30
 _OPTIONS = ("Delete", "Detach")
+#: The power states in which a VM's OS disk may be swapped.
+_STANDING_STILL = ("stopped", "deallocated")
 
 #: What is kept as it was sent.
 _AS_SENT = (
@@ -119,6 +121,30 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     return profile
 
 
+def swapped_os_disk(exchange: Exchange, machine: Resource, wanted: Body) -> Body:
+    """Return the OS disk's entry with the disk that a PATCH puts in place of the VM's, or refuse.
+
+    Of the entry itself nothing else is changed by it, and only while the VM stands still.
+    """
+    entry: Body = machine.properties["storageProfile"]["osDisk"]
+    for name in ("createOption", "osType"):
+        if wanted.get(name, entry.get(name)) != entry.get(name):
+            message = f"Changing property 'osDisk.{name}' is not allowed."
+            raise ArmError(409, "PropertyChangeNotAllowed", message, target=f"osDisk.{name}")
+    asked = (wanted.get("managedDisk") or {}).get("id") or entry["managedDisk"]["id"]
+    if asked.lower() == entry["managedDisk"]["id"].lower():
+        return entry
+    if machine.hidden.get("power") not in _STANDING_STILL:
+        raise not_allowed(f"The OS disk of VM '{machine.name}' is swapped while it is stopped.")
+    disk = attachable(exchange, wanted, "osDisk", machine.id)
+    if wanted.get("name") != disk.name:
+        raise invalid_parameter("osDisk.name", f"The OS disk is called '{disk.name}'.")
+    if disk.properties.get("osType") != entry.get("osType"):
+        raise invalid_parameter("osDisk.osType", "The disk holds no operating system of that type.")
+    managed, size = _managed(disk), disk.properties["diskSizeGB"]
+    return {**entry, "name": disk.name, "managedDisk": managed, "diskSizeGB": size}
+
+
 def _check_unchanged(os_disk: Body, wanted: Body) -> None:
     """Refuse another OS disk for a VM that is there: a PUT to a taken name makes no other VM."""
     asked = (wanted.get("managedDisk") or {}).get("id")
@@ -173,19 +199,32 @@ def data_disks(exchange: Exchange, given: list[Body], machine_id: str) -> list[B
             message = "This simulator attaches data disks that exist; it makes none with the VM."
             raise invalid_parameter("dataDisk.createOption", message)
         disk = attachable(exchange, wanted, "dataDisk", machine_id)
-        attached.append(
-            {
-                "lun": wanted["lun"],
-                "name": disk.name,
-                "createOption": "Attach",
-                "caching": wanted.get("caching", "None"),
-                "managedDisk": _managed(disk),
-                "deleteOption": _delete_option(wanted),
-                "diskSizeGB": disk.properties["diskSizeGB"],
-                "toBeDetached": False,
-            }
-        )
+        _check_free(exchange, wanted["lun"], disk, machine_id)
+        entry: Body = {
+            "lun": wanted["lun"],
+            "name": disk.name,
+            "createOption": "Attach",
+            "caching": wanted.get("caching", "None"),
+            "managedDisk": _managed(disk),
+            "deleteOption": _delete_option(wanted),
+            "diskSizeGB": disk.properties["diskSizeGB"],
+            "toBeDetached": False,
+        }
+        if "writeAcceleratorEnabled" in wanted:
+            entry["writeAcceleratorEnabled"] = wanted["writeAcceleratorEnabled"]
+        attached.append(entry)
     return attached
+
+
+def _check_free(exchange: Exchange, lun: int, disk: Resource, machine_id: str) -> None:
+    """Refuse another disk at a LUN that has one: it has to be detached before."""
+    machine = exchange.cloud.resources.find(machine_id)
+    held = [] if machine is None else machine.properties["storageProfile"]["dataDisks"]
+    before = next((each["managedDisk"]["id"] for each in held if each["lun"] == lun), disk.id)
+    if before.lower() != disk.id.lower():
+        message = "Changing property 'dataDisk.managedDisk.id' is not allowed."
+        target = "dataDisk.managedDisk.id"
+        raise ArmError(409, "PropertyChangeNotAllowed", message, target=target)
 
 
 def _managed(disk: Resource) -> Body:
@@ -218,7 +257,22 @@ def attachable(exchange: Exchange, wanted: Body, parameter: str, machine_id: str
         raise not_allowed(f"The disk '{disk.name}' is not ready to be attached.")
     if not holder and exchange.cloud.backing.exports.granted(disk.id):
         raise not_allowed(f"The disk '{disk.name}' has an active shared access signature.")
+    _check_place(exchange, disk, machine_id)
     return disk
+
+
+def _check_place(exchange: Exchange, disk: Resource, machine_id: str) -> None:
+    """Refuse a disk of another region, or of another zone than the VM's."""
+    machine = exchange.cloud.resources.find(machine_id)
+    body = exchange.body if machine is None else machine.body
+    region = str(body.get("location") or "").replace(" ", "").lower()
+    if disk.body["location"] != region:
+        message = f"Disk '{disk.name}' is in {disk.body['location']}, not in {region}."
+        raise ArmError(409, "Conflict", message, target="managedDisk.id")
+    redundant = str(disk.body["sku"]["name"]).endswith("_ZRS")
+    if not redundant and disk.body.get("zones", []) != body.get("zones", []):
+        message = f"Disk '{disk.name}' is not in the zone of VM '{exchange.target.name}'."
+        raise ArmError(400, "BadRequest", message, target="managedDisk.id")
 
 
 def interfaces(exchange: Exchange, existing: Resource | None) -> list[Body]:

@@ -10,7 +10,12 @@ from azure_simulator.arm.building import envelope
 from azure_simulator.arm.disks import not_busy
 from azure_simulator.arm.errors import not_allowed
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
-from azure_simulator.arm.machine_bodies import KIND, data_disks, machine_properties
+from azure_simulator.arm.machine_bodies import (
+    KIND,
+    data_disks,
+    machine_properties,
+    swapped_os_disk,
+)
 from azure_simulator.arm.network_writes import frozen
 from azure_simulator.arm.operations import MACHINE, MACHINE_ACTION
 from azure_simulator.arm.reading import get, missing_by_gateway, reading_routes
@@ -140,12 +145,10 @@ async def _patch(exchange: Exchange) -> Answer:
     not_busy(machine)
     given = exchange.properties
     before = _disk_ids(machine)
+    storage = _changed_storage(exchange, machine, given.get("storageProfile") or {})
     if "tags" in exchange.body:
         machine.body["tags"] = tags_of(exchange.body)
-    if "dataDisks" in (given.get("storageProfile") or {}):
-        wanted = given["storageProfile"]["dataDisks"]
-        attached = data_disks(exchange, wanted, machine.id)
-        machine.properties["storageProfile"]["dataDisks"] = attached
+    machine.properties["storageProfile"] |= storage
     if "hardwareProfile" in given:
         machine.properties["hardwareProfile"] = dict(given["hardwareProfile"])
     _hold(cloud, machine, before)
@@ -156,6 +159,16 @@ async def _patch(exchange: Exchange) -> Answer:
 
     headers = exchange.start(MACHINE, work, region=machine.body["location"], seconds=_UPDATE_S)
     return Answer(200, frozen(machine.body), headers)
+
+
+def _changed_storage(exchange: Exchange, machine: Resource, given: Body) -> Body:
+    """Return what a PATCH makes of the VM's disks: all of it is taken, or refused."""
+    changed: Body = {}
+    if "dataDisks" in given:
+        changed["dataDisks"] = data_disks(exchange, given["dataDisks"], machine.id)
+    if "osDisk" in given:
+        changed["osDisk"] = swapped_os_disk(exchange, machine, given["osDisk"])
+    return changed
 
 
 async def _delete(exchange: Exchange) -> Answer:
