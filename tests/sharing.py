@@ -38,6 +38,7 @@ GROUPS = (
         "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_ended.py",
         "tests/scenario/test_refusals.py",
+        "tests/scenario/test_rewind_sessions.py",
         "tests/scenario/test_two_machines.py",
         "tests/scenario/test_two_operators.py",
         "tests/scenario/test_ways_taken_away.py",

@@ -24,7 +24,7 @@ from vmbackup_operator.naming import APPLIANCE_TAG, environment_names
 from vmbackup_operator.settings import Settings, WrongSettings, load
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
-ROLES = ("subscription", "source", "workers", "repository", "restore")
+ROLES = ("subscription", "source", "workers", "repository", "restore", "rewind")
 #: The role beside them for repositories that lock what they hold, at the same accounts.
 LOCKS = "locks"
 
@@ -125,6 +125,7 @@ def scopes_of_roles(settings: Settings, regions: Iterable[str]) -> dict[str, Seq
         "source": _each([scope for tenant in tenancy for scope in tenant.backup_scopes]),
         "workers": made,
         "restore": _each([scope for tenant in tenancy for scope in tenant.restore_scopes]),
+        "rewind": _each([scope for tenant in tenancy for scope in tenant.rewind_scopes]),
         "repository": _each(["/".join(id_.split("/")[:_ACCOUNT_PARTS]) for id_ in accounts]),
     }
 

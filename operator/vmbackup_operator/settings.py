@@ -142,7 +142,8 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
     """What one namespace may name: what is backed up, where that is kept, what is restored into.
 
     *storage_accounts* are what the namespace's own BackupRepositories may name: whole accounts, or
-    single containers of one that teams share.
+    single containers of one that teams share. In *rewind_scopes* lie the VMs whose disks its
+    restores may swap, with their disks: nowhere, where nothing is said.
     """
 
     namespace: Namespace
@@ -150,6 +151,7 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
     repositories: tuple[RepositoryName, ...] = ()
     storage_accounts: tuple[StorageScope, ...] = ()
     restore_scopes: tuple[Scope, ...] = ()
+    rewind_scopes: tuple[Scope, ...] = ()
 
 
 class RegionEnvironments(msgspec.Struct, frozen=True, rename="camel"):
@@ -208,6 +210,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         """Return whether objects in *namespace* may name *arm_id* as a restore's target."""
         tenant = self._tenant(namespace)
         return tenant is not None and _within(arm_id, tenant.restore_scopes)
+
+    def may_rewind(self, namespace: str, arm_id: str) -> bool:
+        """Return whether restores in *namespace* may swap disks of, or for, what *arm_id* names."""
+        tenant = self._tenant(namespace)
+        return tenant is not None and _within(arm_id, tenant.rewind_scopes)
 
     def may_use_repository(self, namespace: str, repository_namespace: str, name: str) -> bool:
         """Return whether objects in *namespace* may name that BackupRepository."""

@@ -73,16 +73,16 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 
 
 def roles() -> list[rights.AzureRole]:
-    """Return the roles but for that to restore, which `test_restore_sessions` holds.
+    """Return the roles but for those to restore and to rewind, which scenarios of theirs hold.
 
-    The example lets a namespace restore into the group that it backs up, so there either role
-    gives what the other one does.
+    The example lets a namespace restore into the group that it backs up, and rewind there, so there
+    each of these roles gives what the others do.
     """
     scopes = azure_roles.scopes_of_roles(seed.example_settings(), seed.REGIONS)
     return [
         rights.AzureRole(azure_roles.definition(role), scopes[role])
         for role in azure_roles.ROLES
-        if role != "restore"
+        if role not in {"restore", "rewind"}
     ]
 
 

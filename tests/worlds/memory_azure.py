@@ -150,6 +150,10 @@ class Azure:
             self.snapshots[key] = replace(self.snapshots[key], exported=False)
         return self.sas.get(key)
 
+    def readable(self) -> set[str | None]:
+        """Return the URLs that open a snapshot at this moment."""
+        return {self.open_sas(each) for each in self.snapshots}
+
     def opens(self, url: str, deed: str | None = None) -> bool:
         """Tell whether what was signed with a delegation key still opens what it is for.
 

@@ -23,7 +23,7 @@ from tests.worlds.memory_agents import (
     blob_in,
     started,
 )
-from tests.worlds.memory_azure import HOME, Azure, account
+from tests.worlds.memory_azure import APPLIANCE, HOME, Azure, account
 from tests.worlds.memory_differences import FallingBack, fallback_of
 from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_machines import MemoryMachines
@@ -32,6 +32,7 @@ from tests.worlds.memory_points import CONTAINER, MemoryPoints, SnapshotBytes
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
 from tests.worlds.memory_restores import MemoryPointsToRestore, restored_by_a_worker
+from tests.worlds.memory_rewinds import Loose, MemoryCopies, MemoryRewoundMachines
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_targets import RESTORED_GROUP, MemoryMachineParts, MemoryTargets, Target
@@ -109,7 +110,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
-        self.target = Target()
+        self.target, self.loose = Target(), Loose()
         self.target.put(ResourceSeen(RESTORED_GROUP))
         self.sessions = MemorySessions(self.clock)
         self.restores = MemoryObjects(RestoreSession, self.clock)
@@ -139,7 +140,7 @@ class World:
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
         regions = SeenRegions(SETTINGS.appliance, MemoryRegions(self.azure), self.clock)
-        workers = MemoryWorkers(self.azure, self.ring)
+        workers, ownership = MemoryWorkers(self.azure, self.ring), self.ring.ownership(APPLIANCE)
         self.azure.fence = partial(check_keys, self.azure, self.ring)
         self.queues.taken.clear()
         self.points.forget()
@@ -174,10 +175,12 @@ class World:
             queues=self.queues,
             points=self.points,
             verifications=MemoryVerifications(self.points),
-            disks=MemoryDisks(self.azure, self.ring.ownership(SETTINGS.appliance.id)),
+            disks=MemoryDisks(self.azure, ownership),
             points_to_restore=MemoryPointsToRestore(self.points),
             targets=MemoryTargets(self.azure, self.target),
             machine_parts=MemoryMachineParts(self.azure, self.target),
+            rewound_machines=MemoryRewoundMachines(self.azure, self.loose),
+            copies=MemoryCopies(self.azure, self.loose, self.ring.ownership(SETTINGS.appliance.id)),
             sessions=sessions,
             book=book,
             allocator=allocator,
@@ -303,13 +306,9 @@ class World:
             self.jobs.append((agent.worker, header.sequence, job))
             self._do(agent, job, header.sequence)
 
-    def readable(self) -> set[str | None]:
-        """Return the URLs that open a snapshot at this moment."""
-        return {self.azure.open_sas(each) for each in self.azure.snapshots}
-
     def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
         for disk in job.disks:
-            if disk.snapshot_url not in self.readable():
+            if disk.snapshot_url not in self.azure.readable():
                 refused = Failed(job.job_id, number, "AccessRefused", "403", transient=True)
                 self._say(agent, job.job_id, refused)
                 return

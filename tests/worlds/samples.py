@@ -55,6 +55,7 @@ SETTINGS = Settings(
             ("team/*",),
             (f"/subscriptions/{SUBSCRIPTION}",),
             (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored",),
+            (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/prod",),
         ),
         Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
     ),

@@ -42,6 +42,19 @@ RESTORE_PHASES: Phases = (
     ("RemainsRemoved", "RemovingRemains"),
 )
 
+#: The same of one that puts the disks of a recovery point in place of the VM's own.
+REWIND_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("VirtualMachineStopped", "StoppingVirtualMachine"),
+    ("SnapshotsReady", "Snapshotting"),
+    ("DisksCreated", "CreatingDisks"),
+    ("SwapConfirmed", "AwaitingSwap"),
+    ("DisksSwapped", "SwappingDisks"),
+    ("DisksPutBack", "SwappingDisks"),
+    ("VirtualMachineStarted", "StartingVirtualMachine"),
+    ("RemainsRemoved", "RemovingRemains"),
+)
+
 #: The reasons of a failure that have a word of their own.
 ENDINGS = {"Cancelled": ("Cancelling", "Cancelled"), "Skipped": ("Skipping", "Skipped")}
 

@@ -36,7 +36,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     """Find the point, have it held and planned, and record what is going to be made."""
     restored = session.status.restored
     if restored is None:
-        return await _find_point(ground, session)
+        return await find_point(ground, session)
     earlier = None
     if not restored.disks:
         earlier = await earlier_record(ground, session)
@@ -56,7 +56,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(session.status, Done(f"{message} in {target.region}"))
 
 
-async def _find_point(ground: Ground, session: RestoreSession) -> Taken:
+async def find_point(ground: Ground, session: RestoreSession) -> Taken:
     """Record which point is meant, and where it and the worker are."""
     key = session.spec.recovery_point_ref.key_from(session.metadata.namespace)
     point = await ground.point_objects.find(key)

@@ -18,7 +18,8 @@ from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.following import Following
 
 ResourceKind: TypeAlias = (
-    Kind | Literal["Snapshot", "VirtualMachine", "NetworkInterface", "Disk", "RunCommand"]
+    Kind
+    | Literal["Snapshot", "VirtualMachine", "MachineView", "NetworkInterface", "Disk", "RunCommand"]
 )
 
 
@@ -190,6 +191,13 @@ KINDS: Mapping[ResourceKind, Description] = {
         of_group=lambda c, subscription, group: c.compute(
             subscription
         ).snapshots.list_by_resource_group(group),
+    ),
+    # The same, looked at with its power: that costs Azure a look at the host.
+    "MachineView": Description(
+        "VM",
+        lambda c, at: c.compute(at.subscription_id).virtual_machines.get(
+            at.group, at.name, expand="instanceView"
+        ),
     ),
     "VirtualMachine": Description(
         "VM",

@@ -9,6 +9,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import Restored, RestoreSession
+from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import (
     Predecessor,
@@ -82,6 +83,24 @@ def restored_of(session: RestoreSession) -> Restored:
     if session.status.restored is None:
         raise AssertionError(f"{session.key} was not accepted")
     return session.status.restored
+
+
+def rewound_of(session: RestoreSession) -> Rewound:
+    """Return what the rewind makes, as planned when it was accepted."""
+    if session.status.rewound is None:
+        raise AssertionError(f"{session.key} was not accepted")
+    return session.status.rewound
+
+
+def claimed_vm(session: Session) -> str | None:
+    """Return the VM that the session has to itself while it runs; None: none, or not yet."""
+    match session:
+        case BackupSession():
+            return session.spec.virtual_machine_id
+        case RestoreSession() if session.status.rewound is not None:
+            return session.status.rewound.virtual_machine_id
+        case _:
+            return None
 
 
 def ways_of(session: Session) -> Iterator[tuple[ArmId, ArmId | None]]:

@@ -37,6 +37,7 @@ from vmbackup_operator.sessions.ports import (
     Workers,
 )
 from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
+from vmbackup_operator.sessions.rewind_ports import Copies, RewoundMachines
 from vmbackup_operator.sessions.seen import SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.target_ports import MachineParts, RestoreTargets
@@ -94,6 +95,8 @@ class Ground:
     points_to_restore: PointsToRestore
     targets: RestoreTargets
     machine_parts: MachineParts
+    rewound_machines: RewoundMachines
+    copies: Copies
     sessions: Sessions
     book: SessionBook
     allocator: Allocator

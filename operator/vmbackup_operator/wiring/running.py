@@ -41,6 +41,7 @@ from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.commands import AzureCommands
+from vmbackup_operator.services.copies import AzureCopies
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
@@ -58,6 +59,7 @@ from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.restore_targets import AzureRestoreTargets
 from vmbackup_operator.services.restoring import StoredPointsToRestore
+from vmbackup_operator.services.rewound_machines import AzureRewoundMachines
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
@@ -238,6 +240,8 @@ class _Parts:
             machine_parts=AzureMachineParts(
                 azure.resources, azure.operations, ring.ownership(appliance.id)
             ),
+            rewound_machines=AzureRewoundMachines(azure.resources, azure.operations),
+            copies=AzureCopies(azure.resources, azure.operations, ring.ownership(appliance.id)),
             sessions=sessions,
             book=book,
             allocator=allocator,

@@ -45,6 +45,7 @@ def test_each_role_is_assigned_where_it_belongs(settings: Settings) -> None:
             group("northeurope"),
         ],
         "restore": [f"{SUBSCRIPTION}/resourceGroups/rg-production"],
+        "rewind": [f"{SUBSCRIPTION}/resourceGroups/rg-production"],
         "repository": [ACCOUNT],
     }
 
