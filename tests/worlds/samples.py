@@ -27,6 +27,9 @@ from vmbackup_operator.settings import (
     KeyRing as KeyRingSettings,
 )
 
+#: The groups whose VMs the samples' namespace may rewind, as its administrator said.
+REWOUND = ("prod", "appliance")
+
 RING = KeyRing(ApplianceKey("k1", bytes(32)), {"k1": ApplianceKey("k1", bytes(32))})
 
 VM = arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/virtualMachines", "web-01")
@@ -55,7 +58,10 @@ SETTINGS = Settings(
             ("team/*",),
             (f"/subscriptions/{SUBSCRIPTION}",),
             (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored",),
-            (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/prod",),
+            (
+                *(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{name}" for name in REWOUND),
+                f"/subscriptions/{FOREIGN_SUBSCRIPTION}",
+            ),
         ),
         Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as seen
+
 import pytest
 from msgspec.structs import replace
 
@@ -26,6 +28,7 @@ from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import RestoreKey
+from vmbackup_operator.naming import ArmId
 
 
 async def test_the_vm_gets_disks_made_of_the_retained_set_and_keeps_its_own_aside() -> None:
@@ -308,3 +311,31 @@ async def test_a_vm_that_was_rewound_can_be_rewound_again() -> None:
         each.lower() for each in first.values()
     }
     assert world.status(KEY).outcome == "Succeeded"
+
+
+async def test_a_vm_whose_own_disks_cannot_be_put_back_is_not_started_and_nothing_deleted() -> None:
+    world = await rewinding_world()
+    before = disks_of_vm(world)
+    await asked_for_the_word(world)
+    say_the_word(world)
+    while "0" in disks_of_vm(world):
+        await world.look_again(RESTORE)
+    machine = world.azure.machines[folded(VM)]
+    somebodys = seen(machine.disks[0], id=ArmId(f"{machine.disks[0].id}-other"), lun=0)
+    world.azure.machines[folded(VM)] = seen(machine, disks=(*machine.disks, somebodys))
+    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+    await world.run(RESTORE, limit=1000)
+
+    assert world.restored(RESTORE).outcome == "Cancelled"
+    for condition in ("DisksPutBack", "VirtualMachineStarted", "RemainsRemoved"):
+        assert world.condition(condition, RESTORE).reason == "GaveUp"
+    assert world.loose.power(VM) == "deallocated"
+    assert len(world.loose.copies) == 4
+
+    world.azure.machines[folded(VM)] = machine
+    await undo_what_is_left(world)
+    assert {k: folded(v) for k, v in disks_of_vm(world).items()} == {
+        k: folded(v) for k, v in before.items()
+    }
+    assert (world.loose.power(VM), world.loose.copies) == ("running", {})
+    assert world.undo_records.stored == {}

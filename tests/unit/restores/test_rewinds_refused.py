@@ -13,7 +13,7 @@ from tests.unit.restores.rewinding_worlds import WHERE, disks_of_vm, rewinding_w
 from tests.worlds.memory_azure import HOME, SUBSCRIPTION
 from tests.worlds.memory_rewinds import Copy
 from tests.worlds.memory_world import World
-from tests.worlds.samples import VM
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION, VM
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.restore_session import RestoreTarget
@@ -62,6 +62,24 @@ async def test_a_vm_that_the_namespace_may_back_up_and_not_rewind() -> None:
     world.point_objects.put(replace(shown, spec=replace(shown.spec, virtual_machine_id=other)))
 
     assert "rewindScopes" in await refused(world, "ScopeNotAllowed")
+
+
+async def test_a_vm_of_the_appliances_own_group() -> None:
+    world = await rewinding_world()
+    (shown,) = world.point_objects.stored.values()
+    other = shown.spec.virtual_machine_id.replace("/prod/", "/appliance/")
+    world.point_objects.put(replace(shown, spec=replace(shown.spec, virtual_machine_id=other)))
+
+    assert "appliance's own resource group" in await refused(world, "ScopeNotAllowed")
+
+
+async def test_a_vm_of_another_subscription() -> None:
+    world = await rewinding_world()
+    (shown,) = world.point_objects.stored.values()
+    other = shown.spec.virtual_machine_id.replace(SUBSCRIPTION, FOREIGN_SUBSCRIPTION)
+    world.point_objects.put(replace(shown, spec=replace(shown.spec, virtual_machine_id=other)))
+
+    await refused(world, "CrossSubscriptionRefused")
 
 
 async def test_a_disk_outside_of_what_may_be_rewound() -> None:

@@ -167,7 +167,16 @@ def test_a_namespace_may_name_what_lies_in_its_scopes(arm_id: str, allowed: bool
 
     assert settings.may_back_up("web-team", arm_id) is allowed
     assert settings.may_restore_into("web-team", arm_id) is allowed
+    assert settings.may_rewind("web-team", arm_id) is allowed
     assert not settings.may_back_up("vmbackup-system", arm_id)
+
+
+def test_who_may_restore_somewhere_may_not_rewind_there(tmp_path: Path, document: Document) -> None:
+    del document["tenancy"][0]["rewindScopes"]
+    settings = load(written(tmp_path, document))
+
+    assert settings.may_restore_into("web-team", f"{PRODUCTION}/{VM}")
+    assert not settings.may_rewind("web-team", f"{PRODUCTION}/{VM}")
 
 
 def test_a_namespace_may_use_its_repositories(tmp_path: Path, document: Document) -> None:
@@ -228,6 +237,8 @@ def test_without_tenancy_only_the_own_namespace_may_name_anything(
     settings: Settings = load(written(tmp_path, document))
 
     assert settings.may_back_up("vmbackup-system", f"{PRODUCTION}/{VM}")
+    assert settings.may_restore_into("vmbackup-system", f"{PRODUCTION}/{VM}")
+    assert not settings.may_rewind("vmbackup-system", f"{PRODUCTION}/{VM}")
     assert settings.may_use_repository("vmbackup-system", "vmbackup-system", "any")
     assert not settings.may_back_up("web-team", f"{PRODUCTION}/{VM}")
     assert settings.may_keep_in("vmbackup-system", ACCOUNT, "any")

@@ -6,7 +6,7 @@ import asyncio
 
 from msgspec.structs import replace
 
-from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_ids import folded, is_within_group
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionStatus
@@ -125,6 +125,10 @@ def _refused_by_settings(ground: Ground, session: RestoreSession) -> Failed | No
     if subscription_of(vm_id) != folded(appliance.subscription_id):
         message = f"{vm_id} is not in the appliance's subscription, where snapshots are retained"
         return Failed("CrossSubscriptionRefused", message)
+    if is_within_group(vm_id, appliance.subscription_id, appliance.resource_group):
+        # Its own snapshots would be taken for altered members of a snapshot set there.
+        message = f"{vm_id} is in the appliance's own resource group, where nothing is rewound"
+        return Failed("ScopeNotAllowed", message)
     return None
 
 
