@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from azure.mgmt.compute.aio.operations import VirtualMachinesOperations
@@ -13,10 +13,10 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, bodies_at, body_at, text_at
 from vmbackup_operator.model.session_findings import position_of
-from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.operations import Operations
-from vmbackup_operator.services.resource_kinds import Address, Model, Poller, address
+from vmbackup_operator.services.resource_kinds import Address, address
 from vmbackup_operator.services.storage_changes import next_change
 from vmbackup_operator.sessions.rewind_ports import (
     AttachedDisk,
@@ -62,25 +62,33 @@ class AzureRewoundMachines(RewoundMachines):
 
     @override
     async def deallocate(self, vm_id: ArmId) -> bool:
-        return await self._carry(
-            vm_id,
-            "deallocated",
-            f"deallocating VM {name_of(vm_id)}",
-            lambda at: self._machines(at).begin_deallocate(
+        key, at = f"deallocate {folded(vm_id)}", address(vm_id)
+        if not self._operations.under_way(key) and await self._power(vm_id) == "deallocated":
+            return True
+
+        async def begin() -> bool:
+            call = self._machines(at).begin_deallocate(
                 at.group, at.name, polling=self._resources.following()
-            ),
-        )
+            )
+            await self._resources.carry_out(f"deallocating VM {at.name}", vm_id, call)
+            return True
+
+        return await self._operations.advance(key, begin) or False
 
     @override
     async def start(self, vm_id: ArmId) -> bool:
-        return await self._carry(
-            vm_id,
-            "running",
-            f"starting VM {name_of(vm_id)}",
-            lambda at: self._machines(at).begin_start(
+        key, at = f"start {folded(vm_id)}", address(vm_id)
+        if not self._operations.under_way(key) and await self._power(vm_id) == "running":
+            return True
+
+        async def begin() -> bool:
+            call = self._machines(at).begin_start(
                 at.group, at.name, polling=self._resources.following()
-            ),
-        )
+            )
+            await self._resources.carry_out(f"starting VM {at.name}", vm_id, call)
+            return True
+
+        return await self._operations.advance(key, begin) or False
 
     @override
     async def swap(self, vm_id: ArmId, places: Sequence[DiskPlace]) -> bool:
@@ -104,27 +112,13 @@ class AzureRewoundMachines(RewoundMachines):
         await self._operations.advance(key, begin)
         return False
 
-    async def _carry(
-        self,
-        vm_id: ArmId,
-        wanted: MachinePower,
-        what: str,
-        begin: Callable[[Address], Awaitable[Model | Poller]],
-    ) -> bool:
-        """Have the VM's power be as *wanted*; True once it is."""
-        key = f"{what.split(maxsplit=1)[0]} {folded(vm_id)}"
-        if not self._operations.under_way(key):
-            body = await self._resources.find("MachineView", vm_id)
-            if body is None:
-                raise _missing(vm_id)
-            if power_of(body) == wanted:
-                return True
-
-        async def run() -> bool:
-            await self._resources.carry_out(what, vm_id, begin(address(vm_id)))
-            return True
-
-        return await self._operations.advance(key, run) or False
+    async def _power(self, vm_id: ArmId) -> MachinePower:
+        """Return the VM's power; raise PermanentError where there is no VM."""
+        body = await self._resources.find("MachineView", vm_id)
+        if body is None:
+            message = f"there is no virtual machine {vm_id}"
+            raise PermanentError(message, reason="VirtualMachineNotFound")
+        return power_of(body)
 
     def _machines(self, at: Address) -> VirtualMachinesOperations:
         return self._resources.clients.compute(at.subscription_id).virtual_machines
@@ -176,8 +170,3 @@ def _attached(position: str, entry: Body, disk: Body) -> AttachedDisk:
         delete_option=text_at(entry, "deleteOption"),
         write_accelerator=entry.get("writeAcceleratorEnabled") is True,
     )
-
-
-def _missing(vm_id: ArmId) -> PermanentError:
-    message = f"there is no virtual machine {vm_id}"
-    return PermanentError(message, reason="VirtualMachineNotFound")

@@ -97,6 +97,14 @@ async def test_nothing_is_swapped_without_the_word_however_long_it_takes() -> No
     assert len([each for each in world.events.told if each[1] == "SwapNotConfirmed"]) == 1
 
 
+async def test_nobody_deletes_the_retained_snapshots_while_a_rewind_waits() -> None:
+    world = await rewinding_world()
+    await asked_for_the_word(world)
+    world.start()  # what it knows is in the status
+
+    assert all(world.ground.book.names(each.source_snapshot_id) for each in rewound(world).disks)
+
+
 async def test_the_status_names_what_is_kept_and_what_the_next_backup_will_be() -> None:
     world = await rewinding_world()
     await run_confirmed(world)
