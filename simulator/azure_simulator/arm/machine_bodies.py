@@ -18,6 +18,8 @@ KIND = "Microsoft.Compute/virtualMachines"
 _IMAGE_GB = 30
 _OPTIONS = ("Delete", "Detach")
 
+#: What is kept of an attached OS disk as it was sent.
+_OF_OS_DISK = ("writeAcceleratorEnabled", "encryptionSettings")
 #: What is kept as it was sent.
 _AS_SENT = (
     "priority",
@@ -30,6 +32,9 @@ _AS_SENT = (
     "licenseType",
     "applicationProfile",
     "extensionsTimeBudget",
+    "scheduledEventsPolicy",
+    "scheduledEventsProfile",
+    "resiliencyProfile",
 )
 
 
@@ -94,6 +99,8 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     wanted = given.get("osDisk") or {}
     option = wanted.get("createOption", "FromImage")
     profile: Body = {}
+    if "diskControllerType" in given:
+        profile["diskControllerType"] = given["diskControllerType"]
     if existing is not None:
         _check_unchanged(existing.properties["storageProfile"]["osDisk"], wanted)
         profile = {
@@ -104,6 +111,7 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     elif option == "Attach":
         disk = attachable(exchange, wanted, "osDisk", exchange.target.path)
         profile["osDisk"] = {
+            **{name: wanted[name] for name in _OF_OS_DISK if name in wanted},
             "osType": wanted.get("osType") or disk.properties.get("osType") or _no_os_type(),
             "name": disk.name,
             "createOption": "Attach",
@@ -189,7 +197,9 @@ def data_disks(exchange: Exchange, given: list[Body], machine_id: str) -> list[B
 
 
 def _managed(disk: Resource) -> Body:
-    return {"storageAccountType": disk.body["sku"]["name"], "id": disk.id}
+    shown = {"storageAccountType": disk.body["sku"]["name"], "id": disk.id}
+    encrypted_by = (disk.properties.get("encryption") or {}).get("diskEncryptionSetId")
+    return {**shown, "diskEncryptionSet": {"id": encrypted_by}} if encrypted_by else shown
 
 
 def _delete_option(wanted: Body) -> str:
@@ -214,11 +224,31 @@ def attachable(exchange: Exchange, wanted: Body, parameter: str, machine_id: str
             f"disk is currently being used by VM '{holder}'."
         )
         raise ArmError(409, "AttachDiskWhileBeingDetached", message, target=parameter)
+    zones = _zones_of_machine(exchange)
+    if (disk.body.get("zones") or zones) != zones or (zones and not _is_in_zones(disk)):
+        message = (
+            f"'{disk.id}' cannot be attached to VM '{exchange.target.name}': the VM is in zone "
+            f"{zones}, the disk in {disk.body.get('zones') or []}."
+        )
+        raise ArmError(400, "BadRequest", message, target=parameter)
     if disk.provisioning_state != "Succeeded" or disk.hidden.get("upload"):
         raise not_allowed(f"The disk '{disk.name}' is not ready to be attached.")
     if not holder and exchange.cloud.backing.exports.granted(disk.id):
         raise not_allowed(f"The disk '{disk.name}' has an active shared access signature.")
     return disk
+
+
+def _zones_of_machine(exchange: Exchange) -> list[str]:
+    """Return the zone that the request puts the VM into; one that is there stays where it is."""
+    existing = exchange.existing
+    body = exchange.body if existing is None else existing.body
+    zones: list[str] = body.get("zones") or []
+    return zones
+
+
+def _is_in_zones(disk: Resource) -> bool:
+    """Tell whether a VM that is in a zone can use the disk: one there, or one in all of them."""
+    return bool(disk.body.get("zones")) or disk.body["sku"]["name"].lower().endswith("_zrs")
 
 
 def interfaces(exchange: Exchange, existing: Resource | None) -> list[Body]:

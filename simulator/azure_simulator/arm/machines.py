@@ -15,6 +15,7 @@ from azure_simulator.arm.network_writes import frozen
 from azure_simulator.arm.operations import MACHINE, MACHINE_ACTION
 from azure_simulator.arm.reading import get, missing_by_gateway, reading_routes
 from azure_simulator.arm.tagging import tags_of
+from azure_simulator.arm.user_identities import machine_identity
 from azure_simulator.resources import Body, Resource
 
 _CREATE_S, _UPDATE_S, _DELETE_S = 35.0, 10.0, 30.0
@@ -29,7 +30,9 @@ async def _put(exchange: Exchange) -> Answer:
     for name in ("zones", "plan"):
         if name in exchange.body:
             body[name] = exchange.body[name]
-    _identify(exchange, body, existing)
+    identity = machine_identity(exchange, body["name"], _identity_of(existing))
+    if identity is not None:
+        body["identity"] = identity
     machine = existing or Resource(body["id"], body)
     before = _disk_ids(machine) if existing else set()
     machine.body = body
@@ -48,19 +51,8 @@ async def _put(exchange: Exchange) -> Answer:
     return Answer(200 if existing else 201, frozen(body), headers)
 
 
-def _identify(exchange: Exchange, body: Body, existing: Resource | None) -> None:
-    wanted = exchange.body.get("identity") or {}
-    if "SystemAssigned" not in str(wanted.get("type", "")):
-        return
-    before = (existing.body.get("identity") or {}) if existing else {}
-    principal = before.get("principalId", str(uuid.uuid4()))
-    identities = exchange.cloud.identities
-    identities.add_managed(principal, body["name"])
-    body["identity"] = {
-        "type": "SystemAssigned",
-        "principalId": principal,
-        "tenantId": identities.tenant_id,
-    }
+def _identity_of(existing: Resource | None) -> Body:
+    return {} if existing is None else existing.body.get("identity") or {}
 
 
 def _disk_ids(machine: Resource) -> set[str]:
