@@ -45,6 +45,7 @@ def test_each_role_is_assigned_where_it_belongs(settings: Settings) -> None:
             group("northeurope"),
         ],
         "restore": [f"{SUBSCRIPTION}/resourceGroups/rg-production"],
+        "quotas": [SUBSCRIPTION],
         "repository": [ACCOUNT],
     }
 
@@ -78,6 +79,20 @@ def test_a_role_can_be_assigned_in_every_subscription_that_needs_it(settings: Se
         SUBSCRIPTION,
         SUBSCRIPTION.replace("11111111", "22222222"),
     ]
+
+
+def test_quotas_are_looked_at_in_every_subscription_that_is_restored_into(
+    settings: Settings,
+) -> None:
+    elsewhere = SUBSCRIPTION.replace("11111111", "22222222")
+    scopes = (f"{elsewhere}/resourceGroups/one", f"{elsewhere.upper()}/resourceGroups/two")
+    settings = replace(
+        settings, tenancy=(*settings.tenancy, Tenant("db-team", restore_scopes=scopes))
+    )
+
+    found = azure_roles.scopes_of_roles(settings, ())
+    assert found["quotas"] == [SUBSCRIPTION, elsewhere]
+    assert found["subscription"] == [SUBSCRIPTION]
 
 
 def test_what_is_put_has_the_same_name_each_time_and_no_two_have_one(settings: Settings) -> None:
