@@ -88,7 +88,10 @@ class Disks(Protocol):
         """
 
     async def change(self, disk_id: ArmId, run_id: RunId, body: Mapping[str, Any]) -> bool:
-        """Have the disk changed as *body* says, once access to it has ended; True once it is."""
+        """Have the disk changed as *body* says, once access to it has ended; True once it is.
+
+        One that is so already is left alone, whoever has it by then.
+        """
 
     async def delete(self, disk_id: ArmId, run_id: RunId) -> bool:
         """Delete the disk; True once it is gone."""

@@ -119,8 +119,17 @@ class DiskFacts(Suite):
         assert (seen.state, seen.takes_upload) == ("Unattached", False)
         with pytest.raises(VmbackupError):
             await place.grant(wanted)
-        change = {"properties": {"osType": "Windows"}}
+        await place.end(wanted)
+
+    async def test_what_is_changed_already_is_not_changed_again(self, place: DiskPlace) -> None:
+        wanted = await place.wanted()
+        await place.make(wanted)
+        await place.grant(wanted)
+        await place.until(lambda: place.disks.revoke(wanted.id, wanted.run_id))
+        change = {"properties": {"networkAccessPolicy": "DenyAll"}}
         await place.until(lambda: place.disks.change(wanted.id, wanted.run_id, change))
+
+        assert await place.disks.change(wanted.id, wanted.run_id, change)
         await place.end(wanted)
 
     async def test_ending_access_that_was_never_granted_leaves_it_ready(
