@@ -30,6 +30,7 @@ GROUPS = (
         "tests/scenario/test_operator_killed.py",
         "tests/scenario/test_progress_shown.py",
         "tests/scenario/test_restore_sessions.py",
+        "tests/scenario/test_restored_machines.py",
         "tests/scenario/test_sessions_ended_early.py",
         "tests/scenario/test_verify_sessions.py",
     ),

@@ -57,7 +57,7 @@ def own_plane() -> Iterator[ControlPlane]:
 def settings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("settings")
     (folder / "bundle.json").write_text("{}")  # it is read when a session needs it
-    return write_settings(folder / "settings.yaml", NO_AZURE, folder, ())
+    return write_settings(folder / "settings.yaml", NO_AZURE, folder)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_wrong_settings_end_the_start_with_every_problem_named(tmp_path: Path) -
 
 
 def test_a_bundle_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
-    path = write_settings(tmp_path / "settings.yaml", NO_AZURE, tmp_path / "nothing", ())
+    path = write_settings(tmp_path / "settings.yaml", NO_AZURE, tmp_path / "nothing")
 
     ended = start("--config", str(path))
 

@@ -15,7 +15,7 @@ from tools.demo.disks import CommandLine, differences
 from tools.demo.evidence import REPOSITORY_HOST
 from tools.demo.journal import Entry, parsed
 from tools.local_cloud import seed
-from tools.local_cloud.administrator import Administrator
+from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.disk_images import MIB
@@ -41,6 +41,11 @@ WORKER_TIMEOUT_S = 60
 
 #: A subscription that the settings let the user name and that is not the appliance's.
 FOREIGN = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
+
+#: Where the settings let the user restore to beside the group that is backed up.
+RESTORED_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-restored"
+#: And a subscription that may be restored into and is not the appliance's.
+OTHERS = "88888888-aaaa-4bbb-8ccc-dddddddddddd"
 
 #: What objects of a kind are called in a path, by what one is called in a command.
 PLURALS = {each.kind.lower(): each.plural for each in KINDS}
@@ -191,7 +196,10 @@ def a_stage(folder: Path) -> Iterator[Stage]:
             ready,
             bundle,
             folder / "operator",
-            scopes=[f"/subscriptions/{FOREIGN}"],
+            scopes={
+                "backupScopes": [f"/subscriptions/{FOREIGN}"],
+                "restoreScopes": [RESTORED_GROUP, f"/subscriptions/{OTHERS}"],
+            },
             workers={"timeoutSeconds": WORKER_TIMEOUT_S},
         )
         try:

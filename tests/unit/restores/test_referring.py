@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.model.restore_session import RestoreTarget
 from vmbackup_operator.naming import ArmId, arm_id
 from vmbackup_operator.restores.planning.planned import DiskWanted, InterfaceWanted, Planned
@@ -20,12 +21,12 @@ KEYS = arm_id(HERE, "keys", "Microsoft.Compute/diskEncryptionSets", "web")
 
 def plan() -> Planned:
     """Return a disk under a key of one's own, and an interface in a subnet with a group."""
-    encryption = {"encryption": {"diskEncryptionSetId": KEYS}}
+    encryption: Body = {"encryption": {"diskEncryptionSetId": KEYS}}
     disk = DiskWanted(
         "os", ArmId("/d"), "d", 1, "northeurope", None, {}, after_upload={"properties": encryption}
     )
-    subnet = {"properties": {"subnet": {"id": f"{NETWORK}/subnets/Machines"}}}
-    properties = {"ipConfigurations": [subnet], "networkSecurityGroup": {"id": GROUP}}
+    subnet: Body = {"properties": {"subnet": {"id": f"{NETWORK}/subnets/Machines"}}}
+    properties: Body = {"ipConfigurations": [subnet], "networkSecurityGroup": {"id": GROUP}}
     return Planned((disk,), (InterfaceWanted(ArmId("/n"), {"properties": properties}),))
 
 

@@ -31,8 +31,8 @@ async def make_identity(azure: Azure) -> str:
 
 def encrypted_by(set_id: str, **properties: Any) -> Body:
     encryption = {"type": CUSTOMER_KEY, "diskEncryptionSetId": set_id}
-    inner = {**DISK_BODY["properties"], **properties, "encryption": encryption}
-    return {**DISK_BODY, "properties": inner}
+    empty = {"creationData": {"createOption": "Empty"}, "diskSizeGB": 128}
+    return {**DISK_BODY, "properties": {**empty, **properties, "encryption": encryption}}
 
 
 async def machine_body(azure: Azure, disk: str, **more: Any) -> Body:
