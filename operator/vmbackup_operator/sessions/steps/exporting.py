@@ -28,6 +28,10 @@ from vmbackup_operator.sessions.sharing import ExportsWanted
 from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.closing import end_access, exports_of_others
 
+#: How soon a disk access that is being made is looked at again: it, its endpoint and that one's
+#: record are made one after the other, and a look itself waits a moment for what it has asked for.
+MAKING_AGAIN_S = 1.0
+
 #: How long a disk access that refused an export gets no other one.
 FULL_FOR = timedelta(minutes=10)
 #: How many of a region may have refused: a refusal that follows one everywhere has another cause.
@@ -305,7 +309,7 @@ async def disk_accesses_ready(
         seen = await ground.disk_accesses.ensure(region, _number(ArmId(access)))
         if not seen.ready:
             message = f"disk access {name_of(ArmId(access))} is being made"
-            return Waiting(ground.pacing.look_again_s, message)
+            return Waiting(MAKING_AGAIN_S, message)
     return None
 
 
