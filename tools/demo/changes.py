@@ -27,17 +27,16 @@ def changed_disks(disks: Sequence[SeededDisk], folder: Path) -> list[SeededDisk]
     """Return copies of *disks* in *folder* that hold what the VM makes of them.
 
     Of the OS disk files are changed, added and deleted; of the data disk blocks are overwritten,
-    used for the first time, and zeroed; the empty one holds something for the first time.
+    used for the first time, and zeroed. Others stay as they are.
     """
     folder.mkdir(parents=True)
     changed = [replace(disk, path=folder / disk.path.name) for disk in disks]
     for before, after in zip(disks, changed, strict=True):
         disk_images.copy_disk(before.path, after.path)
-    system, data, empty = changed
+    system, data, *_ = changed
     _change_files(system.path, folder / "files")
     generator = random.Random(20261127)  # noqa: S311 - content, no secret
     _write(data.path, list(_data_blocks(data.path, data.size_bytes, generator)))
-    _write(empty.path, [(5 * disk_images.GIB, generator.randbytes(2 * MIB))])
     return changed
 
 
@@ -68,11 +67,12 @@ def write_in_vm(
 
 
 def told(changed: Changed) -> str:
-    """Return in words how much is *changed*, disk by disk."""
+    """Return in words how much is *changed*, of the disks of which something is."""
     return "\n".join(
         f"{disk.rsplit('/', 1)[-1]}: {people_bytes(sum(length for _, length in extents))} in "
         f"{len(extents)} places"
         for disk, extents in changed.items()
+        if extents
     )
 
 

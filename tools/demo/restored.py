@@ -111,12 +111,13 @@ def _pages_of(entries: Sequence[Entry], disk: str) -> list[Entry]:
 #: Facts in the order in which they are asserted.
 RestoreRules = Sequence[Callable[[Sequence[Entry], RestoredScene], Iterator[str]]]
 
-#: What must hold after restores.
+#: What must hold after restores, whatever else still runs.
 RESTORES: RestoreRules = (
     nothing_that_exists_is_touched,
     disks_made_for_one_private_upload,
     workers_write_the_used_blocks,
     footers_come_last,
-    no_access_left,
-    workers_released,
 )
+
+#: What must hold when the restores and all that ran beside them have ended.
+AFTER_ALL: RestoreRules = (no_access_left, workers_released)

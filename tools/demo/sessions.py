@@ -100,10 +100,12 @@ def watch(
     *,
     limit_s: float,
     meanwhile: Callable[[], None],
+    until: Sequence[Followed] = (),
 ) -> list[Any]:
     """Show each session's line whenever it changes; return the sessions when all have ended.
 
-    *meanwhile* is called at each look.
+    Where *until* names some of them, those are awaited and returned. *meanwhile* is called at each
+    look.
     """
     headed: set[str] = set()
     began = time.monotonic()
@@ -112,8 +114,8 @@ def watch(
             if not each.has_ended:
                 each.look(_shown_by(say, each.kind, headed))
         meanwhile()
-        if all(each.has_ended for each in followed):
-            return [each.session for each in followed]
+        if all(each.has_ended for each in until or followed):
+            return [each.session for each in until or followed]
         taken_s = time.monotonic() - began
         for each in followed:
             if taken_s > limit_s and not each.has_ended:

@@ -70,7 +70,9 @@ def at(index: int, *entries: Entry) -> Journal:
     return [*GOOD[:index], *entries, *GOOD[index:]]
 
 
-@pytest.mark.parametrize("rule", restored.RESTORES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize(
+    "rule", [*restored.RESTORES, *restored.AFTER_ALL], ids=lambda rule: rule.__name__
+)
 def test_a_good_journal_has_no_complaints(rule: Callable[..., object]) -> None:
     assert list(rule(numbered(GOOD), SCENE)) == []  # type: ignore[call-overload]  # a generator
 
