@@ -60,6 +60,7 @@ GROUPS = (
         "tests/cluster/test_examples_and_rights.py",
         "tests/cluster/test_leadership.py",
         "tests/cluster/test_policies_on_the_api_server.py",
+        "tests/cluster/test_sessions_watched.py",
     ),
 )
 
