@@ -292,11 +292,17 @@ class Play:
         until: Sequence[sessions.Followed] = (),
     ) -> list[Any]:
         """Show the sessions, and return them when all, or those of *until*, have ended."""
+
+        def look() -> None:
+            evidence.look()
+            if not self._installed.operator.runs:
+                raise FactBroken(f"the operator has ended: see {self._installed.operator.log}")
+
         ended = sessions.watch(
             wanted,
             self._narrator.say,
             limit_s=SESSION_LIMIT_S,
-            meanwhile=evidence.look,
+            meanwhile=look,
             until=until,
         )
         self._known |= {each.name for each in wanted}
