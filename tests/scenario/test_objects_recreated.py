@@ -121,7 +121,12 @@ def policys_session(stage: Stage, vm_id: str) -> Named:
     stage.plane.administrator.kubectl(
         "annotate", kind, name, "-n", namespace, "vmbackup.dev/trigger=once"
     )
-    sessions = eventually(lambda: sessions_of(stage), bool, "the policy has a session")
+    sessions = eventually(
+        lambda: sessions_of(stage),
+        bool,
+        f"the policy has a session: {status(stage, POLICY)}",
+        WITHIN_S,
+    )
     return ("backupsession", TEAM, sessions[0])
 
 

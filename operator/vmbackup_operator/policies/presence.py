@@ -47,10 +47,17 @@ class Presence:
         self._listed: dict[Place, Listed] = {}
         self._locks: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def find(self, vm_id: ArmId) -> MachineListed | None:
-        """Return the VM as it was listed last, or None; raise what Azure answered instead."""
+    def now_s(self) -> float:
+        """Return the moment that *absent_since_s* of `find` is counted on, in seconds."""
+        return self._clock.monotonic_s()
+
+    async def find(self, vm_id: ArmId, absent_since_s: float | None = None) -> MachineListed | None:
+        """Return the VM as it was listed last, or None; raise what Azure answered instead.
+
+        Only a list that is no older than *absent_since_s* tells that the VM is not there.
+        """
         place = (subscription_of(vm_id), folded(resource_group_of(vm_id)))
-        listed = await self._ensure(place, vm_id)
+        listed = await self._ensure(place, vm_id, absent_since_s)
         if listed.refusal is not None:
             raise listed.refusal.with_traceback(None)
         return listed.machines.get(folded(vm_id))
@@ -69,22 +76,27 @@ class Presence:
             return None
         return list(listed.machines.values())
 
-    async def _ensure(self, place: Place, vm_id: ArmId | None) -> Listed:
+    async def _ensure(
+        self, place: Place, vm_id: ArmId | None, absent_since_s: float | None = None
+    ) -> Listed:
         """Return a list of the place that is recent enough, for *vm_id* where one is meant."""
         async with self._locks[place]:
             listed = self._listed.get(place)
-            if listed is None or self._is_old(listed, vm_id):
+            if listed is None or self._is_old(listed, vm_id, absent_since_s):
                 listed = self._listed[place] = await self._list(place, listed)
         return listed
 
-    def _is_old(self, listed: Listed, vm_id: ArmId | None) -> bool:
+    def _is_old(self, listed: Listed, vm_id: ArmId | None, absent_since_s: float | None) -> bool:
         age_s = self._clock.monotonic_s() - listed.at_s
         if listed.refusal is not None:
             return age_s >= REFUSED_FOR_S
         if vm_id is None:
             since_s = since_discovery(self._clock.now(), self._interval_s)
             return age_s >= FOUND_FOR_S or age_s > since_s
-        return age_s >= (FOUND_FOR_S if folded(vm_id) in listed.machines else ABSENT_FOR_S)
+        if folded(vm_id) in listed.machines:
+            return age_s >= FOUND_FOR_S
+        is_older = absent_since_s is not None and listed.at_s < absent_since_s
+        return is_older or age_s >= ABSENT_FOR_S
 
     async def _list(self, place: Place, before: Listed | None) -> Listed:
         subscription, group = place

@@ -121,7 +121,7 @@ class PolicyReconciler:
         status = with_rule(policy, believed(policy.status, now), now)
         status = with_retention(policy, status, now)
         try:
-            standing = await self._surveyor.look(policy)
+            standing = await self._surveyor.look(policy, asked=_is_asked(policy))
             schedule = _due(policy, status, now)
         except PermanentError as error:
             finding = Finding(error.reason, str(error))
@@ -267,6 +267,12 @@ class PolicyReconciler:
         if status == policy.status:
             return policy
         return await self._policies.write_status(replace(policy, status=status))
+
+
+def _is_asked(policy: BackupPolicy) -> bool:
+    """Tell whether somebody changed the policy, or asked for a backup, since the look before."""
+    is_changed = policy.status.observed_generation != policy.metadata.generation
+    return is_changed or is_trigger_new(policy, policy.status)
 
 
 def _due(policy: BackupPolicy, status: BackupPolicyStatus, now: datetime) -> Due:

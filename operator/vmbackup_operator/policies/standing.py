@@ -90,14 +90,19 @@ class Surveyor:
     presence: Presence
     _meant: dict[ObjectKey, frozenset[str]] = field(default_factory=dict)
 
-    async def look(self, policy: BackupPolicy) -> Standing:
-        """Return how *policy* stands; no VM can be backed up without the repository."""
+    async def look(self, policy: BackupPolicy, *, asked: bool = False) -> Standing:
+        """Return how *policy* stands; no VM can be backed up without the repository.
+
+        *asked*: somebody has just changed the policy, or asked for a backup. A VM that he names may
+        be younger than the last list, and is not called absent by that one.
+        """
         amiss = await self._repository(policy)
         if amiss is not None and amiss.blocking:
             return Standing((), (amiss,))
         namespace, wanted = policy.metadata.namespace, policy.spec.virtual_machines
         ids = map(ArmId, wanted.ids)
-        named = await asyncio.gather(*(self._machine(policy, each) for each in ids))
+        since_s = self.presence.now_s() if asked else None
+        named = await asyncio.gather(*(self._machine(policy, each, since_s) for each in ids))
         scopes = await self._scopes(namespace, wanted.selector)
         machines = (*named, *_found(policy, scopes.listed, named))
         self._meant[policy.metadata.key] = frozenset(folded(each.id) for each in machines)
@@ -168,13 +173,15 @@ class Surveyor:
             blocking=not passing or repository.status.repository_id is None,
         )
 
-    async def _machine(self, policy: BackupPolicy, vm_id: ArmId) -> Machine:
+    async def _machine(
+        self, policy: BackupPolicy, vm_id: ArmId, absent_since_s: float | None
+    ) -> Machine:
         """Return what is known of a VM that is named; by its id alone before Azure is asked."""
         refused = self._refusal(policy.metadata.namespace, vm_id)
         if refused is not None:
             return Machine(vm_id, finding=refused)
         try:
-            listed = await self.presence.find(vm_id)
+            listed = await self.presence.find(vm_id, absent_since_s)
         except TransientError as error:
             return Machine(vm_id, finding=_passing(error), trouble=error)
         except PermanentError as error:

@@ -63,6 +63,32 @@ async def test_a_vm_that_is_made_meanwhile_is_found_within_a_minute(world: Polic
     assert world.reason()[1] == "Ready"
 
 
+async def test_a_policy_applied_right_behind_its_vm_finds_it_at_once(world: PolicyWorld) -> None:
+    world.machines.there.discard(VM)
+    world.put(called("elder", *fleet(3)))
+    await world.look(ObjectKey(KEY.namespace, "elder"))
+    world.clock.turn(1)
+    world.machines.there.add(VM)
+    world.put(policy(VM, cron=None))
+    await world.settle()
+
+    assert world.reason()[1] == "Ready"
+
+
+async def test_a_trigger_given_right_behind_the_vm_backs_it_up_at_once(world: PolicyWorld) -> None:
+    world.put(policy(VM, cron=None))
+    world.machines.there.clear()
+    await world.settle()
+    assert world.reason()[1] == "VirtualMachineNotFound"
+    world.clock.turn(1)
+    world.machines.there.add(VM)
+    world.trigger("1")
+    await world.settle()
+
+    assert world.reason()[1] == "Ready"
+    assert len(world.sessions.stored) == 1
+
+
 async def test_a_group_that_is_asked_for_by_many_at_once_is_listed_once(
     world: PolicyWorld,
 ) -> None:
