@@ -10,10 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import BUNDLE_LIST, shown_lines
-from vmbackup_operator.settings import Settings, WrongSettings, load
+from vmbackup_operator.settings import LogFormat, Settings, WrongSettings, load
 
 #: The exit code of a start that only somebody's hand can make succeed.
 WRONG_SETTINGS = 2
@@ -67,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what this process is called among several of one appliance: started again under its "
         "name it goes on at once (default: host and process)",
     )
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--log-format",
+        choices=get_args(LogFormat),
+        help="how lines are logged, whatever logging.format of the settings says",
+    )
     parser.add_argument("--verbose", action="store_true", help="log for who looks for a fault")
     return parser
 

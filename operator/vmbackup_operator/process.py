@@ -32,7 +32,7 @@ TROUBLE = 1
 
 def serve(settings: Settings, asked: argparse.Namespace) -> int:
     """Run until SIGTERM; return the exit code, or raise PermanentError."""
-    log_to_stderr(asked.log_format, verbose=asked.verbose)
+    log_to_stderr(asked.log_format or settings.logging.format, verbose=asked.verbose)
     give_memory_back()
     try:
         asyncio.run(_run(settings, asked))

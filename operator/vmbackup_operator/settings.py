@@ -180,6 +180,16 @@ class SweeperSettings(msgspec.Struct, frozen=True, rename="camel"):
     grace_seconds: GraceSeconds = 3600
 
 
+#: How lines are logged: one JSON object each for programs, or text for people.
+LogFormat = Literal["JSON", "Text"]
+
+
+class Logging(msgspec.Struct, frozen=True, rename="camel"):
+    """How lines are logged."""
+
+    format: LogFormat = "Text"
+
+
 class Discovery(msgspec.Struct, frozen=True, rename="camel"):
     """How often VMs are looked for that policies select by their tags."""
 
@@ -196,6 +206,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     region_environments: RegionEnvironments = RegionEnvironments()
     sweeper: SweeperSettings = SweeperSettings()
     discovery: Discovery = Discovery()
+    logging: Logging = Logging()
     #: Put on everything that is made in Azure.
     tags: Tags = {}
 

@@ -344,7 +344,7 @@ def test_it_ends_quickly_and_cleanly_when_asked_to(
     with log.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "vmbackup_operator", "--config", str(settings_file),
-             "--health-port-file", str(port_file), "--log-format", "json"],
+             "--health-port-file", str(port_file), "--log-format", "JSON"],
             env={name: str(value) for name, value in variables.items()},
             stderr=out,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session import AnySession
+from vmbackup_operator.reconciling.log_context import logged_about
 from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import (
@@ -124,7 +125,7 @@ class Operator:
             self.queue.add(Work("BackupPolicy", policy))
 
     async def _reconcile(self, work: Work) -> Outcome:
-        with correlated() as correlation_id:
+        with correlated() as correlation_id, logged_about({"correlationId": correlation_id}):
             log.debug("%s: correlation id %s", work, correlation_id)
             return await self._reconcilers[work.kind](work.key)
 

@@ -110,6 +110,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path, document: Document) -> N
         (("tags",), {"Team": "a", "team": "b"}, "tags: team is there twice"),
         (("namespace",), "other", "appliance.keyRing.secretRef.namespace: must be the operator's"),
         (("workers", "idleTtlSeconds"), 1, "workers.idleTtlSeconds: must be 60"),
+        (("logging", "format"), "json", "logging.format: must be JSON or Text; found 'json'"),
         (("discovery", "intervalSeconds"), 59, "discovery.intervalSeconds: must be 60"),
     ],
     ids=lambda value: str(value)[:40],
