@@ -147,6 +147,7 @@ async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
         rule=Rule("30 2 * * *", "Etc/UTC", BEGAN),
         last_slot=BEGAN,
         handled_upkeep="now",
+        stored_bytes=2**45,
     )
     status = replace(repository.status, maintenance=maintenance, handled_accept_history="x")
     await stored.write_status(replace(repository, status=status))

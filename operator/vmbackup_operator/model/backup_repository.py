@@ -104,6 +104,7 @@ class Maintenance(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     rule: Rule | None = None
     last_slot: datetime | None = None
     handled_upkeep: str = ""
+    stored_bytes: int | None = None
 
 
 class LogHead(msgspec.Struct, frozen=True, rename="camel"):

@@ -33,12 +33,14 @@ class JobDone:
     """What a job came to, once it is done.
 
     *message* says to people what was found and done. *findings* tells that something is wrong with
-    the repository, not with the job. Each of *events* is worth an Event.
+    the repository, not with the job. Each of *events* is worth an Event. *stored_bytes* is the size
+    of the repository, where the job has seen all of it.
     """
 
     message: str
     findings: bool = False
     events: tuple[str, ...] = ()
+    stored_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
