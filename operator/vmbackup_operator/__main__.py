@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         "--health",
         default="127.0.0.1:0",
         metavar="HOST:PORT",
-        help="where /livez and /readyz are served; port 0 takes a free one (default %(default)s)",
+        help="where /livez, /readyz and /metrics are served; port 0 takes a free one "
+        "(default %(default)s)",
     )
     parser.add_argument(
         "--health-port-file", type=Path, help="where the port of the health endpoint is written"

@@ -44,6 +44,7 @@ class BookedSessions(Generic[AnySession]):
         What is deleted goes with its last finalizer: watch and answer may come in either order.
         """
         if session.metadata.deletion_timestamp is not None and not session.metadata.finalizers:
+            self._book.ended.forget(session.key)
             self.gone(session.key)
             return True
         news = self._book.note(session)
@@ -68,6 +69,7 @@ class BookedSessions(Generic[AnySession]):
         """Return the session as stored, or None."""
         session = await self._stored.find(key)
         if session is None:
+            self._book.ended.forget(self._kind.key_at(key))
             self.gone(key)
         else:
             self.seen(session)

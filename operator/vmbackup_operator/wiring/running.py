@@ -21,6 +21,8 @@ from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
+from vmbackup_operator.metrics.arm_counts import ArmCounts
+from vmbackup_operator.metrics.picture import Picture
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -32,9 +34,7 @@ from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.mistakes import shows_mistakes
 from vmbackup_operator.reconciling.outcome import Outcome
-from vmbackup_operator.reconciling.work import (
-    WorkKind,
-)
+from vmbackup_operator.reconciling.work import ENDED_SESSIONS, PRIORITIES, WorkKind
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
@@ -85,6 +85,7 @@ from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
 from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
 from vmbackup_operator.wiring.launches import launches_of
 from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in, take_in_restores
+from vmbackup_operator.wiring.pictured import LIST_S, lists_all, picture_of
 from vmbackup_operator.wiring.tables import UNDO, backup_sessions, restore_sessions
 
 
@@ -102,13 +103,14 @@ class _Azure:
 
 @contextlib.asynccontextmanager
 async def azure_adapters(
-    clock: Clock, seals: RegionSeals, fence: Fence = open_fence
+    clock: Clock, seals: RegionSeals, fence: Fence = open_fence, counts: ArmCounts | None = None
 ) -> AsyncIterator[_Azure]:
     """Yield what the adapters for Azure are made of, with the environment's identity.
 
-    Every write to Azure asks *fence* first, and every one to Resource Manager *seals*.
+    Every write to Azure asks *fence* first, and every one to Resource Manager *seals*; *counts*
+    has every request to that.
     """
-    clients = Clients(asynchronous_credential(), clock, fence)
+    clients = Clients(asynchronous_credential(), clock, fence, counts=counts)
     azure = _Azure(
         ArmResources(clients, SharedReads(clock), seals),
         Operations(),
@@ -128,22 +130,30 @@ async def azure_adapters(
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, ring: KeyRing, connection: Connection, instance: str, fence: Fence
+    settings: Settings,
+    ring: KeyRing,
+    connection: Connection,
+    instance: str,
+    fence: Fence,
+    counts: ArmCounts,
 ) -> AsyncIterator[Operator]:
     """Build the operator and have it work for as long as the context lasts.
 
-    *fence* raises where this process may not write to Azure at this moment.
+    *fence* raises where this process may not write to Azure at this moment; *counts* has what it
+    asks of Resource Manager.
     """
     clock = SystemClock()
     seals = RegionSeals(settings.appliance, ring.keys)
-    async with azure_adapters(clock, seals, fence) as azure:
+    async with azure_adapters(clock, seals, fence, counts) as azure:
         operator = Operator(settings.appliance.id)
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
         operator.sessions, operator.restores = parts.booked, parts.booked_restores
+        operator.picture = parts.picture()
         await take_in_restores(operator, parts.restores, parts.booked_restores)
         grace_s = settings.sweeper.grace_seconds
         await take_in(operator, parts.sessions, parts.booked, grace_s)
+        operator.queue.add_within(ENDED_SESSIONS, LIST_S, priority=PRIORITIES["EndedSessions"])
         intake = asyncio.create_task(parts.intake.run(), name="events intake")
 
         async def end_intake() -> None:
@@ -182,11 +192,12 @@ class _Parts:
         self._azure = azure
         self._connection = connection
         appliance = settings.appliance
-        self.sessions = StoredSessions(connection)
+        book = SessionBook()
+        self.sessions = StoredSessions(connection, book.ended)
         self.policies = Objects(connection, BackupPolicy)
         self.point_objects = StoredRecoveryPoints(connection, settings.appliance.id)
         self.repositories = Objects(connection, BackupRepository)
-        self.restores = StoredRestores(connection)
+        self.restores = StoredRestores(connection, book.ended)
         self.environment_objects = StoredEnvironments(connection, settings.namespace)
         self.secrets = KeySecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
@@ -206,7 +217,6 @@ class _Parts:
             azure.data_plane, signatures, azure.operations, clock, settings.workers.bundle_path
         )
         wake = self._wake_session
-        book = SessionBook()
         azure.seals.ask(lambda: launches_of(book.unfinished()))
         allocator = Allocator(book, wake)
         around = (book, allocator, operator.sessions_stirred)
@@ -250,6 +260,14 @@ class _Parts:
             listen=self.intake.listen,
             silence=self.intake.silence_of,
         )
+        self.idle = IdleWorkers(self.ground, self._worker_groups)
+        self.sweeper = self._sweeper()
+
+    def picture(self) -> Picture:
+        """Return what metrics are computed from."""
+        lookers, queue = (self.idle, self.sweeper), self._operator.queue
+        appliance_id = self._settings.appliance.id
+        return picture_of(appliance_id, self._clock, self.ground.book, queue, lookers)
 
     def reconcilers(self) -> Mapping[WorkKind, Reconcile]:
         """Return who looks at each kind."""
@@ -290,10 +308,11 @@ class _Parts:
             "RestoreSession": SessionReconciler(
                 self.ground, restore_sessions(self.booked_restores)
             ).reconcile,
-            "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
+            "IdleWorkers": _of_all(self.idle.reconcile),
             "LeftBehind": _of_all(LeftBehind(self.ground, UNDO).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
-            "Sweeper": _of_all(self._sweeper().reconcile),
+            "Sweeper": _of_all(self.sweeper.reconcile),
+            "EndedSessions": _of_all(lists_all(self.sessions.all, self.restores.all)),
         }
         return {**plain, **self._showing_mistakes(plain)}
 
