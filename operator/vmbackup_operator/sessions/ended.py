@@ -40,6 +40,7 @@ class EndedSession:
     """
 
     key: ObjectKey
+    uid: str
     appliance_id: str | None
     type: Type
     outcome: Outcome
@@ -61,12 +62,17 @@ class EndedSessions:
         self._by_key: dict[ObjectKey, EndedSession] = {}
 
     def note(self, session: Session) -> None:
-        """Take the session as it is stored; one that has not ended takes an ended one's name."""
+        """Take the session as it is stored; one that has not ended may have an ended one's name.
+
+        What the watch tells late of a session that has ended since takes nothing back.
+        """
         ended = ended_session(session)
-        if ended is None:
-            self._by_key.pop(session.key, None)
-        else:
+        if ended is not None:
             self._by_key[session.key] = ended
+            return
+        known = self._by_key.get(session.key)
+        if known is not None and known.uid != session.metadata.uid:
+            del self._by_key[session.key]
 
     def forget(self, key: ObjectKey) -> None:
         """Drop the session, whose object has gone."""
@@ -102,6 +108,7 @@ def ended_session(session: Session) -> EndedSession | None:
     backup = session if isinstance(session, BackupSession) else None
     return EndedSession(
         key=session.key,
+        uid=session.metadata.uid,
         appliance_id=appliance_of(session),
         type=type_of(session),
         outcome=status.outcome,

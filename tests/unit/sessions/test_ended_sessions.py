@@ -66,9 +66,20 @@ def test_a_session_that_takes_an_ended_ones_name_takes_its_place() -> None:
     first = backup("web-01", LAST_SLOT)
     ended.note(first)
 
-    ended.note(replace(first, status=replace(first.status, outcome=None)))
+    metadata = replace(first.metadata, uid="another")
+    ended.note(replace(first, metadata=metadata, status=replace(first.status, outcome=None)))
 
     assert keys(ended) == set()
+
+
+def test_what_the_watch_tells_late_takes_nothing_back() -> None:
+    ended = EndedSessions()
+    session = backup("web-01", LAST_SLOT)
+    ended.note(session)
+
+    ended.note(replace(session, status=replace(session.status, outcome=None)))
+
+    assert keys(ended) == {session.key}
 
 
 def test_a_restore_and_a_backup_of_one_name_are_two() -> None:
