@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vmbackup_core.ids import ChainId, RunId
+from vmbackup_core.repository.control.backup.skipping import retire_archives
 from vmbackup_core.repository.control.commits.prune_listing import list_chains
 from vmbackup_core.repository.control.log.heads import Head, HistoryDiffers
 from vmbackup_core.repository.control.log.log import Appended
@@ -118,7 +119,11 @@ class Upkeep:
         *fence* is asked before each.
         """
         with self._work.of_anybody() as log:
-            return expire.finish_some(log, self._work.places.data, seen, subjects, fence)
+
+            def before(entry: Expiring) -> None:
+                retire_archives(log, (chain for chain, _slot in entry.places))
+
+            return expire.finish_some(log, self._work.places.data, seen, subjects, fence, before)
 
     # Prune
 
