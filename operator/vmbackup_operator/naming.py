@@ -132,6 +132,17 @@ def run_id_of_restore(appliance_id: str, restore: ObjectKey) -> RunId:
     return RunId(digest("restore", appliance_id, restore.namespace, restore.name).hex()[:32])
 
 
+def run_id_of_archive(
+    appliance_id: str, session: ObjectKey, point: ObjectKey, repository: ObjectKey
+) -> RunId:
+    """Return the run id of the session that copies *point* into *repository*.
+
+    Made again under its name for the same, it finds what it has archived.
+    """
+    named = (each for key in (session, point, repository) for each in (key.namespace, key.name))
+    return RunId(digest("archive", appliance_id, *named).hex()[:32])
+
+
 def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -> RunId:
     parts = (appliance_id, policy.namespace, policy.name, folded(vm_id), occasion)
     return RunId(digest(*parts).hex()[:32])

@@ -49,6 +49,15 @@ def ready_repository(name: str = "repo", namespace: str = "team") -> BackupRepos
     )
 
 
+def archive_repository(name: str = "archive", namespace: str = "team") -> BackupRepository:
+    """Return another one in the same region, whose packs are put into a cooler tier."""
+    ready = ready_repository(name, namespace)
+    account = ready.spec.storage_account_id.replace("backups", "archives")
+    spec = replace(ready.spec, storage_account_id=account, container="archives", tier="Cold")
+    status = replace(ready.status, repository_id=RepositoryId("1" * 32))
+    return replace(ready, spec=spec, status=status)
+
+
 def stalled_repository(reason: str, message: str) -> BackupRepository:
     conditions = (
         _condition("Ready", "False", reason, message),

@@ -8,6 +8,7 @@ from typing import get_args
 import msgspec
 from typing_extensions import override
 
+from tests.worlds.memory_archives import MemoryArchiveChains
 from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_regions import MemoryBundles
@@ -139,6 +140,7 @@ class MeasuredOperator:
             points_to_restore=MemoryPointsToRestore(MemoryPoints()),
             targets=MemoryTargets(fleet.azure, Target()),
             machine_parts=MemoryMachineParts(fleet.azure, Target()),
+            archive_chains=MemoryArchiveChains(MemoryPoints()),
             sessions=self.kinds,
             book=self.book,
             allocator=self.allocator,

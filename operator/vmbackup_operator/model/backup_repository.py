@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 import msgspec
 
 from vmbackup_core.ids import RepositoryId
+from vmbackup_core.stores.port import Tier
 from vmbackup_operator.model.backup_policy import Rule
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import SecretKeyReference
 
-Tier = Literal["Hot", "Cool", "Cold"]
 Compression = Literal["fast", "default", "small"]
 
 #: In the order in which a pass takes them.

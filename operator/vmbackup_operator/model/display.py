@@ -11,8 +11,8 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, is_true
 from vmbackup_operator.model.phase import (
     PHASES,
+    PHASES_OF,
     RESTORE_PHASES,
-    VERIFY_PHASES,
     Phases,
     session_phase,
     under_way,
@@ -69,7 +69,7 @@ def with_display(session: AnySession) -> AnySession:
         case RestoreSession():
             return displayed(session, _made_machine(session), RESTORE_PHASES)
         case BackupSession():
-            phases = VERIFY_PHASES if session.spec.type == "Verify" else PHASES
+            phases = PHASES_OF[session.spec.type]
             return displayed(session, _last_word(session.spec.virtual_machine_id), phases)
         case _:
             raise AssertionError(f"nobody shows a {session.kind}")

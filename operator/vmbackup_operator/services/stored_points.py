@@ -30,7 +30,7 @@ def as_stored(
         retention=Retention(kept.last, kept.daily, kept.weekly, kept.monthly, kept.yearly),
         kind=point.kind,
         previous=previous,
-        origin=None,
+        origin=point.origin,
         disks=point.disks,
     )
 

@@ -11,6 +11,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import Restored, RestoreSession
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import (
+    ArchiveSource,
     Predecessor,
     Resolved,
     ResolvedDisk,
@@ -57,6 +58,20 @@ def repository_of(session: Session) -> ResolvedRepository:
     if repository is None:
         raise AssertionError(f"{session.key} has resolved no repository")
     return repository
+
+
+def source_of(session: Session) -> ArchiveSource:
+    """Return what an archive session copies, as it was when it was accepted."""
+    source = resolved_of(session).source
+    if source is None:
+        raise AssertionError(f"{session.key} copies nothing")
+    return source
+
+
+def repositories_of(session: Session) -> list[ResolvedRepository]:
+    """Return every repository that the session's worker reads, or writes to."""
+    source = resolved_of(session).source
+    return [repository_of(session), *(() if source is None else (source.repository,))]
 
 
 def worker_of(session: Session) -> SessionWorker:
@@ -126,6 +141,11 @@ def verify_job(session: BackupSession, job: VerifyingJob) -> JobId:
     return job_id(run_of(session), "verify", subjects, session.status.attempt)
 
 
+def archive_job(session: BackupSession) -> JobId:
+    """Return the id of the archive's job: that of its run, its point and attempt."""
+    return job_id(run_of(session), "archive", [source_of(session).run_id], session.status.attempt)
+
+
 def restore_job(session: RestoreSession) -> JobId:
     """Return the id of the restore's job: that of its run, target disks and attempt."""
     disks = [folded(each.disk_id) for each in restored_of(session).disks]
@@ -140,6 +160,9 @@ def current_job(session: Session) -> JobId | None:
         case BackupSession() if session.spec.type == "Verify":
             job = session.status.verifying
             return None if job is None else verify_job(session, job)
+        case BackupSession() if session.spec.type == "Archive":
+            resolved = session.status.resolved
+            return None if resolved is None else archive_job(session)
         case BackupSession():
             return backup_job(session)
         case _:

@@ -15,6 +15,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.allocator import Allocator
+from vmbackup_operator.sessions.archive_ports import ArchiveChains
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import Patience
 from vmbackup_operator.sessions.judged_sets import JudgedSets
@@ -94,6 +95,7 @@ class Ground:
     points_to_restore: PointsToRestore
     targets: RestoreTargets
     machine_parts: MachineParts
+    archive_chains: ArchiveChains
     sessions: Sessions
     book: SessionBook
     allocator: Allocator

@@ -14,7 +14,7 @@ from typing import Literal
 from typing_extensions import override
 
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId, WorkerId
-from vmbackup_core.repository.control.points.points import PointDisk
+from vmbackup_core.repository.control.points.points import Origin, PointDisk
 from vmbackup_core.repository.data.said import Kind
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
@@ -248,7 +248,8 @@ class PointWanted:
     """A recovery point to record: all that it says.
 
     *created_at* is when its snapshots were taken, *description* the VM's, *policy* None for a
-    session that a user wrote, *kind* ``full`` where no disk went on from a predecessor.
+    session that a user wrote, *kind* ``full`` where no disk went on from a predecessor, *origin*
+    the point of another repository that an archive is the copy of.
     """
 
     run_id: RunId
@@ -261,6 +262,7 @@ class PointWanted:
     retention: Retention
     kind: Kind
     disks: tuple[PointDisk, ...]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from vmbackup_operator.reconciling.work import (
     WorkKind,
 )
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
+from vmbackup_operator.services.archiving import StoredArchiveChains
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.catalogs import StoredCatalogs
@@ -238,6 +239,7 @@ class _Parts:
             machine_parts=AzureMachineParts(
                 azure.resources, azure.operations, ring.ownership(appliance.id)
             ),
+            archive_chains=StoredArchiveChains(self.opened, self.secrets),
             sessions=sessions,
             book=book,
             allocator=allocator,
