@@ -174,6 +174,11 @@ def session_name_of_trigger(policy: str, vm_id: ArmId, token: str, seen: datetim
     return f"{_session_stem(policy, vm_id)}-t{letters}"
 
 
+def session_name_of_archive(policy: str, vm_id: ArmId, run_id: RunId) -> str:
+    """Return what the session of *policy* is called that copies the VM's point of that run."""
+    return f"{_session_stem(policy, vm_id)}-a{run_id[:_RUN_DIGITS]}"
+
+
 def session_name_of_verify(repository: str, vm_id: ArmId, pass_since: datetime) -> str:
     """Return what the session is called that reads back the VM for the pass of that moment."""
     letters = _letters(10, "verify", repository, folded(vm_id))

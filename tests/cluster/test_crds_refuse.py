@@ -21,6 +21,7 @@ from tests.cluster.crd_objects import (
     changed,
 )
 from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RESTORES
+from tests.cluster.wrong_archives import WRONG_ARCHIVES
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
 from vmbackup_core.errors import PermanentError
 
@@ -59,6 +60,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.virtualMachines.ids", [f"{VM}/extensions/x"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{GROUP}/../rg-other{VM}"], A_VM),
     *WRONG_SELECTORS,
+    *WRONG_ARCHIVES,
     ("backuppolicies", "spec.excludeDataDiskLuns", [64], "less than or equal to 63"),
     ("backuppolicies", "spec.excludeDataDiskLuns", [1, 1], "Duplicate value"),
     # when it does
@@ -205,6 +207,7 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("startBefore", "2026-11-22T01:30:00Z"),
             ("excludeDataDiskLuns", [1]),
             ("verify", {"rereadPerMille": 10}),
+            ("archive", {"recoveryPointRef": {"name": "another"}}),
         )
     ],
     *[

@@ -66,12 +66,25 @@ class SessionHistory(msgspec.Struct, frozen=True, rename="camel"):
     skipped: int = 5
 
 
+#: Which points of a VM are copied: all, or the first of each period of the policy's time zone.
+ArchivedPoints = Literal["All", "Weekly", "Monthly", "Yearly"]
+
+
+class ArchiveWanted(msgspec.Struct, frozen=True, rename="camel"):
+    """Where recovery points are copied to, for long; which of them, and how much is kept there."""
+
+    repository_ref: ObjectReference
+    retention: Retention
+    points: ArchivedPoints = "All"
+
+
 class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the user wants."""
 
     repository_ref: ObjectReference
     virtual_machines: VirtualMachines
     retention: Retention
+    archive: ArchiveWanted | None = None
     schedule: Schedule | None = None
     suspend: bool = False
     concurrency_policy: Literal["Forbid"] = "Forbid"
@@ -102,6 +115,19 @@ class StandingRetention(msgspec.Struct, frozen=True, rename="camel"):
 
     rule: Retention
     since: datetime
+
+
+class StandingArchive(msgspec.Struct, frozen=True, rename="camel"):
+    """Which points are archived where, and since when; no session that ended before that counts.
+
+    *retention* is what the policy says of them, since *retention_since*.
+    """
+
+    repository_ref: ObjectReference
+    points: ArchivedPoints
+    since: datetime
+    retention: Retention
+    retention_since: datetime
 
 
 class Occasion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -156,6 +182,7 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     conditions: tuple[Condition, ...] = ()
     rule: Rule | None = None
     retention: StandingRetention | None = None
+    archive: StandingArchive | None = None
     trigger: Trigger | None = None
     new_chain: Trigger | None = None
     occasion: Occasion | None = None

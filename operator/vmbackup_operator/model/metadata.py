@@ -42,6 +42,8 @@ POLICY_LABEL: Final = "vmbackup.dev/policy"
 
 #: On a policy's sessions: the generation of the policy that they were made from.
 POLICY_GENERATION_ANNOTATION: Final = "vmbackup.dev/policy-generation"
+#: Of which period a policy's archive session copies the first point.
+ARCHIVE_PERIOD_ANNOTATION: Final = "vmbackup.dev/archive-period"
 
 #: On everything the operator creates: which appliance it was.
 APPLIANCE_LABEL: Final = "vmbackup.dev/appliance"

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.backup_policy import BackupPolicy, BackupPolicyStatus, Occasion
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import Standing as Conditions
 from vmbackup_operator.model.conditions import (
     as_ready,
@@ -28,6 +29,7 @@ from vmbackup_operator.model.conditions import (
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.policies.archiving import archives_owed
 from vmbackup_operator.policies.history import beyond_history, with_sessions, without_turn
 from vmbackup_operator.policies.machines_shown import (
     leavers,
@@ -43,6 +45,7 @@ from vmbackup_operator.policies.occasions import (
     handled_until,
     is_trigger_new,
     name_of_occasion,
+    with_archive,
     with_new_chain,
     with_retention,
     with_rule,
@@ -119,7 +122,7 @@ class PolicyReconciler:
     async def _look(self, policy: BackupPolicy) -> Look:
         now = self._clock.now()
         status = with_rule(policy, believed(policy.status, now), now)
-        status = with_retention(policy, status, now)
+        status = with_archive(policy, with_retention(policy, status, now), now)
         try:
             standing = await self._surveyor.look(policy, asked=_is_asked(policy))
             schedule = _due(policy, status, now)
@@ -226,6 +229,7 @@ class PolicyReconciler:
         status = _with_machines(policy, status, look)
         await self._write(policy, _stated(policy, status, finding, look.now))
         await self._tell_of_machines(policy, look.standing)
+        await self._archive(replace(policy, status=status), sessions)
         # That its occasion had a session is written down by now, so its object may go.
         for session in beyond_history(policy.spec.session_history, sessions):
             await self._sessions.delete(session)
@@ -236,6 +240,15 @@ class PolicyReconciler:
             return again
         discovery_s = until_discovery(look.now, self._discovery_s)
         return dataclasses.replace(again, seconds=min(again.seconds, discovery_s))
+
+    async def _archive(self, policy: BackupPolicy, sessions: Sequence[BackupSession]) -> None:
+        """Have copied what the policy's sessions have stored, as far as it says so.
+
+        Since when it says so is written down by now; a session that is there already is not made.
+        """
+        for session in archives_owed(policy, sessions, self._appliance_id):
+            await self._sessions.create(session)
+            log.info("policy %s: session %s archives", policy.metadata.key, session.metadata.name)
 
     async def _tell_of_machines(self, policy: BackupPolicy, standing: Standing) -> None:
         """Tell people which VMs the selector meets since the look before, and which no more.
