@@ -34,6 +34,7 @@ GROUPS = (
         "tests/scenario/test_verify_sessions.py",
     ),
     (
+        "tests/scenario/test_archive_sessions.py",
         "tests/scenario/test_objects_recreated.py",
         "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_ended.py",
