@@ -53,7 +53,7 @@ unit: $(SETUP)
 
 # More processes than processors: half of what takes long waits for programs. See tests/sharing.py.
 test: cloud clients
-	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 # SEED draws the same cases again, CASES says how many for each test, TEST takes one test only. MOMENTS
 # says how often the operator is killed at random, POINTS at how many of all, ROUNDS how many sessions

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 #: The files of a group, by how their paths begin. Of the scenarios, which share the most and wait
-#: the most, there are two groups that take about equally long.
+#: the most, there are three groups that take about equally long.
 GROUPS = (
     (
         "tests/scenario/test_idle_operator.py",
@@ -29,19 +29,25 @@ GROUPS = (
         "tests/scenario/test_killed_at_each_step.py",
         "tests/scenario/test_operator_killed.py",
         "tests/scenario/test_progress_shown.py",
-        "tests/scenario/test_restore_sessions.py",
         "tests/scenario/test_sessions_ended_early.py",
         "tests/scenario/test_verify_sessions.py",
     ),
     (
+        "tests/scenario/test_archive_sessions.py",
         "tests/scenario/test_objects_recreated.py",
         "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_ended.py",
+        "tests/scenario/test_other_subscriptions.py",
         "tests/scenario/test_refusals.py",
         "tests/scenario/test_two_machines.py",
+        "tests/scenario/test_worker_lost.py",
+    ),
+    (
+        "tests/scenario/test_restore_sessions.py",
+        "tests/scenario/test_restored_machines.py",
+        "tests/scenario/test_rewind_sessions.py",
         "tests/scenario/test_two_operators.py",
         "tests/scenario/test_ways_taken_away.py",
-        "tests/scenario/test_worker_lost.py",
     ),
     ("tests/scenario/worker/",),
     ("tests/soak/survival/",),
@@ -60,6 +66,7 @@ GROUPS = (
         "tests/cluster/test_examples_and_rights.py",
         "tests/cluster/test_leadership.py",
         "tests/cluster/test_policies_on_the_api_server.py",
+        "tests/cluster/test_sessions_watched.py",
     ),
 )
 

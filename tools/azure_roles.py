@@ -24,12 +24,16 @@ from vmbackup_operator.naming import APPLIANCE_TAG, environment_names
 from vmbackup_operator.settings import Settings, WrongSettings, load
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
-ROLES = ("subscription", "source", "workers", "repository", "restore")
+ROLES = (
+    "subscription", "source", "workers", "exports", "repository", "restore", "rewind", "quotas"
+)  # fmt: skip
 #: The role beside them for repositories that lock what they hold, at the same accounts.
 LOCKS = "locks"
 
 _GROUPS = "2022-09-01"
 _AUTHORIZATION = "2022-04-01"
+#: /subscriptions/S and its slash.
+_SUBSCRIPTION_PARTS = 3
 #: /subscriptions/S/resourceGroups/G/providers/Microsoft.Storage/storageAccounts/A and its slash.
 _ACCOUNT_PARTS = 9
 
@@ -88,6 +92,8 @@ def puts(
     regions = tuple(dict.fromkeys((settings.appliance.region, *regions)))
     for region in regions:
         yield region_group(settings, region)
+    for group in export_group_ids(settings):
+        yield _group(settings, "what is made beside VMs of another subscription", group)
     roles = {role: at for role, at in scopes_of_roles(settings, regions).items() if at}
     if locks:
         roles[LOCKS] = roles["repository"]
@@ -99,9 +105,21 @@ def puts(
 
 def region_group(settings: Settings, region: str) -> Put:
     """Return what makes the resource group for all that the operator makes in *region*."""
+    return _group(settings, f"what is made in {region}", region_group_id(settings, region), region)
+
+
+def _group(settings: Settings, says: str, group_id: str, region: str = "") -> Put:
     appliance = settings.appliance
-    body = {"location": region, "tags": {**settings.tags, APPLIANCE_TAG: appliance.id}}
-    return Put(f"what is made in {region}", region_group_id(settings, region), _GROUPS, body)
+    tags = {**settings.tags, APPLIANCE_TAG: appliance.id}
+    return Put(says, group_id, _GROUPS, {"location": region or appliance.region, "tags": tags})
+
+
+def export_group_ids(settings: Settings) -> list[str]:
+    """Return the ids of the groups that are the appliance's in other subscriptions."""
+    return [
+        f"/subscriptions/{each.subscription_id}/resourceGroups/{each.resource_group}"
+        for each in settings.other_subscriptions
+    ]
 
 
 def region_group_id(settings: Settings, region: str) -> str:
@@ -120,11 +138,15 @@ def scopes_of_roles(settings: Settings, regions: Iterable[str]) -> dict[str, Seq
     if not lies_within(appliance.virtual_network_id, own):
         made.append(appliance.virtual_network_id)
     accounts = (account for tenant in tenancy for account in tenant.storage_accounts)
+    restored = _each([scope for tenant in tenancy for scope in tenant.restore_scopes])
     return {
         "subscription": [subscription],
         "source": _each([scope for tenant in tenancy for scope in tenant.backup_scopes]),
         "workers": made,
-        "restore": _each([scope for tenant in tenancy for scope in tenant.restore_scopes]),
+        "exports": export_group_ids(settings),
+        "restore": restored,
+        "rewind": _each([scope for tenant in tenancy for scope in tenant.rewind_scopes]),
+        "quotas": _each([_subscription(scope) for scope in restored]),
         "repository": _each(["/".join(id_.split("/")[:_ACCOUNT_PARTS]) for id_ in accounts]),
     }
 
@@ -132,7 +154,7 @@ def scopes_of_roles(settings: Settings, regions: Iterable[str]) -> dict[str, Seq
 def define(settings: Settings, role: str, scopes: Sequence[str]) -> Put:
     """Return what defines *role*, so that it can be assigned at *scopes*."""
     said = definition(role)
-    said["assignableScopes"] = _each(["/".join(scope.split("/")[:3]) for scope in scopes])
+    said["assignableScopes"] = _each([_subscription(scope) for scope in scopes])
     says = f"{said['roleName']}: {said['description']}"
     return Put(
         says, _definition_id(settings, said["roleName"]), _AUTHORIZATION, {"properties": said}
@@ -162,6 +184,10 @@ def _definition_id(settings: Settings, name: str) -> str:
         f"/subscriptions/{appliance.subscription_id}/providers/Microsoft.Authorization"
         f"/roleDefinitions/{number}"
     )
+
+
+def _subscription(scope: str) -> str:
+    return "/".join(scope.split("/")[:_SUBSCRIPTION_PARTS])
 
 
 def _each(ids: Iterable[str]) -> list[str]:

@@ -10,10 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import BUNDLE_LIST, shown_lines
-from vmbackup_operator.settings import Settings, WrongSettings, load
+from vmbackup_operator.settings import LogFormat, Settings, WrongSettings, load
 
 #: The exit code of a start that only somebody's hand can make succeed.
 WRONG_SETTINGS = 2
@@ -56,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         "--health",
         default="127.0.0.1:0",
         metavar="HOST:PORT",
-        help="where /livez and /readyz are served; port 0 takes a free one (default %(default)s)",
+        help="where /livez, /readyz and /metrics are served; port 0 takes a free one "
+        "(default %(default)s)",
     )
     parser.add_argument(
         "--health-port-file", type=Path, help="where the port of the health endpoint is written"
@@ -67,7 +69,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what this process is called among several of one appliance: started again under its "
         "name it goes on at once (default: host and process)",
     )
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--log-format",
+        choices=get_args(LogFormat),
+        help="how lines are logged, whatever logging.format of the settings says",
+    )
     parser.add_argument("--verbose", action="store_true", help="log for who looks for a fault")
     return parser
 

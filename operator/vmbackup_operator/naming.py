@@ -132,6 +132,17 @@ def run_id_of_restore(appliance_id: str, restore: ObjectKey) -> RunId:
     return RunId(digest("restore", appliance_id, restore.namespace, restore.name).hex()[:32])
 
 
+def run_id_of_archive(
+    appliance_id: str, session: ObjectKey, point: ObjectKey, repository: ObjectKey
+) -> RunId:
+    """Return the run id of the session that copies *point* into *repository*.
+
+    Made again under its name for the same, it finds what it has archived.
+    """
+    named = (each for key in (session, point, repository) for each in (key.namespace, key.name))
+    return RunId(digest("archive", appliance_id, *named).hex()[:32])
+
+
 def _run_id(appliance_id: str, policy: ObjectKey, vm_id: ArmId, occasion: str) -> RunId:
     parts = (appliance_id, policy.namespace, policy.name, folded(vm_id), occasion)
     return RunId(digest(*parts).hex()[:32])
@@ -161,6 +172,11 @@ def session_name_of_trigger(policy: str, vm_id: ArmId, token: str, seen: datetim
     """Return what the session for the annotation's *token*, first *seen* then, is called."""
     letters = _letters(8, "trigger", token, moment_text(seen))
     return f"{_session_stem(policy, vm_id)}-t{letters}"
+
+
+def session_name_of_archive(policy: str, vm_id: ArmId, run_id: RunId) -> str:
+    """Return what the session of *policy* is called that copies the VM's point of that run."""
+    return f"{_session_stem(policy, vm_id)}-a{run_id[:_RUN_DIGITS]}"
 
 
 def session_name_of_verify(repository: str, vm_id: ArmId, pass_since: datetime) -> str:

@@ -19,6 +19,8 @@ from vmbackup_operator.cluster.leadership import Leadership
 from vmbackup_operator.handlers.health import served
 from vmbackup_operator.handlers.logs import log_to_stderr
 from vmbackup_operator.handlers.serving import watch
+from vmbackup_operator.metrics.arm_counts import ArmCounts
+from vmbackup_operator.metrics.exposition import Exposition
 from vmbackup_operator.services.correlation import PROCESS
 from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.running import running
@@ -32,7 +34,7 @@ TROUBLE = 1
 
 def serve(settings: Settings, asked: argparse.Namespace) -> int:
     """Run until SIGTERM; return the exit code, or raise PermanentError."""
-    log_to_stderr(asked.log_format, verbose=asked.verbose)
+    log_to_stderr(asked.log_format or settings.logging.format, verbose=asked.verbose)
     give_memory_back()
     try:
         asyncio.run(_run(settings, asked))
@@ -50,8 +52,10 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> None:
     instance = asked.instance or f"{socket.gethostname()}-{os.getpid()}"
     host, _, port = asked.health.rpartition(":")
     log.info("appliance %s in %s: starting", settings.appliance.id, settings.appliance.region)
+    counts = ArmCounts()
+    exposition = Exposition(counts)
     async with (
-        served(host, int(port), asked.health_port_file) as health,
+        served(host, int(port), exposition, asked.health_port_file) as health,
         connected() as connection,
     ):
         await established(connection)
@@ -59,7 +63,8 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> None:
         async with leading(settings, connection, instance, health.ready) as leadership:
             health.ready.clear()
             fence = leadership.check
-            async with running(settings, ring, connection, instance, fence) as operator:
+            async with running(settings, ring, connection, instance, fence, counts) as operator:
+                exposition.lead(operator.picture)
                 await watch(operator, health.ready)
     log.info("appliance %s: ended", settings.appliance.id)
 

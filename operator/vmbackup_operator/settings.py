@@ -16,85 +16,27 @@ from msgspec import Meta
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import container_id, folded, lies_within
+from vmbackup_operator.setting_values import (
+    AddressRange,
+    ApplianceId,
+    GraceSeconds,
+    Image,
+    Namespace,
+    ObjectName,
+    RegionName,
+    RepositoryName,
+    ResourceGroup,
+    Scope,
+    Seconds,
+    StorageScope,
+    Tags,
+    Uuid,
+    VirtualNetworkId,
+    VmSize,
+)
 
 #: A thousand tenants with a dozen scopes each.
 MOST_BYTES = 4 * 1024 * 1024
-
-_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-#: Azure's rule for a resource group's name: it may hold dots but not end in one.
-_GROUP = r"[-\w.()]{0,89}[-\w()]"
-_SCOPE = (
-    f"/subscriptions/{_UUID}(/resource[gG]roups/{_GROUP}"
-    r"(/providers/[\w.]+(/\w+/[-\w.]*\w)+)?)?"
-)
-_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-
-Uuid = Annotated[str, Meta(pattern=f"^{_UUID}$", description="a UUID")]
-RegionName = Annotated[
-    str, Meta(pattern="^[a-z][a-z0-9]{2,39}$", description="a region's name as in westeurope")
-]
-Namespace = Annotated[str, Meta(pattern=f"^{_LABEL}$", description="a namespace's name")]
-ApplianceId = Annotated[
-    str,
-    Meta(
-        pattern="^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$",
-        description="1 to 40 lowercase letters, digits and hyphens",
-    ),
-]
-ResourceGroup = Annotated[
-    str, Meta(pattern=f"^{_GROUP}$", description="a resource group's name, not its id")
-]
-VirtualNetworkId = Annotated[
-    str,
-    Meta(
-        pattern=rf"(?i)^/subscriptions/{_UUID}/resourceGroups/{_GROUP}"
-        r"/providers/Microsoft\.Network/virtualNetworks/[-\w.]+$",
-        description="a virtual network's ARM id",
-    ),
-]
-Scope = Annotated[
-    str,
-    Meta(
-        pattern=f"^{_SCOPE}$",
-        description="the ARM id of a subscription, a resource group or a resource, without a "
-        "slash at its end",
-    ),
-]
-StorageScope = Annotated[
-    str,
-    Meta(
-        pattern=rf"^/subscriptions/{_UUID}/resource[gG]roups/{_GROUP}/providers"
-        r"/Microsoft\.Storage/storageAccounts/[a-z0-9]{3,24}"
-        r"(/blobServices/default/containers/[a-z0-9]([-a-z0-9]{1,61})[a-z0-9])?$",
-        description="the ARM id of a storage account, or of a blob container in one",
-    ),
-]
-RepositoryName = Annotated[
-    str,
-    Meta(
-        pattern=rf"^{_LABEL}/([a-z0-9]([-.a-z0-9]{{0,251}}[a-z0-9])?|\*)$",
-        description="namespace/name of a BackupRepository, or namespace/* for all in it",
-    ),
-]
-ObjectName = Annotated[
-    str,
-    Meta(pattern="^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$", description="an object's name"),
-]
-VmSize = Annotated[
-    str, Meta(pattern=r"^\w{3,64}$", description="a VM size's name as in Standard_D4s_v5")
-]
-Image = Annotated[
-    str,
-    Meta(
-        pattern=r"^[-\w.]+(:[-\w.]+){3}$|^/subscriptions/[-\w./]+$",
-        description="publisher:offer:sku:version, or an image's ARM id",
-    ),
-]
-AddressRange = Annotated[
-    str, Meta(pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$", description="an IPv4 range as in a CIDR")
-]
-Seconds = Annotated[int, Meta(ge=60, le=7 * 86400, description="60 to 604800 seconds")]
-GraceSeconds = Annotated[int, Meta(ge=1, le=7 * 86400, description="1 to 604800 seconds")]
 
 
 class SecretName(msgspec.Struct, frozen=True, rename="camel"):
@@ -102,22 +44,6 @@ class SecretName(msgspec.Struct, frozen=True, rename="camel"):
 
     namespace: Namespace
     name: ObjectName
-
-
-# Azure's private zones take 15 tags: one is ours, and four are a RegionEnvironment's.
-Tags = Annotated[
-    dict[
-        Annotated[
-            str, Meta(pattern=r"^(?!(?i:vmbackup-|azure|microsoft|windows))[^<>%&\\?/]{1,128}$")
-        ],
-        Annotated[str, Meta(max_length=256)],
-    ],
-    Meta(
-        max_length=10,
-        description='at most 10 tags, name: "value", of which no name begins with vmbackup-,'
-        " azure, microsoft or windows or holds one of <>%&\\?/",
-    ),
-]
 
 
 class KeyRing(msgspec.Struct, frozen=True, rename="camel"):
@@ -142,7 +68,8 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
     """What one namespace may name: what is backed up, where that is kept, what is restored into.
 
     *storage_accounts* are what the namespace's own BackupRepositories may name: whole accounts, or
-    single containers of one that teams share.
+    single containers of one that teams share. In *rewind_scopes* lie the VMs whose disks its
+    restores may swap, with their disks: nowhere, where nothing is said.
     """
 
     namespace: Namespace
@@ -150,6 +77,7 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
     repositories: tuple[RepositoryName, ...] = ()
     storage_accounts: tuple[StorageScope, ...] = ()
     restore_scopes: tuple[Scope, ...] = ()
+    rewind_scopes: tuple[Scope, ...] = ()
 
 
 class RegionEnvironments(msgspec.Struct, frozen=True, rename="camel"):
@@ -159,7 +87,18 @@ class RegionEnvironments(msgspec.Struct, frozen=True, rename="camel"):
     worker_image: Image = "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest"
     address_pool: AddressRange = "10.213.0.0/16"
     dns_mode: Literal["Managed"] = "Managed"
-    cross_subscription_export: Literal["Refuse"] = "Refuse"
+    cross_subscription_export: Literal["Refuse", "DiskAccess"] = "Refuse"
+
+
+class OtherSubscription(msgspec.Struct, frozen=True, rename="camel"):
+    """A subscription beside the appliance's whose VMs may be backed up.
+
+    *resource_group* is the appliance's own group there. Snapshots can lie only in the subscription
+    of their disk, so they are taken into it, and it holds the disk accesses that export them.
+    """
+
+    subscription_id: Uuid
+    resource_group: ResourceGroup
 
 
 class Workers(msgspec.Struct, frozen=True, rename="camel"):
@@ -180,6 +119,16 @@ class SweeperSettings(msgspec.Struct, frozen=True, rename="camel"):
     grace_seconds: GraceSeconds = 3600
 
 
+#: How lines are logged: one JSON object each for programs, or text for people.
+LogFormat = Literal["JSON", "Text"]
+
+
+class Logging(msgspec.Struct, frozen=True, rename="camel"):
+    """How lines are logged."""
+
+    format: LogFormat = "Text"
+
+
 class Discovery(msgspec.Struct, frozen=True, rename="camel"):
     """How often VMs are looked for that policies select by their tags."""
 
@@ -194,8 +143,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     workers: Workers
     tenancy: tuple[Tenant, ...] = ()
     region_environments: RegionEnvironments = RegionEnvironments()
+    other_subscriptions: tuple[OtherSubscription, ...] = ()
     sweeper: SweeperSettings = SweeperSettings()
     discovery: Discovery = Discovery()
+    logging: Logging = Logging()
     #: Put on everything that is made in Azure.
     tags: Tags = {}
 
@@ -209,6 +160,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         tenant = self._tenant(namespace)
         return tenant is not None and _within(arm_id, tenant.restore_scopes)
 
+    def may_rewind(self, namespace: str, arm_id: str) -> bool:
+        """Return whether restores in *namespace* may swap disks of, or for, what *arm_id* names."""
+        tenant = self._tenant(namespace)
+        return tenant is not None and _within(arm_id, tenant.rewind_scopes)
+
     def may_use_repository(self, namespace: str, repository_namespace: str, name: str) -> bool:
         """Return whether objects in *namespace* may name that BackupRepository."""
         tenant = self._tenant(namespace)
@@ -221,11 +177,35 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         wanted = container_id(account_id, container)
         return tenant is not None and _within(wanted, tenant.storage_accounts)
 
+    def is_other_subscription(self, subscription_id: str) -> bool:
+        """Tell whether it is one beside the appliance's whose VMs may be backed up."""
+        return self._other(subscription_id) is not None
+
+    def snapshot_group(self, subscription_id: str) -> tuple[str, str]:
+        """Return subscription and resource group of the snapshots of that subscription's VMs.
+
+        Of a subscription that is not named (any more) it is a group called as the appliance's.
+        """
+        other = self._other(subscription_id)
+        group = self.appliance.resource_group if other is None else other.resource_group
+        return subscription_id, group
+
+    @property
+    def snapshot_groups(self) -> tuple[tuple[str, str], ...]:
+        """Subscription and resource group of all snapshots, the appliance's own first."""
+        ids = (each.subscription_id for each in self.other_subscriptions)
+        return tuple(map(self.snapshot_group, (self.appliance.subscription_id, *ids)))
+
     @property
     def served_namespaces(self) -> tuple[str, ...]:
         """The namespaces whose Secrets may be asked for: the operator's and the tenants'."""
         tenants = (tenant.namespace for tenant in self.tenancy)
         return tuple(dict.fromkeys((self.namespace, *tenants)))
+
+    def _other(self, subscription_id: str) -> OtherSubscription | None:
+        wanted = folded(subscription_id)
+        others = self.other_subscriptions
+        return next((each for each in others if folded(each.subscription_id) == wanted), None)
 
     def _tenant(self, namespace: str) -> Tenant | None:
         return next((tenant for tenant in self.tenancy if tenant.namespace == namespace), None)
@@ -326,6 +306,14 @@ def _contradictions(settings: Settings) -> list[str]:
             f"appliance.keyRing.secretRef.namespace: must be the operator's own namespace "
             f"{settings.namespace}; found {ring}"
         )
+    subscriptions = {folded(settings.appliance.subscription_id)}
+    for index, other in enumerate(settings.other_subscriptions):
+        if folded(other.subscription_id) in subscriptions:
+            problems.append(
+                f"otherSubscriptions[{index}].subscriptionId: {other.subscription_id} is there"
+                " already, or the appliance's"
+            )
+        subscriptions.add(folded(other.subscription_id))
     names = [folded(name) for name in settings.tags]
     problems += [f"tags: {name} is there twice" for name in {*names} if names.count(name) > 1]
     pool = settings.region_environments.address_pool

@@ -15,6 +15,12 @@ SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-production"
 VM = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/web-01"
 NETWORK = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet"
+#: A RegionEnvironment's, where the administrator brings it.
+OWN_NETWORK = {
+    "virtualNetworkId": NETWORK,
+    "workerSubnetId": f"{NETWORK}/subnets/workers",
+    "endpointSubnetId": f"{NETWORK}/subnets/endpoints",
+}
 RUN = "0123456789abcdef0123456789abcdef"
 
 Manifest = dict[str, Any]

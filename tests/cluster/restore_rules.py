@@ -26,7 +26,7 @@ WRONG_RESTORES: list[tuple[str, str, object, str]] = [
         [{"name": "vmbackup-owner", "value": "x"}],
         "are not yours to set",
     ),
-    ("restoresessions", "spec.disks", ["0"], "disks are for mode Disks"),
+    ("restoresessions", "spec.disks", ["0"], "disks are for modes Disks and Rewind"),
     ("restoresessions", "spec.overrides.disks", [{"disk": "first"}], "should match"),
     (
         "restoresessions",

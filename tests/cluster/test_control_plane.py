@@ -91,7 +91,7 @@ def test_a_port_that_somebody_took_is_given_up(
             started.stop()  # again is no error
 
 
-def test_what_was_stopped_starts_again_with_its_objects_addresses_and_tokens(
+def test_what_was_stopped_or_killed_starts_again_with_its_objects_addresses_and_tokens(
     tmp_path: Path,
 ) -> None:
     with control_plane.control_plane(tmp_path) as plane:
@@ -109,6 +109,11 @@ def test_what_was_stopped_starts_again_with_its_objects_addresses_and_tokens(
         assert "kept:default" in account.kubectl("auth", "whoami")
         plane.administrator.kubectl("create", "namespace", "after")
         plane.administrator.kubectl("delete", "namespace", "after", "--timeout=60s")
+
+        plane.restart_api_server()
+
+        assert plane.administrator.get("namespace", "kept")["metadata"]["uid"] == kept
+        assert "kept:default" in account.kubectl("auth", "whoami")
 
 
 def test_nothing_outlives_the_program_that_started_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.cluster.crd_objects import (
     ABSENT,
     GROUP,
     NETWORK,
+    OWN_NETWORK,
     RIGHT,
     ROOT,
     SUBSCRIPTION,
@@ -21,21 +22,17 @@ from tests.cluster.crd_objects import (
     changed,
 )
 from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RESTORES
+from tests.cluster.wrong_archives import USELESS_TO_ARCHIVES, WRONG_ARCHIVES, an_archive
+from tests.cluster.wrong_retentions import WRONG_RETENTIONS, ZONE
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
 
-ZONE = "must be the name of an IANA time zone, as in Europe/Berlin"
 CRON = "must be five cron fields"
 A_VM = "must be the ARM id of a virtual machine"
 ADDRESSES = "must be an IPv4 range of /8 to /27"
 TOGETHER = "virtualNetworkId, workerSubnetId and endpointSubnetId are given together"
-OWN_NETWORK = {
-    "virtualNetworkId": NETWORK,
-    "workerSubnetId": f"{NETWORK}/subnets/workers",
-    "endpointSubnetId": f"{NETWORK}/subnets/endpoints",
-}
 
 #: Kind, field, the value that makes a right object wrong, and what is said then.
 WRONG: list[tuple[str, str, object, str]] = [
@@ -59,6 +56,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.virtualMachines.ids", [f"{VM}/extensions/x"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{GROUP}/../rg-other{VM}"], A_VM),
     *WRONG_SELECTORS,
+    *WRONG_ARCHIVES,
     ("backuppolicies", "spec.excludeDataDiskLuns", [64], "less than or equal to 63"),
     ("backuppolicies", "spec.excludeDataDiskLuns", [1, 1], "Duplicate value"),
     # when it does
@@ -87,7 +85,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.concurrencyPolicy", "Allow", 'supported values: "Forbid"'),
     ("backuppolicies", "spec.maxConcurrentSessions", 0, "greater than or equal to 1"),
     # how much it keeps
-    ("backuppolicies", "spec.retention.last", 0, "greater than or equal to 1"),
+    *WRONG_RETENTIONS,
     ("backuppolicies", "spec.snapshotsToKeep", 0, "greater than or equal to 1"),
     ("backuppolicies", "spec.retry.limit", 11, "less than or equal to 10"),
     # sessions
@@ -97,7 +95,6 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backupsessions", "spec.slot", "2026-11-22T01:30:00Z", "policyRef must name it"),
     ("backupsessions", "spec.trigger", "now", "policyRef must name it"),
     ("backupsessions", "spec.triggerTime", "2026-11-22T01:30:00Z", "triggerTime belongs to"),
-    ("backupsessions", "spec.retention.last", 0, "greater than or equal to 1"),
     # repositories
     ("backuprepositories", "spec.storageAccountId", VM, "must be the ARM id of a storage account"),
     ("backuprepositories", "spec.subscriptionId", OTHER, "storageAccountId must lie in"),
@@ -119,8 +116,8 @@ WRONG: list[tuple[str, str, object, str]] = [
     *[
         ("backuprepositories", f"spec.upkeep.{field}", value, f"than or equal to {limit}")
         for field, value, limit in (
-            ("retentionDelayDays", -1, 0),
-            ("retentionDelayDays", 366, 365),
+            ("retentionChangeDelayDays", -1, 0),
+            ("retentionChangeDelayDays", 366, 365),
             ("checkEveryDays", 0, 1),
             ("checkEveryDays", 366, 365),
             ("verifyNewWithinDays", 0, 1),
@@ -158,7 +155,12 @@ WRONG: list[tuple[str, str, object, str]] = [
     ),
     ("regionenvironments", "spec.dnsMode", "External", 'supported values: "Managed"'),
     ("regionenvironments", "spec.deletionPolicy", "Delete", 'supported values: "Retain"'),
-    ("regionenvironments", "spec.crossSubscriptionExport", "Public", 'supported values: "Refuse"'),
+    (
+        "regionenvironments",
+        "spec.crossSubscriptionExport",
+        "Public",
+        'supported values: "Refuse", "DiskAccess"',
+    ),
     ("regionenvironments", "spec.networkSecurityGroupId", VM, "a network security group"),
     *[
         ("regionenvironments", "spec.tags", [{"name": name, "value": "x"}], "are not yours to set")
@@ -197,6 +199,8 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("virtualMachineId", f"{VM}2"),
             ("repositoryRef", {"name": "other"}),
             ("retention", {"last": 3}),
+            ("retention", {"withinDays": 3}),
+            ("retention", {"timeZone": "Europe/Berlin"}),
             ("snapshotsToKeep", 3),
             ("newChain", True),
             ("retryLimit", 1),
@@ -205,6 +209,7 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("startBefore", "2026-11-22T01:30:00Z"),
             ("excludeDataDiskLuns", [1]),
             ("verify", {"rereadPerMille": 10}),
+            ("archive", {"recoveryPointRef": {"name": "another"}}),
         )
     ],
     *[
@@ -227,8 +232,8 @@ FIXED: list[tuple[str, str, object, str]] = [
 ]
 
 
-#: Messages that have a test of their own below.
-ELSEWHERE = ("cancel cannot be taken back", "an outcome is final", "not by both")
+#: Messages that have a test of their own below, or in `test_crds_rewinds`.
+ELSEWHERE = ("cancel cannot be taken back", "an outcome is final", "not by both", "a rewind")
 
 
 def messages_in(value: object) -> Iterator[str]:
@@ -241,11 +246,8 @@ def messages_in(value: object) -> Iterator[str]:
 
 
 def test_every_rule_is_tried() -> None:
-    tried = [
-        *(row[3] for row in (*WRONG, *FIXED)),
-        *(row[2] for row in OF_BACKUPS),
-        *ELSEWHERE,
-    ]
+    tried = [row[3] for row in (*WRONG, *FIXED)]
+    tried += [*(row[2] for row in (*OF_BACKUPS, *USELESS_TO_ARCHIVES)), *ELSEWHERE]
     messages = {
         message
         for path in (ROOT / "crds").glob("*.yaml")
@@ -282,7 +284,12 @@ OF_BACKUPS: list[tuple[str, object, str]] = [
     ("policyRef", {"name": "nightly"}, "no policy asks for a session of type Verify"),
     ("excludeDataDiskLuns", [1], "reads what is stored of all disks"),
     ("retention", {"last": 3}, "makes no recovery point"),
-    ("retention", {"daily": 3}, "makes no recovery point"),
+    *[
+        ("retention", {line: 3}, "makes no recovery point")
+        for line in ("hourly", "daily", "weekly", "monthly", "yearly", "withinDays")
+    ],
+    ("retention", {"minSuccessful": 3}, "makes no recovery point"),
+    ("retention", {"timeZone": "Europe/Berlin"}, "makes no recovery point"),
     ("snapshotsToKeep", 2, "takes no snapshots"),
     ("newChain", True, "only a session of type Backup stores a VM anew"),
 ]
@@ -295,11 +302,15 @@ def a_verification() -> Manifest:
     return changed(right, "spec", {**named, "type": "Verify"})
 
 
-@pytest.mark.parametrize(("field", "value", "said"), OF_BACKUPS)
-async def test_what_makes_no_sense_for_a_verification_is_refused(
-    judge: Writer, field: str, value: object, said: str
+@pytest.mark.parametrize(
+    ("right", "field", "value", "said"),
+    [(a_verification(), *each) for each in OF_BACKUPS]
+    + [(an_archive(), *each) for each in USELESS_TO_ARCHIVES],
+)
+async def test_what_makes_no_sense_for_a_type_of_session_is_refused(
+    judge: Writer, right: Manifest, field: str, value: object, said: str
 ) -> None:
-    wrong = changed(a_verification(), f"spec.{field}", value)
+    wrong = changed(right, f"spec.{field}", value)
     with pytest.raises(PermanentError, match=said):
         await judge.create("backupsessions", wrong, dry=True)
 

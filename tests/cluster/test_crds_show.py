@@ -30,6 +30,7 @@ from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.kinds import KINDS
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.progress import Progress
+from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.region_environment import RegionEnvironment, RegionEnvironmentStatus
 from vmbackup_operator.model.session_findings import SessionWorker
 from vmbackup_operator.upkeep.passes import ORDER
@@ -53,7 +54,7 @@ COLUMNS = {
         "CONTAINER REGION TIER POINTS READY REASON AGE",
         "ACCOUNT KEY OWNER UPKEEP LAST CHECK NEXT UPKEEP MESSAGE",
     ),
-    "recoverypoints": ("VM TYPE CREATED SIZE STORED REPOSITORY", "EXPIRES RUN"),
+    "recoverypoints": ("VM TYPE CREATED SIZE STORED REPOSITORY", "KEPT UNTIL KEPT BECAUSE RUN"),
     "restoresessions": (
         "RECOVERY POINT MODE PHASE PROGRESS AGE",
         "RESOURCE GROUP DURATION MESSAGE",
@@ -123,6 +124,23 @@ async def test_an_environment_shows_the_keys_that_it_needs(
     assert "A key may leave the ring when no environment lists it" in " ".join(explained.split())
 
 
+async def test_a_recovery_point_says_why_it_is_kept_and_until_when(
+    filled: ControlPlane, connection: Connection, namespace: str
+) -> None:
+    stored = Objects(connection, RecoveryPoint)
+    point = await stored.find(ObjectKey(namespace, "right"))
+    assert point is not None
+    until = BEGAN + timedelta(days=14)
+    status = replace(point.status, kept_because="last 7, daily 14", kept_until=until)
+    await stored.write_status(replace(point, status=status))
+
+    described = filled.administrator.kubectl("describe", "rp", "-n", namespace)
+    said = {" ".join(line.split()) for line in described.splitlines()}
+    assert {"Kept Because: last 7, daily 14", "Kept Until: 2026-12-06T12:00:00Z"} <= said
+    wide = filled.administrator.kubectl("get", "rp", "-n", namespace, "-o", "wide")
+    assert "2026-12-06T12:00:00Z" in wide
+
+
 async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
     filled: ControlPlane, connection: Connection, namespace: str
 ) -> None:
@@ -147,6 +165,7 @@ async def test_a_repository_shows_what_runs_and_what_each_job_came_to(
         rule=Rule("30 2 * * *", "Etc/UTC", BEGAN),
         last_slot=BEGAN,
         handled_upkeep="now",
+        stored_bytes=2**45,
     )
     status = replace(repository.status, maintenance=maintenance, handled_accept_history="x")
     await stored.write_status(replace(repository, status=status))

@@ -15,15 +15,14 @@ from typing import Any
 
 import certifi
 import pytest
-import yaml
 
+from tests.unit.metrics.told import parsed
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.installation import (
     OPERATOR_ACCOUNT,
     OPERATOR_NAMESPACE,
     USER_NAMESPACE,
     example,
-    example_settings,
     give_rights,
     write_settings,
 )
@@ -37,6 +36,8 @@ PLURALS = {each.kind.lower(): each.plural for each in KINDS}
 #: A namespace with a repository in which the operator has no binding.
 UNSERVED = "strangers"
 ALSO_UNSERVED = "others"
+#: What is told of objects begins so.
+OF_OBJECTS = ("vmbackup_policy_", "vmbackup_repository_", "vmbackup_ended_")
 #: Nothing listens there: every request to Azure fails as if the network were down.
 NO_AZURE = {
     "proxies": {"appliance": "http://127.0.0.1:9"},
@@ -57,7 +58,7 @@ def own_plane() -> Iterator[ControlPlane]:
 def settings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("settings")
     (folder / "bundle.json").write_text("{}")  # it is read when a session needs it
-    return write_settings(folder / "settings.yaml", NO_AZURE, folder, ())
+    return write_settings(folder / "settings.yaml", NO_AZURE, folder)
 
 
 @pytest.fixture(scope="module")
@@ -91,45 +92,27 @@ def condition(plane: ControlPlane, kind: str, name: str, wanted: str) -> dict[st
     return next((each for each in conditions if each["type"] == wanted), None)
 
 
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "vmbackup_operator", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+Told = dict[tuple[str, tuple[str, ...]], float]
 
 
-def test_wrong_settings_end_the_start_with_every_problem_named(tmp_path: Path) -> None:
-    wrong = example_settings()
-    del wrong["appliance"]["tenantId"]
-    wrong["workers"]["timeoutSeconds"] = 1
-    path = tmp_path / "settings.yaml"
-    path.write_text(yaml.safe_dump(wrong))
-
-    ended = start("--config", str(path))
-
-    assert ended.returncode == 2
-    assert "appliance.tenantId: is missing" in ended.stderr
-    assert "workers.timeoutSeconds" in ended.stderr
-    assert "Traceback" not in ended.stderr
+def told(process: OperatorProcess) -> Told:
+    """Return what the process tells Prometheus, by metric and its labels' values."""
+    return {
+        (metric.name, tuple(sample.labels.values())): sample.value
+        for metric in parsed(process.metrics().encode()).values()
+        for sample in metric.samples
+    }
 
 
-def test_a_bundle_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
-    path = write_settings(tmp_path / "settings.yaml", NO_AZURE, tmp_path / "nothing", ())
-
-    ended = start("--config", str(path))
-
-    assert ended.returncode == 2
-    assert f"workers.bundle: {tmp_path / 'nothing'} holds no bundle.json" in ended.stderr
-
-
-def test_settings_that_are_not_there_are_named(tmp_path: Path) -> None:
-    ended = start("--config", str(tmp_path / "none.yaml"))
-
-    assert ended.returncode == 2
-    assert "none.yaml" in ended.stderr
+def told_of_objects(process: OperatorProcess) -> Told | None:
+    """Return what it tells of objects, once it knows them, but for what each second changes."""
+    found = {
+        (name, labels): value
+        for (name, labels), value in told(process).items()
+        if name.startswith(OF_OBJECTS) and name != "vmbackup_policy_rpo_seconds"
+    }
+    names = {label for _, labels in found for label in labels}
+    return found if {"astray", example("repository.yaml")["metadata"]["name"]} <= names else None
 
 
 def test_the_operator_waits_for_its_crds_and_then_for_its_key_ring(
@@ -344,7 +327,7 @@ def test_it_ends_quickly_and_cleanly_when_asked_to(
     with log.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "vmbackup_operator", "--config", str(settings_file),
-             "--health-port-file", str(port_file), "--log-format", "json"],
+             "--health-port-file", str(port_file), "--log-format", "JSON"],
             env={name: str(value) for name, value in variables.items()},
             stderr=out,
         )  # fmt: skip
@@ -388,10 +371,18 @@ def test_a_second_operator_stands_by_and_takes_over_when_the_first_ends(
     operator_process.start()
     user = own_plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
     log = tmp_path / "second.log"
-    with running(OperatorProcess(settings_file, user.kubeconfig, NO_AZURE, log)):
+    with running(OperatorProcess(settings_file, user.kubeconfig, NO_AZURE, log)) as standby:
         eventually(lambda: "standing by" in log.read_text())
         assert "watching" not in log.read_text()
+        assert told(standby)["vmbackup_leader", ()] == 0
+        assert not [name for name, _ in told(standby) if name.startswith(OF_OBJECTS)]
+        before = eventually(partial(told_of_objects, operator_process))
+        assert told(operator_process)["vmbackup_leader", ()] == 1
 
         operator_process.stop()
 
         eventually(lambda: "watching" in log.read_text())
+        eventually(lambda: told_of_objects(standby) == before)
+        assert told(standby)["vmbackup_leader", ()] == 1
+    assert before["vmbackup_policy_ready", (USER_NAMESPACE, "astray")] == 0
+    assert "vmbackup_ended_sessions" in {name for name, _ in before}

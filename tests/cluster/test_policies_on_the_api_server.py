@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.cluster.crd_objects import RIGHT, Writer, changed
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_objects import MemoryObjects
-from tests.worlds.memory_policies import MemoryMachineLists
+from tests.worlds.memory_policies import MemoryMachineLists, MemoryOtherSubscriptions
 from tests.worlds.samples import SETTINGS, VM
 from tests.worlds.turned_clock import TurnedClock
 from tools.local_cloud.control_plane import ControlPlane
@@ -56,7 +56,12 @@ class Stage:
             self.clock,
             self.policies,
             self.sessions,
-            Surveyor(settings, repositories, Presence(self.clock, machines, interval_s=3600)),
+            Surveyor(
+                settings,
+                repositories,
+                Presence(self.clock, machines, interval_s=3600),
+                MemoryOtherSubscriptions(),
+            ),
             ToldEvents(connection, self.clock, "test"),
         )
 

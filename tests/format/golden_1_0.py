@@ -30,7 +30,11 @@ from vmbackup_core.repository.control.log.log_entries import (
     NewEpoch,
     Proven,
 )
-from vmbackup_core.repository.control.points.points import Origin
+from vmbackup_core.repository.control.points.points import (
+    HeldRetention,
+    Origin,
+    StampedRetention,
+)
 from vmbackup_core.repository.data.footer import ARCHIVE
 from vmbackup_core.repository.data.grants import LeftSession
 from vmbackup_core.repository.data.ports import DataStore
@@ -46,6 +50,7 @@ from vmbackup_core.repository.primitives.user_keys import (
     remove_key,
     rotate,
 )
+from vmbackup_core.retention.rules import Retention
 from vmbackup_core.stores.port import Buffer
 
 FOLDER = Path(__file__).parent / "repository_1_0"
@@ -245,6 +250,37 @@ def archive() -> tuple[Workshop, bytes]:
     return shop, base64.b64encode(KEY)
 
 
+#: All that a retention can say.
+SHORTENED = StampedRetention(
+    last=1,
+    daily=2,
+    weekly=0,
+    monthly=0,
+    yearly=0,
+    hourly=6,
+    within_days=30,
+    min_successful=3,
+    time_zone="Europe/Amsterdam",
+    held=(
+        HeldRetention(Retention(7, 4, 3, 2, 1), Time.parse("2026-12-04T16:10:00.000000Z")),
+        HeldRetention(
+            Retention(1, 9, 0, 0, 0, time_zone="America/St_Johns"),
+            Time.parse("2026-12-03T16:10:00.000000Z"),
+        ),
+    ),
+)
+
+
+def shortened() -> tuple[Workshop, bytes]:
+    """A point whose retention says all that one can, and what it has to wait for."""
+    shop = Workshop(KEY, "native")
+    disk = shop.begin_chain("system")
+    content = disk_of(noise(50), ZERO, text(50))
+    shop.record(1, shop.back_up(disk, 1, content))
+    shop.record(2, shop.back_up(disk, 2, near(content, 0)), retention=SHORTENED)
+    return shop, KEY
+
+
 REPOSITORIES: dict[str, Callable[[], tuple[Workshop, bytes]]] = {
     "plain": plain,
     "rotated": rotated,
@@ -252,6 +288,7 @@ REPOSITORIES: dict[str, Callable[[], tuple[Workshop, bytes]]] = {
     "hurt": hurt,
     "state": state,
     "rebuilt": rebuilt,
+    "shortened": shortened,
 }
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from tests.format.golden.disks import TurnedClock, run_of, silent
+from tests.format.golden.disks import ALWAYS, TurnedClock, run_of, silent
 from tests.format.golden.logs import state
-from tests.format.golden_1_0 import FOLDER, REPOSITORIES
+from tests.format.golden_1_0 import FOLDER, REPOSITORIES, SHORTENED
 from tests.format.test_reader import read
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
@@ -23,7 +23,7 @@ from vmbackup_core.repository.control.log.heads import HeadsOfProcess
 from vmbackup_core.repository.control.log.log import Author, Log
 from vmbackup_core.repository.control.log.log_entries import Recorded
 from vmbackup_core.repository.control.log.log_reader import Reading
-from vmbackup_core.repository.control.points.points import PointDisk, open_counted
+from vmbackup_core.repository.control.points.points import PointDisk, StampedRetention, open_counted
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.healing import HealingIndex, HealingPack
 from vmbackup_core.repository.data.index_reader import open_manifest
@@ -281,6 +281,16 @@ class Opened:
             return open_counted(self.control, entry).disks
         except CorruptRepository:
             return ()
+
+
+def test_the_core_reads_all_that_a_retention_can_say() -> None:
+    opened = Opened("shortened")
+    entries = sorted(opened.reading.state.counted.values(), key=lambda each: each.created_at)
+
+    said = [open_counted(opened.control, each).retention for each in entries]
+
+    assert said == [ALWAYS, SHORTENED]
+    assert StampedRetention.of(said[1].stamp) == SHORTENED
 
 
 def pairs(holes: Holes) -> list[list[int]]:

@@ -16,6 +16,9 @@ from tools.local_cloud.installation import OPERATOR_NAMESPACE
 #: Asks for a session by its name.
 Begin = Callable[[str], None]
 
+#: What sessions are called in a command.
+BACKUP, RESTORE = "backupsession", "restoresession"
+
 _LOOK_S = 0.1
 #: A session is looked at less often than the holds: that takes kubectl.
 _LOOK_AT_SESSION_S = 1.0
@@ -50,23 +53,23 @@ def _ready(found: dict[str, Any]) -> str:
     return next((each["status"] for each in conditions if each["type"] == "Ready"), "")
 
 
-def has_ended(stage: Stage, name: str) -> bool:
+def has_ended(stage: Stage, name: str, kind: str = BACKUP) -> bool:
     """Tell whether a session has its outcome, and nothing to undo or to tidy any more."""
-    session = stage.get("backupsession", name)
+    session = stage.get(kind, name)
     finalizers = session["metadata"].get("finalizers")
     return "outcome" in session.get("status", {}) and not finalizers
 
 
-def undisturbed(stage: Stage, name: str, begin: Begin) -> Ended:
+def undisturbed(stage: Stage, name: str, begin: Begin, kind: str = BACKUP) -> Ended:
     """Have a session begun, and return it when it has ended."""
     since = stage.azure.last_entry()
     begin(name)
-    eventually(lambda: has_ended(stage, name), bool, f"{name} has ended", SESSION_LIMIT_S)
-    return Ended(stage.status(name), stage.azure.journal(since))
+    eventually(lambda: has_ended(stage, name, kind), bool, f"{name} has ended", SESSION_LIMIT_S)
+    return Ended(stage.status(name, kind), stage.azure.journal(since))
 
 
 def killed_at(
-    stage: Stage, name: str, begin: Begin, points: Iterable[Point]
+    stage: Stage, name: str, begin: Begin, points: Iterable[Point], kind: str = BACKUP
 ) -> tuple[Ended, list[Point]]:
     """Have a session begun and kill the operator at each of *points*; return those it came to."""
     since = stage.azure.last_entry()
@@ -75,15 +78,15 @@ def killed_at(
     begin(name)
     deadline = time.monotonic() + SESSION_LIMIT_S + 30 * len(waiting)
     try:
-        while (caught := _caught(stage, waiting)) or not has_ended(stage, name):
-            assert time.monotonic() < deadline, f"{name} never ended: {stage.status(name)}"
+        while (caught := _caught(stage, waiting)) or not has_ended(stage, name, kind):
+            assert time.monotonic() < deadline, f"{name} never ended: {stage.status(name, kind)}"
             if caught:
                 kill_and_start(stage, caught)
                 passed += [waiting.pop(hold) for hold in caught]
     finally:
         for hold in waiting:
             stage.azure.let_go(hold)
-    return Ended(stage.status(name), stage.azure.journal(since)), passed
+    return Ended(stage.status(name, kind), stage.azure.journal(since)), passed
 
 
 def _caught(stage: Stage, waiting: Iterable[str]) -> list[str]:
@@ -138,6 +141,6 @@ def environment_of(stage: Stage, status: dict[str, Any]) -> Counter[str]:
 
 
 def snapshots_of(stage: Stage, status: dict[str, Any]) -> list[str]:
-    """Return the snapshots of a session's run that are there."""
-    ids = {each["snapshotId"].lower() for each in status["snapshotSet"]}
+    """Return the snapshots of a session's run that are there; a restore takes none."""
+    ids = {each["snapshotId"].lower() for each in status.get("snapshotSet", ())}
     return sorted(ids & {each.lower() for each in stage.azure.resources("rg-backup")})

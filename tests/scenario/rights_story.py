@@ -3,8 +3,8 @@
 Rights that count late, a policy's backups, a launch for which there was no room, a lost worker that
 is replaced, a stopped worker that is started again, pruning, a session that is deleted on its way,
 a new bundle and a new key after a restart, an account that somebody's hand made unclear and that is
-adopted, a worker that is idle for too long, objects in a namespace that nobody gave to the
-operator, and RecoveryPoint objects that upkeep makes and removes.
+adopted, a VM of another subscription, a worker that is idle for too long, objects in a namespace
+that nobody gave to the operator, and RecoveryPoint objects that upkeep makes and removes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.scenario import elsewhere
 from tests.scenario.other_bundles import next_bundle, store_another_bundle
 from tests.scenario.small_machines import small_machine
 from tests.scenario.stage import Stage, eventually
@@ -47,6 +49,8 @@ RIGHTS_AFTER_S = 900
 IDLE_TTL_S = 60
 #: A VM in the home region, beside the policy's in another one.
 AT_HOME = "home-01"
+#: A VM of another subscription.
+BRANCH = "branch-01"
 #: A namespace that no RoleBinding gives to the operator.
 UNSERVED = "nobodys-team"
 STORAGE, COMPUTE = "2023-05-01", "2024-03-01"
@@ -85,11 +89,14 @@ def a_life(folder: Path) -> Iterator[Lived]:
     ):
         azure = Administrator(ready)
         seed.seed_appliance(azure)
+        elsewhere.seed_elsewhere(azure)
         workers = {"timeoutSeconds": 60, "idleTtlSeconds": IDLE_TTL_S}
-        installation = install(plane, ready, bundle, folder / "operator", workers=workers)
+        where, changes = folder / "operator", {"workers": workers, **elsewhere.CHANGES}
+        installation = install(plane, ready, bundle, where, elsewhere.SCOPES, changes)
         stage = Stage(folder, ready, azure, plane, installation, [])
         small_machine(stage, seed.VM_NAME)
         small_machine(stage, AT_HOME, region=seed.HOME_REGION)
+        small_machine(stage, BRANCH, group=elsewhere.GROUP)
         try:
             yield _live(stage, bundle)
         finally:
@@ -117,6 +124,7 @@ def _live(stage: Stage, bundle: Path) -> Lived:
     second = _asked_for(stage, "again", _made_by_policy(stage))
     _write_where_nobody_serves(stage)
     _succeeds(stage, second)
+    _back_up_elsewhere(stage)
     _keep_up(stage)
     _keep_one_session(stage)
     _is_deleted(stage, idle)
@@ -139,7 +147,7 @@ def _wait_for_rights(stage: Stage) -> tuple[dict[str, Any], int]:
     }
     stage.plane.administrator.create(policy)
     _be_told_of_what_is_not_carried_out(stage, USER_NAMESPACE)
-    seed.give_rights(stage.azure)
+    elsewhere.give_rights(stage.azure)
     given = time.monotonic()
     said = eventually(
         lambda: stage.condition("backuprepository", "west-europe", "Ready"),
@@ -192,6 +200,20 @@ def _start_its_worker_again(stage: Stage, session: str) -> None:
         limit_s=120,
     )
     _succeeds(stage, _asked_for(stage, "once-more", {session}))
+
+
+def _back_up_elsewhere(stage: Stage) -> None:
+    """Back up a VM of another subscription twice; the second set takes the place of the first."""
+    for session in ("of-a-branch", "of-a-branch-again"):
+        stage.back_up(session, seed.vm_id(BRANCH, elsewhere.GROUP), snapshotsToKeep=1)
+        _succeeds(stage, session)
+        eventually(
+            partial(stage.condition, "backupsession", session, "SnapshotsPruned"),
+            lambda said: said.get("status") == "True",
+            f"{session} has pruned what is not kept",
+        )
+    words = ("delete", "backupsession", "of-a-branch", "of-a-branch-again")
+    stage.plane.administrator.kubectl(*words, f"--namespace={USER_NAMESPACE}", "--timeout=120s")
 
 
 def _keep_up(stage: Stage) -> None:

@@ -23,11 +23,20 @@ class Machine:
     disks: list[SeededDisk]
 
 
-def small_machine(stage: Stage, name: str, disks: int = 1, region: str = seed.VM_REGION) -> Machine:
+def small_machine(
+    stage: Stage,
+    name: str,
+    disks: int = 1,
+    region: str = seed.VM_REGION,
+    group: str = seed.PRODUCTION_GROUP,
+) -> Machine:
     """Put a VM called *name* there, with *disks* that each hold other random bytes."""
-    seeded = [_disk(stage, name, number) for number in range(disks)]
-    seed.seed_machine(stage.azure, name, seeded, region)
-    return Machine(seed.vm_id(name), seeded)
+    seeded = [
+        write_disk(stage, f"{name}-{number}", None if number == 0 else number - 1, group)
+        for number in range(disks)
+    ]
+    seed.seed_machine(stage.azure, name, seeded, region, group)
+    return Machine(seed.vm_id(name, group), seeded)
 
 
 def write_on(stage: Stage, machine: Machine, number: int, size_bytes: int) -> None:
@@ -43,12 +52,14 @@ def write_on(stage: Stage, machine: Machine, number: int, size_bytes: int) -> No
         stage.azure.call("POST", "/disks/write", said)
 
 
-def _disk(stage: Stage, machine: str, number: int) -> SeededDisk:
-    name = f"{machine}-{number}"
+def write_disk(
+    stage: Stage, name: str, lun: int | None, group: str = seed.PRODUCTION_GROUP
+) -> SeededDisk:
+    """Return a disk of 1 GiB, with random bytes at its beginning and its end, yet to be made."""
     path = stage.folder / "disks" / f"{name}.img"
     generator = random.Random(name)  # noqa: S311 - content, no secret
     with path.open("wb") as image:
         image.truncate(GIB)
         os.pwrite(image.fileno(), generator.randbytes(DATA_BYTES - MIB), MIB)
         os.pwrite(image.fileno(), generator.randbytes(MIB), GIB - MIB)
-    return SeededDisk(name, seed.disk_id(name), None if number == 0 else number - 1, path, GIB)
+    return SeededDisk(name, seed.disk_id(name, group), lun, path, GIB)

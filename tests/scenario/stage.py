@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.scenario import elsewhere
 from tools.bundle import build
 from tools.demo.disks import CommandLine, differences
 from tools.demo.evidence import REPOSITORY_HOST
 from tools.demo.journal import Entry, parsed
 from tools.local_cloud import seed
-from tools.local_cloud.administrator import Administrator
+from tools.local_cloud.administrator import SUBSCRIPTION, Administrator
 from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.disk_images import MIB
@@ -39,8 +40,14 @@ LOOK_S = 0.3
 #: The shortest that the settings allow: a scenario waits for a lost worker to be missed.
 WORKER_TIMEOUT_S = 60
 
-#: A subscription that the settings let the user name and that is not the appliance's.
+#: A subscription that the settings let the user name, and that is neither the appliance's nor one
+#: that it has a place in.
 FOREIGN = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
+
+#: Where the settings let the user restore to beside the group that is backed up.
+RESTORED_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-restored"
+#: And a subscription that may be restored into and is not the appliance's.
+OTHERS = "88888888-aaaa-4bbb-8ccc-dddddddddddd"
 
 #: What objects of a kind are called in a path, by what one is called in a command.
 PLURALS = {each.kind.lower(): each.plural for each in KINDS}
@@ -130,9 +137,9 @@ class Stage:
         """Return the journal's entries behind number *since*."""
         return parsed(self.azure.journal(since))
 
-    def status(self, session: str) -> dict[str, Any]:
+    def status(self, session: str, kind: str = "backupsession") -> dict[str, Any]:
         """Return a session's status as it stands."""
-        found: dict[str, Any] = self.get("backupsession", session).get("status") or {}
+        found: dict[str, Any] = self.get(kind, session).get("status") or {}
         return found
 
     def points(self) -> list[str]:
@@ -186,13 +193,18 @@ def a_stage(folder: Path) -> Iterator[Stage]:
     with simulated_azure(folder / "azure", speed=60) as ready, control_plane() as plane:
         azure = Administrator(ready)
         seed.seed(azure, disks)
+        elsewhere.seed_elsewhere(azure)
+        elsewhere.give_rights(azure)
         installation = install(
             plane,
             ready,
             bundle,
             folder / "operator",
-            scopes=[f"/subscriptions/{FOREIGN}"],
-            workers={"timeoutSeconds": WORKER_TIMEOUT_S},
+            scopes={
+                "backupScopes": [f"/subscriptions/{FOREIGN}", elsewhere.SCOPE],
+                "restoreScopes": [RESTORED_GROUP, f"/subscriptions/{OTHERS}"],
+            },
+            changes={"workers": {"timeoutSeconds": WORKER_TIMEOUT_S}, **elsewhere.CHANGES},
         )
         try:
             installation.operator.start()

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.control_plane, pytest.mark.azurite, pytest.mark.machin
 ROOT = Path(__file__).resolve().parents[2]
 #: Control plane, simulated Azure and operator run once this step has ended.
 ALL_RUNNING = "✓ the operator, with a ServiceAccount's token"
+#: From here on a thread of the demo's fills the simulated Azure, while Kubernetes starts.
+TWO_AT_WORK = "… etcd, API server and controller manager"
 START_S = 240
 
 
@@ -45,8 +47,8 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A demo with everything running, that began a moment ago to back up."""
+def demo(tmp_path: Path, reached: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A demo that has come to the line *reached*, and goes on."""
     log = tmp_path / "said"
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - our own program
@@ -57,7 +59,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         )
     try:
         deadline = time.monotonic() + START_S
-        while ALL_RUNNING not in log.read_text():
+        while reached not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
@@ -67,16 +69,25 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["asked", "killed"])
+@pytest.mark.parametrize(
+    ("reached", "number", "at_least"),
+    [
+        # etcd, API server, controllers, simulator, operator
+        pytest.param(ALL_RUNNING, signal.SIGINT, 5, id="asked"),
+        pytest.param(ALL_RUNNING, signal.SIGKILL, 5, id="killed"),
+        pytest.param(TWO_AT_WORK, signal.SIGTERM, 1, id="asked while two threads are at work"),
+    ],
+)
 def test_a_demo_that_ends_leaves_no_process(
-    demo: subprocess.Popen[bytes], number: signal.Signals
+    demo: subprocess.Popen[bytes], number: signal.Signals, at_least: int
 ) -> None:
     running = started_by(demo.pid)
-    assert len(running) >= 5  # etcd, API server, controllers, simulator, operator
+    assert len(running) >= at_least
 
     os.kill(demo.pid, number)
-    demo.wait(60)
+    code = demo.wait(60)
 
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
     deadline = time.monotonic() + 15
     while any(map(is_running, running)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from tests.scenario import elsewhere
 from tests.scenario.rights_story import UNSERVED, Lived, a_life
 from tools import azure_roles
 from tools.demo import rights
@@ -43,13 +44,6 @@ PROVEN_ELSEWHERE = {
         "tests/contract/azure_services/test_azure_services_rights.py"
         "::test_an_endpoint_that_we_may_not_approve_waits_for_its_owner_by_name"
     ),
-    # Of a restore, before anything is made.
-    "vmbackup accounts: Microsoft.Compute/locations/usages/read": (
-        "tests/contract/ports/target_facts.py::test_a_sizes_cores_count_on_a_quota_of_the_region"
-    ),
-    "vmbackup accounts: Microsoft.Compute/skus/read": (
-        "tests/contract/ports/target_facts.py::test_a_sizes_cores_count_on_a_quota_of_the_region"
-    ),
 }
 
 #: What the API server refuses by design, in a namespace that nobody gave to the operator: it reads
@@ -73,16 +67,16 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 
 
 def roles() -> list[rights.AzureRole]:
-    """Return the roles but for that to restore, which `test_restore_sessions` holds.
+    """Return the roles but for those to restore and to rewind, which scenarios of theirs hold.
 
-    The example lets a namespace restore into the group that it backs up, so there either role
-    gives what the other one does.
+    The example lets a namespace restore into the group that it backs up, and rewind there, so there
+    each of these roles gives what the others do.
     """
-    scopes = azure_roles.scopes_of_roles(seed.example_settings(), seed.REGIONS)
+    scopes = azure_roles.scopes_of_roles(elsewhere.settings(), seed.REGIONS)
     return [
         rights.AzureRole(azure_roles.definition(role), scopes[role])
         for role in azure_roles.ROLES
-        if role != "restore"
+        if role not in {"restore", "quotas", "rewind"}
     ]
 
 

@@ -28,6 +28,7 @@ def test_killed_paused_and_cut_off_the_leader_is_replaced_and_never_do_two_write
         stage.back_up("led", machine.id)
         stage.caught(packs, "a pack's write")
 
+        pair.restart_api_server(stage)
         pair.cut_off(stage)
         pair.pause()
         pair.go_on()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tests.scenario.points import NEVER_APPLIED, Raw
 from tests.scenario.stage import Stage, eventually
+from tools.local_cloud.installation import OPERATOR_NAMESPACE
 from tools.local_cloud.operator_process import OperatorProcess
 
 _LEADS = re.compile(r"holds Lease \S+; ids of its requests to Azure end in (\w+)")
@@ -57,17 +58,29 @@ class Pair:
         stage.plane.stop()
         wait_until_ended(self.leader)
         stage.plane.start_again()
-        since = time.monotonic()
-        for each in (self.leader, self.standby):
-            if not each.runs:  # who stands by may give up as well, where it asks just then
-                each.start()
-        eventually(self._one_leads, bool, "one leads", _LIMIT_S)
+        return self._led_again_s(stage)
+
+    def restart_api_server(self, stage: Stage) -> float:
+        """Kill the API server, start it again at once, and return how long after that one leads.
+
+        That is the one that did, where it was away for less than the leader may go on without it.
+        """
+        stage.plane.restart_api_server()
+        return self._led_again_s(stage)
+
+    def _led_again_s(self, stage: Stage) -> float:
+        """Return after how long the Lease is renewed by one that runs; who ended is started."""
+        since, before = time.monotonic(), _renewed(stage)
+        deadline = since + _LIMIT_S
+        while _renewed(stage) == before or not (leads(self.leader) or leads(self.standby)):
+            for each in (self.leader, self.standby):
+                if not each.runs:  # who stands by may give up as well, where it asks just then
+                    each.start()
+            assert time.monotonic() < deadline, "nobody leads"
+            time.sleep(_LOOK_S)
         if not leads(self.leader):
             self._swap()
         return time.monotonic() - since
-
-    def _one_leads(self) -> bool:
-        return leads(self.leader) or leads(self.standby)
 
     def _taken_over_s(self, since: float) -> float:
         """Return how long after *since* the one that stands by leads."""
@@ -82,6 +95,16 @@ class Pair:
 
     def _swap(self) -> None:
         self.leader, self.standby = self.standby, self.leader
+
+
+def _renewed(stage: Stage) -> str:
+    """Return when the Lease was renewed the last time, as its holder says."""
+    (lease,) = [
+        each["spec"]
+        for each in stage.plane.administrator.get("leases", "-n", OPERATOR_NAMESPACE)["items"]
+        if each["metadata"]["name"].startswith("vmbackup-operator-")
+    ]
+    return f"{lease['holderIdentity']} {lease['renewTime']}"
 
 
 def terms(operator: OperatorProcess) -> list[str]:

@@ -45,6 +45,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_operator.cli.restored_file.Image": "files of three kinds, each read back; no double",
     "vmbackup_operator.repositories.ports.Ways": "answers what a test says; Regions has a suite",
     "vmbackup_operator.repositories.ports.OpenRepositories": "answers what a test says",
+    "vmbackup_operator.policies.ports.OtherSubscriptions": "one of Regions', which has a suite",
     "vmbackup_operator.upkeep.ports.BusyRuns": "KnownRuns over the book and records, no double",
     "vmbackup_operator.upkeep.ports.DueMachine": "the shape of what is due",
     "vmbackup_operator.upkeep.ports.DueVerifications": "answers what a test says",
@@ -58,6 +59,9 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_operator.sessions.ports.Sessions": "StoredSessions and the book over it, no double",
     "vmbackup_operator.sessions.ports.Policies": "one find; policies' own port has a suite",
     "vmbackup_operator.sessions.ear.Served": "the book over StoredSessions, no double",
+    "vmbackup_operator.sessions.archive_ports.ArchiveChains": (
+        "its double is the adapter, over containers in memory; core has tests of what it asks"
+    ),
     "vmbackup_operator.sessions.restore_ports.PointsToRestore": (
         "its double is the adapter, over containers in memory; core has tests of what it asks"
     ),
@@ -88,7 +92,9 @@ SHIPPED = {
 
 #: Doubles of what has no suite, from above, or parts of others.
 UNCOMPARED = {
+    "tests.worlds.memory_archives.MemoryArchiveChains",
     "tests.worlds.memory_containers.MemoryContainers",
+    "tests.worlds.memory_policies.MemoryOtherSubscriptions",
     "tests.worlds.memory_repositories.MemoryWays",
     "tests.worlds.memory_repositories.MemoryOpening",
     "tests.worlds.memory_restores.MemoryPointsToRestore",

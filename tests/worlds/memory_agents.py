@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 
 from vmbackup_core.ids import JobId, LaunchNonce, WorkerId
 from vmbackup_core.protocol import (
+    ArchiveJob,
     BackupJob,
     DiskDone,
     Failed,
+    Header,
     LaunchKey,
+    Overflow,
     RestoreJob,
+    Shutdown,
     VerifyJob,
     VerifyResult,
+    WorkJob,
+    opened,
+    read_job,
+    unseal,
 )
 
 
@@ -48,8 +56,23 @@ def started(worker: WorkerId, given: Mapping[str, str], sequence: int) -> Agent:
 Behaviour = Callable[[BackupJob], Failed | None]
 #: What an agent does with a job that brings back: None where it works, or how it fails.
 RestoringBehaviour = Callable[[RestoreJob], Failed | None]
+#: What an agent does with a job that copies: None where it works, or how it fails.
+ArchivingBehaviour = Callable[[ArchiveJob], Failed | None]
 #: What an agent says of a job that reads back, which has come to that result.
 ReadingBehaviour = Callable[[VerifyJob, VerifyResult], VerifyResult | Failed]
+
+
+def job_in(agent: Agent, text: str, blobs: Mapping[str, bytes]) -> tuple[Header, WorkJob | None]:
+    """Return the job in a message for *agent*; None where its blob is gone."""
+    header, payload = unseal(agent.key, text, direction="job", worker_id=agent.worker)
+    job = read_job(payload)
+    if isinstance(job, Overflow):
+        blob = blobs.get(blob_in(job.url))
+        if blob is None:
+            return header, None
+        job = opened(agent.key, header, job, blob)
+    assert not isinstance(job, (Shutdown, Overflow))  # no session asks its worker for that
+    return header, job
 
 
 def blob_in(url: str) -> str:

@@ -95,6 +95,10 @@ class Azure:
     meets: Callable[[str], None] = lambda _what: None
     max_workers: int = 1
     private: bool = True
+    #: Why data of other subscriptions is not exported, as the administrator has it.
+    exports_refused: str = "RegionEnvironment says crossSubscriptionExport: Refuse"
+    #: Subscriptions in which the identity may make no disk access, or open no way to one.
+    forbidden: set[str] = field(default_factory=set)
     fence: Callable[[str], None] = lambda _what: None  # see `lost_keys`
     broken_snapshots: set[str] = field(default_factory=set)
     broken_workers: set[str] = field(default_factory=set)
@@ -149,6 +153,10 @@ class Azure:
             del self.sas[key]
             self.snapshots[key] = replace(self.snapshots[key], exported=False)
         return self.sas.get(key)
+
+    def readable(self) -> set[str | None]:
+        """Return the URLs that open a snapshot at this moment."""
+        return {self.open_sas(each) for each in self.snapshots}
 
     def opens(self, url: str, deed: str | None = None) -> bool:
         """Tell whether what was signed with a delegation key still opens what it is for.

@@ -22,7 +22,7 @@ from vmbackup_operator.model.backup_repository import (
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.display import amount
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata
-from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.model.recovery_point import Kept, RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.reconciling.outcome import Conflict
 from vmbackup_operator.sessions.point_mirror import PointObject, outline_of
@@ -47,6 +47,15 @@ def ready_repository(name: str = "repo", namespace: str = "team") -> BackupRepos
             conditions=(_condition("Ready", "True", "Ready"),),
         ),
     )
+
+
+def archive_repository(name: str = "archive", namespace: str = "team") -> BackupRepository:
+    """Return another one in the same region, whose packs are put into a cooler tier."""
+    ready = ready_repository(name, namespace)
+    account = ready.spec.storage_account_id.replace("backups", "archives")
+    spec = replace(ready.spec, storage_account_id=account, container="archives", tier="Cold")
+    status = replace(ready.status, repository_id=RepositoryId("1" * 32))
+    return replace(ready, spec=spec, status=status)
 
 
 def stalled_repository(reason: str, message: str) -> BackupRepository:
@@ -142,6 +151,12 @@ class MemoryPointObjects(MemoryObjects[RecoveryPoint]):
             if each.metadata.labels.get(APPLIANCE_LABEL) == APPLIANCE
             and each.metadata.namespace == namespace
         ]
+
+    async def show(self, point: PointObject, kept: Kept) -> None:
+        stored = self.stored.get(point.key)
+        if stored is not None and stored.metadata.uid == point.uid:
+            status = replace(stored.status, kept_because=kept.because, kept_until=kept.until)
+            await self.write_status(replace(stored, status=status))
 
     async def remove(self, point: PointObject) -> None:
         stored = self.stored.get(point.key)

@@ -19,7 +19,7 @@ from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.arm_tags import joined_tags, tag_value
-from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, name_of
+from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, name_of, subscription_of
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.sessions.restore_ports import DiskMade, Disks, DiskToMake
 from vmbackup_operator.sessions.seen import SecretUrl
@@ -54,6 +54,8 @@ class MemoryDisks(Disks):
         access = wanted.disk_access_id
         if access is not None and self.azure.disk_accesses.get(folded(access), 0) <= LOOKS:
             raise Refused(f"{access} is not there, or has no way in yet")
+        if access is not None and subscription_of(access) != subscription_of(wanted.id):
+            raise Refused(f"{access} is of another subscription than {wanted.id}")
         tags = joined_tags(
             wanted.body.get("tags", {}),
             {APPLIANCE_TAG: self.ownership.appliance_id, RUN_TAG: wanted.run_id},

@@ -38,6 +38,8 @@ from vmbackup_operator.services.opened_repositories import OpenedRepositories, R
 from vmbackup_operator.services.repositories import StoredPoints
 
 CONTAINER = "backups"
+#: Of another repository, of the same key.
+ARCHIVES = "archives"
 USER_KEY = UserKey(bytes(range(32)))
 SECRET = ObjectKey("team", "repo-key")
 
@@ -67,16 +69,18 @@ class MemoryPoints(StoredPoints):
     """One repository, begun; *containers* and Secrets outlive an operator, which `forget`s."""
 
     parameters = PARAMETERS
+    archive_parameters = PARAMETERS
 
     def __init__(self, clock: TurnedClock | None = None) -> None:
         self.clock = clock or TurnedClock()
         #: What a worker stores as the bytes of a snapshot: another one's, where it lies.
         self.stores: Callable[[SnapshotUniqueId], SnapshotUniqueId] = lambda snapshot: snapshot
-        self.containers = MemoryContainers(CONTAINER, clock=self.clock)
-        self.control.there = True
+        self.containers = MemoryContainers(CONTAINER, ARCHIVES, clock=self.clock)
         self.secrets = MemorySecrets()
         self.secrets.keep(SECRET, {"key": USER_KEY.secret})
-        begin_repository(self.containers.places(CONTAINER), USER_KEY, self._using(), "native")
+        for named in (CONTAINER, ARCHIVES):
+            self.containers.container(f"{named}-control").there = True
+            begin_repository(self.containers.places(named), USER_KEY, self._using(), "native")
         super().__init__(self._fresh(), self.secrets, APPLIANCE)
 
     @property
@@ -85,12 +89,14 @@ class MemoryPoints(StoredPoints):
 
     @property
     def meets(self) -> Callable[[str], None]:
-        """What is called around every put into control."""
+        """What is called around every put into control, and every deletion there."""
         return self.control.meets
 
     @meets.setter
     def meets(self, meet: Callable[[str], None]) -> None:
-        self.control.meets = meet
+        for named in (CONTAINER, ARCHIVES):
+            control = self.containers.container(f"{named}-control")
+            control.meets = control.meets_deletion = meet
 
     def forget(self) -> None:
         """Do what the end of an operator's process does: nothing is open."""
@@ -101,9 +107,9 @@ class MemoryPoints(StoredPoints):
         """What the operator's process keeps open."""
         return self._opened
 
-    def open(self) -> OpenedRepository:
+    def open(self, container: str = CONTAINER) -> OpenedRepository:
         """Return the repository as somebody else opens it."""
-        return open_repository(self.containers.places(CONTAINER), USER_KEY, self._using())
+        return open_repository(self.containers.places(container), USER_KEY, self._using())
 
     @property
     def points(self) -> dict[RunId, RecoveryPoint]:

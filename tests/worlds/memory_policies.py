@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from typing_extensions import override
 
+from tests.worlds.memory_azure import AWAY
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessions
 from tests.worlds.samples import SETTINGS, VM
@@ -37,6 +38,7 @@ from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome as Answer
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ObjectKey("team", "nightly")
@@ -112,19 +114,33 @@ class MemoryMachineLists(ports.VirtualMachineLists):
         os_disk = ports.DiskListed(None, "os", "is ephemeral" if vm_id in self.ephemeral else None)
         data = tuple(ports.DiskListed(lun, f"data-{lun}") for lun in self.luns)
         # Azure writes ids in whatever case it likes.
-        return ports.MachineListed(ArmId(vm_id.upper()), (os_disk, *data), self.tags.get(vm_id, {}))
+        tags = self.tags.get(vm_id, {})
+        return ports.MachineListed(ArmId(vm_id.upper()), (os_disk, *data), tags, AWAY)
+
+
+class MemoryOtherSubscriptions(ports.OtherSubscriptions):
+    """What the administrator wrote of VMs in other subscriptions, by region."""
+
+    def __init__(self) -> None:
+        self.refused: dict[str, str] = {}
+
+    @override
+    async def exports_refused(self, region: str) -> str:
+        return self.refused.get(region, "")
 
 
 class PolicyWorld:
     """One policy and what it rests on; *now* is two hours past midnight of 22 November."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings = SETTINGS) -> None:
+        self.settings = settings
         self.clock = TurnedClock()
         self.policies = MemoryPolicies(self.clock)
         self.sessions = MemoryPolicySessions(self.clock)
         self.repositories = MemoryObjects(BackupRepository, self.clock)
         self.repositories.put(ready_repository())
         self.machines = MemoryMachineLists()
+        self.elsewhere = MemoryOtherSubscriptions()
         self.events = MemoryEvents()
         self.start()
 
@@ -132,9 +148,9 @@ class PolicyWorld:
         """Start the operator, with nothing in its memory."""
         interval_s = SETTINGS.discovery.interval_seconds
         presence = Presence(self.clock, self.machines, interval_s)
-        surveyor = Surveyor(SETTINGS, self.repositories, presence)
+        surveyor = Surveyor(self.settings, self.repositories, presence, self.elsewhere)
         self.reconciler = PolicyReconciler(
-            SETTINGS, self.clock, self.policies, self.sessions, surveyor, self.events
+            self.settings, self.clock, self.policies, self.sessions, surveyor, self.events
         )
 
     def put(self, policy: BackupPolicy) -> None:

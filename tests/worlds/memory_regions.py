@@ -18,12 +18,19 @@ from tests.worlds.memory_azure import (
 )
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.naming import ArmId, EnvironmentNames, arm_id, environment_names, name_of
+from vmbackup_operator.naming import (
+    ArmId,
+    EnvironmentNames,
+    arm_id,
+    environment_names,
+    name_of,
+    subscription_of,
+)
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.sessions import ports, seen
+from vmbackup_operator.sessions import ports, region_ports, seen
 
 
-class MemoryRegions(ports.Regions):
+class MemoryRegions(region_ports.Regions):
     def __init__(self, azure: Azure) -> None:
         self.azure = azure
         self.ways: set[tuple[str, str]] = set()
@@ -49,6 +56,10 @@ class MemoryRegions(ports.Regions):
         if self.azure.regions[region] <= LOOKS:
             return Waiting(2, f"{region} is being made")
         return ready_region(self.azure, region, subscription_id)
+
+    @override
+    async def exports_refused(self, region: str) -> str:
+        return self.azure.exports_refused
 
 
 def ready_region(azure: Azure, region: str, subscription_id: str = SUBSCRIPTION) -> seen.Region:
@@ -94,7 +105,7 @@ class MemoryBundles(ports.Bundles):
         return seen.BundleStored("bundle", "0123456789abcdef", "f" * 64)
 
 
-class MemoryDiskAccesses(ports.DiskAccesses):
+class MemoryDiskAccesses(region_ports.DiskAccesses):
     def __init__(self, azure: Azure) -> None:
         self.azure = azure
 
@@ -110,15 +121,20 @@ class MemoryDiskAccesses(ports.DiskAccesses):
         ]
 
     @override
-    async def ensure(self, region: seen.Region, number: int) -> seen.DiskAccessSeen:
-        identity = _disk_access(_names(region), number)
-        key = folded(identity)
+    async def ensure(self, region: seen.Region, access: ArmId) -> seen.DiskAccessSeen:
+        key, where = folded(access), subscription_of(access)
+        if where in self.azure.forbidden:
+            message = f"asking for disk access {name_of(access)}: not authorized"
+            raise PermanentError(message, reason="NotAuthorized")
         if key not in self.azure.disk_accesses:
             self.azure.write(
-                f"disk access {identity}", lambda: self.azure.disk_accesses.update({key: 0})
+                f"disk access {access}", lambda: self.azure.disk_accesses.update({key: 0})
             )
         self.azure.disk_accesses[key] += 1
-        return seen.DiskAccessSeen(identity, ready=self.azure.disk_accesses[key] > LOOKS)
+        if self.azure.disk_accesses[key] > LOOKS:
+            return seen.DiskAccessSeen(access, ready=True)
+        waiting = Waiting(2, f"{name_of(access)} is not there yet")
+        return seen.DiskAccessSeen(access, ready=False, waiting=waiting)
 
 
 def _names(region: seen.Region) -> EnvironmentNames:

@@ -44,7 +44,7 @@ class MemorySnapshots(ports.Snapshots):
     async def of_group(
         self, subscription_id: str, resource_group: str
     ) -> Sequence[seen.SnapshotSeen]:
-        if self.refuses_lists:
+        if self.refuses_lists or folded(subscription_id) in self.azure.forbidden:
             message = f"listing each snapshot in {resource_group}: not authorized"
             raise PermanentError(message, reason="NotAuthorized")
         found = [self._shown(ArmId(key)) for key in list(self.azure.snapshots)]
@@ -96,6 +96,10 @@ class MemorySnapshots(ports.Snapshots):
             found.disk_access_id or "", disk_access_id or ""
         ):
             return True
+        if disk_access_id is not None and subscription_of(disk_access_id) != subscription_of(
+            snapshot_id
+        ):
+            raise Refused(f"{disk_access_id} is of another subscription than {snapshot_id}")
         if disk_access_id is not None and folded(disk_access_id) not in self.azure.disk_accesses:
             what = f"tying snapshot {name_of(snapshot_id)} to its disk access"
             raise self.azure.refused(what, "NotFound", f"{disk_access_id} is not found")

@@ -39,6 +39,7 @@ from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Outcome
 from vmbackup_operator.model.session_findings import Verified
+from vmbackup_operator.policies.kept_points import PointFacts
 from vmbackup_operator.reconciling.outcome import Conflict, Waiting
 from vmbackup_operator.reconciling.outcome import Outcome as Answer
 from vmbackup_operator.sessions.book import SessionBook
@@ -121,6 +122,8 @@ class MemoryMirror(ports.PointsToMirror):
     def __init__(self) -> None:
         self.points: list[PointSeen] = []
         self.unseen: set[str] = set()
+        #: What decides about those that it is told of.
+        self.facts: dict[RunId, PointFacts] = {}
         self.waiting: Waiting | None = None
         self.asked: list[tuple[frozenset[RunId], str]] = []
         self.meets: Callable[[str], None] = lambda _what: None
@@ -139,7 +142,8 @@ class MemoryMirror(ports.PointsToMirror):
         newest = unseen | {each.run_id for each in some}
         missing = [each for each in some if each.run_id not in shown]
         more = str(done + 1) if done + 1 < len(self.points) else None
-        return ports.Mirrored(newest, missing, unseen - shown.keys(), more)
+        facts = [self.facts[each.run_id] for each in some if each.run_id in self.facts]
+        return ports.Mirrored(newest, missing, unseen - shown.keys(), more, facts)
 
 
 class LivePolicies(ports.LivePolicies):

@@ -197,5 +197,11 @@ class MemoryCommands(ports.Commands):
     async def delete(self, vm_id: ArmId, name: str) -> None:
         if self.workers.proven(vm_id) is None:
             return  # it went with its VM
-        self.azure.commands.pop((folded(vm_id), name), None)
-        self.azure.command_states.pop((folded(vm_id), name), None)
+        key = (folded(vm_id), name)
+        if key not in self.azure.command_states:
+            return
+
+        def deleted() -> None:
+            del self.azure.commands[key], self.azure.command_states[key]
+
+        self.azure.write(f"delete command {name} on {vm_id}", deleted)

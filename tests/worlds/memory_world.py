@@ -17,13 +17,15 @@ from tests.worlds import memory_cluster as cluster_in_memory
 from tests.worlds.lost_keys import check_keys
 from tests.worlds.memory_agents import (
     Agent,
+    ArchivingBehaviour,
     Behaviour,
     ReadingBehaviour,
     RestoringBehaviour,
-    blob_in,
+    job_in,
     started,
 )
-from tests.worlds.memory_azure import HOME, Azure, account
+from tests.worlds.memory_archives import MemoryArchiveChains, archived_by_a_worker
+from tests.worlds.memory_azure import APPLIANCE, HOME, Azure, account
 from tests.worlds.memory_differences import FallingBack, fallback_of
 from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_machines import MemoryMachines
@@ -32,6 +34,7 @@ from tests.worlds.memory_points import CONTAINER, MemoryPoints, SnapshotBytes
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
 from tests.worlds.memory_restores import MemoryPointsToRestore, restored_by_a_worker
+from tests.worlds.memory_rewinds import Loose, MemoryCopies, MemoryRewoundMachines
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_targets import RESTORED_GROUP, MemoryMachineParts, MemoryTargets, Target
@@ -43,6 +46,7 @@ from vmbackup_core.errors import RefusedForNow
 from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
+    ArchiveJob,
     BackupJob,
     BackupResult,
     Done,
@@ -51,26 +55,20 @@ from vmbackup_core.protocol import (
     Header,
     Hello,
     LaunchKey,
-    Overflow,
     Passing,
     Progress,
     RestoreJob,
+    Result,
     VerifyJob,
-    opened,
     peek,
-    read_job,
     seal,
-    unseal,
     write_message,
 )
 from vmbackup_core.protocol.limits import PASSING_EVENT_S
 from vmbackup_core.repository.data.said import MIB
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import (
-    BackupSession,
-    BackupSessionStatus,
-)
+from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import RestoreKey, RestoreSession, RestoreSessionStatus
@@ -79,6 +77,7 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions, SessionsOfAllKinds
+from vmbackup_operator.sessions.findings import worker_of
 from vmbackup_operator.sessions.ground import Ground, Pacing
 from vmbackup_operator.sessions.intake import Intake, Surroundings
 from vmbackup_operator.sessions.keys import KeyRing
@@ -86,6 +85,7 @@ from vmbackup_operator.sessions.reconciler import SessionReconciler
 from vmbackup_operator.sessions.seen import Account, Received, VirtualMachineSeen
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.target_ports import ResourceSeen
+from vmbackup_operator.settings import Settings
 from vmbackup_operator.wiring.tables import backup_sessions, restore_sessions
 
 
@@ -102,14 +102,16 @@ class World:
     behaviour: Behaviour = lambda _job: None
     reading: ReadingBehaviour = lambda _job, result: result
     restoring: RestoringBehaviour = lambda _job: None
+    archiving: ArchivingBehaviour = lambda _job: None
     falls_back: FallingBack = lambda _disk: None
     woken: list[ObjectKey] = field(default_factory=list)
     pacing: Pacing = field(default_factory=Pacing)
     ring: KeyRing = RING
+    settings: Settings = SETTINGS
 
     def __post_init__(self) -> None:
         self.azure = Azure(self.clock)
-        self.target = Target()
+        self.target, self.loose = Target(), Loose()
         self.target.put(ResourceSeen(RESTORED_GROUP))
         self.sessions = MemorySessions(self.clock)
         self.restores = MemoryObjects(RestoreSession, self.clock)
@@ -124,6 +126,7 @@ class World:
         self.jobs: list[tuple[WorkerId, int, BackupJob]] = []
         self.read_jobs: list[tuple[WorkerId, int, VerifyJob]] = []
         self.restore_jobs: list[tuple[WorkerId, int, RestoreJob]] = []
+        self.archive_jobs: list[tuple[WorkerId, int, ArchiveJob]] = []
         #: How often something was said to have happened to a session.
         self.stirs = 0
         self.repositories.put(cluster_in_memory.ready_repository())
@@ -139,7 +142,7 @@ class World:
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
         regions = SeenRegions(SETTINGS.appliance, MemoryRegions(self.azure), self.clock)
-        workers = MemoryWorkers(self.azure, self.ring)
+        workers, ownership = MemoryWorkers(self.azure, self.ring), self.ring.ownership(APPLIANCE)
         self.azure.fence = partial(check_keys, self.azure, self.ring)
         self.queues.taken.clear()
         self.points.forget()
@@ -159,7 +162,7 @@ class World:
         around_intake = Surroundings(self.queues, sessions, self.woken.append)
         self.intake = Intake(self.ring, self.clock, around_intake)
         self.ground = Ground(
-            settings=SETTINGS,
+            settings=self.settings,
             ring=self.ring,
             clock=self.clock,
             pacing=self.pacing,
@@ -174,10 +177,13 @@ class World:
             queues=self.queues,
             points=self.points,
             verifications=MemoryVerifications(self.points),
-            disks=MemoryDisks(self.azure, self.ring.ownership(SETTINGS.appliance.id)),
+            disks=MemoryDisks(self.azure, ownership),
             points_to_restore=MemoryPointsToRestore(self.points),
             targets=MemoryTargets(self.azure, self.target),
             machine_parts=MemoryMachineParts(self.azure, self.target),
+            rewound_machines=MemoryRewoundMachines(self.azure, self.loose),
+            copies=MemoryCopies(self.azure, self.loose, self.ring.ownership(SETTINGS.appliance.id)),
+            archive_chains=MemoryArchiveChains(self.points),
             sessions=sessions,
             book=book,
             allocator=allocator,
@@ -280,36 +286,27 @@ class World:
         # A SAS for a queue that is gone opens nothing.
         queue = self.azure.queues.get((account(HOME).id, agent.jobs_queue), [])
         for message in list(queue):
-            header, payload = unseal(
-                agent.key, message.text, direction="job", worker_id=agent.worker
-            )
-            job = read_job(payload)
-            if isinstance(job, Overflow):
-                blob = self.azure.blobs.get(blob_in(job.url))
-                if blob is None:
-                    queue.remove(message)  # as the agent does: it is never readable any more
-                    continue
-                job = opened(agent.key, header, job, blob)
+            header, job = job_in(agent, message.text, self.azure.blobs)
             queue.remove(message)
-            if isinstance(job, RestoreJob):
-                self.restore_jobs.append((agent.worker, header.sequence, job))
-                self._restore(agent, job, header.sequence)
-                continue
-            if isinstance(job, VerifyJob):
-                self.read_jobs.append((agent.worker, header.sequence, job))
-                self._read_back(agent, job, header.sequence)
-                continue
-            assert isinstance(job, BackupJob)
-            self.jobs.append((agent.worker, header.sequence, job))
-            self._do(agent, job, header.sequence)
-
-    def readable(self) -> set[str | None]:
-        """Return the URLs that open a snapshot at this moment."""
-        return {self.azure.open_sas(each) for each in self.azure.snapshots}
+            match job:
+                case None:  # as the agent does: it is never readable any more
+                    continue
+                case RestoreJob():
+                    self.restore_jobs.append((agent.worker, header.sequence, job))
+                    self._restore(agent, job, header.sequence)
+                case VerifyJob():
+                    self.read_jobs.append((agent.worker, header.sequence, job))
+                    self._read_back(agent, job, header.sequence)
+                case ArchiveJob():
+                    self.archive_jobs.append((agent.worker, header.sequence, job))
+                    self._archive(agent, job, header.sequence)
+                case BackupJob():
+                    self.jobs.append((agent.worker, header.sequence, job))
+                    self._do(agent, job, header.sequence)
 
     def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
         for disk in job.disks:
-            if disk.snapshot_url not in self.readable():
+            if disk.snapshot_url not in self.azure.readable():
                 refused = Failed(job.job_id, number, "AccessRefused", "403", transient=True)
                 self._say(agent, job.job_id, refused)
                 return
@@ -334,20 +331,24 @@ class World:
                 self._say(agent, job.job_id, refused)
                 return
         said = self.reading(job, read_back_by_a_worker(data, job, disk))
-        if isinstance(said, Failed):
-            self._say(agent, job.job_id, replace(said, answers=number))
-            return
-        self._say(agent, job.job_id, Progress(job.job_id, number, 2 * MIB, MIB, 0))
-        self._say(agent, job.job_id, Done(job.job_id, number, said))
+        self._end(agent, job.job_id, said, number)
 
     def _restore(self, agent: Agent, job: RestoreJob, number: int) -> None:
         data = self.points.containers.container(CONTAINER)
         said = self.restoring(job) or restored_by_a_worker(self.azure, data, job, number)
+        self._end(agent, job.job_id, said, number)
+
+    def _archive(self, agent: Agent, job: ArchiveJob, number: int) -> None:
+        said = self.archiving(job) or archived_by_a_worker(self.azure, self.points, job, number)
+        self._end(agent, job.job_id, said, number)
+
+    def _end(self, agent: Agent, job: JobId, said: Result | Failed, number: int) -> None:
+        """Say how a job ended, with some progress before where it did not fail."""
         if isinstance(said, Failed):
-            self._say(agent, job.job_id, replace(said, answers=number))
+            self._say(agent, job, replace(said, answers=number))
             return
-        self._say(agent, job.job_id, Progress(job.job_id, number, 2 * MIB, MIB, 0))
-        self._say(agent, job.job_id, Done(job.job_id, number, said))
+        self._say(agent, job, Progress(job, number, 2 * MIB, MIB, 0))
+        self._say(agent, job, Done(job, number, said))
 
     def _exported(self, url: str) -> SnapshotBytes | None:
         """Return what *url* reads at this moment, None where it opens no snapshot."""
@@ -376,9 +377,7 @@ class World:
             self.queues.expires[number] = self.clock.now() + timedelta(seconds=PASSING_EVENT_S)
 
     def events_queue(self, key: ObjectKey = KEY) -> str:
-        worker = self.status(key).worker
-        assert worker is not None
-        return worker.events_queue
+        return worker_of(self.sessions.stored[key]).events_queue
 
     def place_of_events(self, key: ObjectKey = KEY) -> tuple[Account, str]:
         """Return where the session's worker answers into."""
@@ -386,8 +385,7 @@ class World:
 
     def launch_key(self, key: ObjectKey = KEY) -> LaunchKey:
         """Return the key of the launch that the session's worker is in."""
-        worker = self.status(key).worker
-        assert worker is not None
+        worker = worker_of(self.sessions.stored[key])
         assert worker.launch is not None
         found = self.ring.launch_key(worker.key_id, worker.id, worker.launch)
         assert found is not None

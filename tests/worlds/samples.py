@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.model.backup_session import (
@@ -13,11 +15,12 @@ from vmbackup_operator.model.backup_session import (
 )
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
-from vmbackup_operator.naming import ArmId, arm_id
+from vmbackup_operator.naming import ArmId, arm_id, subscription_of
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
 from vmbackup_operator.sessions.seen import DiskSeen, VirtualMachineSeen
 from vmbackup_operator.settings import (
     Appliance,
+    OtherSubscription,
     SecretName,
     Settings,
     Tenant,
@@ -27,11 +30,17 @@ from vmbackup_operator.settings import (
     KeyRing as KeyRingSettings,
 )
 
+#: The groups whose VMs the samples' namespace may rewind, as its administrator said.
+REWOUND = ("prod", "appliance")
+
 RING = KeyRing(ApplianceKey("k1", bytes(32)), {"k1": ApplianceKey("k1", bytes(32))})
 
 VM = arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/virtualMachines", "web-01")
 
 FOREIGN_SUBSCRIPTION = "22222222-2222-4222-8222-222222222222"
+#: A VM of that one, and the group there that is the appliance's.
+FOREIGN_VM = arm_id(FOREIGN_SUBSCRIPTION, "prod", "Microsoft.Compute/virtualMachines", "branch-01")
+FOREIGN_GROUP = "exports"
 
 KEY = ObjectKey("team", "nightly-1")
 
@@ -55,14 +64,23 @@ SETTINGS = Settings(
             ("team/*",),
             (f"/subscriptions/{SUBSCRIPTION}",),
             (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored",),
+            (
+                *(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{name}" for name in REWOUND),
+                f"/subscriptions/{FOREIGN_SUBSCRIPTION}",
+            ),
         ),
         Tenant("poor", (f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs",), ("poor/*",)),
     ),
 )
 
+#: The same appliance where VMs of the other subscription may be backed up.
+SETTINGS_ACROSS = replace(
+    SETTINGS, other_subscriptions=(OtherSubscription(FOREIGN_SUBSCRIPTION, FOREIGN_GROUP),)
+)
+
 
 def machine(disks: int = 3, vm_id: ArmId = VM, region: str = AWAY) -> VirtualMachineSeen:
-    name = vm_id.rsplit("/", 1)[1]
+    name, where = vm_id.rsplit("/", 1)[1], subscription_of(vm_id)
     return VirtualMachineSeen(
         id=vm_id,
         name=name,
@@ -70,7 +88,7 @@ def machine(disks: int = 3, vm_id: ArmId = VM, region: str = AWAY) -> VirtualMac
         unique_id=f"vm-{name}",
         disks=tuple(
             DiskSeen(
-                id=arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/disks", f"{name}-{number}"),
+                id=arm_id(where, "prod", "Microsoft.Compute/disks", f"{name}-{number}"),
                 name=f"{name}-{number}",
                 unique_id=DiskUniqueId(f"{name}-unique-{number}"),
                 lun=None if number == 0 else number - 1,

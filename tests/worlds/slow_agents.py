@@ -85,7 +85,7 @@ class SlowWorld(World):
 
     def _is_open(self, job: BackupJob) -> bool:
         """Tell whether everything that the job was given opens what it is for."""
-        exports = all(disk.snapshot_url in self.readable() for disk in job.disks)
+        exports = all(disk.snapshot_url in self.azure.readable() for disk in job.disks)
         ways = job.conversation
         assert ways is not None
         signed = (job.repository.container_url, ways.jobs_url, ways.events_url)

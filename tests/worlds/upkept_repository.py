@@ -12,11 +12,11 @@ from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_points import USER_KEY, MemoryPoints
 from vmbackup_core.ids import RunId, SnapshotUniqueId
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
-from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.names import log_name
+from vmbackup_core.retention.in_force import LiveRule
 from vmbackup_operator.model.backup_repository import LogHead, Sight
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.services.fence import Fence, open_fence
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.upkeep_jobs import RepositoryUpkeep
@@ -39,7 +39,7 @@ class UpkeptRepository:
         self.rules: Mapping[tuple[str, str], LiveRule] = {}
         self.busy_runs: set[RunId] = set()
         #: The retention that the policy had when the points were made.
-        self.stamp = Retention(last=1)
+        self.stamp = SessionRetention(last=1)
         self.disk = a_disk()
         self._backed_up = 0
         self.restart()

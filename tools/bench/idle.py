@@ -184,6 +184,7 @@ def _serve(run: Run) -> None:
             ground.settings,
             repositories,
             Presence(run.clock, lists, ground.settings.discovery.interval_seconds),
+            LimitedRegions(measured.around),
         ),
         ToldEvents(run.server, run.clock, "bench"),
     )

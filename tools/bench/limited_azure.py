@@ -26,7 +26,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.shared_reads import Group, SharedReads, group, group_of
-from vmbackup_operator.sessions import ports, seen
+from vmbackup_operator.sessions import ports, region_ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
 
 T = TypeVar("T")
@@ -217,7 +217,7 @@ class LimitedSnapshots(ports.Snapshots):
         await self._around.list(where, "snapshots", len(self._around.azure.snapshots), about)
 
 
-class LimitedDiskAccesses(ports.DiskAccesses):
+class LimitedDiskAccesses(region_ports.DiskAccesses):
     """A disk access is read, and made with its endpoint and that one's records."""
 
     def __init__(self, around: Surroundings) -> None:
@@ -231,9 +231,9 @@ class LimitedDiskAccesses(ports.DiskAccesses):
         return await self._around.world(self._double.of_region(region))
 
     @override
-    async def ensure(self, region: seen.Region, number: int) -> seen.DiskAccessSeen:
+    async def ensure(self, region: seen.Region, access: ArmId) -> seen.DiskAccessSeen:
         there = await self._around.world(self._double.of_region(region))
-        found = await self._around.world(self._double.ensure(region, number))
+        found = await self._around.world(self._double.ensure(region, access))
         await self._around.find(found.id, "diskAccesses")
         if not any(same_id(each.id, found.id) for each in there):
             for kind in ("diskAccesses", "privateEndpoints", "privateDnsZoneGroups"):
@@ -241,7 +241,7 @@ class LimitedDiskAccesses(ports.DiskAccesses):
         return found
 
 
-class LimitedRegions(ports.Regions):
+class LimitedRegions(region_ports.Regions):
     """A region is passed over once a minute for all who ask."""
 
     #: What one pass over a region that stands reads; the bench of single sessions counts it.
@@ -270,3 +270,7 @@ class LimitedRegions(ports.Regions):
         return await self._around.world(
             self._double.ensure(subscription_id, region, repository_accounts, not_before)
         )
+
+    @override
+    async def exports_refused(self, region: str) -> str:
+        return await self._double.exports_refused(region)

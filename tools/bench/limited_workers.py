@@ -150,13 +150,17 @@ class LimitedCommands(ports.Commands):
     @override
     async def delete(self, vm_id: ArmId, name: str) -> None:
         command = f"{vm_id}/runCommands/{name}"
+        key = f"delete {folded(command)}"
+        begun = self._around.operations.under_way(key)
+        if not begun and await self.find(vm_id, name) is None:
+            return
 
         async def begin() -> bool:
             await self._around.write("DELETE", command, "virtualMachines/runCommands", polls=1)
             await self._around.world(self._double.delete(vm_id, name))
             return True
 
-        await self._around.advance(f"delete {folded(command)}", begin)
+        await self._around.advance(key, begin)
 
 
 class LimitedQueues(ports.Queues):

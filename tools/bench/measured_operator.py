@@ -8,10 +8,12 @@ from typing import get_args
 import msgspec
 from typing_extensions import override
 
+from tests.worlds.memory_archives import MemoryArchiveChains
 from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_points import MemoryPoints
 from tests.worlds.memory_regions import MemoryBundles
 from tests.worlds.memory_restores import MemoryPointsToRestore
+from tests.worlds.memory_rewinds import Loose, MemoryCopies, MemoryRewoundMachines
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_targets import MemoryMachineParts, MemoryTargets, Target
 from tests.worlds.memory_verifications import MemoryVerifications
@@ -139,6 +141,9 @@ class MeasuredOperator:
             points_to_restore=MemoryPointsToRestore(MemoryPoints()),
             targets=MemoryTargets(fleet.azure, Target()),
             machine_parts=MemoryMachineParts(fleet.azure, Target()),
+            rewound_machines=MemoryRewoundMachines(fleet.azure, Loose()),
+            copies=MemoryCopies(fleet.azure, Loose(), RING.ownership(appliance.id)),
+            archive_chains=MemoryArchiveChains(MemoryPoints()),
             sessions=self.kinds,
             book=self.book,
             allocator=self.allocator,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tools.demo.journal import Entry, first, last
+from tools.demo.journal import Entry, done_to, first, is_put, last, same, spans
 
 SNAPSHOTS = "Microsoft.Compute/snapshots"
 MACHINES = "Microsoft.Compute/virtualMachines"
@@ -24,9 +24,6 @@ _POINT, _LOG = f"{_CONTROL}v/", f"{_CONTROL}l/"
 
 #: What lies between two allocated extents and is shorter may be read with them.
 _READ_ALONG = 256 * 1024
-
-#: Of what has not changed so many blocks are read again, of 256 KiB each.
-_SAMPLE_BYTES = 32 * 256 * 1024
 
 #: Who the operator is to the API server.
 OPERATOR_USER = "system:serviceaccount:vmbackup-system:vmbackup-operator"
@@ -58,6 +55,8 @@ class Scene:
     snapshot_extents: Mapping[str, Sequence[tuple[int, int]]]
     bundle_md5: Mapping[str, str]
     disks: int
+    #: What of each snapshot is another than in the one before, as the disks' bytes show it.
+    snapshot_changes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
 
 def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
@@ -66,7 +65,7 @@ def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
         ("snapshots requested", lambda e: e.is_write(SNAPSHOTS)),
         (
             "region's account requested",
-            lambda e: e.is_write(ACCOUNTS) and _same(e.path, scene.region_account_id),
+            lambda e: e.is_write(ACCOUNTS) and same(e.path, scene.region_account_id),
         ),
         ("worker VM requested", lambda e: e.is_write(MACHINES)),
         ("run command requested", lambda e: e.is_write(RUN_COMMANDS)),
@@ -77,9 +76,9 @@ def steps_in_order(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
         ),
         ("access granted", lambda e: e.is_action(SNAPSHOTS, "beginGetAccess")),
         ("export read", lambda e: e.service == "export" and e.succeeded),
-        ("pack stored", lambda e: _is_put(e, scene.repository_host, "/p/")),
-        ("disk committed", lambda e: _is_put(e, scene.repository_host, "/k/")),
-        ("recovery point stored", lambda e: _is_put(e, scene.repository_host, _POINT)),
+        ("pack stored", lambda e: is_put(e, scene.repository_host, "/p/")),
+        ("disk committed", lambda e: is_put(e, scene.repository_host, "/k/")),
+        ("recovery point stored", lambda e: is_put(e, scene.repository_host, _POINT)),
         ("access ended", lambda e: e.is_action(SNAPSHOTS, "endGetAccess")),
         ("worker deallocated", lambda e: e.is_action(MACHINES, "deallocate")),
     ]
@@ -144,15 +143,23 @@ def _queues(entries: Sequence[Entry], method: str) -> set[tuple[str, str]]:
 
 
 def access_only_when_private(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
-    """Complain unless a disk access is associated before access is granted, and access ended."""
+    """Complain unless each snapshot has a disk access before access to it is granted."""
     for snapshot in scene.snapshot_extents:
         patched = first(entries, _associates(snapshot))
-        granted = first(entries, _on(snapshot, "beginGetAccess"))
-        ended = last(entries, _on(snapshot, "endGetAccess"))
+        granted = first(entries, done_to(snapshot, "beginGetAccess"))
         if granted is None or patched is None or patched > granted:
             yield f"{snapshot}: associated at {patched}, access granted at {granted}"
-        if ended is None or ended < (last(entries, _on(snapshot, "beginGetAccess")) or 0):
-            yield f"{snapshot}: access was not ended"
+
+
+def no_access_left(entries: Sequence[Entry], scene: object) -> Iterator[str]:
+    """Complain of every snapshot and disk to which access was granted and not ended behind that."""
+    del scene
+    granted = {e.path for e in entries if e.path.lower().endswith("/begingetaccess")}
+    for resource in sorted({path.rpartition("/")[0].lower() for path in granted}):
+        began = last(entries, done_to(resource, "beginGetAccess")) or 0
+        ended = last(entries, done_to(resource, "endGetAccess"))
+        if ended is None or ended < began:
+            yield f"{resource}: access was not ended"
 
 
 def reads_are_the_allocated_extents(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
@@ -161,14 +168,7 @@ def reads_are_the_allocated_extents(entries: Sequence[Entry], scene: Scene) -> I
     What lies less than 256 KiB apart costs less as one read than as two.
     """
     for snapshot, extents in scene.snapshot_extents.items():
-        read = sorted(
-            (e.detail["offset"], e.detail["length"])
-            for e in entries
-            if e.service == "export"
-            and e.succeeded
-            and e.detail.get("operation") == "GetBlob"
-            and _same(str(e.detail.get("disk")), snapshot)
-        )
+        read = spans(entries, "GetBlob", snapshot)
         if _joined(read) != _joined(sorted(extents), gap=_READ_ALONG):
             got, owed = sum(n for _, n in read), sum(n for _, n in extents)
             yield f"{snapshot}: {got} bytes read where {owed} are allocated"
@@ -179,7 +179,7 @@ def commits_after_packs(entries: Sequence[Entry], scene: Scene) -> Iterator[str]
 
     A recovery point comes after the commits, and the log says last of all that it counts.
     """
-    stored = [e for e in entries if _is_put(e, scene.repository_host, "/c/")]
+    stored = [e for e in entries if is_put(e, scene.repository_host, "/c/")]
     committed: set[str] = set()
     for entry in stored:
         chain, kind = entry.path.split("/c/")[1].split("/")[:2]
@@ -187,12 +187,12 @@ def commits_after_packs(entries: Sequence[Entry], scene: Scene) -> Iterator[str]
             committed.add(chain)
         elif chain in committed:
             yield f"{entry.path} was stored after its chain's commit"
-    point = first(entries, lambda e: _is_put(e, scene.repository_host, _POINT))
+    point = first(entries, lambda e: is_put(e, scene.repository_host, _POINT))
     if len(committed) != scene.disks:
         yield f"{len(committed)} chains were committed for {scene.disks} disks"
     if point is not None and point < (last(stored, lambda e: "/k/" in e.path) or 0):
         yield f"the recovery point (entry {point}) was stored before a commit"
-    logged = last(entries, lambda e: _is_put(e, scene.repository_host, _LOG))
+    logged = last(entries, lambda e: is_put(e, scene.repository_host, _LOG))
     if logged is None or (point is not None and logged < point):
         yield "the log does not say that the recovery point counts"
 
@@ -208,14 +208,17 @@ def workers_reach_data_alone(entries: Sequence[Entry], scene: Scene) -> Iterator
             yield f"{entry.caller} listed {entry.path}"
 
 
-def worker_released(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
-    """Complain unless every worker was deallocated and not started again."""
+def worker_released(entries: Sequence[Entry], scene: object) -> Iterator[str]:
+    """Complain of every worker that was made or started and neither deallocated nor deleted."""
     del scene
-    for worker in {e.path.lower() for e in entries if e.is_write(MACHINES)}:
-        stopped = last(entries, _on(worker, "deallocate"))
-        started = last(entries, _on(worker, "start")) or 0
-        if stopped is None or stopped < started:
-            yield f"{worker} was not deallocated"
+    made = {e.path.lower() for e in entries if e.is_write(MACHINES)}
+    began = {e.path.lower() for e in entries if e.is_action(MACHINES, "start")}
+    for worker in made | {path.removesuffix("/start") for path in began}:
+        stopped = last(entries, done_to(worker, "deallocate"))
+        deleted = last(entries, _deletes(worker))
+        started = last(entries, done_to(worker, "start")) or 0
+        if max(stopped or 0, deleted or 0) <= started:
+            yield f"{worker} was neither deallocated nor deleted"
 
 
 #: Facts in the order in which they are asserted.
@@ -228,55 +231,8 @@ FIRST_BACKUP: Rules = (
     bundle_checked,
     queues_at_home,
     access_only_when_private,
+    no_access_left,
     reads_are_the_allocated_extents,
-    commits_after_packs,
-    workers_reach_data_alone,
-    worker_released,
-)
-
-
-def nothing_built_but_one_disk_access(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
-    """Complain of every write to a resource of the environment, but for a disk access with its way.
-
-    A set and those before it are six exports, and a disk access has five at once.
-    """
-    del scene
-    made = {e.path.lower() for e in entries if e.is_write(DISK_ACCESSES)}
-    ways = {e.path.lower() for e in entries if _leads_to_a_disk_access(e)}
-    for entry in entries:
-        is_expected = len(made) <= 1 and entry.path.lower().startswith((*made, *ways))
-        if any(entry.is_write(kind) for kind in ENVIRONMENT_TYPES) and not is_expected:
-            yield f"{entry.method} {entry.path}"
-
-
-def reads_are_a_sample_alone(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
-    """Complain unless Azure was asked what has changed, and no more was read than is compared."""
-    for snapshot in scene.snapshot_extents:
-        of_it = [e for e in entries if e.service == "export" and e.succeeded]
-        of_it = [e for e in of_it if _same(str(e.detail.get("disk")), snapshot)]
-        if not any(e.detail.get("operation") == "GetPageRangesDiff" for e in of_it):
-            yield f"{snapshot}: nobody asked what has changed"
-        got = sum(e.detail["length"] for e in of_it if e.detail.get("operation") == "GetBlob")
-        if got > _SAMPLE_BYTES:
-            yield f"{snapshot}: {got} bytes read where nothing has changed"
-
-
-def _leads_to_a_disk_access(entry: Entry) -> bool:
-    return entry.is_write(ENDPOINTS) and "/diskaccesses/" in str(entry.request).lower()
-
-
-def nothing_stored_again(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
-    """Complain of every pack that was stored."""
-    yield from (f"stored {e.path}" for e in entries if _is_put(e, scene.repository_host, "/p/"))
-
-
-#: What must hold after a second backup of the same, unchanged VM.
-SECOND_BACKUP: Rules = (
-    nothing_built_but_one_disk_access,
-    nothing_stored_again,
-    snapshots_tagged_when_created,
-    access_only_when_private,
-    reads_are_a_sample_alone,
     commits_after_packs,
     workers_reach_data_alone,
     worker_released,
@@ -293,26 +249,18 @@ def nothing_refused(audit: Sequence[Mapping[str, object]]) -> Iterator[str]:
             yield f"{line.get('verb')} {line.get('requestURI')}: {status.get('code')}"
 
 
-def _same(left: str, right: str) -> bool:
-    return left.lower() == right.lower()
-
-
 def _ends(entry: Entry, name: str) -> bool:
     return entry.path.endswith(f"/{name}")
 
 
-def _on(snapshot: str, action: str) -> Callable[[Entry], bool]:
-    return lambda e: _same(e.path, f"{snapshot}/{action}") and e.method == "POST" and e.succeeded
+def _deletes(resource: str) -> Callable[[Entry], bool]:
+    return lambda e: e.method == "DELETE" and e.succeeded and same(e.path, resource)
 
 
 def _associates(snapshot: str) -> Callable[[Entry], bool]:
     return lambda e: (
-        e.is_write(SNAPSHOTS) and _same(e.path, snapshot) and "diskAccessId" in str(e.request)
+        e.is_write(SNAPSHOTS) and same(e.path, snapshot) and "diskAccessId" in str(e.request)
     )
-
-
-def _is_put(entry: Entry, host: str, part: str) -> bool:
-    return entry.host == host and entry.method == "PUT" and entry.succeeded and part in entry.path
 
 
 def _joined(extents: Sequence[tuple[int, int]], gap: int = 1) -> list[tuple[int, int]]:

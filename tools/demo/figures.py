@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,3 +74,19 @@ def figures_table(sessions: list[SessionFigures]) -> str:
         for figures in sessions
     ]
     return table([heading, *rows])
+
+
+def restores_table(sessions: Sequence[Mapping[str, Any]]) -> str:
+    """Return what ended RestoreSessions have written, and in which time, one row each."""
+    rows = [
+        (
+            session["metadata"]["name"],
+            str(len(session["status"]["restored"]["disks"])),
+            people_bytes(
+                sum(each.get("writtenBytes", 0) for each in session["status"]["restored"]["disks"])
+            ),
+            session["status"]["display"]["duration"],
+        )
+        for session in sessions
+    ]
+    return table([("Restore", "Disks", "Written", "Took"), *rows])

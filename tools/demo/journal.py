@@ -75,3 +75,30 @@ def first(entries: Sequence[Entry], matches: Callable[[Entry], bool]) -> int | N
 def last(entries: Sequence[Entry], matches: Callable[[Entry], bool]) -> int | None:
     """Return the sequence number of the last entry that *matches*, or None."""
     return next((entry.sequence for entry in reversed(entries) if matches(entry)), None)
+
+
+def same(left: str, right: str) -> bool:
+    """Compare ids as Azure does, without case."""
+    return left.lower() == right.lower()
+
+
+def is_put(entry: Entry, host: str, part: str) -> bool:
+    """Tell whether this stored something at *host* whose path holds *part*."""
+    return entry.host == host and entry.method == "PUT" and entry.succeeded and part in entry.path
+
+
+def spans(entries: Iterable[Entry], operation: str, disk: str) -> list[tuple[int, int]]:
+    """Return the (offset, length) of each *operation* on an export of *disk*, from its start on."""
+    return sorted(
+        (entry.detail["offset"], entry.detail["length"])
+        for entry in entries
+        if entry.service == "export"
+        and entry.succeeded
+        and entry.detail.get("operation") == operation
+        and same(str(entry.detail.get("disk")), disk)
+    )
+
+
+def done_to(resource: str, action: str) -> Callable[[Entry], bool]:
+    """Return what tells whether an entry is that *action* on an ARM *resource*, which succeeded."""
+    return lambda e: same(e.path, f"{resource}/{action}") and e.method == "POST" and e.succeeded

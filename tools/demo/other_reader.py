@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,21 @@ class OtherReader:
         )
         return json.loads(said)
 
-    def complaints(self, report: Any, disks: list[SeededDisk], points: int) -> Iterator[str]:
-        """Yield what the reader found, and each byte in which it and the disks differ."""
+    def complaints(self, report: Any, points: Mapping[str, Sequence[SeededDisk]]) -> Iterator[str]:
+        """Yield what the reader found, and each byte in which it and *points* differ.
+
+        These are the disks as they were at the time of each run.
+        """
         yield from (f"{finding}" for finding in report["findings"])
-        if len(report["points"]) != points:
-            yield f"{len(report['points'])} points, and not {points}"
-        by_name = {disk.name: disk.path for disk in disks}
+        if sorted(each["run"] for each in report["points"]) != sorted(points):
+            yield f"{[each['run'] for each in report['points']]}, and not {[*points]}"
         for point in report["points"]:
+            by_name = {disk.name: disk.path for disk in points.get(point["run"], ())}
             for disk in point["disks"]:
                 restored = self.folder / "disks" / f"{disk['chain']}-{disk['slot']}"
-                offset = disk_images.first_difference(by_name[disk["name"]], restored)
-                if disk["holes"] or offset is not None:
+                then = by_name.get(disk["name"])
+                offset = None if then is None else disk_images.first_difference(then, restored)
+                if then is None or disk["holes"] or offset is not None:
                     yield f"{disk['name']} of {point['run']} differs: {offset}, {disk['holes']}"
 
 

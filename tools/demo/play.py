@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,24 @@ from typing import Any
 from tools.bundle import build
 from tools.demo import (
     azure_clients,
-    disks,
+    changes,
     facts,
     figures,
     handover,
-    other_reader,
+    increments,
+    restored,
+    restores,
     sessions,
     upkeep,
 )
+from tools.demo.afterwards import Afterwards
+from tools.demo.disks import CommandLine
 from tools.demo.evidence import REPOSITORY_HOST, Evidence
+from tools.demo.interruption import Interruption
 from tools.demo.narration import FactBroken, Narrator, people_bytes
 from tools.local_cloud import azurite, disk_images, seed
 from tools.local_cloud.administrator import Administrator
-from tools.local_cloud.azure import SPEED, simulated_azure
+from tools.local_cloud.azure import simulated_azure
 from tools.local_cloud.control_plane import ControlPlane, control_plane
 from tools.local_cloud.installation import (
     EXAMPLES,
@@ -33,11 +39,14 @@ from tools.local_cloud.installation import (
     put_off_upkeep,
 )
 from tools.local_cloud.kubernetes_programs import kubernetes_program
+from tools.local_cloud.seed import SeededDisk
 from tools.local_cloud.toolchains import kubectl
 from tools.local_cloud.worker_python import WANTED, worker_python
 
 #: A session of the demo takes a minute or two; this is when it has hung.
 SESSION_LIMIT_S = 900
+#: How much faster than Azure its operations end: what lasts is how often the product looks.
+SPEED = 60
 REPOSITORY = (
     f"https://{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
     f"/{seed.REPOSITORY_CONTAINER}"
@@ -54,19 +63,22 @@ class Play:
         self._disks = seed.plan_disks(folder / "disks")
         self._figures: list[figures.SessionFigures] = []
         self._known: set[str] = set()
+        #: The VM's disks as they were at the time of each run, in the runs' order.
+        self._points: dict[str, list[SeededDisk]] = {}
         self._packs = 0
 
     def run(self) -> None:
         """Play every part; raise FactBroken where a promise does not hold."""
         bundle = self._set_up()
-        self._start_control_plane()
-        self._start_azure()
-        self._start_operator(bundle)
+        self._start_azure_and_control_plane(bundle)
+        self._start_operator()
         self._first_backup(bundle)
         self._second_backup()
-        self._upkeep()
+        self._restores_and_upkeep()
         self._without_operator()
+        times = self._narrator.times()
         self._narrator.part("Figures")
+        self._narrator.say(times)
         self._narrator.say(figures.figures_table(self._figures))
 
     def leave_running(self) -> None:
@@ -100,6 +112,8 @@ class Play:
         with say.step("kubectl, Node and Azurite"):
             kubectl()
             azurite.installed()
+        with say.step(f"e2fsprogs: {', '.join(disk_images.PROGRAMS)}"):
+            disk_images.file_system_programs()
         python = worker_python()
         with say.step(f"the worker's bundle, for Python {python.version}"):
             bundle = self._folder / "bundle"
@@ -108,76 +122,134 @@ class Play:
             say.say(f"passed over: {unfit}")
         if python.version != WANTED:
             say.say(f"no Python {WANTED} found: the workers' image has {python.version}")
-        with say.step("the VM's disks: ext4, random bytes and text, nothing"):
-            seed.make_disks(self._disks)
         return bundle
 
-    def _start_control_plane(self) -> None:
-        self._narrator.part("2  Kubernetes")
-        with self._narrator.step("etcd, API server and controller manager"):
-            self._plane: ControlPlane = self._running.enter_context(
-                control_plane(self._folder / "kubernetes")
-            )
-
-    def _start_azure(self) -> None:
-        self._narrator.part("3  Azure, simulated")
-        with self._narrator.step(f"its services, {SPEED} times as fast as the real ones"):
+    def _start_azure_and_control_plane(self, bundle: Path) -> None:
+        """Start both; a user's things are put into Azure while Kubernetes starts."""
+        say = self._narrator
+        say.part("2  Azure, simulated, and Kubernetes")
+        with say.step(f"Azure's services, {SPEED} times as fast as the real ones"):
             self._ready: dict[str, Any] = self._running.enter_context(
-                simulated_azure(self._folder / "azure")
+                simulated_azure(self._folder / "azure", speed=SPEED)
             )
             self._azure = Administrator(self._ready)
-        with self._narrator.step("what a user already has: networks, a VM, an account, roles"):
-            seed.seed(self._azure, self._disks)
+        with say.meanwhile("what a user has: networks, a VM, an account, roles", self._seed):
+            with say.step("etcd, API server and controller manager"):
+                self._plane: ControlPlane = self._running.enter_context(
+                    control_plane(self._folder / "kubernetes")
+                )
+            with say.step("vmbackup's CRDs, rights, keys and settings"):
+                self._installed: Installation = install(
+                    self._plane, self._ready, bundle, self._folder / "operator"
+                )
 
-    def _start_operator(self, bundle: Path) -> None:
-        self._narrator.part("4  vmbackup")
-        with self._narrator.step("CRDs, rights, keys and settings"):
-            self._installed: Installation = install(
-                self._plane, self._ready, bundle, self._folder / "operator"
-            )
+    def _seed(self) -> None:
+        """Make the VM's disks (ext4, random bytes and text, nothing), and put all into Azure."""
+        seed.make_disks(self._disks)
+        seed.seed(self._azure, self._disks)
+
+    def _start_operator(self) -> None:
+        self._narrator.part("3  vmbackup")
         with self._narrator.step("the operator, with a ServiceAccount's token"):
             self._running.callback(self._installed.operator.stop)
             self._installed.operator.start()
         self._say_memory("idle")
 
     def _first_backup(self, bundle: Path) -> None:
-        self._narrator.part("5  First backup: kubectl apply -f examples/")
+        self._narrator.part("4  First backup: kubectl apply -f examples/")
         self._plane.administrator.apply(EXAMPLES)
         put_off_upkeep(self._plane)
         self._wait_until_policy_is_seen()
-        evidence = Evidence(self._azure, self._plane, bundle, self._disks)
+        evidence = Evidence(self._azure, self._plane, self._disks, bundle=bundle)
+        evidence.hold_first_pack(evidence.keep_sas)
         self._trigger("first")
-        session = self._back_up(evidence)
+        session = self._back_up(evidence, self._disks)
         self._check(facts.FIRST_BACKUP, evidence, session)
         self._narrator.holds("an old SAS is refused", evidence.old_sas_complaints())
 
     def _second_backup(self) -> None:
-        self._narrator.part("6  Second backup, of the unchanged VM")
-        evidence = Evidence(self._azure, self._plane, None, self._disks)
+        say = self._narrator
+        say.part("5  Second backup, of what has changed; the operator is killed in its middle")
+        folder = self._folder / "changed"
+        with say.step("the VM goes on: files by debugfs -w, blocks of the other disks"):
+            after = changes.changed_disks(self._disks, folder)
+            changed = changes.changed_extents(self._disks, after)
+            changes.write_in_vm(self._azure, after, changed, folder / "pieces")
+        say.say(changes.told(changed))
+        evidence = Evidence(self._azure, self._plane, after, changed=changed)
+        interruption = Interruption(say, self._azure, self._installed.operator, evidence)
+        evidence.hold_first_pack(interruption.kill_and_start)
         self._trigger("again")
-        session = self._back_up(evidence)
-        self._check(facts.SECOND_BACKUP, evidence, session)
-        self._say_memory("after two sessions")
-
-    def _upkeep(self) -> None:
-        """Ask for the repository's upkeep, and follow it to its end."""
-        self._narrator.part("7  Upkeep: what is stored is looked at and read back")
-        evidence = Evidence(self._azure, self._plane, None, self._disks)
-        user = self._plane.administrator
-        upkeep.ask_for_a_pass(user)
-        session = self._follow(evidence, within_s=120)
-        with self._narrator.step("the pass has ended"):
-            jobs = upkeep.wait_for_its_end(user, 120)
-        self._narrator.say(upkeep.jobs_table(jobs))
-        self._narrator.holds("every job is done, and found nothing", list(upkeep.troubles(jobs)))
-        self._narrator.holds(
-            "a worker has read back every pack that the backups stored, and compared blocks",
-            list(upkeep.unread(session, self._packs)),
+        session = self._back_up(evidence, after)
+        self._check(increments.SECOND_BACKUP, evidence, session)
+        say.holds(
+            "the worker went on while there was no operator",
+            list(interruption.complaints(evidence.entries())),
         )
+        self._say_memory("after two sessions and a start in the middle of one")
+
+    def _restores_and_upkeep(self) -> None:
+        """Have both points restored while a pass of upkeep looks at what is stored."""
+        say, user = self._narrator, self._plane.administrator
+        say.part("6  Both points restored by RestoreSessions, and upkeep reads back what is stored")
+        evidence = Evidence(self._azure, self._plane, self._disks)
+        wanted = restores.wanted(self._points)
+        with say.step("three sessions at once: worker.maxCount of the RegionEnvironment is 3"):
+            restores.allow_workers(user, len(wanted) + 1)
+        upkeep.ask_for_a_pass(user)
+        for each in wanted:
+            user.create(each.manifest(restores.point_of(user, each.run_id)))
+        reading = self._next()
+        asked_for = [self._followed(sessions.RESTORES, each.name) for each in wanted]
+        restoring = self._follow(evidence, *asked_for, reading, until=asked_for)
+        for each, session in zip(wanted, restoring, strict=True):
+            self._must_succeed(session, sessions.RESTORES)
+            self._restored(each, session)
+        say.say(figures.restores_table(restoring))
+        scene = restores.scene(self._azure, wanted, restoring)
+        self._assert(restored.RESTORES, evidence, scene)
+        (read_back,) = self._follow(evidence, reading)
+        self._assert(restored.AFTER_ALL, evidence, scene)
+        self._end_of_upkeep(evidence, read_back)
+
+    def _assert(
+        self, rules: restored.RestoreRules, evidence: Evidence, scene: restored.RestoredScene
+    ) -> None:
+        entries = evidence.entries()
+        for rule in rules:
+            self._narrator.holds(rule.__name__.replace("_", " "), list(rule(entries, scene)))
+
+    def _restored(self, wanted: restores.Restore, session: Any) -> None:
+        """See that what was made is what the VM had at the time of the point."""
+        made = restores.MadeDisks(self._azure, wanted, session)
         self._narrator.holds(
-            "and has put nothing into the repository",
+            f"{wanted.name}: every byte of every disk is what it was at that point",
+            list(made.differences()),
+        )
+        self._narrator.say(f"e2fsck -fn: {made.check_file_system()}")
+        if wanted.vm_name:
+            machines = restores.machines(self._azure, session)
+            self._narrator.holds(
+                f"{wanted.vm_name} is as {seed.VM_NAME} was, with the restored disks",
+                list(restores.machine_complaints(*machines, made.ids)),
+            )
+
+    def _end_of_upkeep(self, evidence: Evidence, reading: Any) -> None:
+        """Wait for the pass's end, and see that it found nothing."""
+        say, user = self._narrator, self._plane.administrator
+        with say.step("the pass of upkeep has ended"):
+            jobs = upkeep.wait_for_its_end(user, 120)
+        say.say(upkeep.jobs_table(jobs))
+        say.holds("every job is done, and found nothing", list(upkeep.troubles(jobs)))
+        say.holds(
+            "a worker has read back every pack that the backups stored, and compared blocks",
+            list(upkeep.unread(reading, self._packs)),
+        )
+        say.holds(
+            "no worker has put anything into the repository",
             list(upkeep.stored_by_workers(evidence.entries(), REPOSITORY_HOST)),
         )
+        self._refused_nothing()
 
     def _say_memory(self, when: str) -> None:
         held = people_bytes(self._installed.operator.resident_bytes())
@@ -205,31 +277,53 @@ class Play:
             "--overwrite",
         )
 
-    def _follow(self, evidence: Evidence, *, within_s: float) -> Any:
-        """Show the session that is made *within_s* seconds, and return it when it has ended."""
-        user = self._plane.administrator
-        name = sessions.wait_for_session(user, USER_NAMESPACE, self._known, within_s)
-        self._known.add(name)
-        return sessions.watch(
-            user,
-            USER_NAMESPACE,
-            name,
+    def _followed(self, kind: sessions.Kind, name: str = "") -> sessions.Followed:
+        user, known = self._plane.administrator, self._known
+        return sessions.Followed(user, USER_NAMESPACE, kind, name, known)
+
+    def _next(self) -> sessions.Followed:
+        """Return the BackupSession that the operator is about to make."""
+        return self._followed(sessions.BACKUPS)
+
+    def _follow(
+        self,
+        evidence: Evidence,
+        *wanted: sessions.Followed,
+        until: Sequence[sessions.Followed] = (),
+    ) -> list[Any]:
+        """Show the sessions, and return them when all, or those of *until*, have ended."""
+
+        def look() -> None:
+            evidence.look()
+            if not self._installed.operator.runs:
+                raise FactBroken(f"the operator has ended: see {self._installed.operator.log}")
+
+        ended = sessions.watch(
+            wanted,
             self._narrator.say,
             limit_s=SESSION_LIMIT_S,
-            meanwhile=evidence.look,
+            meanwhile=look,
+            until=until,
         )
+        self._known |= {each.name for each in wanted}
+        return ended
 
-    def _back_up(self, evidence: Evidence) -> Any:
-        """Follow the next session to its end and return it."""
-        user, began = self._plane.administrator, time.monotonic()
-        session = self._follow(evidence, within_s=60)
+    def _must_succeed(self, session: Any, kind: sessions.Kind) -> None:
         if session["status"]["outcome"] != "Succeeded":
             name = session["metadata"]["name"]
-            described = user.kubectl("describe", "bses", name, f"--namespace={USER_NAMESPACE}")
+            words = ("describe", kind.plural, name, f"--namespace={USER_NAMESPACE}")
+            described = self._plane.administrator.kubectl(*words)
             raise FactBroken(f"{name} did not succeed:\n{described}")
+
+    def _back_up(self, evidence: Evidence, disks: list[SeededDisk]) -> Any:
+        """Follow the next session, which backs *disks* up, to its end and return it."""
+        began = time.monotonic()
+        (session,) = self._follow(evidence, self._next())
+        self._must_succeed(session, sessions.BACKUPS)
         seconds = time.monotonic() - began
+        self._points[session["status"]["runId"]] = disks
         self._packs += upkeep.packs_put(evidence.entries(), REPOSITORY_HOST)
-        self._figures.append(figures.session_figures(session, evidence, self._disks, seconds))
+        self._figures.append(figures.session_figures(session, evidence, disks, seconds))
         return session
 
     def _check(self, rules: facts.Rules, evidence: Evidence, session: Any) -> None:
@@ -237,46 +331,18 @@ class Play:
         for rule in rules:
             title = rule.__name__.replace("_", " ")
             self._narrator.holds(title, list(rule(entries, scene)))
+        self._refused_nothing()
+
+    def _refused_nothing(self) -> None:
         audit = self._plane.audited()
         self._narrator.holds(
             "the API server refused the operator nothing", list(facts.nothing_refused(audit))
         )
 
     def _without_operator(self) -> None:
-        self._narrator.part("8  Without operator and cluster")
+        self._narrator.part("7  Without operator and cluster")
         with self._narrator.step("operator and control plane stopped"):
             self._installed.operator.stop()
             self._plane.stop()
-        line = disks.CommandLine(REPOSITORY, self._installed.repository_key, self._ready)
-        self._narrator.say(line.run("list"))
-        with self._narrator.step("vmbackup repository check --read-data"):
-            self._narrator.say(line.run("check", "--read-data"))
-        points = line.points()
-        for point in points:
-            self._restore(line, point["runId"])
-        self._read_by_another(len(points))
-
-    def _restore(self, line: disks.CommandLine, run_id: str) -> None:
-        folder = self._folder / "restored" / run_id
-        with self._narrator.step(f"vmbackup repository restore --point {run_id} --all"):
-            line.run("restore", "--point", run_id, "--all", "--to", str(folder))
-        self._narrator.holds(
-            "every byte of every disk is what it was at the snapshot",
-            list(disks.differences(self._disks, folder)),
-        )
-        system = disks.restored_file(self._disks[0], folder)
-        self._narrator.say(f"e2fsck -fn: {disk_images.check_file_system(system)}")
-
-    def _read_by_another(self, points: int) -> None:
-        """Have the repository read by a program that knows the format's page and nothing of us."""
-        reader = other_reader.OtherReader(
-            REPOSITORY, self._installed.repository_key, self._folder / "copied", self._ready
-        )
-        with self._narrator.step("both containers copied into a folder"):
-            reader.copy()
-        with self._narrator.step("read by a program written from the format's page alone"):
-            report = reader.read()
-        self._narrator.holds(
-            "it finds nothing wrong, and every byte of every disk",
-            list(reader.complaints(report, self._disks, points)),
-        )
+        line = CommandLine(REPOSITORY, self._installed.repository_key, self._ready)
+        Afterwards(self._narrator, line, self._folder, self._points).play()

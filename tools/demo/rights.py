@@ -23,6 +23,10 @@ _NO_RIGHT = frozenset(
     {"AuthorizationFailed", "LinkedAuthorizationFailed", "AuthorizationPermissionMismatch"}
 )
 
+_PROVIDERS = "/providers/"
+#: Of the id of a subscription.
+_SLASHES = 2
+
 #: A JSON object.
 Json = Mapping[str, Any]
 
@@ -52,7 +56,13 @@ class AzureRole:
 
     def covers(self, scope: str) -> bool:
         """Tell whether *scope* is one of its scopes, or lies in one."""
-        return any(lies_within(scope, own) for own in self.scopes)
+        return any(lies_within(_asked_at(scope), own) for own in self.scopes)
+
+
+def _asked_at(scope: str) -> str:
+    """Return the subscription for what its providers say of it, as of quotas; else the scope."""
+    subscription, found, _ = scope.partition(_PROVIDERS)
+    return subscription if found and subscription.count("/") == _SLASHES else scope
 
 
 @dataclass(frozen=True, slots=True)

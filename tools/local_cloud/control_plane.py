@@ -110,6 +110,17 @@ class ControlPlane:
             _stop(self._programs)
             raise
 
+    def restart_api_server(self) -> None:
+        """Kill the API server alone and start it again on the same etcd; return when it serves."""
+        names = [program.name for program in self._programs]
+        at = names.index("kube-apiserver")
+        self._programs[at].kill()
+        started: list[Program] = []
+        try:
+            _start_api_server(self.folder, self._addresses, started)
+        finally:
+            self._programs[at : at + 1] = started
+
     def service_account(self, namespace: str, name: str, *, valid_s: int = 86400) -> KubernetesUser:
         """Return somebody who acts with a token of that ServiceAccount, which must exist."""
         asked = ("create", "token", name, "--namespace", namespace, f"--duration={valid_s}s")

@@ -11,7 +11,7 @@ import random
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,17 @@ PAGE_BYTES = 4096
 
 #: How much of a difference is looked at in one go.
 COMPARE_BYTES = 4 * MIB
+
+#: Of e2fsprogs: what makes a file system, what changes its files without a mount, what checks it.
+PROGRAMS = ("mke2fs", "debugfs", "e2fsck")
+
+
+def file_system_programs() -> dict[str, str]:
+    """Return where each of `PROGRAMS` is; raise FileNotFoundError that names one that is missing.
+
+    Debian keeps them off an ordinary user's PATH.
+    """
+    return {name: _tool(name) for name in PROGRAMS}
 
 
 def make_file_system(path: Path, size_bytes: int, scratch: Path) -> None:
@@ -77,6 +88,32 @@ def make_empty_disk(path: Path, size_bytes: int) -> None:
         image.truncate(size_bytes)
 
 
+def edit_file_system(path: Path, commands: Sequence[str], script: Path) -> None:
+    """Have debugfs carry out *commands* on the file system in *path*; raise where it refuses one.
+
+    They are written to *script*. debugfs ends well whatever most of them come to, and says on its
+    standard error what it could not do, behind a line that names its version.
+    """
+    script.write_text("".join(f"{command}\n" for command in commands))
+    done = subprocess.run(
+        [_tool("debugfs"), "-w", "-f", str(script), str(path)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    complaints = done.stderr.strip().splitlines()[1:]
+    if complaints or done.returncode:
+        raise ValueError(f"debugfs on {path}: {'; '.join(complaints) or done.returncode}")
+
+
+def copy_disk(source: Path, target: Path) -> None:
+    """Make *target* a sparse file that holds what *source* holds."""
+    with source.open("rb") as read, target.open("wb") as written:
+        written.truncate(source.stat().st_size)
+        for offset, length in _pieces(allocated_extents(source)):
+            os.pwrite(written.fileno(), os.pread(read.fileno(), length, offset), offset)
+
+
 def allocated_extents(path: Path) -> list[tuple[int, int]]:
     """Return the (offset, length) runs of *path* that its file system keeps data for."""
     extents: list[tuple[int, int]] = []
@@ -104,6 +141,29 @@ def first_difference(left: Path, right: Path) -> int | None:
     return None
 
 
+def differing_extents(left: Path, right: Path) -> list[tuple[int, int]]:
+    """Return the (offset, length) runs of pages in which two files of one size differ."""
+    if left.stat().st_size != right.stat().st_size:
+        raise ValueError(f"{left} and {right} are not of one size")
+    pages: set[int] = set()
+    with left.open("rb") as one, right.open("rb") as other:
+        for offset, length in _pieces([*allocated_extents(left), *allocated_extents(right)]):
+            ours, theirs = (os.pread(each.fileno(), length, offset) for each in (one, other))
+            if ours != theirs:
+                pages.update(
+                    offset + at
+                    for at in range(0, length, PAGE_BYTES)
+                    if ours[at : at + PAGE_BYTES] != theirs[at : at + PAGE_BYTES]
+                )
+    runs: list[tuple[int, int]] = []
+    for page in sorted(pages):
+        if runs and sum(runs[-1]) == page:
+            runs[-1] = (runs[-1][0], runs[-1][1] + PAGE_BYTES)
+        else:
+            runs.append((page, PAGE_BYTES))
+    return runs
+
+
 def check_file_system(path: Path) -> str:
     """Return the last line of ``e2fsck -fn`` on *path*; raise where it finds a fault."""
     done = subprocess.run(
@@ -119,7 +179,7 @@ def _pieces(extents: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _tool(name: str) -> str:
-    """Return the path of an e2fsprogs program; Debian keeps them off an ordinary user's PATH."""
+    """Return the path of an e2fsprogs program."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
         raise FileNotFoundError(f"{name} is not installed: it comes with e2fsprogs")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
 import yaml
 
@@ -24,6 +24,10 @@ EXAMPLES = ROOT / "examples"
 CHART = ROOT / "charts" / "vmbackup"
 OPERATOR_NAMESPACE = "vmbackup-system"
 OPERATOR_ACCOUNT = "vmbackup-operator"
+
+#: Scopes by the settings' names of them: ``backupScopes`` or ``restoreScopes``.
+Scopes: TypeAlias = Mapping[Literal["backupScopes", "restoreScopes"], Sequence[str]]
+_NO_MORE: Final[Scopes] = {}
 USER_NAMESPACE = "web-team"
 
 
@@ -40,13 +44,13 @@ def install(
     ready: Mapping[str, Any],
     bundle: Path,
     folder: Path,
-    scopes: Sequence[str] = (),
-    workers: Mapping[str, int] | None = None,
+    scopes: Scopes = _NO_MORE,
+    changes: Mapping[str, Any] | None = None,
 ) -> Installation:
     """Install vmbackup with files of its own in *folder*; the operator is not started yet.
 
-    *scopes* may be backed up from the user's namespace beside those of the examples; *workers* are
-    settings under that name which differ from the chart's.
+    *scopes* are the user's namespace's beside those of the examples; *changes* are settings that
+    differ from the chart's, or parts of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plane.install_crds(ROOT / "crds")
@@ -60,7 +64,7 @@ def install(
     _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
     mark_as_key(plane, USER_NAMESPACE, reference["name"])
     user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
-    settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, workers)
+    settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, changes)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
 
@@ -116,14 +120,17 @@ def write_settings(
     path: Path,
     ready: Mapping[str, Any],
     bundle: Path,
-    scopes: Sequence[str],
-    workers: Mapping[str, int] | None = None,
+    scopes: Scopes = _NO_MORE,
+    changes: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the chart's settings with the tenant and the bundle that are really there."""
     settings = example_settings()
     settings["appliance"]["tenantId"] = ready["tenantId"]
-    settings["workers"] |= {"bundle": str(bundle), **(workers or {})}
-    settings["tenancy"][0]["backupScopes"] += scopes
+    settings["workers"] |= {"bundle": str(bundle)}
+    for name, change in (changes or {}).items():
+        settings[name] = {**settings[name], **change} if isinstance(change, dict) else change
+    for name, more in scopes.items():
+        settings["tenancy"][0][name] += more
     settings["tenancy"][0]["repositories"] = [f"{USER_NAMESPACE}/*"]
     path.write_text(yaml.safe_dump(settings))
     return path

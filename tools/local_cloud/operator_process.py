@@ -118,6 +118,13 @@ class OperatorProcess:
         program, self._program = self._program, None
         return None if program is None else program.stop(STOP_S)
 
+    def metrics(self) -> str:
+        """Return what it tells Prometheus, as OpenMetrics."""
+        port = self._log.with_suffix(".health").read_text()
+        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        answer = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", headers=accept)
+        return answer.data.decode()
+
     def resident_bytes(self) -> int:
         """Return how much memory it holds."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

@@ -29,6 +29,11 @@ class Program:
         """Return the end of the log, for the message of an error."""
         return self.log.read_text(errors="replace").strip()[-3000:]
 
+    def kill(self) -> None:
+        """End the program by SIGKILL: it gets to do nothing more."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self, deadline_s: float = STOP_DEADLINE_S) -> int:
         """Ask the program to end, and end it after *deadline_s*; return its exit code.
 

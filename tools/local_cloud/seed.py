@@ -27,7 +27,7 @@ OPERATOR_OBJECT_ID = "7a6b5c4d-3e2f-4101-9234-56789abcdef0"
 
 _APPLIANCE_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-backup"
 _REPOSITORY_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-repository"
-_PRODUCTION_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-production"
+PRODUCTION_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-production"
 APPLIANCE_NETWORK_ID = (
     f"{_APPLIANCE_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-cluster"
 )
@@ -38,14 +38,14 @@ REPOSITORY_CONTAINER = "vm-backups"
 VM_NAME = "web-01"
 
 
-def vm_id(name: str) -> str:
+def vm_id(name: str, group: str = PRODUCTION_GROUP) -> str:
     """Return the ARM id of the VM *name* of whoever has something to back up."""
-    return f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/virtualMachines/{name}"
+    return f"{group}/providers/Microsoft.Compute/virtualMachines/{name}"
 
 
-def disk_id(name: str) -> str:
+def disk_id(name: str, group: str = PRODUCTION_GROUP) -> str:
     """Return the ARM id of the managed disk *name* of such a VM."""
-    return f"{_PRODUCTION_GROUP}/providers/Microsoft.Compute/disks/{name}"
+    return f"{group}/providers/Microsoft.Compute/disks/{name}"
 
 
 VM_ID = vm_id(VM_NAME)
@@ -107,7 +107,7 @@ def seed_appliance(azure: Administrator) -> None:
     And the group that VMs lie in, so that rights can be given there.
     """
     azure.call("PUT", f"/subscriptions/{SUBSCRIPTION}")
-    azure.arm(_PRODUCTION_GROUP, _GROUPS, {"location": VM_REGION})
+    azure.arm(PRODUCTION_GROUP, _GROUPS, {"location": VM_REGION})
     _seed_network(azure)
     _seed_repository(azure)
     _seed_identity(azure)
@@ -118,9 +118,14 @@ def example_settings() -> Settings:
     return load(ROOT / "charts" / "vmbackup" / "settings.yaml")
 
 
-def give_rights(azure: Administrator, regions: Iterable[str] = REGIONS) -> None:
-    """Make the groups of *regions*, and give the operator's identity each role where it belongs."""
-    for put in azure_roles.puts(example_settings(), OPERATOR_OBJECT_ID, regions):
+def give_rights(
+    azure: Administrator, regions: Iterable[str] = REGIONS, settings: Settings | None = None
+) -> None:
+    """Make the groups of *regions*, and give the operator's identity each role where it belongs.
+
+    That follows from its settings, which are those of the examples where none are given.
+    """
+    for put in azure_roles.puts(settings or example_settings(), OPERATOR_OBJECT_ID, regions):
         azure.arm(put.id, put.api_version, put.body)
 
 
@@ -170,12 +175,16 @@ def _seed_identity(azure: Administrator) -> None:
 
 
 def seed_machine(
-    azure: Administrator, name: str, disks: list[SeededDisk], region: str = VM_REGION
+    azure: Administrator,
+    name: str,
+    disks: list[SeededDisk],
+    region: str = VM_REGION,
+    group: str = PRODUCTION_GROUP,
 ) -> None:
-    """Put a VM there with *disks*, the OS disk first, in the region's own network."""
-    network = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-{region}"
+    """Put a VM into *group* with *disks*, the OS disk first, in the region's own network there."""
+    network = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet-{region}"
     azure.arm(network, _NETWORK, _network(region, "10.10.0.0/16", "10.10.1.0/24"))
-    nic_id = f"{_PRODUCTION_GROUP}/providers/Microsoft.Network/networkInterfaces/{name}-nic"
+    nic_id = f"{group}/providers/Microsoft.Network/networkInterfaces/{name}-nic"
     subnet: dict[str, object] = {"subnet": {"id": f"{network}/subnets/machines"}}
     configuration = {"name": "primary", "properties": subnet}
     interface = {"location": region, "properties": {"ipConfigurations": [configuration]}}
@@ -183,7 +192,7 @@ def seed_machine(
     for disk in disks:
         azure.arm(disk.id, _DISKS, _managed_disk(disk, region))
         azure.fill_disk(disk.id, disk.path)
-    azure.arm(vm_id(name), _COMPUTE, _machine(disks, nic_id, region))
+    azure.arm(vm_id(name, group), _COMPUTE, _machine(disks, nic_id, region))
     if region not in REGIONS:
         give_rights(azure, (region,))
 

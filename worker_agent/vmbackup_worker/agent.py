@@ -15,6 +15,7 @@ from typing_extensions import assert_never
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import (
+    ArchiveJob,
     BackupJob,
     Event,
     RestoreJob,
@@ -140,7 +141,7 @@ class Agent:
                 self._take_unreadable(wrong, received)
             case Shutdown():
                 self._shut_down(received)
-            case BackupJob() | RestoreJob() | VerifyJob() as job:
+            case BackupJob() | RestoreJob() | ArchiveJob() | VerifyJob() as job:
                 self._take_work(job, received)
             case never:
                 assert_never(never)

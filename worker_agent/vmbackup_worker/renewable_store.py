@@ -13,22 +13,40 @@ from typing import TypeVar
 from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.protocol import RepositoryAccess
 from vmbackup_core.repository.data.ports import DataStore
-from vmbackup_core.stores.port import AlreadyStored, Buffer, CredentialsRefused, NotStored
+from vmbackup_core.repository.primitives.parsed_names import is_pack
+from vmbackup_core.stores.port import (
+    AlreadyStored,
+    Buffer,
+    CredentialsRefused,
+    NotStored,
+    Tier,
+)
 from vmbackup_worker.access import AccessRefused, Renewable, Stopped
 from vmbackup_worker.trust import ca_file
 
 T = TypeVar("T")
 
 
-def container_store(url: str) -> DataStore:
-    """Return the store of the container at *url*, which carries its SAS."""
+def container_store(access: RepositoryAccess) -> DataStore:
+    """Return the store of the container at the URL of *access*, which carries its SAS.
+
+    Packs are put into the tier of *access*.
+    """
     from vmbackup_core.stores.azure_blob import (  # noqa: PLC0415 - half of what a job imports
         AzureBlobStore,
         container_client,
     )
 
-    return AzureBlobStore(container_client(url, ca_file=ca_file()))
+    def tier_of(name: str) -> Tier:
+        return access.tier if is_pack(name) else "Hot"
+
+    client = container_client(access.container_url, ca_file=ca_file())
+    return AzureBlobStore(client, tier_of=tier_of)
+
+
+OpenStore = Callable[[RepositoryAccess], DataStore]
 
 
 class JobContainer:
@@ -36,22 +54,22 @@ class JobContainer:
 
     def __init__(
         self,
-        url: str,
+        access: RepositoryAccess,
         stop: threading.Event,
         *,
         renewal_s: float,
-        open_store: Callable[[str], DataStore] = container_store,
+        open_store: OpenStore = container_store,
     ) -> None:
-        self._url = url
+        self._access = access
         self._open_store = open_store
-        self._current = Renewable(open_store(url))
+        self._current = Renewable(open_store(access))
         self.store = RenewableStore(self._current, stop, renewal_s=renewal_s)
 
-    def renew(self, url: str) -> None:
-        """Go by *url* from now on, where it is another one."""
-        if url != self._url:
-            self._url = url
-            self._current.renew(self._open_store(url))
+    def renew(self, access: RepositoryAccess) -> None:
+        """Go by *access* from now on, where it is another one."""
+        if access != self._access:
+            self._access = access
+            self._current.renew(self._open_store(access))
 
 
 class RenewableStore(DataStore):

@@ -6,6 +6,13 @@ files: sending and receiving belong to the operator (asynchronous) and the worke
 
 from __future__ import annotations
 
+from vmbackup_core.protocol.archive_messages import (
+    ArchiveJob,
+    ArchiveResult,
+    DiskArchived,
+    DiskToArchive,
+    StoredSource,
+)
 from vmbackup_core.protocol.bundle import (
     BUNDLE_LIST,
     BundleFile,
@@ -101,6 +108,8 @@ __all__ = [
     "REASONS",
     "SAMPLE_BLOCKS",
     "Applied",
+    "ArchiveJob",
+    "ArchiveResult",
     "BackupJob",
     "BackupResult",
     "BundleFile",
@@ -108,8 +117,10 @@ __all__ = [
     "ConversationAccess",
     "Decision",
     "Direction",
+    "DiskArchived",
     "DiskDone",
     "DiskRestored",
+    "DiskToArchive",
     "DiskToBackUp",
     "DiskToRestore",
     "Done",
@@ -144,6 +155,7 @@ __all__ = [
     "SealedJob",
     "SectionsToOpen",
     "Shutdown",
+    "StoredSource",
     "UnknownKind",
     "VerifyJob",
     "VerifyResult",

@@ -6,6 +6,7 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.protocol.bounds import Url
+from vmbackup_core.stores.port import Tier
 
 
 class Value(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -16,10 +17,14 @@ class Message(Value, frozen=True, tag_field="kind"):
     """What a message's payload is; `kind` tells which."""
 
 
-class RepositoryAccess(Value, frozen=True):
-    """The way to the repository: its data's container, by a SAS that may create and read."""
+class RepositoryAccess(Value, frozen=True, omit_defaults=True):
+    """The way to the repository: its data's container, by a SAS that may create and read.
+
+    *tier* is the access tier that packs are put into; Hot is the account's own.
+    """
 
     container_url: Url
+    tier: Tier = "Hot"
 
     @override
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import ChainId, JobId, LaunchNonce, RunId, WorkerId
+from vmbackup_core.protocol.archive_messages import ArchiveJob, ArchiveResult
 from vmbackup_core.protocol.bounds import (
     ID_CHARS,
     JOB,
@@ -211,7 +212,7 @@ class ResultsBlob(Value, frozen=True):
 
 
 #: What a job came to, by its kind.
-Result = Union[BackupResult, RestoreResult, VerifyResult]  # noqa: UP007 - evaluated at run time on 3.10
+Result = Union[BackupResult, RestoreResult, ArchiveResult, VerifyResult]  # noqa: UP007 - evaluated at run time on 3.10
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -240,7 +241,7 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 #: Jobs that are worked on: each has a maker in the agent.
-WorkJob = Union[BackupJob, RestoreJob, VerifyJob]  # noqa: UP007 - evaluated at run time on 3.10
+WorkJob = Union[BackupJob, RestoreJob, ArchiveJob, VerifyJob]  # noqa: UP007 - evaluated at run time on 3.10
 #: ``Union``: read at run time by msgspec, on 3.10 too.
 Job = Union[WorkJob, Shutdown]  # noqa: UP007 - evaluated at run time on 3.10
 JobOrPointer = Union[Job, Overflow]  # noqa: UP007 - evaluated at run time on 3.10

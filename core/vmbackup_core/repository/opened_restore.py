@@ -6,6 +6,7 @@ Thin, as `opened` is: each method is one algorithm of docs/repository-format.md,
 from __future__ import annotations
 
 from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.chains.holds import Purpose
 from vmbackup_core.repository.control.restore import restore_plan
 from vmbackup_core.repository.control.restore.restore_plan import RestoreDisk, RestoreWork
 from vmbackup_core.repository.opened_log import OpenedLog
@@ -19,7 +20,9 @@ class Restores:
     def __init__(self, work: OpenedLog) -> None:
         self._work = work
 
-    def plan(self, vm_id: str, run: RunId, holder: RunId) -> RestoreWork:
+    def plan(
+        self, vm_id: str, run: RunId, holder: RunId, purpose: Purpose = "restore"
+    ) -> RestoreWork:
         """Return what restores the point that *run* made of the VM, held for the run *holder*.
 
         Also of a repository that is another's. Nothing but holds is written; `let_go` releases
@@ -27,7 +30,8 @@ class Restores:
         CorruptRepository where it or a manifest of it is damaged.
         """
         with self._work.of_anybody() as log:
-            return restore_plan.plan(log, self._work.places.data, vm_id, run, holder)
+            data = self._work.places.data
+            return restore_plan.plan(log, data, vm_id, run, holder, purpose)
 
     def let_go(self, holder: RunId) -> None:
         """Delete the holds of the run *holder*; twice is once."""

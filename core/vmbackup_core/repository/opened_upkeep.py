@@ -8,8 +8,10 @@ works with the same repository has a turn in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 from vmbackup_core.ids import ChainId, RunId
+from vmbackup_core.repository.control.backup.skipping import retire_archives
 from vmbackup_core.repository.control.commits.prune_listing import list_chains
 from vmbackup_core.repository.control.log.heads import Head, HistoryDiffers
 from vmbackup_core.repository.control.log.log import Appended
@@ -20,16 +22,20 @@ from vmbackup_core.repository.control.retention import (
     expire,
     expire_pass,
     expire_plan,
+    hurt_points,
     point_book,
     prune,
     prune_plan,
     sights,
+    stamping,
 )
 from vmbackup_core.repository.control.retention.stored_manifests import pruning
 from vmbackup_core.repository.control.verify import list_proving
 from vmbackup_core.repository.opened_log import OpenedLog
 from vmbackup_core.repository.primitives.identities import VmId
 from vmbackup_core.repository.primitives.steps import Steps
+from vmbackup_core.retention.in_force import Stamp, next_stamp
+from vmbackup_core.retention.rules import Retention
 from vmbackup_core.stores.port import NotDeleted
 
 
@@ -68,6 +74,24 @@ class Upkeep:
 
     # Expire
 
+    def stamp(
+        self,
+        book: point_book.PointBook,
+        retention: Retention,
+        before: Sequence[Recorded],
+        group: expire_plan.Group,
+        delay_at: Callable[[datetime], timedelta],
+    ) -> Stamp:
+        """Return what a point of *group* says of its retention.
+
+        *before* are its VM's points, the newest first, and *book* says what is known of them.
+        *delay_at* says for how long a shorter retention waits by then.
+        """
+        with self._work.of_anybody() as log:
+            now = log.clock.now()
+            last = stamping.stamp_before(log.control, book, before, group)
+            return next_stamp(retention, last, delay_at(now), now)
+
     def open_book(self, book: point_book.PointBook) -> None:
         """Have *book* begin a pass: it forgets what no longer counts."""
         book.begin_pass(self._work.reading().state)
@@ -83,6 +107,25 @@ class Upkeep:
             for at in range(0, len(unread), at_once):
                 book.read(log.control, unread[at : at + at_once])
                 yield max(len(unread) - at - at_once, 0)
+
+    def known_points(
+        self, book: point_book.PointBook, entries: Sequence[Recorded]
+    ) -> list[expire_plan.CountedPoint]:
+        """Return what decides about those of *entries* that open."""
+        with self._work.of_anybody() as log:
+            return book.known(log.control, entries)
+
+    def hurt_points(self) -> hurt_points.HurtPoints:
+        """Return what tells which points are hurt, by what the log says."""
+        with self._work.of_anybody() as log:
+            return hurt_points.HurtPoints(log.control, log.read().state)
+
+    def judge_points(
+        self, book: point_book.PointBook, letting: expire_plan.Letting
+    ) -> list[expire_plan.JudgedPoint]:
+        """Return every point that counts and opens, with all that keeps it."""
+        with self._work.of_anybody() as log:
+            return expire_pass.judge_expire_points(log, book, letting)
 
     def plan_expire_points(
         self, book: point_book.PointBook, letting: expire_plan.Letting
@@ -118,7 +161,11 @@ class Upkeep:
         *fence* is asked before each.
         """
         with self._work.of_anybody() as log:
-            return expire.finish_some(log, self._work.places.data, seen, subjects, fence)
+
+            def before(entry: Expiring) -> None:
+                retire_archives(log, (chain for chain, _slot in entry.places))
+
+            return expire.finish_some(log, self._work.places.data, seen, subjects, fence, before)
 
     # Prune
 

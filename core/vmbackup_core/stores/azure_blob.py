@@ -16,7 +16,12 @@ from typing import Any, Final, TypeVar
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline import PipelineRequest
-from azure.storage.blob import BlobPrefix, ContainerClient, ImmutabilityPolicy
+from azure.storage.blob import (
+    BlobPrefix,
+    ContainerClient,
+    ImmutabilityPolicy,
+    StandardBlobTier,
+)
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError, TransientError
@@ -34,6 +39,7 @@ from vmbackup_core.stores.port import (
     ObjectLock,
     Store,
     StoredObject,
+    Tier,
     TooLarge,
     checked_batch,
     checked_name,
@@ -84,7 +90,10 @@ def container_client(
 
 
 class AzureBlobStore(Store):
-    """The blobs of one container; *client* comes from `container_client`."""
+    """The blobs of one container; *client* comes from `container_client`.
+
+    *tier_of* says by its name into which tier a blob is put.
+    """
 
     def __init__(
         self,
@@ -92,7 +101,9 @@ class AzureBlobStore(Store):
         *,
         patience: Patience | None = None,
         page_size: int = 5000,  # the most that Azure lists at once
+        tier_of: Callable[[str], Tier] = lambda _name: "Hot",
     ) -> None:
+        self._tier_of = tier_of
         self._client = client
         self._page_size = page_size
         self._patience = patience or Patience()
@@ -336,6 +347,7 @@ class AzureBlobStore(Store):
             ) from error
 
     def _put_once(self, name: str, content: bytes) -> None:
+        tier = self._tier_of(name)
         try:
             self._client.upload_blob(
                 name,
@@ -343,6 +355,8 @@ class AzureBlobStore(Store):
                 length=len(content),
                 overwrite=False,
                 validate_content=True,  # an MD5 goes with it, which the service compares
+                # Without one the account's own: accounts that have no tiers refuse to be told any.
+                standard_blob_tier=None if tier == "Hot" else StandardBlobTier(tier),
             )
         except AzureError as error:
             # A SAS that may only create gets 403, not 409, where the name is taken.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, Union
+from typing import Final, Literal, Protocol, Union
 
 from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError, VmbackupError
 
@@ -85,6 +85,10 @@ class ObjectUnreadable(PermanentError, Unreadable):
 
     Where the reason is ``ObjectUnreadable`` other parts of the object may be well, too.
     """
+
+
+#: The access tier that an object is put into; Hot is what the store does by itself.
+Tier = Literal["Hot", "Cool", "Cold"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,28 @@
-"""The pipeline of an archive session: refused at its first step."""
+"""The pipeline of an archive session, in the order in which it is taken."""
 
 from __future__ import annotations
 
+from vmbackup_operator.archives.accepting import accept
+from vmbackup_operator.archives.committing import commit_disks
+from vmbackup_operator.archives.copying import copy_disks
+from vmbackup_operator.archives.recording import record_recovery_point
+from vmbackup_operator.archives.retiring import retire_remains
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.reconciling.outcome import Failed
-from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.step import Step, Table, Taken
+from vmbackup_operator.sessions.step import Step, Table
+from vmbackup_operator.sessions.steps.holds import release_holds
+from vmbackup_operator.sessions.steps.launching import launch_worker
+from vmbackup_operator.sessions.steps.region import prepare_region
 from vmbackup_operator.sessions.steps.releasing import release_worker
-from vmbackup_operator.sessions.steps.revoking import revoke_access
-
-
-async def refuse(_ground: Ground, session: BackupSession) -> Taken:
-    """Say that archive sessions are not carried out."""
-    message = f"sessions of type {session.spec.type} are not supported yet"
-    return Taken(session.status, Failed("NotSupported", message))
-
 
 STEPS: Table[BackupSession] = (
-    Step("Accepted", refuse),
-    Step("AccessRevoked", revoke_access, even_after_failure=True, decides_outcome=True),
+    Step("Accepted", accept),
+    Step("EnvironmentReady", prepare_region, each_attempt=True),
+    Step("WorkerReady", launch_worker, uses_worker=True),
+    Step("DataArchived", copy_disks, uses_worker=True),
+    Step("Committed", commit_disks),
+    Step("RecoveryPointStored", record_recovery_point),
+    # What follows it never turns success into failure.
+    Step("RemainsRemoved", retire_remains, even_after_failure=True, decides_outcome=True),
+    Step("HoldsReleased", release_holds, even_after_failure=True),
     Step("WorkerReleased", release_worker, even_after_failure=True),
 )

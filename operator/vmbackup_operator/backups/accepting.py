@@ -1,15 +1,17 @@
-"""Accepted: whether the session may and can be run, and what it is about; nothing is made yet."""
+"""Accepted: whether the session may and can be run, and what it is about.
+
+Nothing is made of the VM yet. Where it is in another subscription, the way to its data is made.
+"""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.backups.claiming import claim_vm, has_claim
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
 from vmbackup_operator.backups.tracking import find_predecessors, tell_full_reads
+from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
@@ -21,7 +23,8 @@ from vmbackup_operator.model.session_findings import (
     ResolvedVirtualMachine,
     position_of,
 )
-from vmbackup_operator.naming import ArmId, subscription_of
+from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.other_subscriptions import subscription_refused
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
@@ -38,6 +41,8 @@ from vmbackup_operator.sessions.steps.admitting import (
     resolved_repository,
     scope_refused,
 )
+from vmbackup_operator.sessions.steps.claiming import claim_for, has_claim
+from vmbackup_operator.sessions.steps.crossing import open_way_across
 
 #: More than a generation ever has, and few enough for the schema's 64 bits.
 _GENERATION_DIGITS = 18
@@ -91,17 +96,21 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         return Taken(session.status, late)
     vm_id = ArmId(session.spec.virtual_machine_id)
     turn = ground.allocator.turn_of_vm(session, vm_id)
-    if turn is not None and not await has_claim(ground, session):
+    if turn is not None and not await has_claim(ground, session, vm_id):
         return Taken(session.status, turn)
     machine = await ground.virtual_machines.find(vm_id)
     if machine is None:
         message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
         return Taken(session.status, Failed("VirtualMachineNotFound", message))
+    account = ArmId(repository.spec.storage_account_id)
+    apart = await open_way_across(ground, vm_id, machine.region, account)
+    if apart is not None:
+        return Taken(session.status, apart)
     taken = await _resolve(ground, session, repository, machine)
     if isinstance(taken.answer, Done):
         # Before anything is made.
         begun = replace(session, status=taken.status)
-        claimed = await claim_vm(ground, begun)
+        claimed = await claim_for(ground, record_of(begun))
         if claimed is not None:
             return Taken(session.status, claimed)
         await _tell_unknown_luns(ground, session, machine)
@@ -125,16 +134,8 @@ async def _tell_unknown_luns(
 
 def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
     """Return why the session is not for us to run, by what it says alone."""
-    refused = scope_refused(ground, session)
     vm_id = ArmId(session.spec.virtual_machine_id)
-    own = folded(ground.settings.appliance.subscription_id)
-    if refused is None and subscription_of(vm_id) != own:
-        return Failed(
-            "CrossSubscriptionRefused",
-            f"{vm_id} is not in the appliance's subscription {own}: its data could not be exported "
-            "over a private endpoint of ours (crossSubscriptionExport: Refuse)",
-        )
-    return refused
+    return scope_refused(ground, session) or subscription_refused(ground.settings, vm_id)
 
 
 def _policy_generation(session: BackupSession) -> int:

@@ -29,8 +29,7 @@ def disks_asked(session: BackupSession) -> dict[str, DiskAsked]:
 
 def taken_at(session: BackupSession, now: datetime) -> datetime:
     """Return when the set was complete: when the latest of its snapshots was taken."""
-    moments = [each.taken_at for each in session.status.snapshot_set if each.taken_at is not None]
-    return max(moments, default=session.status.start_time or now)
+    return session.status.taken_at or session.status.start_time or now
 
 
 def _asked(

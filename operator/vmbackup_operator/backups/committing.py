@@ -9,22 +9,18 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from vmbackup_core.errors import LostAttempt
-from vmbackup_core.repository.control.backup.committing import CommittedDisk
-from vmbackup_core.repository.primitives.parsed_names import name_in_chain
 from vmbackup_operator.backups.asking import disks_asked, taken_at
-from vmbackup_operator.backups.keeping import kept_until
 from vmbackup_operator.model.backup_repository import BackupRepository
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.session_findings import DiskResult
+from vmbackup_operator.policies.keeping import kept_until
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import DiskWritten
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.commits import with_commits, without_words
 from vmbackup_operator.sessions.steps.repository import same_repository
 
 #: Where an attempt begins whose predecessor wrote what could not be committed.
@@ -70,42 +66,4 @@ async def _kept_until(
     schedule = None if policy is None else policy.spec.schedule
     moment = taken_at(session, ground.clock.now())
     # In a thread: a rule of ten thousand of everything takes seconds.
-    return await asyncio.to_thread(kept_until, spec.retention, schedule, moment)
-
-
-def with_commits(
-    status: BackupSessionStatus, commits: dict[str, CommittedDisk]
-) -> BackupSessionStatus:
-    """Return *status* with these commits, by the positions of their disks."""
-    results = {result.disk: result for result in status.disks}
-    results |= {disk: _result(disk, commit, results.get(disk)) for disk, commit in commits.items()}
-    disks = tuple(results.values())
-    progress = status.progress
-    if progress is not None and all(result.is_committed for result in disks):
-        stored = sum(result.stored_bytes for result in disks)
-        progress = replace(progress, bytes_stored=stored)
-    return replace(status, disks=disks, progress=progress)
-
-
-def without_words(status: BackupSessionStatus) -> BackupSessionStatus:
-    """Return *status* without what workers said of disks that are not committed."""
-    committed = tuple(result for result in status.disks if result.is_committed)
-    return replace(status, disks=committed, progress=None)
-
-
-def _result(disk: str, commit: CommittedDisk, said: DiskResult | None) -> DiskResult:
-    read_bytes = commit.statistics.read_bytes
-    return DiskResult(
-        disk=disk,
-        manifest=name_in_chain(commit.chain, commit.manifest),
-        manifest_sha256=commit.manifest_sha256,
-        # The worker knows what of the blocks was allocated at all; the commit counts whole ones.
-        read_bytes=read_bytes if said is None else min(said.read_bytes, read_bytes),
-        changed_bytes=None if said is None else said.changed_bytes,
-        new_blocks=commit.statistics.new_blocks,
-        kind=commit.kind,
-        stored_bytes=commit.stored_bytes,
-        chain_id=commit.chain,
-        slot=commit.slot,
-        commit_digest=commit.sha256,
-    )
+    return await asyncio.to_thread(kept_until, spec.retention.rule, schedule, moment)

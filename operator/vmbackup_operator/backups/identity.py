@@ -1,4 +1,4 @@
-"""What a backup's run is called and whose it is: computed, so that a run's traces are found."""
+"""What a session's run is called and whose it is: computed, so that a run's traces are found."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import (
     ArmId,
+    run_id_of_archive,
     run_id_of_slot,
     run_id_of_trigger,
     run_id_of_uid,
@@ -22,6 +23,10 @@ def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
     is a user's: under one run id two sessions would take and drop each other's snapshots.
     """
     spec, metadata = session.spec, session.metadata
+    if spec.archive is not None:
+        point = spec.archive.recovery_point_ref.key_from(metadata.namespace)
+        repository = spec.repository_ref.key_from(metadata.namespace)
+        return run_id_of_archive(appliance_id, metadata.key, point, repository)
     if spec.policy_ref is None:
         return run_id_of_uid(metadata.uid)
     policy, vm_id = (

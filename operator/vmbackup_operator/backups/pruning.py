@@ -10,7 +10,7 @@ from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.backups.resealing import seal_anew
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
@@ -25,11 +25,12 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
         return Taken(session.status, Done("no snapshot was taken"))
     if session.status.recovery_point is None:
         return await _drop_own_set(ground, session)
-    appliance = ground.settings.appliance
-    seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+    vm_id = ArmId(machine_of(session).id)
+    group = ground.settings.snapshot_group(subscription_of(vm_id))
+    seen = await ground.snapshots.of_group(*group)
     # Sets that are being taken or dropped are whole or not from one moment to the next.
     ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
-    sets = sets_of_machine(ground, ended, ArmId(machine_of(session).id))
+    sets = sets_of_machine(ground, ended, vm_id)
     own = [each for each in sets if each.policy == counted_for(session)]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
     surplus = [each for each in surplus if not _is_named(ground, each)]
@@ -50,7 +51,7 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
 
 async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:
     """Delete the session's own set: no recovery point stands for it, no incremental needs it."""
-    own = snapshot_ids(ground.settings.appliance, session)
+    own = snapshot_ids(ground.settings, session)
     found = await asyncio.gather(*map(ground.snapshots.find, own))
     if not await _delete_snapshots(ground, [each for each in found if each is not None]):
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))

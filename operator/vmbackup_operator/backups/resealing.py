@@ -17,6 +17,7 @@ from vmbackup_operator.ownership import SNAPSHOT_TAG, key_named
 from vmbackup_operator.reconciling.outcome import Conflict, Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import SnapshotSeen
+from vmbackup_operator.sessions.snapshot_sets import all_snapshots
 from vmbackup_operator.sessions.tags import TagsNotGenuine, open_tags, seal_tags
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,8 @@ class OldSeals:
 
     async def _look(self) -> float:
         """Seal some anew; tell how soon the next ones are due."""
-        ground, appliance = self._ground, self._ground.settings.appliance
-        seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
-        old = [each for each in seen if self._is_to_be_sealed(each)]
+        ground = self._ground
+        old = [each for each in await all_snapshots(ground) if self._is_to_be_sealed(each)]
         if not old:
             return UNEXPECTED_S
         done = await seal_anew(ground, old[:AT_ONCE])

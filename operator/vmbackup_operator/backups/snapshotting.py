@@ -35,7 +35,7 @@ SAME_MOMENT_S = 120
 
 async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
     """Have the set made; Done once every member is whole and its tags verify."""
-    disks = snapshot_ids(ground.settings.appliance, session)
+    disks = snapshot_ids(ground.settings, session)
     found = dict(zip(disks, await asyncio.gather(*map(ground.snapshots.find, disks)), strict=True))
     seen = [each for each in found.values() if each is not None]
     missing = [snapshot for snapshot, each in found.items() if each is None]

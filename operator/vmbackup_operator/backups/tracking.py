@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from vmbackup_core.protocol import FALLBACK_REASONS
 from vmbackup_core.repository.control.backup.preparing import LostBase, PreparedDisk
-from vmbackup_operator.arm_ids import folded, same_id
+from vmbackup_operator.arm_ids import folded, is_within_group, same_id
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.backups.predecessors import Chosen, Known, all_anew, choose_predecessors
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.session_findings import FullRead, Predecessor, ResolvedDisk
-from vmbackup_operator.naming import ArmId, resource_group_of
+from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.findings import predecessors_of, resolved_of
 from vmbackup_operator.sessions.ground import Ground
@@ -50,8 +50,9 @@ async def find_predecessors(
     """Return what each of *disks* goes on from, or why it is read whole."""
     if session.spec.new_chain:
         return all_anew(disks)
-    appliance, vm_id = ground.settings.appliance, ArmId(session.spec.virtual_machine_id)
-    seen = await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+    settings, vm_id = ground.settings, ArmId(session.spec.virtual_machine_id)
+    group = settings.snapshot_group(subscription_of(vm_id))
+    seen = await ground.snapshots.of_group(*group)
     # Sets that are being taken or dropped are whole or not from one moment to the next.
     ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
     sets = [each for each in sets_of_machine(ground, ended, vm_id) if each.fault is None]
@@ -60,10 +61,10 @@ async def find_predecessors(
     if isinstance(points, Waiting):
         return points
     known = Known(
-        appliance_id=appliance.id,
+        appliance_id=settings.appliance.id,
         ring=ground.ring,
         points=points,
-        snapshots=await _named_by(ground, points, seen),
+        snapshots=await _named_by(ground, points, seen, group),
         unstored=_unstored(sets[:_MOST_SETS], points, counted_for(session)),
     )
     # In a thread: to open the seals of 65 disks takes a while.
@@ -71,18 +72,20 @@ async def find_predecessors(
 
 
 async def _named_by(
-    ground: Ground, points: Sequence[PointSeen], seen: Iterable[SnapshotSeen]
+    ground: Ground,
+    points: Sequence[PointSeen],
+    seen: Iterable[SnapshotSeen],
+    group: tuple[str, str],
 ) -> dict[str, SnapshotSeen]:
     """Return the snapshots that the points name: those that lost their plain tags too.
 
     What an appliance before this one took, in a group of its own, is none of ours: it is not asked
     for, since nobody may have given us a right to see it.
     """
-    own = folded(ground.settings.appliance.resource_group)
     there = {folded(each.id): each for each in seen}
     named = {folded(disk.snapshot_id): disk for point in points for disk in point.disks}
     ids = [ArmId(disk.snapshot_id) for key, disk in named.items() if key not in there]
-    unseen = [each for each in ids if folded(resource_group_of(each)) == own]
+    unseen = [each for each in ids if is_within_group(each, *group)]
     found = await asyncio.gather(*map(ground.snapshots.find, unseen))
     there.update({folded(each.id): each for each in found if each is not None})
     return {key: there[key] for key in named if key in there}

@@ -17,7 +17,6 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.backups.asking import disks_asked
-from vmbackup_operator.backups.committing import with_commits
 from vmbackup_operator.backups.tracking import GONE, settle_full_reads, without_bases, without_lost
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -43,6 +42,7 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.hearing import applied_by
 from vmbackup_operator.sessions.seen import SecretUrl, account_of
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.commits import with_commits
 from vmbackup_operator.sessions.steps.conversing import (
     conversation,
     listen_to_worker,
@@ -192,7 +192,7 @@ async def _job(ground: Ground, session: BackupSession, given: _Given) -> BackupJ
         job_id=backup_job(session),
         run_id=run_of(session),
         disks=_disks_of(session, given),
-        repository=RepositoryAccess(container_url=container.value),
+        repository=RepositoryAccess(container_url=container.value, tier=found.tier),
         conversation=given.queues,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vmbackup_core.repository.control.log.heads import Head
+from vmbackup_core.retention.rules import Retention
 from vmbackup_operator.cli.targets import Format
 from vmbackup_operator.cli.wanted_points import WantedPoint
 
@@ -119,6 +120,15 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Expire:
+    """``vmbackup repository expire --dry-run``; *retention* is tried in place of policies'."""
+
+    where: Where
+    vm: str | None = None
+    retention: Retention | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Retire:
     """``vmbackup repository retire``: the chain *chain*, or those of *disk*."""
 
@@ -214,7 +224,7 @@ class Adopt:
 
 
 KeyCommand = ListKeys | AddKey | RemoveKey | RotateKeys | ExportKey | ImportKey
-Mending = Repair | RebuildControl | Prune | Retire | Drop
+Mending = Repair | RebuildControl | Expire | Prune | Retire | Drop
 Command = (
     ListPoints
     | ListManifests

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.primitives.json_payloads import encode
 from vmbackup_operator.cli.choosing import Found, name_of, read_points
 from vmbackup_operator.cli.commands import ListPoints
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD, complaint_of
@@ -90,7 +91,7 @@ def _listed(point: RecoveryPoint) -> ListedPoint:
         appliance_id=point.appliance_id,
         policy_namespace=point.policy_namespace or "",
         policy_name=point.policy_name or "",
-        retention=msgspec.json.encode(point.retention).decode(),
+        retention=encode(point.retention).decode(),
         disks=[_listed_disk(disk) for disk in point.disks],
     )
 

@@ -12,6 +12,7 @@ from vmbackup_operator.cli.commands import (
     Drop,
     Dropping,
     Elsewhere,
+    Expire,
     Mending,
     Prune,
     RebuildControl,
@@ -19,8 +20,9 @@ from vmbackup_operator.cli.commands import (
     Retire,
     Where,
 )
+from vmbackup_operator.cli.tried_retention import retention_in
 
-VERBS = ("repair", "rebuild-control", "prune", "retire", "drop")
+VERBS = ("repair", "rebuild-control", "expire", "prune", "retire", "drop")
 
 
 #: Adds a verb, by its name and what it is about, with what every one of them takes.
@@ -38,6 +40,7 @@ def add_mending(add: AddVerb, head: object) -> None:
     )
     rebuild.add_argument("--appliance", metavar="ID", help="who is to own it; else who began it")
     add_printed(rebuild)
+    _add_expire(add("expire", "print why each recovery point is kept, and which would go"))
     prune = add("prune", "delete what nothing needs any more")
     prune.add_argument("--dry-run", action="store_true", help="print it, and delete nothing")
     prune.add_argument(
@@ -72,12 +75,30 @@ def mending_of(where: Where, found: argparse.Namespace) -> Mending:
             )
         case "rebuild-control":
             return RebuildControl(where, found.accept_losses, found.appliance, found.printed_wrap)
+        case "expire":
+            return Expire(where, found.vm, found.retention)
         case "prune":
             return Prune(where, found.dry_run, found.expect_head)
         case "retire":
             return Retire(where, found.chain, found.disk)
         case _:
             return _drop(where, found)
+
+
+def _add_expire(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        required=True,
+        help="nothing is let go here: the operator does that, in the repository's upkeep",
+    )
+    parser.add_argument("--vm", metavar="NAME|ID", help="the points of this VM only")
+    parser.add_argument(
+        "--retention",
+        type=retention_in,
+        metavar="LINE=NUMBER,...",
+        help="try this one on the points that policies made, as in last=7,daily=14",
+    )
 
 
 def _add_repair(parser: argparse.ArgumentParser) -> None:

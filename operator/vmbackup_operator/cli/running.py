@@ -19,6 +19,7 @@ from vmbackup_operator.cli.commands import (
     Claim,
     Command,
     Drop,
+    Expire,
     Holds,
     KeyCommand,
     ListManifests,
@@ -89,7 +90,7 @@ def _perform(command: Command, console: Console) -> int:
 
         give_pieces_back()
     match command:
-        case Repair() | RebuildControl() | Prune() | Retire() | Drop():
+        case Repair() | RebuildControl() | Expire() | Prune() | Retire() | Drop():
             return _mend(command, console)
         case ListPoints() | ListManifests() | Check() | Restore() | RestoreManifest():
             return _read(command, console)
@@ -149,6 +150,10 @@ def _mend(command: Mending, console: Console) -> int:
             from vmbackup_operator.cli.rebuilding import rebuild_control  # noqa: PLC0415
 
             return rebuild_control(command, console)
+        case Expire():
+            from vmbackup_operator.cli.expiring import expire  # noqa: PLC0415
+
+            return expire(command, console)
         case Prune():
             from vmbackup_operator.cli.pruning import prune  # noqa: PLC0415
 

@@ -1,4 +1,7 @@
-"""BackupSessions in Kubernetes, for their own steps and for the policies that make them."""
+"""BackupSessions in Kubernetes, for their own steps and for the policies that make them.
+
+Whoever lists them has *ended* know which of those that have ended are still there.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,15 @@ from vmbackup_operator.model.bounds import within_bounds
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.metadata import POLICY_LABEL, REPOSITORY_LABEL, ObjectKey
 from vmbackup_operator.naming import repository_label
+from vmbackup_operator.sessions.ended import EndedSessions
 
 
 class StoredSessions:
     """Keeps the ports of sessions' own steps, of policies and of upkeep."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ended: EndedSessions | None = None) -> None:
         self._objects = Objects(connection, BackupSession)
+        self._ended = EndedSessions() if ended is None else ended
 
     async def find(self, key: ObjectKey) -> BackupSession | None:
         """Return the session as stored, or None."""
@@ -27,9 +32,11 @@ class StoredSessions:
 
     async def of_policy(self, policy: ObjectKey) -> Sequence[BackupSession]:
         """Return every session with the policy's label in its namespace, ended ones too."""
-        return await self._objects.listed(
+        found = await self._objects.listed(
             policy.namespace, selectors={"labelSelector": f"{POLICY_LABEL}={policy.name}"}
         )
+        self._ended.take_list(found, lambda each: each.policy == policy)
+        return found
 
     async def of_repository(self, repository: ObjectKey) -> Sequence[BackupSession]:
         """Return every session that upkeep made for the repository, ended ones too."""
@@ -44,7 +51,9 @@ class StoredSessions:
 
     async def all(self) -> Sequence[BackupSession]:
         """Return every session, ended ones too."""
-        return await self._objects.listed()
+        found = await self._objects.listed()
+        self._ended.take_list(found, lambda each: each.type != "Restore")
+        return found
 
     async def unfinished(self) -> Sequence[BackupSession]:
         """Return every session without an outcome, read from the API server."""
@@ -70,3 +79,4 @@ class StoredSessions:
     async def delete(self, session: BackupSession) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""
         await self._objects.delete(session)
+        self._ended.forget(session.key)

@@ -10,7 +10,7 @@ from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.display import amount
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, ObjectKey
-from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.model.recovery_point import Kept, RecoveryPoint
 from vmbackup_operator.sessions.point_mirror import PointObject, outline_of
 
 
@@ -32,6 +32,14 @@ class StoredRecoveryPoints:
         async for page in self._objects.in_pages(namespace, selectors=selectors):
             found += map(outline_of, page)
         return found
+
+    async def show(self, point: PointObject, kept: Kept) -> None:
+        """Have the object say why its point is kept, if it is still the one with this uid."""
+        stored = await self._objects.find(point.key)
+        if stored is None or stored.metadata.uid != point.uid:
+            return
+        status = replace(stored.status, kept_because=kept.because, kept_until=kept.until)
+        await self._objects.write_status(replace(stored, status=status))
 
     async def remove(self, point: PointObject) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""

@@ -12,13 +12,15 @@ from vmbackup_operator.model.bounds import within_bounds
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
+from vmbackup_operator.sessions.ended import EndedSessions
 
 
 class StoredRestores:
     """Keeps the port of restores' own steps."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ended: EndedSessions | None = None) -> None:
         self._objects = Objects(connection, RestoreSession)
+        self._ended = EndedSessions() if ended is None else ended
 
     async def find(self, key: ObjectKey) -> RestoreSession | None:
         """Return the session as stored, or None."""
@@ -26,7 +28,9 @@ class StoredRestores:
 
     async def all(self) -> Sequence[RestoreSession]:
         """Return every session, ended ones too."""
-        return await self._objects.listed()
+        found = await self._objects.listed()
+        self._ended.take_list(found, lambda each: each.type == "Restore")
+        return found
 
     async def write_status(self, session: RestoreSession) -> RestoreSession:
         """Replace the status and return what is stored; raise Conflict where it was stale.

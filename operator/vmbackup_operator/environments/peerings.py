@@ -18,11 +18,18 @@ def desired(plan: Plan) -> Iterator[Desired]:
     if not plan.private or not plan.is_home or same_id(home, appliance):
         return
     key = plan.home.names.key
-    there = _peering_id(home, f"vmb-to-appliance-{key}")
-    back = _peering_id(appliance, f"vmb-to-home-{key}")
-    yield Desired(there, _body(appliance), needs=(home,))
+    yield from both_halves((home, f"vmb-to-appliance-{key}"), (appliance, f"vmb-to-home-{key}"))
+
+
+def both_halves(own: tuple[ArmId, str], other: tuple[ArmId, str]) -> Iterator[Desired]:
+    """Yield the peering of two networks; each is given with what its own half is called."""
+    (network, name), (remote, back) = own, other
+    there = _peering_id(network, name)
+    yield Desired(there, _body(remote), needs=(network, remote))
     # While Azure is at one half, it refuses the other.
-    yield Desired(back, _body(home), needs=(home,), after=(there,))
+    yield Desired(
+        _peering_id(remote, back), _body(network), needs=(network, remote), after=(there,)
+    )
 
 
 def _peering_id(network: ArmId, name: str) -> ArmId:

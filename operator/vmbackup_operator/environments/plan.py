@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import joined_tags
@@ -69,28 +69,82 @@ class Place:
     def resource_group_id(self) -> ArmId:
         return group_id(self.subscription_id, self.names.resource_group)
 
+    @property
+    def virtual_network_id(self) -> ArmId:
+        """The network that workers and endpoints are in."""
+        return self.network.virtual_network_id
+
+    @property
+    def endpoint_subnet_id(self) -> ArmId:
+        """The subnet that endpoints are in."""
+        return self.network.endpoint_subnet_id
+
     def zone_id(self, zone: str) -> ArmId:
         """Return the id of the environment's own zone called *zone*."""
         return self._id("Microsoft.Network/privateDnsZones", zone)
 
     def endpoint_id(self, target: ArmId, group: Group) -> ArmId:
         """Return the id of the environment's endpoint to *target*; the name tells nothing of it."""
-        label = digest("endpoint", folded(target), group).hex()[:12]
-        return self._id("Microsoft.Network/privateEndpoints", f"vmb-pe-{label}-{group}")
-
-    def disk_access_id(self, number: int) -> ArmId:
-        """Return the id of the region's disk access *number*, from 0."""
-        return self._id("Microsoft.Compute/diskAccesses", self.names.disk_access(number))
+        return self._id("Microsoft.Network/privateEndpoints", _endpoint_name(target, group))
 
     def _id(self, resource_type: str, name: str) -> ArmId:
         return arm_id(self.subscription_id, self.names.resource_group, resource_type, name)
 
 
 @dataclass(frozen=True, slots=True)
+class Outpost:
+    """A network in another subscription, from which the *workers* of a region reach what is there.
+
+    Azure lets a disk access be reached from one network only, of its own subscription. So there is
+    one beside it, which is peered with the workers' network. Names are kept where workers ask.
+    """
+
+    workers: Place
+    subscription_id: str
+    resource_group: str
+    names: EnvironmentNames
+    #: The range of its network, and that of the endpoints in it.
+    network_range: str
+    endpoints_range: str
+
+    @property
+    def region(self) -> str:
+        """The workers' region: a disk access serves its own region alone."""
+        return self.workers.region
+
+    @property
+    def resource_group_id(self) -> ArmId:
+        return group_id(self.subscription_id, self.resource_group)
+
+    @property
+    def virtual_network_id(self) -> ArmId:
+        return self._id("Microsoft.Network/virtualNetworks", self.names.virtual_network)
+
+    @property
+    def endpoint_subnet_id(self) -> ArmId:
+        return ArmId(f"{self.virtual_network_id}/subnets/{ENDPOINT_SUBNET}")
+
+    def zone_id(self, zone: str) -> ArmId:
+        """Return the id of the zone that the workers ask."""
+        return self.workers.zone_id(zone)
+
+    def endpoint_id(self, target: ArmId, group: Group) -> ArmId:
+        """Return the id of the endpoint to *target* that is in this network."""
+        return self._id("Microsoft.Network/privateEndpoints", _endpoint_name(target, group))
+
+    def _id(self, resource_type: str, name: str) -> ArmId:
+        return arm_id(self.subscription_id, self.resource_group, resource_type, name)
+
+
+#: Whose network an endpoint is in.
+Owner: TypeAlias = Place | Outpost
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
     """An endpoint in *owner*'s network that leads to *group* of *target*."""
 
-    owner: Place
+    owner: Owner
     target: ArmId
     group: Group
 
@@ -114,6 +168,8 @@ class Plan:
     private: bool = True
     accounts: tuple[ArmId, ...] = ()
     disk_access: ArmId | None = None
+    #: Where the disk access is, if that is another subscription.
+    outpost: Outpost | None = None
     #: Endpoints whose owner has to approve them by hand, since our identity may not.
     by_hand: frozenset[ArmId] = frozenset()
     #: Tags that the administrator wants on everything that is made.
@@ -150,6 +206,10 @@ class Plan:
 
 
 _BLOB_AND_QUEUE: tuple[Group, ...] = ("blob", "queue")
+
+
+def _endpoint_name(target: ArmId, group: Group) -> str:
+    return f"vmb-pe-{digest('endpoint', folded(target), group).hex()[:12]}-{group}"
 
 
 def group_id(subscription_id: str, name: str) -> ArmId:

@@ -35,11 +35,11 @@ def endpoint(plan: Plan, way: Way) -> Desired:
         "location": way.owner.region,
         "tags": {**plan.tags},
         "properties": {
-            "subnet": {"id": way.owner.network.endpoint_subnet_id},
+            "subnet": {"id": way.owner.endpoint_subnet_id},
             _CONNECTIONS[by_hand]: listed,
         },
     }
-    needs = (way.owner.resource_group_id, way.owner.network.virtual_network_id, way.target)
+    needs = (way.owner.resource_group_id, way.owner.virtual_network_id, way.target)
     return Desired(way.endpoint_id, body, needs, account=plan.account_behind(way))
 
 

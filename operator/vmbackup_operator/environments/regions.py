@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from vmbackup_core.clock import Clock
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments import disk_accesses
 from vmbackup_operator.environments.bodies import Body, text_at
@@ -15,6 +16,7 @@ from vmbackup_operator.environments.described import described
 from vmbackup_operator.environments.discovery import Discovery
 from vmbackup_operator.environments.environment import Report
 from vmbackup_operator.environments.objects import from_settings, speaking_for
+from vmbackup_operator.environments.outposts import find_outpost
 from vmbackup_operator.environments.passes import Passes
 from vmbackup_operator.environments.plan import Plan
 from vmbackup_operator.environments.ports import (
@@ -36,10 +38,12 @@ from vmbackup_operator.environments.waits import APPROVAL_PENDING, with_ends
 from vmbackup_operator.environments.walk import Line, Walk, whole
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import RegionEnvironment, RegionEnvironmentSpec
-from vmbackup_operator.naming import ArmId, name_of, same_id
+from vmbackup_operator.naming import ArmId, name_of, same_id, subscription_of
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting, reason_of
 from vmbackup_operator.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # What one pass saw ready is not looked at again by the next passes of the same building, unless
 # that takes longer than this: somebody may have deleted it.
@@ -148,19 +152,43 @@ class Environments:
         """Stop looking, whoever waits for it."""
         await self._passes.close()
 
-    async def ensure_disk_access(
-        self, subscription_id: str, region: str, number: int
-    ) -> tuple[ArmId, Report]:
-        """Have the region's disk access *number* made with its endpoint and its name's record."""
+    async def ensure_disk_access(self, subscription_id: str, region: str, access: ArmId) -> Report:
+        """Have the disk access made, with its endpoint and its name's record, for the region.
+
+        One in another subscription has its network there, which is peered with the workers'.
+        """
         plan = await self._plan_of(subscription_id, region)
-        identity = plan.place.disk_access_id(number)
-        wanted = replace(plan, disk_access=identity)
 
         async def look(_accounts: Sequence[ArmId]) -> Report:
-            lines = await Walk(self._manager, wanted, disk_accesses.TABLE, {}, {}).run()
-            return Report(whole(lines), tuple(lines))
+            wanted = replace(plan, disk_access=access, by_hand=self._by_hand)
+            looked_at: Mapping[ArmId, Body] = {}
+            where = subscription_of(access)
+            if where != folded(plan.place.subscription_id):
+                outpost, looked_at = await find_outpost(
+                    self._settings, self._manager, plan.place, where
+                )
+                wanted = replace(wanted, outpost=outpost)
+            walk = Walk(self._manager, wanted, disk_accesses.TABLE, {}, looked_at)
+            lines = self._allow_by_hand(await walk.run())
+            return Report(whole(lines), lines)
 
-        return identity, await self._passes.share(folded(identity), (), identity, look)
+        return await self._passes.share(folded(access), (), access, look)
+
+    async def exports_refused(self, region: str) -> str:
+        """Say why data of other subscriptions may not be exported in the region, empty if it may.
+
+        What is said is how the region is described, or will be where it is not yet. Nothing is
+        written, and nothing is asked of Azure.
+        """
+        own = self._settings.appliance.subscription_id
+        found = speaking_for(await self._objects.list(), own, folded(region))
+        environment = found or from_settings(self._settings, own, region)
+        spec, named = environment.spec, f"RegionEnvironment {environment.metadata.name}"
+        if spec.cross_subscription_export != "DiskAccess":
+            return f"{named} says crossSubscriptionExport: {spec.cross_subscription_export}"
+        if not spec.private_network:
+            return f"{named} has no private network for crossSubscriptionExport: DiskAccess"
+        return ""
 
     async def ensure_home_object(self) -> RegionEnvironment:
         """Return the home region's object, written where there is none."""
@@ -220,16 +248,25 @@ class Environments:
 
         Lists that anybody made before serve, unless a key is missing: it may be so no more.
         """
-        spec, seals, appliance = environment.spec, self._owner.seals, self._settings.appliance
+        spec, seals = environment.spec, self._owner.seals
         self._note_accounts(environment, plan, looking.accounts_of(spec.subscription_id))
         seals.note_launches()
-        lists: tuple[tuple[SealedKind, str, str], ...] = (
-            ("VirtualMachine", spec.subscription_id, plan.place.names.resource_group),
-            ("Snapshot", appliance.subscription_id, appliance.resource_group),
+        own, *others = self._settings.snapshot_groups
+        workers = (spec.subscription_id, plan.place.names.resource_group)
+        lists: tuple[tuple[SealedKind, tuple[str, str]], ...] = (
+            ("VirtualMachine", workers),
+            ("Snapshot", own),
+            *(("Snapshot", each) for each in others),
         )
-        for listed in lists:
-            if seals.missing(_place(spec)) or not seals.knows(*listed):
-                seals.note_list(*listed, await self._manager.sealed(*listed))
+        for kind, where in lists:
+            if seals.missing(_place(spec)) or not seals.knows(kind, *where):
+                try:
+                    seals.note_list(kind, *where, await self._manager.sealed(kind, *where))
+                except VmbackupError as error:
+                    if where not in others:
+                        raise
+                    # Where we may not look, nothing is written: no region is the worse.
+                    log.warning("snapshots of subscription %s are not seen: %s", where[0], error)
         return seals.missing(_place(spec))
 
     def _note_accounts(
@@ -288,7 +325,7 @@ class Environments:
             and _APPROVAL_RIGHT in folded(str(line.error))
         }
         self._by_hand |= refused
-        asked = Waiting(LOOK_AGAIN_S, "the account's owner will be asked", APPROVAL_PENDING)
+        asked = Waiting(LOOK_AGAIN_S, "its owner will be asked", APPROVAL_PENDING)
         return tuple(
             replace(line, outcome=asked, waiting_for=APPROVAL_PENDING)
             if line.id in refused

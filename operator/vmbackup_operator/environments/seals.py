@@ -66,15 +66,28 @@ Keys: TypeAlias = dict[str, str]
 
 
 class RegionSeals:
-    """The seals of every region, as last listed; *ring* are the ids of the keys that there are."""
+    """The seals of every region, as last listed; *ring* are the ids of the keys that there are.
 
-    def __init__(self, appliance: Appliance, ring: Collection[str]) -> None:
+    *snapshot_groups* are the subscriptions and groups that snapshots are in beside the appliance's.
+    Wherever one is, it is of the region that the appliance's workers read it in.
+    """
+
+    def __init__(
+        self,
+        appliance: Appliance,
+        ring: Collection[str],
+        snapshot_groups: Iterable[tuple[str, str]] = (),
+    ) -> None:
         self._appliance = appliance
+        own = (appliance.subscription_id, appliance.resource_group)
+        self._snapshot_groups = frozenset(
+            (folded(subscription), folded(group)) for subscription, group in (own, *snapshot_groups)
+        )
         self._ring = frozenset(ring)
         self._noted: dict[str, dict[RegionKey, Keys]] = {}
         self._accounts: dict[str, RegionKey] = {}
         #: Where each snapshot is; kept only while a key is missing.
-        self._snapshots: dict[str, RegionKey] = {}
+        self._snapshots: dict[str, dict[str, RegionKey]] = {}
         self._missing: dict[RegionKey, Keys] = {}
         self._changed: Callable[[RegionKey], None] = lambda _: None
         self._launches: Callable[[], Iterable[Sealed]] = tuple
@@ -104,8 +117,8 @@ class RegionSeals:
                 return
         self._note(_source(kind, subscription_id, resource_group), sealed)
         if kind == "Snapshot" and self._missing:
-            self._snapshots = {
-                folded(text_at(body, "id")): region_key(subscription_id, text_at(body, "location"))
+            self._snapshots[_source(kind, subscription_id, resource_group)] = {
+                folded(text_at(body, "id")): self._place_of_snapshot(text_at(body, "location"))
                 for body in bodies
             }
 
@@ -150,13 +163,24 @@ class RegionSeals:
         accounts = (account for account, at in self._accounts.items() if at == place)
         if any(lies_within(resource_id, account) for account in accounts):
             return True
-        if _SNAPSHOTS not in folded(resource_id):
+        if folded(subscription) != folded(home.subscription_id):
             return False
-        if not is_within_group(resource_id, home.subscription_id, home.resource_group):
+        if not self._is_among_snapshots(resource_id):
             return False
-        listed = self._snapshots.get(folded(resource_id))
+        known = (each.get(folded(resource_id)) for each in self._snapshots.values())
+        listed = next((each for each in known if each is not None), None)
         # What nobody has listed yet may be anywhere.
-        return (region_key(subscription, region) if region else listed) in {place, None}
+        return (self._place_of_snapshot(region) if region else listed) in {place, None}
+
+    def _is_among_snapshots(self, resource_id: ArmId) -> bool:
+        """Tell whether it is a snapshot, or what exports those of another subscription."""
+        inside = [each for each in self._snapshot_groups if is_within_group(resource_id, *each)]
+        is_snapshot = _SNAPSHOTS in folded(resource_id)
+        home = folded(self._appliance.subscription_id)
+        return any(is_snapshot or subscription != home for subscription, _ in inside)
+
+    def _place_of_snapshot(self, region: str) -> RegionKey:
+        return region_key(self._appliance.subscription_id, region)
 
     def _group_of(self, place: RegionKey) -> str:
         names = environment_names(self._appliance.id, place.subscription_id, place.region)
@@ -177,12 +201,12 @@ class RegionSeals:
         self, subscription_id: str, resource_group: str, bodies: Iterable[Body]
     ) -> Iterator[Sealed]:
         appliance = self._appliance
-        if folded(resource_group) != folded(appliance.resource_group):
+        if (folded(subscription_id), folded(resource_group)) not in self._snapshot_groups:
             return
         for body in bodies:
             if not is_snapshot_name(_name(body)):
                 continue
-            place = region_key(subscription_id, text_at(body, "location"))
+            place = self._place_of_snapshot(text_at(body, "location"))
             sealed = _sealed(place, body, SNAPSHOT_TAG, "snapshot")
             # Another appliance may have its snapshots in the same group.
             if sealed and tag_value(body_at(body, "tags"), APPLIANCE_TAG) == appliance.id:

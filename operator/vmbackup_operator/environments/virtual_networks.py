@@ -60,6 +60,15 @@ def _body(plan: Plan, ranges: Ranges) -> Body:
     }
 
 
+def range_around(network: Body, subnet: str) -> tuple[str, str] | None:
+    """Return which range of *network* the subnet is in, and its own; None where it has none."""
+    held = _prefixes(named(bodies_at(network, "properties", "subnets"), subnet) or {})
+    if not held:
+        return None
+    prefixes = texts_at(network, "properties", "addressSpace", "addressPrefixes")
+    return next((each, held[0]) for each in prefixes if overlapping((each,), held))
+
+
 def ranges_of(network: Body) -> Ranges | None:
     """Return the ranges that were chosen when *network* was made, or None where it has none."""
     prefixes = texts_at(network, "properties", "addressSpace", "addressPrefixes")

@@ -7,13 +7,12 @@ import logging
 import sys
 import time
 from types import TracebackType
-from typing import Literal
 
 from typing_extensions import override
 
 from vmbackup_core.redaction import shown, shown_lines
-
-LogFormat = Literal["text", "json"]
+from vmbackup_operator.reconciling.log_context import log_context
+from vmbackup_operator.settings import LogFormat
 
 #: An exception as the logging library hands it on.
 _ExceptionInfo = (
@@ -31,16 +30,18 @@ def moment(record: logging.LogRecord) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object for each line."""
+    """One JSON object for each line, with what it is about where that is known."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, str | int] = {
             "ts": moment(record),
             "level": record.levelname.lower(),
             "logger": record.name.removeprefix("vmbackup_operator."),
             "message": shown(record.getMessage()),
         }
+        for name, said in log_context().items():
+            line[name] = shown(said) if isinstance(said, str) else said
         if record.exc_info:
             line["error"] = shown_lines(self.formatException(record.exc_info))
         return json.dumps(line)
@@ -71,7 +72,7 @@ class TextLines(logging.Formatter):
 def log_to_stderr(form: LogFormat, *, verbose: bool) -> None:
     """Write lines in *form* to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    handler.setFormatter(JsonLines() if form == "JSON" else TextLines())
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
     )

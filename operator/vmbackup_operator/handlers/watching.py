@@ -27,11 +27,12 @@ async def policy_seen(
     type: str,  # noqa: A002 - kopf's own word
     namespace: str | None,
     name: str,
+    body: kopf.Body,
     memo: kopf.Memo,
     **_: Any,
 ) -> None:
-    """Have the policy looked at."""
-    memo.operator.seen("BackupPolicy", key_of(namespace, name), gone=type == GONE)
+    """Put the policy into the picture, and have it looked at."""
+    memo.operator.policy_seen(key_of(namespace, name), dict(body), gone=type == GONE)
 
 
 @kopf.on.event(GROUP, VERSION, "backupsessions")

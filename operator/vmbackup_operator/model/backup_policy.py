@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from vmbackup_core.retention import rules as retentions
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import ObjectReference
@@ -66,12 +67,25 @@ class SessionHistory(msgspec.Struct, frozen=True, rename="camel"):
     skipped: int = 5
 
 
+#: Which points of a VM are copied: all, or the first of each period of the policy's time zone.
+ArchivedPoints = Literal["All", "Weekly", "Monthly", "Yearly"]
+
+
+class ArchiveWanted(msgspec.Struct, frozen=True, rename="camel"):
+    """Where recovery points are copied to, for long; which of them, and how much is kept there."""
+
+    repository_ref: ObjectReference
+    retention: Retention
+    points: ArchivedPoints = "All"
+
+
 class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the user wants."""
 
     repository_ref: ObjectReference
     virtual_machines: VirtualMachines
     retention: Retention
+    archive: ArchiveWanted | None = None
     schedule: Schedule | None = None
     suspend: bool = False
     concurrency_policy: Literal["Forbid"] = "Forbid"
@@ -80,6 +94,20 @@ class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_default
     exclude_data_disk_luns: tuple[int, ...] = ()
     retry: Retry = Retry()
     session_history: SessionHistory = SessionHistory()
+
+    @property
+    def rule(self) -> retentions.Retention:
+        """What points are judged by: the retention, in the days of the schedule's time zone."""
+        return self.retention.rule_in(self._time_zone)
+
+    @property
+    def archive_rule(self) -> retentions.Retention | None:
+        """What copies of points are judged by; None where none are made."""
+        return None if self.archive is None else self.archive.retention.rule_in(self._time_zone)
+
+    @property
+    def _time_zone(self) -> str:
+        return retentions.UTC_NAME if self.schedule is None else self.schedule.time_zone
 
 
 class Trigger(msgspec.Struct, frozen=True, rename="camel"):
@@ -98,10 +126,36 @@ class Rule(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StandingRetention(msgspec.Struct, frozen=True, rename="camel"):
-    """The retention that the policy says, and since when it says so."""
+    """The retention that the policy says and whose days it counts, and since when it says so."""
 
     rule: Retention
     since: datetime
+    time_zone: str = retentions.UTC_NAME
+
+    @property
+    def said(self) -> retentions.Retention:
+        """What points are judged by."""
+        return self.rule.rule_in(self.time_zone)
+
+
+class StandingArchive(msgspec.Struct, frozen=True, rename="camel"):
+    """Which points are archived where, and since when; no session that ended before that counts.
+
+    *retention* is what the policy says of them, in the days of *time_zone*, since
+    *retention_since*.
+    """
+
+    repository_ref: ObjectReference
+    points: ArchivedPoints
+    since: datetime
+    retention: Retention
+    retention_since: datetime
+    time_zone: str = retentions.UTC_NAME
+
+    @property
+    def said(self) -> retentions.Retention:
+        """What copies of points are judged by."""
+        return self.retention.rule_in(self.time_zone)
 
 
 class Occasion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -156,6 +210,7 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     conditions: tuple[Condition, ...] = ()
     rule: Rule | None = None
     retention: StandingRetention | None = None
+    archive: StandingArchive | None = None
     trigger: Trigger | None = None
     new_chain: Trigger | None = None
     occasion: Occasion | None = None

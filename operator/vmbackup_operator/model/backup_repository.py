@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 import msgspec
 
 from vmbackup_core.ids import RepositoryId
+from vmbackup_core.stores.port import Tier
 from vmbackup_operator.model.backup_policy import Rule
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import SecretKeyReference
 
-Tier = Literal["Hot", "Cool", "Cold"]
 Compression = Literal["fast", "default", "small"]
 
 #: In the order in which a pass takes them.
@@ -33,7 +33,7 @@ class UpkeepWanted(msgspec.Struct, frozen=True, rename="camel"):
     schedule: str = "30 2 * * *"
     time_zone: str = "Etc/UTC"
     suspend: bool = False
-    retention_delay_days: int = 7
+    retention_change_delay_days: int = 7
     check_every_days: int = 7
     verify_new_within_days: int = 3
     verify_all_within_days: int = 90
@@ -93,6 +93,22 @@ class Sight(msgspec.Struct, frozen=True, rename="camel"):
     time: datetime
 
 
+class StandingDelay(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """For how many days a shorter retention waits, since when, and what this waits for itself.
+
+    Where *days* is less than before, the *held_days* before count until they have passed.
+    """
+
+    days: int
+    since: datetime
+    held_days: int = 0
+
+    def days_at(self, now: datetime) -> int:
+        """Return how many days count at *now*."""
+        held = self.held_days if now < self.since + timedelta(days=self.held_days) else 0
+        return max(self.days, held)
+
+
 class Maintenance(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What is done for the repository on its schedule, and what that found."""
 
@@ -101,9 +117,11 @@ class Maintenance(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     running: RunningJob | None = None
     jobs: tuple[JobRecord, ...] = ()
     sights: tuple[Sight, ...] = ()
+    retention_change_delay: StandingDelay | None = None
     rule: Rule | None = None
     last_slot: datetime | None = None
     handled_upkeep: str = ""
+    stored_bytes: int | None = None
 
 
 class LogHead(msgspec.Struct, frozen=True, rename="camel"):
@@ -138,3 +156,10 @@ class BackupRepository(msgspec.Struct, frozen=True, rename="camel"):
     metadata: Metadata
     spec: BackupRepositorySpec
     status: BackupRepositoryStatus = BackupRepositoryStatus()
+
+    def retention_change_delay(self, now: datetime) -> timedelta:
+        """Return how long a retention waits that keeps less: what was said before counts, too."""
+        days = self.spec.upkeep.retention_change_delay_days
+        maintenance = self.status.maintenance
+        standing = None if maintenance is None else maintenance.retention_change_delay
+        return timedelta(days=days if standing is None else max(days, standing.days_at(now)))

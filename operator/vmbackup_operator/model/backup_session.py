@@ -12,9 +12,10 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.progress import BackupDisplay
 from vmbackup_operator.model.references import LocalReference, ObjectReference
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 from vmbackup_operator.model.session_findings import (
+    Archived,
     DiskResult,
     FullRead,
     SnapshotMember,
@@ -32,6 +33,12 @@ class VerifySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     sample_per_disk: int = 200
 
 
+class ArchiveSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """What a session of type Archive copies."""
+
+    recovery_point_ref: ObjectReference
+
+
 class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
     """What is asked for."""
 
@@ -43,10 +50,11 @@ class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=
     trigger: str | None = None
     trigger_time: datetime | None = None
     exclude_data_disk_luns: tuple[int, ...] = ()
-    retention: Retention = Retention()
+    retention: SessionRetention = SessionRetention()
     snapshots_to_keep: int = 1
     new_chain: bool = False
     verify: VerifySpec | None = None
+    archive: ArchiveSpec | None = None
     start_before: datetime | None = None
 
 
@@ -55,8 +63,8 @@ class BackupSessionStatus(
 ):
     """What a session has found, made and stored beside what every session keeps.
 
-    *verified* and *verifying* are of a session of type Verify, the others of a backup. *full_reads*
-    are the disks of which it does not read the changes alone.
+    *verified* and *verifying* are of a session of type Verify, *archive* is of one of type Archive,
+    the others of a backup. *full_reads* are the disks of which it does not read the changes alone.
     """
 
     display: BackupDisplay | None = None
@@ -64,6 +72,7 @@ class BackupSessionStatus(
     full_reads: tuple[FullRead, ...] = ()
     disks: tuple[DiskResult, ...] = ()
     recovery_point: RunId | None = None
+    archive: Archived | None = None
     verified: Verified | None = None
     verifying: VerifyingJob | None = None
 
@@ -71,6 +80,12 @@ class BackupSessionStatus(
     def written(self) -> frozenset[str]:
         """The positions of the disks of which a worker has written a manifest."""
         return frozenset(result.disk for result in self.disks)
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """When the snapshot set was complete: when the latest of it was taken."""
+        moments = [each.taken_at for each in self.snapshot_set if each.taken_at is not None]
+        return max(moments, default=None)
 
     @property
     def committed(self) -> frozenset[str]:

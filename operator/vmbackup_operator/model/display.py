@@ -11,8 +11,9 @@ from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, is_true
 from vmbackup_operator.model.phase import (
     PHASES,
+    PHASES_OF,
     RESTORE_PHASES,
-    VERIFY_PHASES,
+    REWIND_PHASES,
     Phases,
     session_phase,
     under_way,
@@ -67,17 +68,20 @@ def with_display(session: AnySession) -> AnySession:
     """Return *session* with its status' phase and columns as the rest of it has them."""
     match session:
         case RestoreSession():
-            return displayed(session, _made_machine(session), RESTORE_PHASES)
+            phases = REWIND_PHASES if session.spec.mode == "Rewind" else RESTORE_PHASES
+            return displayed(session, _made_machine(session), phases)
         case BackupSession():
-            phases = VERIFY_PHASES if session.spec.type == "Verify" else PHASES
+            phases = PHASES_OF[session.spec.type]
             return displayed(session, _last_word(session.spec.virtual_machine_id), phases)
         case _:
             raise AssertionError(f"nobody shows a {session.kind}")
 
 
 def _made_machine(session: RestoreSession) -> str:
-    """Return the name of the VM that a restore makes; empty where it makes none."""
-    restored = session.status.restored
+    """Return the name of the VM that a restore makes or rewinds; empty where there is none."""
+    rewound, restored = session.status.rewound, session.status.restored
+    if rewound is not None:
+        return _last_word(rewound.virtual_machine_id)
     made = None if restored is None else restored.virtual_machine_id
     return _last_word(made or session.spec.target.vm_name or "")
 

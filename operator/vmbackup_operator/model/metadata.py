@@ -34,6 +34,10 @@ REPOSITORY_LABEL: Final = "vmbackup.dev/repository"
 #: On a session, written by a user: any change of its value ends the pause before its next attempt.
 RETRY_ANNOTATION: Final = "vmbackup.dev/retry"
 
+#: On a restore of mode Rewind, written by a user: the token in its status, which has the new disks
+#: take the place of the VM's own.
+SWAP_ANNOTATION: Final = "vmbackup.dev/swap"
+
 #: On objects for which something outside of Kubernetes must be undone before they go.
 FINALIZER: Final = "vmbackup.dev/undo"
 
@@ -42,6 +46,8 @@ POLICY_LABEL: Final = "vmbackup.dev/policy"
 
 #: On a policy's sessions: the generation of the policy that they were made from.
 POLICY_GENERATION_ANNOTATION: Final = "vmbackup.dev/policy-generation"
+#: Of which period a policy's archive session copies the first point.
+ARCHIVE_PERIOD_ANNOTATION: Final = "vmbackup.dev/archive-period"
 
 #: On everything the operator creates: which appliance it was.
 APPLIANCE_LABEL: Final = "vmbackup.dev/appliance"

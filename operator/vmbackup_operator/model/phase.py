@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from vmbackup_operator.model.backup_session import SessionType
 from vmbackup_operator.model.conditions import Condition, find_condition, is_true
 
 #: What a session is doing while the condition beside it does not hold yet, in the steps' order.
@@ -29,6 +30,24 @@ VERIFY_PHASES: Phases = (
     ("HoldsReleased", "ReleasingHolds"),
 )
 
+#: The same of a session that copies a recovery point into another repository.
+ARCHIVE_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("EnvironmentReady", "PreparingRegion"),
+    ("WorkerReady", "LaunchingWorker"),
+    ("DataArchived", "Archiving"),
+    ("Committed", "Committing"),
+    ("RecoveryPointStored", "Recording"),
+    ("RemainsRemoved", "RemovingRemains"),
+)
+
+#: Those of a BackupSession, by its type.
+PHASES_OF: Mapping[SessionType, Phases] = {
+    "Backup": PHASES,
+    "Archive": ARCHIVE_PHASES,
+    "Verify": VERIFY_PHASES,
+}
+
 #: The same of a session that brings a recovery point back.
 RESTORE_PHASES: Phases = (
     ("Accepted", "Pending"),
@@ -39,6 +58,19 @@ RESTORE_PHASES: Phases = (
     ("DataRestored", "Restoring"),
     ("AccessRevoked", "RevokingAccess"),
     ("VirtualMachineCreated", "CreatingVirtualMachine"),
+    ("RemainsRemoved", "RemovingRemains"),
+)
+
+#: The same of one that puts the disks of a recovery point in place of the VM's own.
+REWIND_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("VirtualMachineStopped", "StoppingVirtualMachine"),
+    ("SnapshotsReady", "Snapshotting"),
+    ("DisksCreated", "CreatingDisks"),
+    ("SwapConfirmed", "AwaitingSwap"),
+    ("DisksSwapped", "SwappingDisks"),
+    ("DisksPutBack", "SwappingDisks"),
+    ("VirtualMachineStarted", "StartingVirtualMachine"),
     ("RemainsRemoved", "RemovingRemains"),
 )
 

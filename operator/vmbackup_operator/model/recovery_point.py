@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -34,17 +35,37 @@ class RecoveryPointSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaul
     disks: tuple[RecoveryPointDisk, ...]
     size_bytes: int
     stored_bytes: int
-    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Why a point is kept, and until when; None where that has no end that is known."""
+
+    because: str = ""
+    until: datetime | None = None
+
+
+NOT_LOOKED_AT: Final = Kept()
 
 
 class RecoveryPointStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Whether it can be restored, as far as is known."""
+    """Whether it can be restored, as far as is known, and why it is kept and until when.
+
+    *kept_until* is None where that has no end that is known.
+    """
 
     observed_generation: int = 0
     appliance_id: str | None = None
     size: str = ""
     stored: str = ""
+    kept_because: str = ""
+    kept_until: datetime | None = None
     conditions: tuple[Condition, ...] = ()
+
+    @property
+    def kept(self) -> Kept:
+        """What is shown of why it is kept; empty where that was never looked at."""
+        return Kept(self.kept_because, self.kept_until)
 
 
 class RecoveryPoint(msgspec.Struct, frozen=True, rename="camel"):

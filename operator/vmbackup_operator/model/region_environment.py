@@ -45,7 +45,7 @@ class RegionEnvironmentSpec(msgspec.Struct, frozen=True, rename="camel", omit_de
     network_security_group_id: str | None = None
     worker: EnvironmentWorker = EnvironmentWorker()
     dns_mode: Literal["Managed"] = "Managed"
-    cross_subscription_export: Literal["Refuse"] = "Refuse"
+    cross_subscription_export: Literal["Refuse", "DiskAccess"] = "Refuse"
     deletion_policy: Literal["Retain"] = "Retain"
     tags: tuple[EnvironmentTag, ...] = ()
 

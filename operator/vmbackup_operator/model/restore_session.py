@@ -11,9 +11,10 @@ from typing_extensions import override
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 
-RestoreMode = Literal["Disks", "VirtualMachine"]
+RestoreMode = Literal["Disks", "VirtualMachine", "Rewind"]
 
 
 #: A JSON merge patch (RFC 7396) over a body of Azure's.
@@ -124,9 +125,13 @@ class Restored(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 class RestoreSessionStatus(
     SessionStatus, frozen=True, rename="camel", omit_defaults=True, kw_only=True
 ):
-    """What a restore has found and made beside what every session keeps."""
+    """What a restore has found and made beside what every session keeps.
+
+    *rewound* is of a rewind alone; its *restored* says the point and how it ended, no disks.
+    """
 
     restored: Restored | None = None
+    rewound: Rewound | None = None
 
     @property
     @override

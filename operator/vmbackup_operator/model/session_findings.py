@@ -17,7 +17,9 @@ from vmbackup_core.ids import (
     WorkerId,
 )
 from vmbackup_core.repository.data.said import Kind
+from vmbackup_core.stores.port import Tier
 from vmbackup_operator.model.conditions import cut
+from vmbackup_operator.model.references import ObjectReference
 
 #: The schema's bound.
 _FULL_READ_CHARS = 512
@@ -54,14 +56,26 @@ class ResolvedDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
         return position_of(self.lun)
 
 
-class ResolvedRepository(msgspec.Struct, frozen=True, rename="camel"):
-    """The repository that was meant when the session began."""
+class ResolvedRepository(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The repository that was meant when the session began, and the tier that it asked for then."""
 
     id: RepositoryId
     account_id: str
     container: str
     region: str
     url: str
+    tier: Tier = "Hot"
+
+
+class ArchiveSource(msgspec.Struct, frozen=True, rename="camel"):
+    """Where an archive session reads: the repository that *repository_ref* stood for.
+
+    *run_id* is of the session that made the point which is read there.
+    """
+
+    repository_ref: ObjectReference
+    repository: ResolvedRepository
+    run_id: RunId
 
 
 class ResolvedEnvironment(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -124,7 +138,8 @@ class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     *worker_region* is where the worker runs; None where that is the VM's region. *retained* are the
     snapshots that a verification compares with, of earlier runs; one that goes meanwhile leaves it.
-    *predecessors* are of the disks whose changes a backup reads.
+    *predecessors* are of the disks whose changes a backup reads. *source* is what an archive is
+    made of; *repository* is where it goes then.
     """
 
     policy_generation: int = 0
@@ -135,6 +150,7 @@ class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     environment: ResolvedEnvironment | None = None
     retained: tuple[SnapshotMember, ...] = ()
     predecessors: tuple[Predecessor, ...] = ()
+    source: ArchiveSource | None = None
 
 
 class JobFailure(msgspec.Struct, frozen=True, rename="camel"):
@@ -207,6 +223,18 @@ class DiskResult(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     def is_committed(self) -> bool:
         """Whether the disk's chain has a commit of it."""
         return self.slot is not None
+
+
+class Archived(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What an archive session has stored, and what taking it away costs.
+
+    *verified_bytes* were read back. *charged_until* is when the tier's least time is over that
+    Azure charges in any case; None in a tier that has none.
+    """
+
+    tier: Tier
+    verified_bytes: int = 0
+    charged_until: datetime | None = None
 
 
 class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -34,11 +34,13 @@ def with_sessions(
     ends = [
         each.status.completion_time
         for each in sessions
-        if each.status.outcome == "Succeeded" and each.status.completion_time is not None
+        if _is_backup(each)
+        and each.status.outcome == "Succeeded"
+        and each.status.completion_time is not None
     ]
     if status.last_success_time is not None:
         ends.append(status.last_success_time)
-    newest = max(sessions, key=_age_key, default=None)
+    newest = max(filter(_is_backup, sessions), key=_age_key, default=None)
     return replace(
         status,
         active_sessions=tuple(active[:MOST_ACTIVE]),
@@ -50,7 +52,7 @@ def with_sessions(
 def without_turn(machines: Iterable[ArmId], sessions: Sequence[BackupSession]) -> list[ArmId]:
     """Return those of *machines* whose newest session was skipped, and none is under way."""
     newest: dict[str, BackupSession] = {}
-    for session in sorted(sessions, key=_turn_key):
+    for session in sorted(filter(_is_backup, sessions), key=_turn_key):
         newest[folded(session.spec.virtual_machine_id)] = session
     return sorted(
         vm_id
@@ -64,17 +66,23 @@ def beyond_history(
 ) -> list[BackupSession]:
     """Return the ended sessions that *history* does not keep, counted per VM.
 
+    Backups and archives are counted apart: an archive tells which period was archived.
     One that still has something to undo stays: its object is what that is known from.
     """
-    ended: dict[tuple[str, Kept], list[BackupSession]] = defaultdict(list)
+    ended: dict[tuple[str, str, Kept], list[BackupSession]] = defaultdict(list)
     for session in sessions:
         kept = _kept_as(session)
         if kept is not None and FINALIZER not in session.metadata.finalizers:
-            ended[folded(session.spec.virtual_machine_id), kept].append(session)
+            vm_id = folded(session.spec.virtual_machine_id)
+            ended[vm_id, session.spec.type, kept].append(session)
     surplus: list[BackupSession] = []
-    for (_, kept), group in ended.items():
+    for (_, _, kept), group in ended.items():
         surplus += sorted(group, key=_age_key, reverse=True)[_number_of(history, kept) :]
     return surplus
+
+
+def _is_backup(session: BackupSession) -> bool:
+    return session.spec.type == "Backup"
 
 
 def _kept_as(session: BackupSession) -> Kept | None:

@@ -58,7 +58,8 @@ class SessionMaker:
         refused: list[Finding] = []
         active = {each.metadata.key: each for each in await self._sessions.unfinished()}
         room = policy.spec.max_concurrent_sessions
-        room -= sum(is_of_policy(policy, each) for each in active.values())
+        backups = (each for each in active.values() if each.spec.type == "Backup")
+        room -= sum(is_of_policy(policy, each) for each in backups)
         for vm_id in owed(occasion, machines):
             wanted = wanted_session(policy, vm_id, occasion, self._appliance_id)
             found = active.get(wanted.metadata.key)
@@ -126,7 +127,7 @@ def is_of_policy(policy: BackupPolicy, session: BackupSession) -> bool:
 def _is_busy(active: Iterable[BackupSession], vm_id: ArmId) -> bool:
     """Tell whether a session of the VM is under way, whoever asked for it: Forbid.
 
-    One that reads back what is stored is in no backup's way.
+    One that reads back what is stored, or copies it, is in no backup's way.
     """
-    others = (each for each in active if each.spec.type != "Verify")
+    others = (each for each in active if each.spec.type == "Backup")
     return any(same_id(each.spec.virtual_machine_id, vm_id) for each in others)

@@ -17,6 +17,7 @@ from vmbackup_operator.model.backup_policy import (
     BackupPolicyStatus,
     Occasion,
     Rule,
+    StandingArchive,
     StandingRetention,
     Trigger,
 )
@@ -55,8 +56,11 @@ def believed(status: BackupPolicyStatus, now: datetime) -> BackupPolicyStatus:
     """Return *status* without what is ahead of *now*; slots then count from *now* on."""
     limit = now + CLOCKS_DIFFER
     rule, occasion, retention = status.rule, status.occasion, status.retention
+    archive = status.archive
     if retention is not None and retention.since > limit:
         status = replace(status, retention=None)
+    if archive is not None and max(archive.since, archive.retention_since) > limit:
+        status = replace(status, archive=None)
     if status.last_slot is not None and status.last_slot > limit:
         status = replace(status, rule=None, last_slot=None)
     if rule is not None and rule.since > limit:
@@ -86,10 +90,34 @@ def with_retention(
     policy: BackupPolicy, status: BackupPolicyStatus, now: datetime
 ) -> BackupPolicyStatus:
     """Return *status* with the retention that the policy says, and since when it says so."""
-    standing, said = status.retention, policy.spec.retention
-    if standing is not None and standing.rule == said:
+    standing, spec = status.retention, policy.spec
+    if standing is not None and standing.said == spec.rule:
         return status
-    return replace(status, retention=StandingRetention(said, now.replace(microsecond=0)))
+    since = now.replace(microsecond=0)
+    made = StandingRetention(spec.retention, since, spec.rule.time_zone)
+    return replace(status, retention=made)
+
+
+def with_archive(
+    policy: BackupPolicy, status: BackupPolicyStatus, now: datetime
+) -> BackupPolicyStatus:
+    """Return *status* with what the policy says of archives, and since when it says each of it."""
+    said, standing, moment = policy.spec.archive, status.archive, now.replace(microsecond=0)
+    if said is None:
+        return replace(status, archive=None)
+    zone = policy.spec.rule.time_zone
+    if standing is None:
+        standing = StandingArchive(
+            said.repository_ref, said.points, moment, said.retention, moment, zone
+        )
+    if (standing.repository_ref, standing.points) != (said.repository_ref, said.points):
+        where, points = said.repository_ref, said.points
+        standing = replace(standing, repository_ref=where, points=points, since=moment)
+    if standing.said != policy.spec.archive_rule:
+        standing = replace(
+            standing, retention=said.retention, retention_since=moment, time_zone=zone
+        )
+    return replace(status, archive=standing)
 
 
 def with_new_chain(policy: BackupPolicy, status: BackupPolicyStatus) -> BackupPolicyStatus:

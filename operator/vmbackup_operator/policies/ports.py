@@ -55,6 +55,13 @@ class Repositories(Protocol):
         """Return the repository as stored, or None."""
 
 
+class OtherSubscriptions(Protocol):
+    """What the administrator wrote of VMs in other subscriptions than the appliance's."""
+
+    async def exports_refused(self, region: str) -> str:
+        """Say why their data may not be exported to the region's workers, empty where it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class DiskListed:
     """A disk as its VM shows it; the OS disk has no LUN.
@@ -74,6 +81,7 @@ class MachineListed:
     id: ArmId
     disks: tuple[DiskListed, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
 
     @property
     def data_disk_luns(self) -> tuple[int, ...]:

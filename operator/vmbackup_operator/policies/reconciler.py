@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.backup_policy import BackupPolicy, BackupPolicyStatus, Occasion
+from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import Standing as Conditions
 from vmbackup_operator.model.conditions import (
     as_ready,
@@ -28,6 +29,7 @@ from vmbackup_operator.model.conditions import (
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.policies.archiving import archives_owed
 from vmbackup_operator.policies.history import beyond_history, with_sessions, without_turn
 from vmbackup_operator.policies.machines_shown import (
     leavers,
@@ -43,6 +45,7 @@ from vmbackup_operator.policies.occasions import (
     handled_until,
     is_trigger_new,
     name_of_occasion,
+    with_archive,
     with_new_chain,
     with_retention,
     with_rule,
@@ -50,6 +53,7 @@ from vmbackup_operator.policies.occasions import (
 from vmbackup_operator.policies.ports import EventLog, Policies, PolicySessions
 from vmbackup_operator.policies.presence import until_discovery
 from vmbackup_operator.policies.schedule import NOTHING_DUE, Due, due
+from vmbackup_operator.policies.shorter_retention import shortened, warning
 from vmbackup_operator.policies.standing import Finding, Standing, Surveyor, summary
 from vmbackup_operator.policies.turns import owed
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
@@ -109,6 +113,7 @@ class PolicyReconciler:
         if policy.status.appliance_id not in {None, self._appliance_id}:
             return Done()
         look = await self._look(policy)
+        await self._tell_of_retention(policy, look)
         policy, status = await self._turn_over(policy, look)
         made = await self._make(policy, status.occasion, look.standing)
         again = await self._write_standing(policy, status, look, made)
@@ -119,7 +124,7 @@ class PolicyReconciler:
     async def _look(self, policy: BackupPolicy) -> Look:
         now = self._clock.now()
         status = with_rule(policy, believed(policy.status, now), now)
-        status = with_retention(policy, status, now)
+        status = with_archive(policy, with_retention(policy, status, now), now)
         try:
             standing = await self._surveyor.look(policy, asked=_is_asked(policy))
             schedule = _due(policy, status, now)
@@ -129,6 +134,18 @@ class PolicyReconciler:
         change = changed(policy, status, schedule, now)
         change = dataclasses.replace(change, status=with_new_chain(policy, change.status))
         return Look(now, standing, schedule, change)
+
+    async def _tell_of_retention(self, policy: BackupPolicy, look: Look) -> None:
+        """Tell people of a retention that keeps less than before, since it takes effect later.
+
+        That comes before it is written down: after a crash it is told again.
+        """
+        before, after = believed(policy.status, look.now), look.change.status
+        if not shortened(before, after):
+            return
+        delay = await self._surveyor.retention_delay(policy, look.now)
+        message = warning(before, after, delay, look.now)
+        await self._events.tell(policy, "Warning", "RetentionReduced", message)
 
     async def _turn_over(
         self, policy: BackupPolicy, look: Look
@@ -226,6 +243,7 @@ class PolicyReconciler:
         status = _with_machines(policy, status, look)
         await self._write(policy, _stated(policy, status, finding, look.now))
         await self._tell_of_machines(policy, look.standing)
+        await self._archive(replace(policy, status=status), sessions)
         # That its occasion had a session is written down by now, so its object may go.
         for session in beyond_history(policy.spec.session_history, sessions):
             await self._sessions.delete(session)
@@ -236,6 +254,15 @@ class PolicyReconciler:
             return again
         discovery_s = until_discovery(look.now, self._discovery_s)
         return dataclasses.replace(again, seconds=min(again.seconds, discovery_s))
+
+    async def _archive(self, policy: BackupPolicy, sessions: Sequence[BackupSession]) -> None:
+        """Have copied what the policy's sessions have stored, as far as it says so.
+
+        Since when it says so is written down by now; a session that is there already is not made.
+        """
+        for session in archives_owed(policy, sessions, self._appliance_id):
+            await self._sessions.create(session)
+            log.info("policy %s: session %s archives", policy.metadata.key, session.metadata.name)
 
     async def _tell_of_machines(self, policy: BackupPolicy, standing: Standing) -> None:
         """Tell people which VMs the selector meets since the look before, and which no more.

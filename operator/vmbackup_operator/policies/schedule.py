@@ -78,12 +78,16 @@ def due(schedule: Schedule, policy: ObjectKey, handled: datetime, now: datetime)
 
 def _around(schedule: Schedule, moment: datetime) -> tuple[datetime | None, datetime | None]:
     """Return the last slot up to *moment* and the first behind it."""
-    following = next(slots_after(schedule, moment), None)
+    return last_slot(schedule, moment), next(slots_after(schedule, moment), None)
+
+
+def last_slot(schedule: Schedule, moment: datetime) -> datetime | None:
+    """Return the last slot up to *moment*; None where there is none, as of a wrong expression."""
     try:
         backwards = CronSim(schedule.cron, _local(schedule, moment + _TICK), reverse=True)
-        return next(backwards).astimezone(UTC), following
+        return next(backwards).astimezone(UTC)
     except (CronSimError, StopIteration):
-        return None, following
+        return None
 
 
 _TICK = timedelta(seconds=1)

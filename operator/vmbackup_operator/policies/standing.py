@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import BackupPolicy, Selector
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import ArmId, name_of, subscription_of
-from vmbackup_operator.policies.ports import MachineListed, Repositories
+from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.policies.ports import MachineListed, OtherSubscriptions, Repositories
 from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.selection import selected, unknown_luns, why_not_supported
+from vmbackup_operator.reconciling.other_subscriptions import (
+    export_refused,
+    is_elsewhere,
+    subscription_refused,
+)
 from vmbackup_operator.reconciling.outcome import reason_of
 from vmbackup_operator.settings import Settings
 
@@ -88,6 +94,7 @@ class Surveyor:
     settings: Settings
     repositories: Repositories
     presence: Presence
+    elsewhere: OtherSubscriptions
     _meant: dict[ObjectKey, frozenset[str]] = field(default_factory=dict)
 
     async def look(self, policy: BackupPolicy, *, asked: bool = False) -> Standing:
@@ -104,7 +111,8 @@ class Surveyor:
         since_s = self.presence.now_s() if asked else None
         named = await asyncio.gather(*(self._machine(policy, each, since_s) for each in ids))
         scopes = await self._scopes(namespace, wanted.selector)
-        machines = (*named, *_found(policy, scopes.listed, named))
+        found = _found(policy, scopes.listed, named)
+        machines = (*await self._crossing(named), *await self._crossing(found, notice=True))
         self._meant[policy.metadata.key] = frozenset(folded(each.id) for each in machines)
         findings = [amiss, *scopes.findings, *(each.finding for each in machines)]
         findings += [self._shared(policy, machines)]
@@ -119,6 +127,15 @@ class Surveyor:
             meant=machines if known else None,
             unsure=scopes.unsure,
         )
+
+    async def retention_delay(self, policy: BackupPolicy, now: datetime) -> timedelta | None:
+        """Return for how long a shorter retention waits; None where the repository is not known."""
+        namespace = policy.metadata.namespace
+        key = policy.spec.repository_ref.key_from(namespace)
+        if not self.settings.may_use_repository(namespace, key.namespace, key.name):
+            return None
+        repository = await self.repositories.find(key)
+        return None if repository is None else repository.retention_change_delay(now)
 
     def forget(self, key: ObjectKey) -> None:
         """Forget the policy: it is gone."""
@@ -224,14 +241,27 @@ class Surveyor:
                 f"namespace {namespace} may not back up {named}: the operator's settings name no "
                 "backupScopes for it that hold all of this",
             )
-        own = folded(self.settings.appliance.subscription_id)
-        if subscription_of(named) != own:
-            return Finding(
-                "CrossSubscriptionRefused",
-                f"{named} is not in the appliance's subscription {own}: its data could not be "
-                "exported over a private endpoint of ours (crossSubscriptionExport: Refuse)",
-            )
-        return None
+        refused = subscription_refused(self.settings, named)
+        return None if refused is None else Finding(refused.reason, refused.message)
+
+    async def _crossing(
+        self, machines: Sequence[Machine], *, notice: bool = False
+    ) -> tuple[Machine, ...]:
+        """Say of VMs of other subscriptions that their data is not exported, where that is so.
+
+        *notice* where nobody named them.
+        """
+        elsewhere = [each for each in machines if is_elsewhere(self.settings, each.id)]
+        able = [each for each in elsewhere if each.finding is None and each.listed is not None]
+        regions = {each.id: each.listed.region for each in able if each.listed is not None}
+        whys = {
+            region: await self.elsewhere.exports_refused(region)
+            for region in sorted({*regions.values()})
+        }
+        return tuple(
+            _without_export(each, whys.get(regions.get(each.id, ""), ""), notice=notice)
+            for each in machines
+        )
 
 
 def _found(
@@ -247,6 +277,14 @@ def _found(
         for each in selected(selector, listed)
         if folded(each.id) not in known
     ]
+
+
+def _without_export(machine: Machine, why: str, *, notice: bool) -> Machine:
+    """Return the VM as one whose data is not exported, unless *why* is empty."""
+    if not why:
+        return machine
+    refused = export_refused(machine.id, why)
+    return replace(machine, finding=Finding(refused.reason, refused.message, notice=notice))
 
 
 def _unsupported(

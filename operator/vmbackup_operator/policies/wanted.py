@@ -16,6 +16,7 @@ from vmbackup_operator.model.metadata import (
     Metadata,
 )
 from vmbackup_operator.model.references import LocalReference, ObjectReference
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.naming import (
     ArmId,
     policy_label,
@@ -52,7 +53,7 @@ def wanted_session(
             trigger=None if occasion.trigger is None else occasion.trigger.token,
             trigger_time=None if occasion.trigger is None else occasion.trigger.first_seen,
             exclude_data_disk_luns=spec.exclude_data_disk_luns,
-            retention=spec.retention,
+            retention=SessionRetention.of(spec.rule),
             snapshots_to_keep=spec.snapshots_to_keep,
             new_chain=_begins_new_chains(policy, occasion),
             retry_limit=spec.retry.limit,

@@ -16,10 +16,10 @@ import itertools
 import logging
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from vmbackup_core.errors import TransientError, VmbackupError
 from vmbackup_operator.reconciling.outcome import Outcome, Waiting
@@ -36,6 +36,8 @@ WORKERS = 64
 GIVES_WAY_S = 20.0
 
 Key = TypeVar("Key", bound=Hashable)
+#: To be looked at as soon as a worker is free, looked at, or to be looked at when its time comes.
+KeyState = Literal["ready", "working", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,14 @@ class WorkQueue(Generic[Key]):
     def idle(self) -> bool:
         """Whether nothing is worked on or ready; keys that wait for their time aside."""
         return not self._wanted and not self._working
+
+    def keys_by_state(self) -> Mapping[KeyState, Sequence[Key]]:
+        """Return all keys; one that is worked on and wanted once more is in two states."""
+        return {
+            "ready": tuple(self._wanted),
+            "working": tuple(self._working),
+            "waiting": tuple(self._timers),
+        }
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -27,6 +27,8 @@ WorkKind = Literal[
     "OldSeals",
     #: No object: what sessions left in Azure that nothing leads to any more.
     "Sweeper",
+    #: No object: which ended sessions are still there, for metrics alone.
+    "EndedSessions",
 ]
 
 #: Somebody waits for a restore; a policy is late by a second at worst.
@@ -42,6 +44,7 @@ PRIORITIES: dict[WorkKind, int] = {
     "LeftBehind": 30,
     "OldSeals": 30,
     "Sweeper": 30,
+    "EndedSessions": 30,
 }
 
 
@@ -66,3 +69,5 @@ OLD_SEALS = Work("OldSeals", ObjectKey("", "all"))
 AFTER_SESSIONS = (IDLE_WORKERS, LEFT_BEHIND, OLD_SEALS)
 #: It has no object either. It is looked at a while after the start, and when it said itself.
 SWEEPER = Work("Sweeper", ObjectKey("", "all"))
+#: Neither has this one. It is looked at a day after the start, and each day.
+ENDED_SESSIONS = Work("EndedSessions", ObjectKey("", "all"))

@@ -18,7 +18,7 @@ from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.restores.allowing import source_refused, target_refused
 from vmbackup_operator.restores.digests import digest_of
 from vmbackup_operator.restores.earlier import earlier_record, replayed
-from vmbackup_operator.restores.judging import TargetSeen, judge, looked_at, size_wanted
+from vmbackup_operator.restores.judging import TargetSeen, group_of, judge, looked_at, size_wanted
 from vmbackup_operator.restores.planned import disks_of, plan_of, work_of
 from vmbackup_operator.restores.planning.places import region_name
 from vmbackup_operator.restores.planning.planned import Planned
@@ -27,6 +27,7 @@ from vmbackup_operator.sessions.findings import restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import ready_repository_at, resolved_repository
+from vmbackup_operator.sessions.steps.crossing import crossing_refused
 
 #: What a repository is that is none to restore from before somebody does something about it.
 _FINAL = frozenset({"ReadOnly", "KeyMismatch", "NewerFormat"})
@@ -36,7 +37,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     """Find the point, have it held and planned, and record what is going to be made."""
     restored = session.status.restored
     if restored is None:
-        return await _find_point(ground, session)
+        return await find_point(ground, session)
     earlier = None
     if not restored.disks:
         earlier = await earlier_record(ground, session)
@@ -56,7 +57,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(session.status, Done(f"{message} in {target.region}"))
 
 
-async def _find_point(ground: Ground, session: RestoreSession) -> Taken:
+async def find_point(ground: Ground, session: RestoreSession) -> Taken:
     """Record which point is meant, and where it and the worker are."""
     key = session.spec.recovery_point_ref.key_from(session.metadata.namespace)
     point = await ground.point_objects.find(key)
@@ -98,6 +99,7 @@ async def _refusal(ground: Ground, session: RestoreSession, planned: Planned) ->
     """Return why the plan is not carried out: what is refused later has cost something by then."""
     target, namespace = session.spec.target, session.metadata.namespace
     refused = target_refused(ground.settings, namespace, planned)
+    refused = refused or await crossing_refused(ground, group_of(target), target.region)
     if refused is not None:
         return refused
     ids = looked_at(planned, target)

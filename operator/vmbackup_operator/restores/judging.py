@@ -10,15 +10,12 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import text_at
 from vmbackup_operator.model.restore_session import RestoreTarget
-from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Failed
-from vmbackup_operator.restores.planning.interfaces import subnets_of
-from vmbackup_operator.restores.planning.places import region_name
+from vmbackup_operator.restores import referring
 from vmbackup_operator.restores.planning.planned import Planned
 from vmbackup_operator.sessions.target_ports import ResourceSeen, SizeSeen, Usage
 
-_SUBNETS = "/subnets/"
-_SECURITY_GROUPS = "/networksecuritygroups/"
 #: By the beginning of a SKU's name, how Azure calls the quota of such disks.
 _DISK_QUOTAS = (
     ("premiumv2_lrs", "PremiumV2DiskCount"),
@@ -53,7 +50,7 @@ def made_ids(planned: Planned) -> tuple[ArmId, ...]:
 
 def looked_at(planned: Planned, target: RestoreTarget) -> tuple[ArmId, ...]:
     """Return the ids of what has to be looked at before anything is made, each once."""
-    ids = [group_of(target), *made_ids(planned), *_networks(planned), *_security_groups(planned)]
+    ids = [group_of(target), *made_ids(planned), *referring.looked_at(planned)]
     return tuple({folded(each): each for each in ids}.values())
 
 
@@ -76,8 +73,7 @@ def judge(planned: Planned, target: RestoreTarget, run: RunId, seen: TargetSeen)
         return Failed("ResourceGroupNotFound", message)
     return (
         _taken(planned, run, seen)
-        or _unusable_network(planned, target, seen)
-        or _missing_reference(planned, seen)
+        or referring.unusable(planned, target, seen.at)
         or _short_quota(planned, target, seen)
     )
 
@@ -92,30 +88,6 @@ def _taken(planned: Planned, run: RunId, seen: TargetSeen) -> Failed | None:
                 "spec.target or spec.overrides, or delete it"
             )
             return Failed("NameTaken", message)
-    return None
-
-
-def _unusable_network(planned: Planned, target: RestoreTarget, seen: TargetSeen) -> Failed | None:
-    region = region_name(target.region)
-    for subnet in _subnets(planned):
-        network = seen.at(_network_of(subnet))
-        if network is None or folded(name_of(ArmId(subnet))) not in network.subnets:
-            message = f"there is no subnet {subnet}: name another one in spec.target.subnetId"
-            return Failed("SubnetNotFound", message)
-        if network.region != region:
-            message = (
-                f"{subnet} lies in {network.region}, and a VM in {region} can't use it: name "
-                "another one in spec.target.subnetId"
-            )
-            return Failed("NetworkOfAnotherRegion", message)
-    return None
-
-
-def _missing_reference(planned: Planned, seen: TargetSeen) -> Failed | None:
-    for each in _security_groups(planned):
-        if seen.at(each) is None:
-            message = f"there is no {each}, which a network interface had: override it"
-            return Failed("ReferenceNotFound", message)
     return None
 
 
@@ -153,24 +125,3 @@ def _wanted(planned: Planned, size: SizeSeen | None) -> Iterator[str]:
     names = ("lowPriorityCores",) if priority in {"spot", "low"} else ("cores", size.family)
     for name in names:
         yield from [name] * size.cores
-
-
-def _subnets(planned: Planned) -> tuple[str, ...]:
-    every = (subnet for each in planned.interfaces for subnet in subnets_of(each.body))
-    return tuple(dict.fromkeys(every))
-
-
-def _networks(planned: Planned) -> tuple[ArmId, ...]:
-    return tuple(_network_of(subnet) for subnet in _subnets(planned))
-
-
-def _network_of(subnet: str) -> ArmId:
-    return ArmId(subnet[: folded(subnet).rfind(_SUBNETS)] if _SUBNETS in folded(subnet) else subnet)
-
-
-def _security_groups(planned: Planned) -> tuple[ArmId, ...]:
-    named = (
-        text_at(each.body, "properties", "networkSecurityGroup", "id")
-        for each in planned.interfaces
-    )
-    return tuple(ArmId(each) for each in named if _SECURITY_GROUPS in folded(each))

@@ -73,7 +73,7 @@ class ArmResources:
                 return await _unless_missing(description.find(self.clients, at))
 
         where = group_of(resource_id)
-        return await self._reads.read(where, f"find {folded(resource_id)}", ask)
+        return await self._reads.read(where, f"find {kind} {folded(resource_id)}", ask)
 
     async def of_group(
         self, kind: ResourceKind, subscription_id: str, resource_group: str

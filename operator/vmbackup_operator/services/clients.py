@@ -21,6 +21,7 @@ from azure.mgmt.storage.aio import StorageManagementClient
 
 from vmbackup_core.clock import Clock
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.metrics.arm_counts import ArmCounts
 from vmbackup_operator.services.connections import session
 from vmbackup_operator.services.correlation import CorrelationPolicy
 from vmbackup_operator.services.failures import REFUSALS, refusal
@@ -44,11 +45,13 @@ class Clients:
         clock: Clock,
         fence: Fence = open_fence,
         refusals: Refusals = REFUSALS,
+        counts: ArmCounts | None = None,
     ) -> None:
         self.credential = credential
         self.fence = WriteFence(fence)
         self._refusals = refusals
         self._buckets = TokenBuckets(clock)
+        self._counts = ArmCounts() if counts is None else counts
         self._session: aiohttp.ClientSession | None = None
         self._clients: dict[tuple[str, str], Any] = {}
 
@@ -113,7 +116,7 @@ class Clients:
                 subscription_id,
                 **self.options(_RESOURCE_MANAGER),
                 per_call_policies=[CorrelationPolicy()],
-                per_retry_policies=[PacingPolicy(self._buckets), self.fence],
+                per_retry_policies=[PacingPolicy(self._buckets, counts=self._counts), self.fence],
             )
         client: Client = self._clients[key]
         return client

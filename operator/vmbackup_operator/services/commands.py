@@ -76,10 +76,20 @@ class AzureCommands(Commands):
             worker = await proven_worker(self._resources, self._ownership, vm_id)
             if worker is None:
                 return  # it went with its VM
+            if not await self._stays(command):
+                return
         await self._operations.advance(
             key,
             lambda: self._resources.delete("RunCommand", command),
         )
+
+    async def _stays(self, command: ArmId) -> bool:
+        """Tell whether the command is there, and not going: an operator before may have asked."""
+        body = await self._resources.find("RunCommand", command)
+        if body is None:
+            return False
+        state = msgspec.convert(body, _Command).properties.provisioning_state
+        return folded(state) != "deleting"
 
 
 def _id(vm_id: ArmId, name: str) -> ArmId:

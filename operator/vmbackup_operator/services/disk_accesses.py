@@ -11,9 +11,9 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, bodies_at, text_at
 from vmbackup_operator.environments.regions import Environments
 from vmbackup_operator.naming import ArmId, environment_names
-from vmbackup_operator.reconciling.outcome import Done, Failed
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.services.arm_resources import ArmResources
-from vmbackup_operator.sessions.ports import DiskAccesses
+from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.seen import DiskAccessSeen, Region
 
 
@@ -36,13 +36,17 @@ class AzureDiskAccesses(DiskAccesses):
         return [DiskAccessSeen(ArmId(text_at(body, "id")), _approved(body)) for body in ours]
 
     @override
-    async def ensure(self, region: Region, number: int) -> DiskAccessSeen:
-        identity, report = await self._regions.ensure_disk_access(
-            region.subscription_id, region.region, number
+    async def ensure(self, region: Region, access: ArmId) -> DiskAccessSeen:
+        report = await self._regions.ensure_disk_access(
+            region.subscription_id, region.region, access
         )
-        if isinstance(report.outcome, Failed):
-            raise PermanentError(report.outcome.message, reason=report.outcome.reason)
-        return DiskAccessSeen(identity, isinstance(report.outcome, Done))
+        match report.outcome:
+            case Failed(reason=reason, message=message):
+                raise PermanentError(message, reason=reason)
+            case Waiting() as waiting:
+                return DiskAccessSeen(access, ready=False, waiting=waiting)
+            case Done():
+                return DiskAccessSeen(access, ready=True)
 
 
 def _approved(body: Body) -> bool:

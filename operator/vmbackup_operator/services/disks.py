@@ -11,6 +11,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, body_at, text_at, value_at
+from vmbackup_operator.environments.differences import differing
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
@@ -77,7 +78,10 @@ class AzureDisks(Disks):
     async def change(self, disk_id: ArmId, run_id: RunId, body: Mapping[str, Any]) -> bool:
         key = _key("change", disk_id)
         if not self._operations.under_way(key):
-            await self._own(disk_id, run_id)
+            found = await self._own(disk_id, run_id)
+            # Azure refuses it of the disk of a VM that runs: what is so is not asked for again.
+            if standing_of(found, self._ownership).ready and differing(dict(body), found) is None:
+                return True
         at = address(disk_id)
         disks = self._resources.clients.compute(at.subscription_id).disks
 

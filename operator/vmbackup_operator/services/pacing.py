@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.metrics.arm_counts import UNREACHED, ArmCounts, code_of
 from vmbackup_operator.services.failures import code_and_message, retry_after_s
 from vmbackup_operator.services.operations import is_unhurried
 from vmbackup_operator.services.token_buckets import Scope, TokenBuckets, class_of
@@ -55,10 +56,16 @@ class _Pause:
 class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
     """Waits for a token, sends, heeds what the answer says of limits, and sends again."""
 
-    def __init__(self, buckets: TokenBuckets, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        buckets: TokenBuckets,
+        sleep: Sleep = asyncio.sleep,
+        counts: ArmCounts | None = None,
+    ) -> None:
         super().__init__()
         self._buckets = buckets
         self._sleep = sleep
+        self._counts = ArmCounts() if counts is None else counts
         #: Where reconciles stand in line, and operations; a provider that is left alone holds up
         #: no other's.
         self._lines: defaultdict[tuple[Scope, bool], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -68,7 +75,7 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
         scope = scope_of(request.http_request.method, request.http_request.url)
         for sent in range(1, _SENT_AT_MOST + 1):
             await self._wait_for_token(scope)
-            response = await self.next.send(request)
+            response = await self._send(scope, request)
             await self._heed(scope, response)
             again_s = _send_again_in_s(response, sent)
             if again_s is None:
@@ -76,6 +83,18 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
             await self._sleep(again_s)
             _rewind(request)
         raise AssertionError("the last one is always returned")
+
+    async def _send(
+        self, scope: Scope, request: PipelineRequest[Any]
+    ) -> PipelineResponse[Any, Any]:
+        """Send and count the request, whatever comes of it."""
+        code = UNREACHED
+        try:
+            response = await self.next.send(request)
+            code = code_of(response.http_response.status_code)
+        finally:
+            self._counts.sent(scope.class_, code)
+        return response
 
     async def _wait_for_token(self, scope: Scope) -> None:
         """Stand in line for a token.
@@ -88,7 +107,10 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
             await self._take_token(scope, _UNHURRIED_WAIT_S if unhurried else _HURRIED_WAIT_S)
 
     async def _take_token(self, scope: Scope, left_s: float) -> None:
-        while (wait_s := self._buckets.take(scope)) > 0:
+        wait_s = self._buckets.take(scope)
+        if wait_s > 0:
+            self._counts.waits_for(scope.class_)
+        while wait_s > 0:
             if wait_s > left_s:
                 what = f"{scope.provider or 'Resource Manager'}'s {scope.class_}"
                 raise TransientError(
@@ -96,7 +118,9 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
                     retry_after_s=wait_s,
                 )
             await self._sleep(wait_s)
+            self._counts.waited(scope.class_, wait_s)
             left_s -= wait_s
+            wait_s = self._buckets.take(scope)
 
     async def _heed(self, scope: Scope, response: PipelineResponse[Any, Any]) -> None:
         answer = response.http_response

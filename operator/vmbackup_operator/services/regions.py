@@ -14,7 +14,7 @@ from vmbackup_operator.environments.environment import Environment
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.repositories.ports import Ways
-from vmbackup_operator.sessions.ports import Regions
+from vmbackup_operator.sessions.region_ports import Regions
 from vmbackup_operator.sessions.seen import Account, Region
 from vmbackup_operator.settings import Appliance
 
@@ -43,6 +43,10 @@ class AzureRegions(Regions):
         if report.environment is None:
             raise AssertionError("an environment that is done is described")
         return seen(report.environment)
+
+    @override
+    async def exports_refused(self, region: str) -> str:
+        return await self._environments.exports_refused(region)
 
 
 class AzureWays(Ways):

@@ -24,7 +24,8 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import OpenRepositories, RepositorySeen, Secrets
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
-from vmbackup_operator.services.stored_points import as_seen, as_stored
+from vmbackup_operator.services.point_books import PointBooks
+from vmbackup_operator.services.stored_points import as_seen, as_stored, group_of
 from vmbackup_operator.sessions.ports import RecoveryPoints
 from vmbackup_operator.sessions.seen import DiskWritten, PointSeen, PointWanted
 
@@ -101,11 +102,20 @@ def _without_locks(repository: BackupRepository, error: PermanentError) -> Perma
 class StoredPoints(RecoveryPoints):
     """Chains, commits and recovery points, written in the name of one appliance."""
 
-    #: What chains are begun with.
+    #: What chains are begun with. Packs of archives are larger, since cooler tiers charge more for
+    #: each request; a worker keeps two of each of four disks in memory.
     parameters = Parameters()
+    archive_parameters = Parameters(pack_bytes=128 * 1024**2)
 
-    def __init__(self, opened: OpenedRepositories, secrets: Secrets, appliance_id: str) -> None:
+    def __init__(
+        self,
+        opened: OpenedRepositories,
+        secrets: Secrets,
+        appliance_id: str,
+        books: PointBooks | None = None,
+    ) -> None:
         self._opened = opened
+        self._books = books or PointBooks()
         self._secrets = secrets
         self._appliance_id = appliance_id
 
@@ -158,7 +168,9 @@ class StoredPoints(RecoveryPoints):
         level = LEVELS[repository.spec.compression]
 
         def work(opened: OpenedRepository) -> list[PreparedDisk]:
-            return [opened.prepare_disk(disk, self.parameters, level=level) for disk in disks]
+            return [
+                opened.prepare_disk(disk, self._parameters_of(disk), level=level) for disk in disks
+            ]
 
         return await self._use(repository, ("prepare", *disks), work)
 
@@ -181,14 +193,22 @@ class StoredPoints(RecoveryPoints):
 
     @override
     async def record(self, repository: BackupRepository, point: PointWanted) -> PointSeen | Waiting:
+        group, delay_of = group_of(point), repository.retention_change_delay
+
         def work(opened: OpenedRepository) -> PointSeen:
-            before = (each for each in opened.counted(point.virtual_machine_id))
-            previous = next((each.sha256 for each in before if each.run != point.run_id), None)
-            stored = as_stored(point, opened.repository_id, self._appliance_id, previous)
+            counted = opened.counted(point.virtual_machine_id)
+            before = [each for each in counted if each.run != point.run_id]
+            previous = before[0].sha256 if before else None
+            book = self._books.of(opened.repository_id)
+            stamp = opened.upkeep.stamp(book, point.retention.rule, before, group, delay_of)
+            stored = as_stored(point, opened.repository_id, self._appliance_id, previous, stamp)
             opened.record(stored)
             return as_seen(stored)
 
         return await self._use(repository, ("record", point.run_id), work)
+
+    def _parameters_of(self, disk: DiskAsked) -> Parameters:
+        return self.archive_parameters if disk.archive else self.parameters
 
     async def _use(
         self, repository: BackupRepository, what: Hashable, work: Callable[[OpenedRepository], T]

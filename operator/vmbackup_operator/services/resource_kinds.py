@@ -13,13 +13,26 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.ports import Kind
-from vmbackup_operator.naming import ArmId, resource_group_of, subscription_of
+from vmbackup_operator.naming import ArmId, arm_id, resource_group_of, subscription_of
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.following import Following
 
 ResourceKind: TypeAlias = (
-    Kind | Literal["Snapshot", "VirtualMachine", "NetworkInterface", "Disk", "RunCommand"]
+    Kind
+    | Literal[
+        "Snapshot",
+        "VirtualMachine",
+        "MachineView",
+        "NetworkInterface",
+        "Disk",
+        "RunCommand",
+        "DiskEncryptionSet",
+        "UserAssignedIdentity",
+    ]
 )
+
+_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_IDENTITY_VERSION = "2023-01-31"
 
 
 class Model(Protocol):
@@ -191,6 +204,13 @@ KINDS: Mapping[ResourceKind, Description] = {
             subscription
         ).snapshots.list_by_resource_group(group),
     ),
+    # The same, looked at with its power: that costs Azure a look at the host.
+    "MachineView": Description(
+        "VM",
+        lambda c, at: c.compute(at.subscription_id).virtual_machines.get(
+            at.group, at.name, expand="instanceView"
+        ),
+    ),
     "VirtualMachine": Description(
         "VM",
         lambda c, at: c.compute(at.subscription_id).virtual_machines.get(at.group, at.name),
@@ -229,6 +249,18 @@ KINDS: Mapping[ResourceKind, Description] = {
         of_group=lambda c, subscription, group: c.compute(
             subscription
         ).disks.list_by_resource_group(group),
+    ),
+    "DiskEncryptionSet": Description(
+        "disk encryption set",
+        lambda c, at: c.compute(at.subscription_id).disk_encryption_sets.get(at.group, at.name),
+    ),
+    "UserAssignedIdentity": Description(
+        "identity",
+        # By its id: a client of its own would load a package for one look.
+        lambda c, at: c.resources(at.subscription_id).resources.get_by_id(
+            arm_id(at.subscription_id, at.group, _IDENTITY, at.name).lstrip("/"),
+            api_version=_IDENTITY_VERSION,
+        ),
     ),
     "RunCommand": Description(
         "command",

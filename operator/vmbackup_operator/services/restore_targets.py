@@ -26,6 +26,8 @@ _KINDS: Final[Mapping[str, ResourceKind]] = {
     "networkinterfaces": "NetworkInterface",
     "virtualnetworks": "VirtualNetwork",
     "networksecuritygroups": "NetworkSecurityGroup",
+    "diskencryptionsets": "DiskEncryptionSet",
+    "userassignedidentities": "UserAssignedIdentity",
 }
 
 

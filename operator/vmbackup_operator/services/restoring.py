@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing_extensions import override
 
 from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.chains.holds import Purpose
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.opened_restore import Restores, RestoreWork
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -25,10 +26,15 @@ class StoredPointsToRestore(PointsToRestore):
 
     @override
     async def plan(
-        self, repository: BackupRepository, vm_id: ArmId, run_id: RunId, holder: RunId
+        self,
+        repository: BackupRepository,
+        vm_id: ArmId,
+        run_id: RunId,
+        holder: RunId,
+        purpose: Purpose = "restore",
     ) -> RestoreWork | Waiting:
         def of_opened(opened: OpenedRepository) -> RestoreWork:
-            return Restores(opened.work).plan(vm_id, run_id, holder)
+            return Restores(opened.work).plan(vm_id, run_id, holder, purpose)
 
         key = await find_key(self._secrets, repository)
         what = ("plan a restore", vm_id, run_id, holder)

@@ -13,17 +13,17 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.ids import RepositoryId, RunId
 from vmbackup_core.repository.control.log.heads import Head
 from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules
-from vmbackup_core.repository.control.retention.point_book import PointBook
-from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.control.retention.sights import RememberedSights, Sight
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_core.retention.in_force import LiveRule
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.check_summary import summed_up
 from vmbackup_operator.services.expire_pieces import ExpirePieces
 from vmbackup_operator.services.fence import Fence
 from vmbackup_operator.services.opened_repositories import GoesOn, OpenedRepositories
+from vmbackup_operator.services.point_books import PointBooks
 from vmbackup_operator.services.upkeep_pieces import (
     Recount,
     prove_lists,
@@ -46,14 +46,23 @@ class _LiveRules(Rules):
 
 
 class RepositoryUpkeep(UpkeepJobs):
-    """Does the jobs of repositories that are kept open; *fence* is asked before each deletion."""
+    """Does the jobs of repositories that are kept open; *fence* is asked before each deletion.
 
-    def __init__(self, opened: OpenedRepositories, fence: Fence, clock: Clock) -> None:
+    *books* are shared with whoever else asks what the points say.
+    """
+
+    def __init__(
+        self,
+        opened: OpenedRepositories,
+        fence: Fence,
+        clock: Clock,
+        books: PointBooks | None = None,
+    ) -> None:
         self.piece_s = PIECE_S
         self._opened = opened
         self._fence = fence
         self._clock = clock
-        self._books: dict[RepositoryId, PointBook] = {}
+        self._books = books or PointBooks()
         self._recounts: dict[RepositoryId, Recount] = {}
 
     @override
@@ -108,7 +117,7 @@ class RepositoryUpkeep(UpkeepJobs):
         now = self._clock.now()
         return ExpirePieces(
             upkeep=opened.upkeep,
-            book=self._books.setdefault(opened.repository_id, PointBook()),
+            book=self._books.of(opened.repository_id),
             letting=Letting(_LiveRules(asked.rules), asked.retention_delay, now),
             has_ended=_has_ended(asked),
             sights=_sights(asked, now, opened.upkeep.log_number()),

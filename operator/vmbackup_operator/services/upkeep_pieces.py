@@ -5,7 +5,7 @@ Each is given what was done so far and returns that it goes on, or what all of i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.log.log_entries import Place
@@ -69,7 +69,9 @@ def prune_chains(upkeep: Upkeep, so_far: SoFar, pace: Pace, fence: Fence) -> GoO
         _some(so_far, "later", "chain", "left for the next pass"),
         _some(so_far, "alone", "chain", "left alone, since something is lost or damaged"),
     ]
-    return so_far.done(parts, findings=so_far.of("alone") > 0)
+    came_to = so_far.done(parts, findings=so_far.of("alone") > 0)
+    is_all_seen = not so_far.of("alone") and not so_far.of("later")
+    return replace(came_to, stored_bytes=so_far.of("kept") if is_all_seen else None)
 
 
 @dataclass
@@ -163,6 +165,9 @@ def _take_in_pruned(planned: PrunePlan, upkeep: Upkeep, fence: Fence, so_far: So
     so_far.count("objects", len(gone))
     so_far.count("bytes", sum(each.size_bytes for each in gone))
     so_far.count("locked", len(locked))
+    so_far.count(
+        "kept", planned.kept_bytes + planned.size_bytes - sum(each.size_bytes for each in gone)
+    )
 
 
 def _some(so_far: SoFar, what: str, named: str, said: str) -> str:

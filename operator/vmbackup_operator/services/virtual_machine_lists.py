@@ -9,6 +9,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.mgmt.compute.models import VirtualMachine
 from typing_extensions import override
 
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.ports import DiskListed, MachineListed, VirtualMachineLists
@@ -50,6 +51,7 @@ class _VmProperties(msgspec.Struct, rename="camel", frozen=True):
 
 class _Vm(msgspec.Struct, rename="camel", frozen=True):
     id: str
+    location: str = ""
     tags: dict[str, str] | None = None
     properties: _VmProperties | None = None
 
@@ -87,4 +89,4 @@ def machine_listed(answer: Body) -> MachineListed:
     vm = msgspec.convert(answer, _Vm)
     profile = None if vm.properties is None else vm.properties.storage_profile
     disks = () if profile is None else profile.disks
-    return MachineListed(ArmId(vm.id), disks, vm.tags or {})
+    return MachineListed(ArmId(vm.id), disks, vm.tags or {}, folded(vm.location))

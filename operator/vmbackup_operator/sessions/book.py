@@ -1,8 +1,9 @@
 """The picture of all unfinished sessions, by worker, VM and region: one for the whole operator.
 
 It is fed by the watch and by our own writes, whichever is newer, so that nothing asks the API
-server for lists. An ended session is no longer in it. What is decided for one session looks at
-those that it may compete with, and never at all of them: there may be thousands.
+server for lists. An ended session is no longer in it, but for what metrics tell (`ended`). What is
+decided for one session looks at those that it may compete with, and never at all of them: there may
+be thousands.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
+from vmbackup_operator.sessions.ended import EndedSessions
 from vmbackup_operator.sessions.findings import earlier_snapshots, region_of, ways_of
 from vmbackup_operator.sessions.workers_past import WorkersPast
 
@@ -56,6 +58,8 @@ class SessionBook:
         self._by_snapshot = _Index()
         #: What workers wrote, for sessions that have ended too.
         self.past = WorkersPast()
+        #: What is told of sessions that have ended.
+        self.ended = EndedSessions()
 
     def note(self, session: Session) -> bool:
         """Take the session as it is stored; tell whether that is news.
@@ -69,6 +73,7 @@ class SessionBook:
             return False
         if isinstance(session, BackupSession):
             self.past.note(session)
+        self.ended.note(session)
         if session.status.outcome is None:
             self._list(session)
             self._unlist_words(known, session)

@@ -13,7 +13,7 @@ from vmbackup_operator.model.restore_session import RestoreKey, RestoreSession
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
-from vmbackup_operator.sessions.findings import region_of
+from vmbackup_operator.sessions.findings import claimed_vm, region_of
 from vmbackup_operator.sessions.ports import Sessions, StoredSessions
 
 
@@ -44,6 +44,7 @@ class BookedSessions(Generic[AnySession]):
         What is deleted goes with its last finalizer: watch and answer may come in either order.
         """
         if session.metadata.deletion_timestamp is not None and not session.metadata.finalizers:
+            self._book.ended.forget(session.key)
             self.gone(session.key)
             return True
         news = self._book.note(session)
@@ -68,6 +69,7 @@ class BookedSessions(Generic[AnySession]):
         """Return the session as stored, or None."""
         session = await self._stored.find(key)
         if session is None:
+            self._book.ended.forget(self._kind.key_at(key))
             self.gone(key)
         else:
             self.seen(session)
@@ -93,8 +95,9 @@ class BookedSessions(Generic[AnySession]):
     def _wake_others(self, session: Session) -> None:
         """Have those looked at who waited for the session's VM or for its worker."""
         self._allocator.drop(session.key)
-        if isinstance(session, BackupSession):
-            self._allocator.wake_for_vm(session.spec.virtual_machine_id)
+        vm_id = claimed_vm(session)
+        if vm_id is not None:
+            self._allocator.wake_for_vm(vm_id)
         region = region_of(session)
         if region is not None:
             self._allocator.wake_next(region)

@@ -17,9 +17,11 @@ from vmbackup_operator.reconciling.outcome import Failed
 WORKER_BUSY = "WorkerBusy"
 #: The reason in Accepted of a session that waits until another one of its VM has ended.
 VM_BUSY = "VirtualMachineBusy"
-#: The reasons of waits for one's turn. They are no standstill: what ends them is others' end, or
-#: the deadline of the session.
-TURNS = frozenset({WORKER_BUSY, VM_BUSY})
+#: The reason in SwapConfirmed of a rewind that waits for its user's word.
+SWAP_NOT_CONFIRMED = "SwapNotConfirmed"
+#: The reasons of waits for one's turn, or for a word. They are no standstill: what ends them is
+#: others' end, what a user does, or the deadline of the session.
+TURNS = frozenset({WORKER_BUSY, VM_BUSY, SWAP_NOT_CONFIRMED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +80,5 @@ def passed(since: datetime, now: datetime) -> timedelta:
 
 
 def is_turn(reason: str) -> bool:
-    """Tell whether a wait with this reason is one for a turn among others."""
+    """Tell whether a wait with this reason is one for a turn among others, or for a word."""
     return reason in TURNS

@@ -9,8 +9,10 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import Restored, RestoreSession
+from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import (
+    ArchiveSource,
     Predecessor,
     Resolved,
     ResolvedDisk,
@@ -21,7 +23,7 @@ from vmbackup_operator.model.session_findings import (
     VerifyingJob,
 )
 from vmbackup_operator.naming import ArmId, job_id, snapshot_id, subscription_of
-from vmbackup_operator.settings import Appliance
+from vmbackup_operator.settings import Settings
 
 
 def run_of(session: Session) -> RunId:
@@ -59,6 +61,20 @@ def repository_of(session: Session) -> ResolvedRepository:
     return repository
 
 
+def source_of(session: Session) -> ArchiveSource:
+    """Return what an archive session copies, as it was when it was accepted."""
+    source = resolved_of(session).source
+    if source is None:
+        raise AssertionError(f"{session.key} copies nothing")
+    return source
+
+
+def repositories_of(session: Session) -> list[ResolvedRepository]:
+    """Return every repository that the session's worker reads, or writes to."""
+    source = resolved_of(session).source
+    return [repository_of(session), *(() if source is None else (source.repository,))]
+
+
 def worker_of(session: Session) -> SessionWorker:
     """Return the worker that serves the session."""
     if session.status.worker is None:
@@ -82,6 +98,24 @@ def restored_of(session: RestoreSession) -> Restored:
     if session.status.restored is None:
         raise AssertionError(f"{session.key} was not accepted")
     return session.status.restored
+
+
+def rewound_of(session: RestoreSession) -> Rewound:
+    """Return what the rewind makes, as planned when it was accepted."""
+    if session.status.rewound is None:
+        raise AssertionError(f"{session.key} was not accepted")
+    return session.status.rewound
+
+
+def claimed_vm(session: Session) -> str | None:
+    """Return the VM that the session has to itself while it runs; None: none, or not yet."""
+    match session:
+        case BackupSession():
+            return session.spec.virtual_machine_id
+        case RestoreSession() if session.status.rewound is not None:
+            return session.status.rewound.virtual_machine_id
+        case _:
+            return None
 
 
 def ways_of(session: Session) -> Iterator[tuple[ArmId, ArmId | None]]:
@@ -126,6 +160,11 @@ def verify_job(session: BackupSession, job: VerifyingJob) -> JobId:
     return job_id(run_of(session), "verify", subjects, session.status.attempt)
 
 
+def archive_job(session: BackupSession) -> JobId:
+    """Return the id of the archive's job: that of its run, its point and attempt."""
+    return job_id(run_of(session), "archive", [source_of(session).run_id], session.status.attempt)
+
+
 def restore_job(session: RestoreSession) -> JobId:
     """Return the id of the restore's job: that of its run, target disks and attempt."""
     disks = [folded(each.disk_id) for each in restored_of(session).disks]
@@ -140,13 +179,16 @@ def current_job(session: Session) -> JobId | None:
         case BackupSession() if session.spec.type == "Verify":
             job = session.status.verifying
             return None if job is None else verify_job(session, job)
+        case BackupSession() if session.spec.type == "Archive":
+            resolved = session.status.resolved
+            return None if resolved is None else archive_job(session)
         case BackupSession():
             return backup_job(session)
         case _:
             return None
 
 
-def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, ResolvedDisk]:
+def snapshot_ids(settings: Settings, session: Session) -> dict[ArmId, ResolvedDisk]:
     """Return the ids that the session's snapshots have, or will have, each with its disk.
 
     Empty where the session was never accepted: then there are none.
@@ -156,8 +198,7 @@ def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, Resolved
         return {}
     return {
         snapshot_id(
-            subscription_of(ArmId(disk.id)),
-            appliance.resource_group,
+            *settings.snapshot_group(subscription_of(ArmId(disk.id))),
             session.status.run_id,
             disk.lun,
         ): disk
@@ -165,9 +206,9 @@ def snapshot_ids(appliance: Appliance, session: Session) -> dict[ArmId, Resolved
     }
 
 
-def exported_ids(appliance: Appliance, session: Session) -> list[ArmId]:
+def exported_ids(settings: Settings, session: Session) -> list[ArmId]:
     """Return the ids of the snapshots that the session exports, whether they are there or not."""
-    return [*snapshot_ids(appliance, session), *map(ArmId, earlier_snapshots(session))]
+    return [*snapshot_ids(settings, session), *map(ArmId, earlier_snapshots(session))]
 
 
 def earlier_snapshots(session: Session) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.allocator import Allocator
+from vmbackup_operator.sessions.archive_ports import ArchiveChains
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import Patience
 from vmbackup_operator.sessions.judged_sets import JudgedSets
@@ -22,7 +23,6 @@ from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.ports import (
     Bundles,
     Commands,
-    DiskAccesses,
     EventLog,
     Policies,
     Queues,
@@ -36,7 +36,9 @@ from vmbackup_operator.sessions.ports import (
     VirtualMachines,
     Workers,
 )
+from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
+from vmbackup_operator.sessions.rewind_ports import Copies, RewoundMachines
 from vmbackup_operator.sessions.seen import SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.target_ports import MachineParts, RestoreTargets
@@ -94,6 +96,9 @@ class Ground:
     points_to_restore: PointsToRestore
     targets: RestoreTargets
     machine_parts: MachineParts
+    rewound_machines: RewoundMachines
+    copies: Copies
+    archive_chains: ArchiveChains
     sessions: Sessions
     book: SessionBook
     allocator: Allocator

@@ -80,9 +80,7 @@ def _with(
         case Hello() | Heartbeat():
             return _alive(status, worker, counted, now)
         case Progress():
-            shown, before = _progress(session, event), status.progress
-            moved = status.moved_time if shown == before else now
-            return replace(status, worker=counted, progress=shown, moved_time=moved)
+            return _moved(session, status, counted, event, now)
         case Done():
             return with_result(session, replace(status, worker=counted), event.result)
         case Failed():
@@ -124,6 +122,19 @@ def _alive(
     if not first and last is not None and now - last < HEARTBEAT_WRITTEN:
         return status
     return replace(status, worker=counted)
+
+
+def _moved(
+    session: Session, status: SessionStatus, counted: SessionWorker, event: Progress, now: datetime
+) -> SessionStatus:
+    """Return the status of a job that has come so far; one that has ended has told more."""
+    worker = status.worker
+    if worker is not None and not owes_result(replace(session, status=status)):
+        # The worker's heart said it while the job ended.
+        return _alive(status, worker, counted, now)
+    shown = _progress(session, event)
+    moved = status.moved_time if shown == status.progress else now
+    return replace(status, worker=counted, progress=shown, moved_time=moved)
 
 
 def _progress(session: Session, event: Progress) -> ProgressShown:

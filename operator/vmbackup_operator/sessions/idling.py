@@ -8,17 +8,18 @@ strangers did. Wiring has `IDLE_WORKERS` looked at for the first two; the others
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.reconciling.outcome import Outcome, Waiting
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
-from vmbackup_operator.sessions.seen import Region, WorkerSeen
+from vmbackup_operator.sessions.seen import Region, WorkerSeen, WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,22 @@ class IdleWorkers:
     ) -> None:
         self._ground = ground
         self._groups = groups
+        #: The workers of each group by their state, as they were listed the last time.
+        self._listed: dict[WorkerGroup, Counter[WorkerState]] | None = None
+
+    def states(self) -> Mapping[str, int] | None:
+        """Return how many workers there were in each state when one looked last, None before."""
+        if self._listed is None:
+            return None
+        counts = sum(self._listed.values(), Counter[WorkerState]())
+        return {state: counts[state] for state in get_args(WorkerState)}
 
     async def reconcile(self) -> Outcome:
         """Have what is idle stopped or deleted; one pass over all regions."""
-        again_s = UNEXPECTED_S
-        for group in await self._groups():
+        again_s, groups = UNEXPECTED_S, await self._groups()
+        before = {} if self._listed is None else self._listed
+        self._listed = {group: before[group] for group in groups if group in before}
+        for group in groups:
             try:
                 again_s = min(again_s, await self._look(group))
             except VmbackupError as error:
@@ -69,6 +81,8 @@ class IdleWorkers:
         """Take a step for each worker of the group; tell how soon the next one may be due."""
         ground = self._ground
         workers = await ground.workers.of_group(group.subscription_id, group.resource_group)
+        if self._listed is not None:
+            self._listed[group] = Counter(worker.state for worker in workers)
         return min([await self._step(worker) for worker in workers], default=UNEXPECTED_S)
 
     async def _step(self, worker: WorkerSeen) -> float:

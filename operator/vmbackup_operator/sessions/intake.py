@@ -19,6 +19,7 @@ from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
+from vmbackup_operator.reconciling.log_context import logged_about
 from vmbackup_operator.sessions.ear import Ear, Hearing, Launched, Served, launched_of
 from vmbackup_operator.sessions.keys import KeyRing
 from vmbackup_operator.sessions.pace import pause_s
@@ -121,11 +122,16 @@ class Intake:
     async def _hear(self, worker: WorkerId) -> None:
         """Hear *worker* once; whatever goes wrong is said, and is no matter of any other's."""
         ear = self._ears[worker]
+        with logged_about({"session": str(ear.launched.session)}):
+            await self._hear_by(ear, worker)
+        if ear.ended and self._ears.get(worker) is ear:
+            del self._ears[worker]
+
+    @staticmethod
+    async def _hear_by(ear: Ear, worker: WorkerId) -> None:
         try:
             await ear.hear()
         except VmbackupError as error:
             log.warning("events of worker %s: %s", worker, error)
         except Exception as error:  # a bug that one queue meets must not end the hearing
             log.exception("events of worker %s: unexpected %s", worker, type(error).__name__)
-        if ear.ended and self._ears.get(worker) is ear:
-            del self._ears[worker]

@@ -15,6 +15,8 @@ from vmbackup_operator.model.metadata import (
     ObjectKey,
 )
 from vmbackup_operator.model.recovery_point import (
+    NOT_LOOKED_AT,
+    Kept,
     RecoveryPoint,
     RecoveryPointDisk,
     RecoveryPointSpec,
@@ -25,8 +27,13 @@ from vmbackup_operator.naming import policy_label, recovery_point_name
 from vmbackup_operator.sessions.seen import PointSeen
 
 
-def mirror_of(point: PointSeen, repository: BackupRepository, appliance_id: str) -> RecoveryPoint:
-    """Return the object, in the repository's namespace."""
+def mirror_of(
+    point: PointSeen,
+    repository: BackupRepository,
+    appliance_id: str,
+    kept: Kept = NOT_LOOKED_AT,
+) -> RecoveryPoint:
+    """Return the object, in the repository's namespace; *kept* says why the point is kept."""
     policy = {POLICY_LABEL: policy_label(point.policy_name)} if point.policy_name else {}
     size_bytes = sum(disk.size_bytes for disk in point.disks)
     stored_bytes = sum(disk.stored_bytes for disk in point.disks)
@@ -51,7 +58,11 @@ def mirror_of(point: PointSeen, repository: BackupRepository, appliance_id: str)
             stored_bytes=stored_bytes,
         ),
         status=RecoveryPointStatus(
-            appliance_id=appliance_id, size=amount(size_bytes), stored=amount(stored_bytes)
+            appliance_id=appliance_id,
+            size=amount(size_bytes),
+            stored=amount(stored_bytes),
+            kept_because=kept.because,
+            kept_until=kept.until,
         ),
     )
 
@@ -61,7 +72,7 @@ class PointObject:
     """As much of a RecoveryPoint object as tells whether it is the one of a point.
 
     *named* tells that it has the name that follows from what it says, *whole* that it shows all
-    that it is to show: a crash may have come in between.
+    that it is to show: a crash may have come in between. *kept* is what it says of why it is kept.
     """
 
     key: ObjectKey
@@ -71,6 +82,7 @@ class PointObject:
     virtual_machine_id: str
     named: bool
     whole: bool
+    kept: Kept = NOT_LOOKED_AT
 
 
 def outline_of(stored: RecoveryPoint) -> PointObject:
@@ -85,4 +97,5 @@ def outline_of(stored: RecoveryPoint) -> PointObject:
         virtual_machine_id=spec.virtual_machine_id,
         named=metadata.name == name,
         whole=bool(status.size and status.stored),
+        kept=status.kept,
     )

@@ -36,7 +36,6 @@ from vmbackup_operator.sessions.seen import (
     BundleStored,
     CommandSeen,
     CommandWanted,
-    DiskAccessSeen,
     DiskWritten,
     PointSeen,
     PointWanted,
@@ -101,19 +100,6 @@ class Snapshots(Protocol):
         """Give the snapshot *tags* beside its others if it proves to be ours; True once it has."""
 
 
-class DiskAccesses(Protocol):
-    """Disk access resources: the private way to a snapshot's data, five exports at once on each."""
-
-    async def of_region(self, region: Region) -> Sequence[DiskAccessSeen]:
-        """Return ours in the region, in order of name."""
-
-    async def ensure(self, region: Region, number: int) -> DiskAccessSeen:
-        """Have the region's disk access *number* made, with its private endpoint (``disks``).
-
-        Its name is `EnvironmentNames.disk_access`; `ready` is False until all of it stands.
-        """
-
-
 class Workers(Protocol):
     """Worker VMs; what does not prove to be ours is refused by a PermanentError, not acted on.
 
@@ -155,7 +141,7 @@ class Commands(Protocol):
         """Send the command; asynchronous execution, its success is known otherwise."""
 
     async def delete(self, vm_id: ArmId, name: str) -> None:
-        """Forget the command, its parameters included; Azure keeps at most 25 for a VM."""
+        """Forget the command, unless it has gone or is going; Azure keeps at most 25 for a VM."""
 
 
 class Bundles(Protocol):
@@ -222,25 +208,6 @@ class Queues(Protocol):
 
     async def delete_spilled(self, account: Account, prefix: str) -> None:
         """Delete every blob of `spill` whose name begins with *prefix*; none is no error."""
-
-
-class Regions(Protocol):
-    """Region environments, made where they are missing."""
-
-    async def ensure(
-        self,
-        subscription_id: str,
-        region: str,
-        repository_accounts: Collection[ArmId],
-        not_before: datetime | None = None,
-    ) -> Region | Waiting:
-        """Look at Azure, take the next step towards readiness, and return the region once it is.
-
-        Ready means: its own resources, its workers' ways to the home queue and to
-        *repository_accounts*, and the appliance's ways to its account. For the home region the
-        appliance's ways to *repository_accounts* too. It never waits for disk accesses. What
-        somebody else saw within the last minute serves, unless that was before *not_before*.
-        """
 
 
 class RecoveryPoints(Protocol):

@@ -24,6 +24,7 @@ from vmbackup_operator.model.metadata import (
     ObjectKey,
 )
 from vmbackup_operator.model.session import AnySession, Session, SessionStatus
+from vmbackup_operator.reconciling.log_context import logged_about
 from vmbackup_operator.reconciling.outcome import (
     Conflict,
     Done,
@@ -101,6 +102,11 @@ class SessionReconciler(Generic[AnySession]):
         session = await self._kind.store.find(key)
         if session is None or not self._is_ours(session) or _never_began(session):
             return Done()
+        with logged_about({"session": str(session.key)}):
+            return await self._go_on(session)
+
+    async def _go_on(self, session: AnySession) -> Outcome:
+        """Claim the session, take it a step further, or let it go."""
         if session.status.run_id is None:
             return await self._claim(session)
         step = next_step(self._kind.table_of(session), session.status)
@@ -110,7 +116,8 @@ class SessionReconciler(Generic[AnySession]):
             message = f"deleted {UNDO_FOR} ago, and not undone yet: {step.condition}"
             await self._ground.events.tell(session, "Warning", "UndoGivenUp", message)
             return await self._remove_finalizer(session)
-        return await self._advance(session, step)
+        with logged_about({"step": step.condition, "attempt": session.status.attempt}):
+            return await self._advance(session, step)
 
     async def _advance(self, session: AnySession, step: Step[AnySession]) -> Outcome:
         """Have a session end whose time or whose wish it is; else take the step, if it is due."""

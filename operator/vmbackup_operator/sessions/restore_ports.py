@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.chains.holds import Purpose
 from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import ArmId
@@ -88,7 +89,10 @@ class Disks(Protocol):
         """
 
     async def change(self, disk_id: ArmId, run_id: RunId, body: Mapping[str, Any]) -> bool:
-        """Have the disk changed as *body* says, once access to it has ended; True once it is."""
+        """Have the disk changed as *body* says, once access to it has ended; True once it is.
+
+        One that is so already is left alone, whoever has it by then.
+        """
 
     async def delete(self, disk_id: ArmId, run_id: RunId) -> bool:
         """Delete the disk; True once it is gone."""
@@ -98,9 +102,16 @@ class PointsToRestore(Protocol):
     """Recovery points of repositories, as workers bring them back."""
 
     async def plan(
-        self, repository: BackupRepository, vm_id: ArmId, run_id: RunId, holder: RunId
+        self,
+        repository: BackupRepository,
+        vm_id: ArmId,
+        run_id: RunId,
+        holder: RunId,
+        purpose: Purpose = "restore",
     ) -> RestoreWork | Waiting:
         """Return what restores the VM's point of that run, held in the name of the run *holder*.
+
+        The same copies it, held for the *purpose* that is said.
 
         PermanentErrors: the point counts no longer. What is damaged is a CorruptRepository.
         """

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     FALLBACK_REASONS,
+    ArchiveResult,
     BackupResult,
     DiskDone,
     RestoreResult,
@@ -25,7 +26,7 @@ from vmbackup_operator.model.session_findings import DiskResult, FullRead, Resol
 from vmbackup_operator.naming import same_id
 
 #: What a job's end may hold; None where it lies in its message.
-JobResult: TypeAlias = BackupResult | VerifyResult | RestoreResult | None
+JobResult: TypeAlias = BackupResult | VerifyResult | RestoreResult | ArchiveResult | None
 
 
 def with_result(session: Session, status: SessionStatus, said: JobResult) -> SessionStatus:
@@ -72,6 +73,8 @@ def _of_backup_session(
             return _read_back(status, said)
         case "Backup", BackupResult():
             return _written(session, status, said)
+        case "Archive", ArchiveResult():
+            return _copied(session, status, said)
         case kind, _:
             raise _unfit(kind, said)
 
@@ -136,6 +139,38 @@ def _written(
             bytes_to_read=read_bytes,
             bytes_read=read_bytes,
             bytes_stored=stored,
+        ),
+    )
+
+
+def _copied(
+    session: BackupSession, status: BackupSessionStatus, said: ArchiveResult
+) -> BackupSessionStatus:
+    """Return the status with the worker's word of each disk; what is committed stays as it is."""
+    resolved, archive = session.status.resolved, status.archive
+    if resolved is None or archive is None:
+        raise AssertionError("an event of no job was applied")
+    results = {result.disk: result for result in status.disks if result.is_committed}
+    verified = archive.verified_bytes
+    for done in said.disks:
+        disk = next((disk for disk in resolved.disks if same_id(disk.id, done.disk_id)), None)
+        if disk is not None and disk.position not in results:
+            verified += done.verified_bytes
+            results[disk.position] = DiskResult(
+                disk=disk.position,
+                manifest=done.manifest,
+                manifest_sha256=done.manifest_sha256,
+                read_bytes=done.statistics.read_bytes,
+                new_blocks=done.statistics.new_blocks,
+            )
+    read = sum(result.read_bytes for result in results.values())
+    stored = 0 if status.progress is None else status.progress.bytes_stored
+    return replace(
+        status,
+        disks=tuple(results.values()),
+        archive=replace(archive, verified_bytes=verified),
+        progress=ProgressShown(
+            percent=100, bytes_to_read=2 * read, bytes_read=2 * read, bytes_stored=stored
         ),
     )
 

@@ -14,12 +14,14 @@ from typing import Literal
 from typing_extensions import override
 
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId, WorkerId
-from vmbackup_core.repository.control.points.points import PointDisk
+from vmbackup_core.repository.control.points.points import Origin, PointDisk
 from vmbackup_core.repository.data.said import Kind
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.naming import ArmId, name_of
+from vmbackup_operator.reconciling.outcome import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,14 @@ class SnapshotWanted:
 
 @dataclass(frozen=True, slots=True)
 class DiskAccessSeen:
-    """A disk access of ours; *ready* once its private endpoint is approved and in the zone."""
+    """A disk access of ours; *ready* once its private endpoint is approved and in the zone.
+
+    *waiting* says for what, where it was asked for and is not.
+    """
 
     id: ArmId
     ready: bool
+    waiting: Waiting | None = None
 
 
 WorkerState = Literal[
@@ -248,7 +254,8 @@ class PointWanted:
     """A recovery point to record: all that it says.
 
     *created_at* is when its snapshots were taken, *description* the VM's, *policy* None for a
-    session that a user wrote, *kind* ``full`` where no disk went on from a predecessor.
+    session that a user wrote, *kind* ``full`` where no disk went on from a predecessor, *origin*
+    the point of another repository that an archive is the copy of.
     """
 
     run_id: RunId
@@ -258,9 +265,10 @@ class PointWanted:
     virtual_machine_region: str
     description: str
     policy: ObjectKey | None
-    retention: Retention
+    retention: SessionRetention
     kind: Kind
     disks: tuple[PointDisk, ...]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,3 +285,5 @@ class PointSeen:
     policy_name: str = ""
     #: An archive is the copy of a point of another repository.
     type: Literal["Backup", "Archive"] = "Backup"
+    #: What is written on it of how long it is kept; None where nobody asked.
+    stamp: Stamp | None = None

@@ -14,7 +14,7 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.sessions.ports import Regions
+from vmbackup_operator.sessions.region_ports import Regions
 from vmbackup_operator.sessions.seen import Region
 from vmbackup_operator.settings import Appliance
 
@@ -60,6 +60,10 @@ class SeenRegions:
                 raise
             return seen
         return seen if isinstance(found, Waiting) and seen is not None else found
+
+    async def exports_refused(self, region: str) -> str:
+        """Say why data of other subscriptions may not be exported there, empty where it may."""
+        return await self._regions.exports_refused(region)
 
     async def ensure_home(self, repository_accounts: Collection[ArmId]) -> Region | Waiting:
         """Look at the home region, where the queues are."""

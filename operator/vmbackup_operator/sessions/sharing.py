@@ -66,11 +66,11 @@ def _yields_to(session: Session, newest: datetime | None) -> bool:
 
 
 def _rank(session: Session) -> int:
-    """Return who lets whom go first: somebody waits for a restore, and nobody for a reading."""
+    """Return who lets whom go first: somebody waits for a restore, nobody for copy or reading."""
     match session:
         case RestoreSession():
             return 0
-        case BackupSession() if session.spec.type == "Verify":
+        case BackupSession() if session.spec.type != "Backup":
             return _LAST_RANK
         case _:
             return 1

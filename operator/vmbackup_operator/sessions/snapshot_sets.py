@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.naming import RUN_TAG, ArmId
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import SnapshotSeen
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,22 @@ class SetSeen:
     snapshots: tuple[SnapshotSeen, ...]
     fault: str | None = None
     policy: str = ""
+
+
+async def all_snapshots(ground: Ground) -> list[SnapshotSeen]:
+    """Return the snapshots in all groups of the appliance's; of another subscription, if listed.
+
+    Who gave the appliance a group in another subscription may take the rights there away: what is
+    in all others is seen all the same.
+    """
+    own, *others = ground.settings.snapshot_groups
+    found = list(await ground.snapshots.of_group(*own))
+    for subscription, group in others:
+        try:
+            found += await ground.snapshots.of_group(subscription, group)
+        except VmbackupError as error:
+            log.warning("snapshots of subscription %s are not seen: %s", subscription, error)
+    return found
 
 
 def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId) -> list[SetSeen]:

@@ -53,7 +53,8 @@ class RestoreTargets(Protocol):
     async def find(self, resource_id: ArmId) -> ResourceSeen | None:
         """Return the resource, or None where there is none.
 
-        A resource group, a disk, a VM, a network interface, a network or a security group.
+        A resource group, a disk, a VM, a network interface, a network, a security group, a disk
+        encryption set or a user-assigned identity.
         """
 
     async def usages(self, subscription_id: str, region: str) -> Sequence[Usage]:

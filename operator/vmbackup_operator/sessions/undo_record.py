@@ -11,7 +11,7 @@ holder has ended or gone; what that one may have left stays written down, under 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -19,18 +19,20 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_session import SessionType
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import Restored, RestoreSession
+from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.model.session_findings import Resolved
 
-#: What a record is of: a BackupSession by its type, or a RestoreSession.
-RecordType: TypeAlias = SessionType | Literal["Restore"]
+#: What a record is of: a BackupSession by its type, or a RestoreSession, one that rewinds apart.
+RecordType: TypeAlias = SessionType | Literal["Restore", "Rewind"]
+_RESTORES: Final[frozenset[RecordType]] = frozenset({"Restore", "Rewind"})
 
 
 class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A session, its run, and what it found: from these follow the names of all that it makes.
 
     *stored*: its recovery point exists, so that its snapshots stay; of a restore, that what it made
-    stays. *repository* is where it holds manifests, *restored* what a restore makes. There is
-    nothing secret in it.
+    stays. *repository* is where it holds manifests, *restored* what a restore makes, *rewound*
+    whose disks a rewind swaps. There is nothing secret in it.
     """
 
     session: ObjectKey
@@ -43,11 +45,17 @@ class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     type: RecordType = "Backup"
     repository: ObjectKey | None = None
     restored: Restored | None = None
+    rewound: Rewound | None = None
+
+    @property
+    def is_of_restore(self) -> bool:
+        """Whether it is of a RestoreSession."""
+        return self.type in _RESTORES
 
     @property
     def key(self) -> ObjectKey:
         """What the session is known by among sessions of all kinds."""
-        return RestoreSession.key_at(self.session) if self.type == "Restore" else self.session
+        return RestoreSession.key_at(self.session) if self.is_of_restore else self.session
 
     def is_of(self, other: UndoRecord) -> bool:
         """Tell whether both are records of the same session."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import SnapshotSeen, WorkerSeen
+from vmbackup_operator.sessions.snapshot_sets import all_snapshots
 from vmbackup_operator.sessions.tags import MemberFacts, TagsNotGenuine, open_tags
 from vmbackup_operator.sweeping.ports import Remains
 from vmbackup_operator.sweeping.things import (
@@ -40,10 +41,8 @@ async def look_around(ground: Ground, remains: Remains) -> list[Thing]:
 
 
 async def _snapshots(ground: Ground) -> list[Thing]:
-    appliance, found = ground.settings.appliance, list[Thing]()
-    for seen in await ground.snapshots.of_group(
-        appliance.subscription_id, appliance.resource_group
-    ):
+    found = list[Thing]()
+    for seen in await all_snapshots(ground):
         facts = _facts_of(ground, seen)
         if facts is None:
             continue  # what does not prove to be ours is told of by the sessions of its VM

@@ -11,7 +11,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId, launch_command, launch_messages
 from vmbackup_operator.sessions.findings import exported_ids
-from vmbackup_operator.settings import Appliance
+from vmbackup_operator.settings import Settings
 from vmbackup_operator.sweeping.things import (
     Catalog,
     LeftCommand,
@@ -44,7 +44,7 @@ class Needs:
 
 
 def needs_of(
-    appliance: Appliance,
+    settings: Settings,
     sessions: Collection[Session],
     recorded: Iterable[RunId],
     catalogs: Iterable[Catalog],
@@ -59,7 +59,7 @@ def needs_of(
         runs=frozenset(each.status.run_id for each in sessions if each.status.run_id is not None),
         recorded=frozenset(recorded),
         snapshots=frozenset(
-            folded(snapshot) for each in sessions for snapshot in _read_by(appliance, each)
+            folded(snapshot) for each in sessions for snapshot in _read_by(settings, each)
         ),
         workers=frozenset(worker.id for _, worker in held),
         queues=frozenset(
@@ -77,9 +77,9 @@ def needs_of(
     )
 
 
-def _read_by(appliance: Appliance, session: Session) -> Iterator[ArmId]:
+def _read_by(settings: Settings, session: Session) -> Iterator[ArmId]:
     """Yield the snapshots that the session takes or reads, whether that is recorded or not."""
-    yield from exported_ids(appliance, session)
+    yield from exported_ids(settings, session)
     yield from (ArmId(export.snapshot_id) for export in session.status.exports)
 
 

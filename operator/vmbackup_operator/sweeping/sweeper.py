@@ -7,8 +7,10 @@ configured, what is left is only said: a restored, empty cluster must not make a
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
@@ -26,7 +28,7 @@ from vmbackup_operator.sweeping.ports import (
     RepositoryCatalogs,
 )
 from vmbackup_operator.sweeping.removing import remove
-from vmbackup_operator.sweeping.things import Catalog, Catalogs, Thing, Unread
+from vmbackup_operator.sweeping.things import KINDS, Catalog, Catalogs, Thing, Unread
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,14 @@ class _Going:
     tries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What nothing needed at the last look and is there still, by kind, and when that was."""
+
+    looked: datetime
+    counts: Counter[str]
+
+
 class Sweeper:
     """Looks once a day for what nobody needs, and takes away what nobody needed before either."""
 
@@ -68,6 +78,16 @@ class Sweeper:
         #: Since when nothing needs each thing, by this process's own looks.
         self._unneeded_since_s: dict[Thing, float] = {}
         self._going = _Going()
+        self._looked: datetime | None = None
+        self._left: set[Thing] = set()
+
+    def seen(self) -> Seen | None:
+        """Return what this process saw when it looked last, None before it has."""
+        if self._looked is None:
+            return None
+        counts = Counter(dict.fromkeys(KINDS.values(), 0))
+        counts.update(KINDS[type(thing)] for thing in self._left)
+        return Seen(self._looked, counts)
 
     async def reconcile(self) -> Outcome:
         """Look, or go on with what is being taken away; answers when the next look is due."""
@@ -92,6 +112,7 @@ class Sweeper:
         recorded = frozenset(each.run_id for each in await self._ground.undo_records.all())
         needs = self._needs(recorded, catalogs.read, before)
         left = _left_of(there, needs)
+        self._looked, self._left = self._ground.clock.now(), set(left)
         _list("nobody can tell whether a recovery point stands for", _unknown_of(there, needs))
         if catalogs.unread:
             self._unneeded_since_s.clear()
@@ -134,7 +155,7 @@ class Sweeper:
     ) -> Needs:
         """Return what is needed at this moment; sessions that were there *before* count as well."""
         sessions = [*before, *self._ground.book.unfinished()]
-        return needs_of(self._ground.settings.appliance, sessions, recorded, catalogs)
+        return needs_of(self._ground.settings, sessions, recorded, catalogs)
 
     def _due(self, left: Sequence[Thing]) -> list[Thing]:
         """Return what nobody has needed for the grace period."""
@@ -164,6 +185,7 @@ class Sweeper:
         if gone:
             log.info("%s: deleted, nobody needed it", thing)
             self._unneeded_since_s.pop(thing, None)
+            self._left.discard(thing)
         return gone
 
     async def _say_only(self, left: Sequence[Thing], unread: Sequence[Unread]) -> None:

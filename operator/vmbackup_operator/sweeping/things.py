@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -123,6 +123,19 @@ Thing: TypeAlias = (
     | LeftMessages
     | OldBundle
 )
+
+
+#: What each kind is called where they are counted.
+KINDS: Mapping[type[Thing], str] = {
+    OpenAccess: "access",
+    LeftSnapshot: "snapshot",
+    LeftWorker: "worker",
+    LeftParts: "worker_part",
+    LeftCommand: "command",
+    LeftQueue: "queue",
+    LeftMessages: "messages",
+    OldBundle: "bundle",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
-from vmbackup_core.repository.control.retention.retention import LiveRule
+from vmbackup_core.retention.in_force import LiveRule
 from vmbackup_operator.model.backup_repository import BackupRepository, RunningJob, Sight
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
@@ -25,7 +24,7 @@ async def work(
     asked = JobAsked(
         job=job,
         cursor=running.cursor,
-        retention_delay=timedelta(days=repository.spec.upkeep.retention_delay_days),
+        retention_delay=repository.retention_change_delay(around.clock.now()),
         rules=await _rules(around, repository, job),
         busy_runs=busy,
         sights=_sights(repository, around),

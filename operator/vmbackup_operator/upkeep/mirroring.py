@@ -7,19 +7,24 @@ after a crash it begins anew.
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vmbackup_core.errors import PermanentError
+from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.recovery_point import NOT_LOOKED_AT, Kept
+from vmbackup_operator.policies.kept_points import Keeper, Keepers, PointFacts, kept_points
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.sessions.point_mirror import PointObject, mirror_of
 from vmbackup_operator.sessions.seen import PointSeen
 from vmbackup_operator.upkeep.ports import GoOn, JobDone, Mirrored
+from vmbackup_operator.upkeep.rules import keepers_of
 from vmbackup_operator.upkeep.surroundings import Surroundings
 
 #: How many objects are removed in a piece.
@@ -34,7 +39,7 @@ class Mirroring:
 
     *shown* are the runs of those that need nothing more, with their VMs; *gone* the objects that
     are to go, as soon as all VMs were looked at. *after* is the VM behind which it goes on, None
-    behind the last one.
+    behind the last one. *told* are those that say anew why they are kept.
     """
 
     there: Sequence[PointObject] | None = None
@@ -47,6 +52,9 @@ class Mirroring:
     refused: dict[RunId, PermanentError] = field(default_factory=dict)
     left_out: set[RunId] = field(default_factory=set)
     removed: int = 0
+    told: int = 0
+    policies: Mapping[tuple[str, str], Keeper] | None = None
+    objects: Mapping[RunId, Sequence[PointObject]] = field(default_factory=dict)
 
 
 async def mirror(
@@ -60,12 +68,13 @@ async def mirror(
     if so_far.there is None:
         so_far.there = await around.point_objects.made_by_us(repository.metadata.namespace)
         so_far.shown = _shown(so_far.there)
+        so_far.objects = _by_runs(so_far.there, repository.metadata.key)
     if so_far.after is not None:
         key = await find_key(around.secrets, repository)
         found = await around.points.newest(repository, key, so_far.shown, so_far.after)
         if isinstance(found, Waiting):
             return found
-        await _make(around, repository, found.missing, so_far)
+        await _keep_in_sight(around, repository, found, so_far)
         _take_in(found, so_far)
     elif not await _remove_some(around, repository, so_far):
         return _done(so_far)
@@ -77,10 +86,57 @@ def _shown(there: Sequence[PointObject]) -> Mapping[RunId, str]:
     return {each.run: each.virtual_machine_id for each in there if each.named and each.whole}
 
 
+def _by_runs(
+    there: Sequence[PointObject], repository: ObjectKey
+) -> Mapping[RunId, Sequence[PointObject]]:
+    """Return the objects of *repository* by their points."""
+    found: defaultdict[RunId, list[PointObject]] = defaultdict(list)
+    for each in there:
+        if each.repository == repository:
+            found[each.run].append(each)
+    return dict(found)
+
+
+async def _keep_in_sight(
+    around: Surroundings, repository: BackupRepository, found: Mirrored, so_far: Mirroring
+) -> None:
+    """Make the objects that are missing, and have the others say why their points are kept."""
+    kept = await _why_kept(around, repository, found.facts, so_far)
+    await _make(around, repository, found.missing, kept, so_far)
+    for run, said in kept.items():
+        for each in so_far.objects.get(run, ()):
+            if each.whole and said != each.kept:
+                await around.point_objects.show(each, said)
+                so_far.told += 1
+
+
+async def _why_kept(
+    around: Surroundings,
+    repository: BackupRepository,
+    facts: Sequence[PointFacts],
+    so_far: Mirroring,
+) -> Mapping[RunId, Kept]:
+    """Return why points are kept; of none of them where the policies cannot be read now.
+
+    A policy that is not read is not taken for gone, and no object has to wait for it.
+    """
+    now = around.clock.now()
+    try:
+        if so_far.policies is None:
+            policies = await around.policies.all_readable()
+            so_far.policies = keepers_of(policies, around.twins.all_of(repository), now)
+    except VmbackupError:
+        return {}
+    keepers = Keepers(so_far.policies, repository.retention_change_delay(now), now)
+    # In a thread: of thousands of VMs that are known, a piece has as many points.
+    return await asyncio.to_thread(kept_points, facts, keepers)
+
+
 async def _make(
     around: Surroundings,
     repository: BackupRepository,
     missing: Sequence[PointSeen],
+    kept: Mapping[RunId, Kept],
     so_far: Mirroring,
 ) -> None:
     """Make the objects; one that the cluster does not take keeps none of the others away."""
@@ -89,7 +145,9 @@ async def _make(
             so_far.left_out.add(point.run_id)
             continue
         try:
-            await around.point_objects.ensure(mirror_of(point, repository, around.appliance_id))
+            why = kept.get(point.run_id, NOT_LOOKED_AT)
+            made = mirror_of(point, repository, around.appliance_id, why)
+            await around.point_objects.ensure(made)
         except PermanentError as error:
             so_far.refused[point.run_id] = error
         else:
@@ -140,6 +198,8 @@ def _said(so_far: Mirroring) -> str:
     said = [f"{counted(len(shown), 'RecoveryPoint')} shown"]
     if so_far.made:
         said.append(f"{len(so_far.made)} made")
+    if so_far.told:
+        said.append(f"{so_far.told} kept for other reasons or times than before")
     if so_far.removed:
         said.append(f"{so_far.removed} removed")
     if so_far.unseen:

@@ -18,6 +18,7 @@ from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     Maintenance,
     RunningJob,
+    StandingDelay,
     UpkeepWanted,
 )
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, is_true
@@ -49,6 +50,7 @@ def occasion_of(repository: BackupRepository, now: datetime) -> Occasion:
     """Return what is due of the repository's upkeep at *now*."""
     before = believed(repository.status.maintenance or Maintenance(), now)
     before = _with_rule(repository.spec.upkeep, before, now)
+    before = _with_delay(repository.spec.upkeep, before, now)
     token = repository.metadata.annotations.get(UPKEEP_ANNOTATION, "")[:MAX_TRIGGER]
     if repository.spec.upkeep.suspend:
         return Occasion(_paused(before, token))
@@ -88,7 +90,17 @@ def believed(maintenance: Maintenance, now: datetime) -> Maintenance:
     if running is not None:
         running = _running_believed(running, limit, now)
     sights = tuple(each for each in maintenance.sights if each.time <= now)
-    return replace(maintenance, last_slot=slot, rule=rule, running=running, sights=sights)
+    delay = maintenance.retention_change_delay
+    if delay is not None and delay.since > limit:
+        delay = replace(delay, since=now.replace(microsecond=0))
+    return replace(
+        maintenance,
+        last_slot=slot,
+        rule=rule,
+        running=running,
+        sights=sights,
+        retention_change_delay=delay,
+    )
 
 
 def period_ends(repository: BackupRepository, running: RunningJob) -> datetime | None:
@@ -124,6 +136,16 @@ def _with_rule(wanted: UpkeepWanted, before: Maintenance, now: datetime) -> Main
         return before
     since = now.replace(microsecond=0)
     return replace(before, rule=Rule(wanted.schedule, wanted.time_zone, since))
+
+
+def _with_delay(wanted: UpkeepWanted, before: Maintenance, now: datetime) -> Maintenance:
+    """Return *before* with the delay of shorter retentions; a shorter delay waits as these do."""
+    standing, days = before.retention_change_delay, wanted.retention_change_delay_days
+    if standing is not None and standing.days == days:
+        return before
+    held = 0 if standing is None else standing.days_at(now)
+    made = StandingDelay(days, now.replace(microsecond=0), held if held > days else 0)
+    return replace(before, retention_change_delay=made)
 
 
 def _running_believed(running: RunningJob, limit: datetime, now: datetime) -> RunningJob:

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_core.retention.in_force import LiveRule
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead, Sight
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.model.recovery_point import Kept, RecoveryPoint
+from vmbackup_operator.policies.kept_points import PointFacts
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.point_mirror import PointObject
 from vmbackup_operator.sessions.seen import PointSeen
@@ -33,12 +34,14 @@ class JobDone:
     """What a job came to, once it is done.
 
     *message* says to people what was found and done. *findings* tells that something is wrong with
-    the repository, not with the job. Each of *events* is worth an Event.
+    the repository, not with the job. Each of *events* is worth an Event. *stored_bytes* is the size
+    of the repository, where the job has seen all of it.
     """
 
     message: str
     findings: bool = False
     events: tuple[str, ...] = ()
+    stored_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +177,14 @@ class Mirrored:
 
     *newest* are the runs of each one's newest points, those of *missing* and *unseen* among them.
     *missing* are the points that were not shown before; *unseen* did not open. It goes on behind
-    *after*; None: these were the last VMs.
+    *after*; None: these were the last VMs. *facts* decide about those of the newest that open.
     """
 
     newest: frozenset[RunId]
     missing: Sequence[PointSeen] = ()
     unseen: frozenset[RunId] = frozenset()
     after: str | None = None
+    facts: Sequence[PointFacts] = ()
 
 
 class PointsToMirror(Protocol):
@@ -208,6 +212,9 @@ class PointObjects(Protocol):
 
         PermanentError where the cluster takes no such object.
         """
+
+    async def show(self, point: PointObject, kept: Kept) -> None:
+        """Have the object say why its point is kept, if it is still the one with this uid."""
 
     async def remove(self, point: PointObject) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""

@@ -156,7 +156,7 @@ class UpkeepReconciler:
                 if isinstance(seen, Waiting):
                     return seen
                 outcome = "Findings" if findings else "Succeeded"
-                return await self._end(seen, progress, outcome, message, events)
+                return await self._end(_with_size(seen, found), progress, outcome, message, events)
             case _:
                 assert_never(found)
 
@@ -289,6 +289,14 @@ def _held_by(repository: BackupRepository, running: RunningJob) -> tuple[JobOutc
         return "Left", left
     pointless = why_pointless(running, _maintenance(repository))
     return None if pointless is None else ("Left", pointless)
+
+
+def _with_size(repository: BackupRepository, done: JobDone) -> BackupRepository:
+    """Return *repository* with its size, unwritten, where the job has seen all of it."""
+    if done.stored_bytes is None:
+        return repository
+    maintenance = replace(_maintenance(repository), stored_bytes=done.stored_bytes)
+    return replace(repository, status=replace(repository.status, maintenance=maintenance))
 
 
 def _as_ended(error: VmbackupError) -> tuple[JobOutcome, str]:

@@ -1,37 +1,34 @@
-"""Which retention holds for the points of each policy, and since when; pure."""
+"""Which rules of live policies decide in a repository; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from datetime import datetime
 
-from vmbackup_core.repository.control.points.points import Retention
-from vmbackup_core.repository.control.retention.retention import LiveRule
+from vmbackup_core.retention.in_force import LiveRule
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.policies.kept_points import Keeper, keeper_of_archives, keeper_of_backups
+
+
+def keepers_of(
+    policies: Iterable[BackupPolicy], repositories: Container[ObjectKey], now: datetime
+) -> dict[tuple[str, str], Keeper]:
+    """Return what those of *policies* say that back up or archive into one of *repositories*."""
+    found: dict[tuple[str, str], Keeper] = {}
+    for each in policies:
+        named, archive = (each.metadata.namespace, each.metadata.name), each.spec.archive
+        archives = None if archive is None else archive.repository_ref.key_from(named[0])
+        if each.spec.repository_ref.key_from(named[0]) in repositories:
+            found[named] = keeper_of_backups(each, now)
+        elif archives in repositories and (keeper := keeper_of_archives(each, now)):
+            found[named] = keeper
+    return found
 
 
 def rules_of(
     policies: Iterable[BackupPolicy], repositories: Container[ObjectKey], now: datetime
 ) -> dict[tuple[str, str], LiveRule]:
-    """Return the rules of those of *policies* that back up into one of *repositories*.
-
-    A retention that the policy's status does not have yet was edited just now.
-    """
-    return {
-        (each.metadata.namespace, each.metadata.name): _rule_of(each, now)
-        for each in policies
-        if each.spec.repository_ref.key_from(each.metadata.namespace) in repositories
-    }
-
-
-def _rule_of(policy: BackupPolicy, now: datetime) -> LiveRule:
-    said, standing = policy.spec.retention, policy.status.retention
-    rule = Retention(
-        last=said.last,
-        daily=said.daily,
-        weekly=said.weekly,
-        monthly=said.monthly,
-        yearly=said.yearly,
-    )
-    return LiveRule(rule, standing.since if standing and standing.rule == said else now)
+    """Return the rules of those of *policies* that back up or archive into *repositories*."""
+    found = keepers_of(policies, repositories, now)
+    return {named: keeper.rule for named, keeper in found.items()}

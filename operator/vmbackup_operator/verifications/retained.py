@@ -15,11 +15,13 @@ from vmbackup_operator.model.conditions import cut
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session_findings import SnapshotMember, Verified, position_of
 from vmbackup_operator.naming import ArmId, name_of, subscription_of
+from vmbackup_operator.reconciling.other_subscriptions import subscription_refused
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.findings import resolved_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import PointSeen, SnapshotSeen
 from vmbackup_operator.sessions.snapshot_sets import SetSeen, plain_run, sets_of_machine
+from vmbackup_operator.sessions.steps.crossing import crossing_refused
 
 #: So many sets are looked for in the repository, the newest first: a policy keeps ten at most.
 _MOST_SETS = 12
@@ -52,13 +54,9 @@ async def find_retained(
     the newest of all: so all that are retained come in turn, and new ones soon.
     """
     vm_id = ArmId(session.spec.virtual_machine_id)
-    group = ground.settings.appliance.resource_group
-    try:
-        seen = await ground.snapshots.of_group(subscription_of(vm_id), group)
-    except PermanentError as error:  # of a VM that has gone with all rights to its subscription
-        return Retained(why=cut(f"snapshots cannot be listed: {error}", _WHY_CHARS))
-    ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
-    sets = [each for each in sets_of_machine(ground, ended, vm_id) if each.fault is None]
+    sets = await _find_sets(ground, vm_id)
+    if isinstance(sets, Retained):
+        return sets
     free = [each for each in sets if not _is_in_use(ground, each)]
     if not free:
         return Retained(why=_IN_USE if sets else _NONE_LEFT)
@@ -78,6 +76,27 @@ async def find_retained(
             return this
         newest = newest or this
     return newest or Retained(why=_NONE_LEFT if len(free) == len(sets) else _IN_USE)
+
+
+async def _find_sets(ground: Ground, vm_id: ArmId) -> list[SetSeen] | Retained:
+    """Return the VM's sets that are whole, newest first, else why none can be read."""
+    refused = subscription_refused(ground.settings, vm_id)
+    if refused is not None:
+        return _none(refused.message)
+    try:
+        group = ground.settings.snapshot_group(subscription_of(vm_id))
+        seen = await ground.snapshots.of_group(*group)
+    except PermanentError as error:  # of a VM that has gone with all rights to its subscription
+        return _none(f"snapshots cannot be listed: {error}")
+    ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
+    sets = [each for each in sets_of_machine(ground, ended, vm_id) if each.fault is None]
+    if sets:
+        refused = await crossing_refused(ground, vm_id, sets[0].snapshots[0].region)
+    return sets if refused is None else _none(refused.message)
+
+
+def _none(why: str) -> Retained:
+    return Retained(why=cut(why, _WHY_CHARS))
 
 
 def _is_older(

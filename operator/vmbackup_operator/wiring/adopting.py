@@ -17,7 +17,7 @@ async def adopt_account(settings: Settings, account_id: ArmId) -> str:
     """Seal the account's tag with the appliance's key ring; return the account's region."""
     async with connected() as connection:
         ring = await key_ring(settings, connection)
-    seals = RegionSeals(settings.appliance, ring.keys)
+    seals = RegionSeals(settings.appliance, ring.keys, settings.snapshot_groups)
     async with azure_adapters(SystemClock(), seals) as azure:
         manager = AzureResourceManager(azure.resources, azure.operations)
         return await adopt(manager, ring.ownership(settings.appliance.id), account_id)

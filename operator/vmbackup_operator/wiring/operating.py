@@ -8,10 +8,12 @@ from typing import Protocol
 
 import msgspec
 
+from vmbackup_operator.metrics.picture import Picture
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session import AnySession
+from vmbackup_operator.reconciling.log_context import logged_about
 from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.reconciling.queue import WorkQueue
 from vmbackup_operator.reconciling.work import (
@@ -42,6 +44,8 @@ class Operator:
         #: The picture of the sessions, by kind, once there is one.
         self.sessions: BookedSessions[BackupSession] | None = None
         self.restores: BookedSessions[RestoreSession] | None = None
+        #: What metrics are computed from, once there is one.
+        self.picture: Picture | None = None
         self._standings: dict[ObjectKey, str] = {}
         #: What the watch told of each repository last, but for how its upkeep goes on.
         self._told: dict[ObjectKey, bytes] = {}
@@ -85,11 +89,19 @@ class Operator:
             else:
                 self._policies.add(key)
 
+    def policy_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
+        """Take in what the watch tells of a policy, and have it looked at."""
+        if self.picture is not None:
+            self.picture.policy_seen(key, None if gone else raw)
+        self.seen("BackupPolicy", key, gone=gone)
+
     def repository_seen(self, key: ObjectKey, raw: Mapping[str, object], *, gone: bool) -> None:
         """Have the repository and its upkeep looked at; how its upkeep goes on is no news to them.
 
         Upkeep writes that often, and to look at a repository reads its log.
         """
+        if self.picture is not None:
+            self.picture.repository_seen(key, None if gone else raw)
         told = None if gone else without_maintenance(raw)
         if told is not None and self._told.get(key) == told:
             return
@@ -124,7 +136,7 @@ class Operator:
             self.queue.add(Work("BackupPolicy", policy))
 
     async def _reconcile(self, work: Work) -> Outcome:
-        with correlated() as correlation_id:
+        with correlated() as correlation_id, logged_about({"correlationId": correlation_id}):
             log.debug("%s: correlation id %s", work, correlation_id)
             return await self._reconcilers[work.kind](work.key)
 

@@ -21,6 +21,8 @@ from vmbackup_operator.cluster.undo_records import StoredUndoRecords
 from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
+from vmbackup_operator.metrics.arm_counts import ArmCounts
+from vmbackup_operator.metrics.picture import Picture
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -32,15 +34,15 @@ from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.mistakes import shows_mistakes
 from vmbackup_operator.reconciling.outcome import Outcome
-from vmbackup_operator.reconciling.work import (
-    WorkKind,
-)
+from vmbackup_operator.reconciling.work import ENDED_SESSIONS, PRIORITIES, WorkKind
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
+from vmbackup_operator.services.archiving import StoredArchiveChains
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.services.clients import Clients
 from vmbackup_operator.services.commands import AzureCommands
+from vmbackup_operator.services.copies import AzureCopies
 from vmbackup_operator.services.credentials import asynchronous_credential, synchronous_credential
 from vmbackup_operator.services.data_plane import DataPlane
 from vmbackup_operator.services.disk_accesses import AzureDiskAccesses
@@ -50,6 +52,7 @@ from vmbackup_operator.services.machine_parts import AzureMachineParts
 from vmbackup_operator.services.mirrored_points import StoredMirror
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.point_books import PointBooks
 from vmbackup_operator.services.queues import AzureQueues
 from vmbackup_operator.services.regions import AzureRegions, AzureWays
 from vmbackup_operator.services.remains import AzureRemains
@@ -58,6 +61,7 @@ from vmbackup_operator.services.repository_stores import RepositoryStores
 from vmbackup_operator.services.resource_manager import AzureResourceManager
 from vmbackup_operator.services.restore_targets import AzureRestoreTargets
 from vmbackup_operator.services.restoring import StoredPointsToRestore
+from vmbackup_operator.services.rewound_machines import AzureRewoundMachines
 from vmbackup_operator.services.shared_reads import SharedReads
 from vmbackup_operator.services.signatures import AzureSignatures
 from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
@@ -85,6 +89,7 @@ from vmbackup_operator.upkeep.reconciler import UpkeepReconciler
 from vmbackup_operator.upkeep.surroundings import Surroundings as Upkeep
 from vmbackup_operator.wiring.launches import launches_of
 from vmbackup_operator.wiring.operating import Operator, Reconcile, take_in, take_in_restores
+from vmbackup_operator.wiring.pictured import LIST_S, lists_all, picture_of
 from vmbackup_operator.wiring.tables import UNDO, backup_sessions, restore_sessions
 
 
@@ -102,13 +107,14 @@ class _Azure:
 
 @contextlib.asynccontextmanager
 async def azure_adapters(
-    clock: Clock, seals: RegionSeals, fence: Fence = open_fence
+    clock: Clock, seals: RegionSeals, fence: Fence = open_fence, counts: ArmCounts | None = None
 ) -> AsyncIterator[_Azure]:
     """Yield what the adapters for Azure are made of, with the environment's identity.
 
-    Every write to Azure asks *fence* first, and every one to Resource Manager *seals*.
+    Every write to Azure asks *fence* first, and every one to Resource Manager *seals*; *counts*
+    has every request to that.
     """
-    clients = Clients(asynchronous_credential(), clock, fence)
+    clients = Clients(asynchronous_credential(), clock, fence, counts=counts)
     azure = _Azure(
         ArmResources(clients, SharedReads(clock), seals),
         Operations(),
@@ -128,22 +134,30 @@ async def azure_adapters(
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, ring: KeyRing, connection: Connection, instance: str, fence: Fence
+    settings: Settings,
+    ring: KeyRing,
+    connection: Connection,
+    instance: str,
+    fence: Fence,
+    counts: ArmCounts,
 ) -> AsyncIterator[Operator]:
     """Build the operator and have it work for as long as the context lasts.
 
-    *fence* raises where this process may not write to Azure at this moment.
+    *fence* raises where this process may not write to Azure at this moment; *counts* has what it
+    asks of Resource Manager.
     """
     clock = SystemClock()
-    seals = RegionSeals(settings.appliance, ring.keys)
-    async with azure_adapters(clock, seals, fence) as azure:
+    seals = RegionSeals(settings.appliance, ring.keys, settings.snapshot_groups)
+    async with azure_adapters(clock, seals, fence, counts) as azure:
         operator = Operator(settings.appliance.id)
         parts = _Parts(settings, ring, clock, connection, azure, operator, instance)
         operator.serve(parts.reconcilers())
         operator.sessions, operator.restores = parts.booked, parts.booked_restores
+        operator.picture = parts.picture()
         await take_in_restores(operator, parts.restores, parts.booked_restores)
         grace_s = settings.sweeper.grace_seconds
         await take_in(operator, parts.sessions, parts.booked, grace_s)
+        operator.queue.add_within(ENDED_SESSIONS, LIST_S, priority=PRIORITIES["EndedSessions"])
         intake = asyncio.create_task(parts.intake.run(), name="events intake")
 
         async def end_intake() -> None:
@@ -182,11 +196,12 @@ class _Parts:
         self._azure = azure
         self._connection = connection
         appliance = settings.appliance
-        self.sessions = StoredSessions(connection)
+        book = SessionBook()
+        self.sessions = StoredSessions(connection, book.ended)
         self.policies = Objects(connection, BackupPolicy)
         self.point_objects = StoredRecoveryPoints(connection, settings.appliance.id)
         self.repositories = Objects(connection, BackupRepository)
-        self.restores = StoredRestores(connection)
+        self.restores = StoredRestores(connection, book.ended)
         self.environment_objects = StoredEnvironments(connection, settings.namespace)
         self.secrets = KeySecrets(connection)
         self.events = ToldEvents(connection, clock, instance)
@@ -200,13 +215,13 @@ class _Parts:
         self.virtual_machines = AzureVirtualMachines(azure.resources)
         regions = SeenRegions(appliance, AzureRegions(self.environments), clock)
         self.opened = OpenedRepositories(azure.stores, appliance.id, clock)
+        self._books = PointBooks()
         signatures = AzureSignatures(azure.data_plane, clock)
         queues = AzureQueues(azure.data_plane, signatures)
         self._bundles = AzureBundles(
             azure.data_plane, signatures, azure.operations, clock, settings.workers.bundle_path
         )
         wake = self._wake_session
-        book = SessionBook()
         azure.seals.ask(lambda: launches_of(book.unfinished()))
         allocator = Allocator(book, wake)
         around = (book, allocator, operator.sessions_stirred)
@@ -230,7 +245,7 @@ class _Parts:
             bundles=self._bundles,
             signatures=signatures,
             queues=queues,
-            points=StoredPoints(self.opened, self.secrets, appliance.id),
+            points=StoredPoints(self.opened, self.secrets, appliance.id, self._books),
             verifications=StoredVerifications(self.opened, self.secrets),
             disks=AzureDisks(azure.resources, azure.operations, ring.ownership(appliance.id)),
             points_to_restore=StoredPointsToRestore(self.opened, self.secrets),
@@ -238,6 +253,9 @@ class _Parts:
             machine_parts=AzureMachineParts(
                 azure.resources, azure.operations, ring.ownership(appliance.id)
             ),
+            rewound_machines=AzureRewoundMachines(azure.resources, azure.operations),
+            copies=AzureCopies(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            archive_chains=StoredArchiveChains(self.opened, self.secrets),
             sessions=sessions,
             book=book,
             allocator=allocator,
@@ -250,6 +268,14 @@ class _Parts:
             listen=self.intake.listen,
             silence=self.intake.silence_of,
         )
+        self.idle = IdleWorkers(self.ground, self._worker_groups)
+        self.sweeper = self._sweeper()
+
+    def picture(self) -> Picture:
+        """Return what metrics are computed from."""
+        lookers, queue = (self.idle, self.sweeper), self._operator.queue
+        appliance_id = self._settings.appliance.id
+        return picture_of(appliance_id, self._clock, self.ground.book, queue, lookers)
 
     def reconcilers(self) -> Mapping[WorkKind, Reconcile]:
         """Return who looks at each kind."""
@@ -268,6 +294,7 @@ class _Parts:
                         AzureVirtualMachineLists(self._azure.resources.clients),
                         settings.discovery.interval_seconds,
                     ),
+                    self.environments,
                 ),
                 self.events,
             ).reconcile,
@@ -290,10 +317,11 @@ class _Parts:
             "RestoreSession": SessionReconciler(
                 self.ground, restore_sessions(self.booked_restores)
             ).reconcile,
-            "IdleWorkers": _of_all(IdleWorkers(self.ground, self._worker_groups).reconcile),
+            "IdleWorkers": _of_all(self.idle.reconcile),
             "LeftBehind": _of_all(LeftBehind(self.ground, UNDO).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
-            "Sweeper": _of_all(self._sweeper().reconcile),
+            "Sweeper": _of_all(self.sweeper.reconcile),
+            "EndedSessions": _of_all(lists_all(self.sessions.all, self.restores.all)),
         }
         return {**plain, **self._showing_mistakes(plain)}
 
@@ -312,21 +340,21 @@ class _Parts:
 
     def _upkeep(self) -> UpkeepReconciler:
         """Return who keeps repositories up; a mistake of ours is shown at its job."""
-        ground, operator = self.ground, self._operator
+        ground, operator, books = self.ground, self._operator, self._books
         return UpkeepReconciler(
             Upkeep(
                 appliance_id=self._settings.appliance.id,
                 clock=self._clock,
                 repositories=self.repositories,
                 secrets=self.secrets,
-                jobs=RepositoryUpkeep(self.opened, self._azure.fence, self._clock),
+                jobs=RepositoryUpkeep(self.opened, self._azure.fence, self._clock, books),
                 policies=self.policies,
                 busy_runs=KnownRuns(
                     ground.book, ground.undo_records, self._clock, lambda: operator.taken_in
                 ),
                 due=ground.verifications,
                 sessions=self.sessions,
-                points=StoredMirror(self.opened, self._clock),
+                points=StoredMirror(self.opened, self._clock, books),
                 point_objects=self.point_objects,
                 events=self.events,
             )

@@ -14,6 +14,8 @@ from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.naming import run_id_of_restore
 from vmbackup_operator.restores import table as restores
+from vmbackup_operator.restores.rewinding import table as rewinds
+from vmbackup_operator.restores.rewinding.undo import drop_record as drop_rewind_record
 from vmbackup_operator.restores.undo import drop_record as drop_restore_record
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.reconciler import Kind, SessionStore
@@ -33,6 +35,7 @@ TABLES: Mapping[SessionType, Table[BackupSession]] = {
 UNDO: Mapping[RecordType, Undo] = {
     **{kind: partial(undo, table) for kind, table in TABLES.items()},
     "Restore": restores.undo,
+    "Rewind": rewinds.undo,
 }
 
 
@@ -40,7 +43,7 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
     """Return the kind RestoreSession, whose objects *store* keeps."""
     return Kind(
         store,
-        lambda _session: restores.STEPS,
+        lambda session: rewinds.STEPS if session.spec.mode == "Rewind" else restores.STEPS,
         lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
         with_display,
         _drop_restore_record,
@@ -49,7 +52,10 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
 
 
 async def _drop_restore_record(ground: Ground, session: RestoreSession) -> None:
-    await drop_restore_record(restores.STEPS, ground, session)
+    if session.spec.mode == "Rewind":
+        await drop_rewind_record(rewinds.STEPS, ground, session)
+    else:
+        await drop_restore_record(restores.STEPS, ground, session)
 
 
 async def _drop_record(ground: Ground, session: BackupSession) -> None:

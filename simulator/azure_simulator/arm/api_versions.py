@@ -23,7 +23,10 @@ _DISKS = """
 """
 #: Disk accesses came with this version of the disk provider.
 _FIRST_OF_DISK_ACCESSES = "2020-05-01"
+#: And disk encryption sets with this one.
+_FIRST_OF_ENCRYPTION_SETS = "2019-07-01"
 _SKUS = "2017-03-30 2017-09-01 2019-04-01 2021-07-01"
+_USER_IDENTITIES = "2018-11-30 2023-01-31 2024-11-30"
 _NETWORK = """
     2015-06-15 2016-03-30 2016-06-01 2016-09-01 2016-12-01 2017-03-01 2017-06-01 2017-08-01
     2017-09-01 2017-10-01 2017-11-01 2018-01-01 2018-02-01 2018-04-01 2018-06-01 2018-07-01
@@ -70,10 +73,12 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
     "microsoft.authorization/roledefinitions": _versions(_ROLE_DEFINITIONS),
     "microsoft.compute": _versions(_VIRTUAL_MACHINES),
     "microsoft.compute/diskaccesses": _versions(_DISKS, _FIRST_OF_DISK_ACCESSES),
+    "microsoft.compute/diskencryptionsets": _versions(_DISKS, _FIRST_OF_ENCRYPTION_SETS),
     "microsoft.compute/disks": _versions(_DISKS),
     "microsoft.compute/locations/diskoperations": _versions(_DISKS),
     "microsoft.compute/skus": _versions(_SKUS),
     "microsoft.compute/snapshots": _versions(_DISKS),
+    "microsoft.managedidentity/userassignedidentities": _versions(_USER_IDENTITIES),
     "microsoft.network": _versions(_NETWORK),
     "microsoft.network/privatednsoperationresults": _versions(_PRIVATE_DNS),
     "microsoft.network/privatednsoperationstatuses": _versions(_PRIVATE_DNS),

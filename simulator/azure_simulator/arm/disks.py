@@ -6,6 +6,7 @@ import uuid
 
 from azure_simulator.arm.answers import Answer
 from azure_simulator.arm.building import envelope, keep
+from azure_simulator.arm.encryption_sets import check_encryption
 from azure_simulator.arm.errors import ArmError, invalid_parameter, not_allowed
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
 from azure_simulator.arm.export_policy import apply_policy, check_policy, exporting
@@ -59,8 +60,9 @@ async def _put(exchange: Exchange) -> Answer:
         return await _put_again(exchange, body)
     creation = _creation(exchange)
     size_gb = _size_gb(exchange, creation)
-    check_policy(cloud, given, body["location"])
+    check_policy(cloud, body["id"], given, body["location"])
     partial = {**given, "creationData": creation, "diskSizeGB": size_gb}
+    check_encryption(exchange, partial, body["location"])
     body |= {"properties": {**partial, "provisioningState": "Updating"}}
     if "zones" in exchange.body:
         body["zones"] = exchange.body["zones"]
@@ -210,7 +212,9 @@ def _change(exchange: Exchange, resource: Resource, given: Body) -> Answer:
         raise ArmError(400, "BadRequest", "This simulator does not resize disks.")
     changed = dict(resource.properties)
     apply_policy(changed, given)
-    check_policy(cloud, changed, resource.body["location"])
+    check_policy(cloud, resource.id, changed, resource.body["location"])
+    if "encryption" in given:
+        _encrypt_anew(exchange, resource, changed)
     resource.body["properties"] = {**changed, "provisioningState": "Updating"}
     cloud.resources.changed()
 
@@ -221,6 +225,18 @@ def _change(exchange: Exchange, resource: Resource, given: Body) -> Answer:
 
     headers = start_change(exchange, resource, work)
     return Answer(202, _copy(resource.body), headers)
+
+
+def _encrypt_anew(exchange: Exchange, resource: Resource, changed: Body) -> None:
+    """Have *changed* be encrypted as the request says, or refuse that."""
+    if disk_state(exchange.cloud, resource) == "Attached":
+        raise not_allowed(
+            f"The encryption of {resource.name} can't be changed while its VM is running."
+        )
+    changed["encryption"] = dict(exchange.properties["encryption"])
+    under_upload = resource.hidden.get("upload")
+    kept = changed if under_upload else {**changed, "creationData": {}}
+    check_encryption(exchange, kept, resource.body["location"])
 
 
 async def _delete(exchange: Exchange) -> Answer:

@@ -24,7 +24,7 @@ def export_host(prefix: str) -> str:
     return f"{prefix}-{label}.z{secrets.randbelow(49) + 1}.blob.storage.azure.net"
 
 
-def check_policy(cloud: Cloud, properties: Body, region: str) -> None:
+def check_policy(cloud: Cloud, resource_id: str, properties: Body, region: str) -> None:
     """Refuse a policy that Azure refuses; *properties* are those that the resource would have."""
     policy = properties.get("networkAccessPolicy", "AllowAll")
     if policy not in _POLICIES:
@@ -40,7 +40,8 @@ def check_policy(cloud: Cloud, properties: Body, region: str) -> None:
         message = "Disk Access can only be set with AllowPrivate NetworkAccessPolicy."
         raise ArmError(409, "ConflictingUserInput", message)
     if disk_access_id:
-        _check_disk_access(cloud, disk_access_id, region)
+        disk_access = _usable_disk_access(cloud, disk_access_id)
+        _check_place(disk_access, resource_id, region)
 
 
 def _check_authentication(mode: str) -> None:
@@ -53,7 +54,7 @@ def _check_authentication(mode: str) -> None:
     raise ArmError(400, "BadRequest", message)
 
 
-def _check_disk_access(cloud: Cloud, disk_access_id: str, region: str) -> None:
+def _usable_disk_access(cloud: Cloud, disk_access_id: str) -> Resource:
     disk_access = cloud.resources.find(disk_access_id)
     if disk_access is None or disk_access.type != DISK_ACCESS.lower():
         message = f"Disk Access '{disk_access_id}' is not found."
@@ -64,9 +65,22 @@ def _check_disk_access(cloud: Cloud, disk_access_id: str, region: str) -> None:
             "the DiskAccess resource and retry the operation."
         )
         raise ArmError(400, "Conflict", message)
+    return disk_access
+
+
+def _check_place(disk_access: Resource, resource_id: str, region: str) -> None:
     if disk_access.body["location"] != region:
-        message = f"The disk access '{disk_access_id}' is not in region '{region}'."
+        message = f"The disk access '{disk_access.id}' is not in region '{region}'."
         raise invalid_parameter("diskAccessId", message)
+    if _subscription(disk_access.id) != _subscription(resource_id):
+        message = (
+            f"The disk access '{disk_access.id}' is not in the subscription of '{resource_id}'."
+        )
+        raise invalid_parameter("diskAccessId", message)
+
+
+def _subscription(resource_id: str) -> str:
+    return resource_id.split("/")[2].lower()
 
 
 def apply_policy(properties: Body, given: Body) -> None:

@@ -110,9 +110,14 @@ async def _put(exchange: Exchange) -> Answer:
 
 
 def _carry_over(resource: Resource, existing: Resource | None, given: Body) -> None:
-    for flag in ("enableAcceleratedNetworking", "enableIPForwarding"):
+    for flag in ("enableAcceleratedNetworking", "enableIPForwarding", "disableTcpStateTracking"):
         if flag in given:
             resource.properties[flag] = bool(given[flag])
+    for word in ("auxiliaryMode", "auxiliarySku"):
+        if word in given:
+            resource.properties[word] = given[word]
+    servers = list((given.get("dnsSettings") or {}).get("dnsServers") or [])
+    resource.properties["dnsSettings"] |= {"dnsServers": servers, "appliedDnsServers": servers}
     if existing is None:
         return
     for name in ("resourceGuid", "virtualMachine", "macAddress", "primary"):

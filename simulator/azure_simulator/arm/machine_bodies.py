@@ -17,7 +17,11 @@ KIND = "Microsoft.Compute/virtualMachines"
 
 _IMAGE_GB = 30
 _OPTIONS = ("Delete", "Detach")
+#: The power states in which a VM's OS disk may be swapped.
+_STANDING_STILL = ("stopped", "deallocated")
 
+#: What is kept of an attached OS disk as it was sent.
+_OF_OS_DISK = ("writeAcceleratorEnabled", "encryptionSettings")
 #: What is kept as it was sent.
 _AS_SENT = (
     "priority",
@@ -30,6 +34,9 @@ _AS_SENT = (
     "licenseType",
     "applicationProfile",
     "extensionsTimeBudget",
+    "scheduledEventsPolicy",
+    "scheduledEventsProfile",
+    "resiliencyProfile",
 )
 
 
@@ -94,6 +101,8 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     wanted = given.get("osDisk") or {}
     option = wanted.get("createOption", "FromImage")
     profile: Body = {}
+    if "diskControllerType" in given:
+        profile["diskControllerType"] = given["diskControllerType"]
     if existing is not None:
         _check_unchanged(existing.properties["storageProfile"]["osDisk"], wanted)
         profile = {
@@ -104,6 +113,7 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     elif option == "Attach":
         disk = attachable(exchange, wanted, "osDisk", exchange.target.path)
         profile["osDisk"] = {
+            **{name: wanted[name] for name in _OF_OS_DISK if name in wanted},
             "osType": wanted.get("osType") or disk.properties.get("osType") or _no_os_type(),
             "name": disk.name,
             "createOption": "Attach",
@@ -117,6 +127,30 @@ def _storage(exchange: Exchange, existing: Resource | None) -> Body:
     machine_id = existing.id if existing else exchange.target.path
     profile["dataDisks"] = data_disks(exchange, given.get("dataDisks") or [], machine_id)
     return profile
+
+
+def swapped_os_disk(exchange: Exchange, machine: Resource, wanted: Body) -> Body:
+    """Return the OS disk's entry with the disk that a PATCH puts in place of the VM's, or refuse.
+
+    Of the entry itself nothing else is changed by it, and only while the VM stands still.
+    """
+    entry: Body = machine.properties["storageProfile"]["osDisk"]
+    for name in ("createOption", "osType"):
+        if wanted.get(name, entry.get(name)) != entry.get(name):
+            message = f"Changing property 'osDisk.{name}' is not allowed."
+            raise ArmError(409, "PropertyChangeNotAllowed", message, target=f"osDisk.{name}")
+    asked = (wanted.get("managedDisk") or {}).get("id") or entry["managedDisk"]["id"]
+    if asked.lower() == entry["managedDisk"]["id"].lower():
+        return entry
+    if machine.hidden.get("power") not in _STANDING_STILL:
+        raise not_allowed(f"The OS disk of VM '{machine.name}' is swapped while it is stopped.")
+    disk = attachable(exchange, wanted, "osDisk", machine.id)
+    if wanted.get("name") != disk.name:
+        raise invalid_parameter("osDisk.name", f"The OS disk is called '{disk.name}'.")
+    if disk.properties.get("osType") != entry.get("osType"):
+        raise invalid_parameter("osDisk.osType", "The disk holds no operating system of that type.")
+    managed, size = _managed(disk), disk.properties["diskSizeGB"]
+    return {**entry, "name": disk.name, "managedDisk": managed, "diskSizeGB": size}
 
 
 def _check_unchanged(os_disk: Body, wanted: Body) -> None:
@@ -173,23 +207,38 @@ def data_disks(exchange: Exchange, given: list[Body], machine_id: str) -> list[B
             message = "This simulator attaches data disks that exist; it makes none with the VM."
             raise invalid_parameter("dataDisk.createOption", message)
         disk = attachable(exchange, wanted, "dataDisk", machine_id)
-        attached.append(
-            {
-                "lun": wanted["lun"],
-                "name": disk.name,
-                "createOption": "Attach",
-                "caching": wanted.get("caching", "None"),
-                "managedDisk": _managed(disk),
-                "deleteOption": _delete_option(wanted),
-                "diskSizeGB": disk.properties["diskSizeGB"],
-                "toBeDetached": False,
-            }
-        )
+        _check_free(exchange, wanted["lun"], disk, machine_id)
+        entry: Body = {
+            "lun": wanted["lun"],
+            "name": disk.name,
+            "createOption": "Attach",
+            "caching": wanted.get("caching", "None"),
+            "managedDisk": _managed(disk),
+            "deleteOption": _delete_option(wanted),
+            "diskSizeGB": disk.properties["diskSizeGB"],
+            "toBeDetached": False,
+        }
+        if "writeAcceleratorEnabled" in wanted:
+            entry["writeAcceleratorEnabled"] = wanted["writeAcceleratorEnabled"]
+        attached.append(entry)
     return attached
 
 
+def _check_free(exchange: Exchange, lun: int, disk: Resource, machine_id: str) -> None:
+    """Refuse another disk at a LUN that has one: it has to be detached before."""
+    machine = exchange.cloud.resources.find(machine_id)
+    held = [] if machine is None else machine.properties["storageProfile"]["dataDisks"]
+    before = next((each["managedDisk"]["id"] for each in held if each["lun"] == lun), disk.id)
+    if before.lower() != disk.id.lower():
+        message = "Changing property 'dataDisk.managedDisk.id' is not allowed."
+        target = "dataDisk.managedDisk.id"
+        raise ArmError(409, "PropertyChangeNotAllowed", message, target=target)
+
+
 def _managed(disk: Resource) -> Body:
-    return {"storageAccountType": disk.body["sku"]["name"], "id": disk.id}
+    shown = {"storageAccountType": disk.body["sku"]["name"], "id": disk.id}
+    encrypted_by = (disk.properties.get("encryption") or {}).get("diskEncryptionSetId")
+    return {**shown, "diskEncryptionSet": {"id": encrypted_by}} if encrypted_by else shown
 
 
 def _delete_option(wanted: Body) -> str:
@@ -214,11 +263,42 @@ def attachable(exchange: Exchange, wanted: Body, parameter: str, machine_id: str
             f"disk is currently being used by VM '{holder}'."
         )
         raise ArmError(409, "AttachDiskWhileBeingDetached", message, target=parameter)
+    zones = _zones_of_machine(exchange)
+    if (disk.body.get("zones") or zones) != zones or (zones and not _is_in_zones(disk)):
+        message = (
+            f"'{disk.id}' cannot be attached to VM '{exchange.target.name}': the VM is in zone "
+            f"{zones}, the disk in {disk.body.get('zones') or []}."
+        )
+        raise ArmError(400, "BadRequest", message, target=parameter)
     if disk.provisioning_state != "Succeeded" or disk.hidden.get("upload"):
         raise not_allowed(f"The disk '{disk.name}' is not ready to be attached.")
     if not holder and exchange.cloud.backing.exports.granted(disk.id):
         raise not_allowed(f"The disk '{disk.name}' has an active shared access signature.")
+    _check_region(exchange, disk)
     return disk
+
+
+def _check_region(exchange: Exchange, disk: Resource) -> None:
+    """Refuse a disk of another region than the VM's."""
+    existing = exchange.existing
+    body = exchange.body if existing is None else existing.body
+    region = str(body.get("location") or "").replace(" ", "").lower()
+    if disk.body["location"] != region:
+        message = f"Disk '{disk.name}' is in {disk.body['location']}, not in {region}."
+        raise ArmError(409, "Conflict", message, target="managedDisk.id")
+
+
+def _zones_of_machine(exchange: Exchange) -> list[str]:
+    """Return the zone that the request puts the VM into; one that is there stays where it is."""
+    existing = exchange.existing
+    body = exchange.body if existing is None else existing.body
+    zones: list[str] = body.get("zones") or []
+    return zones
+
+
+def _is_in_zones(disk: Resource) -> bool:
+    """Tell whether a VM that is in a zone can use the disk: one there, or one in all of them."""
+    return bool(disk.body.get("zones")) or disk.body["sku"]["name"].lower().endswith("_zrs")
 
 
 def interfaces(exchange: Exchange, existing: Resource | None) -> list[Body]:

@@ -10,11 +10,17 @@ from azure_simulator.arm.building import envelope
 from azure_simulator.arm.disks import not_busy
 from azure_simulator.arm.errors import not_allowed
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
-from azure_simulator.arm.machine_bodies import KIND, data_disks, machine_properties
+from azure_simulator.arm.machine_bodies import (
+    KIND,
+    data_disks,
+    machine_properties,
+    swapped_os_disk,
+)
 from azure_simulator.arm.network_writes import frozen
 from azure_simulator.arm.operations import MACHINE, MACHINE_ACTION
 from azure_simulator.arm.reading import get, missing_by_gateway, reading_routes
 from azure_simulator.arm.tagging import tags_of
+from azure_simulator.arm.user_identities import machine_identity
 from azure_simulator.resources import Body, Resource
 
 _CREATE_S, _UPDATE_S, _DELETE_S = 35.0, 10.0, 30.0
@@ -29,7 +35,9 @@ async def _put(exchange: Exchange) -> Answer:
     for name in ("zones", "plan"):
         if name in exchange.body:
             body[name] = exchange.body[name]
-    _identify(exchange, body, existing)
+    identity = machine_identity(exchange, body["name"], _identity_of(existing))
+    if identity is not None:
+        body["identity"] = identity
     machine = existing or Resource(body["id"], body)
     before = _disk_ids(machine) if existing else set()
     machine.body = body
@@ -48,19 +56,8 @@ async def _put(exchange: Exchange) -> Answer:
     return Answer(200 if existing else 201, frozen(body), headers)
 
 
-def _identify(exchange: Exchange, body: Body, existing: Resource | None) -> None:
-    wanted = exchange.body.get("identity") or {}
-    if "SystemAssigned" not in str(wanted.get("type", "")):
-        return
-    before = (existing.body.get("identity") or {}) if existing else {}
-    principal = before.get("principalId", str(uuid.uuid4()))
-    identities = exchange.cloud.identities
-    identities.add_managed(principal, body["name"])
-    body["identity"] = {
-        "type": "SystemAssigned",
-        "principalId": principal,
-        "tenantId": identities.tenant_id,
-    }
+def _identity_of(existing: Resource | None) -> Body:
+    return {} if existing is None else existing.body.get("identity") or {}
 
 
 def _disk_ids(machine: Resource) -> set[str]:
@@ -140,12 +137,10 @@ async def _patch(exchange: Exchange) -> Answer:
     not_busy(machine)
     given = exchange.properties
     before = _disk_ids(machine)
+    storage = _changed_storage(exchange, machine, given.get("storageProfile") or {})
     if "tags" in exchange.body:
         machine.body["tags"] = tags_of(exchange.body)
-    if "dataDisks" in (given.get("storageProfile") or {}):
-        wanted = given["storageProfile"]["dataDisks"]
-        attached = data_disks(exchange, wanted, machine.id)
-        machine.properties["storageProfile"]["dataDisks"] = attached
+    machine.properties["storageProfile"] |= storage
     if "hardwareProfile" in given:
         machine.properties["hardwareProfile"] = dict(given["hardwareProfile"])
     _hold(cloud, machine, before)
@@ -156,6 +151,16 @@ async def _patch(exchange: Exchange) -> Answer:
 
     headers = exchange.start(MACHINE, work, region=machine.body["location"], seconds=_UPDATE_S)
     return Answer(200, frozen(machine.body), headers)
+
+
+def _changed_storage(exchange: Exchange, machine: Resource, given: Body) -> Body:
+    """Return what a PATCH makes of the VM's disks: all of it is taken, or refused."""
+    changed: Body = {}
+    if "dataDisks" in given:
+        changed["dataDisks"] = data_disks(exchange, given["dataDisks"], machine.id)
+    if "osDisk" in given:
+        changed["osDisk"] = swapped_os_disk(exchange, machine, given["osDisk"])
+    return changed
 
 
 async def _delete(exchange: Exchange) -> Answer:

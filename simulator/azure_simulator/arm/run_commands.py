@@ -144,6 +144,7 @@ class RunCommands:
         if resource is None:
             return Answer(204)
         task = self._running.get(resource.id.lower())
+        resource.properties["provisioningState"] = "Deleting"
 
         async def work() -> None:
             if task is not None:

@@ -41,7 +41,7 @@ async def _put(exchange: Exchange) -> Answer:
     if exchange.existing is not None:
         return _put_again(exchange, body)
     source = _source(exchange, body["location"])
-    check_policy(cloud, given, body["location"])
+    check_policy(cloud, body["id"], given, body["location"])
     incremental = bool(given.get("incremental", False))
     if incremental:
         _check_limits(cloud, source)
@@ -179,7 +179,7 @@ def _change(exchange: Exchange, resource: Resource) -> Answer:
     cloud = exchange.cloud
     changed = dict(resource.properties)
     apply_policy(changed, exchange.properties)
-    check_policy(cloud, changed, resource.body["location"])
+    check_policy(cloud, resource.id, changed, resource.body["location"])
     resource.body["properties"] = {**changed, "provisioningState": "Updating"}
     cloud.resources.changed()
 

@@ -8,6 +8,7 @@ from azure_simulator.arm import (
     blob_services,
     disk_accesses,
     disks,
+    encryption_sets,
     endpoints,
     groups,
     images,
@@ -22,6 +23,7 @@ from azure_simulator.arm import (
     skus,
     snapshots,
     subscriptions,
+    user_identities,
     zone_groups,
     zones,
 )
@@ -46,6 +48,7 @@ _MODULES = (
     blob_services,
     disk_accesses,
     disks,
+    encryption_sets,
     endpoints,
     groups,
     images,
@@ -60,6 +63,7 @@ _MODULES = (
     skus,
     snapshots,
     subscriptions,
+    user_identities,
     zone_groups,
     zones,
 )

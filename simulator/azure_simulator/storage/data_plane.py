@@ -15,6 +15,7 @@ from azure_simulator.storage.accounts import AzuriteAccounts
 from azure_simulator.storage.answers import Reply
 from azure_simulator.storage.authorization import Asked, Authorizer, Granted
 from azure_simulator.storage.being_deleted import QueuesBeingDeleted
+from azure_simulator.storage.checksums import OF_DOCUMENTS, check_md5
 from azure_simulator.storage.delegation import DelegationKeys, key_request
 from azure_simulator.storage.operations import StorageService, Target
 from azure_simulator.storage.sas import SAS_PARAMETERS
@@ -27,6 +28,8 @@ from azure_simulator.storage.wire import (
 )
 
 _LONGEST_KEY_REQUEST = 64 * 1024
+#: A list of 50,000 blocks, which is the longest, has about half of it.
+_LONGEST_DOCUMENT = 16 * 1024 * 1024
 # Credentials and what belongs to one connection are not sent on.
 _KEPT_BACK = frozenset(
     [
@@ -51,7 +54,10 @@ _TAKEN = ("BlobAlreadyExists", "ConditionNotMet")
 
 @dataclass(slots=True)
 class Received:
-    """A request to one service of an account; what becomes known of it is for the journal."""
+    """A request to one service of an account; what becomes known of it is for the journal.
+
+    *document* is its body where that was read before it is sent on.
+    """
 
     service: StorageService
     account: str
@@ -62,6 +68,7 @@ class Received:
     content: AsyncIterator[bytes]
     connection: ssl.SSLObject | ssl.SSLSocket | None
     bytes_read: int = 0
+    document: bytes | None = None
     target: Target | None = None
     granted: Granted | None = None
 
@@ -75,6 +82,15 @@ class Received:
         async for piece in self.content:
             self.bytes_read += len(piece)
             yield piece
+
+    async def read(self, most_bytes: int) -> bytes:
+        """Return the whole body; raise where it is longer."""
+        read = bytearray()
+        async for piece in self.body():
+            read += piece
+            if len(read) > most_bytes:
+                raise StorageError(413, "RequestBodyTooLarge", "The request body is too large.")
+        return bytes(read)
 
 
 class DataPlane:
@@ -115,6 +131,7 @@ class DataPlane:
             return await self._delegation_key(received, asked)
         if asked.target.operation.name == "SetBlobTier":
             await self._check_tier(account, received)
+        await _check_document(received, asked)
         if received.service == "blob":
             return await self._of_blobs(resource, account, received, asked)
         self._deleted.check(received.account, asked.target)
@@ -159,11 +176,7 @@ class DataPlane:
         version = checked_version(received.headers["x-ms-version"], NEWEST_VERSION)
         if received.service == "queue" and version < "2026-02-06":
             raise not_simulated(f"a user delegation key of the queue service in {version}")
-        body = b""
-        async for piece in received.body():
-            body += piece
-            if len(body) > _LONGEST_KEY_REQUEST:
-                raise StorageError(413, "RequestBodyTooLarge", "The request body is too large.")
+        body = await received.read(_LONGEST_KEY_REQUEST)
         identity = self._authorizer.identity(asked)
         answer = self._keys.issue(
             received.account,
@@ -217,6 +230,13 @@ def _check_length(received: Received) -> None:
         )
 
 
+async def _check_document(received: Received, asked: Asked) -> None:
+    said = received.headers.get("Content-MD5")
+    if said and asked.target.operation.name in OF_DOCUMENTS:
+        received.document = await received.read(_LONGEST_DOCUMENT)
+        check_md5(said, received.document)
+
+
 def _forwarded(received: Received, asked: Asked) -> Forwarded:
     """Return the request as Azurite is to see it: without credentials, in a version it knows."""
     headers = {k: v for k, v in received.headers.items() if k.lower() not in _KEPT_BACK}
@@ -225,5 +245,5 @@ def _forwarded(received: Received, asked: Asked) -> Forwarded:
         query = [(name, value) for name, value in query if name.lower() not in SAS_PARAMETERS]
         if "x-ms-version" not in received.headers:
             headers["x-ms-version"] = min(asked.fields["sv"], NEWEST_VERSION)
-    body = received.body() if received.has_body else None
+    body = received.document or (received.body() if received.has_body else None)
     return Forwarded(received.service, received.method, received.path, query, headers, body)

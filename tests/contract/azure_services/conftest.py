@@ -37,11 +37,14 @@ def _let_work_anywhere(azure: Administrator) -> None:
     (permission,) = made.body["properties"]["permissions"]
     permission["actions"].append("Microsoft.Resources/subscriptions/resourceGroups/write")
     source = azure_roles.define(settings, "source", [scope])
+    restore = azure_roles.define(settings, "restore", [scope])
     for put in (
         made,
         source,
+        restore,
         azure_roles.assign(settings, "workers", scope, principal),
         azure_roles.assign(settings, "source", scope, principal),
+        azure_roles.assign(settings, "restore", scope, principal),
     ):
         azure.arm(put.id, put.api_version, put.body)
 

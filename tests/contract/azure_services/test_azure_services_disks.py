@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.azure_services.cloud import APPLIANCE, RING, Adapters, Cloud, until
+from tests.contract.azure_services.cloud import (
+    APPLIANCE,
+    RING,
+    Adapters,
+    Cloud,
+    until,
+    writes,
+)
 from tests.contract.ports.disk_facts import DiskFacts, DiskPlace
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
@@ -31,6 +38,7 @@ def place(cloud: Cloud, ours: Adapters) -> DiskPlace:
         region=cloud.region,
         subscription=SUBSCRIPTION,
         group=seed.disk_id("any").split("/")[4],
+        appliance=APPLIANCE,
         until=until,
         opens=opens,
     )
@@ -38,3 +46,21 @@ def place(cloud: Cloud, ours: Adapters) -> DiskPlace:
 
 class TestAzureDisks(DiskFacts):
     pass
+
+
+async def test_a_disk_that_is_as_it_is_to_be_is_not_written_again(
+    cloud: Cloud, place: DiskPlace
+) -> None:
+    """A step asks at each of its looks, and by then a VM may hold the disk."""
+    wanted = await place.wanted()
+    await place.make(wanted)
+    await place.grant(wanted)
+    await place.until(lambda: place.disks.revoke(wanted.id, wanted.run_id))
+    change = {"properties": {"networkAccessPolicy": "DenyAll"}}
+    await place.until(lambda: place.disks.change(wanted.id, wanted.run_id, change))
+    since = cloud.azure.last_entry()
+    for _ in range(2):
+        await place.until(lambda: place.disks.change(wanted.id, wanted.run_id, change))
+
+    assert writes(cloud.azure.journal(since)) == []
+    await place.end(wanted)

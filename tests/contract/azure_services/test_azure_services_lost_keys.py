@@ -20,6 +20,7 @@ from tests.contract.azure_services.cloud import (
     writes,
 )
 from tests.contract.azure_services.conftest import become_the_operator
+from tests.contract.ports.snapshot_facts import disk_access_of
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import PermanentError
@@ -165,7 +166,9 @@ def _command(place: Place) -> CommandWanted:
 Act = Callable[[Adapters, Place], Awaitable[object]]
 ACTS: dict[str, Act] = {
     "environment": lambda ours, place: ours.regions.ensure(SUBSCRIPTION, place.region.region, ()),
-    "disk access": lambda ours, place: ours.disk_accesses.ensure(place.region, 3),
+    "disk access": lambda ours, place: ours.disk_accesses.ensure(
+        place.region, disk_access_of(place.region, APPLIANCE, 3)
+    ),
     "launch": lambda ours, place: ours.workers.ensure(worker_wanted(place.region, RING)),
     "deallocate": lambda ours, place: ours.workers.deallocate(place.workers["new"].vm_id),
     "delete a worker": lambda ours, place: ours.workers.delete(place.workers["new"].vm_id),

@@ -19,7 +19,7 @@ from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.errors import VmbackupError
 from vmbackup_operator.naming import ArmId, name_of
 
-DISKS, NETWORK = "2024-03-02", "2024-05-01"
+DISKS, NETWORK, IDENTITIES = "2024-03-02", "2024-05-01", "2023-01-31"
 SIZE = "Standard_F2s_v2"
 
 
@@ -27,10 +27,22 @@ def group_of(cloud: Cloud) -> ArmId:
     return ArmId(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{cloud.region.resource_group}")
 
 
+def references_of(cloud: Cloud) -> tuple[ArmId, ArmId]:
+    """Return an encryption set and an identity that somebody has in the region."""
+    keys = ArmId(f"{group_of(cloud)}/providers/Microsoft.Compute/diskEncryptionSets/keys")
+    key = {"keyUrl": "https://vault.vault.azure.net/keys/key/0123"}
+    there = {"location": cloud.region.region}
+    cloud.azure.arm(keys, DISKS, {**there, "properties": {"activeKey": key}})
+    web = ArmId(f"{group_of(cloud)}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web")
+    cloud.azure.arm(web, IDENTITIES, there)
+    return keys, web
+
+
 class TestAzureRestoreTargets(RestoreTargetFacts):
     @pytest.fixture
     def place(self, cloud: Cloud, ours: Adapters) -> TargetPlace:
         region = cloud.region
+        references = references_of(cloud)
         return TargetPlace(
             ours.targets,
             SUBSCRIPTION,
@@ -39,6 +51,7 @@ class TestAzureRestoreTargets(RestoreTargetFacts):
             region.virtual_network_id,
             name_of(region.worker_subnet_id),
             SIZE,
+            references,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
@@ -12,7 +12,9 @@ from tests.contract.azure_services.cloud import (
     RING,
     Adapters,
     Cloud,
+    adapters,
     as_administrator,
+    settings_for,
     until,
     writes,
 )
@@ -25,7 +27,7 @@ from tests.contract.ports.worker_facts import (
 )
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.sessions.seen import CommandWanted
+from vmbackup_operator.sessions.seen import CommandWanted, WorkerWanted
 
 VM_VERSION = "2024-03-01"
 
@@ -100,6 +102,38 @@ async def test_a_command_runs_and_its_secrets_are_not_shown(
     assert secret not in str(cloud.azure.journal())
     await ours.commands.delete(wanted.vm_id, "launch")
     await until(lambda: ours.workers.delete(wanted.vm_id))
+
+
+async def test_a_command_that_goes_or_has_gone_is_not_deleted_again(
+    cloud: Cloud, ours: Adapters, place: WorkerPlace
+) -> None:
+    wanted = place.wanted()
+    await place.launch(wanted)
+    command = CommandWanted(wanted.vm_id, "launch", cloud.region.region, "true", {})
+
+    async def sent() -> bool:
+        await ours.commands.run(command)
+        return await ours.commands.find(wanted.vm_id, "launch") is not None
+
+    await until(sent)
+    before = cloud.azure.last_entry()
+    await ours.commands.delete(wanted.vm_id, "launch")
+    async with adapters(settings_for(APPLIANCE, cloud.bundle)) as after_a_restart:
+        for _ in range(2):
+            await after_a_restart.commands.delete(wanted.vm_id, "launch")
+        await until(_has_gone(after_a_restart, wanted))
+        await after_a_restart.commands.delete(wanted.vm_id, "launch")
+
+    asked = [each for each in writes(cloud.azure.journal(before)) if wanted.vm_id in each]
+    assert [each.split()[0] for each in asked] == ["DELETE"]
+    await place.end(wanted)
+
+
+def _has_gone(adapters_of: Adapters, wanted: WorkerWanted) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return await adapters_of.commands.find(wanted.vm_id, "launch") is None
+
+    return look
 
 
 async def test_nothing_is_sent_to_a_vm_with_plain_tags(cloud: Cloud, place: WorkerPlace) -> None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.contract.ports.snapshot_facts import disk_access_of
 from tests.contract.ports.suites import Suite, Until
 from vmbackup_core.errors import PermanentError, VmbackupError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.naming import ArmId, arm_id
-from vmbackup_operator.sessions.ports import DiskAccesses
+from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.restore_ports import DiskMade, Disks, DiskToMake
 from vmbackup_operator.sessions.seen import Region, SecretUrl
 
@@ -31,6 +32,7 @@ class DiskPlace:
     region: Region
     subscription: str
     group: str
+    appliance: str
     until: Until
     opens: Callable[[SecretUrl], bool]
 
@@ -39,7 +41,8 @@ class DiskPlace:
         run = RunId(uuid.uuid4().hex)
 
         async def standing() -> ArmId | None:
-            access = await self.accesses.ensure(self.region, 0)
+            first = disk_access_of(self.region, self.appliance, 0)
+            access = await self.accesses.ensure(self.region, first)
             return access.id if access.ready else None
 
         name = f"restored-{run[:12]}"
@@ -119,8 +122,17 @@ class DiskFacts(Suite):
         assert (seen.state, seen.takes_upload) == ("Unattached", False)
         with pytest.raises(VmbackupError):
             await place.grant(wanted)
-        change = {"properties": {"osType": "Windows"}}
+        await place.end(wanted)
+
+    async def test_what_is_changed_already_is_not_changed_again(self, place: DiskPlace) -> None:
+        wanted = await place.wanted()
+        await place.make(wanted)
+        await place.grant(wanted)
+        await place.until(lambda: place.disks.revoke(wanted.id, wanted.run_id))
+        change = {"properties": {"networkAccessPolicy": "DenyAll"}}
         await place.until(lambda: place.disks.change(wanted.id, wanted.run_id, change))
+
+        assert await place.disks.change(wanted.id, wanted.run_id, change)
         await place.end(wanted)
 
     async def test_ending_access_that_was_never_granted_leaves_it_ready(

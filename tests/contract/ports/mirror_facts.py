@@ -97,3 +97,19 @@ class MirrorFacts(Suite):
         found = newest(await mirror_place.pieces({}))
 
         assert [run in found for run in runs] == [False] * 2 + [True] * 14
+
+    async def test_what_decides_about_all_of_the_newest_is_told(
+        self, mirror_place: MirrorPlace
+    ) -> None:
+        vm = ArmId(f"{WEB}-judged")
+        points = [await mirror_place.backed_up(vm, hours) for hours in (1, 2)]
+        shown = {points[0].run_id: vm}
+
+        pieces = await mirror_place.pieces(shown)
+
+        facts = {each.run_id: each for piece in pieces for each in piece.facts}
+        for point in points:
+            told = facts[point.run_id]
+            assert (told.created_at, told.stamp) == (point.created_at, point.stamp)
+            assert told.group == ("team", "nightly", vm.lower())
+            assert not told.is_hurt

@@ -21,14 +21,16 @@ from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.ports import RecoveryPoints
 from vmbackup_operator.sessions.seen import DiskWritten, PointSeen, PointWanted
 
+POLICY = ObjectKey("team", "nightly")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GROUP = "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/g/providers"
 WEB = ArmId(f"{GROUP}/Microsoft.Compute/virtualMachines/web-01")
@@ -127,8 +129,8 @@ class PointPlace:
             virtual_machine_name="web-01",
             virtual_machine_region="westeurope",
             description='{"vm": "as it was"}',
-            policy=ObjectKey("team", "nightly"),
-            retention=Retention(daily=7),
+            policy=POLICY,
+            retention=SessionRetention(daily=7),
             kind="full",
             disks=(stored,),
         )
@@ -323,3 +325,28 @@ class PointFacts(Suite):
 
         assert lost.value.reason == "SlotTaken"
         assert again.slot == CommitSlot(2)
+
+    async def test_one_with_a_shorter_retention_says_what_it_waits_for(
+        self, place: PointPlace
+    ) -> None:
+        """Whatever becomes of policies and of the cluster: the repository remembers."""
+        long, short = SessionRetention(daily=7), SessionRetention(last=1)
+        vm, other = ArmId(f"{WEB}-shortened"), ObjectKey("team", "other")
+        kept = [(long, POLICY), (short, other), (short, POLICY), (long, POLICY)]
+        stamps = []
+        for hours, (retention, policy) in enumerate(kept):
+            wanted = replace(
+                await place.committed(),
+                created_at=NOON + timedelta(hours=hours),
+                virtual_machine_id=vm,
+                retention=retention,
+                policy=policy,
+            )
+            stamps.append((await place.record(wanted)).stamp)
+
+        first, apart, shorter, longer = stamps
+        assert shorter is not None
+        (held,) = shorter.held
+        assert (first, apart, longer) == (Stamp(long.rule), Stamp(short.rule), Stamp(long.rule))
+        assert (shorter.retention, held.retention) == (short.rule, long.rule)
+        assert held.until is not None

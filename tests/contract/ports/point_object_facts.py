@@ -15,6 +15,7 @@ from tests.worlds.memory_azure import APPLIANCE
 from vmbackup_core.ids import CommitSlot, RunId
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata, ObjectKey
 from vmbackup_operator.model.recovery_point import (
+    Kept,
     RecoveryPoint,
     RecoveryPointDisk,
     RecoveryPointSpec,
@@ -85,6 +86,28 @@ class PointObjectFacts(Suite):
         await stored.remove(found)
         assert await find(ours.metadata.key) is None
         assert await find(theirs.metadata.key) is not None
+
+    async def test_one_says_why_its_point_is_kept(
+        self, stored: MirrorObjects, namespace: str, find: Find
+    ) -> None:
+        first, then = Kept("last 7, daily 14", NOON), Kept("daily 14")
+        point = recovery_point(namespace)
+        status = replace(point.status, kept_because=first.because, kept_until=first.until)
+        await stored.ensure(replace(point, status=status))
+
+        (before,) = await stored.made_by_us(namespace)
+        await stored.show(said(before, uid="another"), then)
+        (untouched,) = await stored.made_by_us(namespace)
+        await stored.show(before, then)
+        (after,) = await stored.made_by_us(namespace)
+        shown = await find(point.metadata.key)
+        await stored.remove(after)
+        await stored.show(after, first)
+
+        assert (before.kept, untouched.kept, after.kept) == (first, first, then)
+        assert shown is not None
+        assert (shown.status.size, shown.status.kept) == ("32.0 GiB", then)
+        assert await find(point.metadata.key) is None
 
     async def test_one_by_another_name_is_told_from_the_points_own(
         self, stored: MirrorObjects, namespace: str

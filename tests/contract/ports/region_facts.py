@@ -10,7 +10,8 @@ from tests.contract.ports.suites import Suite, Until
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.sessions.ports import Bundles, Regions
+from vmbackup_operator.sessions.ports import Bundles
+from vmbackup_operator.sessions.region_ports import Regions
 from vmbackup_operator.sessions.seen import BundleStored, Region
 
 
@@ -67,6 +68,11 @@ class RegionFacts(Suite):
             await place.ready("", place.missing)
 
         assert refused.value.reason == "StorageAccountNotFound"
+
+    async def test_nothing_crosses_from_other_subscriptions_where_nobody_said_so(
+        self, place: RegionPlace
+    ) -> None:
+        assert "crossSubscriptionExport: Refuse" in await place.regions.exports_refused(place.name)
 
 
 class BundleFacts(Suite):

@@ -19,7 +19,7 @@ from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import POLICY_LABEL, REPOSITORY_LABEL, Metadata, ObjectKey
 from vmbackup_operator.model.progress import SessionError
 from vmbackup_operator.model.references import LocalReference, ObjectReference
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.naming import repository_label
 from vmbackup_operator.policies.ports import PolicySessions
 from vmbackup_operator.reconciling.outcome import Conflict
@@ -50,7 +50,7 @@ def session(namespace: str, name: str = "nightly-1", policy: str = "nightly") ->
             ObjectReference("west"),
             policy_ref=LocalReference(policy),
             slot=NOON,
-            retention=Retention(last=3, weekly=4),
+            retention=SessionRetention(last=3, weekly=4),
         ),
     )
 

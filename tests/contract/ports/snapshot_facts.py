@@ -12,9 +12,17 @@ import pytest
 from tests.contract.ports.suites import Suite, Until
 from vmbackup_core.errors import RefusedForNow, VmbackupError
 from vmbackup_core.ids import DiskUniqueId, RunId
-from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId, arm_id, resource_group_of
+from vmbackup_operator.naming import (
+    APPLIANCE_TAG,
+    RUN_TAG,
+    ArmId,
+    arm_id,
+    environment_names,
+    resource_group_of,
+)
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
-from vmbackup_operator.sessions.ports import DiskAccesses, Snapshots
+from vmbackup_operator.sessions.ports import Snapshots
+from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.seen import Region, SecretUrl, SnapshotSeen, SnapshotWanted
 from vmbackup_operator.sessions.tags import MemberFacts, seal_tags
 
@@ -65,11 +73,15 @@ class SnapshotPlace:
         seen: SnapshotSeen = await self.until(ready)
         return seen
 
+    def access(self, number: int) -> ArmId:
+        """Return the id of the region's disk access of that number."""
+        return disk_access_of(self.region, self.appliance, number)
+
     async def stand(self, number: int) -> ArmId:
         """Return the region's disk access of that number, once it stands."""
 
         async def standing() -> ArmId | None:
-            access = await self.accesses.ensure(self.region, number)
+            access = await self.accesses.ensure(self.region, self.access(number))
             return access.id if access.ready else None
 
         access_id: ArmId = await self.until(standing)
@@ -93,6 +105,14 @@ class SnapshotPlace:
     async def listed(self, group: str = "") -> Mapping[str, SnapshotSeen]:
         found = await self.snapshots.of_group(self.subscription, group or self.group)
         return {snapshot.id.lower(): snapshot for snapshot in found}
+
+
+def disk_access_of(region: Region, appliance: str, number: int) -> ArmId:
+    """Return the id of the region's disk access of that number."""
+    names = environment_names(appliance, region.subscription_id, region.region)
+    resource_type = "Microsoft.Compute/diskAccesses"
+    name = names.disk_access(number)
+    return arm_id(region.subscription_id, region.resource_group, resource_type, name)
 
 
 class SnapshotFacts(Suite):
@@ -349,10 +369,10 @@ class DiskAccessFacts(Suite):
     ports = (DiskAccesses,)
 
     async def test_one_is_listed_as_it_stands(self, place: SnapshotPlace) -> None:
-        first = await place.accesses.ensure(place.region, 3)
+        first = await place.accesses.ensure(place.region, place.access(3))
         before = await _listed(place)
         stands = await place.stand(3)
-        again = await place.accesses.ensure(place.region, 3)
+        again = await place.accesses.ensure(place.region, place.access(3))
 
         assert first.ready is False
         assert before.get(first.id.lower(), False) is False

@@ -27,6 +27,8 @@ class TargetPlace:
     network_id: ArmId
     subnet: str
     size: str
+    #: A disk encryption set and a user-assigned identity.
+    references: tuple[ArmId, ArmId]
 
 
 class RestoreTargetFacts(Suite):
@@ -56,12 +58,23 @@ class RestoreTargetFacts(Suite):
             "Microsoft.Network/networkInterfaces",
             "Microsoft.Network/virtualNetworks",
             "Microsoft.Network/networkSecurityGroups",
+            "Microsoft.Compute/diskEncryptionSets",
+            "Microsoft.ManagedIdentity/userAssignedIdentities",
         ],
     )
     async def test_what_is_not_there_is_none(self, place: TargetPlace, resource_type: str) -> None:
         nothing = ArmId(f"{place.resource_group}/providers/{resource_type}/nobody-made-it")
 
         assert await place.targets.find(nothing) is None
+
+    async def test_what_disks_and_vms_refer_to_is_seen_with_its_region(
+        self, place: TargetPlace
+    ) -> None:
+        for reference in place.references:
+            found = await place.targets.find(reference)
+            assert found is not None
+            assert found.id.lower() == reference.lower()
+            assert found.region == place.region
 
     async def test_a_sizes_cores_count_on_a_quota_of_the_region(self, place: TargetPlace) -> None:
         size = await place.targets.find_size(place.subscription, place.region, place.size.upper())

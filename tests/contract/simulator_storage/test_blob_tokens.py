@@ -100,16 +100,6 @@ def test_a_pack_is_put_whole_with_its_md5_and_recorded(
     assert sum(each["sent_bytes"] for each in read) == 32 * MIB
 
 
-def test_content_that_does_not_match_its_md5_is_refused(container: ContainerClient) -> None:
-    wrong = base64.b64encode(bytes(16)).decode()
-
-    with pytest.raises(HttpResponseError) as refused:
-        container.upload_blob(new_name(), b"content", headers={"Content-MD5": wrong})
-
-    assert refused.value.status_code == 400
-    assert reason_of(refused.value) in ("Md5Mismatch", "InvalidOperation")
-
-
 def test_put_if_absent_never_overwrites(container: ContainerClient) -> None:
     name = new_name()
     container.upload_blob(name, b"first", match_condition=MatchConditions.IfMissing)

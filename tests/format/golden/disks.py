@@ -13,7 +13,7 @@ from typing_extensions import override
 from vmbackup_core.clock import Clock
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId, DiskUniqueId, RunId
-from vmbackup_core.repository.control.points.points import Retention
+from vmbackup_core.repository.control.points.points import StampedRetention
 from vmbackup_core.repository.data.footer import BACKUP, Purpose
 from vmbackup_core.repository.data.grants import (
     BadObject,
@@ -30,7 +30,7 @@ PARAMETERS = Parameters(BLOCK, SHARD, MIB)
 MOMENT = datetime(2026, 11, 26, 17, 5, 9, tzinfo=UTC)
 APPLIANCE = "appliance-a"
 VM_ID = "/subscriptions/S/resourceGroups/R/providers/Microsoft.Compute/virtualMachines/Web"
-ALWAYS = Retention(7, 4, 3, 2, 1)
+ALWAYS = StampedRetention(7, 4, 3, 2, 1)
 
 
 class TurnedClock(Clock):

@@ -11,7 +11,12 @@ from tests.format.golden.chains import Chains
 from tests.format.golden.disks import ALWAYS, APPLIANCE, MOMENT, VM_ID, Disk, Made, run_of
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.chains.holds import Holder, hold
-from vmbackup_core.repository.control.points.points import Origin, PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.points.points import (
+    Origin,
+    PointDisk,
+    RecoveryPoint,
+    StampedRetention,
+)
 from vmbackup_core.repository.control.points.recording import record
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.header import PutIfAbsent
@@ -50,7 +55,13 @@ class Workshop(Chains):
         self.facts: dict[str, object] = {}
         self.beside: dict[str, bytes] = {}
 
-    def point(self, number: int, *made: Made, origin: Origin | None = None) -> RecoveryPoint:
+    def point(
+        self,
+        number: int,
+        *made: Made,
+        origin: Origin | None = None,
+        retention: StampedRetention = ALWAYS,
+    ) -> RecoveryPoint:
         """The point of run *number*, which is not put."""
         manifests = [self.manifest(each.disk, each.disk.made[each.slot][0]) for each in made]
         return RecoveryPoint(
@@ -64,7 +75,7 @@ class Workshop(Chains):
             created_at=Time.of(MOMENT + timedelta(days=number)),
             policy_namespace=None if number == 1 else "default",
             policy_name=None if number == 1 else "daily",
-            retention=ALWAYS,
+            retention=retention,
             kind="full" if any(each.said.kind == "full" for each in manifests) else "incremental",
             previous=self.newest_point(),
             origin=origin,
@@ -98,9 +109,16 @@ class Workshop(Chains):
             stored_bytes=self.stored_bytes(disk, made.slot, manifest.said.sessions),
         )
 
-    def record(self, number: int, *made: Made, origin: Origin | None = None) -> None:
+    def record(
+        self,
+        number: int,
+        *made: Made,
+        origin: Origin | None = None,
+        retention: StampedRetention = ALWAYS,
+    ) -> None:
         """Make the point of run *number* count, and keep what its disks must restore to."""
-        entry = record(self.log, self.data, self.point(number, *made, origin=origin))
+        point = self.point(number, *made, origin=origin, retention=retention)
+        entry = record(self.log, self.data, point)
         self.points[entry.vm, entry.run] = [
             {
                 "chain": each.disk.chain,

@@ -193,7 +193,7 @@ def test_foreign_and_altered_messages_are_deleted_and_the_next_job_is_done(
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("archive", "NotSupported"), ("teleport", "UnknownKind")]
+    ("kind", "reason"), [("repair", "NotSupported"), ("teleport", "UnknownKind")]
 )
 def test_a_job_of_a_kind_that_is_not_done_is_answered_by_its_name(
     cloud: Cloud, agent: AgentProcess, kind: str, reason: str

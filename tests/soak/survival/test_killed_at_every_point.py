@@ -88,7 +88,7 @@ def test_killed_at_every_point_a_session_asks_for_no_more(
     one = undisturbed(stage, f"{what}-undisturbed", _begin(kept["undisturbed"], what))
     assert one.status["outcome"] == "Succeeded", one.status
     for when in WHENS:
-        points, here = _some_of(every_point(one.entries, when), f"{what}-{seed}"), kept[when]
+        points, here = some_of(every_point(one.entries, when), f"{what}-{seed}"), kept[when]
 
         other, passed = killed_at(stage, f"{what}-{when}", _begin(here, what), points)
 
@@ -101,7 +101,8 @@ def test_killed_at_every_point_a_session_asks_for_no_more(
             assert stage.restored_wrongly(run_id, here.machine.disks, tmp_path / when) == []
 
 
-def _some_of(points: Sequence[Point], seed: str) -> Sequence[Point]:
+def some_of(points: Sequence[Point], seed: str) -> Sequence[Point]:
+    """Return all *points*, or so many of them as POINTS asks for."""
     drawn = random.Random(seed)  # noqa: S311 - which points, no secret
     return drawn.sample(points, POINTS) if 0 < POINTS < len(points) else points
 

@@ -1,4 +1,7 @@
-"""Of two operators the one that leads is killed, paused and cut off; who leads then, and when."""
+"""Of two operators the one that leads is killed, paused and cut off, the API server killed.
+
+Who leads then, and when.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ WAYS: dict[str, Callable[[Stage, Pair], float]] = {
     "killed": lambda _stage, pair: pair.kill(),
     "paused": lambda _stage, pair: _pause(pair),
     "cut off": lambda stage, pair: pair.cut_off(stage),
+    "without API server": lambda stage, pair: pair.restart_api_server(stage),
 }
 
 
@@ -49,7 +53,7 @@ def test_however_the_leader_is_lost_the_other_one_goes_on_alone(
     record_property: Callable[[str, object], None],
 ) -> None:
     drawn = random.Random(f"takeovers-{way}-{seed}")  # noqa: S311 - which moments, no secret
-    name = f"takeovers-{way.replace(' ', '-')}"
+    name = f"takeovers-{way.lower().replace(' ', '-')}"
     machine, took_s = small_machine(stage, name, disks=2), list[float]()
     record_property("one led again after, in s", took_s)
     with two_operators.a_pair(stage) as pair:

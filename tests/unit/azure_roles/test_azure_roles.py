@@ -13,7 +13,7 @@ from azure_simulator.identities.conditions import Wish, holds
 from tools import azure_roles
 from vmbackup_operator.environments.plan import CONTAINERS
 from vmbackup_operator.naming import environment_names
-from vmbackup_operator.settings import Settings, Tenant, load
+from vmbackup_operator.settings import OtherSubscription, Settings, Tenant, load
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "charts" / "vmbackup" / "settings.yaml"
@@ -44,9 +44,24 @@ def test_each_role_is_assigned_where_it_belongs(settings: Settings) -> None:
             group("westeurope"),
             group("northeurope"),
         ],
+        "exports": [],
         "restore": [f"{SUBSCRIPTION}/resourceGroups/rg-production"],
+        "rewind": [f"{SUBSCRIPTION}/resourceGroups/rg-production"],
+        "quotas": [SUBSCRIPTION],
         "repository": [ACCOUNT],
     }
+
+
+def test_in_another_subscription_the_appliances_group_is_made_and_given(settings: Settings) -> None:
+    elsewhere = OtherSubscription("66666666-7777-4888-8999-000000000000", "rg-exports")
+    settings = replace(settings, other_subscriptions=(elsewhere,))
+    group = "/subscriptions/66666666-7777-4888-8999-000000000000/resourceGroups/rg-exports"
+
+    puts = {put.id: put.body for put in azure_roles.puts(settings, WHO, ())}
+
+    assert azure_roles.scopes_of_roles(settings, ())["exports"] == [group]
+    assert puts[group]["location"] == "westeurope"
+    assert [each for each in puts if each.startswith(f"{group}/")]
 
 
 def test_accounts_are_named_once_and_containers_by_their_account(settings: Settings) -> None:
@@ -78,6 +93,20 @@ def test_a_role_can_be_assigned_in_every_subscription_that_needs_it(settings: Se
         SUBSCRIPTION,
         SUBSCRIPTION.replace("11111111", "22222222"),
     ]
+
+
+def test_quotas_are_looked_at_in_every_subscription_that_is_restored_into(
+    settings: Settings,
+) -> None:
+    elsewhere = SUBSCRIPTION.replace("11111111", "22222222")
+    scopes = (f"{elsewhere}/resourceGroups/one", f"{elsewhere.upper()}/resourceGroups/two")
+    settings = replace(
+        settings, tenancy=(*settings.tenancy, Tenant("db-team", restore_scopes=scopes))
+    )
+
+    found = azure_roles.scopes_of_roles(settings, ())
+    assert found["quotas"] == [SUBSCRIPTION, elsewhere]
+    assert found["subscription"] == [SUBSCRIPTION]
 
 
 def test_what_is_put_has_the_same_name_each_time_and_no_two_have_one(settings: Settings) -> None:

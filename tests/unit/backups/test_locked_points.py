@@ -15,9 +15,9 @@ from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_core.repository.control.commits.locking import end_of_generation
 from vmbackup_core.repository.primitives.names import HOLDS
 from vmbackup_core.stores.port import ObjectLock
-from vmbackup_operator.backups.keeping import kept_until
 from vmbackup_operator.model.backup_repository import Immutability
 from vmbackup_operator.model.references import LocalReference
+from vmbackup_operator.policies.keeping import kept_until
 
 DAYS = 10
 
@@ -45,7 +45,7 @@ async def test_everything_is_locked_to_the_end_of_the_generation(locking: World)
     await locking.run()
 
     session = locking.sessions.stored[KEY]
-    end = kept_until(session.spec.retention, None, taken_at(locking))
+    end = kept_until(session.spec.retention.rule, None, taken_at(locking))
     assert locking.status().outcome == "Succeeded"
     assert {lock.until for lock in locks(locking)} == {end_of_generation(end, DAYS)}
 
@@ -58,7 +58,7 @@ async def test_the_policys_schedule_says_when_newer_points_come(locking: World) 
 
     await locking.run()
 
-    end = kept_until(session.spec.retention, weekly.spec.schedule, taken_at(locking))
+    end = kept_until(session.spec.retention.rule, weekly.spec.schedule, taken_at(locking))
     assert end > taken_at(locking) + timedelta(days=7 * (session.spec.retention.last - 1))
     assert {lock.until for lock in locks(locking)} == {end_of_generation(end, DAYS)}
 

@@ -15,6 +15,7 @@ GROUP = "/subscriptions/s/resourceGroups/g/providers"
 SNAPSHOT = f"{GROUP}/Microsoft.Compute/snapshots/vmb-1-os"
 ACCOUNT = f"{GROUP}/Microsoft.Storage/storageAccounts/region1"
 WORKER = f"{GROUP}/Microsoft.Compute/virtualMachines/vmb-w-1"
+OTHER_WORKER = f"{GROUP}/Microsoft.Compute/virtualMachines/vmb-w-0"
 REPOSITORY = "backups.blob.core.windows.net"
 HOME = "home1.queue.core.windows.net"
 
@@ -137,7 +138,8 @@ BROKEN = [
     ),
     pytest.param(facts.queues_at_home, without(20), id="queue that stays"),
     pytest.param(facts.access_only_when_private, moved(9, 11), id="granted before associated"),
-    pytest.param(facts.access_only_when_private, without(18), id="access not ended"),
+    pytest.param(facts.no_access_left, without(18), id="access not ended"),
+    pytest.param(facts.no_access_left, moved(18, 10), id="access granted again"),
     pytest.param(
         facts.reads_are_the_allocated_extents, swapped(12, read(0, 65536)), id="too little read"
     ),
@@ -159,6 +161,11 @@ BROKEN = [
         id="a worker that lists",
     ),
     pytest.param(facts.worker_released, without(19), id="worker left running"),
+    pytest.param(
+        facts.worker_released,
+        lambda journal: [*journal, arm("POST", f"{OTHER_WORKER}/start")],
+        id="worker that was there before left running",
+    ),
 ]
 
 
@@ -169,41 +176,11 @@ def test_a_broken_rule_is_named(
     assert list(rule(numbered(breaking(GOOD)), SCENE))
 
 
-def test_a_second_session_that_builds_or_stores_is_named() -> None:
-    assert list(facts.nothing_built_but_one_disk_access(numbered(GOOD), SCENE))
-    assert list(facts.nothing_stored_again(numbered(GOOD), SCENE))
-    quiet = [entry for entry in GOOD if entry.service == "export"]
-    assert not list(facts.nothing_built_but_one_disk_access(numbered(quiet), SCENE))
-    assert not list(facts.nothing_stored_again(numbered(quiet), SCENE))
+def test_a_worker_that_was_deleted_is_released() -> None:
+    journal = numbered([arm("POST", f"{OTHER_WORKER}/start"), arm("DELETE", OTHER_WORKER)])
 
-
-def test_one_disk_access_with_its_way_is_built_by_a_second_session_and_nothing_else() -> None:
-    access = f"{GROUP}/Microsoft.Compute/diskAccesses/vmb-da-1"
-    endpoint = f"{GROUP}/Microsoft.Network/privateEndpoints/vmb-da-1"
-    way = {"properties": {"privateLinkServiceConnections": [{"privateLinkServiceId": access}]}}
-    built = [
-        arm("PUT", access),
-        arm("PUT", endpoint, way),
-        arm("PUT", f"{endpoint}/privateDnsZoneGroups/default"),
-    ]
-    others = [
-        arm("PUT", f"{GROUP}/Microsoft.Network/privateEndpoints/other", {"properties": {}}),
-        arm("PUT", access.replace("da-1", "da-2")),
-    ]
-
-    assert not list(facts.nothing_built_but_one_disk_access(numbered(built), SCENE))
-    for other in others:
-        told = list(facts.nothing_built_but_one_disk_access(numbered([*built, other]), SCENE))
-        assert any(other.path in each for each in told)
-
-
-def test_of_an_unchanged_disk_a_sample_alone_is_read_and_changes_are_asked_for() -> None:
-    listed = replace(read(0, 0), detail={"operation": "GetPageRangesDiff", "disk": SNAPSHOT})
-    sample = [read(number * 2**20, 2**18) for number in range(32)]
-
-    assert not list(facts.reads_are_a_sample_alone(numbered([listed, *sample]), SCENE))
-    assert list(facts.reads_are_a_sample_alone(numbered(sample), SCENE))
-    assert list(facts.reads_are_a_sample_alone(numbered([listed, *sample, read(0, 1)]), SCENE))
+    assert list(facts.worker_released(journal, SCENE)) == []
+    assert list(facts.worker_released(numbered([*reversed(journal)]), SCENE))
 
 
 def test_a_refused_request_of_the_operator_is_named() -> None:

@@ -42,6 +42,18 @@ def test_a_role_whose_actions_were_all_used_is_in_order() -> None:
     assert list(rights.unneeded_actions([SOURCE], [READ, BLOB])) == []
 
 
+def test_what_a_provider_says_of_a_subscription_is_asked_there() -> None:
+    usages = "Microsoft.Compute/locations/usages/read"
+    quotas = role("quotas", SUBSCRIPTION, [usages], [])
+    at = f"{SUBSCRIPTION}/providers/Microsoft.Compute/locations/northeurope"
+
+    assert list(rights.unneeded_actions([quotas], [asked(usages, at)])) == []
+    elsewhere = at.replace("11111111", "22222222")
+    assert list(rights.unneeded_actions([quotas], [asked(usages, elsewhere)])) == [
+        f"quotas: {usages} was never used"
+    ]
+
+
 def test_an_action_that_was_never_used_is_named() -> None:
     assert list(rights.unneeded_actions([SOURCE], [BLOB])) == [
         f"source: {DISK_READ} was never used"

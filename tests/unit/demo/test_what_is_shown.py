@@ -5,11 +5,15 @@ from __future__ import annotations
 import shlex
 import subprocess
 from pathlib import Path
+from threading import Event
 
 import pytest
+import yaml
 
 from tools.demo import handover, sessions
+from tools.demo.narration import Narrator
 from tools.local_cloud.operator_process import OperatorProcess
+from tools.local_cloud.toolchains import ROOT
 
 KUBECTL = """\
 NAME        VM       TYPE     PHASE          PROGRESS   READ      STORED   AGE
@@ -29,6 +33,90 @@ def test_an_empty_cell_of_kubectls_table_stays_in_its_column() -> None:
 
     assert heading == ["NAME", "VM", "TYPE", "PHASE", "PROGRESS", "READ", "STORED", "AGE"]
     assert row == ["nightly-1", "web-01", "Backup", "Transferring", "41%", "", "0 B", "32s"]
+
+
+def test_a_heading_of_two_words_is_one_column() -> None:
+    printed = "NAME   RECOVERY POINT   MODE\nback   web-01-2026      Disks\n"
+
+    assert sessions.columns(printed) == [
+        ["NAME", "RECOVERY POINT", "MODE"],
+        ["back", "web-01-2026", "Disks"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind", [sessions.BACKUPS, sessions.RESTORES], ids=lambda kind: kind.plural
+)
+def test_lines_have_room_for_the_columns_that_the_crd_prints(kind: sessions.Kind) -> None:
+    crd = yaml.safe_load((ROOT / "crds" / f"{kind.plural}.yaml").read_text())
+    printed = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+    names = ["NAME", *(each["name"].upper() for each in printed if not each.get("priority"))]
+
+    shown = sessions.line(kind, names)
+
+    assert sessions.columns(shown) == [names]
+
+
+def test_steps_side_by_side_come_to_their_results_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = Event()
+
+    def last() -> str:
+        first.set()
+        return "b"
+
+    came_to = Narrator().together({"one": lambda: first.wait(20), "another": last})
+
+    assert came_to == [True, "b"]
+    printed = capsys.readouterr().out
+    assert printed.index("✓ another") < printed.index("✓ one")
+
+
+def test_a_step_that_fails_beside_another_is_told_and_raised(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise ValueError("no disk")
+
+    with pytest.raises(ValueError, match="no disk"):
+        Narrator().together({"good": lambda: None, "bad": fail})
+    with pytest.raises(ValueError, match="no disk"), Narrator().meanwhile("aside", fail):
+        pass
+
+    printed = capsys.readouterr().out
+    assert all(line in printed for line in ("✓ good", "✗ bad", "✗ aside"))
+
+
+def test_what_is_done_beside_is_waited_for_unless_the_rest_has_failed() -> None:
+    done, may_end = Event(), Event()
+
+    def step() -> None:
+        may_end.wait(20)
+        done.set()
+
+    with pytest.raises(KeyError), Narrator().meanwhile("aside", step):
+        raise KeyError
+    waited_for = done.is_set()
+    may_end.set()
+    assert not waited_for
+
+    taken: list[bool] = []
+    with Narrator().meanwhile("aside", lambda: taken.append(done.wait(20))):
+        assert done.wait(20)
+    assert taken == [True]
+
+
+def test_the_times_of_all_parts_are_told() -> None:
+    narrator = Narrator()
+    narrator.part("1  one")
+    narrator.part("2  another")
+
+    assert [line.split() for line in narrator.times().splitlines()] == [
+        ["Part", "Seconds"],
+        ["1", "one", "0"],
+        ["2", "another", "0"],
+    ]
 
 
 def test_a_shell_that_sources_the_environment_has_what_clients_ask_for(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from vmbackup_operator.environments.reconciler import EnvironmentReconciler
 from vmbackup_operator.environments.regions import Environments, Owner
 from vmbackup_operator.environments.seals import RegionSeals
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import ArmId
+from vmbackup_operator.naming import ArmId, arm_id, environment_names
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.reconciling.outcome import Outcome
 from vmbackup_operator.settings import Settings
@@ -30,6 +30,13 @@ REPOSITORY = ArmId(
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage"
     "/storageAccounts/repository01"
 )
+
+
+def disk_access_of(region: str, subscription: str = SUBSCRIPTION, group: str = "") -> ArmId:
+    """Return the id of the first disk access for what lies in the subscription, of the region."""
+    names = environment_names("contoso", subscription, region)
+    name, resource_type = names.disk_access(0), "Microsoft.Compute/diskAccesses"
+    return arm_id(subscription, group or names.resource_group, resource_type, name)
 
 
 OWNERSHIP = Ownership("contoso", "2026", {"2026": b"k" * 32})
@@ -51,7 +58,9 @@ class Appliance:
 
     def restart(self) -> None:
         """Forget everything that the process remembers."""
-        self.seals = RegionSeals(self.settings.appliance, self.ownership.keys)
+        self.seals = RegionSeals(
+            self.settings.appliance, self.ownership.keys, self.settings.snapshot_groups
+        )
         owner = Owner(self.settings, self.ownership, self.seals)
         self.regions = Environments(owner, self.arm, self.objects, self.clock, self.woken.append)
         self.reconciler = EnvironmentReconciler(

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from tests.unit.environments.conftest import REPOSITORY, SUBSCRIPTION, Appliance
+from tests.unit.environments.conftest import REPOSITORY, SUBSCRIPTION, Appliance, disk_access_of
 from vmbackup_core.errors import TransientError
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.region_environment import EnvironmentTag
@@ -182,13 +182,14 @@ async def test_another_wish_is_looked_at_at_once(appliance: Appliance) -> None:
 
 async def test_a_disk_access_is_looked_at_once_a_minute_and_only_it(appliance: Appliance) -> None:
     await appliance.ready("northeurope", REPOSITORY)
-    await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", 0)
+    access = disk_access_of("northeurope")
+    await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", access)
     forget_requests(appliance)
 
     for _ in range(10):
-        await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", 0)
+        await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", access)
     assert requests(appliance) == 0
 
     appliance.later()
-    await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", 0)
+    await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", access)
     assert requests(appliance) == 3

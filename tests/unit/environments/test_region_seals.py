@@ -135,6 +135,26 @@ def test_each_source_is_told_of_by_itself_and_changes_once(settings: Settings) -
     assert dict(seals.needed(AWAY)) == {"2025": f"snapshot {name_of(snapshot('s'))}"}
 
 
+def test_a_snapshot_of_another_subscription_is_of_the_region_that_it_is_read_in(
+    settings: Settings,
+) -> None:
+    other = "66666666-7777-4888-8999-000000000000"
+    seals = RegionSeals(settings.appliance, {"2026"}, [(other, "exports")])
+    there = ArmId(snapshot("s", "exports").replace(SUBSCRIPTION, other))
+    access = there.replace("snapshots/", "diskAccesses/")
+
+    seals.note_list(
+        "Snapshot", other, "exports", [listed(there, "northeurope", SNAPSHOT_TAG, "2025")]
+    )
+
+    assert dict(seals.needed(AWAY)) == {"2025": f"snapshot {name_of(there)}"}
+    assert refused(seals, there)
+    assert refused(seals, access, "northeurope")
+    assert not refused(seals, access, "westeurope")
+    assert refused(seals, vm("northeurope"))
+    assert not refused(seals, there.replace("exports", "others"), "northeurope")
+
+
 def test_a_vm_of_somebody_elses_group_is_no_worker(settings: Settings) -> None:
     seals = RegionSeals(settings.appliance, {"2026"})
     body = listed(vm("northeurope"), "westeurope", OWNER_TAG, "2025")

@@ -7,7 +7,13 @@ from typing import Any
 
 import msgspec
 
-from tests.unit.environments.conftest import APPLIANCE_NETWORK, REPOSITORY, SUBSCRIPTION, Appliance
+from tests.unit.environments.conftest import (
+    APPLIANCE_NETWORK,
+    REPOSITORY,
+    SUBSCRIPTION,
+    Appliance,
+    disk_access_of,
+)
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.environments.bodies import text_at
 from vmbackup_operator.model.region_environment import EnvironmentNetwork
@@ -354,10 +360,11 @@ async def test_a_disk_access_stands_with_its_endpoint_and_record(appliance: Appl
     await appliance.ready("northeurope")
     appliance.arm.puts.clear()
 
-    identity, report = await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", 0)
+    access = disk_access_of("northeurope")
+    report = await appliance.regions.ensure_disk_access(SUBSCRIPTION, "northeurope", access)
 
     assert isinstance(report.outcome, Done)
-    assert identity.endswith(NORTH.disk_access(0))
+    assert access.lower() in appliance.arm.bodies
     assert [kind for kind, _ in appliance.arm.puts] == [
         "DiskAccess",
         "PrivateEndpoint",

@@ -26,6 +26,10 @@ class Seen:
     def seen(self, kind: str, key: ObjectKey, *, gone: bool = False) -> None:
         self.calls.append((kind, key, gone))
 
+    def policy_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
+        self.calls.append(("BackupPolicy", key, gone))
+        self.told.append(raw)
+
     def session_seen(self, key: ObjectKey, raw: dict[str, Any], *, gone: bool) -> None:
         self.calls.append(("BackupSession", key, gone))
         self.told.append(raw)

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from tests.worlds.memory_azure import AWAY
 from tests.worlds.memory_policies import KEY, PolicyWorld, fleet, policy
-from tests.worlds.samples import FOREIGN_SUBSCRIPTION, VM
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION, FOREIGN_VM, SETTINGS_ACROSS, VM
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.model.backup_policy import (
     BackupPolicy,
@@ -221,6 +222,30 @@ async def test_those_that_are_named_and_cannot_be_backed_up_are_listed_too() -> 
         "prod/web-01": "CrossSubscriptionRefused",
     }
     assert shown(world).names == ("prod/vm-02",)
+
+
+async def test_a_vm_of_another_subscription_is_backed_up_where_its_data_may_cross() -> None:
+    world = PolicyWorld(SETTINGS_ACROSS)
+    tag(world, FOREIGN_VM, backup="nightly")
+    world.put(selecting(f"/subscriptions/{FOREIGN_SUBSCRIPTION}"))
+    world.elsewhere.refused[AWAY] = "RegionEnvironment away says crossSubscriptionExport: Refuse"
+    await world.settle()
+
+    (lacking,) = shown(world).unprotected
+    assert lacking.reason == "CrossSubscriptionRefused"
+    assert "crossSubscriptionExport: Refuse" in lacking.message
+    # Nobody named it: the policy does what it is asked to.
+    assert world.reason()[:2] == ("True", "CrossSubscriptionRefused")
+    assert world.sessions.of_outcome(None) == []
+
+    world.put(policy(FOREIGN_VM))
+    await world.settle()
+    assert world.reason()[:2] == ("False", "CrossSubscriptionRefused")
+
+    world.elsewhere.refused.clear()
+    world.put(selecting(f"/subscriptions/{FOREIGN_SUBSCRIPTION}"))
+    await world.settle()
+    assert world.sessions.of_outcome(None) == ["BRANCH-01"]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def place() -> DiskPlace:
         region=ready_region(azure, AWAY),
         subscription=SUBSCRIPTION,
         group="restored",
+        appliance=APPLIANCE,
         until=until_by(azure.clock),
         opens=opens,
     )

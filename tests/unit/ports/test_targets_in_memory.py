@@ -21,6 +21,11 @@ from vmbackup_operator.sessions.target_ports import PartMade, ResourceSeen
 GROUP = RESTORED_GROUP
 NETWORK = ArmId(f"{GROUP}/providers/Microsoft.Network/virtualNetworks/web")
 
+REFERENCES = (
+    ArmId(f"{GROUP}/providers/Microsoft.Compute/diskEncryptionSets/keys"),
+    ArmId(f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web"),
+)
+
 
 class TestMemoryTargets(RestoreTargetFacts):
     over = (MemoryTargets,)
@@ -30,6 +35,8 @@ class TestMemoryTargets(RestoreTargetFacts):
         target = Target()
         target.put(ResourceSeen(GROUP))
         target.put(ResourceSeen(NETWORK, "northeurope", subnets=frozenset({"machines"})))
+        for reference in REFERENCES:
+            target.put(ResourceSeen(reference, "northeurope"))
         return TargetPlace(
             MemoryTargets(Azure(TurnedClock()), target),
             SUBSCRIPTION,
@@ -38,6 +45,7 @@ class TestMemoryTargets(RestoreTargetFacts):
             NETWORK,
             "machines",
             "Standard_D4s_v5",
+            REFERENCES,
         )
 
 

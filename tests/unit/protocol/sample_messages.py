@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from vmbackup_core.ids import (
     ChainId,
     CommitSlot,
@@ -15,11 +17,15 @@ from vmbackup_core.ids import (
     WorkerId,
 )
 from vmbackup_core.protocol import (
+    ArchiveJob,
+    ArchiveResult,
     BackupJob,
     BackupResult,
     ConversationAccess,
+    DiskArchived,
     DiskDone,
     DiskRestored,
+    DiskToArchive,
     DiskToBackUp,
     DiskToRestore,
     Done,
@@ -33,10 +39,12 @@ from vmbackup_core.protocol import (
     RestoreResult,
     SampleToRead,
     SectionsToOpen,
+    StoredSource,
     VerifyJob,
     VerifyResult,
     launch_key,
 )
+from vmbackup_core.repository.data.footer import ARCHIVE
 from vmbackup_core.repository.data.grants import (
     BadObject,
     DiskGrant,
@@ -223,3 +231,47 @@ def restored(disks: int) -> Done:
     """Return the end of a restore job."""
     every = [DiskRestored(target(number).disk_id, 2**40, 12345.678) for number in range(disks)]
     return Done(JOB, 3, RestoreResult(every))
+
+
+def to_archive(number: int, healed: int = 1, left: int = 1) -> DiskToArchive:
+    """Return a disk of an archive job with all that one can have."""
+    session = WritingSession("6" * 32)
+    own = replace(
+        grant(number, left), slot=CommitSlot(1), newest=None, base=None, deltas=False, bad=()
+    )
+    return DiskToArchive(
+        source=StoredSource(
+            chain_id=CHAIN,
+            keys="k" * 400,
+            manifest=MANIFEST,
+            manifest_sha256="d" * 64,
+            slot=4,
+            healed=[HealedPack(session, each, 2**25, "e" * 64) for each in range(healed)],
+        ),
+        chain_id=ChainId("a" * 32),
+        keys="l" * 400,
+        grant=replace(own, purpose=ARCHIVE),
+    )
+
+
+def archive_job(disks: int = 2, healed: int = 1, left: int = 1) -> ArchiveJob:
+    """Return an archive job with all that one can have."""
+    return ArchiveJob(
+        job_id=JOB,
+        run_id=RUN,
+        disks=[to_archive(number, healed, left) for number in range(disks)],
+        source=RepositoryAccess("https://repository.blob.core.windows.net/b?sv=2026&sig=uuu"),
+        target=RepositoryAccess("https://archives.blob.core.windows.net/a?sv=2026&sig=vvv", "Cold"),
+        threads=8,
+        conversation=ConversationAccess("https://h/j?sig=a", "https://h/e?sig=b"),
+    )
+
+
+def archived(disks: int) -> Done:
+    """Return the end of an archive job."""
+    statistics = Statistics(2**40, 2**22, 2**22, 0, 2**22)
+    every = [
+        DiskArchived(to_archive(number).disk_id, MANIFEST, "d" * 64, statistics, 2**40, 12345.678)
+        for number in range(disks)
+    ]
+    return Done(JOB, 3, ArchiveResult(every))

@@ -18,12 +18,15 @@ from tests.unit.protocol.sample_messages import (
     MANIFEST,
     STARTED,
     WORKER,
+    archive_job,
+    archived,
     done,
     incremental,
     job,
     restore_job,
     restored,
     target,
+    to_archive,
     verified,
     verify_job,
 )
@@ -67,8 +70,8 @@ from vmbackup_core.repository.data.verify_told import TOLD_MOST
 
 @pytest.mark.parametrize(
     "message",
-    [job(2), restore_job(), verify_job(), Shutdown(JOB)],
-    ids=["backup", "restore", "verify", "shutdown"],
+    [job(2), restore_job(), archive_job(), verify_job(), Shutdown(JOB)],
+    ids=["backup", "restore", "archive", "verify", "shutdown"],
 )
 def test_a_job_reads_as_it_was_written(message: Job) -> None:
     assert read_job(write_message(message)) == message
@@ -83,10 +86,21 @@ def test_a_job_reads_as_it_was_written(message: Job) -> None:
         done(2),
         Done(JOB, 3, BackupResult([incremental(1)])),
         restored(2),
+        archived(2),
         verified(lost=3, offsets=4),
         Failed(JOB, 3, "ExportRefused", "no", transient=True, disk_id=None),
     ],
-    ids=["hello", "heartbeat", "progress", "done", "incremental", "restored", "verified", "failed"],
+    ids=[
+        "hello",
+        "heartbeat",
+        "progress",
+        "done",
+        "incremental",
+        "restored",
+        "archived",
+        "verified",
+        "failed",
+    ],
 )
 def test_an_event_reads_as_it_was_written(message: Event) -> None:
     assert read_event(write_message(message)) == message
@@ -97,7 +111,7 @@ def test_a_kind_that_is_not_known_is_named() -> None:
         read_job(b'{"kind":"unheard-of","whatever":1}')
 
 
-@pytest.mark.parametrize("kind", ["archive", "repair"])
+@pytest.mark.parametrize("kind", ["repair"])
 def test_a_kind_that_nobody_does_yet_is_refused_by_its_name(kind: str) -> None:
     with pytest.raises(PermanentError, match=kind) as refused:
         read_job(f'{{"kind":"{kind}","whatever":1}}'.encode())
@@ -140,7 +154,7 @@ def test_a_payload_that_is_no_message_is_a_bad_message(payload: bytes) -> None:
 
 def test_no_secret_of_a_job_is_in_its_repr() -> None:
     text = repr(job(2)) + repr(job(2).disks[1]) + repr(verify_job()) + repr(verify_job().sample)
-    text += repr(restore_job()) + repr(target(1))
+    text += repr(restore_job()) + repr(target(1)) + repr(archive_job()) + repr(to_archive(1))
 
     assert "sig=" not in text
     assert "kkkk" not in text

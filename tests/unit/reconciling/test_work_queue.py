@@ -277,3 +277,23 @@ async def test_what_is_less_urgent_has_its_turn_however_busy_the_urgent_keys_are
 
     assert looks.count("idle") == 1
     assert 5 < looks.times("idle")[0] <= 40
+
+
+async def test_keys_are_told_by_what_they_wait_for() -> None:
+    async def waits(_key: str) -> Outcome:
+        return Waiting(60, "later")
+
+    async def works(key: str) -> Outcome:
+        return await (slow(key, 0) if key == "slow" else waits(key))
+
+    queue = WorkQueue(works, workers=1)
+    queue.add("waits")
+    async with queue.running():
+        await asyncio.sleep(1)
+        queue.add("slow")
+        await asyncio.sleep(1)
+        queue.add("next")
+        queue.add("slow")
+        told = queue.keys_by_state()
+
+    assert told == {"ready": ("next", "slow"), "working": ("slow",), "waiting": ("waits",)}

@@ -11,12 +11,14 @@ from msgspec.structs import replace
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
     TARGET,
+    backed_up_world,
     holders,
     made_disks,
     restore,
     restoring_world,
 )
 from tests.unit.restores.vm_worlds import (
+    IDENTITY,
     NETWORK,
     NSG,
     SUBNET,
@@ -26,7 +28,9 @@ from tests.unit.restores.vm_worlds import (
 from tests.worlds.memory_azure import AWAY, HOME, SUBSCRIPTION
 from tests.worlds.memory_cluster import ready_repository, stalled_repository
 from tests.worlds.memory_world import World
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION, SETTINGS, SETTINGS_ACROSS
 from vmbackup_core.ids import RunId
+from vmbackup_operator.environments.bodies import text_at
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.restore_session import (
     DiskOverride,
@@ -35,6 +39,9 @@ from vmbackup_operator.model.restore_session import (
 )
 from vmbackup_operator.naming import ArmId, arm_id
 from vmbackup_operator.sessions.target_ports import ResourceSeen
+from vmbackup_operator.settings import Settings
+
+ENCRYPTION_SET = arm_id(SUBSCRIPTION, "restored", "Microsoft.Compute/diskEncryptionSets", "keys")
 
 
 async def refused(world: World, reason: str) -> str:
@@ -205,14 +212,76 @@ async def test_the_network_of_another_region_is_not_used() -> None:
         (lambda world: world.target.there.pop(NETWORK.lower()), "SubnetNotFound"),
         (lambda world: world.target.put(ResourceSeen(NETWORK, AWAY)), "SubnetNotFound"),
         (lambda world: world.target.there.pop(NSG.lower()), "ReferenceNotFound"),
+        (lambda world: world.target.there.pop(IDENTITY.lower()), "ReferenceNotFound"),
     ],
-    ids=["no network", "no subnet", "no security group"],
+    ids=["no network", "no subnet", "no security group", "no identity"],
 )
 async def test_what_is_not_there_is_not_used(forget: Callable[[World], Any], reason: str) -> None:
     world = await described_world()
     forget(world)
 
     await refused(world, reason)
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"identity": {"type": "UserAssigned", "userAssignedIdentities": {"somebody": {}}}},
+        {
+            "properties": {
+                "securityProfile": {
+                    "encryptionIdentity": {"userAssignedIdentityResourceId": f"{IDENTITY}-x"}
+                }
+            }
+        },
+    ],
+    ids=["no id at all", "of the encryption at host"],
+)
+async def test_an_identity_of_a_patch_has_to_be_there(patch: dict[str, Any]) -> None:
+    world = await described_world()
+    overrides = RestoreOverrides(virtual_machine=patch)
+    asked(world, mode="VirtualMachine", target=VM_TARGET, overrides=overrides)
+
+    assert "user-assigned identity" in await refused(world, "ReferenceNotFound")
+
+
+async def test_the_security_group_of_another_region_is_not_used() -> None:
+    world = await described_world()
+    world.target.put(ResourceSeen(NSG, HOME))
+
+    assert f"lies in {HOME}" in await refused(world, "NetworkOfAnotherRegion")
+
+
+async def test_an_encryption_set_has_to_be_there_before_anything_is_written() -> None:
+    world = await restoring_world()
+    asked(world, target=replace(TARGET, disk_encryption_set_id=ENCRYPTION_SET))
+
+    said = await refused(world, "ReferenceNotFound")
+    assert f"no disk encryption set {ENCRYPTION_SET}" in said
+    assert "spec.target.diskEncryptionSetId" in said
+
+
+async def test_the_encryption_set_of_another_region_is_not_used() -> None:
+    world = await restoring_world()
+    world.target.put(ResourceSeen(ENCRYPTION_SET, HOME))
+    asked(world, target=replace(TARGET, disk_encryption_set_id=ENCRYPTION_SET))
+
+    assert f"lies in {HOME}" in await refused(world, "EncryptionSetOfAnotherRegion")
+
+
+async def test_an_encryption_set_that_is_there_is_used_for_every_disk() -> None:
+    world = await restoring_world()
+    world.target.put(ResourceSeen(ENCRYPTION_SET, AWAY))
+    asked(world, target=replace(TARGET, disk_encryption_set_id=ENCRYPTION_SET))
+    await world.run(RESTORE)
+
+    assert world.restored(RESTORE).outcome == "Succeeded"
+    used = [
+        text_at(dict(change), "properties", "encryption", "diskEncryptionSetId")
+        for disk in made_disks(world)
+        for change in disk.changes
+    ]
+    assert used == [ENCRYPTION_SET] * 2
 
 
 async def test_a_network_that_is_not_the_namespaces_is_not_used() -> None:
@@ -247,3 +316,22 @@ async def test_a_spec_that_changes_behind_its_acceptance_makes_nothing_more() ->
     assert failed.reason == "SpecChanged"
     assert world.target.parts == {}
     assert made_disks(world) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [(SETTINGS, "otherSubscriptions"), (SETTINGS_ACROSS, "crossSubscriptionExport: Refuse")],
+    ids=["no place there", "nothing crosses"],
+)
+async def test_a_target_in_another_subscription_is_refused_where_nothing_crosses(
+    settings: Settings, said: str
+) -> None:
+    world = await backed_up_world()
+    scope = f"/subscriptions/{FOREIGN_SUBSCRIPTION}"
+    team, *others = settings.tenancy
+    team = replace(team, restore_scopes=(*team.restore_scopes, scope))
+    world.settings = replace(settings, tenancy=(team, *others))
+    world.start()
+    asked(world, target=replace(TARGET, subscription_id=FOREIGN_SUBSCRIPTION))
+
+    assert said in await refused(world, "CrossSubscriptionRefused")

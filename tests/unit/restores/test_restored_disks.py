@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
+    TARGET,
+    backed_up_world,
     holders,
     is_as_backed_up,
     made_disks,
+    restore,
     restoring_world,
 )
+from tests.worlds.other_subscription import across
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION
 from vmbackup_core.ids import RunId
-from vmbackup_operator.naming import RUN_TAG
+from vmbackup_operator.naming import RUN_TAG, subscription_of
+from vmbackup_operator.restores.judging import group_of
+from vmbackup_operator.sessions.target_ports import ResourceSeen
 
 
 async def test_every_disk_of_the_point_comes_back_byte_for_byte() -> None:
@@ -79,3 +88,22 @@ async def test_the_job_names_the_disks_that_were_chosen_and_no_others() -> None:
     assert world.restored(RESTORE).outcome == "Succeeded"
     assert len(made_disks(world)) == 2
     assert [len(job.disks) for _, _, job in world.restore_jobs] == [2]
+
+
+async def test_disks_of_another_subscription_are_written_through_a_disk_access_there() -> None:
+    world = await backed_up_world(made=across())
+    scope = f"/subscriptions/{FOREIGN_SUBSCRIPTION}"
+    team, *others = world.settings.tenancy
+    team = replace(team, restore_scopes=(*team.restore_scopes, scope))
+    world.settings = replace(world.settings, tenancy=(team, *others))
+    world.start()
+    target = replace(TARGET, subscription_id=FOREIGN_SUBSCRIPTION)
+    world.target.put(ResourceSeen(group_of(target)))
+    world.restores.put(restore(world, target=target))
+
+    await world.run(RESTORE)
+
+    assert world.restored(RESTORE).outcome == "Succeeded"
+    through = {subscription_of(disk.disk_access_id or disk.id) for disk in made_disks(world)}
+    assert through == {FOREIGN_SUBSCRIPTION}
+    assert all(is_as_backed_up(world, disk) for disk in made_disks(world))

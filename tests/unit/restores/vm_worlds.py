@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.unit.restores.restoring_worlds import TARGET, backed_up_world, restore
 from tests.worlds import recorded_vm
-from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
+from tests.worlds.memory_azure import AWAY, HOME, SUBSCRIPTION
 from tests.worlds.memory_targets import RESTORED_GROUP
 from tests.worlds.memory_world import World
 from tests.worlds.samples import machine
@@ -20,6 +20,7 @@ from vmbackup_operator.sessions.target_ports import ResourceSeen
 VM_TARGET = replace(TARGET, disk_sku=None)
 NETWORK = ArmId(f"{RESTORED_GROUP}/providers/Microsoft.Network/virtualNetworks/web")
 SUBNET = f"{NETWORK}/subnets/machines"
+IDENTITY = ArmId(f"{RESTORED_GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web")
 NSG = ArmId(f"{RESTORED_GROUP}/providers/Microsoft.Network/networkSecurityGroups/web")
 
 
@@ -49,6 +50,7 @@ async def described_world(
     world = await backed_up_world(made=world, keeps=True)
     world.target.put(ResourceSeen(NETWORK, AWAY, subnets=frozenset({"machines"})))
     world.target.put(ResourceSeen(NSG, AWAY))
+    world.target.put(ResourceSeen(IDENTITY, HOME))
     wanted: dict[str, Any] = {"mode": "VirtualMachine", "target": VM_TARGET} | spec
     world.restores.put(restore(world, **wanted))
     return world

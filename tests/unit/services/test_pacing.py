@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import HttpRequest
@@ -18,6 +19,7 @@ from tests.unit.services.test_azure_failures import Answer, envelope
 from tests.worlds.turned_clock import TurnedClock
 from tools.bench.turned_time import ComputedClock, TurnedLoop
 from vmbackup_core.errors import TransientError
+from vmbackup_operator.metrics.arm_counts import ArmCounts
 from vmbackup_operator.services.fence import WriteFence
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.pacing import PacingPolicy
@@ -37,9 +39,12 @@ class Azure(AsyncHTTPPolicy[Any, Any]):
 
     answers: list[Answered] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    broken: bool = False
 
     @override
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        if self.broken:
+            raise ServiceRequestError("cannot connect")
         content = request.http_request.content
         self.bodies.append(content.read() if isinstance(content, io.IOBase) else b"")
         answer = self.answers.pop(0) if self.answers else Answered(200, "{}", {})
@@ -54,7 +59,8 @@ class Sender:
         self.buckets = TokenBuckets(self.clock)
         self.azure = Azure()
         self.waits: list[float] = []
-        self._policy = PacingPolicy(self.buckets, self._sleep)
+        self.counts = ArmCounts()
+        self._policy = PacingPolicy(self.buckets, self._sleep, self.counts)
         self._policy.next = self.azure
 
     async def _sleep(self, seconds: float) -> None:
@@ -242,3 +248,51 @@ def test_looks_pass_a_closed_fence() -> None:
         raise TransientError("the lease has passed")
 
     WriteFence(closed).on_request(PipelineRequest(HttpRequest("GET", URL), PipelineContext(None)))
+
+
+async def test_each_time_that_a_request_is_sent_is_counted_by_what_came_of_it() -> None:
+    send = Sender()
+    send.azure.answers = [failed(503), throttled("RetryableError"), Answered(404, "{}", {})]
+
+    await send()
+    await send("PUT", b"")
+    await send("DELETE")
+
+    assert send.counts.requests == {
+        ("reads", "5xx"): 1,
+        ("reads", "429"): 1,
+        ("reads", "4xx"): 1,
+        ("writes", "2xx"): 1,
+        ("deletes", "2xx"): 1,
+    }
+
+
+async def test_a_request_that_never_arrives_is_counted_too() -> None:
+    send = Sender()
+    send.azure.broken = True
+
+    with pytest.raises(ServiceRequestError):
+        await send()
+
+    assert send.counts.requests == {("reads", "unreached"): 1}
+
+
+async def test_waits_for_azures_limit_are_counted_with_how_long_they_were() -> None:
+    send = Sender()
+    for _ in range(round(LIMITS["writes"].size) + 1):
+        await send("PUT", b"")
+
+    assert send.counts.waits == {"writes": 1}
+    assert send.counts.waited_s == {"writes": pytest.approx(sum(send.waits))}
+
+
+async def test_who_is_sent_away_for_the_limit_has_waited_for_no_time() -> None:
+    send = Sender()
+    send.azure.answers = [throttled(Retry_After="77")]
+    await send()
+
+    with pytest.raises(TransientError, match="limit of"):
+        await send()
+
+    assert send.counts.waits == {"reads": 1}
+    assert send.counts.waited_s == {}

@@ -14,9 +14,9 @@ from tests.worlds.upkept_repository import POLICY, UpkeptRepository
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.log.log_entries import Claimed
-from vmbackup_core.repository.control.points.points import Retention
-from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.primitives.names import commit_name
+from vmbackup_core.retention.in_force import LiveRule
+from vmbackup_core.retention.rules import Retention
 from vmbackup_operator.model.backup_repository import Sight
 from vmbackup_operator.upkeep.ports import Job, JobDone
 

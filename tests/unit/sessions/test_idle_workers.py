@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 
@@ -261,3 +261,33 @@ async def test_a_worker_whose_key_is_missing_is_left_alone_and_named(
     assert world.azure.asked == written
     assert f"worker {worker.id} is left alone: " in caplog.text
     assert "key 'k1'" in caplog.text
+
+
+async def test_how_many_workers_are_in_each_state_is_told_as_one_last_looked(world: World) -> None:
+    idle = IdleWorkers(world.ground, groups)
+    before = idle.states()
+    await world.run()
+    await idle.reconcile()
+    looked = idle.states()
+    world.clock.turn(3700)
+    await have_gone(world, idle)
+
+    gone = idle.states()
+    assert before is None
+    assert looked == {**dict.fromkeys(get_args(WorkerState), 0), "deallocated": 1}
+    assert gone == dict.fromkeys(get_args(WorkerState), 0)
+
+
+async def test_workers_of_a_group_that_is_no_more_are_not_told(world: World) -> None:
+    there = await groups()
+
+    async def some() -> list[WorkerGroup]:
+        return there
+
+    idle = IdleWorkers(world.ground, some)
+    await world.run()
+    await idle.reconcile()
+    there = []
+    await idle.reconcile()
+
+    assert idle.states() == dict.fromkeys(get_args(WorkerState), 0)

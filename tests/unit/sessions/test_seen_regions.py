@@ -17,7 +17,7 @@ from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
-from vmbackup_operator.sessions.ports import Regions
+from vmbackup_operator.sessions.region_ports import Regions
 from vmbackup_operator.sessions.seen import Region
 from vmbackup_operator.sessions.seen_regions import REMEMBERED_S, SeenRegions
 from vmbackup_operator.sessions.steps.region import prepare_region
@@ -44,6 +44,10 @@ class Answers(Regions):
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    @override
+    async def exports_refused(self, region: str) -> str:
+        return ""
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.worlds.samples import KEY, RING, VM, machine, session_of
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_operator.backups.table import STEPS
+from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import (
     APPLIANCE_LABEL,
     FINALIZER,
@@ -356,3 +357,19 @@ async def test_status_stays_small_whatever_the_number_of_disks(disks: int) -> No
     size = len(msgspec.json.encode(world.status()))
     assert size < 6_000 + 1_500 * disks
     assert ArmId(world.status().snapshot_set[0].snapshot_id)
+
+
+async def test_a_disk_access_on_its_way_is_looked_at_again_without_a_long_pause(
+    world: World,
+) -> None:
+    await world.run_until("WorkerReady")
+    waits: list[float] = []
+
+    while not is_true(world.conditions(), "ExportGranted"):
+        wait = await world.look()
+        said = find_condition(world.conditions(), "ExportGranted")
+        if wait is not None and said is not None and "is being made" in said.message:
+            waits.append(wait)
+
+    assert waits
+    assert max(waits) < world.ground.pacing.look_again_s

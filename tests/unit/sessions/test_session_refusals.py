@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from msgspec.structs import replace
 
 from tests.worlds.memory_azure import SUBSCRIPTION
@@ -170,13 +169,3 @@ async def test_a_vm_whose_disks_are_all_excluded_has_nothing_to_back_up() -> Non
     reason, _ = await ended(world)
 
     assert reason == "NothingToBackUp"
-
-
-@pytest.mark.parametrize("kind", ["Archive"])
-async def test_archives_are_said_to_be_unsupported(kind: str) -> None:
-    world = World()
-    world.sessions.put(session_of(type=kind))
-
-    reason, message = await ended(world)
-
-    assert (reason, kind in message) == ("NotSupported", True)

@@ -110,6 +110,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path, document: Document) -> N
         (("tags",), {"Team": "a", "team": "b"}, "tags: team is there twice"),
         (("namespace",), "other", "appliance.keyRing.secretRef.namespace: must be the operator's"),
         (("workers", "idleTtlSeconds"), 1, "workers.idleTtlSeconds: must be 60"),
+        (("logging", "format"), "json", "logging.format: must be JSON or Text; found 'json'"),
         (("discovery", "intervalSeconds"), 59, "discovery.intervalSeconds: must be 60"),
     ],
     ids=lambda value: str(value)[:40],
@@ -131,6 +132,33 @@ def test_a_namespace_is_named_once(tmp_path: Path, document: Document) -> None:
     document["tenancy"].append({"namespace": "web-team"})
 
     assert problems_of(tmp_path, document) == ["tenancy[1].namespace: web-team is there already"]
+
+
+def test_another_subscription_is_named_once_and_is_another(
+    tmp_path: Path, document: Document
+) -> None:
+    own, other = document["appliance"]["subscriptionId"], "66666666-7777-4888-8999-000000000000"
+    document["otherSubscriptions"] = [
+        {"subscriptionId": each, "resourceGroup": "rg-exports"} for each in (other, other, own)
+    ]
+
+    second, third = problems_of(tmp_path, document)
+
+    assert second.startswith(f"otherSubscriptions[1].subscriptionId: {other}")
+    assert third.startswith(f"otherSubscriptions[2].subscriptionId: {own}")
+
+
+def test_snapshots_are_in_the_group_that_is_named_for_their_subscription(
+    tmp_path: Path, document: Document
+) -> None:
+    own, other = document["appliance"]["subscriptionId"], "66666666-7777-4888-8999-00000000000a"
+    document["otherSubscriptions"] = [{"subscriptionId": other, "resourceGroup": "rg-exports"}]
+    settings = load(written(tmp_path, document))
+
+    assert settings.snapshot_groups == ((own, "rg-backup"), (other, "rg-exports"))
+    assert settings.snapshot_group(other.upper()) == (other.upper(), "rg-exports")
+    assert settings.is_other_subscription(other.upper())
+    assert not settings.is_other_subscription(own)
 
 
 def test_a_device_that_never_ends_is_not_read_to_its_end() -> None:
@@ -167,7 +195,16 @@ def test_a_namespace_may_name_what_lies_in_its_scopes(arm_id: str, allowed: bool
 
     assert settings.may_back_up("web-team", arm_id) is allowed
     assert settings.may_restore_into("web-team", arm_id) is allowed
+    assert settings.may_rewind("web-team", arm_id) is allowed
     assert not settings.may_back_up("vmbackup-system", arm_id)
+
+
+def test_who_may_restore_somewhere_may_not_rewind_there(tmp_path: Path, document: Document) -> None:
+    del document["tenancy"][0]["rewindScopes"]
+    settings = load(written(tmp_path, document))
+
+    assert settings.may_restore_into("web-team", f"{PRODUCTION}/{VM}")
+    assert not settings.may_rewind("web-team", f"{PRODUCTION}/{VM}")
 
 
 def test_a_namespace_may_use_its_repositories(tmp_path: Path, document: Document) -> None:
@@ -228,6 +265,8 @@ def test_without_tenancy_only_the_own_namespace_may_name_anything(
     settings: Settings = load(written(tmp_path, document))
 
     assert settings.may_back_up("vmbackup-system", f"{PRODUCTION}/{VM}")
+    assert settings.may_restore_into("vmbackup-system", f"{PRODUCTION}/{VM}")
+    assert not settings.may_rewind("vmbackup-system", f"{PRODUCTION}/{VM}")
     assert settings.may_use_repository("vmbackup-system", "vmbackup-system", "any")
     assert not settings.may_back_up("web-team", f"{PRODUCTION}/{VM}")
     assert settings.may_keep_in("vmbackup-system", ACCOUNT, "any")

@@ -28,6 +28,7 @@ from azure_simulator.resources import Body, Resources
 
 TENANT = "99999999-1111-4111-8111-111111111111"
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
+OTHER_SUBSCRIPTION = "66666666-7777-4888-8999-000000000000"
 OWNER = "aaaaaaaa-0000-4000-8000-000000000001"
 #: What a test waits for ends at once.
 SPEED = 600
@@ -184,6 +185,12 @@ class Azure:
     def id(self, kind: str, name: str) -> str:
         """Return the id of a resource of *kind* (``Microsoft.Compute/disks``) in the group."""
         return f"{self.group}/providers/{kind}/{name}"
+
+    async def in_other_subscription(self, kind: str, name: str) -> str:
+        """Return the id of such a resource in the group of that name of another subscription."""
+        self.arm.add_subscription(OTHER_SUBSCRIPTION)
+        await self.put(self.group.replace(SUBSCRIPTION, OTHER_SUBSCRIPTION), {"location": "eastus"})
+        return self.id(kind, name).replace(SUBSCRIPTION, OTHER_SUBSCRIPTION)
 
     def token(self, object_id: str = OWNER) -> str:
         return self.identities.issuer.issue("a-client", object_id, "https://management.azure.com")

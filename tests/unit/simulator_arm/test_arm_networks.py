@@ -291,6 +291,19 @@ async def test_a_disk_access_is_linked_to_one_network(azure: Azure) -> None:
     assert disk_access in refused.body["error"]["message"]
 
 
+async def test_a_disk_access_is_reached_from_a_network_of_its_own_subscription(
+    azure: Azure,
+) -> None:
+    foreign = await azure.in_other_subscription("Microsoft.Compute/diskAccesses", "a")
+    await azure.put(foreign, REGION)
+    network = await make_network(azure)
+    endpoint = azure.id("Microsoft.Network/privateEndpoints", "pe")
+
+    refused = await azure.send("PUT", endpoint, endpoint_body(network, foreign, "disks"))
+
+    assert (refused.status, refused.code) == (400, "PrivateLinkServiceSubscriptionInvalid")
+
+
 async def test_an_account_in_a_network_security_perimeter_is_refused_by_name(
     azure: Azure,
 ) -> None:

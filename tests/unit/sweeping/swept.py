@@ -10,9 +10,9 @@ from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, SUBSCRIPTION
 from tests.worlds.memory_cluster import ready_repository
 from tests.worlds.memory_remains import MemoryRemains
 from tests.worlds.memory_world import World
-from tests.worlds.samples import KEY, session_of
+from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import environment_names
+from vmbackup_operator.naming import ArmId, environment_names
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
@@ -29,11 +29,12 @@ class Swept:
     """A world with one session, and the operator's sweeper in it."""
 
     world: World = field(default_factory=World)
+    vm_id: ArmId = VM
 
     def __post_init__(self) -> None:
         ready, id_ = ready_repository(), self.world.points.open().repository_id
         self.world.repositories.put(replace(ready, status=replace(ready.status, repository_id=id_)))
-        self.world.sessions.put(session_of())
+        self.world.sessions.put(session_of(vm_id=self.vm_id))
         self.remains = MemoryRemains(self.world.azure, (HOME, AWAY))
         self.start()
 

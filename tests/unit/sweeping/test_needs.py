@@ -84,7 +84,7 @@ def at_work() -> BackupSession:
 
 def needs(*sessions: BackupSession, recorded: tuple[RunId, ...] = ()) -> Needs:
     catalogs = [Catalog(REPOSITORY, frozenset({RunId("e" * 32)}))]
-    return needs_of(SETTINGS.appliance, sessions, recorded, catalogs)
+    return needs_of(SETTINGS, sessions, recorded, catalogs)
 
 
 def snapshot(run: RunId, repository: RepositoryId | None = REPOSITORY) -> LeftSnapshot:
@@ -153,7 +153,7 @@ def test_several_repositories_that_are_one_count_together() -> None:
     one, other = RunId("1" * 32), RunId("2" * 32)
     catalogs = [Catalog(REPOSITORY, frozenset({one})), Catalog(REPOSITORY, frozenset({other}))]
 
-    known = needs_of(SETTINGS.appliance, (), (), catalogs)
+    known = needs_of(SETTINGS, (), (), catalogs)
 
     assert why_needed(snapshot(one), known) == why_needed(snapshot(other), known)
     assert why_needed(snapshot(one), known) == "a recovery point"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -12,13 +13,16 @@ from tests.unit.sweeping.swept import GRACE_S, REPOSITORY, Swept
 from tests.worlds.memory_azure import AWAY, HOME, account
 from tests.worlds.memory_points import SECRET
 from tests.worlds.memory_world import Killed
-from tests.worlds.samples import KEY, RING, session_of
+from tests.worlds.other_subscription import across
+from tests.worlds.samples import FOREIGN_VM, KEY, RING, session_of
 from vmbackup_core.errors import TransientError
 from vmbackup_core.repository.primitives.names import log_name
 from vmbackup_operator.model.backup_repository import LogHead
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, launch_messages
 from vmbackup_operator.sessions.tags import open_tags, seal_tags
+from vmbackup_operator.sweeping.things import KINDS as KINDS_COUNTED
+from vmbackup_operator.sweeping.things import Thing
 
 DAY_S = 24 * 3600
 KINDS = {
@@ -46,6 +50,18 @@ async def test_what_a_lost_cluster_had_under_way_goes_each_kind_of_it() -> None:
 
     assert before.keys() == KINDS
     assert swept.there() == {}
+
+
+async def test_what_is_beside_a_vm_of_another_subscription_goes_too() -> None:
+    swept = Swept(across(), FOREIGN_VM)
+    await swept.world.run_until("ExportGranted")
+    assert swept.world.azure.sas
+    swept.lose_cluster()
+
+    await swept.sweep()
+
+    assert swept.world.azure.snapshots == {}
+    assert swept.world.azure.sas == {}
 
 
 async def writes_of_a_session() -> list[str]:
@@ -310,3 +326,48 @@ async def test_where_nothing_is_left_the_next_look_is_a_day_away() -> None:
 
     assert await swept.look() == DAY_S
     assert swept.world.status(KEY).outcome == "Succeeded"
+
+
+def test_each_kind_of_thing_has_a_name_to_be_counted_by() -> None:
+    assert KINDS_COUNTED.keys() == set(get_args(Thing))
+    assert len(set(KINDS_COUNTED.values())) == len(KINDS_COUNTED)
+
+
+async def test_what_nothing_needs_is_counted_from_the_look_that_found_it_until_it_has_gone() -> (
+    None
+):
+    swept = Swept()
+    await swept.world.run_until("ExportGranted")
+    spill(swept)
+    before = swept.sweeper.seen()
+    await swept.look()
+    needed = swept.sweeper.seen()
+    swept.lose_cluster()
+    await swept.look()
+    found, looked = swept.sweeper.seen(), swept.world.clock.now()
+    await swept.sweep()
+    gone = swept.sweeper.seen()
+
+    assert before is None
+    assert needed is not None
+    assert set(needed.counts.values()) == {0, 1}  # a bundle of an earlier version
+    assert found is not None
+    assert found.looked == looked
+    # Workers of this region are looked after anyway.
+    kinds = set(KINDS_COUNTED.values()) - {"worker", "worker_part"}
+    assert {kind for kind, number in found.counts.items() if number} == kinds
+    assert gone is not None
+    assert set(gone.counts.values()) == {0}
+
+
+async def test_what_only_is_listed_is_counted_too() -> None:
+    swept = Swept()
+    await swept.world.run_until("ExportGranted")
+    swept.lose_cluster()
+    swept.world.repositories.stored.clear()
+
+    await swept.look()
+
+    seen = swept.sweeper.seen()
+    assert seen is not None
+    assert (seen.counts["access"], seen.counts["snapshot"]) == (3, 0)

@@ -14,8 +14,9 @@ from tests.worlds.memory_upkeep import MemoryUpkeepJobs, UpkeepWorld, has
 from tests.worlds.samples import VM, session_of
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.retention.retention import LiveRule
+from vmbackup_core.retention.in_force import LiveRule
 from vmbackup_operator.model.backup_policy import BackupPolicy, StandingRetention
+from vmbackup_operator.model.backup_repository import StandingDelay
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import ObjectReference
@@ -108,10 +109,40 @@ async def test_policies_that_cannot_be_listed_are_never_taken_for_gone(
 
 
 async def test_the_delay_is_the_repositorys(world: UpkeepWorld) -> None:
-    world.edit(retention_delay_days=3)
+    world.edit(retention_change_delay_days=9)
     await run(world)
 
-    assert asked_of(world.jobs, "Expire").retention_delay == timedelta(days=3)
+    assert asked_of(world.jobs, "Expire").retention_delay == timedelta(days=9)
+
+
+async def test_a_shorter_delay_waits_as_long_as_the_one_before(world: UpkeepWorld) -> None:
+    """Else whoever shortens a retention shortens the delay with it."""
+    await world.settle()
+
+    async def asked_after(days: int) -> int:
+        await world.pass_time(days * 24 * 3600)
+        return asked_of(world.jobs, "Expire").retention_delay.days
+
+    world.edit(retention_change_delay_days=2)
+    assert await asked_after(1) == 7
+    world.edit(retention_change_delay_days=0)
+    assert await asked_after(6) == 7
+    assert await asked_after(2) == 0
+
+
+async def test_a_delay_that_was_first_seen_ahead_of_now_is_seen_anew(world: UpkeepWorld) -> None:
+    await world.settle()
+    now = world.clock.now()
+    ahead = StandingDelay(0, now + timedelta(days=400), held_days=365)
+    maintenance = replace(world.maintenance, retention_change_delay=ahead)
+    stored = world.repository
+    status = replace(stored.status, maintenance=maintenance)
+    world.repositories.store(replace(stored, status=status))
+    await run(world)
+
+    standing = world.maintenance.retention_change_delay
+    assert standing is not None
+    assert standing.since <= world.clock.now()
 
 
 def session(run_id: RunId | None, version: int) -> BackupSession:

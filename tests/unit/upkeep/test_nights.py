@@ -12,7 +12,7 @@ from tests.worlds.samples import VM
 from tests.worlds.upkept_repository import POLICY, UpkeptRepository
 from vmbackup_operator.model.backup_policy import StandingRetention
 from vmbackup_operator.model.metadata import UPKEEP_ANNOTATION, ObjectKey
-from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.model.retention import Retention, SessionRetention
 from vmbackup_operator.model.session_findings import Resolved
 from vmbackup_operator.sessions.undo_record import UndoRecord
 from vmbackup_operator.upkeep.ports import UpkeepJobs
@@ -26,9 +26,13 @@ class Nights(UpkeepWorld):
         super().__init__(self.upkept.clock)
         self.repositories.stored.clear()
         self.repositories.put(self.upkept.repository)
+        self.make_policy()
+        self.keep(1)
+
+    def make_policy(self) -> None:
+        """Have the policy made, which backs up nothing by itself."""
         wanted = policy(VM)
         self.policies.put(replace(wanted, metadata=replace(wanted.metadata, name=POLICY.name)))
-        self.keep(1)
 
     @override
     def worker(self) -> UpkeepJobs:
@@ -79,8 +83,8 @@ async def test_a_policy_keeps_its_points_and_what_nothing_needs_goes(nights: Nig
 
 async def test_a_retention_that_keeps_less_waits_for_its_days(nights: Nights) -> None:
     """Points are stamped with what kept them; a slip of the hand deletes nothing for a week."""
-    nights.edit(retention_delay_days=4)
-    nights.upkept.stamp = Retention(last=3)
+    nights.edit(retention_change_delay_days=4)
+    nights.upkept.stamp = SessionRetention(last=3)
     nights.keep(3)
     await nights.settle()
     for _ in range(3):
@@ -91,6 +95,34 @@ async def test_a_retention_that_keeps_less_waits_for_its_days(nights: Nights) ->
     await nights.pass_time(3 * 24 * 3600)
     assert nights.counted == 3
     await nights.pass_time(2 * 24 * 3600)
+    assert nights.counted == 1
+
+
+@pytest.mark.parametrize("what", ["edited", "deleted", "made again"])
+async def test_nobody_who_may_edit_policies_deletes_history_before_the_delay(
+    nights: Nights, what: str
+) -> None:
+    """Backups that are made with the shorter retention change nothing of that."""
+    nights.upkept.stamp = SessionRetention(last=3)
+    nights.keep(3)
+    await nights.settle()
+    for _ in range(3):
+        await nights.night()
+    nights.upkept.stamp = SessionRetention(last=1)
+    nights.keep(1)
+    await nights.night()
+    if what != "edited":
+        nights.policies.stored.pop(POLICY)
+    if what == "made again":
+        nights.make_policy()
+        nights.keep(1)
+
+    for _ in range(6):
+        await nights.night()
+        assert nights.counted == 3
+
+    for _ in range(3):
+        await nights.night()
     assert nights.counted == 1
 
 

@@ -5,16 +5,39 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from tests.unit.protocol.sample_messages import archive_job, restore_job, verify_job
 from tests.unit.worker.agent_at_work import JOB, Bench, done
 from tests.unit.worker.sample_jobs import WORKER, job
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     ConversationAccess,
+    Done,
     Failed,
     Header,
     UnknownKind,
+    WorkJob,
+    kinds_of,
 )
 from vmbackup_worker.conversation import Lease, Received
+
+#: A job of each kind that is worked on.
+WORK_JOBS = [job(), restore_job(), archive_job(), verify_job()]
+
+
+def test_there_is_a_job_of_each_kind_that_is_worked_on() -> None:
+    assert {next(iter(kinds_of(type(each)))) for each in WORK_JOBS} == kinds_of(WorkJob)
+
+
+@pytest.mark.parametrize("asked", WORK_JOBS, ids=lambda each: type(each).__name__)
+def test_a_job_of_each_kind_is_taken_up(bench: Bench, asked: WorkJob) -> None:
+    bench.jobs.put("m1", asked, 1)
+    bench.until(lambda: bench.desk.begun)
+    bench.desk.begun[0].end()
+
+    bench.until(lambda: bench.jobs.deleted == ["m1"])
+    (told,) = bench.events.all()
+    assert isinstance(told, Done)
+    assert told.job_id == asked.job_id
 
 
 def test_a_redelivered_done_job_is_answered_and_not_done_again(bench: Bench) -> None:
@@ -133,13 +156,13 @@ def test_credentials_that_cannot_be_taken_leave_the_job_with_the_ones_before(
 
 
 def test_a_job_of_an_unknown_kind_is_answered_by_its_name(bench: Bench) -> None:
-    bench.jobs.put("m1", UnknownKind("archive"), 1)
+    bench.jobs.put("m1", UnknownKind("teleport"), 1)
     bench.until(lambda: bench.jobs.deleted)
 
     (failed,) = bench.events.all()
     assert isinstance(failed, Failed)
     assert failed.reason == "UnknownKind"
-    assert "archive" in failed.message
+    assert "teleport" in failed.message
 
 
 def test_ways_to_the_queues_that_are_none_refuse_the_job_and_do_not_end_the_agent(

@@ -130,7 +130,13 @@ def test_a_sas_of_the_repository_that_expired_under_the_job_is_taken_from_a_newe
     asked = job_of(case.disk())
     fresh = RepositoryAccess("https://repository.blob.core.windows.net/backups?sig=fresh")
     places = {asked.repository.container_url: expired, fresh.container_url: case.place}
-    work = Backup(asked, case.meter, case.stop, renewal_s=30, open_store=places.__getitem__)
+    work = Backup(
+        asked,
+        case.meter,
+        case.stop,
+        renewal_s=30,
+        open_store=lambda access: places[access.container_url],
+    )
 
     def renew() -> None:
         assert expired.refused.wait(60)

@@ -314,7 +314,13 @@ def test_the_repositorys_sas_is_renewed_as_well(case: Case) -> None:
     expired, job = Expired(), case.job()
     fresh = RepositoryAccess("http://127.0.0.1:1/data?sig=fresh")
     places: dict[str, DataPlace] = {URL: expired, fresh.container_url: case.place}
-    work = Restore(job, case.meter, case.stop, renewal_s=30, open_store=places.__getitem__)
+    work = Restore(
+        job,
+        case.meter,
+        case.stop,
+        renewal_s=30,
+        open_store=lambda access: places[access.container_url],
+    )
 
     def renew() -> None:
         assert expired.refused.wait(60)

@@ -104,7 +104,13 @@ def test_a_sas_that_expired_under_the_job_is_taken_from_a_newer_message(case: Ca
     expired, asked = Expired(), case.job()
     fresh = RepositoryAccess("http://127.0.0.1:1/data?sig=fresh")
     places = {asked.repository.container_url: expired, fresh.container_url: case.place()}
-    work = Verify(asked, case.meter, case.stop, renewal_s=30, open_store=places.__getitem__)
+    work = Verify(
+        asked,
+        case.meter,
+        case.stop,
+        renewal_s=30,
+        open_store=lambda access: places[access.container_url],
+    )
 
     def renew() -> None:
         assert expired.refused.wait(60)

@@ -25,13 +25,13 @@ from vmbackup_core.extents import Extent
 from vmbackup_core.protocol import DiskDone
 from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules
 from vmbackup_core.repository.control.retention.point_book import PointBook
-from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import DiskSource
+from vmbackup_core.retention.in_force import LiveRule
 
 POINTS = 1000
 DISK_BYTES, CONTENT_BYTES = GIB, 64 * MIB

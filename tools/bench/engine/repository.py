@@ -17,7 +17,11 @@ from vmbackup_core.repository.control.backup.committing import CommittedDisk
 from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.log.heads import HeadsOfProcess
 from vmbackup_core.repository.control.log.log import Author
-from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, Retention
+from vmbackup_core.repository.control.points.points import (
+    PointDisk,
+    RecoveryPoint,
+    StampedRetention,
+)
 from vmbackup_core.repository.data.grants import LEVEL, ManifestAt, Parameters
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository
@@ -135,7 +139,7 @@ class Repository:
             created_at=Time.of(_FIRST_MOMENT + timedelta(hours=number)),
             policy_namespace=None,
             policy_name=None,
-            retention=Retention(1, 0, 0, 0, 0),
+            retention=StampedRetention(1, 0, 0, 0, 0),
             kind="full",
             previous=None,
             origin=None,

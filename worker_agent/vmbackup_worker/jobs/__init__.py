@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from vmbackup_core.protocol import JobKind, WorkJob, kinds_of
-from vmbackup_worker.jobs import backup, restore, verify
+from vmbackup_worker.jobs import archive, backup, restore, verify
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm, Settings
@@ -19,6 +19,7 @@ Maker = Callable[[WorkJob, Meter, threading.Event, Rhythm], Work]
 
 #: Who makes the work of a job, by the job's kind.
 MAKERS: Mapping[JobKind, Maker] = {
+    "archive": archive.make,
     "backup": backup.make,
     "restore": restore.make,
     "verify": verify.make,

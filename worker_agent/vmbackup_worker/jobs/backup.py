@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
 from vmbackup_core.protocol import BackupJob, BackupResult, DiskDone, DiskToBackUp, WorkJob
 from vmbackup_core.repository.data.disk_writer import DiskToRead, WrittenDisk, write_disk
-from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.transfer import DiskSource, Progress
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.disk_reader import DiskReader, PerhapsReadable
@@ -24,7 +22,7 @@ from vmbackup_worker.jobs.given_keys import keys_of
 from vmbackup_worker.jobs.planning import Plan, Planner
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_blob import export_pool
-from vmbackup_worker.renewable_store import JobContainer, container_store
+from vmbackup_worker.renewable_store import JobContainer, OpenStore, container_store
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.source import Export, PredecessorExport
@@ -79,14 +77,14 @@ class Backup(Work):
         stop: threading.Event,
         *,
         renewal_s: float,
-        open_store: Callable[[str], DataStore] = container_store,
+        open_store: OpenStore = container_store,
     ) -> None:
         self._job = job
         self._meter = meter
         self._stop = stop
         self._renewal_s = renewal_s
         self._container = JobContainer(
-            job.repository.container_url, stop, renewal_s=renewal_s, open_store=open_store
+            job.repository, stop, renewal_s=renewal_s, open_store=open_store
         )
         self._store = self._container.store
         self._ways = {disk.disk_id: _Ways.to(disk) for disk in job.disks}
@@ -97,7 +95,7 @@ class Backup(Work):
     def renew(self, job: WorkJob) -> None:
         if not isinstance(job, BackupJob):
             raise TypeError(f"job {job.job_id} is no backup job")
-        self._container.renew(job.repository.container_url)
+        self._container.renew(job.repository)
         for disk in job.disks:
             if disk.disk_id in self._ways:
                 self._ways[disk.disk_id].renew(disk)

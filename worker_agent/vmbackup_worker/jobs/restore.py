@@ -10,7 +10,6 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from typing_extensions import override
@@ -27,7 +26,6 @@ from vmbackup_core.repository.data.healing import HealingIndex
 from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.named_disk import NamedDisk, Patient
-from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.restore import restore_manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import Progress
@@ -37,7 +35,7 @@ from vmbackup_worker.jobs.disks_at_once import DISKS_AT_ONCE, DisksAtOnce
 from vmbackup_worker.jobs.given_keys import keys_of
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_blob import export_pool
-from vmbackup_worker.renewable_store import JobContainer, container_store
+from vmbackup_worker.renewable_store import JobContainer, OpenStore, container_store
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.upload_target import UploadTarget
@@ -72,14 +70,14 @@ class Restore(Work):
         stop: threading.Event,
         *,
         renewal_s: float,
-        open_store: Callable[[str], DataStore] = container_store,
+        open_store: OpenStore = container_store,
     ) -> None:
         self._job = job
         self._meter = meter
         self._stop = stop
         self._renewal_s = renewal_s
         self._container = JobContainer(
-            job.repository.container_url, stop, renewal_s=renewal_s, open_store=open_store
+            job.repository, stop, renewal_s=renewal_s, open_store=open_store
         )
         self._store = Patient(self._container.store)
         self._targets = {disk.disk_id: Renewable(disk.target_url) for disk in job.disks}
@@ -90,7 +88,7 @@ class Restore(Work):
     def renew(self, job: WorkJob) -> None:
         if not isinstance(job, RestoreJob):
             raise TypeError(f"job {job.job_id} is no restore job")
-        self._container.renew(job.repository.container_url)
+        self._container.renew(job.repository)
         for disk in job.disks:
             if disk.disk_id in self._targets:
                 self._targets[disk.disk_id].renew(disk.target_url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from typing_extensions import override
 
@@ -17,7 +17,6 @@ from vmbackup_core.protocol import SampleToRead, VerifyJob, VerifyResult, WorkJo
 from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.data.read_back import PackReadBack, read_pack
 from vmbackup_core.repository.data.sample_back import SampleBack, Sampled
 from vmbackup_core.repository.data.sections_back import SectionsBack
@@ -29,7 +28,7 @@ from vmbackup_worker.jobs.given_keys import keys_of
 from vmbackup_worker.jobs.verify_findings import Findings
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_blob import export_pool
-from vmbackup_worker.renewable_store import JobContainer, container_store
+from vmbackup_worker.renewable_store import JobContainer, OpenStore, container_store
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm
 from vmbackup_worker.source import Export
@@ -47,14 +46,14 @@ class Verify(Work):
         stop: threading.Event,
         *,
         renewal_s: float,
-        open_store: Callable[[str], DataStore] = container_store,
+        open_store: OpenStore = container_store,
     ) -> None:
         self._job = job
         self._meter = meter
         self._stop = stop
         self._renewal_s = renewal_s
         self._container = JobContainer(
-            job.repository.container_url, stop, renewal_s=renewal_s, open_store=open_store
+            job.repository, stop, renewal_s=renewal_s, open_store=open_store
         )
         self._store = self._container.store
         self._snapshot = Renewable("" if job.sample is None else job.sample.snapshot_url)
@@ -67,7 +66,7 @@ class Verify(Work):
     def renew(self, job: WorkJob) -> None:
         if not isinstance(job, VerifyJob):
             raise TypeError(f"job {job.job_id} is no verify job")
-        self._container.renew(job.repository.container_url)
+        self._container.renew(job.repository)
         if job.sample is not None:
             self._snapshot.renew(job.sample.snapshot_url)
 

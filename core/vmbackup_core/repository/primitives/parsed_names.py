@@ -254,6 +254,11 @@ def parse_data(name: str) -> DataName | None:
     return _parsed(name, _IN_DATA)
 
 
+def is_pack(name: str) -> bool:
+    """Tell whether *name* is a pack's: all else that lies in data is read at every turn."""
+    return isinstance(parse_data(name), PackName)
+
+
 def parse_control(name: str) -> ControlName | None:
     """Return what *name* says in the control place; None where it is foreign."""
     return _parsed(name, _IN_CONTROL)

@@ -89,6 +89,7 @@ def resolved_repository(repository: BackupRepository) -> ResolvedRepository:
         container=spec.container,
         region=spec.region,
         url=f"{account.blob_url}/{spec.container}",
+        tier=spec.tier,
     )
 
 

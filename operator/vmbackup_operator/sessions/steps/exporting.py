@@ -9,18 +9,13 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError, RefusedForNow
-from vmbackup_operator.arm_ids import folded, same_id
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.session import AnySession, Session, SessionStatus
 from vmbackup_operator.model.session_findings import Export
-from vmbackup_operator.naming import (
-    ArmId,
-    arm_id,
-    environment_names,
-    name_of,
-    resource_group_of,
-)
+from vmbackup_operator.naming import ArmId, name_of, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.sessions.access_places import AccessPlace, access_place
 from vmbackup_operator.sessions.findings import exported_ids, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import Region, SecretUrl, SnapshotSeen
@@ -28,12 +23,19 @@ from vmbackup_operator.sessions.sharing import ExportsWanted
 from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.closing import end_access, exports_of_others
 
+#: How soon a disk access that is being made is looked at again: it, its endpoint and that one's
+#: record are made one after the other, and a look itself waits a moment for what it has asked for.
+MAKING_AGAIN_S = 1.0
+
 #: How long a disk access that refused an export gets no other one.
 FULL_FOR = timedelta(minutes=10)
 #: How many of a region may have refused: a refusal that follows one everywhere has another cause.
 _MOST_FULL = 3
 #: Refusals that another disk access would answer with as well.
 EVERYWHERE = frozenset({"NotAuthorized", "NotFound"})
+
+#: The reason of a wait that has none but Azure's own time.
+_IN_PROGRESS = Waiting(0, "").reason
 
 #: Returns the status of a session without the snapshots that are gone; None where all are there.
 WithoutLost = Callable[[Ground, AnySession], Awaitable[SessionStatus | None]]
@@ -150,9 +152,10 @@ async def _move(
     for export, _ in refused:
         ground.full[folded(export.disk_access_id or "")] = ground.clock.now() + FULL_FOR
     full = _full(ground)
-    if len([each for each in full if _is_of(region, each)]) > _MOST_FULL:
-        raise refused[0][1]
     moving = [ArmId(export.snapshot_id) for export, _ in refused]
+    place = _place_of(ground, region, moving)
+    if len([each for each in full if place.find(each)]) > _MOST_FULL:
+        raise refused[0][1]
     through = await share_out(ground, session, region, moving)
     exports = tuple(
         replace(each, disk_access_id=through.get(ArmId(each.snapshot_id), each.disk_access_id))
@@ -171,8 +174,13 @@ def _full(ground: Ground) -> frozenset[str]:
     return frozenset(ground.full)
 
 
-def _is_of(region: Region, access: str) -> bool:
-    return resource_group_of(ArmId(access)) == folded(region.resource_group)
+def _place_of(ground: Ground, region: Region, snapshots: Sequence[ArmId]) -> AccessPlace:
+    """Return where the disk accesses are for *snapshots*, or disks, which are of one VM."""
+    return access_place(ground.settings, region, _subscription(region, snapshots))
+
+
+def _subscription(region: Region, snapshots: Sequence[ArmId]) -> str:
+    return subscription_of(snapshots[0]) if snapshots else region.subscription_id
 
 
 def _adopt(ground: Ground, session: Session, worn: Sequence[Export]) -> Taken | None:
@@ -221,8 +229,8 @@ def _ends_soon(ground: Ground, url: SecretUrl) -> bool:
 
 async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     """Give each snapshot its disk access; the next look makes those that are not there yet."""
-    snapshots = exported_ids(ground.settings.appliance, session)
-    others = await _ours(ground)
+    snapshots = exported_ids(ground.settings, session)
+    others = await _beside(ground, region, snapshots)
     # What is open already was granted by a run that nobody recorded: nobody knows when it ends.
     is_open = {folded(each.id) for each in others if each.exported}
     until = ground.credentials_until()
@@ -242,9 +250,12 @@ async def _allot(ground: Ground, session: Session, region: Region) -> Taken:
     return Taken(replace(session.status, exports=exports), Waiting(0, message))
 
 
-async def _ours(ground: Ground) -> Sequence[SnapshotSeen]:
-    appliance = ground.settings.appliance
-    return await ground.snapshots.of_group(appliance.subscription_id, appliance.resource_group)
+async def _beside(
+    ground: Ground, region: Region, snapshots: Sequence[ArmId]
+) -> Sequence[SnapshotSeen]:
+    """Return the snapshots of ours where *snapshots* are: they have the same disk accesses."""
+    group = ground.settings.snapshot_group(_subscription(region, snapshots))
+    return await ground.snapshots.of_group(*group)
 
 
 async def share_out(
@@ -258,32 +269,20 @@ async def share_out(
 
     None is one that refused lately, or has no room beside what Azure shows to be *exported*.
     """
-    exported = await _ours(ground) if exported is None else exported
-    names = environment_names(ground.settings.appliance.id, region.subscription_id, region.region)
-
-    def access_of(number: int) -> ArmId:
-        return arm_id(
-            region.subscription_id,
-            region.resource_group,
-            "Microsoft.Compute/diskAccesses",
-            names.disk_access(number),
-        )
-
-    wanted = ExportsWanted(snapshots, access_of, _tied(snapshots, access_of, exported))
+    if exported is None:
+        exported = await _beside(ground, region, snapshots)
+    place = _place_of(ground, region, snapshots)
+    wanted = ExportsWanted(snapshots, place.access, _tied(snapshots, place, exported))
     return ground.allocator.share_exports(session, wanted, exported, _full(ground))
 
 
 def _tied(
-    snapshots: Sequence[ArmId], access_of: Callable[[int], ArmId], seen: Sequence[SnapshotSeen]
+    snapshots: Sequence[ArmId], place: AccessPlace, seen: Sequence[SnapshotSeen]
 ) -> Mapping[ArmId, ArmId]:
     """Return the disk access of ours that each of *snapshots* is tied to, of those that are."""
-    tied, ties = dict[ArmId, ArmId](), {folded(each.id): each.disk_access_id for each in seen}
-    for snapshot in snapshots:
-        access = ties.get(folded(snapshot))
-        digits = "" if access is None else name_of(access).rsplit("-", 1)[-1]
-        if access is not None and digits.isdecimal() and same_id(access_of(int(digits)), access):
-            tied[snapshot] = access_of(int(digits))
-    return tied
+    ties = {folded(each.id): each.disk_access_id for each in seen}
+    found = {each: place.find(ties.get(folded(each)) or "") for each in snapshots}
+    return {each: access for each, access in found.items() if access is not None}
 
 
 async def _ways_ready(ground: Ground, region: Region, exports: Sequence[Export]) -> Waiting | None:
@@ -302,10 +301,12 @@ async def disk_accesses_ready(
 ) -> Waiting | None:
     """Have those of *accesses* made that are named, each with its way in; None once all are."""
     for access in sorted(each for each in accesses if each):
-        seen = await ground.disk_accesses.ensure(region, _number(ArmId(access)))
+        seen = await ground.disk_accesses.ensure(region, _ours(ground, region, ArmId(access)))
+        if seen.waiting is not None and seen.waiting.reason != _IN_PROGRESS:
+            return seen.waiting
         if not seen.ready:
             message = f"disk access {name_of(ArmId(access))} is being made"
-            return Waiting(ground.pacing.look_again_s, message)
+            return Waiting(MAKING_AGAIN_S, message)
     return None
 
 
@@ -313,8 +314,9 @@ def _through(export: Export) -> ArmId | None:
     return None if export.disk_access_id is None else ArmId(export.disk_access_id)
 
 
-def _number(access: ArmId) -> int:
-    digits = name_of(access).rsplit("-", 1)[-1]
-    if not digits.isdecimal():
+def _ours(ground: Ground, region: Region, access: ArmId) -> ArmId:
+    place = access_place(ground.settings, region, subscription_of(access))
+    found = place.find(access)
+    if found is None:
         raise PermanentError(f"{access} is no disk access of ours", reason="ForeignDiskAccess")
-    return int(digits)
+    return found

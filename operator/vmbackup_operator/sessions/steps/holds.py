@@ -8,7 +8,7 @@ from vmbackup_operator.reconciling.outcome import Done
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
-from vmbackup_operator.sessions.steps.repository import same_repository
+from vmbackup_operator.sessions.steps.repository import same_repository, same_source
 
 
 async def release_holds(ground: Ground, session: Session) -> Taken:
@@ -16,7 +16,9 @@ async def release_holds(ground: Ground, session: Session) -> Taken:
     ground.works.pop(run_of(session), None)
     if session.status.resolved is None:
         return Taken(session.status, Done("nothing was held"))
-    repository = await same_repository(ground, session)
+    # An archive holds what it reads, and nothing where it writes.
+    same = same_repository if session.status.resolved.source is None else same_source
+    repository = await same(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
     waiting = await ground.verifications.let_go(repository, run_of(session))

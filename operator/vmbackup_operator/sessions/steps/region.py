@@ -11,7 +11,7 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.model.session_findings import ResolvedEnvironment
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.sessions.findings import repository_of, resolved_of, worker_region
+from vmbackup_operator.sessions.findings import repositories_of, resolved_of, worker_region
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
 
@@ -21,8 +21,8 @@ async def prepare_region(ground: Ground, session: Session) -> Taken:
 
     After a lost attempt it is looked at as it is since: something of it may be gone.
     """
-    account = ArmId(repository_of(session).account_id)
-    region = await ground.regions.ensure(worker_region(session), {account}, _lost_at(session))
+    accounts = {ArmId(each.account_id) for each in repositories_of(session)}
+    region = await ground.regions.ensure(worker_region(session), accounts, _lost_at(session))
     if isinstance(region, Waiting):
         return Taken(session.status, region)
     home = await ground.regions.recall_home()

@@ -20,7 +20,7 @@ async def revoke_access(ground: Ground, session: Session) -> Taken:
     """End the access to each snapshot, whether a grant of it was recorded or not."""
     recorded = [ArmId(export.snapshot_id) for export in session.status.exports]
     # A crash may have fallen between a grant and its record: the ids are computed, all are ended.
-    named = list(dict.fromkeys([*recorded, *exported_ids(ground.settings.appliance, session)]))
+    named = list(dict.fromkeys([*recorded, *exported_ids(ground.settings, session)]))
     ids = [each for each in named if not _is_read_by_another(ground, session, each)]
     if not await end_access(ground, ids):
         return Taken(session.status, Waiting(1, "access to the snapshots is being ended"))

@@ -74,10 +74,16 @@ KINDS: dict[str, Any] = {
 
 
 def fits(kind: Any, value: Any) -> bool:
-    """Whether a value has the type: {fields}, [item, most], one of KINDS, `?`: or null, `a|b`."""
+    """Whether a value has the type: {fields}, [item, most], one of KINDS, `?`: or null, `a|b`.
+
+    A field whose name ends in `=` may be left out.
+    """
     if isinstance(kind, dict):
         return isinstance(value, dict) and all(
-            name in value and fits(inner, value[name]) for name, inner in kind.items()
+            fits(inner, value[name.removesuffix("=")])
+            if name.removesuffix("=") in value
+            else name.endswith("=")
+            for name, inner in kind.items()
         )
     if isinstance(kind, list):
         return (
@@ -106,6 +112,9 @@ def fields(text: str, **inner: Any) -> Json:
 
 
 MANY = 1 << 20
+RETENTION = fields(
+    "last daily weekly monthly yearly hourly= withinDays= minSuccessful=:number timeZone=:text"
+)
 SLOT = fields("chain:id slot:number")
 HEADER = fields(
     "repositoryId masterId:id epoch:number applianceId:text createdAt:time"
@@ -128,7 +137,7 @@ BODIES: dict[str, Json] = {
         "repositoryId runId:id applianceId vmId vmName vmRegion:text"
         " vmDescription:text256k createdAt:time"
         " policyNamespace policyName:text? kind:full|incremental previous:digest?",
-        retention=fields("last daily weekly monthly yearly:number"),
+        retention=RETENTION | {"held=": [fields("until:time", rule=RETENTION), 8]},
         disks=[
             fields(
                 "id name uniqueId:text lun:number? sizeBytes:number snapshotId"

@@ -25,7 +25,7 @@ from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.points.points import (
     PointDisk,
     RecoveryPoint,
-    Retention,
+    StampedRetention,
     open_counted,
 )
 from vmbackup_core.repository.control.retention.expire import Going, begin_expire, finish_some
@@ -40,7 +40,7 @@ from vmbackup_core.stores.port import Buffer, NotStored, ObjectUnreadable, Store
 
 VM_ID = "/subscriptions/S/resourceGroups/R/providers/Microsoft.Compute/virtualMachines/Web"
 VM = RING.of(1).vm_name(VM_ID)
-ALWAYS = Retention(10_000, 0, 0, 0, 0)
+ALWAYS = StampedRetention(10_000, 0, 0, 0, 0)
 
 
 class OldSights(Sights):

@@ -30,12 +30,12 @@ from vmbackup_core.repository.control.points.recording import Examined
 from vmbackup_core.repository.control.retention.expire_plan import Letting, Rules, entry_of
 from vmbackup_core.repository.control.retention.point_book import PointBook
 from vmbackup_core.repository.control.retention.prune_plan import LeftAlone, PrunePlan
-from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.identities import PackId, WritingSession
 from vmbackup_core.repository.primitives.names import commit_name, log_name, point_name
 from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.retention.in_force import LiveRule
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import NotStored, ObjectUnreadable, Store
 

@@ -24,7 +24,11 @@ from vmbackup_core.repository.control.chains.holds import Holder
 from vmbackup_core.repository.control.commits.locking import Keep
 from vmbackup_core.repository.control.log.heads import Heads, HeadsOfProcess
 from vmbackup_core.repository.control.log.log import Author
-from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, Retention
+from vmbackup_core.repository.control.points.points import (
+    PointDisk,
+    RecoveryPoint,
+    StampedRetention,
+)
 from vmbackup_core.repository.control.retention.expire import Going
 from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.control.sealed_objects import is_there
@@ -43,7 +47,7 @@ from vmbackup_core.stores.memory import MemoryStore
 
 APPLIANCE = "appliance-a"
 VM_ID = "/subscriptions/S/resourceGroups/R/providers/Microsoft.Compute/virtualMachines/Web"
-KEEP = Retention(1, 0, 0, 0, 0)
+KEEP = StampedRetention(1, 0, 0, 0, 0)
 
 
 def run_of(number: int) -> RunId:

@@ -21,6 +21,7 @@ from vmbackup_core.repository.control.backup.admission import (
     object_refusals,
     section_refusals,
 )
+from vmbackup_core.repository.control.backup.asked_chains import find_asked
 from vmbackup_core.repository.control.backup.attempt_listing import (
     AttemptListing,
     TooManyListed,
@@ -29,7 +30,7 @@ from vmbackup_core.repository.control.backup.attempt_listing import (
 from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.list_making import Attempt, ListMaking, UnknownObject
 from vmbackup_core.repository.control.backup.own_commits import OwnCommits
-from vmbackup_core.repository.control.chains.chain_header import DiskChain, find_chain
+from vmbackup_core.repository.control.chains.chain_header import DiskChain
 from vmbackup_core.repository.control.chains.named_manifests import manifest_of, open_named
 from vmbackup_core.repository.control.chains.newest import Newest, look_at_newest
 from vmbackup_core.repository.control.commits.commits import (
@@ -92,7 +93,7 @@ def find_committed(log: Log, data: Store, asked: DiskAsked) -> CommittedDisk | N
 
     What is expiring or dropped is none: the run begins anew in a new slot.
     """
-    found = find_chain(log, data, asked.unique_id)
+    found = find_asked(log, data, asked)
     return None if found is None else Committing(log, data, asked, found).find()
 
 
@@ -109,7 +110,7 @@ def commit_disk(
     With *keep* all that the commit needs is locked first, and it itself then. Raise LostAttempt
     where nothing but another attempt helps.
     """
-    found = find_chain(log, data, asked.unique_id)
+    found = find_asked(log, data, asked)
     named = None if found is None else manifest_named(found, manifest)
     if found is None or named is None:
         raise ManifestDiffers(repr(manifest[:120]), "it is no manifest of the disk's chain")

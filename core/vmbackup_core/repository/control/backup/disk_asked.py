@@ -14,7 +14,8 @@ from vmbackup_core.repository.primitives.json_payloads import Time
 class DiskAsked:
     """One disk of a run, as the session resolved it; nothing of it comes from a worker.
 
-    *base* is the manifest that the changed extents count from, None for a full.
+    *base* is the manifest that the changed extents count from, None for a full. An *archive* is
+    written into a chain of its own, which no other run shares.
     """
 
     run: RunId
@@ -24,6 +25,7 @@ class DiskAsked:
     disk: SaidDisk
     vm: SaidVm
     base: ManifestAt | None = None
+    archive: bool = False
 
     @property
     def unique_id(self) -> DiskUniqueId:

@@ -9,9 +9,10 @@ from typing import Final, Literal, Optional
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, CommitSlot
+from vmbackup_core.repository.control.backup.asked_chains import ensure_asked
 from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.skipping import skip_where_due
-from vmbackup_core.repository.control.chains.chain_header import DiskChain, ensure_chain
+from vmbackup_core.repository.control.chains.chain_header import DiskChain
 from vmbackup_core.repository.control.chains.holds import Holder, hold, release
 from vmbackup_core.repository.control.chains.named_manifests import open_named
 from vmbackup_core.repository.control.chains.newest import Newest
@@ -19,7 +20,7 @@ from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.log.log_entries import Bad, Place
 from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import is_there
-from vmbackup_core.repository.data.footer import read_pack_start
+from vmbackup_core.repository.data.footer import ARCHIVE, BACKUP, read_pack_start
 from vmbackup_core.repository.data.grants import (
     LEVEL,
     MOST_LEFT,
@@ -75,7 +76,7 @@ def prepare_disk(
     The base is held for the run until that lets it go; one that is going, or does not open, makes
     the backup a full.
     """
-    chain = ensure_chain(log, data, asked.unique_id, asked.run, parameters)
+    chain = ensure_asked(log, data, asked, parameters)
     return Preparing(log, data, asked, chain).prepared(deltas=deltas, level=level)
 
 
@@ -111,8 +112,9 @@ class Preparing:
             disk_bytes=self.asked.disk_bytes,
             disk=self.asked.disk,
             vm=self.asked.vm,
+            purpose=ARCHIVE if self.asked.archive else BACKUP,
             level=level,
-            deltas=deltas,
+            deltas=deltas and not self.asked.archive,
         )
         return PreparedDisk(self.chain, self._keys(state.newest_epoch, left), grant, lost)
 

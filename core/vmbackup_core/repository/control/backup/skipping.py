@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.errors import CorruptRepository, PermanentError, TransientError
 from vmbackup_core.ids import ChainId, CommitSlot
 from vmbackup_core.repository.control.chains.chain_header import DiskChain
+from vmbackup_core.repository.control.chains.chain_said import open_header
 from vmbackup_core.repository.control.chains.named_manifests import first_that_opens
 from vmbackup_core.repository.control.chains.newest import (
     Newest,
@@ -32,7 +34,7 @@ from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.chain_keys import for_prune
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.repository.primitives.names import prefix_of_chain, prefix_of_session
-from vmbackup_core.stores.port import Store
+from vmbackup_core.stores.port import NotStored, Store
 
 #: How often others may be faster before it is left for another time.
 TRIES: Final = 100
@@ -85,6 +87,21 @@ def retire(log: Log, chain: DiskChain) -> None:
         if log.control.put(seal_commit(log.control, skip, state.newest_epoch)):
             taken = skip.slot
     raise TransientError(f"chain {chain.chain}: others take every slot before it is retired")
+
+
+def retire_archives(log: Log, chains: Iterable[ChainId]) -> None:
+    """Retire those of *chains* that archive sessions made and of which no point counts.
+
+    Nothing is ever written on one again, so that its newest commit would keep it for ever. One that
+    never began is left, and so is one whose header is lost: `retire` is a person's word then.
+    """
+    for chain in chains:
+        try:
+            header = open_header(log.control, chain)
+        except (NotStored, CorruptRepository):
+            continue
+        if header.purpose == "archive":
+            retire(log, DiskChain.of_header(header))
 
 
 def _check_unused(state: LogState, chain: DiskChain) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from msgspec.structs import replace as replace_struct
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId, DiskUniqueId, RunId
 from vmbackup_core.repository.control.chains.chain_said import (
     ChainHeader,
     ChainParameters,
+    ChainPurpose,
     open_header,
     seal_header,
 )
@@ -23,6 +27,7 @@ from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys, for_reading
 from vmbackup_core.repository.primitives.failures import ChainUnclear
 from vmbackup_core.repository.primitives.json_payloads import Time
+from vmbackup_core.repository.primitives.masters import Master
 from vmbackup_core.repository.primitives.names import (
     chain_header_name,
     prefix_of_commits,
@@ -84,15 +89,31 @@ def ensure_chain(
     """
     state = log.read().state
     log.check_owner(state)
-    chains = _Chains(log.control, data, state)
     named = _named(log.control, state, disk)
-    header = chains.header(named.chain)
-    if header is not None:
-        return DiskChain.of_header(header)
-    chain = chains.find(named.chain)
-    if chain is None:
-        chain = DiskChain(named.chain, named.generation, chains.epoch_of(named, disk), parameters)
-    return chains.put(_header(log, chain, disk, named.predecessor, run))
+    return _ensured(log, data, state, named, _Begun(disk, run, parameters))
+
+
+def find_archive_chain(log: Log, data: Store, disk: DiskUniqueId, run: RunId) -> DiskChain | None:
+    """Return the chain that the archive session *run* has made of *disk*, where it has.
+
+    Nothing is written. Raise ChainUnclear where its header is lost and no manifest opens.
+    """
+    state = log.read().state
+    named = _named_archive(log.control, state, disk, run)
+    return _Chains(log.control, data, state).find(named.chain)
+
+
+def ensure_archive_chain(
+    log: Log, data: Store, disk: DiskUniqueId, run: RunId, parameters: Parameters
+) -> DiskChain:
+    """Return the chain of the archive session *run* for *disk*, begun where there is none.
+
+    It is that session's alone, and shares nothing with any other; else as `ensure_chain`.
+    """
+    state = log.read().state
+    log.check_owner(state)
+    named = _named_archive(log.control, state, disk, run)
+    return _ensured(log, data, state, named, _Begun(disk, run, parameters))
 
 
 def begin_anew(
@@ -145,25 +166,64 @@ def reading_keys(control: Control, data: Store, chain: ChainId, state: LogState)
     return for_reading(control.ring, chain, begun, state.newest_epoch)
 
 
+#: Returns the name that a chain has where it was begun in the epoch of a master.
+NameBy = Callable[[Master], ChainId]
+
+
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """Which chain backups of a disk go to, known by the log and by names alone."""
+    """Which chain a disk is written to, known by the log and by names alone."""
 
     chain: ChainId
+    name_by: NameBy
     generation: int = 0
     predecessor: ChainId | None = None
+    purpose: ChainPurpose = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What a chain is begun for."""
+
+    disk: DiskUniqueId
+    run: RunId
+    parameters: Parameters
 
 
 def _named(control: Control, state: LogState, disk: DiskUniqueId) -> _Named:
     """Follow what was begun anew from the disk's first chain."""
-    named = _Named(_first_chain(control, state, disk))
+    named = _first(control, state, partial(_live_name, disk, 0))
     passed = {named.chain}
     while (entry := state.begun_anew.get(named.chain)) is not None:
         if entry.successor in passed:
             raise CorruptRepository(f"chain {entry.successor} succeeds itself, as the log says")
         passed.add(entry.successor)
-        named = _Named(entry.successor, entry.generation, named.chain)
+        name_by = partial(_live_name, disk, entry.generation)
+        named = _Named(entry.successor, name_by, entry.generation, named.chain)
     return named
+
+
+def _named_archive(control: Control, state: LogState, disk: DiskUniqueId, run: RunId) -> _Named:
+    named = _first(control, state, lambda master: master.archive_name(run, disk))
+    return replace(named, purpose="archive")
+
+
+def _live_name(disk: DiskUniqueId, generation: int, master: Master) -> ChainId:
+    return master.chain_name(disk, generation)
+
+
+def _ensured(log: Log, data: Store, state: LogState, named: _Named, begun: _Begun) -> DiskChain:
+    """Return the chain as it is there, or as it is begun."""
+    chains = _Chains(log.control, data, state)
+    header = chains.header(named.chain)
+    if header is not None:
+        return DiskChain.of_header(header)
+    chain = chains.find(named.chain)
+    if chain is None:
+        epoch = chains.epoch_of(named)
+        chain = DiskChain(named.chain, named.generation, epoch, begun.parameters)
+    made = _header(log, chain, begun.disk, named.predecessor, begun.run)
+    return chains.put(replace_struct(made, purpose=named.purpose))
 
 
 def _unless_succeeded(state: LogState, entry: BegunAnew) -> Sequence[Entry]:
@@ -186,13 +246,13 @@ def _header(
     )
 
 
-def _first_chain(control: Control, state: LogState, disk: DiskUniqueId) -> ChainId:
-    """Return the disk's first chain: of the first epoch under whose name there is anything."""
+def _first(control: Control, state: LogState, name_by: NameBy) -> _Named:
+    """Return the first chain of that name: of the first epoch under which there is anything."""
     for epoch in sorted(each for each in control.ring.epochs if each < state.newest_epoch):
-        chain = control.master_of(epoch).chain_name(disk, 0)
+        chain = name_by(control.master_of(epoch))
         if _is_begun(control, state, chain):
-            return chain
-    return control.master_of(state.newest_epoch).chain_name(disk, 0)
+            return _Named(chain, name_by)
+    return _Named(name_by(control.master_of(state.newest_epoch)), name_by)
 
 
 def _is_begun(control: Control, state: LogState, chain: ChainId) -> bool:
@@ -248,10 +308,10 @@ class _Chains:
             found = None
         return Parameters() if found is None else found.parameters
 
-    def epoch_of(self, named: _Named, disk: DiskUniqueId) -> int:
+    def epoch_of(self, named: _Named) -> int:
         """Return the epoch whose key gives the chain its name."""
         for epoch, master in sorted(self.control.ring.masters.items()):
-            if master.chain_name(disk, named.generation) == named.chain:
+            if named.name_by(master) == named.chain:
                 return epoch
         raise ChainUnclear(named.chain)
 

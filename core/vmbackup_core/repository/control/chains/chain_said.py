@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -20,7 +20,9 @@ from vmbackup_core.repository.primitives.names import chain_header_name
 from vmbackup_core.repository.primitives.numbers import U32_MOST
 from vmbackup_core.repository.primitives.reading import read_opening
 
-PURPOSES: Final = ("live", "archive")
+#: Live: all backups of a disk, one after the other. Archive: one archive session's copy of it.
+ChainPurpose = Literal["live", "archive"]
+PURPOSES: Final[tuple[ChainPurpose, ...]] = get_args(ChainPurpose)
 BLOCK_HASH: Final = "blake3-keyed-128"
 CIPHER: Final = "aes-256-gcm"
 

@@ -52,6 +52,11 @@ class Listed:
     def __len__(self) -> int:
         return len(self._at)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much all of them are."""
+        return sum(self._sizes)
+
     def append(self, held: PackId | IndexId, size_bytes: int) -> None:
         """Add an object, which comes behind all that are there: listings are in order.
 
@@ -104,6 +109,13 @@ class Listing:
     indexes: Listed
     healing: tuple[tuple[PackId, int], ...]
     list_parts: tuple[tuple[ListPartName, StoredObject], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """How much all of it is."""
+        others = sum(size for _, size in self.healing)
+        others += sum(each.size_bytes for _, each in self.list_parts)
+        return self.packs.size_bytes + self.indexes.size_bytes + others
 
     def mark(self, needed: Iterable[Key]) -> int:
         """Note what is needed, and return how much that was."""

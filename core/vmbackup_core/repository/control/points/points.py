@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -27,23 +27,47 @@ from vmbackup_core.repository.primitives.parsed_names import (
     parse_control,
     parse_data,
 )
+from vmbackup_core.retention.in_force import HELD_MOST, Stamp
+from vmbackup_core.retention.keeping import InForce
+from vmbackup_core.retention.rules import Retention
 
 DESCRIPTION_BYTES: Final = 262_144
 DISKS_MOST: Final = 256
 
-Last = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-Periods = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Run = Annotated[RunId, ID]
 
 
-class Retention(msgspec.Struct, frozen=True, rename="camel"):
-    """Keep the newest *last* points, and the newest of each of so many days, weeks, and so on."""
+class HeldRetention(msgspec.Struct, frozen=True, rename="camel"):
+    """A retention that counts beside the point's own until a moment."""
 
-    last: Last
-    daily: Periods
-    weekly: Periods
-    monthly: Periods
-    yearly: Periods
+    rule: Retention
+    until: Time
+
+
+class StampedRetention(Retention, frozen=True, rename="camel", omit_defaults=True):
+    """The retention of a point, and those that it has to wait for."""
+
+    held: Annotated[tuple[HeldRetention, ...], msgspec.Meta(max_length=HELD_MOST)] = ()
+
+    @property
+    def stamp(self) -> Stamp:
+        """What it says of how the point's group is judged."""
+        rule = Retention(*(getattr(self, name) for name in Retention.__struct_fields__))
+        return Stamp(rule, tuple(InForce(each.rule, each.until) for each in self.held))
+
+    @staticmethod
+    def of(stamp: Stamp) -> StampedRetention:
+        """Return what a point says that has *stamp*."""
+        said = stamp.retention
+        own = {name: getattr(said, name) for name in Retention.__struct_fields__}
+        return StampedRetention(**own, held=tuple(_held(stamp.held)))
+
+
+def _held(held: Iterable[InForce]) -> Iterator[HeldRetention]:
+    for each in held:
+        if each.until is None:
+            raise AssertionError("what waits has an end")
+        yield HeldRetention(each.retention, Time.of(each.until))
 
 
 class Origin(msgspec.Struct, frozen=True, rename="camel"):
@@ -104,7 +128,7 @@ class RecoveryPoint(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     created_at: Time
     policy_namespace: Text | None
     policy_name: Text | None
-    retention: Retention
+    retention: StampedRetention
     kind: Literal["full", "incremental"]
     previous: Digest | None
     origin: Origin | None

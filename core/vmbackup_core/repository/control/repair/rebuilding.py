@@ -43,7 +43,7 @@ from vmbackup_core.repository.control.points.points import (
     OpenedPoint,
     PointDisk,
     RecoveryPoint,
-    Retention,
+    StampedRetention,
     open_point,
 )
 from vmbackup_core.repository.control.repair.taken_manifests import (
@@ -54,6 +54,7 @@ from vmbackup_core.repository.control.repair.taken_manifests import (
 )
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.data.grants import Parameters
+from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.primitives.chain_keys import for_reading
 from vmbackup_core.repository.primitives.failures import RepositoryThere
 from vmbackup_core.repository.primitives.identities import WritingSession, is_id
@@ -67,7 +68,6 @@ from vmbackup_core.repository.primitives.names import (
     prefix_of_chain,
     prefix_of_session,
 )
-from vmbackup_core.repository.primitives.numbers import U32_MOST
 from vmbackup_core.repository.primitives.parsed_names import LogName, parse_control
 from vmbackup_core.stores.port import NotStored, Store
 
@@ -75,7 +75,7 @@ from vmbackup_core.stores.port import NotStored, Store
 ALWAYS_LOST: Final = "descriptions of VMs, policies and retention, holds, what was bad or expiring"
 
 _LOST_BYTES: Final = 60_000
-_KEPT: Final = Retention(10_000, 0, 0, 0, 0)
+_KEPT: Final = StampedRetention(10_000, 0, 0, 0, 0)
 _DESCRIPTION: Final = json.dumps(
     {
         "schema": 1,
@@ -137,7 +137,7 @@ def rebuild_control(log: Log, data: Store) -> RebuiltControl:
         Claimed(appliance=log.author.appliance, from_=None),
         Rebuilt(lost=_as_text(lost)),
         *_epoch(log),
-        *_generations(chains),
+        *_generations(log, chains),
         *(entry for chain in chains for entry in _healing(log, data, chain)),
         *(each.entry() for each in points),
     ]
@@ -194,7 +194,7 @@ def _header(log: Log, newest: Taken) -> ChainHeader:
     said = newest.manifest.said
     disk = DiskUniqueId(said.disk.unique_id)
     before = None
-    if 0 < said.generation < U32_MOST:
+    if said.generation > 0:
         before = log.control.master_of(said.chain_epoch).chain_name(disk, said.generation - 1)
     parameters = Parameters(said.block_bytes, said.shard_bytes, said.pack_bytes)
     return ChainHeader(
@@ -205,7 +205,7 @@ def _header(log: Log, newest: Taken) -> ChainHeader:
         predecessor=before,
         created_by=said.run_id,
         created_at=Time.of(log.clock.now()),
-        purpose="archive" if said.generation == U32_MOST else "live",
+        purpose="archive" if _is_archive(log, said) else "live",
         parameters=ChainParameters.of(parameters),
     )
 
@@ -332,12 +332,23 @@ def _epoch(log: Log) -> Iterator[NewEpoch]:
         yield NewEpoch(epoch=newest, master_id=master.master_id, ended=())
 
 
-def _generations(chains: Sequence[TakenOfChain]) -> Iterator[BegunAnew]:
-    """Yield what leads from each chain of a disk to the next generation that there is."""
+def _is_archive(log: Log, said: ManifestSaid) -> bool:
+    """Tell whether a manifest is of the chain of an archive session: its name alone says so."""
+    disk, master = DiskUniqueId(said.disk.unique_id), log.control.master_of(said.chain_epoch)
+    return said.chain_id == master.archive_name(said.run_id, disk)
+
+
+def _generations(log: Log, chains: Sequence[TakenOfChain]) -> Iterator[BegunAnew]:
+    """Yield what leads from each chain of a disk to the next generation that there is.
+
+    Archives are no generations: each has a chain of its own.
+    """
     of_disk: defaultdict[str, list[tuple[int, ChainId]]] = defaultdict(list)
     for chain in chains:
-        if chain.newest is not None and chain.newest.manifest.said.generation < U32_MOST:
-            said = chain.newest.manifest.said
+        if chain.newest is None:
+            continue
+        said = chain.newest.manifest.said
+        if not _is_archive(log, said):
             of_disk[said.disk.unique_id.lower()].append((said.generation, chain.chain))
     for generations in of_disk.values():
         ordered = sorted(generations)

@@ -5,7 +5,7 @@ Every step may be broken off and taken again: a pass finds in the log what is un
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -30,6 +30,14 @@ from vmbackup_core.stores.port import UNREADABLE_NOW, NotStored, Store, delete_u
 
 #: A reader without the right to hold has a day to read what has stopped to count (S16).
 WAIT: Final = timedelta(hours=24)
+
+
+#: Is told what is about to be deleted: what keeps a manifest that nobody goes on from may go first.
+Before = Callable[[Expiring], None]
+
+
+def _nothing(_entry: Expiring) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,12 @@ def finish_some(
     sights: Sights,
     subjects: Iterable[Subject],
     fence: Fence = open_fence,
+    before: Before = _nothing,
 ) -> list[Going]:
     """Delete what may go of *subjects*; return what became of each that is still expiring.
 
-    *fence* is asked before each. What has gone is said in one log object behind all of it: after a
-    crash before that, nothing of it is found, and it is said then.
+    *fence* is asked before each, and *before* is told of it. What has gone is said in one log
+    object behind all of it: after a crash before that, nothing of it is found, and it is said then.
     """
     state = log.read().state
     found: list[Going] = []
@@ -75,12 +84,12 @@ def finish_some(
             found.append(Going(entry, "waits"))
         elif entry is not None:
             fence()
-            found += _try(log, data, subject)
+            found += _try(log, data, subject, before)
     _log_done(log, [going.entry for going in found if going.outcome == "done"])
     return found
 
 
-def _try(log: Log, data: Store, subject: Subject) -> Iterator[Going]:
+def _try(log: Log, data: Store, subject: Subject, before: Before) -> Iterator[Going]:
     """Delete what may go of one of them, on what the log says by now."""
     reading = log.read()
     entry = reading.state.expiring.get(subject)
@@ -89,6 +98,7 @@ def _try(log: Log, data: Store, subject: Subject) -> Iterator[Going]:
     reading.check_history()
     log.check_owner(reading.state)
     try:
+        before(entry)
         yield _finish(log.control, data, reading.state, entry)
     except UNREADABLE_NOW as error:  # its turn comes again; the others have theirs
         yield Going(entry, "stays", str(error))

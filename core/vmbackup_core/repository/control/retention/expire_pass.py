@@ -8,9 +8,11 @@ from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.log.log_entries import Expiring
 from vmbackup_core.repository.control.retention.expire_plan import (
+    JudgedPoint,
     Letting,
+    entry_of,
+    judge_points,
     plan_pointless,
-    plan_points,
 )
 from vmbackup_core.repository.control.retention.hurt_points import HurtPoints
 from vmbackup_core.repository.control.retention.point_book import PointBook
@@ -23,10 +25,19 @@ def plan_expire_points(log: Log, book: PointBook, letting: Letting) -> list[Expi
     Raise HistoryRolledBack, and NotUnderstood where a point is. A VM of which a point cannot be
     read now waits; a damaged point goes by order of a person alone.
     """
-    reading = log.read()
-    reading.check_history()
-    counted = book.counted(log.control, reading.state)
-    return plan_points(counted, letting, HurtPoints(log.control, reading.state).is_hurt)
+    log.read().check_history()
+    judged = judge_expire_points(log, book, letting)
+    return [entry_of(each.counted.entry) for each in judged if not each.whys]
+
+
+def judge_expire_points(log: Log, book: PointBook, letting: Letting) -> list[JudgedPoint]:
+    """Return each point that counts and opens with all that keeps it; where nothing does, it goes.
+
+    Raise NotUnderstood where one is. A VM of which a point cannot be read now is left out.
+    """
+    state = log.read().state
+    counted = book.counted(log.control, state)
+    return judge_points(counted, letting, HurtPoints(log.control, state).is_hurt)
 
 
 def plan_expire_commits(

@@ -12,15 +12,21 @@ from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.commits.commits import find_commit
 from vmbackup_core.repository.control.log.log_entries import Expiring, ExpiringDisk, Recorded
 from vmbackup_core.repository.control.log.log_state import LogState
-from vmbackup_core.repository.control.points.points import RecoveryPoint, Retention
-from vmbackup_core.repository.control.retention.retention import Candidate, LiveRule, kept, rule_of
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.names import prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import ManifestName, parse_data
+from vmbackup_core.retention.in_force import LiveRule, Stamp, rules_in_force
+from vmbackup_core.retention.keeping import InForce, Why, keep
 from vmbackup_core.stores.port import Store
 
 #: Namespace and name of the policy (both None: made without one), and the VM's id in lower case.
 Group = tuple["str | None", "str | None", str]
+
+
+def group_named(namespace: str | None, policy: str | None, vm_arm_id: str) -> Group:
+    """Return the group of points that are judged together: a VM's, by the policy that made them."""
+    return namespace, policy, vm_arm_id.encode().lower().decode()
 
 
 class Rules(Protocol):
@@ -35,13 +41,13 @@ class KnownPoint:
     """What a point says that decides about it: with which it is judged, and its stamp."""
 
     group: Group
-    stamp: Retention
+    stamp: Stamp
 
     @staticmethod
     def of(point: RecoveryPoint) -> KnownPoint:
         """Return what *point* says."""
-        vm = point.vm_id.encode().lower().decode()
-        return KnownPoint((point.policy_namespace, point.policy_name, vm), point.retention)
+        group = group_named(point.policy_namespace, point.policy_name, point.vm_id)
+        return KnownPoint(group, point.retention.stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,14 @@ class CountedPoint:
 
     entry: Recorded
     known: KnownPoint
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPoint:
+    """A point, and all that keeps it: where nothing does, it goes."""
+
+    counted: CountedPoint
+    whys: tuple[Why, ...]
 
 
 #: Tells that blocks of a point are lost.
@@ -68,16 +82,24 @@ class Letting:
 def plan_points(
     points: Sequence[CountedPoint], letting: Letting, is_hurt: IsHurt = lambda _entry: False
 ) -> list[Expiring]:
-    """Return the points that their rules no longer keep.
+    """Return the points that their rules no longer keep."""
+    judged = judge_points(points, letting, is_hurt)
+    return [entry_of(each.counted.entry) for each in judged if not each.whys]
+
+
+def judge_points(
+    points: Sequence[CountedPoint], letting: Letting, is_hurt: IsHurt = lambda _entry: False
+) -> list[JudgedPoint]:
+    """Return each of *points* with all that keeps it, group by group, the oldest of each first.
 
     *points* are all that count and open. One that does not open has no group: it goes by order of
-    a person only, and it keeps none of the others from going. *is_hurt* is asked of few: of those
-    that are kept, until one is not hurt.
+    a person only, and it keeps none of the others from going. *is_hurt* is asked of few: of the
+    newest, until enough of them are whole.
     """
     groups: defaultdict[Group, list[CountedPoint]] = defaultdict(list)
-    for each in points:
+    for each in sorted(points, key=lambda each: (each.entry.created_at, each.entry.run)):
         groups[each.known.group].append(each)
-    return [gone for group in groups.values() for gone in _plan_group(group, letting, is_hurt)]
+    return [judged for group in groups.values() for judged in _judge(group, letting, is_hurt)]
 
 
 def plan_pointless(
@@ -112,18 +134,26 @@ def entry_of(counted: Recorded) -> Expiring:
     return Expiring(phase="begun", vm=counted.vm, run=counted.run, disks=disks)
 
 
-def _plan_group(group: list[CountedPoint], letting: Letting, is_hurt: IsHurt) -> Iterator[Expiring]:
-    newest = max(group, key=lambda each: (each.entry.created_at, each.entry.run))
-    namespace, policy, _ = newest.known.group
+def rules_of_group(newest: KnownPoint, letting: Letting) -> tuple[InForce, ...]:
+    """Return the retentions that count for the group of which *newest* is the newest point."""
+    namespace, policy, _ = newest.group
     live = None
     if namespace is not None and policy is not None:
         live = letting.rules.live_rule(namespace, policy)
-    rule = rule_of(live, newest.known.stamp, letting.delay, letting.now)
-    keeps = kept([Candidate(each.entry.created_at) for each in group], rule)
-    if len(keeps) < len(group) and all(is_hurt(group[place].entry) for place in keeps):
-        doubtful = (Candidate(each.entry.created_at, is_hurt(each.entry)) for each in group)
-        keeps = kept(list(doubtful), rule)
-    yield from (entry_of(each.entry) for place, each in enumerate(group) if place not in keeps)
+    return rules_in_force(live, newest.stamp, letting.delay, letting.now)
+
+
+def _judge(
+    group: Sequence[CountedPoint], letting: Letting, is_hurt: IsHurt
+) -> Iterator[JudgedPoint]:
+    rules = rules_of_group(group[-1].known, letting)
+    whys = keep(
+        [each.entry.created_at for each in group],
+        rules,
+        letting.now,
+        lambda place: is_hurt(group[place].entry),
+    )
+    yield from (JudgedPoint(each, whys.get(place, ())) for place, each in enumerate(group))
 
 
 def _manifests(data: Store, chain: ChainId) -> Iterator[ManifestName]:

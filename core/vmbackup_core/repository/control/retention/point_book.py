@@ -57,6 +57,8 @@ class PointBook:
                 return entry.sha256, error
             return entry.sha256, KnownPoint.of(point)
 
+        if not entries:
+            return
         if len(entries) == 1:
             self._take_in(*opened(entries[0]))
             return
@@ -77,9 +79,23 @@ class PointBook:
             if entry.sha256 in self._known and entry.vm not in waiting
         ]
 
+    def known(self, control: Control, entries: Sequence[Recorded]) -> list[CountedPoint]:
+        """Return those of *entries* that open; what was read before is not read again."""
+        digests = self._known.keys() | self._failed.keys()
+        self.read(control, [each for each in entries if each.sha256 not in digests])
+        return [
+            CountedPoint(each, self._known[each.sha256])
+            for each in entries
+            if each.sha256 in self._known
+        ]
+
     def unreadable(self, state: LogState) -> list[Recorded]:
         """Return the points that count and do not open: they go by order of a person alone."""
         return [entry for entry in state.counted.values() if entry.sha256 in self._failed]
+
+    def damage(self, entry: Recorded) -> Damage | None:
+        """Return why the point of *entry* did not open, as far as it was tried."""
+        return self._failed.get(entry.sha256)
 
     def _take_in(self, digest: str, found: KnownPoint | Damage) -> None:
         if isinstance(found, KnownPoint):

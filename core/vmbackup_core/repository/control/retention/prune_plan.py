@@ -7,7 +7,7 @@ holds. A plan never gets old: what was garbage once is garbage for ever.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain as chained
 from typing import Final, Protocol
 
@@ -69,11 +69,12 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """What may be deleted of a chain, in both places."""
+    """What may be deleted of a chain, in both places; *kept_bytes* is the size of what stays."""
 
     chain: ChainId
     data: tuple[Garbage, ...]
     control: tuple[Garbage, ...]
+    kept_bytes: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -182,7 +183,9 @@ def _plan(pruning: Pruning, chain: ChainId) -> PrunePlan:
         *_garbage_manifests(seen),
         *_garbage_healing(seen, healed),
     )
-    return PrunePlan(chain, data, tuple(_garbage_parts(seen)))
+    plan = PrunePlan(chain, data, tuple(_garbage_parts(seen)))
+    manifests = sum(size for _, size in seen.manifests.values())
+    return replace(plan, kept_bytes=seen.listing.size_bytes + manifests - plan.size_bytes)
 
 
 def _look(pruning: Pruning, chain: ChainId) -> _Seen:

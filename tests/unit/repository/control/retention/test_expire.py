@@ -33,7 +33,7 @@ from vmbackup_core.repository.control.log.log import ReadOnly
 from vmbackup_core.repository.control.log.log_entries import Claimed, Dropped
 from vmbackup_core.repository.control.points.points import (
     RecoveryPoint,
-    Retention,
+    StampedRetention,
     open_counted,
     stored_points,
 )
@@ -48,10 +48,10 @@ from vmbackup_core.repository.control.retention.expire_plan import (
     plan_pointless,
     plan_points,
 )
-from vmbackup_core.repository.control.retention.retention import LiveRule
 from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.control.sealed_objects import is_there
 from vmbackup_core.repository.primitives.names import commit_name, point_name
+from vmbackup_core.retention.in_force import LiveRule
 
 HOLDER = Holder(run(77), "restore", "a test")
 
@@ -233,7 +233,7 @@ class TestPlan:
         ]
 
     def seen(
-        self, bench: RepositoryBench, counted: CountedPoint, vm_id: str, rule: Retention
+        self, bench: RepositoryBench, counted: CountedPoint, vm_id: str, rule: StampedRetention
     ) -> RecoveryPoint:
         point = open_counted(bench.control(), counted.entry)
         return msgspec.structs.replace(point, vm_id=vm_id, retention=rule)
@@ -242,7 +242,7 @@ class TestPlan:
         bench = with_points(4)
         counted = self.counted(bench)
         rule = msgspec.structs.replace(ALWAYS, last=2)
-        newest = dataclasses.replace(counted[-1].known, stamp=rule)
+        newest = dataclasses.replace(counted[-1].known, stamp=rule.stamp)
         counted[-1] = CountedPoint(counted[-1].entry, newest)
 
         planned = plan_points(counted, Letting(NoPolicies(), timedelta(days=7), MOMENT))
@@ -257,7 +257,7 @@ class TestPlan:
         apart = [
             CountedPoint(
                 each.entry,
-                KnownPoint(("default", name, each.known.group[2]), rule),
+                KnownPoint(("default", name, each.known.group[2]), rule.stamp),
             )
             for each, name in zip(counted, ("daily", "weekly"), strict=True)
         ]

@@ -1,0 +1,162 @@
+"""Accepted: the rewind may be done, the VM is claimed, and what is made of it written down."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from vmbackup_operator.arm_ids import folded, is_within_group
+from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionStatus
+from vmbackup_operator.model.rewound import Rewound
+from vmbackup_operator.naming import ArmId, subscription_of
+from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
+from vmbackup_operator.restores.accepting import find_point
+from vmbackup_operator.restores.earlier import earlier_record
+from vmbackup_operator.restores.rewinding.planning import ids_used, made_ids, plan_rewind
+from vmbackup_operator.restores.rewinding.retained import find_retained, members_of
+from vmbackup_operator.restores.rewinding.undo import record_of
+from vmbackup_operator.sessions.findings import resolved_of, restored_of, run_of
+from vmbackup_operator.sessions.ground import Ground
+from vmbackup_operator.sessions.rewind_ports import MachineNow
+from vmbackup_operator.sessions.seen import PointSeen
+from vmbackup_operator.sessions.step import Answer, Taken
+from vmbackup_operator.sessions.steps.claiming import claim_for
+from vmbackup_operator.sessions.steps.repository import same_repository
+from vmbackup_operator.sessions.undo_record import UndoRecord
+
+#: How soon a VM is looked at again whose power is on its way from one state to another.
+_LOOK_AGAIN_S = 10.0
+
+
+async def accept(ground: Ground, session: RestoreSession) -> Taken:
+    """Find the point and the VM, claim the VM, and record what is made; nothing is made yet."""
+    if session.status.restored is None:
+        return await find_point(ground, session)
+    refused = _refused_by_settings(ground, session)
+    if refused is not None:
+        return Taken(session.status, refused)
+    earlier = await earlier_record(ground, session)
+    if earlier is not None and earlier.rewound is not None:
+        return await _go_on(ground, session, earlier, earlier.rewound)
+    point = await _point(ground, session)
+    if not isinstance(point, PointSeen):
+        return Taken(session.status, point)
+    machine = await ground.rewound_machines.find(point.virtual_machine_id)
+    if machine is None:
+        message = f"there is no virtual machine {point.virtual_machine_id}: restore it instead"
+        return Taken(session.status, Failed("VirtualMachineNotFound", message))
+    return await _plan(ground, session, point, machine)
+
+
+async def _plan(
+    ground: Ground, session: RestoreSession, point: PointSeen, machine: MachineNow
+) -> Taken:
+    if machine.power == "changing":
+        message = f"{machine.name} is being started or stopped, or Azure is at it"
+        return Taken(session.status, Waiting(_LOOK_AGAIN_S, message))
+    retained = await find_retained(ground, session, point)
+    if isinstance(retained, Failed):
+        return Taken(session.status, retained)
+    rewound = plan_rewind(machine, point, retained, session.spec, run_of(session))
+    refused = _refused_ids(ground, session, rewound) or await _taken_name(ground, rewound)
+    if refused is not None:
+        return Taken(session.status, refused)
+    named = {each.disk: retained[each.disk] for each in rewound.disks}
+    resolved = replace(resolved_of(session), retained=members_of(named))
+    return await _claim(ground, session, rewound, replace(session.status, resolved=resolved))
+
+
+async def _claim(
+    ground: Ground, session: RestoreSession, rewound: Rewound, status: RestoreSessionStatus
+) -> Taken:
+    """Claim the VM by the record of what is made, before anything is."""
+    status = replace(status, rewound=rewound)
+    waiting = await claim_for(ground, record_of(replace(session, status=status)))
+    if waiting is not None:
+        return Taken(session.status, waiting)
+    message = f"{counted(len(rewound.disks), 'disk')} of {rewound.virtual_machine_id}"
+    return Taken(status, Done(message))
+
+
+async def _go_on(
+    ground: Ground, session: RestoreSession, earlier: UndoRecord, rewound: Rewound
+) -> Taken:
+    """Go on with what an earlier session of the name has begun, or refuse to do it once more."""
+    name = f"an earlier RestoreSession {session.metadata.key}"
+    if earlier.stored:
+        message = f"{name} has rewound the VM: make a session of another name to do so again"
+        return Taken(session.status, Failed("NameTaken", message))
+    point = None if earlier.restored is None else earlier.restored.recovery_point
+    wanted = set(session.spec.disks)
+    if point != restored_of(session).recovery_point or (
+        wanted and wanted != {each.disk for each in rewound.disks}
+    ):
+        message = (
+            f"what {name} has begun is undone, and it asked for something else: make a session of "
+            "another name"
+        )
+        return Taken(session.status, Failed("SessionReplaced", message))
+    status = replace(session.status, resolved=earlier.resolved)
+    return await _claim(ground, session, rewound, status)
+
+
+async def _point(ground: Ground, session: RestoreSession) -> PointSeen | Answer:
+    """Return the point as its repository has it at this moment."""
+    repository = await same_repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return repository
+    named = restored_of(session).recovery_point
+    point = await ground.points.find(repository, ArmId(named.virtual_machine_id), named.run_id)
+    if point is None:
+        message = f"recovery point {named.run_id} has stopped to count: it has expired"
+        return Failed("RecoveryPointExpired", message)
+    return point
+
+
+def _refused_by_settings(ground: Ground, session: RestoreSession) -> Failed | None:
+    """Return why the namespace may not rewind the point's VM, or nobody may, by its id alone."""
+    vm_id = ArmId(restored_of(session).recovery_point.virtual_machine_id)
+    appliance = ground.settings.appliance
+    if not ground.settings.may_rewind(session.metadata.namespace, vm_id):
+        return _not_allowed(session, vm_id)
+    if subscription_of(vm_id) != folded(appliance.subscription_id):
+        message = f"{vm_id} is not in the appliance's subscription, where snapshots are retained"
+        return Failed("CrossSubscriptionRefused", message)
+    if is_within_group(vm_id, appliance.subscription_id, appliance.resource_group):
+        # Its own snapshots would be taken for altered members of a snapshot set there.
+        message = f"{vm_id} is in the appliance's own resource group, where nothing is rewound"
+        return Failed("ScopeNotAllowed", message)
+    return None
+
+
+def _refused_ids(ground: Ground, session: RestoreSession, rewound: Rewound) -> Failed | None:
+    namespace = session.metadata.namespace
+    refused = (
+        each for each in ids_used(rewound) if not ground.settings.may_rewind(namespace, each)
+    )
+    first = next(refused, None)
+    return None if first is None else _not_allowed(session, first)
+
+
+def _not_allowed(session: RestoreSession, resource_id: ArmId) -> Failed:
+    message = (
+        f"namespace {session.metadata.namespace} may not use {resource_id} in a rewind: the "
+        "operator's settings name no rewindScopes for it that hold this"
+    )
+    return Failed("ScopeNotAllowed", message)
+
+
+async def _taken_name(ground: Ground, rewound: Rewound) -> Failed | None:
+    """Return which name is taken: by others, or by an earlier session of this one's name."""
+    found = await asyncio.gather(*map(ground.copies.find, made_ids(rewound)))
+    there = next((each for each in found if each is not None), None)
+    if there is None:
+        return None
+    message = (
+        f"{there.id} is there already, and nothing is overwritten: make a session of another name, "
+        "or delete it"
+    )
+    return Failed("NameTaken", message)

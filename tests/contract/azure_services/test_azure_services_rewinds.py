@@ -1,0 +1,112 @@
+"""VMs whose disks are swapped, and copies that Azure makes of disks, by Azure's adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.contract.azure_services.cloud import (
+    APPLIANCE,
+    RING,
+    Adapters,
+    Cloud,
+    as_administrator,
+    until,
+)
+from tests.contract.azure_services.test_azure_services_disks import STRANGERS
+from tests.contract.azure_services.test_azure_services_snapshots import make_disk
+from tests.contract.ports.rewind_facts import (
+    CopyFacts,
+    CopyPlace,
+    RewoundMachineFacts,
+    SwapPlace,
+)
+from tools.local_cloud.administrator import SUBSCRIPTION
+from vmbackup_operator.naming import ArmId, arm_id
+from vmbackup_operator.services.copies import AzureCopies
+from vmbackup_operator.services.rewound_machines import AzureRewoundMachines
+
+COMPUTE, DISKS, NETWORK = "2024-03-01", "2023-10-02", "2024-05-01"
+
+
+def a_name(cloud: Cloud, resource_type: str) -> ArmId:
+    """Return an id in the region's group that nobody used."""
+    return arm_id(SUBSCRIPTION, cloud.region.resource_group, resource_type, uuid.uuid4().hex[:12])
+
+
+def linux_disk(cloud: Cloud) -> ArmId:
+    """Make a disk with an operating system."""
+    disk = a_name(cloud, "Microsoft.Compute/disks")
+    creation = {"createOption": "Empty"}
+    properties = {"creationData": creation, "diskSizeGB": 4, "osType": "Linux"}
+    sku = {"name": "Premium_LRS"}
+    body = {"location": cloud.region.region, "sku": sku, "properties": properties}
+    cloud.azure.arm(disk, DISKS, body)
+    return disk
+
+
+def user_machine(cloud: Cloud) -> ArmId:
+    """Make a VM with an OS disk and data disks at LUNs 0 and 1."""
+    region, interface = cloud.region, a_name(cloud, "Microsoft.Network/networkInterfaces")
+    subnet = {"subnet": {"id": region.worker_subnet_id}, "primary": True}
+    configurations = {"ipConfigurations": [{"name": "first", "properties": subnet}]}
+    cloud.azure.arm(interface, NETWORK, {"location": region.region, "properties": configurations})
+    machine = a_name(cloud, "Microsoft.Compute/virtualMachines")
+    data: list[dict[str, Any]] = [
+        {"lun": lun, "createOption": "Attach", "managedDisk": {"id": linux_disk(cloud)}}
+        for lun in (0, 1)
+    ]
+    system = {"createOption": "Attach", "managedDisk": {"id": linux_disk(cloud)}}
+    properties = {
+        "hardwareProfile": {"vmSize": "Standard_F2s_v2"},
+        "storageProfile": {"osDisk": system, "dataDisks": data},
+        "networkProfile": {"networkInterfaces": [{"id": interface}]},
+    }
+    cloud.azure.arm(machine, COMPUTE, {"location": region.region, "properties": properties})
+    return machine
+
+
+class TestAzureRewoundMachines(RewoundMachineFacts):
+    @pytest.fixture
+    async def place(self, cloud: Cloud, ours: Adapters) -> SwapPlace:
+        machine = await asyncio.to_thread(user_machine, cloud)
+
+        async def spare() -> ArmId:
+            return await asyncio.to_thread(linux_disk, cloud)
+
+        machines = AzureRewoundMachines(ours.resources, ours.operations)
+        return SwapPlace(machines, machine, spare, until)
+
+
+class TestAzureCopies(CopyFacts):
+    @pytest.fixture
+    async def place(self, cloud: Cloud, ours: Adapters) -> CopyPlace:
+        disk = await asyncio.to_thread(make_disk, cloud)
+        body = {
+            "location": cloud.region.region,
+            "properties": {
+                "incremental": True,
+                "creationData": {"createOption": "Copy", "sourceResourceId": disk},
+            },
+        }
+        snapshot = a_name(cloud, "Microsoft.Compute/snapshots")
+        await as_administrator(lambda: cloud.azure.arm(snapshot, DISKS, body))
+
+        async def made_by_others(snapshot_id: ArmId) -> None:
+            await as_administrator(lambda: cloud.azure.arm(snapshot_id, DISKS, body))
+
+        copies = partial(AzureCopies, ours.resources, ours.operations)
+        return CopyPlace(
+            copies=copies(RING.ownership(APPLIANCE)),
+            others=copies(STRANGERS.ownership(APPLIANCE)),
+            group=ArmId(snapshot.split("/providers/")[0]),
+            region=cloud.region.region,
+            disk=disk,
+            snapshot=snapshot,
+            made_by_others=made_by_others,
+            until=until,
+        )
