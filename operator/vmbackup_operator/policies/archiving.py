@@ -6,10 +6,10 @@ the first of, so that one that failed is made up for by the next point of the sa
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 
+from vmbackup_core.retention.periods import zone_of
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import (
     ArchivedPoints,
@@ -86,7 +86,7 @@ def _selected(
     archives: Sequence[BackupSession],
 ) -> Iterator[tuple[BackupSession, str]]:
     """Yield the backups whose points are archived, with their periods, the oldest first."""
-    zone = _zone_of(policy)
+    zone = zone_of(policy.spec.rule.time_zone)
     done = {
         (_vm(each), each.metadata.annotations.get(ARCHIVE_PERIOD_ANNOTATION, ""))
         for each in archives
@@ -158,12 +158,3 @@ def _vm(session: BackupSession) -> str:
 
 def _taken_at(session: BackupSession) -> datetime:
     return session.status.taken_at or datetime.min.replace(tzinfo=UTC)
-
-
-def _zone_of(policy: BackupPolicy) -> tzinfo:
-    """Return the time zone of the policy's schedule; UTC where it has none, or a wrong one."""
-    schedule = policy.spec.schedule
-    try:
-        return UTC if schedule is None else zoneinfo.ZoneInfo(schedule.time_zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC  # its condition says what is wrong with the schedule

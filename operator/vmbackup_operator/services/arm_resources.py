@@ -180,13 +180,13 @@ class ArmResources:
             self._check_keys(resource_id, region, call)
         with self.clients.translated(what):
             try:
-                return await _end(call, lambda: self._forget(resource_id))
+                return await _end(call, lambda: self.forget(resource_id))
             except HttpResponseError as error:
                 if missing_is_fine and error.status_code == _NOT_FOUND:
                     return {}
                 raise
             finally:
-                self._forget(resource_id)
+                self.forget(resource_id)
 
     def _check_keys(self, resource_id: ArmId, region: str, call: Awaitable[Model | Poller]) -> None:
         try:
@@ -196,8 +196,11 @@ class ArmResources:
                 call.close()  # it was not begun
             raise
 
-    def _forget(self, resource_id: ArmId) -> None:
-        """Drop what was read of the resource's group, and of what is listed by subscription."""
+    def forget(self, resource_id: ArmId) -> None:
+        """Serve nobody who looks for the resource by what was read of it before this.
+
+        What is written here is forgotten anyway: this is for what Azure changes along with it.
+        """
         where = group_of(resource_id)
         self._reads.forget(where, resource_id)
         self._reads.forget(group(where.subscription, ""))

@@ -246,6 +246,8 @@ class AzureWorkers(Workers):
         """Delete the VM, which takes the rest along; then what it did not have or did not take."""
         if "VirtualMachine" in await self._parts_left(vm_id):
             await self._resources.delete("VirtualMachine", vm_id)
+            for resource_type in _PARTS:
+                self._resources.forget(_part_id(vm_id, resource_type))
         left = await self._parts_left(vm_id)
         for resource_type, kind in _PARTS.items():
             if kind in left:

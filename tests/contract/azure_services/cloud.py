@@ -129,17 +129,21 @@ def settings_for(appliance_id: str, bundle: Path) -> Settings:
 
 @asynccontextmanager
 async def adapters(
-    settings: Settings, ring: KeyRing = RING, patient_by: Clock | None = None
+    settings: Settings,
+    ring: KeyRing = RING,
+    patient_by: Clock | None = None,
+    fresh_s: float = FRESH_S,
 ) -> AsyncIterator[Adapters]:
     """Yield the adapters, wired as the operator has them, with the environment's identity.
 
-    By the clock *patient_by*, a missing right is held for one that spreads for `RIGHTS_S`.
+    By the clock *patient_by*, a missing right is held for one that spreads for `RIGHTS_S`. Looks
+    are shared for *fresh_s*.
     """
     clock, operations = SystemClock(), Operations()
     refusals = Refusals(patient_by or clock, {"NotAuthorized": Patience(RIGHTS_S, 0.2)})
     clients = Clients(asynchronous_credential(), clock, refusals=refusals)
     seals = RegionSeals(settings.appliance, ring.keys)
-    reads = SharedReads(clock, FRESH_S)
+    reads = SharedReads(clock, fresh_s)
     resources = ArmResources(clients, reads, seals, PACE)
     # How far one look at a region gets is of the suite's facts: a region is built at Azure's pace.
     manager = AzureResourceManager(ArmResources(clients, reads, seals), operations)

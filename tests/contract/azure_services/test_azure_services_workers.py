@@ -136,6 +136,19 @@ def _has_gone(adapters_of: Adapters, wanted: WorkerWanted) -> Callable[[], Await
     return look
 
 
+async def test_a_worker_takes_its_parts_along_however_long_looks_are_shared(
+    cloud: Cloud, place: WorkerPlace
+) -> None:
+    wanted = place.wanted()
+    await place.launch(wanted)
+    before = cloud.azure.last_entry()
+    async with adapters(settings_for(APPLIANCE, cloud.bundle), fresh_s=60) as ours:
+        await until(lambda: ours.workers.delete(wanted.vm_id))
+
+    asked = [each.lower() for each in writes(cloud.azure.journal(before))]
+    assert [each.split("/")[-2] for each in asked] == ["virtualmachines"]
+
+
 async def test_nothing_is_sent_to_a_vm_with_plain_tags(cloud: Cloud, place: WorkerPlace) -> None:
     wanted = place.wanted()
     await place.launch(wanted)
