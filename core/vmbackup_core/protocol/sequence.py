@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vmbackup_core.ids import JobId, WorkerId
-from vmbackup_core.protocol.messages import Event, Failed
+from vmbackup_core.protocol.messages import Done, Event, Failed
 from vmbackup_core.protocol.sealing import NO_JOB, Header
 
 #: Apply: write the effect and the number in one status write, then delete the message.
@@ -41,19 +41,25 @@ def decide(header: Header, event: Event, applied: Applied) -> Decision:
         return "Refuse"
     if header.job_id == NO_JOB:
         return "Apply" if header.sequence > applied.last_of_worker else "AcknowledgeOnly"
-    if header.job_id != applied.job_id or header.sequence <= applied.last_of_job:
-        return "AcknowledgeOnly"  # of a job that this worker had before, or repeated
-    if isinstance(event, Failed) and not _counts(event, applied):
-        return "AcknowledgeOnly"
-    return "Apply"
+    if header.job_id != applied.job_id:
+        return "AcknowledgeOnly"  # of a job that this worker had before
+    return "Apply" if _is_news(header, event, applied) else "AcknowledgeOnly"
 
 
-def _counts(event: Failed, applied: Applied) -> bool:
-    """Tell whether the failure is news: of the job's last message, and not told before.
+def _is_news(header: Header, event: Event, applied: Applied) -> bool:
+    """Tell whether an event of the job is to be heard.
 
-    An older message's failure is overtaken: the agent tries again by the newer one.
+    Two threads of the agent speak, and queues do not keep order: a job's end that progress has
+    overtaken is told once, and counts all the same.
     """
-    return event.answers >= applied.last_sent and event.answers > applied.last_failed
+    match event:
+        case Failed():
+            # An older message's failure is overtaken: the agent tries again by the newer one.
+            return event.answers >= applied.last_sent and event.answers > applied.last_failed
+        case Done():
+            return header.sequence != applied.last_of_job
+        case _:
+            return header.sequence > applied.last_of_job
 
 
 def after(header: Header, event: Event, applied: Applied) -> Applied:
@@ -61,4 +67,5 @@ def after(header: Header, event: Event, applied: Applied) -> Applied:
     if header.job_id == NO_JOB:
         return replace(applied, last_of_worker=header.sequence)
     failed = event.answers if isinstance(event, Failed) else applied.last_failed
-    return replace(applied, last_of_job=header.sequence, last_failed=failed)
+    last = max(header.sequence, applied.last_of_job)
+    return replace(applied, last_of_job=last, last_failed=failed)

@@ -77,12 +77,12 @@ def _with(
         last_heartbeat_time=now,
     )
     match event:
-        case Hello() | Heartbeat():
+        case Done() if owes_result(replace(session, status=status)):
+            return with_result(session, replace(status, worker=counted), event.result)
+        case Hello() | Heartbeat() | Done():
             return _alive(status, worker, counted, now)
         case Progress():
             return _moved(session, status, counted, event, now)
-        case Done():
-            return with_result(session, replace(status, worker=counted), event.result)
         case Failed():
             message = cut(event.message, MAX_MESSAGE)
             failure = JobFailure(event.reason, message, event.transient)

@@ -10,8 +10,10 @@ from vmbackup_core.ids import JobId, WorkerId
 from vmbackup_core.protocol import (
     NO_JOB,
     Applied,
+    BackupResult,
     Decision,
     Direction,
+    Done,
     Failed,
     Header,
     Progress,
@@ -84,6 +86,19 @@ def test_a_failure_counts_once_for_each_message_of_the_job(
     header = Header("event", WORKER, JOB, 9)
 
     assert decide(header, failed, applied) == decision
+
+
+def test_the_end_of_a_job_is_heard_whatever_has_overtaken_it() -> None:
+    overtaken = Header("event", WORKER, JOB, 4)
+    done = Done(JOB, 1, BackupResult([]))
+    failed = Failed(JOB, 1, "TransferInterrupted", "no", transient=True)
+    applied = Applied(WORKER, JOB, last_of_job=5, last_sent=1)
+
+    for end in (done, failed):
+        assert decide(overtaken, end, applied) == "Apply"
+        assert after(overtaken, end, applied).last_of_job == 5
+    assert decide(overtaken, failed, after(overtaken, failed, applied)) == "AcknowledgeOnly"
+    assert decide(Header("event", WORKER, JOB, 5), done, applied) == "AcknowledgeOnly"
 
 
 def test_the_next_message_of_a_job_is_above_every_failure_that_was_counted() -> None:
