@@ -47,7 +47,7 @@ FOREIGN = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
 #: Where the settings let the user restore to beside the group that is backed up.
 RESTORED_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-restored"
 #: And a subscription that may be restored into and is not the appliance's.
-OTHERS = "88888888-aaaa-4bbb-8ccc-dddddddddddd"
+OTHERS = elsewhere.SUBSCRIPTION
 
 #: What objects of a kind are called in a path, by what one is called in a command.
 PLURALS = {each.kind.lower(): each.plural for each in KINDS}

@@ -48,6 +48,8 @@ ROTATED = KeyRing(NEW, {"old": OLD, NEW.id: NEW})
 #: A region that no other test uses: what is lost there is lost to nobody else, while it is listed.
 #: Where something unlisted lies nobody can tell, so what the lost key sealed is removed in the end.
 REGION = "swedencentral"
+#: A Run Command that a worker has when the key is lost.
+EARLIER = "earlier"
 #: Whose seals are noted when they are listed.
 SEALED = {
     "Microsoft.Compute/snapshots": "2023-10-02",
@@ -101,6 +103,14 @@ async def _launch(ours: Adapters, wanted: WorkerWanted) -> None:
     await until(running)
 
 
+async def _send(ours: Adapters, wanted: CommandWanted) -> None:
+    async def sent() -> bool:
+        await ours.commands.run(wanted)
+        return await ours.commands.find(wanted.vm_id, wanted.name) is not None
+
+    await until(sent)
+
+
 async def _take(ours: Adapters, wanted: SnapshotWanted) -> None:
     async def ready() -> bool:
         await ours.snapshots.request(wanted)
@@ -117,6 +127,8 @@ async def _make(cloud: Cloud, disk_id: ArmId) -> Place:
         snapshots = {"old": snapshot_wanted(disk_id, OLD), "new": snapshot_wanted(disk_id, NEW)}
         for worker in workers.values():
             await _launch(ours, worker)
+        earlier = CommandWanted(workers["new"].vm_id, EARLIER, region.region, "true", {})
+        await _send(ours, earlier)
         for snapshot in snapshots.values():
             await _take(ours, snapshot)
     return Place(region, workers, snapshots, disk_id)
@@ -188,7 +200,7 @@ ACTS: dict[str, Act] = {
         CommandWanted(place.workers["old"].vm_id, "launch", place.region.region, "true", {})
     ),
     "delete a command": lambda ours, place: ours.commands.delete(
-        place.workers["new"].vm_id, "launch"
+        place.workers["new"].vm_id, EARLIER
     ),
     "delete a command of the lost key": lambda ours, place: ours.commands.delete(
         place.workers["old"].vm_id, "launch"

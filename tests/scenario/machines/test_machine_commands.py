@@ -52,7 +52,9 @@ async def test_a_script_that_takes_too_long_is_killed_with_all_it_started(world:
         await world.run("echo begun; sleep 1000 & sleep 1000", timeout_s=0.5)
 
     assert time.monotonic() - began < 200
-    assert (await world.run("pgrep -x sleep")).exit_code != 0
+    # The kernel takes a moment to end what it was told to kill.
+    while (await world.run("pgrep -x sleep")).exit_code == 0:
+        assert time.monotonic() - began < 200
 
 
 async def test_a_cancelled_script_is_killed(world: World) -> None:
