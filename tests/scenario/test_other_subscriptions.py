@@ -16,12 +16,15 @@ from tools.local_cloud.administrator import SUBSCRIPTION
 from tools.local_cloud.installation import OPERATOR_NAMESPACE
 
 
-def changed(entries: list[Entry], part: str) -> set[str]:
-    """Return the subscription and group of what was written to Resource Manager, in lower case."""
+def made_in(entries: list[Entry], part: str) -> set[str]:
+    """Return the subscriptions and groups, in lower case, in which resources were put.
+
+    Earlier sessions of the stage may still delete theirs.
+    """
     return {
         "/".join(entry.path.lower().split("/")[:5])
         for entry in entries
-        if entry.service == "arm" and entry.method != "GET" and f"/{part}/" in entry.path.lower()
+        if entry.service == "arm" and entry.method == "PUT" and f"/{part}/" in entry.path.lower()
     }
 
 
@@ -38,12 +41,12 @@ def test_a_vm_of_another_subscription_is_backed_up_by_what_is_made_beside_it(
 
     entries, exports = stage.entries(since), elsewhere.EXPORTS.lower()
     for kind in ("snapshots", "diskaccesses"):
-        assert changed(entries, kind) == {exports}, kind
+        assert made_in(entries, kind) == {exports}, kind
     snapshots = f"{exports}/providers/microsoft.compute/snapshots/"
     of_access = [each.path.rsplit("/", 1)[1] for each in entries
                  if each.method == "POST" and snapshots in each.path.lower()]  # fmt: skip
     assert sorted(of_access) == ["beginGetAccess"] * 2 + ["endGetAccess"] * 2
-    workers = changed(entries, "virtualmachines")
+    workers = made_in(entries, "virtualmachines")
     assert {each.split("/")[2] for each in workers} == {SUBSCRIPTION}
     assert not [each for each in entries if each.method not in {"GET", "POST"}
                 and each.path.lower().startswith(elsewhere.GROUP.lower())]  # fmt: skip

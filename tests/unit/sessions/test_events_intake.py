@@ -229,19 +229,6 @@ async def test_events_are_applied_in_the_order_in_which_they_were_said(
     assert shown.bytes_read == 900
 
 
-async def test_a_failure_is_heard_though_progress_has_overtaken_it(transferring: World) -> None:
-    world = transferring
-    say(world, Progress(job(world), 1, 1000, 900, 10), 101)
-    await world.intake.round()
-    say(world, Failed(job(world), 1, "TransferInterrupted", "no way", transient=True), 100)
-    await world.intake.round()
-
-    failure = worker(world).failure
-    assert failure is not None
-    assert failure.reason == "TransferInterrupted"
-    assert queue_of(world) == []
-
-
 @pytest.mark.parametrize("moment", ["after the status", "before removing a message"])
 async def test_killed_between_the_write_and_the_removal_the_event_counts_once(
     transferring: World, moment: str

@@ -1,11 +1,13 @@
-"""What a worker says of a job that has ended changes nothing: its beat may be behind the end."""
+"""A worker's beat and the end of its job come in any order: none of them hides the other."""
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from tests.unit.restores.restoring_worlds import RESTORE, restoring_world
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, session_of
-from vmbackup_core.protocol import Header, Progress
+from vmbackup_core.protocol import Failed, Header, Progress
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.sessions.findings import current_job
 from vmbackup_operator.sessions.hearing import heard
@@ -53,3 +55,20 @@ async def test_before_a_job_has_ended_its_progress_is_shown() -> None:
 
     assert status.progress is not None
     assert status.progress.percent == 99
+
+
+async def test_a_failure_is_heard_though_a_beat_behind_it_was_heard_before() -> None:
+    world = World()
+    world.sessions.put(session_of())
+    await world.run_until("ExportGranted")
+    session = world.sessions.stored[KEY]
+    beat, _ = late(session)
+    before = replace(session, status=heard(session, [late(session)], world.clock.now()))
+    failed = Failed(beat.job_id, 1, "TransferInterrupted", "no way", transient=True)
+    overtaken = Header("event", beat.worker_id, beat.job_id, beat.sequence - 1)
+
+    worker = heard(before, [(overtaken, failed)], world.clock.now()).worker
+
+    assert worker is not None
+    assert worker.failure is not None
+    assert worker.failure.reason == "TransferInterrupted"
