@@ -14,7 +14,12 @@ from vmbackup_operator.environments.bodies import Body, body_at, text_at, value_
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
-from vmbackup_operator.services.made_by_runs import check_made_by, marked, standing_of
+from vmbackup_operator.services.made_by_runs import (
+    check_made_by,
+    is_being_deleted,
+    marked,
+    standing_of,
+)
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import ResourceKind
 from vmbackup_operator.sessions.rewind_ports import Copies, CopyMade, CopyToMake
@@ -55,8 +60,8 @@ class AzureCopies(Copies):
             body = await self._resources.find(_kind(copy_id), copy_id)
             if body is None or not self._is_of(body, copy_id, run_id):
                 return True
-            if folded(text_at(body, "properties", "provisioningState")) == "deleting":
-                return False  # Azure is at it, and would refuse to begin anew
+            if is_being_deleted(body):
+                return False
         await self._operations.advance(
             key, lambda: self._resources.begin_delete(_kind(copy_id), copy_id)
         )

@@ -16,7 +16,12 @@ from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.export_access import end_access, export_rules, grant_access
-from vmbackup_operator.services.made_by_runs import check_made_by, marked, standing_of
+from vmbackup_operator.services.made_by_runs import (
+    check_made_by,
+    is_being_deleted,
+    marked,
+    standing_of,
+)
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import Model, Poller, address
 from vmbackup_operator.sessions.restore_ports import DiskMade, Disks, DiskToMake
@@ -102,8 +107,8 @@ class AzureDisks(Disks):
             if body is None:
                 return True
             self._check(body, disk_id, run_id)
-            if folded(text_at(body, "properties", "provisioningState")) == "deleting":
-                return False  # Azure is at it, and would refuse to begin anew
+            if is_being_deleted(body):
+                return False
         await self._operations.advance(key, lambda: self._resources.begin_delete("Disk", disk_id))
         return False
 

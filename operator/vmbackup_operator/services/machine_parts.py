@@ -14,7 +14,12 @@ from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
-from vmbackup_operator.services.made_by_runs import check_made_by, marked, standing_of
+from vmbackup_operator.services.made_by_runs import (
+    check_made_by,
+    is_being_deleted,
+    marked,
+    standing_of,
+)
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import ResourceKind
 from vmbackup_operator.sessions.target_ports import MachineParts, PartMade, PartToMake
@@ -59,8 +64,8 @@ class AzureMachineParts(MachineParts):
             if body is None:
                 return True
             self._check(body, part_id, run_id)
-            if folded(text_at(body, "properties", "provisioningState")) == "deleting":
-                return False  # Azure is at it, and would refuse to begin anew
+            if is_being_deleted(body):
+                return False
         kind = _kind(part_id)
         await self._operations.advance(key, lambda: self._resources.delete(kind, part_id))
         return False

@@ -48,6 +48,11 @@ def check_made_by(
         raise PermanentError(f"{what} was made by another run", reason="NotOurs")
 
 
+def is_being_deleted(body: Body) -> bool:
+    """Tell whether Azure is deleting the resource: it would refuse to begin anew."""
+    return folded(text_at(body, "properties", "provisioningState")) == "deleting"
+
+
 def standing_of(body: Body, ownership: Ownership) -> Standing:
     """Return what Azure's *body* says of who made the resource, and how far it is."""
     tags = body_at(body, "tags")

@@ -14,10 +14,11 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.arm_tags import folded_tags, merged_tags, tag_value
-from vmbackup_operator.environments.bodies import Body, body_at, text_at
+from vmbackup_operator.environments.bodies import Body, body_at
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, name_of
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.export_access import end_access, export_rules, grant_access
+from vmbackup_operator.services.made_by_runs import is_being_deleted
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import address
 from vmbackup_operator.sessions.keys import KeyRing
@@ -157,7 +158,7 @@ class AzureSnapshots(Snapshots):
             if found is None:
                 return True
             check_ours(self._owner.ring, snapshot_id, folded_tags(body_at(found, "tags")))
-            if folded(text_at(found, "properties", "provisioningState")) == "deleting":
+            if is_being_deleted(found):
                 return False  # Azure is at it, and would refuse to begin anew
         await self._operations.advance(
             key, lambda: self._resources.begin_delete("Snapshot", snapshot_id)
