@@ -45,20 +45,22 @@ def record_of(session: RestoreSession, *, stored: bool = False) -> UndoRecord:
 
 def session_of(record: UndoRecord) -> RestoreSession:
     """Return a session that has nothing but its last steps left, as the record knows it."""
-    if record.restored is None:
+    is_rewind = record.rewound is not None
+    if record.restored is None or is_rewind != (record.type == "Rewind"):
         raise AssertionError(f"the record of run {record.run_id} is of no restore")
-    conclusion = (record.restored.conclusion or "restored") if record.stored else ""
-    restored = replace(record.restored, conclusion=conclusion)
+    done = "rewound" if is_rewind else "restored"
+    conclusion = (record.restored.conclusion or done) if record.stored else ""
     status = RestoreSessionStatus(
         run_id=record.run_id,
         attempt=1,
         start_time=datetime.fromtimestamp(0, UTC),
         resolved=record.resolved,
-        restored=restored,
+        restored=replace(record.restored, conclusion=conclusion),
+        rewound=record.rewound,
     )
     spec = RestoreSessionSpec(
         recovery_point_ref=ObjectReference("none"),
-        mode="Disks",
+        mode="Rewind" if is_rewind else "Disks",
         target=RestoreTarget("", "", record.resolved.worker_region or ""),
         retry_limit=record.retry_limit,
     )

@@ -9,7 +9,7 @@ from vmbackup_operator.restores.rewinding.copying import create_disks, keep_toda
 from vmbackup_operator.restores.rewinding.removing import remove_remains
 from vmbackup_operator.restores.rewinding.stopping import start_machine, stop_machine
 from vmbackup_operator.restores.rewinding.swapping import put_back, swap_disks
-from vmbackup_operator.restores.rewinding.undo import session_of
+from vmbackup_operator.restores.undo import session_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Step, Table
 from vmbackup_operator.sessions.undo_record import UndoRecord
