@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec.structs import replace
-
 from vmbackup_core.protocol import (
     ArchiveJob,
     DiskToArchive,
@@ -24,7 +22,6 @@ from vmbackup_operator.model.session_findings import (
     SessionWorker,
     position_of,
 )
-from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     archive_job,
@@ -34,14 +31,11 @@ from vmbackup_operator.sessions.findings import (
     source_of,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.hearing import applied_by
 from vmbackup_operator.sessions.ports import ContainerAccess
 from vmbackup_operator.sessions.results import owes_result
-from vmbackup_operator.sessions.seen import account_of
-from vmbackup_operator.sessions.step import Taken, TryAgain
-from vmbackup_operator.sessions.steps.commits import with_commits
-from vmbackup_operator.sessions.steps.conversing import conversation, listen_to_worker
-from vmbackup_operator.sessions.steps.jobs import is_due, judge_failure, send_job, watch_worker
+from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.steps.committing import find_committed, prepare_disks
+from vmbackup_operator.sessions.steps.jobs import container_url, follow_worker, give_job
 from vmbackup_operator.sessions.steps.repository import same_repository
 
 
@@ -50,19 +44,12 @@ async def copy_disks(ground: Ground, session: BackupSession) -> Taken:
     status = session.status
     if status.recovery_point is not None or not owes_result(session):
         return Taken(status, Done(f"archived: {counted(len(status.written), 'disk')}"))
-    worker = status.worker
-    if worker is None or worker.abandoned:
-        return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
-    if worker.failure is not None:
-        return judge_failure(ground, session, worker, worker.failure)
-    listen_to_worker(ground, session, worker)
-    if is_due(ground, worker):
-        return await _give_job(ground, session, worker)
-    return await watch_worker(ground, session, worker, _copying(session, worker))
+    worker = await follow_worker(ground, session, _copying(session))
+    return worker if isinstance(worker, Taken) else await _give_job(ground, session, worker)
 
 
-def _copying(session: BackupSession, worker: SessionWorker) -> str:
-    return f"worker {worker.id} copies {counted(len(_owed(session)), 'disk')}"
+def _copying(session: BackupSession) -> str:
+    return f"copies {counted(len(_owed(session)), 'disk')}"
 
 
 def _owed(session: BackupSession) -> list[str]:
@@ -84,11 +71,7 @@ async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorke
         return prepared
     until = ground.repository_access_until()
     job = await _job(ground, session, work, prepared)
-    job = replace(job, conversation=await conversation(ground, home.account, worker))
-    sequence = applied_by(worker, job.job_id).next_to_send
-    await send_job(ground, home, worker, job, sequence)
-    served = replace(worker, job_sequence=sequence, credentials_expire_at=until)
-    return Taken(replace(session.status, worker=served), Waiting(5, _copying(session, worker)))
+    return await give_job(ground, session, home, job, until, _copying(session))
 
 
 async def _prepare(
@@ -102,20 +85,13 @@ async def _prepare(
     repository = await same_repository(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
-    asked, owed = disks_asked(session, work), _owed(session)
+    asked = disks_asked(session, work)
+    owed = {disk: asked[disk] for disk in _owed(session)}
     if worker.job_sequence == 0:
-        found = await ground.points.find_committed(repository, [asked[each] for each in owed])
-        if isinstance(found, Waiting):
-            return Taken(session.status, found)
-        commits = {disk: each for disk, each in zip(owed, found, strict=True) if each is not None}
-        if commits:
-            status = with_commits(session.status, commits)
-            message = f"committed already: {counted(len(commits), 'disk')}"
-            return Taken(status, Waiting(0, message))
-    prepared = await ground.points.prepare(repository, [asked[each] for each in owed])
-    if isinstance(prepared, Waiting):
-        return Taken(session.status, prepared)
-    return dict(zip(owed, prepared, strict=True))
+        found = await find_committed(ground, session, repository, owed)
+        if found is not None:
+            return found
+    return await prepare_disks(ground, session, repository, owed)
 
 
 async def _job(
@@ -138,9 +114,8 @@ async def _job(
 async def _access(
     ground: Ground, repository: ResolvedRepository, access: ContainerAccess
 ) -> RepositoryAccess:
-    account, until = account_of(ArmId(repository.account_id)), ground.repository_access_until()
-    url = await ground.signatures.container(account, repository.container, access, until)
-    return RepositoryAccess(container_url=url.value, tier=repository.tier)
+    url = await container_url(ground, repository, access)
+    return RepositoryAccess(container_url=url, tier=repository.tier)
 
 
 def _disk(given: RestoreDisk, prepared: PreparedDisk) -> DiskToArchive:

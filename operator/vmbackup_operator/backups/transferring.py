@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from msgspec.structs import replace
+from functools import partial
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import (
     BackupJob,
-    ConversationAccess,
     DiskToBackUp,
     RepositoryAccess,
 )
+from vmbackup_core.repository.control.backup.disk_asked import DiskAsked
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.backups.asking import disks_asked
 from vmbackup_operator.backups.tracking import GONE, settle_full_reads, without_bases, without_lost
@@ -36,19 +35,18 @@ from vmbackup_operator.sessions.findings import (
     repository_of,
     resolved_of,
     run_of,
-    worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.hearing import applied_by
-from vmbackup_operator.sessions.seen import SecretUrl, account_of
-from vmbackup_operator.sessions.step import Taken, TryAgain
-from vmbackup_operator.sessions.steps.commits import with_commits
-from vmbackup_operator.sessions.steps.conversing import (
-    conversation,
-    listen_to_worker,
-)
+from vmbackup_operator.sessions.seen import SecretUrl
+from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.steps.committing import find_committed, prepare_disks
 from vmbackup_operator.sessions.steps.exporting import grants_of
-from vmbackup_operator.sessions.steps.jobs import is_due, judge_failure, send_job, watch_worker
+from vmbackup_operator.sessions.steps.jobs import (
+    container_url,
+    follow_worker,
+    give_job,
+    judge_failure,
+)
 from vmbackup_operator.sessions.steps.repository import same_repository
 
 #: The worker's word for a base that does not open: the next attempt's job names none.
@@ -61,7 +59,6 @@ class _Given:
 
     prepared: Mapping[str, PreparedDisk]
     grants: Mapping[ArmId, SecretUrl]
-    queues: ConversationAccess
 
 
 async def transfer(ground: Ground, session: BackupSession) -> Taken:
@@ -70,20 +67,13 @@ async def transfer(ground: Ground, session: BackupSession) -> Taken:
     if status.written >= {disk.position for disk in resolved_of(session).disks}:
         waiting = await settle_full_reads(ground, session)
         return Taken(status, waiting or Done(f"written: {counted(len(status.written), 'disk')}"))
-    worker = status.worker
-    if worker is None or worker.abandoned:
-        return Taken(status, TryAgain("WorkerLost", "the session has lost its worker"))
-    if worker.failure is not None:
-        return judge_failure(ground, session, worker, worker.failure, {_BASE_UNREADABLE})
-    listen_to_worker(ground, session, worker)
-    if is_due(ground, worker):
-        return await _give_job(ground, session, worker)
-    return await watch_worker(ground, session, worker, _moving(session))
+    judge = partial(judge_failure, passing={_BASE_UNREADABLE})
+    worker = await follow_worker(ground, session, _moving(session), judge)
+    return worker if isinstance(worker, Taken) else await _give_job(ground, session, worker)
 
 
 def _moving(session: BackupSession) -> str:
-    worker = worker_of(session)
-    return f"worker {worker.id} moves {counted(len(_owed(session)), 'disk')}"
+    return f"moves {counted(len(_owed(session)), 'disk')}"
 
 
 async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorker) -> Taken:
@@ -98,15 +88,11 @@ async def _give_job(ground: Ground, session: BackupSession, worker: SessionWorke
     prepared = await _prepare(ground, session, worker)
     if isinstance(prepared, Taken):
         return prepared
-    given = _Given(prepared, grants, await conversation(ground, home.account, worker))
     # What the job holds was granted before or is signed after this: it ends no sooner than that.
     ends = [ground.repository_access_until(), *(each.expires_at for each in status.exports)]
-    job = await _job(ground, session, given)
-    sequence = applied_by(worker, job.job_id).next_to_send
-    await send_job(ground, home, worker, job, sequence)
+    job = await _job(ground, session, _Given(prepared, grants))
     soonest = min(end for end in ends if end is not None)
-    served = replace(worker, job_sequence=sequence, credentials_expire_at=soonest)
-    return Taken(replace(status, worker=served), Waiting(5, _moving(session)))
+    return await give_job(ground, session, home, job, soonest, _moving(session))
 
 
 async def _grants(ground: Ground, session: BackupSession) -> Mapping[ArmId, SecretUrl] | Taken:
@@ -127,32 +113,19 @@ async def _before_any_job(
     ground: Ground, session: BackupSession, repository: BackupRepository
 ) -> Taken | None:
     """Begin the chains that the session was told to; then look for what its run has committed."""
+    asked = _asked(session)
     if session.spec.new_chain:
-        asked = disks_asked(session)
-        owed = [asked[member.disk] for member, _ in _owed(session)]
         why = f"newChain of BackupSession {session.metadata.key}"
-        begun = await ground.points.begin_anew(repository, owed, why)
+        begun = await ground.points.begin_anew(repository, list(asked.values()), why)
         if begun is not None:
             return Taken(session.status, begun)
-    return await _find_committed(ground, session, repository)
+    return await find_committed(ground, session, repository, asked)
 
 
-async def _find_committed(
-    ground: Ground, session: BackupSession, repository: BackupRepository
-) -> Taken | None:
-    """Return the session with the commits that its run has made already; None where none is news.
-
-    A session that has lost its status, or died behind a commit, reads no disk again for it.
-    """
-    asked, owed = disks_asked(session), [member.disk for member, _ in _owed(session)]
-    found = await ground.points.find_committed(repository, [asked[disk] for disk in owed])
-    if isinstance(found, Waiting):
-        return Taken(session.status, found)
-    commits = {disk: each for disk, each in zip(owed, found, strict=True) if each is not None}
-    if not commits:
-        return None
-    status = with_commits(session.status, commits)
-    return Taken(status, Waiting(0, f"committed already: {counted(len(commits), 'disk')}"))
+def _asked(session: BackupSession) -> dict[str, DiskAsked]:
+    """Return what is asked of each disk that no commit has yet, by its position."""
+    asked = disks_asked(session)
+    return {member.disk: asked[member.disk] for member, _ in _owed(session)}
 
 
 async def _prepare(
@@ -170,30 +143,24 @@ async def _prepare(
         found = await _before_any_job(ground, session, repository)
         if found is not None:
             return found
-    owed = _owed(session)
-    await asyncio.gather(*(_check_is_there(ground, member) for member, _ in owed))
-    asked, positions = disks_asked(session), [member.disk for member, _ in owed]
-    prepared = await ground.points.prepare(repository, [asked[each] for each in positions])
-    if isinstance(prepared, Waiting):
-        return Taken(session.status, prepared)
-    by_disk = dict(zip(positions, prepared, strict=True))
-    status = await without_bases(ground, session, by_disk)
+    await asyncio.gather(*(_check_is_there(ground, member) for member, _ in _owed(session)))
+    prepared = await prepare_disks(ground, session, repository, _asked(session))
+    if isinstance(prepared, Taken):
+        return prepared
+    status = await without_bases(ground, session, prepared)
     if status is not None:
         return Taken(status, Waiting(0, "what a disk was to go on from is not there any more"))
-    return by_disk
+    return prepared
 
 
 async def _job(ground: Ground, session: BackupSession, given: _Given) -> BackupJob:
     found = repository_of(session)
-    account = account_of(ArmId(found.account_id))
-    until = ground.repository_access_until()
-    container = await ground.signatures.container(account, found.container, "store", until)
+    container = await container_url(ground, found, "store")
     return BackupJob(
         job_id=backup_job(session),
         run_id=run_of(session),
         disks=_disks_of(session, given),
-        repository=RepositoryAccess(container_url=container.value, tier=found.tier),
-        conversation=given.queues,
+        repository=RepositoryAccess(container_url=container, tier=found.tier),
     )
 
 

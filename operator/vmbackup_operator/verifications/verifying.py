@@ -26,15 +26,11 @@ from vmbackup_operator.sessions.findings import (
     resolved_of,
     run_of,
     verify_job,
-    worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.hearing import applied_by
-from vmbackup_operator.sessions.seen import account_of
-from vmbackup_operator.sessions.step import Taken, TryAgain
-from vmbackup_operator.sessions.steps.conversing import conversation, listen_to_worker
+from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.exporting import grants_of
-from vmbackup_operator.sessions.steps.jobs import is_due, judge_failure, send_job, watch_worker
+from vmbackup_operator.sessions.steps.jobs import container_url, follow_worker, give_job
 from vmbackup_operator.sessions.steps.repository import same_repository
 from vmbackup_operator.verifications.asking import next_work
 from vmbackup_operator.verifications.judging import concluded, judge_answer, verified_of
@@ -77,18 +73,12 @@ async def _work_on(
 async def _under_way(ground: Ground, session: BackupSession, job: VerifyingJob) -> Taken | None:
     """Return what is to be waited for or done about the job's worker; None: it is sent its job."""
     worker = session.status.worker
-    if worker is None or worker.abandoned:
-        lost = TryAgain("WorkerLost", "the session has lost its worker")
-        return Taken(session.status, lost)
-    if worker.failure is not None:
+    if worker is not None and not worker.abandoned and worker.failure is not None:
         status = await without_lost(ground, session)
         if status is not None:
             return _without_job(status, worker)
-        return judge_failure(ground, session, worker, worker.failure)
-    listen_to_worker(ground, session, worker)
-    if is_due(ground, worker):
-        return None
-    return await watch_worker(ground, session, worker, _doing(worker, job))
+    followed = await follow_worker(ground, session, _doing(job))
+    return followed if isinstance(followed, Taken) else None
 
 
 def _without_job(status: BackupSessionStatus, worker: SessionWorker) -> Taken:
@@ -97,8 +87,8 @@ def _without_job(status: BackupSessionStatus, worker: SessionWorker) -> Taken:
     return Taken(left, Waiting(0, "a snapshot is gone"))
 
 
-def _doing(worker: SessionWorker, job: VerifyingJob) -> str:
-    return f"worker {worker.id} reads back, job {job.number}"
+def _doing(job: VerifyingJob) -> str:
+    return f"reads back, job {job.number}"
 
 
 def _result_of(job: VerifyingJob) -> VerifyResult | None:
@@ -139,7 +129,6 @@ async def _give_job(
     ground: Ground, session: BackupSession, work: VerifyWork, job: VerifyingJob
 ) -> Taken:
     """Seal the job with credentials that are good for a while, and put it in the worker's queue."""
-    worker = worker_of(session)
     home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return Taken(session.status, home)
@@ -148,11 +137,7 @@ async def _give_job(
         return sample
     until = _ends(ground, session, work.sample)
     asked = await _job(ground, session, work, job, sample)
-    asked = replace(asked, conversation=await conversation(ground, home.account, worker))
-    sequence = applied_by(worker, asked.job_id).next_to_send
-    await send_job(ground, home, worker, asked, sequence)
-    served = replace(worker, job_sequence=sequence, credentials_expire_at=until)
-    return Taken(replace(session.status, worker=served), Waiting(5, _doing(worker, job)))
+    return await give_job(ground, session, home, asked, until, _doing(job))
 
 
 async def _sample(
@@ -197,18 +182,16 @@ async def _job(
     sample: SampleToRead | None,
 ) -> VerifyJob:
     """Return what the worker is asked to read, by a way that lists nothing and creates nothing."""
-    found, manifest = repository_of(session), work.at
+    manifest = work.at
     if manifest is None:
         raise AssertionError("nothing is read of a manifest that does not open")
-    account = account_of(ArmId(found.account_id))
-    until = ground.repository_access_until()
-    container = await ground.signatures.container(account, found.container, "read_named", until)
+    container = await container_url(ground, repository_of(session), "read_named")
     return VerifyJob(
         job_id=verify_job(session, job),
         run_id=run_of(session),
         chain_id=work.chain,
         keys=work.keys,
-        repository=RepositoryAccess(container_url=container.value),
+        repository=RepositoryAccess(container_url=container),
         read_bytes=work.read_bytes,
         packs=[PackRange(run.slot, run.session, run.first, run.last) for run in work.packs],
         manifest=manifest.name,
