@@ -219,10 +219,19 @@ class Allocator:
             self._exports.pop(key, None)
 
     def drop(self, key: ObjectKey) -> None:
-        """Drop whatever was reserved for the session."""
+        """Drop whatever was reserved for the session, which has ended or has gone.
+
+        One that has ended may still be stopping its worker.
+        """
         self._workers.pop(key, None)
         self._displaced.pop(key, None)
         self._exports.pop(key, None)
+
+    def all_left(self, key: ObjectKey) -> None:
+        """Have every worker given out again that the session was stopping: it is at none any more.
+
+        Its object has gone, or it has taken its last step.
+        """
         for worker in [each for each, by in self._leaving.items() if key in by]:
             self.left(worker, key)
 

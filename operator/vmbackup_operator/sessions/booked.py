@@ -8,7 +8,7 @@ from typing import Generic
 from typing_extensions import override
 
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.metadata import FINALIZER, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreKey, RestoreSession
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.sessions.allocator import Allocator
@@ -44,8 +44,7 @@ class BookedSessions(Generic[AnySession]):
         What is deleted goes with its last finalizer: watch and answer may come in either order.
         """
         if session.metadata.deletion_timestamp is not None and not session.metadata.finalizers:
-            self._book.ended.forget(session.key)
-            self.gone(session.key)
+            self._gone_for_good(session.metadata.key)
             return True
         news = self._book.note(session)
         if news:
@@ -69,8 +68,7 @@ class BookedSessions(Generic[AnySession]):
         """Return the session as stored, or None."""
         session = await self._stored.find(key)
         if session is None:
-            self._book.ended.forget(self._kind.key_at(key))
-            self.gone(key)
+            self._gone_for_good(key)
         else:
             self.seen(session)
         return session
@@ -87,10 +85,19 @@ class BookedSessions(Generic[AnySession]):
         self.seen(written)
         return written
 
+    def _gone_for_good(self, key: ObjectKey) -> None:
+        """Take in that the session's object is there no more."""
+        self._book.ended.forget(self._kind.key_at(key))
+        self._allocator.all_left(self._kind.key_at(key))
+        self.gone(key)
+
     def _settle(self, session: AnySession) -> None:
         self._allocator.settle(session)
-        if session.status.outcome is not None:
-            self._wake_others(session)
+        if session.status.outcome is None:
+            return
+        if FINALIZER not in session.metadata.finalizers:
+            self._allocator.all_left(session.key)
+        self._wake_others(session)
 
     def _wake_others(self, session: Session) -> None:
         """Have those looked at who waited for the session's VM or for its worker."""

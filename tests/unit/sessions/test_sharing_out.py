@@ -327,7 +327,7 @@ def test_a_session_that_has_gone_keeps_no_worker_from_others() -> None:
     gone, next_one = session("gone"), session("next", waits=True)
     shared, worker = allocator(next_one)[0], seen("w-1", "running")
     shared.leave(worker.id, gone.metadata.key)
-    shared.drop(gone.metadata.key)
+    shared.all_left(gone.metadata.key)
 
     assert shared.choose_worker([worker], next_one, region(1), OWN) == "w-1"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -99,8 +101,28 @@ async def test_a_worker_that_was_given_on_is_not_stopped(world: World) -> None:
     assert not [what for what in world.azure.order if what.startswith("deallocate")]
 
 
+async def nothing(_world: World) -> None:
+    """Nobody hears of the session meanwhile."""
+
+
+async def read_again(world: World) -> None:
+    """As by who hears the worker, whose queue has gone."""
+    await world.booked.find(KEY)
+
+
+async def told_late(world: World) -> None:
+    """As by the watch, behind the write's answer."""
+    world.booked.seen(world.sessions.stored[KEY])
+
+
+async def watched_no_more(world: World) -> None:
+    """As by the watch, which follows unfinished sessions alone."""
+    world.booked.gone(KEY)
+
+
+@pytest.mark.parametrize("told", [nothing, read_again, told_late, watched_no_more])
 async def test_a_worker_that_is_being_stopped_is_given_to_nobody(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, told: Callable[[World], Awaitable[None]]
 ) -> None:
     await world.run_until("AccessRevoked")
     next_key = ObjectKey("team", "next")
@@ -117,6 +139,7 @@ async def test_a_worker_that_is_being_stopped_is_given_to_nobody(
     monkeypatch.setattr(world.ground.workers, "deallocate", slowly)
     releasing = asyncio.create_task(world.look())
     await asked.wait()
+    await told(world)
 
     await world.look(next_key)
 
@@ -175,3 +198,25 @@ async def test_a_worker_that_is_stopped_before_its_agent_spoke_is_started_again(
     await world.run()
 
     assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+
+
+async def test_a_worker_that_is_stopped_behind_its_command_is_started_again_before_its_time_is_over(
+    world: World,
+) -> None:
+    """The command stays, and says nothing of it; one who waits for a launch's time waits long."""
+    await world.run_until("EnvironmentReady")
+    while not world.azure.command_states:
+        await world.look()
+        world.clock.turn(5)
+    command, began = dict(world.azure.commands), world.clock.now()
+    await world.ground.workers.deallocate(ArmId(worker(world).vm_id))
+    for _ in range(3):
+        await world.look()
+        world.clock.turn(5)
+    assert world.azure.commands == command
+
+    await world.run()
+
+    assert (world.status().outcome, world.status().attempt) == ("Succeeded", 1)
+    limit = timedelta(seconds=world.pacing.launch_timeout_s)
+    assert world.clock.now() - began < limit

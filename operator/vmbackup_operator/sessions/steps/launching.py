@@ -316,6 +316,10 @@ async def _await_hello(ground: Ground, session: Session, region: Region) -> Take
         message = f"the agent could not be started on {worker.id}: {command.output.strip()[-500:]}"
         return Taken(status, TryAgain("LaunchFailed", message, abandons_worker=True))
     silent = ground.silence(worker.id, launched)
+    if silent > timedelta(seconds=ground.pacing.worker_timeout_s):
+        seen = await ground.workers.find(ArmId(worker.vm_id))
+        if seen is None or seen.state != "running":
+            return await _launch_anew(ground, session, seen)
     if silent > timedelta(seconds=ground.pacing.launch_timeout_s):
         ground.signatures.forget_keys()  # a worker whose queue refuses it can't say so
         output = command.output.strip()[-500:]
@@ -330,14 +334,23 @@ async def _await_hello(ground: Ground, session: Session, region: Region) -> Take
 async def _send_again(ground: Ground, session: Session, region: Region) -> Taken:
     """Send the command that was not sent yet, or that Azure took and gave up: its error tells why.
 
-    A VM that has gone since it was launched gets no second life under its id. Queues may have gone
-    though the launch is still on record: that it has ended could not be written down.
+    Queues may have gone though the launch is still on record: that it has ended could not be
+    written down.
     """
-    worker, status = worker_of(session), session.status
+    worker = worker_of(session)
     seen = await ground.workers.find(ArmId(worker.vm_id))
     if seen is not None and seen.state == "running":
         waiting = await _queues_there(ground, worker)
-        return Taken(status, waiting or await _send_command(ground, session, region))
+        return Taken(session.status, waiting or await _send_command(ground, session, region))
+    return await _launch_anew(ground, session, seen)
+
+
+async def _launch_anew(ground: Ground, session: Session, seen: WorkerSeen | None) -> Taken:
+    """Have the agent launched once more: its VM, *seen* now, was stopped before it spoke.
+
+    A VM that has gone since it was launched gets no second life under its id.
+    """
+    worker, status = worker_of(session), session.status
     if seen is None and worker.id == worker_id(run_of(session), worker.attempt):
         message = f"worker {worker.id} has gone before its agent spoke"
         return Taken(status, TryAgain("WorkerLost", message, abandons_worker=True))
