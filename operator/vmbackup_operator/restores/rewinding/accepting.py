@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.restores.accepting import find_point
 from vmbackup_operator.restores.earlier import earlier_record
+from vmbackup_operator.restores.quotas import quotas_of_disk, short_quota
 from vmbackup_operator.restores.rewinding.planning import ids_used, made_ids, plan_rewind
 from vmbackup_operator.restores.rewinding.retained import find_retained, members_of
 from vmbackup_operator.restores.rewinding.undo import record_of
@@ -61,7 +63,11 @@ async def _plan(
     if isinstance(retained, Failed):
         return Taken(session.status, retained)
     rewound = plan_rewind(machine, point, retained, session.spec, run_of(session))
-    refused = _refused_ids(ground, session, rewound) or await _taken_name(ground, rewound)
+    refused = (
+        _refused_ids(ground, session, rewound)
+        or await _taken_name(ground, rewound)
+        or await _short_quota(ground, machine, rewound)
+    )
     if refused is not None:
         return Taken(session.status, refused)
     named = {each.disk: retained[each.disk] for each in rewound.disks}
@@ -160,3 +166,15 @@ async def _taken_name(ground: Ground, rewound: Rewound) -> Failed | None:
         "or delete it"
     )
     return Failed("NameTaken", message)
+
+
+async def _short_quota(ground: Ground, machine: MachineNow, rewound: Rewound) -> Failed | None:
+    """Return which quota has no room for the new disks, which are beside the VM's own for a while.
+
+    Each is of the kind of the disk whose place it takes.
+    """
+    usages = await ground.targets.usages(subscription_of(machine.id), machine.region)
+    attached = (machine.disk_at(each.disk) for each in rewound.disks)
+    wanted = chain.from_iterable(quotas_of_disk(each.body) for each in attached if each is not None)
+    remedy = "delete disks that an earlier rewind has left, or name fewer in spec.disks"
+    return short_quota(wanted, machine.region, usages, remedy)
