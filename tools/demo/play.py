@@ -39,6 +39,7 @@ from tools.local_cloud.installation import (
     put_off_upkeep,
 )
 from tools.local_cloud.kubernetes_programs import kubernetes_program
+from tools.local_cloud.operator_process import restarted
 from tools.local_cloud.seed import SeededDisk
 from tools.local_cloud.toolchains import kubectl
 from tools.local_cloud.worker_python import WANTED, worker_python
@@ -151,8 +152,7 @@ class Play:
     def _start_operator(self) -> None:
         self._narrator.part("3  vmbackup")
         with self._narrator.step("the operator, with a ServiceAccount's token"):
-            self._running.callback(self._installed.operator.stop)
-            self._installed.operator.start()
+            self._running.enter_context(restarted(self._installed.operator))
         self._say_memory("idle")
 
     def _first_backup(self, bundle: Path) -> None:
