@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 import uuid
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -101,9 +102,15 @@ class Cloud:
     ca: str = ""
     #: By how much the time by which signatures are judged is ahead of ours.
     ahead: timedelta = timedelta()
+    #: How much later it is for blobs on their way out of the Archive tier.
+    waited_s: float = 0.0
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        """Return the time by which blobs come back from the Archive tier."""
+        return time.monotonic() + self.waited_s
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(120)
