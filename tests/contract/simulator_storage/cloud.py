@@ -158,3 +158,17 @@ class Cloud:
             for entry in self.journal.since(0)
             if all(entry.get(name, entry["detail"].get(name)) == v for name, v in columns.items())
         ]
+
+
+def with_data_actions(cloud: Cloud, *actions: str) -> Principal:
+    """Return somebody whose role has nothing but these data actions on blobs of the account."""
+    somebody = Principal(cloud.identities)
+    kind = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
+    definition = f"{kind}/{uuid.uuid4()}"
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    permission = {"dataActions": [f"{blobs}/{action}" for action in actions]}
+    cloud.resources.put(Resource(definition, {"properties": {"permissions": [permission]}}))
+    properties = {"principalId": somebody.object_id, "roleDefinitionId": definition}
+    assignment = f"{ACCOUNT_ID}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    cloud.resources.put(Resource(assignment, {"properties": properties}))
+    return somebody

@@ -17,7 +17,16 @@ from azure.storage.blob import (
 )
 
 from azure_simulator.storage.archived_blobs import TAKES_S
-from tests.contract.simulator_storage.cloud import ACCOUNT, ACCOUNT_ID, Cloud, reason_of
+from tests.contract.ports.archive_tier_facts import ArchivePlace, ArchiveTierFacts
+from tests.contract.simulator_storage.cloud import (
+    ACCOUNT,
+    ACCOUNT_ID,
+    Cloud,
+    reason_of,
+    with_data_actions,
+)
+from vmbackup_core.stores.azure_archive_tier import AzureArchiveTier
+from vmbackup_core.stores.azure_blob import AzureBlobStore
 
 pytestmark = pytest.mark.azurite
 
@@ -45,7 +54,9 @@ def new_blob(container: ContainerClient) -> BlobClient:
 
 def copy(source: BlobClient, target: BlobClient, priority: str = "Standard") -> None:
     target.start_copy_from_url(
-        source.url, standard_blob_tier="Cool", rehydrate_priority=RehydratePriority(priority)
+        source.url,
+        standard_blob_tier=StandardBlobTier.COOL,
+        rehydrate_priority=RehydratePriority(priority),
     )
 
 
@@ -171,3 +182,19 @@ def test_what_is_deleted_and_stored_anew_is_archived_no_longer(archived: BlobCli
     archived.upload_blob(b"warm")
 
     assert archived.download_blob().readall() == b"warm"
+
+
+class TestAzureArchiveTier(ArchiveTierFacts):
+    """By somebody who may read, create and delete, as the operator may, and overwrite nothing."""
+
+    @pytest.fixture
+    def place(self, cloud: Cloud, container: ContainerClient) -> Iterator[ArchivePlace]:
+        somebody = with_data_actions(cloud, "read", "add/action", "delete")
+
+        def put(name: str, content: bytes) -> None:
+            container.upload_blob(name, content, standard_blob_tier=StandardBlobTier.ARCHIVE)
+
+        with ContainerClient(URL, "data", somebody, **cloud.options) as client:
+            yield ArchivePlace(
+                AzureBlobStore(client), AzureArchiveTier(client), put, partial(wait, cloud)
+            )
