@@ -43,6 +43,7 @@ GROUPS = (
         "tests/scenario/test_worker_lost.py",
     ),
     (
+        "tests/scenario/test_rehydrated_restores.py",
         "tests/scenario/test_restore_sessions.py",
         "tests/scenario/test_restored_machines.py",
         "tests/scenario/test_rewind_sessions.py",

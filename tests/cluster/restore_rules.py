@@ -28,6 +28,7 @@ WRONG_RESTORES: list[tuple[str, str, object, str]] = [
     ),
     ("restoresessions", "spec.disks", ["0"], "disks are for modes Disks and Rewind"),
     ("restoresessions", "spec.overrides.disks", [{"disk": "first"}], "should match"),
+    ("restoresessions", "spec.rehydration.priority", "Soon", "supported values"),
     (
         "restoresessions",
         "spec.overrides.networkInterfaces",
@@ -41,5 +42,6 @@ FIXED_RESTORES: list[tuple[str, str, object, str]] = [
     ("restoresessions", "spec.retryLimit", 1, SESSION),
     ("restoresessions", "spec.target.diskSku", "Premium_LRS", SESSION),
     ("restoresessions", "spec.overrides", {"disks": [{"disk": "os", "sizeGiB": 64}]}, SESSION),
+    ("restoresessions", "spec.rehydration", {"priority": "High"}, SESSION),
     ("restoresessions", "spec.target.region", "uksouth", SESSION),
 ]

@@ -27,6 +27,7 @@ A_REWIND = changed(
             "spec.target.diskEncryptionSetId",
             f"{GROUP}/providers/Microsoft.Compute/diskEncryptionSets/keys",
         ),
+        ("spec.rehydration", {"priority": "High"}),
         ("spec.overrides", {"disks": [{"disk": "os", "sizeGiB": 64}]}),
     ],
 )

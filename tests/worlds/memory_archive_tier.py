@@ -9,7 +9,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from tests.worlds.turned_clock import TurnedClock
+from vmbackup_core.clock import Clock
 from vmbackup_core.stores.archive_tier import ArchiveTier, Priority
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import NotDeleted, NotStored, ObjectUnreadable, StoredObject
@@ -24,11 +24,13 @@ TAKES: Final[Mapping[Priority, timedelta]] = {
 class ArchivedStore(MemoryStore):
     """What is in the tier is listed and deleted, and not read."""
 
-    def __init__(self, clock: TurnedClock) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(now=clock.now)
         self._clock = clock
         self._archived: set[str] = set()
         self._back_at: dict[str, datetime] = {}
+        #: How many times as fast as in Azure copies are made.
+        self.speed = 1.0
 
     def archive(self, name: str) -> None:
         """Put the object called *name* into the tier."""
@@ -40,7 +42,7 @@ class ArchivedStore(MemoryStore):
             raise NotStored(name)
         if copy not in self._objects:
             self.put_new(copy, self._objects[name])
-            self._back_at[copy] = self._clock.now() + takes
+            self._back_at[copy] = self._clock.now() + takes / self.speed
 
     @override
     def get(self, name: str, *, most: int | None = None) -> bytes:

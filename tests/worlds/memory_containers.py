@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from tests.worlds.memory_archive_tier import ArchivedStore, MemoryArchiveTier
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.stores.memory import MemoryStore
+from vmbackup_core.stores.archive_tier import ArchiveTier
 from vmbackup_core.stores.port import Buffer, NotDeleted, StoredObject
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import control_container
@@ -22,14 +23,14 @@ from vmbackup_operator.services.opened_repositories import RepositoryContainers
 T = TypeVar("T")
 
 
-class Container(MemoryStore):
+class Container(ArchivedStore):
     """A container that may not be there.
 
     *meets* is called around every put, *meets_deletion* around every deletion.
     """
 
     def __init__(self, name: str, clock: Clock, *, there: bool) -> None:
-        super().__init__(now=clock.now)
+        super().__init__(clock)
         self.name, self.there = name, there
         self.meets: Callable[[str], None] = lambda _what: None
         self.meets_deletion: Callable[[str], None] = lambda _what: None
@@ -100,6 +101,10 @@ class MemoryContainers(RepositoryContainers):
     @override
     async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
         return await asyncio.to_thread(work, self.places(repository.spec.container))
+
+    @override
+    def tier(self, repository: BackupRepository) -> ArchiveTier:
+        return MemoryArchiveTier(self.container(repository.spec.container))
 
     @override
     async def make_control(self, repository: BackupRepository) -> None:

@@ -41,21 +41,31 @@ class Restores:
         with self._work.of_anybody() as log:
             restore_plan.let_go(log.control, holder)
 
-    def look_at_archived(self, point: RecoveryPoint) -> Archived:
-        """Return what of *point* is in the Archive tier, and how far the copies of it are."""
+    def look_at_archived(self, point: RecoveryPoint, run: RunId) -> Archived:
+        """Return what of *point* is in the Archive tier, and how far its copies for *run* are."""
         with self._work.of_anybody() as log:
             data = self._work.places.data
-            return rehydrating.look_at_archived(log.control, data, point)
+            return rehydrating.look_at_archived(log.control, data, point, run)
 
-    def bring_back(self, tier: ArchiveTier, point: RecoveryPoint, priority: Priority) -> None:
-        """Have what of *point* is in the tier copied to where `restore_disk` reads it, in hours.
+    def bring_back(
+        self,
+        tier: ArchiveTier,
+        point: RecoveryPoint,
+        run: RunId,
+        priority: Priority,
+        most: int | None = None,
+    ) -> None:
+        """Have what of *point* is in the tier copied to where *run* can read it, in hours.
 
-        Twice is once. The copies stay until `remove_copies`: nothing else deletes them.
+        Twice is once, and no more than *most* copies are begun. They stay until `remove_copies`:
+        nothing else deletes them.
         """
         with self._work.of_anybody() as log:
             data = self._work.places.data
-            rehydrating.bring_back(log.control, data, tier, point, priority)
+            rehydrating.bring_back(
+                log.control, data, tier, point, run, priority=priority, most=most
+            )
 
-    def remove_copies(self, point: RecoveryPoint) -> int:
-        """Delete the copies that were made of *point*'s packs; return how many."""
-        return rehydrating.remove_copies(self._work.places.data, point.run_id)
+    def remove_copies(self, run: RunId) -> int:
+        """Delete the copies that were made for *run*; return how many."""
+        return rehydrating.remove_copies(self._work.places.data, run)

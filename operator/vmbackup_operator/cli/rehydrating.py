@@ -21,13 +21,13 @@ def rehydrate(asked: Rehydrate, console: Console) -> int:
     point, is_sure = chosen_point(repository, asked.where, asked.point, asked.vm, console)
     restores = Restores(repository.work)
     if asked.remove:
-        _write_removed(restores.remove_copies(point), point, asked, console)
+        _write_removed(restores.remove_copies(point.run_id), point, asked, console)
     else:
-        found = restores.look_at_archived(point)
-        if found.back + found.under_way < found.packs:
+        found = restores.look_at_archived(point, point.run_id)
+        if found.missing:
             tier = archive_tier_at(asked.where, console)
-            restores.bring_back(tier, point, asked.priority)
-            found = restores.look_at_archived(point)
+            restores.bring_back(tier, point, point.run_id, asked.priority)
+            found = restores.look_at_archived(point, point.run_id)
         _write(found, point, asked, console)
     return complaints.GOOD if is_sure else complaints.DAMAGE
 
@@ -35,7 +35,7 @@ def rehydrate(asked: Rehydrate, console: Console) -> int:
 def check_online(repository: OpenedRepository, point: RecoveryPoint) -> None:
     """Raise where a pack of *point* can't be read yet: a restore would end at the first one."""
     try:
-        found = Restores(repository.work).look_at_archived(point)
+        found = Restores(repository.work).look_at_archived(point, point.run_id)
     except (*DAMAGE, CredentialsRefused):
         return  # what says so is damaged, or may not be listed: the restore itself may do without
     if not found.is_readable:

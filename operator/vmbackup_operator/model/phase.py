@@ -51,6 +51,7 @@ PHASES_OF: Mapping[SessionType, Phases] = {
 #: The same of a session that brings a recovery point back.
 RESTORE_PHASES: Phases = (
     ("Accepted", "Pending"),
+    ("PacksRehydrated", "Rehydrating"),
     ("EnvironmentReady", "PreparingRegion"),
     ("WorkerReady", "LaunchingWorker"),
     ("DisksCreated", "CreatingDisks"),

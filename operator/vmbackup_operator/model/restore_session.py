@@ -9,6 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.ids import RunId
+from vmbackup_core.stores.archive_tier import Priority
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.rewound import Rewound
@@ -71,6 +72,12 @@ class RestoreOverrides(msgspec.Struct, frozen=True, rename="camel", omit_default
     virtual_machine: Patch = {}
 
 
+class RehydrationWanted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How soon packs are to come back that lie in the Archive tier."""
+
+    priority: Priority = "Standard"
+
+
 class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
     """What is asked for; *disks* are the positions of those that are brought back, none: all."""
 
@@ -79,6 +86,7 @@ class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults
     target: RestoreTarget
     disks: tuple[str, ...] = ()
     overrides: RestoreOverrides = RestoreOverrides()
+    rehydration: RehydrationWanted = RehydrationWanted()
 
 
 class RestoredPoint(msgspec.Struct, frozen=True, rename="camel"):
@@ -122,6 +130,19 @@ class Restored(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     conclusion: str = ""
 
 
+class Rehydration(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Packs that are copied out of the Archive tier, to be read; *back* of the copies can be.
+
+    *expected_by* is when the last of them can be, as Azure has it.
+    """
+
+    packs: int
+    size_bytes: int
+    back: int
+    requested_at: datetime
+    expected_by: datetime
+
+
 class RestoreSessionStatus(
     SessionStatus, frozen=True, rename="camel", omit_defaults=True, kw_only=True
 ):
@@ -132,6 +153,7 @@ class RestoreSessionStatus(
 
     restored: Restored | None = None
     rewound: Rewound | None = None
+    rehydration: Rehydration | None = None
 
     @property
     @override

@@ -43,14 +43,14 @@ class Tiered:
             self.store.archive(name)
 
     def bring_back(self, priority: Priority = "Standard") -> None:
-        self.restores.bring_back(self.tier, self.point, priority)
+        self.restores.bring_back(self.tier, self.point, self.point.run_id, priority)
 
     def wait(self, priority: Priority = "Standard") -> None:
         self.clock.turn(TAKES[priority].total_seconds())
 
     def counted(self) -> tuple[int, int, int]:
         """Return how many packs are archived, how many copies are back and how many on the way."""
-        found = self.restores.look_at_archived(self.point)
+        found = self.restores.look_at_archived(self.point, self.point.run_id)
         return found.packs, found.back, found.under_way
 
     def restored(self, point: RecoveryPoint) -> list[str]:
@@ -69,7 +69,7 @@ def test_a_point_in_the_tier_is_listed_and_counted_and_not_restored(tiered: Tier
     size_bytes = sum(each.size_bytes for each in tiered.store.list("") if each.name in tiered.packs)
 
     assert len(tiered.packs) > 1
-    found = tiered.restores.look_at_archived(tiered.point)
+    found = tiered.restores.look_at_archived(tiered.point, tiered.point.run_id)
     assert found == Archived(len(tiered.packs), size_bytes, 0, 0)
     with pytest.raises(CorruptRepository, match="BlobArchived"):
         tiered.restored(tiered.point)
@@ -87,7 +87,7 @@ def test_it_is_restored_from_copies_once_these_can_be_read(
         tiered.restored(tiered.point)
     tiered.wait(priority)
     assert tiered.counted() == (packs, packs, 0)
-    assert tiered.restores.look_at_archived(tiered.point).is_readable
+    assert tiered.restores.look_at_archived(tiered.point, tiered.point.run_id).is_readable
     assert tiered.restored(tiered.point) == []
 
 
@@ -112,9 +112,9 @@ def test_whoever_was_killed_meanwhile_asks_for_the_rest(tiered: Tiered) -> None:
 
 
 def test_what_is_online_is_neither_copied_nor_waited_for(tiered: Tiered) -> None:
-    tiered.restores.bring_back(tiered.tier, tiered.other, "High")
+    tiered.restores.bring_back(tiered.tier, tiered.other, tiered.other.run_id, "High")
 
-    found = tiered.restores.look_at_archived(tiered.other)
+    found = tiered.restores.look_at_archived(tiered.other, tiered.other.run_id)
     assert (found.packs, found.is_readable, tiered.tier.asked) == (0, True, [])
     assert tiered.restored(tiered.other) == []
 
@@ -126,11 +126,11 @@ def test_removed_copies_leave_everything_as_it_was(tiered: Tiered, *, are_back: 
     if are_back:
         tiered.wait()
 
-    assert tiered.restores.remove_copies(tiered.point) == len(tiered.packs)
+    assert tiered.restores.remove_copies(tiered.point.run_id) == len(tiered.packs)
 
     assert [each.name for each in tiered.store.list("")] == before
     assert tiered.counted() == (len(tiered.packs), 0, 0)
-    assert tiered.restores.remove_copies(tiered.point) == 0
+    assert tiered.restores.remove_copies(tiered.point.run_id) == 0
 
 
 def test_copies_are_no_foreign_names_and_no_longer_than_names_may_be(tiered: Tiered) -> None:
@@ -147,4 +147,10 @@ def test_without_its_commit_nothing_says_what_a_point_needs(tiered: Tiered) -> N
     tiered.bench.target.places.control.delete(commit_name(disk.chain_id, disk.slot))
 
     with pytest.raises(CorruptRepository, match="nothing says which packs it needs"):
-        tiered.restores.look_at_archived(tiered.point)
+        tiered.restores.look_at_archived(tiered.point, tiered.point.run_id)
+
+
+def test_no_more_is_begun_at_a_time_than_is_asked_for(tiered: Tiered) -> None:
+    for begun in range(1, len(tiered.packs) + 1):
+        tiered.restores.bring_back(tiered.tier, tiered.point, tiered.point.run_id, "High", most=1)
+        assert len(tiered.copies()) == begun

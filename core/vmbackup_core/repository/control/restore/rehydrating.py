@@ -45,35 +45,50 @@ class Archived:
     under_way: int
 
     @property
+    def missing(self) -> int:
+        """How many have no copy, readable or not."""
+        return self.packs - self.back - self.under_way
+
+    @property
     def is_readable(self) -> bool:
         """Whether every pack of the point can be read, from its copy where it is archived."""
         return self.back == self.packs
 
 
-def look_at_archived(control: Control, data: Store, point: RecoveryPoint) -> Archived:
-    """Return what of *point* is in the Archive tier, and how far the copies are."""
-    copies = {each.name: each.archived for each in data.list(prefix_of_copies(point.run_id))}
+def look_at_archived(control: Control, data: Store, point: RecoveryPoint, run: RunId) -> Archived:
+    """Return what of *point* is in the Archive tier, and how far the copies for *run* are."""
+    copies = {each.name: each.archived for each in data.list(prefix_of_copies(run))}
     packs = size_bytes = back = under_way = 0
     for pack in _archived(control, data, point):
         packs, size_bytes = packs + 1, size_bytes + pack.size_bytes
-        is_archived = copies.get(copy_name(point.run_id, pack.name))
+        is_archived = copies.get(copy_name(run, pack.name))
         back += is_archived is False
         under_way += is_archived is True
     return Archived(packs, size_bytes, back, under_way)
 
 
-def bring_back(
-    control: Control, data: Store, tier: ArchiveTier, point: RecoveryPoint, priority: Priority
+def bring_back(  # noqa: PLR0913 - what, whence, for whom and how
+    control: Control,
+    data: Store,
+    tier: ArchiveTier,
+    point: RecoveryPoint,
+    run: RunId,
+    *,
+    priority: Priority,
+    most: int | None = None,
 ) -> None:
-    """Have each archived pack of *point* copied to where it can be read; twice is once."""
-    run = point.run_id
+    """Have archived packs of *point* copied to where *run* can read them: *most* at a time.
+
+    Twice is once.
+    """
     there = {each.name for each in data.list(prefix_of_copies(run))}
-    missing = (
+    owed = (
         pack.name
         for pack in _archived(control, data, point)
         if copy_name(run, pack.name) not in there
     )
     with ThreadPoolExecutor(_AT_ONCE) as threads:
+        missing = islice(owed, most)
         while some := [*islice(missing, _AT_ONCE)]:
             begun = threads.map(
                 lambda name: tier.bring_back(name, copy_name(run, name), priority), some
