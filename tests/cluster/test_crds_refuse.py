@@ -25,6 +25,7 @@ from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RE
 from tests.cluster.wrong_archives import USELESS_TO_ARCHIVES, WRONG_ARCHIVES, an_archive
 from tests.cluster.wrong_retentions import WRONG_RETENTIONS, ZONE
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
+from tests.cluster.wrong_windows import WRONG_WINDOWS
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
@@ -82,6 +83,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.schedule.timeZone", "", "spec.schedule.timeZone"),
     ("backuppolicies", "spec.schedule.timeZone", "../../etc/passwd", "spec.schedule.timeZone"),
     ("backuppolicies", "spec.schedule.jitterSeconds", 3601, "less than or equal to 3600"),
+    *WRONG_WINDOWS,
     ("backuppolicies", "spec.concurrencyPolicy", "Allow", 'supported values: "Forbid"'),
     ("backuppolicies", "spec.maxConcurrentSessions", 0, "greater than or equal to 1"),
     # how much it keeps

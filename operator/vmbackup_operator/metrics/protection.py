@@ -15,7 +15,7 @@ from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import BackupPolicy, MachinesShown
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.machines_shown import MOST_FOUND, shown_name
-from vmbackup_operator.policies.schedule import jitter_of, last_slot
+from vmbackup_operator.policies.schedule import last_overdue
 from vmbackup_operator.sessions.ended import Bytes, EndedSession
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -129,9 +129,8 @@ def _overdue_slot(policy: BackupPolicy, now: datetime) -> datetime | None:
     schedule, rule = policy.spec.schedule, policy.status.rule
     if schedule is None or rule is None or policy.spec.suspend:
         return None
-    deadline = timedelta(seconds=schedule.starting_deadline_seconds)
     try:
-        slot = last_slot(schedule, now - deadline - jitter_of(schedule, policy.metadata.key))
+        slot = last_overdue(schedule, policy.metadata.key, now)
     except PermanentError:
         return None
     return slot if slot is not None and slot > rule.since else None

@@ -43,13 +43,36 @@ class VirtualMachines(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     selector: Selector | None = None
 
 
-class Schedule(msgspec.Struct, frozen=True, rename="camel"):
+#: In the order of the week, which begins with Monday as Python's does.
+Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+
+class BlackoutWindow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A time of the day, as HH:MM, from *start* to before *end*; over midnight where *end* is less.
+
+    *days* are those that it begins on, every day where none is said.
+    """
+
+    start: str
+    end: str
+    days: tuple[Weekday, ...] = ()
+
+
+class Blackout(msgspec.Struct, frozen=True, rename="camel"):
+    """When no slot begins; one in a window begins at its end, if that is not too long behind it."""
+
+    windows: tuple[BlackoutWindow, ...]
+    max_postponement_seconds: int = 86400
+
+
+class Schedule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """When sessions are due: five cron fields read in an IANA time zone."""
 
     cron: str
     time_zone: str = "Etc/UTC"
     jitter_seconds: int = 0
     starting_deadline_seconds: int = 3600
+    blackout: Blackout | None = None
 
 
 class Retry(msgspec.Struct, frozen=True, rename="camel"):
@@ -202,6 +225,13 @@ class MachinesShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     unprotected: tuple[Unprotected, ...] = ()
 
 
+class BlackoutShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The blackout window that it is in, *until* its end, and the newest slot that begins then."""
+
+    until: datetime
+    put_off_slot: datetime | None = None
+
+
 class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the operator found and did."""
 
@@ -220,6 +250,8 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     last_session: str | None = None
     active_sessions: tuple[str, ...] = ()
     missed_slots: int = 0
+    blackout: BlackoutShown | None = None
+    blacked_out_slots: int = 0
     virtual_machines: MachinesShown | None = None
 
 

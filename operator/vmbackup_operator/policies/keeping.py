@@ -1,6 +1,7 @@
 """Until when a recovery point is kept, by its retention and its policy's schedule; pure.
 
-Newer points are to come as the schedule says: one at each of its slots.
+Newer points are to come as the schedule says: one at each of its slots, or at the end of the
+blackout windows that it lies in.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from vmbackup_core.retention import ends
 from vmbackup_core.retention.keeping import Why
 from vmbackup_core.retention.rules import Retention
 from vmbackup_operator.model.backup_policy import BackupPolicy, Schedule
-from vmbackup_operator.policies.schedule import slots_after
+from vmbackup_operator.policies.schedule import starts_after
 
 _DAY = timedelta(days=1)
 
@@ -30,8 +31,8 @@ class Slots:
         """Yield those behind *moment*, without end."""
         if self.schedule is not None:
             try:
-                for slot in slots_after(self.schedule, moment):
-                    yield (moment := slot)
+                for start in starts_after(self.schedule, moment):
+                    yield (moment := start)
             except PermanentError:  # said of the policy
                 pass
         while True:

@@ -1,0 +1,37 @@
+"""Blackout windows that the schema refuses, and what is said then."""
+
+from __future__ import annotations
+
+_NIGHT = {"start": "22:00", "end": "04:00"}
+
+#: Kind, field, the value that makes a right object wrong, and what is said then.
+WRONG_WINDOWS: list[tuple[str, str, object, str]] = [
+    *[
+        ("backuppolicies", "spec.schedule.blackout.windows", windows, said)
+        for windows, said in (
+            ([], "should have at least 1 items"),
+            ([_NIGHT] * 21, "must have at most 20 items"),
+            ([{"start": "22:00"}], "windows[0].end: Required value"),
+            ([{"end": "22:00"}], "windows[0].start: Required value"),
+            ([{**_NIGHT, "start": "24:00"}], "windows[0].start"),
+            ([{**_NIGHT, "start": "9:00"}], "windows[0].start"),
+            ([{**_NIGHT, "end": "24:30"}], "windows[0].end"),
+            ([{**_NIGHT, "end": "tomorrow"}], "windows[0].end"),
+            ([{**_NIGHT, "end": "22:00"}], "start and end are the same"),
+            ([{**_NIGHT, "days": ["Sat"]}], 'supported values: "Monday"'),
+            ([{**_NIGHT, "days": ["Sunday", "Sunday"]}], "Duplicate value"),
+            ([{**_NIGHT, "timeZone": "Etc/UTC"}], "unknown field"),
+            ([{"start": "00:00", "end": "24:00"}], "leaves no time for sessions"),
+        )
+    ],
+    ("backuppolicies", "spec.schedule.blackout", {}, "windows: Required value"),
+    *[
+        (
+            "backuppolicies",
+            "spec.schedule.blackout",
+            {"windows": [_NIGHT], "maxPostponementSeconds": seconds},
+            f"than or equal to {limit}",
+        )
+        for seconds, limit in ((-1, 0), (604_801, 604_800))
+    ],
+]
