@@ -1,4 +1,4 @@
-"""Blackout windows that the schema refuses, and what is said then."""
+"""Blackout windows and objectives that the schema refuses, and what is said then."""
 
 from __future__ import annotations
 
@@ -33,5 +33,9 @@ WRONG_WINDOWS: list[tuple[str, str, object, str]] = [
             f"than or equal to {limit}",
         )
         for seconds, limit in ((-1, 0), (604_801, 604_800))
+    ],
+    *[
+        ("backuppolicies", "spec.rpo", rpo, "spec.rpo")
+        for rpo in ("", "0h", "-1h", "24", "1h30m", "a day", "100000m")
     ],
 ]

@@ -44,8 +44,9 @@ def policies_told(facts: Facts) -> Iterator[Sample]:
 
 
 def _of_policy(policy: BackupPolicy) -> Mapping[str, float | None]:
-    status = policy.status
+    status, objective = policy.status, policy.spec.objective
     return {
+        "rpo_objective_seconds": None if objective is None else objective.total_seconds(),
         "ready": is_true(status.conditions, "Ready"),
         "suspended": policy.spec.suspend,
         "last_success_timestamp_seconds": _seconds(status.last_success_time),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 import msgspec
@@ -102,6 +102,10 @@ class ArchiveWanted(msgspec.Struct, frozen=True, rename="camel"):
     points: ArchivedPoints = "All"
 
 
+#: What a duration ends in.
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
 class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the user wants."""
 
@@ -110,6 +114,7 @@ class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_default
     retention: Retention
     archive: ArchiveWanted | None = None
     schedule: Schedule | None = None
+    rpo: str | None = None
     suspend: bool = False
     concurrency_policy: Literal["Forbid"] = "Forbid"
     max_concurrent_sessions: int = 5
@@ -117,6 +122,13 @@ class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_default
     exclude_data_disk_luns: tuple[int, ...] = ()
     retry: Retry = Retry()
     session_history: SessionHistory = SessionHistory()
+
+    @property
+    def objective(self) -> timedelta | None:
+        """How old a VM's newest recovery point may get, None where *rpo* says nothing."""
+        if self.rpo is None:
+            return None
+        return int(self.rpo[:-1]) * _UNITS[self.rpo[-1]]
 
     @property
     def rule(self) -> retentions.Retention:
@@ -232,6 +244,26 @@ class BlackoutShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     put_off_slot: datetime | None = None
 
 
+class MachineObjective(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How a VM stands to the policy's ``rpo``, and when it was or will be passed.
+
+    *known_since* is what counts for one that has no recovery point yet.
+    """
+
+    name: str
+    state: Literal["Met", "Breached"]
+    breach_time: datetime
+    last_recovery_point_time: datetime | None = None
+    known_since: datetime | None = None
+
+
+class ObjectiveShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How many VMs have no recovery point as young as ``rpo``, and the VMs, the worst off first."""
+
+    breached_count: int
+    virtual_machines: tuple[MachineObjective, ...] = ()
+
+
 class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the operator found and did."""
 
@@ -253,6 +285,7 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     blackout: BlackoutShown | None = None
     blacked_out_slots: int = 0
     virtual_machines: MachinesShown | None = None
+    rpo: ObjectiveShown | None = None
 
 
 class BackupPolicy(msgspec.Struct, frozen=True, rename="camel"):

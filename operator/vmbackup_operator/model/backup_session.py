@@ -111,3 +111,16 @@ class BackupSession(Session, frozen=True, rename="camel"):
     metadata: Metadata
     spec: BackupSessionSpec
     status: BackupSessionStatus = BackupSessionStatus()
+
+    @property
+    def covers(self) -> datetime | None:
+        """The moment that its recovery point brings back, None where a backup has stored none yet.
+
+        That is when the set's first snapshot was taken; at a slot's second, Azure's clock may
+        differ. It is what nobody has to lose any more.
+        """
+        if self.spec.type != "Backup" or self.status.recovery_point is None:
+            return None
+        taken = [each.taken_at for each in self.status.snapshot_set if each.taken_at is not None]
+        moment, slot = min(taken, default=self.status.start_time), self.spec.slot
+        return slot if moment is None else moment if slot is None else max(moment, slot)

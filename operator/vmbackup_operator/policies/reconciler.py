@@ -32,6 +32,7 @@ from vmbackup_operator.policies.archiving import archives_owed
 from vmbackup_operator.policies.history import beyond_history, with_sessions, without_turn
 from vmbackup_operator.policies.machines_shown import machines_shown
 from vmbackup_operator.policies.making import Made, SessionMaker
+from vmbackup_operator.policies.objective import next_breach, with_objective
 from vmbackup_operator.policies.occasions import (
     Change,
     believed,
@@ -231,7 +232,10 @@ class PolicyReconciler:
         status = with_blackout(status, look.window, look.schedule)
         finding = summary((*findings, *window_findings(status.blackout, look.schedule)))
         status = _with_machines(policy, status, look)
-        await self._write(policy, _stated(policy, status, finding, look.now))
+        status = _stated(policy, status, finding, look.now)
+        status = with_objective(policy, status, sessions, look.now)
+        await self._teller.of_objective(policy, status.rpo)
+        await self._write(policy, status)
         await self._teller.of_machines(policy, look.standing)
         await self._teller.of_put_off(policy, policy.status.blackout, status.blackout)
         await self._archive(replace(policy, status=status), sessions)
@@ -240,7 +244,7 @@ class PolicyReconciler:
             await self._sessions.delete(session)
         if is_trigger_new(policy, status):
             return Waiting(0, "a trigger is next")
-        again = _when_again(status.occasion, look, finding)
+        again = _when_again(status, look, finding)
         if policy.spec.virtual_machines.selector is None:
             return again
         discovery_s = until_discovery(look.now, self._discovery_s)
@@ -307,9 +311,9 @@ def _with_machines(
     return replace(status, virtual_machines=shown)
 
 
-def _when_again(occasion: Occasion | None, look: Look, finding: Finding | None) -> Waiting:
-    window = look.window
-    turns = [window.until, window.begins, look.schedule.look_again]
+def _when_again(status: BackupPolicyStatus, look: Look, finding: Finding | None) -> Waiting:
+    occasion, window = status.occasion, look.window
+    turns = [window.until, window.begins, look.schedule.look_again, next_breach(status.rpo)]
     if occasion is not None and not occasion.ended and look.standing.machines:
         if not window.holds_back(occasion):
             return Waiting(ROOM_AGAIN_S, "sessions wait for room")

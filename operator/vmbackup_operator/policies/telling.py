@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmbackup_operator.model.backup_policy import BackupPolicy, BlackoutShown, Occasion
+from vmbackup_operator.model.backup_policy import (
+    BackupPolicy,
+    BlackoutShown,
+    ObjectiveShown,
+    Occasion,
+)
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.policies.machines_shown import leavers, newcomers, protected_names
+from vmbackup_operator.policies.objective import named_with_times, turned
 from vmbackup_operator.policies.occasions import Change, name_of_occasion
 from vmbackup_operator.policies.ports import EventLog
 from vmbackup_operator.policies.standing import Standing
@@ -65,6 +71,20 @@ class Teller:
             f"then begins at {after.until:%Y-%m-%d %H:%M}Z"
         )
         await self.events.tell(policy, "Normal", "SlotPutOff", message)
+
+    async def of_objective(self, policy: BackupPolicy, after: ObjectiveShown | None) -> None:
+        """Tell which VMs breach their objective since the look before, and which meet it again.
+
+        That comes before it is written down: after a crash it is told again.
+        """
+        broken, mended = turned(policy.status.rpo, after)
+        if broken:
+            message = f"no recovery point of the last {policy.spec.rpo}: {named_with_times(broken)}"
+            await self.events.tell(policy, "Warning", "ObjectiveBreached", message)
+        if mended:
+            names = named([each.name for each in mended])
+            message = f"a recovery point of the last {policy.spec.rpo} again: {names}"
+            await self.events.tell(policy, "Normal", "ObjectiveMet", message)
 
     async def of_machines(self, policy: BackupPolicy, standing: Standing) -> None:
         """Tell people which VMs the selector meets since the look before, and which no more.
