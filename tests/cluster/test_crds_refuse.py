@@ -23,6 +23,7 @@ from tests.cluster.crd_objects import (
 )
 from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RESTORES
 from tests.cluster.wrong_archives import USELESS_TO_ARCHIVES, WRONG_ARCHIVES, an_archive
+from tests.cluster.wrong_exclusions import USELESS_TO_OTHERS, WRONG_EXCLUSIONS
 from tests.cluster.wrong_retentions import WRONG_RETENTIONS, ZONE
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
 from tests.cluster.wrong_windows import WRONG_WINDOWS
@@ -56,10 +57,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.virtualMachines.ids", ["web-01"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{VM}/extensions/x"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{GROUP}/../rg-other{VM}"], A_VM),
-    *WRONG_SELECTORS,
-    *WRONG_ARCHIVES,
-    ("backuppolicies", "spec.excludeDataDiskLuns", [64], "less than or equal to 63"),
-    ("backuppolicies", "spec.excludeDataDiskLuns", [1, 1], "Duplicate value"),
+    *[*WRONG_SELECTORS, *WRONG_ARCHIVES, *WRONG_EXCLUSIONS],
     # when it does
     *[
         ("backuppolicies", "spec.schedule.cron", cron, CRON)
@@ -210,6 +208,7 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("policyRef", {"name": "nightly"}),
             ("startBefore", "2026-11-22T01:30:00Z"),
             ("excludeDataDiskLuns", [1]),
+            *((field, value) for field, value, _ in USELESS_TO_OTHERS),
             ("verify", {"rereadPerMille": 10}),
             ("archive", {"recoveryPointRef": {"name": "another"}}),
         )
@@ -234,8 +233,8 @@ FIXED: list[tuple[str, str, object, str]] = [
 ]
 
 
-#: Messages that have a test of their own below, or in `test_crds_rewinds`.
-ELSEWHERE = ("cancel cannot be taken back", "an outcome is final", "not by both", "a rewind")
+#: Messages that have a test of their own: below, in `test_crds_rewinds`, `test_crds_exclusions`.
+ELSEWHERE = ("cannot be taken back", "is final", "not by both", "a rewind", "OSDiskOnly leaves all")
 
 
 def messages_in(value: object) -> Iterator[str]:
@@ -285,6 +284,7 @@ async def test_what_is_fixed_cannot_be_changed(
 OF_BACKUPS: list[tuple[str, object, str]] = [
     ("policyRef", {"name": "nightly"}, "no policy asks for a session of type Verify"),
     ("excludeDataDiskLuns", [1], "reads what is stored of all disks"),
+    *USELESS_TO_OTHERS,
     ("retention", {"last": 3}, "makes no recovery point"),
     *[
         ("retention", {line: 3}, "makes no recovery point")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
+from vmbackup_operator.backups.excluding import excluded_disks
 from vmbackup_operator.backups.tracking import find_predecessors, tell_full_reads
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -151,8 +152,9 @@ async def _resolve(
     machine: VirtualMachineSeen,
 ) -> Taken:
     """Record what later steps read instead of looking again."""
-    excluded = set(session.spec.exclude_data_disk_luns)
-    disks = tuple(_disk(disk) for disk in machine.disks if disk.lun not in excluded)
+    excluded = excluded_disks(session.spec, machine)
+    left_out = {each.disk for each in excluded}
+    disks = tuple(_disk(each) for each in machine.disks if position_of(each.lun) not in left_out)
     if not disks:
         message = f"{machine.id} has no managed disk that is not excluded"
         return Taken(session.status, Failed("NothingToBackUp", message))
@@ -172,10 +174,17 @@ async def _resolve(
         repository=resolved_repository(repository),
         predecessors=chosen.predecessors,
     )
-    status = replace(session.status, resolved=resolved, full_reads=chosen.full_reads)
+    status = replace(
+        session.status,
+        resolved=resolved,
+        full_reads=chosen.full_reads,
+        excluded_disks=excluded,
+    )
     message = f"{machine.name} in {machine.region}, {counted(len(disks), 'disk')}"
     if chosen.predecessors:
         message += f", of {len(chosen.predecessors)} what has changed"
+    if excluded:
+        message += f"; {counted(len(excluded), 'disk')} left out"
     return Taken(status, Done(message))
 
 
@@ -220,6 +229,7 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         session.status,
         resolved=found,
         recovery_point=point.run_id,
+        excluded_disks=point.excluded,
         disks=tuple(
             DiskResult(
                 disk=position_of(disk.lun),

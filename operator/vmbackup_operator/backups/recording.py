@@ -19,6 +19,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.recovery_point import NOT_LOOKED_AT, Kept
+from vmbackup_operator.model.vm_description import with_excluded
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.kept_points import (
     Keeper,
@@ -98,7 +99,9 @@ async def _describe_point(ground: Ground, session: BackupSession) -> PointWanted
         virtual_machine_id=ArmId(machine.id),
         virtual_machine_name=machine.name,
         virtual_machine_region=machine.region,
-        description=await description_of(ground, session),
+        description=with_excluded(
+            await description_of(ground, session), session.status.excluded_disks
+        ),
         policy=_policy_of(session),
         retention=session.spec.retention,
         kind="full" if "full" in kinds else "incremental",

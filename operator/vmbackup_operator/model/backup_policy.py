@@ -9,16 +9,10 @@ import msgspec
 
 from vmbackup_core.retention import rules as retentions
 from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.exclusions import DiskScope, TagWanted
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.retention import Retention
-
-
-class TagWanted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A tag that a VM has: with one of *values*, or with any value where none is said."""
-
-    name: str
-    values: tuple[str, ...] = ()
 
 
 class Exclusion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -119,7 +113,9 @@ class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_default
     concurrency_policy: Literal["Forbid"] = "Forbid"
     max_concurrent_sessions: int = 5
     snapshots_to_keep: int = 1
+    disks: DiskScope = "All"
     exclude_data_disk_luns: tuple[int, ...] = ()
+    exclude_disk_tags: tuple[TagWanted, ...] = ()
     retry: Retry = Retry()
     session_history: SessionHistory = SessionHistory()
 

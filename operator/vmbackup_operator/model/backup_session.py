@@ -9,6 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.ids import RunId
+from vmbackup_operator.model.exclusions import DiskScope, ExcludedDisk, TagWanted
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.progress import BackupDisplay
 from vmbackup_operator.model.references import LocalReference, ObjectReference
@@ -49,7 +50,9 @@ class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=
     slot: datetime | None = None
     trigger: str | None = None
     trigger_time: datetime | None = None
+    disks: DiskScope = "All"
     exclude_data_disk_luns: tuple[int, ...] = ()
+    exclude_disk_tags: tuple[TagWanted, ...] = ()
     retention: SessionRetention = SessionRetention()
     snapshots_to_keep: int = 1
     new_chain: bool = False
@@ -64,12 +67,14 @@ class BackupSessionStatus(
     """What a session has found, made and stored beside what every session keeps.
 
     *verified* and *verifying* are of a session of type Verify, *archive* is of one of type Archive,
-    the others of a backup. *full_reads* are the disks of which it does not read the changes alone.
+    the others of a backup. *full_reads* are the disks of which it does not read the changes alone,
+    *excluded_disks* those that it leaves out.
     """
 
     display: BackupDisplay | None = None
     snapshot_set: tuple[SnapshotMember, ...] = ()
     full_reads: tuple[FullRead, ...] = ()
+    excluded_disks: tuple[ExcludedDisk, ...] = ()
     disks: tuple[DiskResult, ...] = ()
     recovery_point: RunId | None = None
     archive: Archived | None = None

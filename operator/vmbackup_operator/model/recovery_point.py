@@ -10,6 +10,7 @@ import msgspec
 
 from vmbackup_core.ids import CommitSlot, RunId
 from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.exclusions import ExcludedDisk
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import ObjectReference
 
@@ -35,6 +36,7 @@ class RecoveryPointSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaul
     disks: tuple[RecoveryPointDisk, ...]
     size_bytes: int
     stored_bytes: int
+    excluded_disks: tuple[ExcludedDisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

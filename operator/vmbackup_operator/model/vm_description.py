@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from vmbackup_operator.model.exclusions import ExcludedDisk
+
 #: The most that a recovery point takes, in bytes.
 MOST_BYTES = 262_144
 #: So many network interfaces a VM may have by the format; Azure lets it have fewer.
@@ -16,7 +18,10 @@ _LEFT_OUT = ((), ("disks",), ("disks", "networkInterfaces"), ("disks", "networkI
 
 
 class VmDescription(msgspec.Struct, frozen=True, rename="camel"):
-    """A VM as Azure described it, or as its session resolved it where it had gone."""
+    """A VM as Azure described it, or as its session resolved it where it had gone.
+
+    *excluded_disks* are those of it that its point does not have, left out by what was asked for.
+    """
 
     source: Literal["resource-manager", "session"]
     virtual_machine: dict[str, Any] | None = None
@@ -25,6 +30,7 @@ class VmDescription(msgspec.Struct, frozen=True, rename="camel"):
     resolved: Any = None
     api_version: str | None = None
     schema: int = 1
+    excluded_disks: tuple[ExcludedDisk, ...] = ()
 
     @property
     def text(self) -> str:
@@ -33,7 +39,7 @@ class VmDescription(msgspec.Struct, frozen=True, rename="camel"):
             text = msgspec.json.encode(self._without(left_out), order="sorted")
             if len(text) <= MOST_BYTES:
                 return text.decode()
-        without = VmDescription(self.source)
+        without = VmDescription(self.source, excluded_disks=self.excluded_disks)
         return msgspec.json.encode(without, order="sorted").decode()
 
     def _without(self, left_out: tuple[str, ...]) -> VmDescription:
@@ -46,4 +52,35 @@ class VmDescription(msgspec.Struct, frozen=True, rename="camel"):
             resolved=self.resolved,
             api_version=self.api_version,
             schema=self.schema,
+            excluded_disks=self.excluded_disks,
         )
+
+
+class _Excluded(msgspec.Struct, frozen=True, rename="camel"):
+    """What of a description says which disks were left out."""
+
+    excluded_disks: tuple[ExcludedDisk, ...] = ()
+
+
+def with_excluded(text: str, excluded: tuple[ExcludedDisk, ...]) -> str:
+    """Return the description *text* with the disks that were left out, unchanged without any.
+
+    What can't be read stays as it is.
+    """
+    if not excluded:
+        return text
+    try:
+        described = msgspec.json.decode(text, type=VmDescription)
+    except msgspec.DecodeError:
+        return text
+    return msgspec.structs.replace(described, excluded_disks=excluded).text
+
+
+def excluded_in(text: str) -> tuple[ExcludedDisk, ...]:
+    """Return the disks that the description says were left out; none where it can't be read."""
+    if '"excludedDisks"' not in text:
+        return ()
+    try:
+        return msgspec.json.decode(text, type=_Excluded).excluded_disks
+    except msgspec.DecodeError:
+        return ()

@@ -291,7 +291,7 @@ def _unsupported(
     policy: BackupPolicy, listed: MachineListed, *, notice: bool = False
 ) -> Finding | None:
     """Say which disk keeps the VM from being backed up; *notice* where nobody named the VM."""
-    why = why_not_supported(listed, policy.spec.exclude_data_disk_luns)
+    why = why_not_supported(listed, policy.spec.exclude_data_disk_luns, policy.spec.disks)
     if why is None:
         return None
     return Finding("DiskNotSupported", f"{why}: the VM is not backed up", notice=notice)

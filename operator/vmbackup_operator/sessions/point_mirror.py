@@ -56,6 +56,7 @@ def mirror_of(
             ),
             size_bytes=size_bytes,
             stored_bytes=stored_bytes,
+            excluded_disks=point.excluded,
         ),
         status=RecoveryPointStatus(
             appliance_id=appliance_id,

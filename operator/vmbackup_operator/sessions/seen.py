@@ -18,6 +18,7 @@ from vmbackup_core.repository.control.points.points import Origin, PointDisk
 from vmbackup_core.repository.data.said import Kind
 from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.model.exclusions import ExcludedDisk
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.naming import ArmId, name_of
@@ -46,6 +47,7 @@ class DiskSeen:
     lun: int | None
     size_bytes: int
     sku: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +289,5 @@ class PointSeen:
     type: Literal["Backup", "Archive"] = "Backup"
     #: What is written on it of how long it is kept; None where nobody asked.
     stamp: Stamp | None = None
+    #: The disks that the VM had and that were left out.
+    excluded: tuple[ExcludedDisk, ...] = ()

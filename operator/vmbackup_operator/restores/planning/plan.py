@@ -51,10 +51,19 @@ def plan_restore(
     chosen = _recorded_disks(known, _chosen(disks, spec))
     planned = _plan_disks(chosen, spec, run)
     made = tuple(plan.wanted for plan in planned)
-    notes = [note for plan in planned for note in plan.not_restored]
+    notes = [] if known is None or spec.disks else _left_out(known)
+    notes += [note for plan in planned for note in plan.not_restored]
     if spec.mode == "Disks" or known is None or known.virtual_machine is None:
         return _whole(Planned(made), notes, spec.target)
     return _with_machine(known, known.virtual_machine, made, notes, spec, run)
+
+
+def _left_out(description: VmDescription) -> list[str]:
+    """Return what is told of disks that the VM had and its backup left out."""
+    return [
+        told(f"disk {each.name}", f"position {each.disk}", f"left out of the backup: {each.why}")
+        for each in description.excluded_disks
+    ]
 
 
 def read_description(text: str) -> VmDescription | None:
