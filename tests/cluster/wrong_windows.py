@@ -1,4 +1,4 @@
-"""Blackout windows and objectives that the schema refuses, and what is said then."""
+"""Blackout windows, objectives and histories that the schema refuses, and what is said then."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ WRONG_WINDOWS: list[tuple[str, str, object, str]] = [
         )
     ],
     ("backuppolicies", "spec.schedule.blackout", {}, "windows: Required value"),
+    *[
+        ("backuppolicies", "spec.sessionHistory", {"ttlSecondsAfterFinished": seconds}, said)
+        for seconds, said in ((3599, "greater than"), (315_360_001, "less than"), ("1d", "integer"))
+    ],
     *[
         (
             "backuppolicies",

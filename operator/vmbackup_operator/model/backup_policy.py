@@ -76,12 +76,16 @@ class Retry(msgspec.Struct, frozen=True, rename="camel"):
     backoff_seconds: int = 300
 
 
-class SessionHistory(msgspec.Struct, frozen=True, rename="camel"):
-    """How many ended sessions of each VM stay as objects; recovery points are another matter."""
+class SessionHistory(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How many ended sessions of each VM stay as objects, and for how long at most.
+
+    Recovery points are another matter.
+    """
 
     succeeded: int = 10
     failed: int = 5
     skipped: int = 5
+    ttl_seconds_after_finished: int | None = None
 
 
 #: Which points of a VM are copied: all, or the first of each period of the policy's time zone.

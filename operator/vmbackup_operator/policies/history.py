@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
 
 from msgspec.structs import replace
@@ -62,12 +62,16 @@ def without_turn(machines: Iterable[ArmId], sessions: Sequence[BackupSession]) -
 
 
 def beyond_history(
-    history: SessionHistory, sessions: Sequence[BackupSession]
+    history: SessionHistory,
+    sessions: Sequence[BackupSession],
+    machines: Iterable[ArmId],
+    now: datetime,
 ) -> list[BackupSession]:
     """Return the ended sessions that *history* does not keep, counted per VM.
 
     Backups and archives are counted apart: an archive tells which period was archived.
-    One that still has something to undo stays: its object is what that is known from.
+    One that still has something to undo stays: its object is what that is known from. Of the VMs
+    that are backed up, *machines*, the newest that succeeded stays however long ago it ended.
     """
     ended: dict[tuple[str, str, Kept], list[BackupSession]] = defaultdict(list)
     for session in sessions:
@@ -76,9 +80,22 @@ def beyond_history(
             vm_id = folded(session.spec.virtual_machine_id)
             ended[vm_id, session.spec.type, kept].append(session)
     surplus: list[BackupSession] = []
-    for (_, _, kept), group in ended.items():
-        surplus += sorted(group, key=_age_key, reverse=True)[_number_of(history, kept) :]
+    backed_up = {folded(vm_id) for vm_id in machines}
+    for (vm_id, _, kept), group in ended.items():
+        newest_first = sorted(group, key=_age_key, reverse=True)
+        number = _number_of(history, kept)
+        surplus += newest_first[number:]
+        stays = 1 if kept == "succeeded" and vm_id in backed_up else 0
+        surplus += (each for each in newest_first[stays:number] if _is_past(history, each, now))
     return surplus
+
+
+def _is_past(history: SessionHistory, session: BackupSession, now: datetime) -> bool:
+    """Tell whether the session ended so long ago that it does not stay for its number."""
+    ended, lives_s = session.status.completion_time, history.ttl_seconds_after_finished
+    if ended is None or lives_s is None:
+        return False
+    return ended + timedelta(seconds=lives_s) <= now
 
 
 def _is_backup(session: BackupSession) -> bool:

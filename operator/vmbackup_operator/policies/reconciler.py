@@ -240,7 +240,8 @@ class PolicyReconciler:
         await self._teller.of_put_off(policy, policy.status.blackout, status.blackout)
         await self._archive(replace(policy, status=status), sessions)
         # That its occasion had a session is written down by now, so its object may go.
-        for session in beyond_history(policy.spec.session_history, sessions):
+        history, machines = policy.spec.session_history, look.standing.machines
+        for session in beyond_history(history, sessions, machines, look.now):
             await self._sessions.delete(session)
         if is_trigger_new(policy, status):
             return Waiting(0, "a trigger is next")
