@@ -78,7 +78,8 @@ def with_excluded(text: str, excluded: tuple[ExcludedDisk, ...]) -> str:
 
 def excluded_in(text: str) -> tuple[ExcludedDisk, ...]:
     """Return the disks that the description says were left out; none where it can't be read."""
-    if '"excludedDisks"' not in text:
+    # Descriptions are long, and nearly all say that there are none.
+    if '"excludedDisks":[]' in text or '"excludedDisks"' not in text:
         return ()
     try:
         return msgspec.json.decode(text, type=_Excluded).excluded_disks
