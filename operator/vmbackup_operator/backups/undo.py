@@ -45,7 +45,7 @@ async def undo(table: Table[BackupSession], ground: Ground, record: UndoRecord) 
 def session_of(record: UndoRecord) -> BackupSession:
     """Return a session that has nothing but its last steps left, as the record knows it."""
     kind, (namespace, name) = record.type, (record.session.namespace, record.session.name)
-    if kind == "Restore" or kind == "Rewind":  # noqa: PLR1714 - what a type checker narrows by
+    if kind == "Restore" or kind == "SnapshotRestore" or kind == "Rewind":  # noqa: PLR1714 - what a type checker narrows by
         raise AssertionError(f"the record of run {record.run_id} is of a restore")
     return BackupSession(
         metadata=Metadata(name=name, namespace=namespace, uid=record.uid),

@@ -61,6 +61,14 @@ RESTORE_PHASES: Phases = (
     ("RemainsRemoved", "RemovingRemains"),
 )
 
+#: The same of one whose disks Azure makes of retained snapshots.
+COPY_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("DisksCreated", "CreatingDisks"),
+    ("VirtualMachineCreated", "CreatingVirtualMachine"),
+    ("RemainsRemoved", "RemovingRemains"),
+)
+
 #: The same of one that puts the disks of a recovery point in place of the VM's own.
 REWIND_PHASES: Phases = (
     ("Accepted", "Pending"),

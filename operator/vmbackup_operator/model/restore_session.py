@@ -16,6 +16,9 @@ from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 
 RestoreMode = Literal["Disks", "VirtualMachine", "Rewind"]
 
+#: What the content comes from: the repository's packs, or the snapshots that the point is made of.
+RestoreSource = Literal["Repository", "Snapshots"]
+
 
 #: A JSON merge patch (RFC 7396) over a body of Azure's.
 Patch = dict[str, Any]
@@ -72,13 +75,22 @@ class RestoreOverrides(msgspec.Struct, frozen=True, rename="camel", omit_default
 
 
 class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
-    """What is asked for; *disks* are the positions of those that are brought back, none: all."""
+    """What is asked for; *disks* are the positions of those that are brought back, none: all.
+
+    A rewind is made of snapshots, whatever *source* says.
+    """
 
     recovery_point_ref: ObjectReference
     mode: RestoreMode
     target: RestoreTarget
+    source: RestoreSource = "Repository"
     disks: tuple[str, ...] = ()
     overrides: RestoreOverrides = RestoreOverrides()
+
+    @property
+    def copies_snapshots(self) -> bool:
+        """Whether new disks are made of a retained snapshot set, by Azure alone."""
+        return self.mode != "Rewind" and self.source == "Snapshots"
 
 
 class RestoredPoint(msgspec.Struct, frozen=True, rename="camel"):

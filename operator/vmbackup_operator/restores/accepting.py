@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec.structs import replace
 
 from vmbackup_core.repository.opened_restore import RestoreWork
-from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.recovery_point import RecoveryPoint
@@ -18,12 +15,12 @@ from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.restores.allowing import source_refused, target_refused
 from vmbackup_operator.restores.digests import digest_of
 from vmbackup_operator.restores.earlier import earlier_record, replayed
-from vmbackup_operator.restores.judging import TargetSeen, group_of, judge, looked_at, size_wanted
+from vmbackup_operator.restores.judging import group_of
+from vmbackup_operator.restores.looking import judge_target
 from vmbackup_operator.restores.planned import disks_of, plan_of, work_of
-from vmbackup_operator.restores.planning.places import region_name
 from vmbackup_operator.restores.planning.planned import Planned
 from vmbackup_operator.restores.undo import record_of
-from vmbackup_operator.sessions.findings import restored_of, run_of
+from vmbackup_operator.sessions.findings import restored_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import ready_repository_at, resolved_repository
@@ -97,21 +94,10 @@ async def _repository(
 
 async def _refusal(ground: Ground, session: RestoreSession, planned: Planned) -> Failed | None:
     """Return why the plan is not carried out: what is refused later has cost something by then."""
-    target, namespace = session.spec.target, session.metadata.namespace
-    refused = target_refused(ground.settings, namespace, planned)
+    target = session.spec.target
+    refused = target_refused(ground.settings, session.metadata.namespace, planned)
     refused = refused or await crossing_refused(ground, group_of(target), target.region)
-    if refused is not None:
-        return refused
-    ids = looked_at(planned, target)
-    found = await asyncio.gather(*(ground.targets.find(each) for each in ids))
-    there = {folded(each): seen for each, seen in zip(ids, found, strict=True) if seen is not None}
-    region, size = region_name(target.region), size_wanted(planned)
-    seen = TargetSeen(
-        resources=there,
-        usages=await ground.targets.usages(target.subscription_id, region),
-        size=await ground.targets.find_size(target.subscription_id, region, size) if size else None,
-    )
-    return judge(planned, target, run_of(session), seen)
+    return refused or await judge_target(ground, session, planned)
 
 
 def _record(session: RestoreSession, work: RestoreWork, planned: Planned) -> Taken:

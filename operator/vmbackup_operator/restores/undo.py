@@ -37,7 +37,7 @@ def record_of(session: RestoreSession, *, stored: bool = False) -> UndoRecord:
         resolved=resolved_of(session),
         retry_limit=session.spec.retry_limit,
         stored=stored,
-        type="Restore",
+        type="SnapshotRestore" if session.spec.copies_snapshots else "Restore",
         repository=repository_key(session),
         restored=restored_of(session),
     )
@@ -61,6 +61,7 @@ def session_of(record: UndoRecord) -> RestoreSession:
     spec = RestoreSessionSpec(
         recovery_point_ref=ObjectReference("none"),
         mode="Rewind" if is_rewind else "Disks",
+        source="Snapshots" if record.type == "SnapshotRestore" else "Repository",
         target=RestoreTarget("", "", record.resolved.worker_region or ""),
         retry_limit=record.retry_limit,
     )

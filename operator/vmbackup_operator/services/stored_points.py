@@ -65,4 +65,5 @@ def as_seen(point: RecoveryPoint) -> PointSeen:
         policy_name=point.policy_name or "",
         type="Backup" if point.origin is None else "Archive",
         stamp=point.retention.stamp,
+        description=point.vm_description,
     )

@@ -287,3 +287,5 @@ class PointSeen:
     type: Literal["Backup", "Archive"] = "Backup"
     #: What is written on it of how long it is kept; None where nobody asked.
     stamp: Stamp | None = None
+    #: What Azure said of the VM, as the point has it; empty where that was not kept.
+    description: str = ""

@@ -14,6 +14,7 @@ from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.naming import run_id_of_restore
 from vmbackup_operator.restores import table as restores
+from vmbackup_operator.restores.copying import table as copies
 from vmbackup_operator.restores.rewinding import table as rewinds
 from vmbackup_operator.restores.rewinding.undo import drop_record as drop_rewind_record
 from vmbackup_operator.restores.undo import drop_record as drop_restore_record
@@ -35,6 +36,7 @@ TABLES: Mapping[SessionType, Table[BackupSession]] = {
 UNDO: Mapping[RecordType, Undo] = {
     **{kind: partial(undo, table) for kind, table in TABLES.items()},
     "Restore": restores.undo,
+    "SnapshotRestore": copies.undo,
     "Rewind": rewinds.undo,
 }
 
@@ -43,7 +45,7 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
     """Return the kind RestoreSession, whose objects *store* keeps."""
     return Kind(
         store,
-        lambda session: rewinds.STEPS if session.spec.mode == "Rewind" else restores.STEPS,
+        _table_of_restore,
         lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
         with_display,
         _drop_restore_record,
@@ -51,11 +53,15 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
     )
 
 
-async def _drop_restore_record(ground: Ground, session: RestoreSession) -> None:
+def _table_of_restore(session: RestoreSession) -> Table[RestoreSession]:
     if session.spec.mode == "Rewind":
-        await drop_rewind_record(rewinds.STEPS, ground, session)
-    else:
-        await drop_restore_record(restores.STEPS, ground, session)
+        return rewinds.STEPS
+    return copies.STEPS if session.spec.copies_snapshots else restores.STEPS
+
+
+async def _drop_restore_record(ground: Ground, session: RestoreSession) -> None:
+    drop = drop_rewind_record if session.spec.mode == "Rewind" else drop_restore_record
+    await drop(_table_of_restore(session), ground, session)
 
 
 async def _drop_record(ground: Ground, session: BackupSession) -> None:

@@ -7,28 +7,31 @@ import asyncio
 from msgspec.structs import replace
 
 from vmbackup_operator.arm_ids import folded, is_within_group
-from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionStatus
 from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.restores.accepting import find_point
+from vmbackup_operator.restores.counting import find_counted
 from vmbackup_operator.restores.earlier import earlier_record
+from vmbackup_operator.restores.retained import find_retained, members_of
 from vmbackup_operator.restores.rewinding.planning import ids_used, made_ids, plan_rewind
-from vmbackup_operator.restores.rewinding.retained import find_retained, members_of
 from vmbackup_operator.restores.rewinding.undo import record_of
 from vmbackup_operator.sessions.findings import resolved_of, restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.rewind_ports import MachineNow
 from vmbackup_operator.sessions.seen import PointSeen
-from vmbackup_operator.sessions.step import Answer, Taken
+from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.claiming import claim_for
-from vmbackup_operator.sessions.steps.repository import same_repository
 from vmbackup_operator.sessions.undo_record import UndoRecord
 
 #: How soon a VM is looked at again whose power is on its way from one state to another.
 _LOOK_AGAIN_S = 10.0
+_INSTEAD = (
+    "a rewind is made of it alone, so rewind to a point whose set is there, or restore this one "
+    "with mode Disks"
+)
 
 
 async def accept(ground: Ground, session: RestoreSession) -> Taken:
@@ -41,7 +44,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     earlier = await earlier_record(ground, session)
     if earlier is not None and earlier.rewound is not None:
         return await _go_on(ground, session, earlier, earlier.rewound)
-    point = await _point(ground, session)
+    point = await find_counted(ground, session)
     if not isinstance(point, PointSeen):
         return Taken(session.status, point)
     machine = await ground.rewound_machines.find(point.virtual_machine_id)
@@ -57,7 +60,7 @@ async def _plan(
     if machine.power == "changing":
         message = f"{machine.name} is being started or stopped, or Azure is at it"
         return Taken(session.status, Waiting(_LOOK_AGAIN_S, message))
-    retained = await find_retained(ground, session, point)
+    retained = await find_retained(ground, session, point, _INSTEAD)
     if isinstance(retained, Failed):
         return Taken(session.status, retained)
     rewound = plan_rewind(machine, point, retained, session.spec, run_of(session))
@@ -101,19 +104,6 @@ async def _go_on(
         return Taken(session.status, Failed("SessionReplaced", message))
     status = replace(session.status, resolved=earlier.resolved)
     return await _claim(ground, session, rewound, status)
-
-
-async def _point(ground: Ground, session: RestoreSession) -> PointSeen | Answer:
-    """Return the point as its repository has it at this moment."""
-    repository = await same_repository(ground, session)
-    if not isinstance(repository, BackupRepository):
-        return repository
-    named = restored_of(session).recovery_point
-    point = await ground.points.find(repository, ArmId(named.virtual_machine_id), named.run_id)
-    if point is None:
-        message = f"recovery point {named.run_id} has stopped to count: it has expired"
-        return Failed("RecoveryPointExpired", message)
-    return point
 
 
 def _refused_by_settings(ground: Ground, session: RestoreSession) -> Failed | None:
