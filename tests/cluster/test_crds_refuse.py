@@ -25,6 +25,7 @@ from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RE
 from tests.cluster.wrong_archives import USELESS_TO_ARCHIVES, WRONG_ARCHIVES, an_archive
 from tests.cluster.wrong_retentions import WRONG_RETENTIONS, ZONE
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
+from tests.cluster.wrong_sets import WRONG_SETS
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
@@ -57,6 +58,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.virtualMachines.ids", [f"{GROUP}/../rg-other{VM}"], A_VM),
     *WRONG_SELECTORS,
     *WRONG_ARCHIVES,
+    *WRONG_SETS,
     ("backuppolicies", "spec.excludeDataDiskLuns", [64], "less than or equal to 63"),
     ("backuppolicies", "spec.excludeDataDiskLuns", [1, 1], "Duplicate value"),
     # when it does
@@ -232,8 +234,8 @@ FIXED: list[tuple[str, str, object, str]] = [
 ]
 
 
-#: Messages that have a test of their own below, or in `test_crds_rewinds`.
-ELSEWHERE = ("cancel cannot be taken back", "an outcome is final", "not by both", "a rewind")
+#: Messages that have a test of their own: below, or in another module of the CRDs' tests.
+ELSEWHERE = ("cannot be taken back", "an outcome is final", "not by both", "a rewind", "many sets")
 
 
 def messages_in(value: object) -> Iterator[str]:

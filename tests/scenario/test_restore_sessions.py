@@ -15,7 +15,7 @@ from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from tools.local_cloud.disk_images import GIB, MIB
 
-#: A backup and three restores of one VM, one after the other.
+#: A backup, a snapshot set and four restores of one VM, one after the other.
 pytestmark = pytest.mark.timeout(1500)
 
 DISKS_API = "2023-10-02"
@@ -129,6 +129,7 @@ def test_disks_come_back_byte_for_byte_though_operator_and_worker_are_lost_once(
 
     _cancelled_while_it_writes(stage, point)
     _copied_of_its_snapshots(stage, machine, point)
+    _copied_of_a_set_alone(stage, machine)
     _has_used_its_role(stage)
 
 
@@ -155,6 +156,35 @@ def _copied_of_its_snapshots(stage: Stage, machine: Machine, point: str) -> None
     made = [stage.azure.read(each, DISKS_API)["properties"] for each in ids]
     assert {each["creationData"]["createOption"] for each in made} == {"Copy"}
     assert {each["networkAccessPolicy"] for each in made} == {"DenyAll"}
+
+
+def _copied_of_a_set_alone(stage: Stage, machine: Machine) -> None:
+    """Take a set that no repository knows, with an operator killed once, and restore of it."""
+    since = stage.azure.last_entry()
+    taking = stage.azure.hold("after", service="arm", method="PUT", path="/snapshots/")
+    wanted = {"type": "Snapshot", "virtualMachineId": machine.id, "retention": {"last": 2}}
+    stage.create("BackupSession", "alone", {**wanted, "retryBackoffSeconds": 1})
+    stage.caught(taking, "a snapshot that was asked for")
+    stage.operator.kill()
+    stage.azure.let_go(taking)
+    stage.operator.start()
+    taken = stage.outcome("alone")
+
+    assert taken["outcome"] == "Succeeded", taken
+    assert len(taken["snapshotSet"]) == 3
+    point = point_of(stage, taken["runId"])
+    assert "repositoryRef" not in stage.get("recoverypoint", point)["spec"]
+    bring_back(stage, "copied-alone", point, source="Snapshots")
+    status = ended(stage, "copied-alone")
+
+    assert status["outcome"] == "Succeeded", status
+    assert differing(stage, status, machine) == []
+    entries = stage.entries(since)
+    assert [
+        each for each in entries if each.service in {"export", "blob"} and each.method == "PUT"
+    ] == []
+    made = [each.path for each in entries if each.service == "arm" and each.method == "PUT"]
+    assert [each for each in made if "/snapshots/" not in each and "/disks/" not in each] == []
 
 
 def _cancelled_while_it_writes(stage: Stage, point: str) -> None:

@@ -91,7 +91,7 @@ async def _find(ground: Ground, session: BackupSession) -> Taken:
     target = await _ready(ground, repository_key(session))
     if not isinstance(target, BackupRepository):
         return Taken(session.status, target)
-    at = point.spec.repository_ref.key_from(point.metadata.namespace)
+    at = point.spec.stored_in.key_from(point.metadata.namespace)
     source = await _ready(ground, at)
     if not isinstance(source, BackupRepository):
         return Taken(session.status, source)

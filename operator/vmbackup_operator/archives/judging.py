@@ -21,7 +21,7 @@ def point_refused(
             f"RecoveryPoint {point.metadata.key} is of {spec.virtual_machine_id}, not of "
             f"{session.spec.virtual_machine_id}",
         )
-    source = spec.repository_ref.key_from(point.metadata.namespace)
+    source = spec.stored_in.key_from(point.metadata.namespace)
     if not settings.may_use_repository(namespace, source.namespace, source.name):
         return Failed(
             "ScopeNotAllowed",

@@ -113,13 +113,13 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         claimed = await claim_for(ground, record_of(begun))
         if claimed is not None:
             return Taken(session.status, claimed)
-        await _tell_unknown_luns(ground, session, machine)
+        await tell_unknown_luns(ground, session, machine)
         await tell_full_reads(ground, session, begun.status.full_reads)
         keep_description(ground, session, machine.description)
     return taken
 
 
-async def _tell_unknown_luns(
+async def tell_unknown_luns(
     ground: Ground, session: BackupSession, machine: VirtualMachineSeen
 ) -> None:
     """Say which LUNs a user's session excludes in vain.
@@ -138,7 +138,7 @@ def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
     return scope_refused(ground, session) or subscription_refused(ground.settings, vm_id)
 
 
-def _policy_generation(session: BackupSession) -> int:
+def policy_generation(session: BackupSession) -> int:
     """Return the generation of the policy that the session was made from; 0 for a user's."""
     said = session.metadata.annotations.get(POLICY_GENERATION_ANNOTATION, "")
     return int(said) if said.isdecimal() and len(said) < _GENERATION_DIGITS else 0
@@ -151,23 +151,15 @@ async def _resolve(
     machine: VirtualMachineSeen,
 ) -> Taken:
     """Record what later steps read instead of looking again."""
-    excluded = set(session.spec.exclude_data_disk_luns)
-    disks = tuple(_disk(disk) for disk in machine.disks if disk.lun not in excluded)
-    if not disks:
-        message = f"{machine.id} has no managed disk that is not excluded"
-        return Taken(session.status, Failed("NothingToBackUp", message))
+    disks = resolved_disks(session, machine)
+    if isinstance(disks, Failed):
+        return Taken(session.status, disks)
     chosen = await find_predecessors(ground, session, repository, disks)
     if isinstance(chosen, Waiting):
         return Taken(session.status, chosen)
     resolved = Resolved(
-        policy_generation=_policy_generation(session),
-        virtual_machine=ResolvedVirtualMachine(
-            id=machine.id,
-            name=machine.name,
-            region=machine.region,
-            unique_id=machine.unique_id,
-            description_digest=digest_of(machine.description),
-        ),
+        policy_generation=policy_generation(session),
+        virtual_machine=resolved_machine(machine),
         disks=disks,
         repository=resolved_repository(repository),
         predecessors=chosen.predecessors,
@@ -177,6 +169,29 @@ async def _resolve(
     if chosen.predecessors:
         message += f", of {len(chosen.predecessors)} what has changed"
     return Taken(status, Done(message))
+
+
+def resolved_machine(machine: VirtualMachineSeen) -> ResolvedVirtualMachine:
+    """Return what later steps read of the VM."""
+    return ResolvedVirtualMachine(
+        id=machine.id,
+        name=machine.name,
+        region=machine.region,
+        unique_id=machine.unique_id,
+        description_digest=digest_of(machine.description),
+    )
+
+
+def resolved_disks(
+    session: BackupSession, machine: VirtualMachineSeen
+) -> tuple[ResolvedDisk, ...] | Failed:
+    """Return the disks that the session is about: the VM's but for those that it excludes."""
+    excluded = set(session.spec.exclude_data_disk_luns)
+    disks = tuple(_disk(disk) for disk in machine.disks if disk.lun not in excluded)
+    if disks:
+        return disks
+    message = f"{machine.id} has no managed disk that is not excluded"
+    return Failed("NothingToBackUp", message)
 
 
 def _disk(disk: DiskSeen) -> ResolvedDisk:
@@ -202,7 +217,7 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         unique_id="",
     )
     found = Resolved(
-        policy_generation=_policy_generation(session),
+        policy_generation=policy_generation(session),
         virtual_machine=machine,
         disks=tuple(
             ResolvedDisk(

@@ -20,7 +20,7 @@ from vmbackup_operator.sessions.undoing import is_undone, take_last_steps
 
 def record_of(session: BackupSession, *, stored: bool = False) -> UndoRecord:
     """Return what is to be written down of a session that was accepted."""
-    status = session.status
+    status, named = session.status, session.spec.stored_in
     if status.run_id is None or status.resolved is None:
         raise AssertionError(f"{session.metadata.key} was not accepted")
     return UndoRecord(
@@ -31,7 +31,8 @@ def record_of(session: BackupSession, *, stored: bool = False) -> UndoRecord:
         resolved=status.resolved,
         retry_limit=session.spec.retry_limit,
         stored=stored,
-        repository=session.spec.repository_ref.key_from(session.metadata.namespace),
+        type=session.spec.type,
+        repository=None if named.is_none else named.key_from(session.metadata.namespace),
     )
 
 

@@ -1,9 +1,9 @@
-"""BackupSession: one backup, archive or verification of one VM, asked for by a policy or a user."""
+"""BackupSession: one backup, archive, verification or snapshot set of one VM, as was asked for."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 from typing_extensions import override
@@ -11,7 +11,7 @@ from typing_extensions import override
 from vmbackup_core.ids import RunId
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.progress import BackupDisplay
-from vmbackup_operator.model.references import LocalReference, ObjectReference
+from vmbackup_operator.model.references import NONE, LocalReference, ObjectReference
 from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 from vmbackup_operator.model.session_findings import (
@@ -23,7 +23,10 @@ from vmbackup_operator.model.session_findings import (
     VerifyingJob,
 )
 
-SessionType = Literal["Backup", "Archive", "Verify"]
+SessionType = Literal["Backup", "Archive", "Verify", "Snapshot"]
+
+#: Of these a VM has one at a time.
+TAKES_SNAPSHOTS: Final[frozenset[SessionType]] = frozenset({"Backup", "Snapshot"})
 
 
 class VerifySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -40,10 +43,10 @@ class ArchiveSpec(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
-    """What is asked for."""
+    """What is asked for; one of type Snapshot names no repository."""
 
     virtual_machine_id: str
-    repository_ref: ObjectReference
+    repository_ref: ObjectReference | None = None
     type: SessionType = "Backup"
     policy_ref: LocalReference | None = None
     slot: datetime | None = None
@@ -56,6 +59,11 @@ class BackupSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=
     verify: VerifySpec | None = None
     archive: ArchiveSpec | None = None
     start_before: datetime | None = None
+
+    @property
+    def stored_in(self) -> ObjectReference:
+        """The repository that is named; none of any name where there is none."""
+        return self.repository_ref or NONE
 
 
 class BackupSessionStatus(
@@ -103,7 +111,7 @@ class BackupSessionStatus(
 
 
 class BackupSession(Session, frozen=True, rename="camel"):
-    """One backup, archive or verification of one VM."""
+    """One backup, archive, verification or snapshot set of one VM."""
 
     kind: ClassVar[str] = "BackupSession"
     plural: ClassVar[str] = "backupsessions"

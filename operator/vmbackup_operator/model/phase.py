@@ -41,11 +41,20 @@ ARCHIVE_PHASES: Phases = (
     ("RemainsRemoved", "RemovingRemains"),
 )
 
+#: The same of a session that takes a snapshot set and moves no data.
+SNAPSHOT_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("SnapshotsReady", "Snapshotting"),
+    ("RecoveryPointStored", "Recording"),
+    ("SnapshotsPruned", "PruningSnapshots"),
+)
+
 #: Those of a BackupSession, by its type.
 PHASES_OF: Mapping[SessionType, Phases] = {
     "Backup": PHASES,
     "Archive": ARCHIVE_PHASES,
     "Verify": VERIFY_PHASES,
+    "Snapshot": SNAPSHOT_PHASES,
 }
 
 #: The same of a session that brings a recovery point back.

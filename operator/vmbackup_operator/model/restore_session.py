@@ -77,13 +77,13 @@ class RestoreOverrides(msgspec.Struct, frozen=True, rename="camel", omit_default
 class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
     """What is asked for; *disks* are the positions of those that are brought back, none: all.
 
-    A rewind is made of snapshots, whatever *source* says.
+    Where no *source* is said a rewind is made of snapshots, and all else of the repository.
     """
 
     recovery_point_ref: ObjectReference
     mode: RestoreMode
     target: RestoreTarget
-    source: RestoreSource = "Repository"
+    source: RestoreSource | None = None
     disks: tuple[str, ...] = ()
     overrides: RestoreOverrides = RestoreOverrides()
 
@@ -93,12 +93,15 @@ class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults
         return self.mode != "Rewind" and self.source == "Snapshots"
 
 
-class RestoredPoint(msgspec.Struct, frozen=True, rename="camel"):
-    """The recovery point that is brought back, as its repository had it; *repository* is where."""
+class RestoredPoint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The recovery point that is brought back, as its repository had it; *repository* is where.
+
+    One of a snapshot set alone is in none.
+    """
 
     run_id: RunId
     virtual_machine_id: str
-    repository: ObjectKey
+    repository: ObjectKey | None = None
 
 
 class RestoredDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

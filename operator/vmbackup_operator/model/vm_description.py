@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import zlib
 from typing import Any, Literal
 
 import msgspec
 
 #: The most that a recovery point takes, in bytes.
 MOST_BYTES = 262_144
+#: The most characters that an object takes of it, packed.
+MOST_PACKED = 65_536
 #: So many network interfaces a VM may have by the format; Azure lets it have fewer.
 MOST_INTERFACES = 64
 
@@ -47,3 +52,19 @@ class VmDescription(msgspec.Struct, frozen=True, rename="camel"):
             api_version=self.api_version,
             schema=self.schema,
         )
+
+
+def packed(text: str) -> str:
+    """Return the description as an object has it; empty where it does not fit into one."""
+    made = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    return made if len(made) <= MOST_PACKED else ""
+
+
+def unpacked(made: str) -> str:
+    """Return the description that was packed; empty where *made* is none, or too long a one."""
+    unzip = zlib.decompressobj()
+    try:
+        text = unzip.decompress(base64.b64decode(made, validate=True), MOST_BYTES)
+        return text.decode() if unzip.eof else ""
+    except (binascii.Error, zlib.error, UnicodeDecodeError):
+        return ""

@@ -76,7 +76,7 @@ def is_adoptable(found: BackupSession, wanted: BackupSession) -> bool:
         same_id(mine.virtual_machine_id, theirs.virtual_machine_id)
         and (mine.type, mine.policy_ref, mine.slot, mine.trigger, mine.trigger_time)
         == (theirs.type, theirs.policy_ref, theirs.slot, theirs.trigger, theirs.trigger_time)
-        and mine.repository_ref.key_from(namespace) == theirs.repository_ref.key_from(namespace)
+        and mine.stored_in.key_from(namespace) == theirs.stored_in.key_from(namespace)
     )
 
 

@@ -12,7 +12,7 @@ from vmbackup_operator.model.restore_session import Restored, RestoredPoint, Res
 from vmbackup_operator.model.session_findings import Resolved
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
-from vmbackup_operator.restores.allowing import source_refused, target_refused
+from vmbackup_operator.restores.allowing import machine_refused, source_refused, target_refused
 from vmbackup_operator.restores.digests import digest_of
 from vmbackup_operator.restores.earlier import earlier_record, replayed
 from vmbackup_operator.restores.judging import group_of
@@ -61,6 +61,8 @@ async def find_point(ground: Ground, session: RestoreSession) -> Taken:
     if point is None:
         message = f"there is no RecoveryPoint {key}: kubectl get rp names those that there are"
         return Taken(session.status, Failed("RecoveryPointNotFound", message))
+    if point.spec.type == "Snapshot":
+        return _of_set(ground, session, point)
     repository = await _repository(ground, session, point)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
@@ -77,11 +79,26 @@ async def find_point(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(status, Waiting(0, "what is to be made is planned"))
 
 
+def _of_set(ground: Ground, session: RestoreSession, point: RecoveryPoint) -> Taken:
+    """Record a point that is a snapshot set and nothing else: no repository is asked for it."""
+    spec, namespace = point.spec, session.metadata.namespace
+    if session.spec.mode != "Rewind" and not session.spec.copies_snapshots:
+        message = f"recovery point {point.metadata.key} is in no repository: set source Snapshots"
+        return Taken(session.status, Failed("PointNotInRepository", message))
+    refused = machine_refused(ground.settings, namespace, ArmId(spec.virtual_machine_id))
+    if refused is not None:
+        return Taken(session.status, refused)
+    restored = Restored(RestoredPoint(spec.run_id, spec.virtual_machine_id))
+    resolved = Resolved(worker_region=session.spec.target.region)
+    status = replace(session.status, resolved=resolved, restored=restored)
+    return Taken(status, Waiting(0, "what is to be made is planned"))
+
+
 async def _repository(
     ground: Ground, session: RestoreSession, point: RecoveryPoint
 ) -> BackupRepository | Answer:
     """Return the point's repository, once it is ready and where the namespace may use it."""
-    key = point.spec.repository_ref.key_from(point.metadata.namespace)
+    key = point.spec.stored_in.key_from(point.metadata.namespace)
     vm_id = ArmId(point.spec.virtual_machine_id)
     refused = source_refused(ground.settings, session.metadata.namespace, key, vm_id)
     if refused is not None:

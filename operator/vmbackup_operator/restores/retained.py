@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session_findings import SnapshotMember, position_of
 from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Failed
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import PointSeen, SnapshotSeen
+from vmbackup_operator.sessions.seen import DiskOfSet, PointOfSet, SnapshotSeen
 from vmbackup_operator.sessions.snapshot_sets import sets_of_machine
 
 
 async def find_retained(
-    ground: Ground, session: RestoreSession, point: PointSeen, instead: str
+    ground: Ground, session: RestoreSession, point: PointOfSet, instead: str
 ) -> Mapping[str, SnapshotSeen] | Failed:
     """Return the snapshot of each disk that the session wants, by its position.
 
@@ -50,7 +49,7 @@ def members_of(retained: Mapping[str, SnapshotSeen]) -> tuple[SnapshotMember, ..
     )
 
 
-def _of(snapshots: Sequence[SnapshotSeen], disk: PointDisk) -> SnapshotSeen | None:
+def _of(snapshots: Sequence[SnapshotSeen], disk: DiskOfSet) -> SnapshotSeen | None:
     return next(
         (
             each
@@ -63,6 +62,6 @@ def _of(snapshots: Sequence[SnapshotSeen], disk: PointDisk) -> SnapshotSeen | No
     )
 
 
-def _refused(point: PointSeen, why: str, instead: str) -> Failed:
+def _refused(point: PointOfSet, why: str, instead: str) -> Failed:
     message = f"the snapshot set that recovery point {point.run_id} was stored of {why}: {instead}"
     return Failed("PointNotRetained", message)

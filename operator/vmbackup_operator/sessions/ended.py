@@ -153,8 +153,9 @@ def _policy(session: BackupSession) -> ObjectKey | None:
     return None if policy is None else ObjectKey(session.metadata.namespace, policy)
 
 
-def _repository(session: BackupSession) -> ObjectKey:
-    return session.spec.repository_ref.key_from(session.metadata.namespace)
+def _repository(session: BackupSession) -> ObjectKey | None:
+    named = session.spec.stored_in
+    return None if named.is_none else named.key_from(session.metadata.namespace)
 
 
 def _covers(session: BackupSession) -> datetime | None:

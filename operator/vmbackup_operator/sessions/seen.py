@@ -133,6 +133,32 @@ class SnapshotSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskOfSet:
+    """A disk as a snapshot set has it; *lun* is None for the OS disk."""
+
+    id: str
+    name: str
+    lun: int | None
+    size_bytes: int
+    snapshot_id: str
+    snapshot_unique_id: SnapshotUniqueId
+
+
+@dataclass(frozen=True, slots=True)
+class PointOfSet:
+    """A recovery point as far as its snapshot set holds it.
+
+    *description* is what Azure said of the VM; empty where that is not known.
+    """
+
+    run_id: RunId
+    virtual_machine_id: ArmId
+    virtual_machine_region: str
+    disks: tuple[DiskOfSet, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotWanted:
     """An incremental snapshot: ``DenyAll``, public access off, *tags* in the creating PUT."""
 

@@ -8,6 +8,7 @@ from functools import partial
 from vmbackup_operator.archives import table as archives
 from vmbackup_operator.backups import table as backups
 from vmbackup_operator.backups.identity import run_id_for
+from vmbackup_operator.backups.retaining import table as snapshot_sets
 from vmbackup_operator.backups.undo import drop_record, undo
 from vmbackup_operator.model.backup_session import BackupSession, SessionType
 from vmbackup_operator.model.display import with_display
@@ -30,6 +31,7 @@ TABLES: Mapping[SessionType, Table[BackupSession]] = {
     "Backup": backups.STEPS,
     "Archive": archives.STEPS,
     "Verify": verifications.STEPS,
+    "Snapshot": snapshot_sets.STEPS,
 }
 
 #: How what is left of a session that has gone is undone, by the type of its record.

@@ -122,7 +122,7 @@ async def test_the_copy_is_shown_as_an_archive() -> None:
 
     run = world.status(ARCHIVING).recovery_point
     (shown,) = (each for each in world.point_objects.stored.values() if each.spec.run_id == run)
-    assert (shown.spec.type, shown.spec.repository_ref.name) == ("Archive", "archive")
+    assert (shown.spec.type, shown.spec.stored_in.name) == ("Archive", "archive")
 
 
 async def test_the_vm_may_be_gone() -> None:

@@ -28,7 +28,7 @@ from vmbackup_operator.restores.retained import find_retained, members_of
 from vmbackup_operator.restores.undo import record_of
 from vmbackup_operator.sessions.findings import resolved_of, restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import PointSeen
+from vmbackup_operator.sessions.seen import PointOfSet
 from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.undo_record import UndoRecord
 
@@ -40,7 +40,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     if session.status.restored is None:
         return await find_point(ground, session)
     point = await find_counted(ground, session)
-    if not isinstance(point, PointSeen):
+    if not isinstance(point, PointOfSet):
         return Taken(session.status, point)
     refused = _elsewhere(session, point)
     if refused is not None:
@@ -63,7 +63,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(status, Done(f"{message} in {target.region}"))
 
 
-def _elsewhere(session: RestoreSession, point: PointSeen) -> Failed | None:
+def _elsewhere(session: RestoreSession, point: PointOfSet) -> Failed | None:
     """Refuse a target in another region than the snapshots': Azure makes no disks of them there."""
     where, wanted = region_name(point.virtual_machine_region), session.spec.target.region
     if where == region_name(wanted):

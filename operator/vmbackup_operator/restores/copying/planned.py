@@ -9,7 +9,7 @@ from vmbackup_operator.restores.planning.plan import plan_restore, read_descript
 from vmbackup_operator.restores.planning.planned import Planned
 from vmbackup_operator.sessions.findings import restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.seen import PointSeen
+from vmbackup_operator.sessions.seen import PointOfSet
 from vmbackup_operator.sessions.step import Answer
 
 
@@ -23,13 +23,13 @@ async def planned_of(ground: Ground, session: RestoreSession) -> Planned | Answe
     point = ground.copied_points.get(run)
     if point is None:
         found = await find_counted(ground, session)
-        if not isinstance(found, PointSeen):
+        if not isinstance(found, PointOfSet):
             return found
         point = ground.copied_points[run] = found
     return plan_copies(session, point)
 
 
-def plan_copies(session: RestoreSession, point: PointSeen) -> Planned:
+def plan_copies(session: RestoreSession, point: PointOfSet) -> Planned:
     """Return what is made of the *point*, by the rules of every restore."""
     description = read_description(point.description)
     planned = plan_restore(description, point.disks, session.spec, run_of(session))

@@ -21,7 +21,7 @@ from vmbackup_operator.restores.rewinding.undo import record_of
 from vmbackup_operator.sessions.findings import resolved_of, restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.rewind_ports import MachineNow
-from vmbackup_operator.sessions.seen import PointSeen
+from vmbackup_operator.sessions.seen import PointOfSet
 from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.claiming import claim_for
 from vmbackup_operator.sessions.undo_record import UndoRecord
@@ -45,7 +45,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     if earlier is not None and earlier.rewound is not None:
         return await _go_on(ground, session, earlier, earlier.rewound)
     point = await find_counted(ground, session)
-    if not isinstance(point, PointSeen):
+    if not isinstance(point, PointOfSet):
         return Taken(session.status, point)
     machine = await ground.rewound_machines.find(point.virtual_machine_id)
     if machine is None:
@@ -55,7 +55,7 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
 
 
 async def _plan(
-    ground: Ground, session: RestoreSession, point: PointSeen, machine: MachineNow
+    ground: Ground, session: RestoreSession, point: PointOfSet, machine: MachineNow
 ) -> Taken:
     if machine.power == "changing":
         message = f"{machine.name} is being started or stopped, or Azure is at it"
