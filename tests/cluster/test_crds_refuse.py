@@ -25,7 +25,7 @@ from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RE
 from tests.cluster.wrong_archives import USELESS_TO_ARCHIVES, WRONG_ARCHIVES, an_archive
 from tests.cluster.wrong_retentions import WRONG_RETENTIONS, ZONE
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
-from tests.cluster.wrong_sets import WRONG_SETS
+from tests.cluster.wrong_sets import FIXED_SETS, USELESS_OF_SETS, WRONG_SETS
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
@@ -39,7 +39,6 @@ TOGETHER = "virtualNetworkId, workerSubnetId and endpointSubnetId are given toge
 WRONG: list[tuple[str, str, object, str]] = [
     # what is owed
     *[(kind, "spec", ABSENT, "spec: Required value") for kind in RIGHT],
-    ("backuppolicies", "spec.repositoryRef", ABSENT, "spec.repositoryRef: Required value"),
     ("backuppolicies", "spec.retention", ABSENT, "spec.retention: Required value"),
     ("backuppolicies", "spec.unknown", 1, 'unknown field "spec.unknown"'),
     # which VMs a policy names
@@ -193,7 +192,6 @@ FIXED: list[tuple[str, str, object, str]] = [
         ("backuppolicies", "spec.repositoryRef", reference, "repositoryRef cannot be changed")
         for reference in ({"name": "other"}, {"namespace": "other"})
     ],
-    ("backuppolicies", "spec.repositoryRef", ABSENT, "spec.repositoryRef: Required value"),
     *[
         ("backupsessions", f"spec.{field}", value, SESSION)
         for field, value in (
@@ -230,12 +228,13 @@ FIXED: list[tuple[str, str, object, str]] = [
     ("recoverypoints", "spec.runId", "f" * 32, POINT),
     ("recoverypoints", "spec.storedBytes", 1, POINT),
     *FIXED_RESTORES,
+    *FIXED_SETS,
     *[(kind, "spec", ABSENT, "spec: Required value") for kind in RIGHT],
 ]
 
 
 #: Messages that have a test of their own: below, or in another module of the CRDs' tests.
-ELSEWHERE = ("cannot be taken back", "an outcome is final", "not by both", "a rewind", "many sets")
+ELSEWHERE = ("cancel cannot be taken back", "an outcome is final", "not by both", "a rewind")
 
 
 def messages_in(value: object) -> Iterator[str]:
@@ -249,7 +248,8 @@ def messages_in(value: object) -> Iterator[str]:
 
 def test_every_rule_is_tried() -> None:
     tried = [row[3] for row in (*WRONG, *FIXED)]
-    tried += [*(row[2] for row in (*OF_BACKUPS, *USELESS_TO_ARCHIVES)), *ELSEWHERE]
+    useless = (*OF_BACKUPS, *USELESS_TO_ARCHIVES, *USELESS_OF_SETS)
+    tried += [*(row[2] for row in useless), *ELSEWHERE]
     messages = {
         message
         for path in (ROOT / "crds").glob("*.yaml")

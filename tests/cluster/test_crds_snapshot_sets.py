@@ -6,7 +6,13 @@ import pytest
 
 from tests.cluster.crd_objects import Writer, changed
 from tests.cluster.restore_rules import SESSION
-from tests.cluster.wrong_sets import USELESS_TO_SETS, a_set, point_of_a_set
+from tests.cluster.wrong_sets import (
+    USELESS_TO_POLICIES,
+    USELESS_TO_SETS,
+    a_set,
+    point_of_a_set,
+    policy_of_sets,
+)
 from vmbackup_core.errors import PermanentError
 
 
@@ -31,3 +37,13 @@ async def test_what_makes_no_sense_for_a_set_is_refused(
     await judge.create("backupsessions", a_set(), dry=True)
     with pytest.raises(PermanentError, match=said):
         await judge.create("backupsessions", changed(a_set(), f"spec.{field}", value), dry=True)
+
+
+@pytest.mark.parametrize(("field", "value", "said"), USELESS_TO_POLICIES)
+async def test_what_makes_no_sense_for_a_policy_of_sets_is_refused(
+    judge: Writer, field: str, value: object, said: str
+) -> None:
+    right = policy_of_sets()
+    await judge.create("backuppolicies", right, dry=True)
+    with pytest.raises(PermanentError, match=said):
+        await judge.create("backuppolicies", changed(right, f"spec.{field}", value), dry=True)

@@ -10,8 +10,11 @@ import msgspec
 from vmbackup_core.retention import rules as retentions
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
-from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.references import NONE, ObjectReference
 from vmbackup_operator.model.retention import Retention
+
+#: What a policy's occasions make: backups, or snapshot sets that stand alone.
+PolicyType = Literal["Backup", "Snapshot"]
 
 
 class TagWanted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -80,11 +83,12 @@ class ArchiveWanted(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What the user wants."""
+    """What the user wants; one of type Snapshot names no repository."""
 
-    repository_ref: ObjectReference
     virtual_machines: VirtualMachines
     retention: Retention
+    repository_ref: ObjectReference | None = None
+    type: PolicyType = "Backup"
     archive: ArchiveWanted | None = None
     schedule: Schedule | None = None
     suspend: bool = False
@@ -94,6 +98,11 @@ class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_default
     exclude_data_disk_luns: tuple[int, ...] = ()
     retry: Retry = Retry()
     session_history: SessionHistory = SessionHistory()
+
+    @property
+    def stored_in(self) -> ObjectReference:
+        """The repository that is named; none of any name where there is none."""
+        return self.repository_ref or NONE
 
     @property
     def rule(self) -> retentions.Retention:

@@ -14,7 +14,7 @@ from vmbackup_operator.model.backup_policy import (
     BackupPolicyStatus,
     SessionHistory,
 )
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.backup_session import TAKES_SNAPSHOTS, BackupSession
 from vmbackup_operator.model.metadata import FINALIZER
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.occasions import CLOCKS_DIFFER
@@ -34,13 +34,13 @@ def with_sessions(
     ends = [
         each.status.completion_time
         for each in sessions
-        if _is_backup(each)
+        if _is_of_occasion(each)
         and each.status.outcome == "Succeeded"
         and each.status.completion_time is not None
     ]
     if status.last_success_time is not None:
         ends.append(status.last_success_time)
-    newest = max(filter(_is_backup, sessions), key=_age_key, default=None)
+    newest = max(filter(_is_of_occasion, sessions), key=_age_key, default=None)
     return replace(
         status,
         active_sessions=tuple(active[:MOST_ACTIVE]),
@@ -52,7 +52,7 @@ def with_sessions(
 def without_turn(machines: Iterable[ArmId], sessions: Sequence[BackupSession]) -> list[ArmId]:
     """Return those of *machines* whose newest session was skipped, and none is under way."""
     newest: dict[str, BackupSession] = {}
-    for session in sorted(filter(_is_backup, sessions), key=_turn_key):
+    for session in sorted(filter(_is_of_occasion, sessions), key=_turn_key):
         newest[folded(session.spec.virtual_machine_id)] = session
     return sorted(
         vm_id
@@ -81,8 +81,8 @@ def beyond_history(
     return surplus
 
 
-def _is_backup(session: BackupSession) -> bool:
-    return session.spec.type == "Backup"
+def _is_of_occasion(session: BackupSession) -> bool:
+    return session.spec.type in TAKES_SNAPSHOTS
 
 
 def _kept_as(session: BackupSession) -> Kept | None:

@@ -103,7 +103,7 @@ class Surveyor:
         *asked*: somebody has just changed the policy, or asked for a backup. A VM that he names may
         be younger than the last list, and is not called absent by that one.
         """
-        amiss = await self._repository(policy)
+        amiss = None if policy.spec.type == "Snapshot" else await self._repository(policy)
         if amiss is not None and amiss.blocking:
             return Standing((), (amiss,))
         namespace, wanted = policy.metadata.namespace, policy.spec.virtual_machines
@@ -129,9 +129,14 @@ class Surveyor:
         )
 
     async def retention_delay(self, policy: BackupPolicy, now: datetime) -> timedelta | None:
-        """Return for how long a shorter retention waits; None where the repository is not known."""
+        """Return for how long a shorter retention waits; None where the repository is not known.
+
+        Snapshot sets that stand alone are let go by the next session.
+        """
+        if policy.spec.type == "Snapshot":
+            return timedelta(0)
         namespace = policy.metadata.namespace
-        key = policy.spec.repository_ref.key_from(namespace)
+        key = policy.spec.stored_in.key_from(namespace)
         if not self.settings.may_use_repository(namespace, key.namespace, key.name):
             return None
         repository = await self.repositories.find(key)
@@ -160,7 +165,7 @@ class Surveyor:
 
     async def _repository(self, policy: BackupPolicy) -> Finding | None:
         namespace = policy.metadata.namespace
-        key = policy.spec.repository_ref.key_from(namespace)
+        key = policy.spec.stored_in.key_from(namespace)
         if not self.settings.may_use_repository(namespace, key.namespace, key.name):
             return Finding(
                 "ScopeNotAllowed",

@@ -45,9 +45,8 @@ def wanted_session(
         ),
         spec=BackupSessionSpec(
             virtual_machine_id=vm_id,
-            repository_ref=ObjectReference(
-                spec.repository_ref.name, spec.repository_ref.namespace or metadata.namespace
-            ),
+            repository_ref=_repository(policy),
+            type=spec.type,
             policy_ref=LocalReference(metadata.name),
             slot=occasion.slot,
             trigger=None if occasion.trigger is None else occasion.trigger.token,
@@ -62,6 +61,13 @@ def wanted_session(
             start_before=occasion.start_before if occasion.trigger is None else None,
         ),
     )
+
+
+def _repository(policy: BackupPolicy) -> ObjectReference | None:
+    named = policy.spec.repository_ref
+    if named is None:
+        return None
+    return ObjectReference(named.name, named.namespace or policy.metadata.namespace)
 
 
 def is_adoptable(found: BackupSession, wanted: BackupSession) -> bool:
@@ -89,7 +95,7 @@ def skipped_session(wanted: BackupSession, now: datetime) -> BackupSession:
 def _begins_new_chains(policy: BackupPolicy, occasion: Occasion) -> bool:
     """Tell whether the occasion is the trigger that the annotation names, and the first such."""
     trigger = occasion.trigger
-    if trigger is None:
+    if trigger is None or policy.spec.type == "Snapshot":
         return False
     return with_new_chain(policy, replace(policy.status, trigger=trigger)).new_chain == trigger
 

@@ -6,7 +6,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.vm_description import unpacked
 from vmbackup_operator.naming import ArmId, name_of, subscription_of
-from vmbackup_operator.reconciling.outcome import Failed
+from vmbackup_operator.reconciling.outcome import Failed, Waiting
 from vmbackup_operator.sessions.findings import restored_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import DiskOfSet, PointOfSet
@@ -25,6 +25,8 @@ async def find_counted(ground: Ground, session: RestoreSession) -> PointOfSet | 
     if not isinstance(repository, BackupRepository):
         return repository
     point = await ground.points.find(repository, ArmId(named.virtual_machine_id), named.run_id)
+    if isinstance(point, Waiting):
+        return point
     if point is None:
         message = f"recovery point {named.run_id} has stopped to count: it has expired"
         return Failed("RecoveryPointExpired", message)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.model.backup_session import BackupSession, SessionType
+from vmbackup_operator.model.backup_session import TAKES_SNAPSHOTS, BackupSession, SessionType
 from vmbackup_operator.model.conditions import find_condition
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, POLICY_LABEL, ObjectKey
 from vmbackup_operator.model.session import Outcome, Session
@@ -164,7 +164,7 @@ def _covers(session: BackupSession) -> datetime | None:
     It is what nobody has to lose any more, as far as the session has stored a recovery point.
     """
     status = session.status
-    if session.spec.type != "Backup" or status.recovery_point is None:
+    if session.spec.type not in TAKES_SNAPSHOTS or status.recovery_point is None:
         return None
     taken = [each.taken_at for each in status.snapshot_set if each.taken_at is not None]
     moment = min(taken, default=status.start_time)
