@@ -13,9 +13,9 @@ from vmbackup_operator.model.retention import Retention
 from vmbackup_operator.upkeep.rules import keepers_of
 
 
-def of_sets(**spec: object) -> BackupPolicy:
-    wanted = {"type": "Snapshot", "repository_ref": None, "retention": Retention(last=24, daily=7)}
-    return policy(VM, **(wanted | spec))
+def of_sets() -> BackupPolicy:
+    retention = Retention(last=24, daily=7)
+    return policy(VM, type="Snapshot", repository_ref=None, retention=retention)
 
 
 @pytest.fixture
