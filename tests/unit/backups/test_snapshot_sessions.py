@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tests.sampling import some_of
 from tests.unit.restores.restoring_worlds import RESTORE, TARGET, undo_what_is_left
+from tests.unit.restores.rewinding_worlds import WHERE, disks_of_vm, rewound, run_confirmed
 from tests.worlds.killed_operator import run_killed_every, run_through_kills
 from tests.worlds.memory_azure import SUBSCRIPTION
 from tests.worlds.memory_world import World
@@ -215,6 +216,18 @@ async def test_a_cancelled_session_leaves_no_set_and_no_object() -> None:
     assert world.undo_records.stored == {}
 
 
+async def test_of_a_session_without_its_finalizer_no_unfinished_set_is_left() -> None:
+    world = snapshotting_world()
+    await world.run_until("SnapshotsReady", SETS)
+    assert len(world.azure.snapshots) == 2
+    del world.sessions.stored[SETS]
+    world.sessions.gone(SETS)
+    await undo_what_is_left(world)
+
+    assert world.azure.snapshots == {}
+    assert world.undo_records.stored == {}
+
+
 async def test_killed_anywhere_the_set_is_taken_once() -> None:
     moments, _ = await run_through_kills(snapshotting_world(), SETS, 0)
     assert moments > 10
@@ -294,6 +307,19 @@ async def test_disks_are_made_of_a_set_that_no_repository_knows() -> None:
     assert status.restored is not None
     assert status.restored.recovery_point.repository is None
     assert world.undo_records.stored == {}
+
+
+async def test_a_vm_is_rewound_to_a_set_that_no_repository_knows() -> None:
+    world = await kept_world(mode="Rewind", target=WHERE, source=None)
+    before = disks_of_vm(world)
+    await run_confirmed(world)
+
+    status = world.restored(RESTORE)
+    assert status.outcome == "Succeeded", status.message
+    assert not set(before.values()) & set(disks_of_vm(world).values())
+    assert {folded(each.source_snapshot_id) for each in rewound(world).disks} == (
+        world.azure.snapshots.keys()
+    )
 
 
 async def test_it_is_not_restored_from_a_repository_that_does_not_have_it() -> None:
