@@ -112,7 +112,9 @@ class Surveyor:
         named = await asyncio.gather(*(self._machine(policy, each, since_s) for each in ids))
         scopes = await self._scopes(namespace, wanted.selector)
         found = _found(policy, scopes.listed, named)
-        machines = (*await self._crossing(named), *await self._crossing(found, notice=True))
+        machines = (*named, *found)
+        if policy.spec.type != "Snapshot":  # whose data stays where it is
+            machines = (*await self._crossing(named), *await self._crossing(found, notice=True))
         self._meant[policy.metadata.key] = frozenset(folded(each.id) for each in machines)
         findings = [amiss, *scopes.findings, *(each.finding for each in machines)]
         findings += [self._shared(policy, machines)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
 from tests.worlds.memory_policies import PolicyWorld, policy
-from tests.worlds.samples import VM
+from tests.worlds.samples import FOREIGN_SUBSCRIPTION, SETTINGS_ACROSS, VM
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import Retention
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.upkeep.rules import keepers_of
 
 
@@ -66,6 +68,17 @@ async def test_a_word_for_new_chains_makes_no_set_anew(world: PolicyWorld) -> No
     await world.settle()
 
     assert not any(each.spec.new_chain for each in world.sessions.stored.values())
+
+
+async def test_a_vm_of_another_subscription_needs_no_way_for_its_data() -> None:
+    world = PolicyWorld(SETTINGS_ACROSS)
+    foreign = ArmId(VM.replace(SUBSCRIPTION, FOREIGN_SUBSCRIPTION))
+    world.put(policy(foreign, type="Snapshot", repository_ref=None))
+    world.elsewhere.refused[AWAY] = "RegionEnvironment away says crossSubscriptionExport: Refuse"
+    await world.settle()
+
+    assert world.reason()[0] == "True"
+    assert len(world.sessions.of_outcome(None)) == 1
 
 
 async def test_its_retention_decides_in_no_repository(world: PolicyWorld) -> None:
