@@ -24,6 +24,7 @@ from vmbackup_operator.model.session_findings import (
     position_of,
 )
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.policies.kept_points import keeper_of_backups
 from vmbackup_operator.reconciling.other_subscriptions import subscription_refused
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
@@ -43,6 +44,7 @@ from vmbackup_operator.sessions.steps.admitting import (
 )
 from vmbackup_operator.sessions.steps.claiming import claim_for, has_claim
 from vmbackup_operator.sessions.steps.crossing import open_way_across
+from vmbackup_operator.sessions.steps.keeping import why_kept
 
 #: More than a generation ever has, and few enough for the schema's 64 bits.
 _GENERATION_DIGITS = 18
@@ -67,12 +69,21 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     point = await ground.points.find(repository, vm_id, run_of(session))
     if isinstance(point, Waiting):
         return Taken(session.status, point)
-    if point is not None:
-        await ground.point_objects.ensure(
-            mirror_of(point, repository, ground.settings.appliance.id)
-        )
-        return Taken(_adopted(session, point), Done(await _compared(ground, session, point)))
-    return await _begin(ground, session, repository)
+    if point is None:
+        return await _begin(ground, session, repository)
+    return await _adopt(ground, session, repository, point)
+
+
+async def _adopt(
+    ground: Ground, session: BackupSession, repository: BackupRepository, point: PointSeen
+) -> Taken:
+    """Return the session with the point that its run has recorded already, and show that."""
+    kept = await why_kept(ground, session, repository, point, keeper_of_backups)
+    if isinstance(kept, Waiting):
+        return Taken(session.status, kept)
+    mirror = mirror_of(point, repository, ground.settings.appliance.id, kept)
+    await ground.point_objects.ensure(mirror)
+    return Taken(_adopted(session, point), Done(await _compared(ground, session, point)))
 
 
 async def _compared(ground: Ground, session: BackupSession, point: PointSeen) -> str:
