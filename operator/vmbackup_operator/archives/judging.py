@@ -43,10 +43,4 @@ def pair_refused(source: BackupRepository, target: BackupRepository) -> Failed |
             f"BackupRepository {ours} is in {target.spec.region}, and {theirs}, beside which the "
             f"worker runs, in {source.spec.region}: name an archive repository there",
         )
-    if target.spec.immutability is not None:
-        return Failed(
-            "ImmutabilityNotSupported",
-            f"BackupRepository {ours} locks what counts, and archives are not locked yet: name an "
-            "archive repository without spec.immutability",
-        )
     return None

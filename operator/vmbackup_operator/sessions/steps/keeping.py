@@ -1,6 +1,6 @@
-"""What a session shows of why the point that it has recorded is kept, and until when.
+"""Until when the point of a session is kept: what is locked so long, and what is shown of why.
 
-Upkeep says the same later, of all points; what is said here is there when the session ends.
+Upkeep says why of all points later; what is said here is there when the session ends.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from vmbackup_core.repository.control.retention.expire_plan import group_named
-from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.backup_policy import ArchivedPoints, BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.recovery_point import NOT_LOOKED_AT, Kept
+from vmbackup_operator.policies.keeping import kept_until
 from vmbackup_operator.policies.kept_points import Keeper, Keepers, PointFacts, kept_points
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.ground import Ground
@@ -28,6 +29,29 @@ def policy_key(session: BackupSession) -> ObjectKey | None:
     """Return which policy made the session; None where a user did."""
     policy = session.spec.policy_ref
     return None if policy is None else ObjectKey(session.metadata.namespace, policy.name)
+
+
+async def kept_as_known(
+    ground: Ground,
+    session: BackupSession,
+    repository: BackupRepository,
+    taken_at: datetime,
+    points_of: Callable[[BackupPolicy], ArchivedPoints],
+) -> datetime | None:
+    """Return until when a point of *taken_at* is kept, by its rule and its policy as they are.
+
+    None where the repository locks nothing. *points_of* says which points a policy has made there.
+    """
+    if repository.spec.immutability is None:
+        return None
+    key = policy_key(session)
+    policy = None if key is None else await ground.policies.find(key)
+    rule = session.spec.retention.rule
+    if policy is None:
+        return await asyncio.to_thread(kept_until, rule, None, taken_at)
+    points = points_of(policy)
+    # In a thread: a rule of ten thousand of everything takes seconds.
+    return await asyncio.to_thread(kept_until, rule, policy.spec.schedule, taken_at, points)
 
 
 async def why_newest_kept(
@@ -51,7 +75,6 @@ async def why_newest_kept(
             policies[key.namespace, key.name] = keeper
     keepers = Keepers(policies, repository.retention_change_delay(now), now)
     facts = PointFacts(point.run_id, point.created_at, group, point.stamp)
-    # In a thread: a rule of ten thousand of everything takes seconds.
     found = await asyncio.to_thread(kept_points, (facts,), keepers)
     return found[point.run_id]
 
