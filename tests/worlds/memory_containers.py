@@ -14,7 +14,7 @@ from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import Buffer, NotDeleted, StoredObject
+from vmbackup_core.stores.port import AccountRefuses, Buffer, NotDeleted, StoredObject
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import control_container
 from vmbackup_operator.services.opened_repositories import RepositoryContainers
@@ -30,7 +30,7 @@ class Container(MemoryStore):
 
     def __init__(self, name: str, clock: Clock, *, there: bool) -> None:
         super().__init__(now=clock.now)
-        self.name, self.there = name, there
+        self.name, self.there, self.full = name, there, False
         self.meets: Callable[[str], None] = lambda _what: None
         self.meets_deletion: Callable[[str], None] = lambda _what: None
 
@@ -42,6 +42,8 @@ class Container(MemoryStore):
     def put_new(self, name: str, data: Buffer) -> None:
         self._check_there()
         self.meets(f"before {name} of {self.name}")
+        if self.full:
+            raise AccountRefuses(f"storing {name} in {self.name}: status 403: it is full")
         super().put_new(name, data)
         self.meets(f"after {name} of {self.name}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmbackup_operator.arm_ids import folded, same_id
+from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.recovery_point import RecoveryPoint
@@ -33,14 +33,8 @@ def point_refused(
 
 def pair_refused(source: BackupRepository, target: BackupRepository) -> Failed | None:
     """Return why nothing of *source* is copied into *target*, None where it may be."""
-    ours, theirs = target.metadata.key, source.metadata.key
     if target.status.repository_id == source.status.repository_id:
+        ours = target.metadata.key
         message = f"BackupRepository {ours} stands for the repository that has the recovery point"
         return Failed("ArchiveIsTheSource", f"{message}: name another one")
-    if folded(target.spec.region) != folded(source.spec.region):
-        return Failed(
-            "ArchiveInAnotherRegion",
-            f"BackupRepository {ours} is in {target.spec.region}, and {theirs}, beside which the "
-            f"worker runs, in {source.spec.region}: name an archive repository there",
-        )
     return None

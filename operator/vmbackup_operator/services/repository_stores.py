@@ -30,7 +30,7 @@ _THREADS = 8
 _LONG_THREADS = 2
 
 # AuthorizationFailure, AuthorizationPermissionMismatch, AuthenticationFailed and their kin.
-_NOT_YOU = ("Authorization", "Authentication", "InsufficientAccountPermissions", "NoAuthentication")
+_NOT_YOU = ("Authorization", "Authentication", "NoAuthentication")
 
 T = TypeVar("T")
 

@@ -91,6 +91,24 @@ async def test_its_worker_runs_beside_the_backup_repository_and_is_deallocated_b
     assert {each.state for each in world.azure.workers.values()} == {"deallocated"}
 
 
+async def test_an_archive_repository_of_another_region_is_reached_from_beside_the_source() -> None:
+    """A private endpoint leads to an account in whatever region that lies."""
+    world = await backed_up_world()
+    alter_repository(world, REPOSITORY, region=HOME)
+    alter_repository(world, ARCHIVE_REPOSITORY, region="uksouth")
+    account = world.repositories.stored[ARCHIVE_REPOSITORY].spec.storage_account_id
+    world.sessions.put(archiving(world))
+    await world.run(ARCHIVING)
+
+    status = world.status(ARCHIVING)
+    assert status.outcome == "Succeeded", status.message
+    assert status.resolved is not None
+    assert status.resolved.environment is not None
+    assert status.resolved.environment.region == HOME
+    assert (HOME, account.lower()) in world.regions.ways
+    assert {region for region, _ in world.regions.ways} == {AWAY, HOME}
+
+
 async def test_the_worker_may_read_the_one_and_create_in_the_other() -> None:
     world = await archiving_world()
     await world.run(ARCHIVING)

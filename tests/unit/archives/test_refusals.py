@@ -56,13 +56,6 @@ def altered(world: World, key: ObjectKey, **status: Any) -> None:
     world.repositories.put(replace(there, status=replace(there.status, **status)))
 
 
-async def test_an_archive_repository_in_another_region() -> None:
-    world = await archiving_world()
-    alter_repository(world, TARGET, region="uksouth")
-
-    assert "uksouth" in await refused(world, "ArchiveInAnotherRegion")
-
-
 async def test_one_that_stands_for_the_source_itself() -> None:
     world = await archiving_world()
     altered(world, TARGET, repository_id=RepositoryId("0" * 32))
