@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vmbackup_core.repository.opened_restore import RestoreWork
+from vmbackup_operator.archives.keeping import end_of
 from vmbackup_operator.archives.works import disks_asked, work_of
-from vmbackup_operator.model.backup_policy import ArchivedPoints, BackupPolicy
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
@@ -24,12 +24,6 @@ async def commit_disks(ground: Ground, session: BackupSession) -> Taken:
     if not isinstance(work, RestoreWork):
         return Taken(session.status, work)
     moment = work.point.created_at
-    until = await kept_as_known(ground, session, repository, moment, _archived_of)
+    until = await kept_as_known(ground, session, repository, moment, end_of)
     asked = disks_asked(session, work)
     return await commit_next(ground, session, repository, asked, WRITTEN_AGAIN, until)
-
-
-def _archived_of(policy: BackupPolicy) -> ArchivedPoints:
-    """Return which points the policy has copied; all, where it has none copied any more."""
-    archive = policy.spec.archive
-    return "All" if archive is None else archive.points

@@ -13,13 +13,13 @@ from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_operator.archives.charging import charged_until
 from vmbackup_operator.archives.committing import WRITTEN_AGAIN
+from vmbackup_operator.archives.keeping import judge
 from vmbackup_operator.archives.works import work_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.session_findings import Archived, DiskResult, position_of
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.policies.kept_points import keeper_of_archives
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import repository_of, run_of
 from vmbackup_operator.sessions.ground import Ground
@@ -65,7 +65,7 @@ async def show_point(
     ground: Ground, session: BackupSession, repository: BackupRepository, point: PointSeen
 ) -> RecoveryPoint | Waiting:
     """Have a RecoveryPoint mirror *point*, with why it is kept; return the object."""
-    kept = await why_kept(ground, session, repository, point, keeper_of_archives)
+    kept = await why_kept(ground, session, repository, point, judge)
     if isinstance(kept, Waiting):
         return kept
     mirror = mirror_of(point, repository, ground.settings.appliance.id, kept)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
+from vmbackup_operator.backups.keeping import judge
 from vmbackup_operator.backups.tracking import find_predecessors, tell_full_reads
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -24,7 +25,6 @@ from vmbackup_operator.model.session_findings import (
     position_of,
 )
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.policies.kept_points import keeper_of_backups
 from vmbackup_operator.reconciling.other_subscriptions import subscription_refused
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
@@ -78,7 +78,7 @@ async def _adopt(
     ground: Ground, session: BackupSession, repository: BackupRepository, point: PointSeen
 ) -> Taken:
     """Return the session with the point that its run has recorded already, and show that."""
-    kept = await why_kept(ground, session, repository, point, keeper_of_backups)
+    kept = await why_kept(ground, session, repository, point, judge)
     if isinstance(kept, Waiting):
         return Taken(session.status, kept)
     mirror = mirror_of(point, repository, ground.settings.appliance.id, kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmbackup_operator.backups.asking import disks_asked, taken_at
-from vmbackup_operator.model.backup_policy import ArchivedPoints, BackupPolicy
+from vmbackup_operator.backups.keeping import end_of
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
@@ -20,10 +20,6 @@ async def commit_disks(ground: Ground, session: BackupSession) -> Taken:
     if isinstance(repository, Taken):
         return repository
     moment = taken_at(session, ground.clock.now())
-    until = await kept_as_known(ground, session, repository, moment, _all_of_them)
+    until = await kept_as_known(ground, session, repository, moment, end_of)
     asked = disks_asked(session)
     return await commit_next(ground, session, repository, asked, WRITTEN_AGAIN, until)
-
-
-def _all_of_them(_policy: BackupPolicy) -> ArchivedPoints:
-    return "All"

@@ -12,11 +12,11 @@ from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_operator.backups.asking import taken_at
 from vmbackup_operator.backups.committing import WRITTEN_AGAIN
 from vmbackup_operator.backups.descriptions import description_of, drop_description
+from vmbackup_operator.backups.keeping import judge
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.policies.kept_points import keeper_of_backups
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     machine_of,
@@ -45,7 +45,7 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
         return Taken(status, TryAgain(error.reason, str(error), again_from=WRITTEN_AGAIN))
     if isinstance(point, Waiting):
         return Taken(session.status, point)
-    kept = await why_newest_kept(ground, session, repository, point, keeper_of_backups)
+    kept = await why_newest_kept(ground, session, repository, point, judge)
     mirror = mirror_of(point, repository, ground.settings.appliance.id, kept)
     await ground.point_objects.ensure(mirror)
     await ground.undo_records.keep(record_of(session, stored=True))
