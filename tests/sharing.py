@@ -59,6 +59,7 @@ GROUPS = (
         "tests/contract/test_repository_on_azure.py",
         "tests/contract/test_stores.py",
     ),
+    ("tests/chart/",),
     (
         "tests/cluster/test_ad",
         "tests/cluster/test_control_plane.py",
