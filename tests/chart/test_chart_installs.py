@@ -213,12 +213,17 @@ def test_an_upgrade_brings_an_older_versions_kinds_up_to_date(
 @pytest.fixture
 def by_hand(helm: Helm) -> Iterator[Release]:
     """A release that is to be in the plain manifests' namespace, of a cluster without our kinds."""
-    kinds = ("delete", "-f", str(ROOT / "crds"), "--ignore-not-found")
-    helm.user.kubectl(*kinds)
+    folders = (CHART / "admission", CHART / "rbac", ROOT / "crds")
+    plain = (
+        "delete",
+        "--ignore-not-found",
+        *(word for each in folders for word in ("-f", str(each))),
+    )
+    helm.user.kubectl(*plain)
     yield Release(helm, OPERATOR_NAMESPACE)
     helm("uninstall", "vmbackup", f"--namespace={OPERATOR_NAMESPACE}", "--ignore-not-found")
     helm.user.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found")
-    helm.user.kubectl(*kinds)
+    helm.user.kubectl(*plain)
 
 
 def test_what_was_applied_by_hand_is_taken_over(by_hand: Release) -> None:
@@ -232,7 +237,7 @@ def test_what_was_applied_by_hand_is_taken_over(by_hand: Release) -> None:
 
     with pytest.raises(HelmRefused, match="invalid ownership metadata"):
         by_hand.install()
-    by_hand.install(None, "--take-ownership")
+    by_hand.install(None, "--take-ownership", "--force-conflicts")
 
     assert by_hand.get("secret", RING) == ring
     assert by_hand.is_there("deployment", "vmbackup-operator")
