@@ -86,6 +86,18 @@ async def connected(
             f"no way to the API server by {named or 'the pod it should run in'}: {error}",
             reason="WrongSettings",
         ) from error
+    if named and _is_nobody(configuration):
+        # The client goes on as nobody where the program that signs its user in has failed.
+        raise PermanentError(
+            f"{named}: its user has neither token nor certificate: try what its exec names by hand",
+            reason="WrongSettings",
+        )
     async with ApiClient(configuration) as client:
         client.user_agent = caller
         yield Connection(client)
+
+
+def _is_nobody(configuration: Configuration) -> bool:
+    """Tell whether nothing says who we are; an address without TLS is a proxy's, which does."""
+    is_open = str(configuration.host).startswith("http://")
+    return not (is_open or configuration.api_key or configuration.cert_file)

@@ -22,7 +22,9 @@ INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what *arguments*, or the program's own, ask for; return the exit code."""
-    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    is_ours = arguments is None and before is signal.default_int_handler
+    if is_ours:
         signal.signal(signal.SIGINT, _end)
     try:
         from vmbackup_operator.kubectl_plugin.running import run  # noqa: PLC0415 - see above
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = standard_console("kubectl-vmbackup")
         console.complain(f"NotInstalled: {error}; pip install 'vmbackup[kubectl]'")
         return 2
+    if is_ours:
+        signal.signal(signal.SIGINT, before)
     return run(arguments)
 
 

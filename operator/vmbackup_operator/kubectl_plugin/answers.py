@@ -72,10 +72,10 @@ def status_text(standing: Standing, now: datetime, terminal: Terminal, listed: s
     parts = [rendered(policies, terminal)] if policies.rows else []
     if standing.attention:
         parts.append(_attention_text(standing, terminal, everywhere=everywhere))
-    if not standing.policies:
+    if not standing.policies and not standing.left_out:
         where = "any namespace" if everywhere else f"namespace {listed}"
         parts.insert(0, f"There is no BackupPolicy in {where}.\n")
-    elif not standing.attention:
+    elif not standing.attention and not standing.left_out:
         parts.append("Nothing needs attention.\n")
     if standing.under_way:
         verb = "is" if standing.under_way == 1 else "are"

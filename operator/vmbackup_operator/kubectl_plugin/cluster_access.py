@@ -61,6 +61,12 @@ class Cluster:
             self.left_out.append(f"{kind.plural}: you may not list them")
             return ()
 
+    def refuse_blindness(self, kinds: int) -> None:
+        """Raise PermanentError where none of so many kinds could be listed."""
+        if len(self.left_out) == kinds:
+            where = self.place.listed or "all namespaces"
+            raise PermanentError(f"{where}: {'; '.join(self.left_out)}", reason="NotAuthorized")
+
     async def get(self, kind: type[AnyResource], name: str) -> AnyResource:
         """Return the object of that name in the place's namespace."""
         found = await self.find(kind, name)

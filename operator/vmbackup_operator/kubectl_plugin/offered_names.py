@@ -46,18 +46,17 @@ def complete_point(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_machine(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the VMs of the policy that is named before, as GROUP/NAME."""
+    """Return the VMs of the policies as GROUP/NAME.
+
+    Which policy is named before is not known: an option that lacks its value ends the parsing.
+    """
     from vmbackup_operator.kubectl_plugin.machines import protected_names  # noqa: PLC0415
     from vmbackup_operator.model.backup_policy import BackupPolicy  # noqa: PLC0415
 
-    policy = context.params.get("name")
-    names = (
-        name
-        for each in _objects(context, (BackupPolicy,))
-        if isinstance(each, BackupPolicy) and each.metadata.name == policy
-        for name in protected_names(each)
-    )
-    return [name for name in names if name.startswith(incomplete)]
+    found = _objects(context, (BackupPolicy,))
+    policies = (each for each in found if isinstance(each, BackupPolicy))
+    names = {name for each in policies for name in protected_names(each)}
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def _names(context: click.Context, kinds: Iterable[type[Resource]], incomplete: str) -> list[str]:

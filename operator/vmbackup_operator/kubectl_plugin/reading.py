@@ -45,6 +45,7 @@ def show_status(call: Call) -> int:
             await cluster.listed_if_allowed(BackupRepository),
             await cluster.listed_if_allowed(RegionEnvironment),
         )
+        cluster.refuse_blindness(kinds=5)
         return standing_of(there, call.now, cluster.left_out)
 
     standing = call.ask(find)
@@ -91,6 +92,7 @@ def show_sessions(call: Call, wanted: Wanted) -> int:
     async def find(cluster: Cluster) -> tuple[list[AnySession], list[str]]:
         backups = await cluster.listed_if_allowed(BackupSession)
         restores = await cluster.listed_if_allowed(RestoreSession)
+        cluster.refuse_blindness(kinds=2)
         every: list[AnySession] = [*backups, *restores]
         return in_order(each for each in every if wanted.has(each)), cluster.left_out
 

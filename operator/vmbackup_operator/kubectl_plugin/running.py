@@ -29,7 +29,7 @@ def run(arguments: Sequence[str] | None) -> int:
     """Do what *arguments*, or the program's own, ask for; return the exit code."""
     console = standard_console(PROGRAM)
     # What libraries log is told by the errors that they raise; our own warnings are lines.
-    logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.ERROR)
+    logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.CRITICAL)
     logging.getLogger("vmbackup_operator").setLevel(logging.WARNING)
     code = _code_of(arguments, console)
     if console.lost is not None:
@@ -53,6 +53,8 @@ def _code_of(arguments: Sequence[str] | None, console: Console) -> int:
         return GOOD if error.code in {0, 1, None} else COULD_NOT
     except Exception as error:  # noqa: BLE001 - a fault of our own is said in a line, too
         return _complain(error, console)
+    if code == _INTERRUPTED:  # typer makes one of Ctrl-C, and says nothing
+        console.complain("interrupted")
     return code if isinstance(code, int) else GOOD
 
 

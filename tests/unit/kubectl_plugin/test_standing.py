@@ -106,5 +106,11 @@ def test_an_empty_namespace_is_told_from_a_quiet_one() -> None:
     assert _text(quiet, "web-team").endswith("Nothing needs attention.\n")
 
 
+def test_what_may_not_be_seen_is_not_said_to_be_absent() -> None:
+    blind = standing_of(Objects(), NOW, ["backuppolicies: you may not list them"])
+
+    assert _text(blind, "web-team") == ""
+
+
 def _text(of: Standing, listed: str | None) -> str:
     return status_text(of, NOW, Terminal(), listed)

@@ -12,9 +12,8 @@ from vmbackup_operator.kubectl_plugin.terminal import Terminal
 from vmbackup_operator.kubectl_plugin.watching import Pace, frame_of, line_of, steps_of
 
 TEAM = team()
-EVERY: dict[str, AnySession] = {
-    each.metadata.name: each for each in (*TEAM.sessions, *TEAM.restores)
-}
+SESSIONS: tuple[AnySession, ...] = (*TEAM.sessions, *TEAM.restores)
+EVERY = {each.metadata.name: each for each in SESSIONS}
 
 
 def pace(*seen: tuple[float, int]) -> Pace:
