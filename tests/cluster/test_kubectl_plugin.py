@@ -267,6 +267,37 @@ def test_a_report_holds_objects_and_says_what_it_left_out(plugin: Plugin, filled
     assert "BundleNotWritten" in again
 
 
+def test_a_report_has_the_operator_s_logs_and_goes_on_without_one(
+    installed: ControlPlane, unserved: str, tmp_path: Path
+) -> None:
+    """A pod that is not scheduled has logged nothing; of one whose node is gone nobody knows."""
+    for name, where in (("vmbackup-0", {}), ("vmbackup-1", {"nodeName": "gone"})):
+        labels = {"app.kubernetes.io/name": "vmbackup"}
+        container = {"name": "operator", "image": "vmbackup"}
+        installed.administrator.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "namespace": unserved, "labels": labels},
+                "spec": {"containers": [container], **where},
+            }
+        )
+    plugin = Plugin(installed.administrator, unserved, tmp_path)
+
+    said = plugin.said("report", "--output-file", "r.tar.gz", "--operator-namespace", unserved)
+
+    with tarfile.open(tmp_path / "r.tar.gz") as archive:
+        files = {name.partition("/")[2]: name for name in archive.getnames()}
+        about = archive.extractfile(files["about.yaml"])
+        assert about is not None
+        assert yaml.safe_load(about)["kubernetes"].startswith("v1.")
+    assert {"operator/vmbackup-0.yaml", "operator/vmbackup-0.log", "operator/vmbackup-1.yaml"} <= (
+        files.keys()
+    )
+    assert "operator/vmbackup-1.log" not in files
+    assert "left out: the log of vmbackup-1: " in said
+
+
 @pytest.mark.parametrize(
     ("roles", "allowed", "refused"),
     [
