@@ -64,6 +64,7 @@ GROUPS = (
         "tests/cluster/test_control_plane.py",
         "tests/cluster/test_crds_",
         "tests/cluster/test_examples_and_rights.py",
+        "tests/cluster/test_gitops.py",
         "tests/cluster/test_leadership.py",
         "tests/cluster/test_policies_on_the_api_server.py",
         "tests/cluster/test_sessions_watched.py",

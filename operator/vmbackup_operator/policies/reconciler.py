@@ -24,6 +24,7 @@ from vmbackup_operator.model.conditions import (
     as_ready,
     as_reconciling,
     as_stalled,
+    find_condition,
     with_conditions,
 )
 from vmbackup_operator.model.display import counted
@@ -285,12 +286,15 @@ class PolicyReconciler:
             await self._events.tell(policy, "Warning", "VirtualMachinesLeft", message)
 
     async def _write(self, policy: BackupPolicy, status: BackupPolicyStatus) -> BackupPolicy:
-        """Write *status* where it is not what is stored, and return the policy with it."""
-        status = replace(
-            status,
-            appliance_id=self._appliance_id,
-            observed_generation=policy.metadata.generation,
-        )
+        """Write *status* where it is not what is stored, and return the policy with it.
+
+        It says that a generation was observed together with what was found of it: what waits for
+        the policy by kstatus's rules would else take it for ready in between.
+        """
+        said = find_condition(status.conditions, "Ready")
+        if said is not None and said.observed_generation == policy.metadata.generation:
+            status = replace(status, observed_generation=policy.metadata.generation)
+        status = replace(status, appliance_id=self._appliance_id)
         if status == policy.status:
             return policy
         return await self._policies.write_status(replace(policy, status=status))
