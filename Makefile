@@ -7,7 +7,7 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud clients check test unit soak demo bench bench-plots bundle reference format clean
+.PHONY: help setup cloud clients check test unit soak demo bench bench-plots bundle image reference format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
@@ -21,6 +21,7 @@ help:
 	@echo "             PARTS=engine-all: what backup and restore take, beside other tools"
 	@echo "make bench-plots  puts what was measured of them into docs/, as tables and plots"
 	@echo "make bundle  what ships into worker VMs"
+	@echo "make image   the operator's container image, as an OCI layout, without a daemon: build/image/"
 	@echo "make reference  writes docs/reference.md from crds/"
 	@echo "make clean   removes what was made in this checkout"
 
@@ -82,6 +83,9 @@ bench-plots: $(SETUP)
 
 bundle: $(SETUP)
 	@$(BIN)/python -m tools.bundle
+
+image: $(SETUP)
+	@$(BIN)/python -m tools.image
 
 reference: $(SETUP)
 	@$(BIN)/python -m tools.crd_reference
