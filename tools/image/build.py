@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.bundle.build import REQUIREMENTS as WORKERS_LOCK
-from tools.image import base, debian, parts, sbom, wheels
+from tools.image import debian, parts, sbom, unpacked, wheels
 from tools.image.bytecode import compile_bytecode
 from tools.image.layers import Layer, layer_of
 from tools.image.layout import Json, Layout
@@ -22,7 +22,7 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 #: How an image is started. Nothing is written anywhere: a pod's root may be read-only.
 RUNNING: Json = {
-    "User": f"{base.USER_ID}:{base.USER_ID}",
+    "User": f"{unpacked.USER_ID}:{unpacked.USER_ID}",
     "Entrypoint": ["/usr/bin/python3", "-P", "-m", "vmbackup_operator"],
     "Env": [
         f"PATH={parts.PROGRAMS}:/usr/bin",
@@ -30,7 +30,7 @@ RUNNING: Json = {
         "PYTHONDONTWRITEBYTECODE=1",
         "PYTHONUNBUFFERED=1",
         "LANG=C.UTF-8",
-        f"SSL_CERT_FILE={base.CA_FILE}",
+        f"SSL_CERT_FILE={unpacked.CA_FILE}",
     ],
     "WorkingDir": "/",
 }
@@ -135,6 +135,6 @@ class _Building:
         """Return the tree of *architecture*'s Debian with bytecode, made where it is not yet."""
         if architecture not in self._bases:
             root = self._bases[architecture] = self._work / f"base-{architecture}"
-            base.unpack(debian.packages(architecture), root)
+            unpacked.unpack(debian.packages(architecture), root)
             compile_bytecode(root, self._base(own_architecture()), [STDLIB])
         return self._bases[architecture]
