@@ -7,12 +7,13 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud clients check test unit soak demo bench bench-plots bundle format clean
+.PHONY: help setup cloud clients helm check test unit soak demo bench bench-plots bundle chart image reference format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
 	@echo "make cloud   what is built once for test and demo, which begin with it"
 	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
+	@echo "make helm    helm, once, from source, for the tests of the chart"
 	@echo "make unit    the fast tests only, and a sample of what is random or exhaustive"
 	@echo "make soak    random and long tests, kills; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
@@ -21,6 +22,9 @@ help:
 	@echo "             PARTS=engine-all: what backup and restore take, beside other tools"
 	@echo "make bench-plots  puts what was measured of them into docs/, as tables and plots"
 	@echo "make bundle  what ships into worker VMs"
+	@echo "make image   the operator's container image, as an OCI layout, without a daemon: build/image/"
+	@echo "make reference  writes docs/reference.md from crds/"
+	@echo "make chart   the chart's README and the schema of its values, from what they describe"
 	@echo "make clean   removes what was made in this checkout"
 
 setup: $(SETUP)
@@ -36,6 +40,11 @@ cloud: $(SETUP)
 # Azure CLI, azcopy and a program made with Azure's SDK for Go, which tests use as anybody would.
 clients: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.client_programs
+
+# Minutes of two processors, so only where somebody asks for it: the tests that need it are skipped by
+# its name else.
+helm: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.go_programs helm
 
 check: $(SETUP)
 	$(BIN)/ruff check .
@@ -53,6 +62,7 @@ unit: $(SETUP)
 
 # More processes than processors: half of what takes long waits for programs. See tests/sharing.py.
 test: cloud clients
+	@$(BIN)/python -m tools.local_cloud.go_programs --missing
 	$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 # SEED draws the same cases again, CASES says how many for each test, TEST takes one test only. MOMENTS
@@ -81,6 +91,15 @@ bench-plots: $(SETUP)
 
 bundle: $(SETUP)
 	@$(BIN)/python -m tools.bundle
+
+image: $(SETUP)
+	@$(BIN)/python -m tools.image
+
+reference: $(SETUP)
+	@$(BIN)/python -m tools.crd_reference
+
+chart: $(SETUP)
+	@$(BIN)/python -m tools.chart
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

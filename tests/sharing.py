@@ -43,6 +43,7 @@ GROUPS = (
         "tests/scenario/test_worker_lost.py",
     ),
     (
+        "tests/scenario/test_rehydrated_restores.py",
         "tests/scenario/test_restore_sessions.py",
         "tests/scenario/test_restored_machines.py",
         "tests/scenario/test_rewind_sessions.py",
@@ -59,11 +60,14 @@ GROUPS = (
         "tests/contract/test_repository_on_azure.py",
         "tests/contract/test_stores.py",
     ),
+    ("tests/chart/",),
     (
         "tests/cluster/test_ad",
         "tests/cluster/test_control_plane.py",
         "tests/cluster/test_crds_",
         "tests/cluster/test_examples_and_rights.py",
+        "tests/cluster/test_gitops.py",
+        "tests/cluster/test_kubectl_plugin.py",
         "tests/cluster/test_leadership.py",
         "tests/cluster/test_policies_on_the_api_server.py",
         "tests/cluster/test_sessions_watched.py",

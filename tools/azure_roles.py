@@ -139,14 +139,15 @@ def scopes_of_roles(settings: Settings, regions: Iterable[str]) -> dict[str, Seq
         made.append(appliance.virtual_network_id)
     accounts = (account for tenant in tenancy for account in tenant.storage_accounts)
     restored = _each([scope for tenant in tenancy for scope in tenant.restore_scopes])
+    rewound = _each([scope for tenant in tenancy for scope in tenant.rewind_scopes])
     return {
         "subscription": [subscription],
         "source": _each([scope for tenant in tenancy for scope in tenant.backup_scopes]),
         "workers": made,
         "exports": export_group_ids(settings),
         "restore": restored,
-        "rewind": _each([scope for tenant in tenancy for scope in tenant.rewind_scopes]),
-        "quotas": _each([_subscription(scope) for scope in restored]),
+        "rewind": rewound,
+        "quotas": _each([_subscription(scope) for scope in (*restored, *rewound)]),
         "repository": _each(["/".join(id_.split("/")[:_ACCOUNT_PARTS]) for id_ in accounts]),
     }
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from typing_extensions import override
+
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.protocol import BUNDLE_LIST, shown_lines
 from vmbackup_operator.settings import LogFormat, Settings, WrongSettings, load
@@ -74,8 +76,20 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(LogFormat),
         help="how lines are logged, whatever logging.format of the settings says",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
     parser.add_argument("--verbose", action="store_true", help="log for who looks for a fault")
     return parser
+
+
+class _Version(argparse.Action):
+    """Says the version when it is asked for: finding it out takes a part of what serves."""
+
+    @override
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from vmbackup_operator.cli.versions import versions  # noqa: PLC0415 - see the module
+
+        sys.stdout.write(f"{versions()}\n")
+        parser.exit()
 
 
 if __name__ == "__main__":

@@ -33,10 +33,11 @@ from azure_simulator.pace import Pace
 from azure_simulator.resources import Resources
 from azure_simulator.service import Service
 from azure_simulator.storage.accounts import AzuriteAccounts
+from azure_simulator.storage.archived_blobs import ArchivedBlobs
 from azure_simulator.storage.authorization import Authorizer
 from azure_simulator.storage.azurite import AzuriteProgram
 from azure_simulator.storage.being_deleted import QueuesBeingDeleted
-from azure_simulator.storage.data_plane import DataPlane
+from azure_simulator.storage.data_plane import DataPlane, DoneInTime
 from azure_simulator.storage.delegation import DelegationKeys
 from azure_simulator.storage.front import StorageFront
 from azure_simulator.storage.upstream import Upstream
@@ -112,8 +113,10 @@ class Simulator:
         interventions, journal = self.interventions, self.journal
         keys = DelegationKeys(partial(revocations, self.resources))
         authorizer = Authorizer(self.identities, keys)
-        deleted = QueuesBeingDeleted(self._pace)
-        plane = DataPlane(self.resources, self.accounts, self._upstream, authorizer, keys, deleted)
+        in_time = DoneInTime(
+            QueuesBeingDeleted(self._pace), ArchivedBlobs(self.resources, self._pace)
+        )
+        plane = DataPlane(self.resources, self.accounts, self._upstream, authorizer, keys, in_time)
         return {
             "token": TokenEndpoint(self.identities, journal, interventions),
             "graph": Graph(self.identities, journal, interventions),

@@ -26,8 +26,10 @@ WRONG_RESTORES: list[tuple[str, str, object, str]] = [
         [{"name": "vmbackup-owner", "value": "x"}],
         "are not yours to set",
     ),
+    ("restoresessions", "spec.source", "Anywhere", "Unsupported value"),
     ("restoresessions", "spec.disks", ["0"], "disks are for modes Disks and Rewind"),
     ("restoresessions", "spec.overrides.disks", [{"disk": "first"}], "should match"),
+    ("restoresessions", "spec.rehydration.priority", "Soon", "supported values"),
     (
         "restoresessions",
         "spec.overrides.networkInterfaces",
@@ -39,7 +41,9 @@ WRONG_RESTORES: list[tuple[str, str, object, str]] = [
 #: An existing object's field cannot become the value.
 FIXED_RESTORES: list[tuple[str, str, object, str]] = [
     ("restoresessions", "spec.retryLimit", 1, SESSION),
+    ("restoresessions", "spec.source", "Snapshots", SESSION),
     ("restoresessions", "spec.target.diskSku", "Premium_LRS", SESSION),
     ("restoresessions", "spec.overrides", {"disks": [{"disk": "os", "sizeGiB": 64}]}, SESSION),
+    ("restoresessions", "spec.rehydration", {"priority": "High"}, SESSION),
     ("restoresessions", "spec.target.region", "uksouth", SESSION),
 ]

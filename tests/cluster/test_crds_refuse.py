@@ -23,8 +23,11 @@ from tests.cluster.crd_objects import (
 )
 from tests.cluster.restore_rules import FIXED_RESTORES, OTHER, SESSION, WRONG_RESTORES
 from tests.cluster.wrong_archives import USELESS_TO_ARCHIVES, WRONG_ARCHIVES, an_archive
+from tests.cluster.wrong_exclusions import USELESS_TO_OTHERS, WRONG_EXCLUSIONS
 from tests.cluster.wrong_retentions import WRONG_RETENTIONS, ZONE
 from tests.cluster.wrong_selectors import WRONG_SELECTORS
+from tests.cluster.wrong_sets import FIXED_SETS, USELESS_OF_SETS, WRONG_SETS
+from tests.cluster.wrong_windows import WRONG_WINDOWS
 from vmbackup_core.errors import PermanentError
 
 pytestmark = pytest.mark.control_plane
@@ -38,7 +41,6 @@ TOGETHER = "virtualNetworkId, workerSubnetId and endpointSubnetId are given toge
 WRONG: list[tuple[str, str, object, str]] = [
     # what is owed
     *[(kind, "spec", ABSENT, "spec: Required value") for kind in RIGHT],
-    ("backuppolicies", "spec.repositoryRef", ABSENT, "spec.repositoryRef: Required value"),
     ("backuppolicies", "spec.retention", ABSENT, "spec.retention: Required value"),
     ("backuppolicies", "spec.unknown", 1, 'unknown field "spec.unknown"'),
     # which VMs a policy names
@@ -55,10 +57,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.virtualMachines.ids", ["web-01"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{VM}/extensions/x"], A_VM),
     ("backuppolicies", "spec.virtualMachines.ids", [f"{GROUP}/../rg-other{VM}"], A_VM),
-    *WRONG_SELECTORS,
-    *WRONG_ARCHIVES,
-    ("backuppolicies", "spec.excludeDataDiskLuns", [64], "less than or equal to 63"),
-    ("backuppolicies", "spec.excludeDataDiskLuns", [1, 1], "Duplicate value"),
+    *[*WRONG_SELECTORS, *WRONG_ARCHIVES, *WRONG_EXCLUSIONS, *WRONG_SETS],
     # when it does
     *[
         ("backuppolicies", "spec.schedule.cron", cron, CRON)
@@ -82,6 +81,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuppolicies", "spec.schedule.timeZone", "", "spec.schedule.timeZone"),
     ("backuppolicies", "spec.schedule.timeZone", "../../etc/passwd", "spec.schedule.timeZone"),
     ("backuppolicies", "spec.schedule.jitterSeconds", 3601, "less than or equal to 3600"),
+    *WRONG_WINDOWS,
     ("backuppolicies", "spec.concurrencyPolicy", "Allow", 'supported values: "Forbid"'),
     ("backuppolicies", "spec.maxConcurrentSessions", 0, "greater than or equal to 1"),
     # how much it keeps
@@ -191,7 +191,6 @@ FIXED: list[tuple[str, str, object, str]] = [
         ("backuppolicies", "spec.repositoryRef", reference, "repositoryRef cannot be changed")
         for reference in ({"name": "other"}, {"namespace": "other"})
     ],
-    ("backuppolicies", "spec.repositoryRef", ABSENT, "spec.repositoryRef: Required value"),
     *[
         ("backupsessions", f"spec.{field}", value, SESSION)
         for field, value in (
@@ -208,6 +207,7 @@ FIXED: list[tuple[str, str, object, str]] = [
             ("policyRef", {"name": "nightly"}),
             ("startBefore", "2026-11-22T01:30:00Z"),
             ("excludeDataDiskLuns", [1]),
+            *((field, value) for field, value, _ in USELESS_TO_OTHERS),
             ("verify", {"rereadPerMille": 10}),
             ("archive", {"recoveryPointRef": {"name": "another"}}),
         )
@@ -227,13 +227,13 @@ FIXED: list[tuple[str, str, object, str]] = [
     ("regionenvironments", "spec.subscriptionId", OTHER, ENVIRONMENT),
     ("recoverypoints", "spec.runId", "f" * 32, POINT),
     ("recoverypoints", "spec.storedBytes", 1, POINT),
-    *FIXED_RESTORES,
+    *[*FIXED_RESTORES, *FIXED_SETS],
     *[(kind, "spec", ABSENT, "spec: Required value") for kind in RIGHT],
 ]
 
 
-#: Messages that have a test of their own below, or in `test_crds_rewinds`.
-ELSEWHERE = ("cancel cannot be taken back", "an outcome is final", "not by both", "a rewind")
+#: Messages that have a test of their own: below, or in another module of the CRDs' tests.
+ELSEWHERE = ("cannot be taken back", "is final", "not by both", "a rewind", "OSDiskOnly leaves all")
 
 
 def messages_in(value: object) -> Iterator[str]:
@@ -247,7 +247,8 @@ def messages_in(value: object) -> Iterator[str]:
 
 def test_every_rule_is_tried() -> None:
     tried = [row[3] for row in (*WRONG, *FIXED)]
-    tried += [*(row[2] for row in (*OF_BACKUPS, *USELESS_TO_ARCHIVES)), *ELSEWHERE]
+    useless = (*OF_BACKUPS, *USELESS_TO_ARCHIVES, *USELESS_OF_SETS)
+    tried += [*(row[2] for row in useless), *ELSEWHERE]
     messages = {
         message
         for path in (ROOT / "crds").glob("*.yaml")
@@ -283,6 +284,7 @@ async def test_what_is_fixed_cannot_be_changed(
 OF_BACKUPS: list[tuple[str, object, str]] = [
     ("policyRef", {"name": "nightly"}, "no policy asks for a session of type Verify"),
     ("excludeDataDiskLuns", [1], "reads what is stored of all disks"),
+    *USELESS_TO_OTHERS,
     ("retention", {"last": 3}, "makes no recovery point"),
     *[
         ("retention", {line: 3}, "makes no recovery point")

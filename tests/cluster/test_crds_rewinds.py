@@ -27,6 +27,7 @@ A_REWIND = changed(
             "spec.target.diskEncryptionSetId",
             f"{GROUP}/providers/Microsoft.Compute/diskEncryptionSets/keys",
         ),
+        ("spec.rehydration", {"priority": "High"}),
         ("spec.overrides", {"disks": [{"disk": "os", "sizeGiB": 64}]}),
     ],
 )
@@ -36,3 +37,11 @@ async def test_what_a_rewind_does_not_do_is_refused(
     await judge.create("restoresessions", A_REWIND, dry=True)
     with pytest.raises(PermanentError, match="a rewind changes nothing but content"):
         await judge.create("restoresessions", changed(A_REWIND, field, value), dry=True)
+
+
+async def test_a_rewind_is_of_no_other_source_than_snapshots(judge: Writer) -> None:
+    await judge.create("restoresessions", changed(A_REWIND, "spec.source", "Snapshots"), dry=True)
+    with pytest.raises(PermanentError, match="made of retained snapshots alone"):
+        await judge.create(
+            "restoresessions", changed(A_REWIND, "spec.source", "Repository"), dry=True
+        )

@@ -15,7 +15,13 @@ from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.objects import Objects
-from vmbackup_operator.model.backup_policy import Rule
+from vmbackup_operator.model.backup_policy import (
+    BackupPolicy,
+    BlackoutShown,
+    MachineObjective,
+    ObjectiveShown,
+    Rule,
+)
 from vmbackup_operator.model.backup_repository import (
     BackupRepository,
     JobOutcome,
@@ -43,7 +49,7 @@ BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 COLUMNS = {
     "backuppolicies": (
         "VMS SCHEDULE ZONE SUSPENDED LAST SUCCESS READY REASON AGE",
-        "UNPROTECTED REPOSITORY NEXT LAST SESSION MESSAGE",
+        "UNPROTECTED RPO BREACHED REPOSITORY NEXT LAST SESSION MESSAGE",
     ),
     "backupsessions": (
         "VM TYPE PHASE PROGRESS READ STORED AGE",
@@ -139,6 +145,33 @@ async def test_a_recovery_point_says_why_it_is_kept_and_until_when(
     assert {"Kept Because: last 7, daily 14", "Kept Until: 2026-12-06T12:00:00Z"} <= said
     wide = filled.administrator.kubectl("get", "rp", "-n", namespace, "-o", "wide")
     assert "2026-12-06T12:00:00Z" in wide
+
+
+async def test_a_policy_shows_its_window_and_who_breaches_its_objective(
+    filled: ControlPlane, connection: Connection, namespace: str
+) -> None:
+    stored = Objects(connection, BackupPolicy)
+    policy = await stored.find(ObjectKey(namespace, "right"))
+    assert policy is not None
+    late = MachineObjective("prod/web-01", "Breached", BEGAN, known_since=BEGAN)
+    well = MachineObjective("prod/web-02", "Met", BEGAN + timedelta(days=1), BEGAN)
+    status = replace(
+        policy.status,
+        conditions=(Condition("RPOMet", "False", "ObjectiveBreached", "1 of 2 VMs", BEGAN),),
+        blackout=BlackoutShown(BEGAN, BEGAN - timedelta(hours=2)),
+        blacked_out_slots=3,
+        rpo=ObjectiveShown(1, (late, well)),
+    )
+    await stored.write_status(replace(policy, status=status))
+    patch = ("--type=merge", "-p", '{"spec": {"rpo": "26h"}}')
+    filled.administrator.kubectl("patch", "bpol", "right", "-n", namespace, *patch)
+
+    found = await stored.find(policy.metadata.key)
+    assert found is not None
+    assert found.status == status
+    words = ("get", "bpol", "-n", namespace, "--no-headers", "-o", "wide")
+    line = " ".join(filled.administrator.kubectl(*words).split())
+    assert " 26h 1 west-europe" in line
 
 
 async def test_a_repository_shows_what_runs_and_what_each_job_came_to(

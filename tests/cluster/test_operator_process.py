@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from tools.local_cloud.installation import (
     give_rights,
     write_settings,
 )
-from tools.local_cloud.operator_process import OperatorProcess, running
+from tools.local_cloud.operator_process import OperatorProcess, restarted, running
 from vmbackup_operator.model.kinds import KINDS
 
 pytestmark = pytest.mark.control_plane
@@ -386,3 +387,14 @@ def test_a_second_operator_stands_by_and_takes_over_when_the_first_ends(
         assert told(standby)["vmbackup_leader", ()] == 1
     assert before["vmbackup_policy_ready", (USER_NAMESPACE, "astray")] == 0
     assert "vmbackup_ended_sessions" in {name for name, _ in before}
+
+
+def test_an_operator_that_ends_by_itself_is_started_again_and_one_that_is_stopped_is_not(
+    operator_process: OperatorProcess, tmp_path: Path
+) -> None:
+    with restarted(operator_process.beside(tmp_path / "kept.log")) as kept:
+        os.kill(first := kept.pid, signal.SIGKILL)
+        eventually(lambda: kept.runs and kept.pid != first)
+        kept.stop()
+        kept.start_again_if_ended()
+        assert not kept.runs

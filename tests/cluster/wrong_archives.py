@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.cluster.crd_objects import RIGHT, VM, Manifest, changed
+from tests.cluster.wrong_exclusions import USELESS_TO_OTHERS
 
 _POINT = {"recoveryPointRef": {"name": "web-01-202611220130-0123ab"}}
 _BELONGS = "sessions of type Archive have it, and no others"
@@ -10,6 +11,7 @@ _BELONGS = "sessions of type Archive have it, and no others"
 #: A field that a session of type Archive has no use for, a value of it, and what is said then.
 USELESS_TO_ARCHIVES: list[tuple[str, object, str]] = [
     ("excludeDataDiskLuns", [1], "copies all disks of its recovery point"),
+    *USELESS_TO_OTHERS,
     ("snapshotsToKeep", 2, "a session of type Archive takes no snapshots"),
     ("newChain", True, "only a session of type Backup stores a VM anew"),
 ]

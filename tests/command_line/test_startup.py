@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -142,3 +143,17 @@ def test_what_serves_needs_the_heavy_ones() -> None:
     )
 
     assert {name.split(".")[0] for name in ended.stdout.split()} >= SERVING
+
+
+def test_the_operator_says_its_version_without_settings_and_without_what_serves() -> None:
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "vmbackup_operator", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert re.fullmatch(r"vmbackup [\d.]+, repository format [\d.]+\n", said.stdout)
+    loaded_packages = set(re.findall(r"\| +(\w+)$", said.stderr, re.MULTILINE))
+    assert "msgspec" in loaded_packages
+    assert not loaded_packages & SERVING

@@ -101,6 +101,11 @@ def test_what_is_no_python_version_is_refused(python: str, tmp_path: Path) -> No
         build(python, tmp_path / "bundle")
 
 
+def test_a_processor_that_azure_has_no_vms_of_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="none of x86_64, aarch64"):
+        build("3.10", tmp_path / "bundle", "riscv64")
+
+
 def test_the_agent_says_the_distributions_version() -> None:
     stated = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
 

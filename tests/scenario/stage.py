@@ -28,7 +28,7 @@ from tools.local_cloud.installation import (
     put_off_upkeep,
 )
 from tools.local_cloud.kubernetes_user import CORE
-from tools.local_cloud.operator_process import OperatorProcess
+from tools.local_cloud.operator_process import OperatorProcess, restarted
 from tools.local_cloud.seed import SeededDisk
 from tools.local_cloud.worker_python import worker_python
 from vmbackup_operator.model.kinds import KINDS
@@ -206,10 +206,8 @@ def a_stage(folder: Path) -> Iterator[Stage]:
             },
             changes={"workers": {"timeoutSeconds": WORKER_TIMEOUT_S}, **elsewhere.CHANGES},
         )
-        try:
-            installation.operator.start()
+        # On a machine that is short of time it may lose its Lease, and end.
+        with restarted(installation.operator):
             plane.administrator.apply(EXAMPLES / "repository.yaml")
             put_off_upkeep(plane)
             yield Stage(folder, ready, azure, plane, installation, disks)
-        finally:
-            installation.operator.stop()

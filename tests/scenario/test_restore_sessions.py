@@ -15,7 +15,7 @@ from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from tools.local_cloud.disk_images import GIB, MIB
 
-#: A backup and two restores of one VM, one after the other.
+#: A backup, a snapshot set and four restores of one VM, one after the other.
 pytestmark = pytest.mark.timeout(1500)
 
 DISKS_API = "2023-10-02"
@@ -30,7 +30,7 @@ def point_of(stage: Stage, run_id: str) -> str:
     return str(point["metadata"]["name"])
 
 
-def bring_back(stage: Stage, name: str, point: str) -> None:
+def bring_back(stage: Stage, name: str, point: str, **spec: str) -> None:
     """Ask for the point's disks in the group and region of the VM, which is retried quickly."""
     target = {
         "subscriptionId": SUBSCRIPTION,
@@ -39,7 +39,7 @@ def bring_back(stage: Stage, name: str, point: str) -> None:
         "diskSku": "Premium_LRS",
     }
     wanted = {"recoveryPointRef": {"name": point}, "mode": "Disks", "target": target}
-    stage.create("RestoreSession", name, {**wanted, "retryBackoffSeconds": 1})
+    stage.create("RestoreSession", name, {**wanted, "retryBackoffSeconds": 1, **spec})
 
 
 def restore_status(stage: Stage, name: str) -> dict[str, Any]:
@@ -128,7 +128,63 @@ def test_disks_come_back_byte_for_byte_though_operator_and_worker_are_lost_once(
     assert states == ["Unattached"] * 3
 
     _cancelled_while_it_writes(stage, point)
+    _copied_of_its_snapshots(stage, machine, point)
+    _copied_of_a_set_alone(stage, machine)
     _has_used_its_role(stage)
+
+
+def _copied_of_its_snapshots(stage: Stage, machine: Machine, point: str) -> None:
+    """Have Azure make the same disks of the snapshots; the operator is killed once in between."""
+    since = stage.azure.last_entry()
+    making = stage.azure.hold("after", service="arm", method="PUT", path="/disks/")
+    bring_back(stage, "copied", point, source="Snapshots")
+    stage.caught(making, "a copy that was asked for")
+    stage.operator.kill()
+    stage.azure.let_go(making)
+    stage.operator.start()
+    status = ended(stage, "copied")
+
+    assert status["outcome"] == "Succeeded", status
+    assert len(status["restored"]["disks"]) == 3
+    assert differing(stage, status, machine) == []
+    entries = stage.entries(since)
+    ids = sorted(each["diskId"].lower() for each in status["restored"]["disks"])
+    assert of_disks(entries, status, "PUT", "") == ids
+    assert of_disks(entries, status, "POST", "/begingetaccess") == []
+    assert "worker" not in status
+    assert [each for each in entries if each.service == "export"] == []
+    made = [stage.azure.read(each, DISKS_API)["properties"] for each in ids]
+    assert {each["creationData"]["createOption"] for each in made} == {"Copy"}
+    assert {each["networkAccessPolicy"] for each in made} == {"DenyAll"}
+
+
+def _copied_of_a_set_alone(stage: Stage, machine: Machine) -> None:
+    """Take a set that no repository knows, with an operator killed once, and restore of it."""
+    since = stage.azure.last_entry()
+    taking = stage.azure.hold("after", service="arm", method="PUT", path="/snapshots/")
+    wanted = {"type": "Snapshot", "virtualMachineId": machine.id, "retention": {"last": 2}}
+    stage.create("BackupSession", "alone", {**wanted, "retryBackoffSeconds": 1})
+    stage.caught(taking, "a snapshot that was asked for")
+    stage.operator.kill()
+    stage.azure.let_go(taking)
+    stage.operator.start()
+    taken = stage.outcome("alone")
+
+    assert taken["outcome"] == "Succeeded", taken
+    assert len(taken["snapshotSet"]) == 3
+    point = point_of(stage, taken["runId"])
+    assert "repositoryRef" not in stage.get("recoverypoint", point)["spec"]
+    bring_back(stage, "copied-alone", point, source="Snapshots")
+    status = ended(stage, "copied-alone")
+
+    assert status["outcome"] == "Succeeded", status
+    assert differing(stage, status, machine) == []
+    entries = stage.entries(since)
+    assert [
+        each for each in entries if each.service in {"export", "blob"} and each.method == "PUT"
+    ] == []
+    made = [each.path for each in entries if each.service == "arm" and each.method == "PUT"]
+    assert [each for each in made if "/snapshots/" not in each and "/disks/" not in each] == []
 
 
 def _cancelled_while_it_writes(stage: Stage, point: str) -> None:

@@ -124,7 +124,8 @@ def a_pair(stage: Stage) -> Iterator[Pair]:
     other = stage.operator.beside(stage.folder / "operator" / "standby.log")
     other.start()
     try:
-        yield Pair(stage.operator, other)
+        with stage.operator.not_restarted():
+            yield Pair(stage.operator, other)
     finally:
         for each in (other, stage.operator):
             resume(each)

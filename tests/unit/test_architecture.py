@@ -42,6 +42,7 @@ MAY_IMPORT = {
     | {"aiohttp", "azure.core", "azure.identity", "azure.mgmt", "azure.storage"},
     f"{OPERATOR}/cluster": VALUES | {"aiohttp", "kubernetes.aio"},
     f"{OPERATOR}/handlers": VALUES | {"aiohttp", "kopf"},
+    f"{OPERATOR}/kubectl_plugin": VALUES | {"click", "rich", "typer", "yaml"},
     "worker_agent/vmbackup_worker": VALUES
     | {"azure.core", "azure.storage.blob", "azure.storage.queue", "urllib3"},
     "simulator/azure_simulator": VALUES | SEALING | {"aiohttp", "trustme", "yarl"},

@@ -36,6 +36,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.repository.control.repair.lost_blocks.BlockSource": _OWN,
     "vmbackup_core.repository.control.retention.prune_plan.Manifests": _OWN,
     "vmbackup_core.repository.data.block_reader.Healed": _OWN,
+    "vmbackup_operator.restores.planning.recorded.DiskHeld": "a value, whoever holds the point",
     "vmbackup_core.repository.data.ports.DataSource": _OF_STORE,
     "vmbackup_core.repository.data.ports.DataTarget": _OF_STORE,
     "vmbackup_core.repository.data.ports.DataStore": _OF_STORE,

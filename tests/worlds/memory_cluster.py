@@ -21,7 +21,7 @@ from vmbackup_operator.model.backup_repository import (
 )
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.display import amount
-from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata
+from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata, ObjectKey
 from vmbackup_operator.model.recovery_point import Kept, RecoveryPoint
 from vmbackup_operator.model.references import SecretKeyReference
 from vmbackup_operator.reconciling.outcome import Conflict
@@ -161,6 +161,13 @@ class MemoryPointObjects(MemoryObjects[RecoveryPoint]):
     async def remove(self, point: PointObject) -> None:
         stored = self.stored.get(point.key)
         if stored is not None and stored.metadata.uid == point.uid:
+            self.meets("before an object goes")
+            await self.delete(stored)
+            self.meets("after an object has gone")
+
+    async def drop(self, key: ObjectKey, run_id: RunId) -> None:
+        stored = self.stored.get(key)
+        if stored is not None and stored.spec.run_id == run_id:
             self.meets("before an object goes")
             await self.delete(stored)
             self.meets("after an object has gone")

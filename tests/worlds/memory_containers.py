@@ -9,12 +9,13 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from tests.worlds.memory_archive_tier import ArchivedStore, MemoryArchiveTier
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.clock import Clock
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.primitives.reading import Places
-from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import Buffer, NotDeleted, StoredObject
+from vmbackup_core.stores.archive_tier import ArchiveTier
+from vmbackup_core.stores.port import AccountRefuses, Buffer, NotDeleted, StoredObject
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import control_container
 from vmbackup_operator.services.opened_repositories import RepositoryContainers
@@ -22,15 +23,15 @@ from vmbackup_operator.services.opened_repositories import RepositoryContainers
 T = TypeVar("T")
 
 
-class Container(MemoryStore):
+class Container(ArchivedStore):
     """A container that may not be there.
 
     *meets* is called around every put, *meets_deletion* around every deletion.
     """
 
     def __init__(self, name: str, clock: Clock, *, there: bool) -> None:
-        super().__init__(now=clock.now)
-        self.name, self.there = name, there
+        super().__init__(clock)
+        self.name, self.there, self.full = name, there, False
         self.meets: Callable[[str], None] = lambda _what: None
         self.meets_deletion: Callable[[str], None] = lambda _what: None
 
@@ -42,6 +43,8 @@ class Container(MemoryStore):
     def put_new(self, name: str, data: Buffer) -> None:
         self._check_there()
         self.meets(f"before {name} of {self.name}")
+        if self.full:
+            raise AccountRefuses(f"storing {name} in {self.name}: status 403: it is full")
         super().put_new(name, data)
         self.meets(f"after {name} of {self.name}")
 
@@ -100,6 +103,10 @@ class MemoryContainers(RepositoryContainers):
     @override
     async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
         return await asyncio.to_thread(work, self.places(repository.spec.container))
+
+    @override
+    def tier(self, repository: BackupRepository) -> ArchiveTier:
+        return MemoryArchiveTier(self.container(repository.spec.container))
 
     @override
     async def make_control(self, repository: BackupRepository) -> None:

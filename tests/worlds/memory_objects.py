@@ -194,7 +194,7 @@ class MemorySessions(MemoryObjects[BackupSession]):
             for each in self.stored.values()
             if each.metadata.namespace == repository.namespace
             and each.metadata.labels.get(REPOSITORY_LABEL) == label
-            and each.spec.repository_ref.key_from(repository.namespace) == repository
+            and each.spec.stored_in.key_from(repository.namespace) == repository
         ]
 
     async def unfinished(self) -> Sequence[BackupSession]:

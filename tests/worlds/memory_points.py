@@ -75,6 +75,8 @@ class MemoryPoints(StoredPoints):
         self.clock = clock or TurnedClock()
         #: What a worker stores as the bytes of a snapshot: another one's, where it lies.
         self.stores: Callable[[SnapshotUniqueId], SnapshotUniqueId] = lambda snapshot: snapshot
+        #: Whether what is put into data, or deleted there, is met as well.
+        self.meets_data = False
         self.containers = MemoryContainers(CONTAINER, ARCHIVES, clock=self.clock)
         self.secrets = MemorySecrets()
         self.secrets.keep(SECRET, {"key": USER_KEY.secret})
@@ -97,6 +99,9 @@ class MemoryPoints(StoredPoints):
         for named in (CONTAINER, ARCHIVES):
             control = self.containers.container(f"{named}-control")
             control.meets = control.meets_deletion = meet
+            if self.meets_data:
+                data = self.containers.container(named)
+                data.meets = data.meets_deletion = meet
 
     def forget(self) -> None:
         """Do what the end of an operator's process does: nothing is open."""

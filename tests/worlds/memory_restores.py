@@ -11,9 +11,10 @@ from tests.worlds.memory_azure import Azure
 from tests.worlds.memory_disks import opened_disk
 from tests.worlds.memory_points import MemoryPoints
 from vmbackup_core.protocol import DiskRestored, DiskToRestore, Failed, RestoreJob, RestoreResult
+from vmbackup_core.repository.data.copied_packs import CopiedPacks
 from vmbackup_core.repository.data.healing import HealingIndex
 from vmbackup_core.repository.data.index_reader import open_manifest
-from vmbackup_core.repository.data.ports import DataStore
+from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.restore import restore_manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import Progress
@@ -40,7 +41,7 @@ class _Upload:
 
 
 def restored_by_a_worker(
-    azure: Azure, data: DataStore, job: RestoreJob, number: int
+    azure: Azure, data: DataSource, job: RestoreJob, number: int
 ) -> RestoreResult | Failed:
     """Write what the job asks for as a worker writes it, and return what it says."""
     done = []
@@ -50,11 +51,11 @@ def restored_by_a_worker(
             return Failed(job.job_id, number, "AccessRefused", "403", transient=True)
         if target.size_bytes != disk.target_bytes:
             return Failed(job.job_id, number, "DiskSizeDiffers", "another", transient=False)
-        done.append(_restored(data, disk, target))
+        done.append(_restored(CopiedPacks(data, job.run_id), disk, target))
     return RestoreResult(done)
 
 
-def _restored(data: DataStore, disk: DiskToRestore, target: MadeDisk) -> DiskRestored:
+def _restored(data: DataSource, disk: DiskToRestore, target: MadeDisk) -> DiskRestored:
     keys, upload = ChainKeys.parse(disk.keys), _Upload(target)
     manifest = open_manifest(data, keys, disk.manifest, bytes.fromhex(disk.manifest_sha256))
     healed = HealingIndex.load(data, keys, [])

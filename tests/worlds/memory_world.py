@@ -141,7 +141,8 @@ class World:
 
     def start(self) -> None:
         """Start the operator, with nothing in its memory."""
-        regions = SeenRegions(SETTINGS.appliance, MemoryRegions(self.azure), self.clock)
+        self.regions = MemoryRegions(self.azure)
+        regions = SeenRegions(SETTINGS.appliance, self.regions, self.clock)
         workers, ownership = MemoryWorkers(self.azure, self.ring), self.ring.ownership(APPLIANCE)
         self.azure.fence = partial(check_keys, self.azure, self.ring)
         self.queues.taken.clear()

@@ -16,7 +16,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.bench import fairness, heard, idle, imports, planning, scale, session_requests
+from tools.bench import (
+    archiving,
+    fairness,
+    heard,
+    idle,
+    imports,
+    planning,
+    scale,
+    session_requests,
+)
 from tools.bench.engine import parts
 from tools.bench.engine.ratios import ratios
 from tools.local_cloud.toolchains import ROOT
@@ -39,6 +48,7 @@ PARTS: Mapping[str, Callable[[], Figures]] = {
     "idle": lambda: {"idle_hour": idle.measure()},
     "heard": lambda: {"heard": heard.measure()},
     "fairness": lambda: {"fairness": fairness.measure()},
+    "archiving": lambda: {"archiving": archiving.measure()},
     "planning": lambda: {"planning": planning.measure_planning()},
     "scale": lambda: {"scale": scale.measure()},
 }

@@ -28,21 +28,27 @@ OWN_PACKAGES = (
 #: The newest glibc that wheels may need: Ubuntu 22.04 has 2.35.
 NEWEST_GLIBC = 35
 OLDEST_GLIBC = 5
-PLATFORM = "linux_x86_64"
+#: The processors of Azure's VMs, as wheels call them.
+MACHINES = ("x86_64", "aarch64")
 
 #: The earliest moment that a zip can hold: every file has it.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def build(python: str, out: Path) -> BundleList:
-    """Return the list of the bundle for *python* (as "3.10"), made anew in the folder *out*."""
+def build(python: str, out: Path, machine: str = "x86_64") -> BundleList:
+    """Return the list of the bundle for *python* (as "3.10"), made anew in the folder *out*.
+
+    *machine* is the worker's processor, one of MACHINES.
+    """
+    if machine not in MACHINES:
+        raise ValueError(f"{machine!r} is none of {', '.join(MACHINES)}")
     if not re.fullmatch(r"3\.\d{1,2}", python):
         raise ValueError(f"{python!r} is no Python version like 3.10")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=out.parent) as unfinished:
         folder = Path(unfinished) / "bundle"
         folder.mkdir(mode=0o755)
-        built = _fill(folder, python)
+        built = _fill(folder, python, machine)
         if out.exists():
             _check_replaceable(out)
             shutil.rmtree(out)
@@ -50,15 +56,15 @@ def build(python: str, out: Path) -> BundleList:
     return built
 
 
-def _fill(folder: Path, python: str) -> BundleList:
-    for wheel in sorted(locked_wheels(python).glob("*.whl")):
+def _fill(folder: Path, python: str, machine: str) -> BundleList:
+    for wheel in sorted(locked_wheels(python, machine).glob("*.whl")):
         shutil.copyfile(wheel, folder / wheel.name)
     for package in OWN_PACKAGES:
         _archive(package, folder / f"{package.name}.zip")
     for file in INSTALLER.iterdir():
         shutil.copyfile(file, folder / file.name)
     files = [bundle_file(path) for path in folder.iterdir()]
-    built = bundle_list(python, PLATFORM, files)
+    built = bundle_list(python, f"linux_{machine}", files)
     (folder / BUNDLE_LIST).write_bytes(built.encoded())
     return built
 
@@ -69,16 +75,17 @@ def _check_replaceable(out: Path) -> None:
         raise FileExistsError(f"{out} is not empty and holds no bundle")
 
 
-def locked_wheels(python: str) -> Path:
+def locked_wheels(python: str, machine: str = "x86_64") -> Path:
     """Return the folder with the wheels that requirements.txt locks, for *python*."""
     locked = REQUIREMENTS.read_bytes()
-    digest = hashlib.sha256(f"{python} {PLATFORM} {NEWEST_GLIBC}\n".encode() + locked).hexdigest()
+    wanted = f"{python} linux_{machine} {NEWEST_GLIBC}\n"
+    digest = hashlib.sha256(wanted.encode() + locked).hexdigest()
 
     def download(folder: Path) -> None:
         platforms = [
             option
             for minor in range(NEWEST_GLIBC, OLDEST_GLIBC - 1, -1)
-            for option in ("--platform", f"manylinux_2_{minor}_x86_64")
+            for option in ("--platform", f"manylinux_2_{minor}_{machine}")
         ]
         command = [
             sys.executable,
@@ -95,7 +102,7 @@ def locked_wheels(python: str) -> Path:
             "--python-version",
             python,
         ]
-        command += [*platforms, "--platform", "manylinux2014_x86_64", "--dest", str(folder)]
+        command += [*platforms, "--platform", f"manylinux2014_{machine}", "--dest", str(folder)]
         subprocess.run([*command, "--requirement", str(REQUIREMENTS)], check=True)
         for wheel in folder.glob("*.whl"):
             _check_plain(wheel)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tools.bundle import build
 from tools.demo import (
+    archived,
     azure_clients,
     changes,
     facts,
@@ -39,6 +40,8 @@ from tools.local_cloud.installation import (
     put_off_upkeep,
 )
 from tools.local_cloud.kubernetes_programs import kubernetes_program
+from tools.local_cloud.kubernetes_user import KubernetesUser
+from tools.local_cloud.operator_process import restarted
 from tools.local_cloud.seed import SeededDisk
 from tools.local_cloud.toolchains import kubectl
 from tools.local_cloud.worker_python import WANTED, worker_python
@@ -47,10 +50,8 @@ from tools.local_cloud.worker_python import WANTED, worker_python
 SESSION_LIMIT_S = 900
 #: How much faster than Azure its operations end: what lasts is how often the product looks.
 SPEED = 60
-REPOSITORY = (
-    f"https://{seed.REPOSITORY_ACCOUNT_ID.rsplit('/', 1)[1]}.blob.core.windows.net"
-    f"/{seed.REPOSITORY_CONTAINER}"
-)
+REPOSITORY = f"https://{REPOSITORY_HOST}/{seed.REPOSITORY_CONTAINER}"
+ARCHIVES = f"https://{REPOSITORY_HOST}/{archived.CONTAINER}"
 
 
 class Play:
@@ -151,8 +152,7 @@ class Play:
     def _start_operator(self) -> None:
         self._narrator.part("3  vmbackup")
         with self._narrator.step("the operator, with a ServiceAccount's token"):
-            self._running.callback(self._installed.operator.stop)
-            self._installed.operator.start()
+            self._running.enter_context(restarted(self._installed.operator))
         self._say_memory("idle")
 
     def _first_backup(self, bundle: Path) -> None:
@@ -189,28 +189,42 @@ class Play:
         self._say_memory("after two sessions and a start in the middle of one")
 
     def _restores_and_upkeep(self) -> None:
-        """Have both points restored while a pass of upkeep looks at what is stored."""
+        """Have both points restored, one archived, and a pass of upkeep look at what is stored."""
         say, user = self._narrator, self._plane.administrator
-        say.part("6  Both points restored by RestoreSessions, and upkeep reads back what is stored")
+        say.part(
+            "6  Both points restored, the latest archived, and upkeep reads back what is stored"
+        )
         evidence = Evidence(self._azure, self._plane, self._disks)
         wanted = restores.wanted(self._points)
         with say.step("three sessions at once: worker.maxCount of the RegionEnvironment is 3"):
             restores.allow_workers(user, len(wanted) + 1)
+        with say.step(f"a repository for archives, whose packs go to {archived.TIER}"):
+            archived.begin_repository(self._azure, user)
         upkeep.ask_for_a_pass(user)
+        archiving = self._archive(user)
         for each in wanted:
             user.create(each.manifest(restores.point_of(user, each.run_id)))
         reading = self._next()
         asked_for = [self._followed(sessions.RESTORES, each.name) for each in wanted]
-        restoring = self._follow(evidence, *asked_for, reading, until=asked_for)
+        restoring = self._follow(evidence, *asked_for, archiving, reading, until=asked_for)
         for each, session in zip(wanted, restoring, strict=True):
             self._must_succeed(session, sessions.RESTORES)
             self._restored(each, session)
         say.say(figures.restores_table(restoring))
         scene = restores.scene(self._azure, wanted, restoring)
         self._assert(restored.RESTORES, evidence, scene)
-        (read_back,) = self._follow(evidence, reading)
+        copied, read_back = self._follow(evidence, archiving, reading)
         self._assert(restored.AFTER_ALL, evidence, scene)
+        self._archived(evidence, copied)
         self._end_of_upkeep(evidence, read_back)
+
+    def _archive(self, user: KubernetesUser) -> sessions.Followed:
+        """Ask for a copy of the latest point, and follow it; the next session is another."""
+        *_, latest = self._points
+        user.create(archived.session_of(restores.point_of(user, latest)))
+        followed = self._followed(sessions.BACKUPS, archived.SESSION)
+        self._known.add(archived.SESSION)
+        return followed
 
     def _assert(
         self, rules: restored.RestoreRules, evidence: Evidence, scene: restored.RestoredScene
@@ -234,6 +248,28 @@ class Play:
                 list(restores.machine_complaints(*machines, made.ids)),
             )
 
+    def _archived(self, evidence: Evidence, session: Any) -> None:
+        """See where the archive was made, by whom, and that it was read back."""
+        say = self._narrator
+        self._must_succeed(session, sessions.BACKUPS)
+        self._archive_run = str(session["status"]["runId"])
+        entries = evidence.entries()
+        made = archived.copying(entries, REPOSITORY_HOST)
+        region = str(example("repository.yaml")["spec"]["region"])
+        say.say(archived.figures(session, region, made))
+        say.holds(
+            f"it was copied by one worker, in {region} beside the backup repository",
+            list(archived.copied_by_one_worker_in(region, made, self._region_of)),
+        )
+        say.holds(
+            "its worker reads what it is told, creates, and neither lists nor deletes",
+            list(archived.its_worker_reads_by_name_and_creates(entries, made, REPOSITORY_HOST)),
+        )
+        say.holds("all of it was read back", list(archived.not_read_back(session, made)))
+
+    def _region_of(self, machine: str) -> str:
+        return str(self._azure.read(machine, "2024-03-01")["location"])
+
     def _end_of_upkeep(self, evidence: Evidence, reading: Any) -> None:
         """Wait for the pass's end, and see that it found nothing."""
         say, user = self._narrator, self._plane.administrator
@@ -247,7 +283,11 @@ class Play:
         )
         say.holds(
             "no worker has put anything into the repository",
-            list(upkeep.stored_by_workers(evidence.entries(), REPOSITORY_HOST)),
+            list(
+                upkeep.stored_by_workers(
+                    evidence.entries(), REPOSITORY_HOST, seed.REPOSITORY_CONTAINER
+                )
+            ),
         )
         self._refused_nothing()
 
@@ -344,5 +384,11 @@ class Play:
         with self._narrator.step("operator and control plane stopped"):
             self._installed.operator.stop()
             self._plane.stop()
-        line = CommandLine(REPOSITORY, self._installed.repository_key, self._ready)
-        Afterwards(self._narrator, line, self._folder, self._points).play()
+        backups, archives = (
+            CommandLine(url, self._installed.repository_key, self._ready)
+            for url in (REPOSITORY, ARCHIVES)
+        )
+        *_, latest = self._points.values()
+        folder = self._folder / "from-the-archive"
+        alone = archived.ArchiveAlone(archives, folder, self._archive_run, latest)
+        Afterwards(self._narrator, backups, self._folder, self._points, alone).play()

@@ -77,10 +77,12 @@ def packs_put(entries: Iterable[Entry], host: str) -> int:
     return sum(_is_put(entry, host) and "/p/" in entry.path for entry in entries)
 
 
-def stored_by_workers(entries: Iterable[Entry], host: str) -> Iterator[str]:
-    """Yield what a worker has put into the repository at *host*."""
+def stored_by_workers(entries: Iterable[Entry], host: str, container: str) -> Iterator[str]:
+    """Yield what a worker has put into the repository in that *container* at *host*."""
+    places = (f"/{container}/", f"/{container}-control/")
     for entry in entries:
-        if entry.caller != "appliance" and _is_put(entry, host):
+        is_ours = _is_put(entry, host) and entry.path.startswith(places)
+        if entry.caller != "appliance" and is_ours:
             yield f"{entry.caller} put {entry.path}"
 
 

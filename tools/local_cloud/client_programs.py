@@ -10,7 +10,6 @@ import ctypes
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,8 +18,8 @@ from pathlib import Path
 
 from tools.local_cloud.toolchains import (
     ROOT,
+    build_go,
     cache_folder,
-    go,
     made_once,
     node,
     npm,
@@ -41,6 +40,8 @@ class ClientProgram:
     pins: tuple[Path, ...]
     program: str
     make: Callable[[Path], None]
+    #: What somebody types to have it made.
+    command: str = "make clients"
 
     @property
     def folder(self) -> Path:
@@ -111,18 +112,7 @@ def _unpack_keyring(folder: Path) -> None:
 
 
 def _build_go_client(folder: Path) -> None:
-    command = [str(go()), "build", "-trimpath", "-mod=readonly", "-ldflags", "-s -w"]
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
-    done = subprocess.run(
-        [*command, "-o", str(folder / "look"), "."],
-        cwd=_PINS / "go_sdk",
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"building the Go client failed:\n{done.stderr.strip()[-4000:]}")
+    build_go(_PINS / "go_sdk", ".", folder / "look")
 
 
 def _write_program(path: Path, line: str) -> None:

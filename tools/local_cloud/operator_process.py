@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,9 @@ from tools.local_cloud.processes import Program, start_program
 #: that does nothing else.
 START_S = 300
 STOP_S = 30
+
+#: How soon it is seen that an operator has ended by itself.
+_SEEN_S = 0.5
 
 
 def azure_environment(ready: Mapping[str, Any]) -> dict[str, str]:
@@ -63,6 +67,8 @@ class OperatorProcess:
         self._environment["KUBECONFIG"] = str(kubeconfig)
         self._log = log
         self._program: Program | None = None
+        self._turn = threading.RLock()
+        self._is_restarted = True
 
     def beside(self, log: Path) -> OperatorProcess:
         """Return another operator of the same appliance, which is not started yet."""
@@ -93,6 +99,28 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Start it, and return once it says that it is ready; it ends with the calling thread."""
+        with self._turn:
+            self._start()
+
+    def start_again_if_ended(self) -> None:
+        """Start it where it was started and has ended by itself, as the kubelet does a container.
+
+        One that cannot reach the API server ends: whatever leads by then is not disturbed by it.
+        """
+        with self._turn:
+            if self._is_restarted and self._program is not None and self._program.has_ended:
+                self._start()
+
+    @contextmanager
+    def not_restarted(self) -> Iterator[None]:
+        """Have it stay ended in this context where it ends by itself."""
+        self._is_restarted = False
+        try:
+            yield
+        finally:
+            self._is_restarted = True
+
+    def _start(self) -> None:
         port_file = self._log.with_suffix(".health")
         port_file.unlink(missing_ok=True)
         arguments = [*self._arguments, "--health-port-file", str(port_file)]
@@ -106,17 +134,19 @@ class OperatorProcess:
 
     def kill(self) -> None:
         """End it by SIGKILL: it gets to do nothing more."""
-        if self._program is not None:
-            self._program.process.kill()
-        self.stop()
+        with self._turn:
+            if self._program is not None:
+                self._program.process.kill()
+            self.stop()
 
     def stop(self) -> int | None:
         """End it by SIGTERM, and by SIGKILL where that takes longer than half a minute.
 
         Returns its exit code, or None where it was not running.
         """
-        program, self._program = self._program, None
-        return None if program is None else program.stop(STOP_S)
+        with self._turn:
+            program, self._program = self._program, None
+            return None if program is None else program.stop(STOP_S)
 
     def metrics(self) -> str:
         """Return what it tells Prometheus, as OpenMetrics."""
@@ -152,3 +182,23 @@ def running(operator: OperatorProcess) -> Iterator[OperatorProcess]:
         yield operator
     finally:
         operator.stop()
+
+
+@contextmanager
+def restarted(operator: OperatorProcess) -> Iterator[OperatorProcess]:
+    """Start *operator*, again whenever it ends by itself, and have it ended whatever happens."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(_SEEN_S):
+            operator.start_again_if_ended()
+
+    with running(operator):
+        keeper = threading.Thread(target=keep, name=f"restarts {operator.log}")
+        keeper.start()
+        try:
+            yield operator
+        finally:
+            operator.stop()  # while the thread lasts that may have started it
+            over.set()
+            keeper.join()

@@ -145,7 +145,7 @@ def _seed_repository(azure: Administrator) -> None:
         {
             "location": HOME_REGION,
             "kind": "StorageV2",
-            "sku": {"name": "Standard_ZRS"},
+            "sku": {"name": "Standard_LRS"},
             "properties": {
                 "publicNetworkAccess": "Disabled",
                 "allowBlobPublicAccess": False,

@@ -13,10 +13,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "tools" / "python" / "requirements-cloud.txt"
@@ -110,6 +111,15 @@ def npm(node_program: Path) -> list[str]:
     return [found]
 
 
+def build_go(module: Path, package: str, program: Path) -> None:
+    """Build *package*, as *module* pins it, into the file *program*."""
+    command = [str(go()), "build", "-trimpath", "-buildvcs=false", "-mod=readonly"]
+    command += ["-ldflags", "-s -w", "-o", str(program), package]
+    run_quietly(
+        command, cwd=module, more={"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
+    )
+
+
 def _on_path(name: str, asking: tuple[str, ...], oldest: tuple[int, ...]) -> Path | None:
     """Return the program *name* of PATH where its answer to *asking* is *oldest* or newer."""
     found = shutil.which(name)
@@ -134,9 +144,18 @@ def _version(program: str, asking: tuple[str, ...]) -> tuple[int, ...] | None:
     return tuple(map(int, number.groups()))
 
 
-def run_quietly(command: list[str], *, cwd: Path | None = None, path: Path | None = None) -> None:
-    """Run *command*; what it printed is shown only where it failed. *path* is put before PATH."""
-    environment = dict(os.environ)
+def run_quietly(
+    command: list[str],
+    *,
+    cwd: Path | None = None,
+    path: Path | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Run *command*; what it printed is shown only where it failed.
+
+    *path* is put before PATH, and *more* are variables beside this process's own.
+    """
+    environment = {**os.environ, **more}
     if path is not None:
         environment["PATH"] = f"{path}{os.pathsep}{environment.get('PATH', '')}"
     done = subprocess.run(

@@ -28,6 +28,7 @@ Reason = Literal[
     # the target of a restore
     "UploadRefused",
     # the repository
+    "AccountRefuses",
     "AlreadyStored",
     "AuthenticationFailed",
     "BaseUnreadable",

@@ -12,12 +12,16 @@ from azure.core.exceptions import (
 )
 
 from vmbackup_core.errors import PermanentError, TransientError
-from vmbackup_core.stores.port import CredentialsRefused, ObjectUnreadable
+from vmbackup_core.stores.port import AccountRefuses, CredentialsRefused, ObjectUnreadable
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _NOT_LET_IN = frozenset({401, 403})
 #: What Azure says where a SAS that may only create is used on a name that is taken.
 _OVERWRITE = "UnauthorizedBlobOverwrite"
+#: What Azure says of an account, whoever asks: it takes no more, or it or its subscription is
+#: disabled. Other credentials change nothing.
+_ACCOUNTS_OWN = frozenset({"InsufficientAccountPermissions", "AccountIsDisabled"})
+_INSUFFICIENT_STORAGE = 507
 #: What one blob can be like while others are well: in the archive tier, on its way out of it, or
 #: under a key that its writer brought along.
 _BLOBS_OWN = frozenset(
@@ -38,6 +42,9 @@ def translated(doing: str, error: AzureError) -> TransientError | PermanentError
     said = f"status {status} {code}".rstrip()
     if status in _PASSING:
         return TransientError(f"{doing}: {said}", retry_after_s=_retry_after_s(error))
+    if code in _ACCOUNTS_OWN or status == _INSUFFICIENT_STORAGE:
+        why = "the account itself refuses: it is full, or it or its subscription is disabled"
+        return AccountRefuses(f"{doing}: {said}: {why}")
     refused: type[PermanentError] = PermanentError
     if status in _NOT_LET_IN and code != _OVERWRITE:
         refused = CredentialsRefused

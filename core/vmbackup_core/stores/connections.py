@@ -6,6 +6,11 @@ from typing import Any
 
 from azure.core.pipeline.transport import RequestsTransport
 
+#: Of each host: as many as threads ask at once. What is above a pool's size is closed behind its
+#: answer, and the next request shakes hands anew; requests' own size is 10.
+KEPT = 64
+_HOSTS = 10
+
 
 def connections(**options: Any) -> RequestsTransport:
     """Return a pool of connections with the SDK's *options*; proxies are the environment's.
@@ -15,6 +20,8 @@ def connections(**options: Any) -> RequestsTransport:
     """
     made = RequestsTransport(**options)
     made.open()
+    for adapter in made.session.adapters.values():
+        adapter.init_poolmanager(_HOSTS, KEPT)
     made.session.auth = _as_it_is
     return made
 

@@ -57,6 +57,16 @@ class CredentialsRefused(PermanentError, Unreadable):
     """
 
 
+class AccountRefuses(PermanentError, Unreadable):
+    """The account refuses, whoever asks: it is full, or it or its subscription is disabled.
+
+    Other credentials change nothing; somebody has to make room, or to have it enabled.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="AccountRefuses")
+
+
 class AlreadyStored(PermanentError):
     """An object of that name is there; what it holds is for the caller to look at."""
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.archives.judging import pair_refused, point_refused
-from vmbackup_operator.archives.recording import adopted
+from vmbackup_operator.archives.recording import adopted, show_point
 from vmbackup_operator.archives.works import work_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -29,7 +29,6 @@ from vmbackup_operator.sessions.findings import (
     run_of,
 )
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.point_mirror import mirror_of
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import (
     begun_too_late,
@@ -91,7 +90,7 @@ async def _find(ground: Ground, session: BackupSession) -> Taken:
     target = await _ready(ground, repository_key(session))
     if not isinstance(target, BackupRepository):
         return Taken(session.status, target)
-    at = point.spec.repository_ref.key_from(point.metadata.namespace)
+    at = point.spec.stored_in.key_from(point.metadata.namespace)
     source = await _ready(ground, at)
     if not isinstance(source, BackupRepository):
         return Taken(session.status, source)
@@ -146,8 +145,9 @@ async def _look_for_point(ground: Ground, session: BackupSession) -> Taken | Non
         return Taken(session.status, point)
     if point is None:
         return None
-    mirror = mirror_of(point, repository, ground.settings.appliance.id)
-    await ground.point_objects.ensure(mirror)
+    mirror = await show_point(ground, session, repository, point)
+    if isinstance(mirror, Waiting):
+        return Taken(session.status, mirror)
     return Taken(adopted(ground, session, point), Done(f"{mirror.metadata.key} is there already"))
 
 

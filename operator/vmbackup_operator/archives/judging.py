@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmbackup_operator.arm_ids import folded, same_id
+from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.recovery_point import RecoveryPoint
@@ -21,7 +21,7 @@ def point_refused(
             f"RecoveryPoint {point.metadata.key} is of {spec.virtual_machine_id}, not of "
             f"{session.spec.virtual_machine_id}",
         )
-    source = spec.repository_ref.key_from(point.metadata.namespace)
+    source = spec.stored_in.key_from(point.metadata.namespace)
     if not settings.may_use_repository(namespace, source.namespace, source.name):
         return Failed(
             "ScopeNotAllowed",
@@ -33,20 +33,8 @@ def point_refused(
 
 def pair_refused(source: BackupRepository, target: BackupRepository) -> Failed | None:
     """Return why nothing of *source* is copied into *target*, None where it may be."""
-    ours, theirs = target.metadata.key, source.metadata.key
     if target.status.repository_id == source.status.repository_id:
+        ours = target.metadata.key
         message = f"BackupRepository {ours} stands for the repository that has the recovery point"
         return Failed("ArchiveIsTheSource", f"{message}: name another one")
-    if folded(target.spec.region) != folded(source.spec.region):
-        return Failed(
-            "ArchiveInAnotherRegion",
-            f"BackupRepository {ours} is in {target.spec.region}, and {theirs}, beside which the "
-            f"worker runs, in {source.spec.region}: name an archive repository there",
-        )
-    if target.spec.immutability is not None:
-        return Failed(
-            "ImmutabilityNotSupported",
-            f"BackupRepository {ours} locks what counts, and archives are not locked yet: name an "
-            "archive repository without spec.immutability",
-        )
     return None

@@ -13,10 +13,11 @@ from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_operator.archives.charging import charged_until
 from vmbackup_operator.archives.committing import WRITTEN_AGAIN
+from vmbackup_operator.archives.keeping import judge
 from vmbackup_operator.archives.works import work_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
-from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.session_findings import Archived, DiskResult, position_of
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
@@ -25,6 +26,7 @@ from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.point_mirror import mirror_of
 from vmbackup_operator.sessions.seen import PointSeen, PointWanted
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.keeping import policy_key, why_kept
 from vmbackup_operator.sessions.steps.repository import same_repository
 
 
@@ -46,9 +48,29 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
         return Taken(status, TryAgain(error.reason, str(error), again_from=WRITTEN_AGAIN))
     if isinstance(point, Waiting):
         return Taken(session.status, point)
-    mirror = mirror_of(point, repository, ground.settings.appliance.id)
-    await ground.point_objects.ensure(mirror)
+    return await _conclude(ground, session, repository, point)
+
+
+async def _conclude(
+    ground: Ground, session: BackupSession, repository: BackupRepository, point: PointSeen
+) -> Taken:
+    """Show the point that counts, and record in the status that it does."""
+    mirror = await show_point(ground, session, repository, point)
+    if isinstance(mirror, Waiting):
+        return Taken(session.status, mirror)
     return Taken(stored(ground, session), Done(f"recovery point {mirror.metadata.key}"))
+
+
+async def show_point(
+    ground: Ground, session: BackupSession, repository: BackupRepository, point: PointSeen
+) -> RecoveryPoint | Waiting:
+    """Have a RecoveryPoint mirror *point*, with why it is kept; return the object."""
+    kept = await why_kept(ground, session, repository, point, judge)
+    if isinstance(kept, Waiting):
+        return kept
+    mirror = mirror_of(point, repository, ground.settings.appliance.id, kept)
+    await ground.point_objects.ensure(mirror)
+    return mirror
 
 
 def stored(ground: Ground, session: BackupSession) -> BackupSessionStatus:
@@ -80,7 +102,7 @@ def adopted(ground: Ground, session: BackupSession, point: PointSeen) -> BackupS
 
 def _describe(session: BackupSession, work: RestoreWork) -> PointWanted:
     """Return the point to record: the source's own words, and what is other in the copy."""
-    point, policy = work.point, session.spec.policy_ref
+    point = work.point
     return PointWanted(
         run_id=run_of(session),
         created_at=_plain(point.created_at),
@@ -88,7 +110,7 @@ def _describe(session: BackupSession, work: RestoreWork) -> PointWanted:
         virtual_machine_name=point.vm_name,
         virtual_machine_region=point.vm_region,
         description=point.vm_description,
-        policy=None if policy is None else ObjectKey(session.metadata.namespace, policy.name),
+        policy=policy_key(session),
         retention=session.spec.retention,
         kind="full",
         disks=tuple(_disks(session, work)),

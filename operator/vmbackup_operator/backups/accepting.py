@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.backups.comparing import differences, unknown_luns
 from vmbackup_operator.backups.descriptions import digest_of, keep_description
+from vmbackup_operator.backups.excluding import excluded_disks
+from vmbackup_operator.backups.keeping import judge
 from vmbackup_operator.backups.tracking import find_predecessors, tell_full_reads
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -43,6 +45,7 @@ from vmbackup_operator.sessions.steps.admitting import (
 )
 from vmbackup_operator.sessions.steps.claiming import claim_for, has_claim
 from vmbackup_operator.sessions.steps.crossing import open_way_across
+from vmbackup_operator.sessions.steps.keeping import why_kept
 
 #: More than a generation ever has, and few enough for the schema's 64 bits.
 _GENERATION_DIGITS = 18
@@ -67,12 +70,21 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     point = await ground.points.find(repository, vm_id, run_of(session))
     if isinstance(point, Waiting):
         return Taken(session.status, point)
-    if point is not None:
-        await ground.point_objects.ensure(
-            mirror_of(point, repository, ground.settings.appliance.id)
-        )
-        return Taken(_adopted(session, point), Done(await _compared(ground, session, point)))
-    return await _begin(ground, session, repository)
+    if point is None:
+        return await _begin(ground, session, repository)
+    return await _adopt(ground, session, repository, point)
+
+
+async def _adopt(
+    ground: Ground, session: BackupSession, repository: BackupRepository, point: PointSeen
+) -> Taken:
+    """Return the session with the point that its run has recorded already, and show that."""
+    kept = await why_kept(ground, session, repository, point, judge)
+    if isinstance(kept, Waiting):
+        return Taken(session.status, kept)
+    mirror = mirror_of(point, repository, ground.settings.appliance.id, kept)
+    await ground.point_objects.ensure(mirror)
+    return Taken(_adopted(session, point), Done(await _compared(ground, session, point)))
 
 
 async def _compared(ground: Ground, session: BackupSession, point: PointSeen) -> str:
@@ -113,13 +125,13 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         claimed = await claim_for(ground, record_of(begun))
         if claimed is not None:
             return Taken(session.status, claimed)
-        await _tell_unknown_luns(ground, session, machine)
+        await tell_unknown_luns(ground, session, machine)
         await tell_full_reads(ground, session, begun.status.full_reads)
         keep_description(ground, session, machine.description)
     return taken
 
 
-async def _tell_unknown_luns(
+async def tell_unknown_luns(
     ground: Ground, session: BackupSession, machine: VirtualMachineSeen
 ) -> None:
     """Say which LUNs a user's session excludes in vain.
@@ -138,7 +150,7 @@ def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
     return scope_refused(ground, session) or subscription_refused(ground.settings, vm_id)
 
 
-def _policy_generation(session: BackupSession) -> int:
+def policy_generation(session: BackupSession) -> int:
     """Return the generation of the policy that the session was made from; 0 for a user's."""
     said = session.metadata.annotations.get(POLICY_GENERATION_ANNOTATION, "")
     return int(said) if said.isdecimal() and len(said) < _GENERATION_DIGITS else 0
@@ -151,32 +163,55 @@ async def _resolve(
     machine: VirtualMachineSeen,
 ) -> Taken:
     """Record what later steps read instead of looking again."""
-    excluded = set(session.spec.exclude_data_disk_luns)
-    disks = tuple(_disk(disk) for disk in machine.disks if disk.lun not in excluded)
-    if not disks:
-        message = f"{machine.id} has no managed disk that is not excluded"
-        return Taken(session.status, Failed("NothingToBackUp", message))
+    disks = resolved_disks(session, machine)
+    if isinstance(disks, Failed):
+        return Taken(session.status, disks)
+    excluded = excluded_disks(session.spec, machine)
     chosen = await find_predecessors(ground, session, repository, disks)
     if isinstance(chosen, Waiting):
         return Taken(session.status, chosen)
     resolved = Resolved(
-        policy_generation=_policy_generation(session),
-        virtual_machine=ResolvedVirtualMachine(
-            id=machine.id,
-            name=machine.name,
-            region=machine.region,
-            unique_id=machine.unique_id,
-            description_digest=digest_of(machine.description),
-        ),
+        policy_generation=policy_generation(session),
+        virtual_machine=resolved_machine(machine),
         disks=disks,
         repository=resolved_repository(repository),
         predecessors=chosen.predecessors,
     )
-    status = replace(session.status, resolved=resolved, full_reads=chosen.full_reads)
+    status = replace(
+        session.status,
+        resolved=resolved,
+        full_reads=chosen.full_reads,
+        excluded_disks=excluded,
+    )
     message = f"{machine.name} in {machine.region}, {counted(len(disks), 'disk')}"
     if chosen.predecessors:
         message += f", of {len(chosen.predecessors)} what has changed"
+    if excluded:
+        message += f"; {counted(len(excluded), 'disk')} left out"
     return Taken(status, Done(message))
+
+
+def resolved_machine(machine: VirtualMachineSeen) -> ResolvedVirtualMachine:
+    """Return what later steps read of the VM."""
+    return ResolvedVirtualMachine(
+        id=machine.id,
+        name=machine.name,
+        region=machine.region,
+        unique_id=machine.unique_id,
+        description_digest=digest_of(machine.description),
+    )
+
+
+def resolved_disks(
+    session: BackupSession, machine: VirtualMachineSeen
+) -> tuple[ResolvedDisk, ...] | Failed:
+    """Return the disks that the session is about: the VM's but for those that it excludes."""
+    left_out = {each.disk for each in excluded_disks(session.spec, machine)}
+    disks = tuple(_disk(each) for each in machine.disks if position_of(each.lun) not in left_out)
+    if disks:
+        return disks
+    message = f"{machine.id} has no managed disk that is not excluded"
+    return Failed("NothingToBackUp", message)
 
 
 def _disk(disk: DiskSeen) -> ResolvedDisk:
@@ -202,7 +237,7 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         unique_id="",
     )
     found = Resolved(
-        policy_generation=_policy_generation(session),
+        policy_generation=policy_generation(session),
         virtual_machine=machine,
         disks=tuple(
             ResolvedDisk(
@@ -220,6 +255,7 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         session.status,
         resolved=found,
         recovery_point=point.run_id,
+        excluded_disks=point.excluded,
         disks=tuple(
             DiskResult(
                 disk=position_of(disk.lun),

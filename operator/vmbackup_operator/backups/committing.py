@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
-
 from vmbackup_operator.backups.asking import disks_asked, taken_at
-from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.backups.keeping import end_of
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.policies.keeping import kept_until
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.committing import commit_next, repository_to_commit_in
+from vmbackup_operator.sessions.steps.keeping import kept_as_known
 
 #: Where an attempt begins whose predecessor wrote what could not be committed.
 WRITTEN_AGAIN = "DataTransferred"
@@ -23,22 +19,7 @@ async def commit_disks(ground: Ground, session: BackupSession) -> Taken:
     repository = await repository_to_commit_in(ground, session)
     if isinstance(repository, Taken):
         return repository
-    until = await _kept_until(ground, session, repository)
+    moment = taken_at(session, ground.clock.now())
+    until = await kept_as_known(ground, session, repository, moment, end_of)
     asked = disks_asked(session)
     return await commit_next(ground, session, repository, asked, WRITTEN_AGAIN, until)
-
-
-async def _kept_until(
-    ground: Ground, session: BackupSession, repository: BackupRepository
-) -> datetime | None:
-    """Return until when the point is kept, by its rule and its policy's schedule as they are."""
-    if repository.spec.immutability is None:
-        return None
-    spec, policy = session.spec, None
-    if spec.policy_ref is not None:
-        key = ObjectKey(session.metadata.namespace, spec.policy_ref.name)
-        policy = await ground.policies.find(key)
-    schedule = None if policy is None else policy.spec.schedule
-    moment = taken_at(session, ground.clock.now())
-    # In a thread: a rule of ten thousand of everything takes seconds.
-    return await asyncio.to_thread(kept_until, spec.retention.rule, schedule, moment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vmbackup_operator.backups.excluding import why_excluded
 from vmbackup_operator.model.backup_session import BackupSessionSpec
 from vmbackup_operator.sessions.seen import DiskSeen, PointSeen, VirtualMachineSeen
 
@@ -16,10 +17,14 @@ def differences(
     *machine* is the VM as it is now, None where there is none, or none that can be read. A point is
     of its own moment, so it is adopted all the same.
     """
-    excluded = set(spec.exclude_data_disk_luns)
     held = {disk.lun: disk.unique_id for disk in point.disks}
-    said = [f"holds the excluded data disk at LUN {lun}" for lun in _sorted(excluded & held.keys())]
-    for disk in () if machine is None else machine.disks:
+    there = () if machine is None else machine.disks
+    excluded: set[int | None] = set(spec.exclude_data_disk_luns)
+    excluded |= {disk.lun for disk in there if why_excluded(spec, disk)}
+    if spec.disks == "OSDiskOnly":
+        excluded |= held.keys() - {None}
+    said = [f"holds the excluded {_plain(lun)}" for lun in _sorted(excluded & held.keys())]
+    for disk in there:
         if disk.lun in excluded:
             continue
         if disk.lun not in held:
@@ -35,9 +40,13 @@ def unknown_luns(spec: BackupSessionSpec, disks: Iterable[DiskSeen]) -> str:
     return ", ".join(map(str, sorted(unknown)))
 
 
-def _sorted(luns: Iterable[int | None]) -> list[int]:
-    return sorted(lun for lun in luns if lun is not None)
+def _sorted(luns: Iterable[int | None]) -> list[int | None]:
+    return sorted(luns, key=lambda lun: -1 if lun is None else lun)
 
 
 def _words(lun: int | None) -> str:
-    return "the OS disk" if lun is None else f"the data disk at LUN {lun}"
+    return f"the {_plain(lun)}"
+
+
+def _plain(lun: int | None) -> str:
+    return "OS disk" if lun is None else f"data disk at LUN {lun}"

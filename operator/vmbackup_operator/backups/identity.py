@@ -25,7 +25,7 @@ def run_id_for(appliance_id: str, session: BackupSession) -> RunId:
     spec, metadata = session.spec, session.metadata
     if spec.archive is not None:
         point = spec.archive.recovery_point_ref.key_from(metadata.namespace)
-        repository = spec.repository_ref.key_from(metadata.namespace)
+        repository = spec.stored_in.key_from(metadata.namespace)
         return run_id_of_archive(appliance_id, metadata.key, point, repository)
     if spec.policy_ref is None:
         return run_id_of_uid(metadata.uid)

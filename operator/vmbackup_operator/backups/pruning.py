@@ -31,10 +31,10 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     # Sets that are being taken or dropped are whole or not from one moment to the next.
     ended = [each for each in seen if not ground.book.goes_on(plain_run(each))]
     sets = sets_of_machine(ground, ended, vm_id)
-    own = [each for each in sets if each.policy == counted_for(session)]
+    own = [each for each in sets if each.policy == counted_for(session) and not each.alone]
     surplus = surplus_sets(own, session.spec.snapshots_to_keep, session.status.run_id)
-    surplus = [each for each in surplus if not _is_named(ground, each)]
-    gone = await _delete_snapshots(
+    surplus = [each for each in surplus if not is_named(ground, each)]
+    gone = await delete_snapshots(
         ground, [snapshot for each in surplus for snapshot in each.snapshots]
     )
     if not gone:
@@ -53,12 +53,13 @@ async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:
     """Delete the session's own set: no recovery point stands for it, no incremental needs it."""
     own = snapshot_ids(ground.settings, session)
     found = await asyncio.gather(*map(ground.snapshots.find, own))
-    if not await _delete_snapshots(ground, [each for each in found if each is not None]):
+    if not await delete_snapshots(ground, [each for each in found if each is not None]):
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
     return Taken(session.status, Done("its unfinished snapshot set is deleted"))
 
 
-async def _delete_snapshots(ground: Ground, seen: Sequence[SnapshotSeen]) -> bool:
+async def delete_snapshots(ground: Ground, seen: Sequence[SnapshotSeen]) -> bool:
+    """Have the snapshots deleted, once nobody has access to them; True once all are gone."""
     # Azure deletes no snapshot that a SAS still reads; each session has ended the access it had.
     exported = [each.id for each in seen if each.exported]
     if not all(await asyncio.gather(*map(ground.snapshots.revoke, exported))):
@@ -66,7 +67,7 @@ async def _delete_snapshots(ground: Ground, seen: Sequence[SnapshotSeen]) -> boo
     return all(await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen)))
 
 
-def _is_named(ground: Ground, seen: SetSeen) -> bool:
+def is_named(ground: Ground, seen: SetSeen) -> bool:
     """Tell whether an unfinished session reads of the set, be it its own or another one's."""
     return any(ground.book.names(snapshot.id) for snapshot in seen.snapshots)
 

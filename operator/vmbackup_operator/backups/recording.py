@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import LostAttempt
 from vmbackup_core.repository.control.points.points import PointDisk
-from vmbackup_core.repository.control.retention.expire_plan import group_named
 from vmbackup_core.repository.primitives.names import prefix_of_chain
 from vmbackup_operator.backups.asking import taken_at
 from vmbackup_operator.backups.committing import WRITTEN_AGAIN
 from vmbackup_operator.backups.descriptions import description_of, drop_description
+from vmbackup_operator.backups.keeping import judge
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.recovery_point import NOT_LOOKED_AT, Kept
+from vmbackup_operator.model.vm_description import with_excluded
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.policies.kept_points import (
-    Keeper,
-    Keepers,
-    PointFacts,
-    keeper_of_backups,
-    kept_points,
-)
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     machine_of,
@@ -35,8 +26,9 @@ from vmbackup_operator.sessions.findings import (
 )
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.point_mirror import mirror_of
-from vmbackup_operator.sessions.seen import PointSeen, PointWanted
+from vmbackup_operator.sessions.seen import PointWanted
 from vmbackup_operator.sessions.step import Taken, TryAgain
+from vmbackup_operator.sessions.steps.keeping import policy_key, why_newest_kept
 from vmbackup_operator.sessions.steps.repository import same_repository
 
 
@@ -54,39 +46,13 @@ async def record_recovery_point(ground: Ground, session: BackupSession) -> Taken
         return Taken(status, TryAgain(error.reason, str(error), again_from=WRITTEN_AGAIN))
     if isinstance(point, Waiting):
         return Taken(session.status, point)
-    kept = await _why_kept(ground, session, repository, point)
+    kept = await why_newest_kept(ground, session, repository, point, judge)
     mirror = mirror_of(point, repository, ground.settings.appliance.id, kept)
     await ground.point_objects.ensure(mirror)
     await ground.undo_records.keep(record_of(session, stored=True))
     drop_description(ground, session)
     status = replace(session.status, recovery_point=run_id)
     return Taken(status, Done(f"recovery point {mirror.metadata.key}"))
-
-
-async def _why_kept(
-    ground: Ground, session: BackupSession, repository: BackupRepository, point: PointSeen
-) -> Kept:
-    """Return what is shown of why the newest point of its VM and policy is kept."""
-    if point.stamp is None:
-        return NOT_LOOKED_AT
-    now, key = ground.clock.now(), _policy_of(session)
-    group = group_named(None, None, point.virtual_machine_id)
-    policies: dict[tuple[str, str], Keeper] = {}
-    if key is not None:
-        group = group_named(key.namespace, key.name, point.virtual_machine_id)
-        policy = await ground.policies.find(key)
-        if policy is not None:
-            policies[key.namespace, key.name] = keeper_of_backups(policy, now)
-    keepers = Keepers(policies, repository.retention_change_delay(now), now)
-    facts = PointFacts(point.run_id, point.created_at, group, point.stamp)
-    # In a thread: a rule of ten thousand of everything takes seconds.
-    found = await asyncio.to_thread(kept_points, (facts,), keepers)
-    return found[point.run_id]
-
-
-def _policy_of(session: BackupSession) -> ObjectKey | None:
-    policy = session.spec.policy_ref
-    return None if policy is None else ObjectKey(session.metadata.namespace, policy.name)
 
 
 async def _describe_point(ground: Ground, session: BackupSession) -> PointWanted:
@@ -98,8 +64,10 @@ async def _describe_point(ground: Ground, session: BackupSession) -> PointWanted
         virtual_machine_id=ArmId(machine.id),
         virtual_machine_name=machine.name,
         virtual_machine_region=machine.region,
-        description=await description_of(ground, session),
-        policy=_policy_of(session),
+        description=with_excluded(
+            await description_of(ground, session), session.status.excluded_disks
+        ),
+        policy=policy_key(session),
         retention=session.spec.retention,
         kind="full" if "full" in kinds else "incremental",
         disks=tuple(_disks(session)),

@@ -85,7 +85,7 @@ def _wanted(
     ground: Ground, session: BackupSession, disks: Mapping[ArmId, ResolvedDisk]
 ) -> dict[ArmId, SnapshotWanted]:
     machine, run_id = machine_of(session), run_of(session)
-    before = predecessors_of(session)
+    before, alone = predecessors_of(session), session.spec.type == "Snapshot"
     untrusted = {each.disk for each in session.status.full_reads if each.reason in UNTRUSTED}
     return {
         snapshot: SnapshotWanted(
@@ -108,7 +108,8 @@ def _wanted(
                         previous_snapshot_id=_snapshot_of(before.get(disk.position)),
                         policy=counted_for(session),
                         changes_untrusted=disk.position in untrusted,
-                        repository_id=repository_of(session).id,
+                        repository_id=None if alone else repository_of(session).id,
+                        alone=alone,
                     ),
                 ),
             },

@@ -20,7 +20,7 @@ from vmbackup_operator.sessions.undoing import is_undone, take_last_steps
 
 def record_of(session: BackupSession, *, stored: bool = False) -> UndoRecord:
     """Return what is to be written down of a session that was accepted."""
-    status = session.status
+    status, named = session.status, session.spec.stored_in
     if status.run_id is None or status.resolved is None:
         raise AssertionError(f"{session.metadata.key} was not accepted")
     return UndoRecord(
@@ -31,7 +31,8 @@ def record_of(session: BackupSession, *, stored: bool = False) -> UndoRecord:
         resolved=status.resolved,
         retry_limit=session.spec.retry_limit,
         stored=stored,
-        repository=session.spec.repository_ref.key_from(session.metadata.namespace),
+        type=session.spec.type,
+        repository=None if named.is_none else named.key_from(session.metadata.namespace),
     )
 
 
@@ -45,7 +46,7 @@ async def undo(table: Table[BackupSession], ground: Ground, record: UndoRecord) 
 def session_of(record: UndoRecord) -> BackupSession:
     """Return a session that has nothing but its last steps left, as the record knows it."""
     kind, (namespace, name) = record.type, (record.session.namespace, record.session.name)
-    if kind == "Restore" or kind == "Rewind":  # noqa: PLR1714 - what a type checker narrows by
+    if kind == "Restore" or kind == "SnapshotRestore" or kind == "Rewind":  # noqa: PLR1714 - what a type checker narrows by
         raise AssertionError(f"the record of run {record.run_id} is of a restore")
     return BackupSession(
         metadata=Metadata(name=name, namespace=namespace, uid=record.uid),

@@ -22,12 +22,14 @@ from vmbackup_operator.cli.commands import (
     ListPoints,
     Mending,
     Output,
+    Rehydrate,
     Restore,
     RestoreManifest,
     Where,
 )
 from vmbackup_operator.cli.key_arguments import add_keys, key_command_of
 from vmbackup_operator.cli.mending_arguments import VERBS, add_mending, add_printed, mending_of
+from vmbackup_operator.cli.rehydrate_arguments import add_rehydrate, rehydrate_of
 from vmbackup_operator.cli.targets import Format
 from vmbackup_operator.cli.wanted_points import WantedPoint, wanted_point
 
@@ -179,8 +181,10 @@ def _mending(where: Where, found: _Parsed) -> Mending:
         raise Misunderstood(str(error)) from None
 
 
-def _decision(where: Where, found: _Parsed) -> KeyCommand | Holds | Claim:
+def _decision(where: Where, found: _Parsed) -> KeyCommand | Holds | Claim | Rehydrate:
     match found.command:
+        case "rehydrate":
+            return rehydrate_of(where, found)
         case "holds":
             return Holds(where, found.remove)
         case "claim":
@@ -213,7 +217,7 @@ def _parser() -> _Parser:
     verbs = repository.add_subparsers(
         dest="command",
         required=True,
-        metavar=f"list|check|restore|key|holds|claim|{'|'.join(VERBS)}",
+        metavar=f"list|check|restore|rehydrate|key|holds|claim|{'|'.join(VERBS)}",
     )
     _add_list(_add_verb(verbs, "list", "list the recovery points"))
     check = _add_verb(verbs, "check", "prove recovery points readable")
@@ -227,6 +231,8 @@ def _parser() -> _Parser:
         help="find that the log does not have this object, which was written down before",
     )
     _add_restore(_add_verb(verbs, "restore", "write disks to files or block devices"))
+    rehydrate = _add_verb(verbs, "rehydrate", "bring packs back from Azure's Archive tier")
+    add_rehydrate(rehydrate, _point)
     add_keys(verbs.add_parser("key", help="user keys and epochs", allow_abbrev=False), _add_verb)
     holds = _add_verb(verbs, "holds", "list who keeps what from expiring")
     holds.add_argument(

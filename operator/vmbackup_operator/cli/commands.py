@@ -8,6 +8,7 @@ from typing import Literal
 
 from vmbackup_core.repository.control.log.heads import Head
 from vmbackup_core.retention.rules import Retention
+from vmbackup_core.stores.archive_tier import Priority
 from vmbackup_operator.cli.targets import Format
 from vmbackup_operator.cli.wanted_points import WantedPoint
 
@@ -57,6 +58,17 @@ class Restore:
     force: bool
     keep_going: bool
     image: Format = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Rehydrate:
+    """``vmbackup repository rehydrate``; *remove* deletes what it has had copied."""
+
+    where: Where
+    point: WantedPoint
+    vm: str | None
+    priority: Priority
+    remove: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +243,7 @@ Command = (
     | Check
     | Restore
     | RestoreManifest
+    | Rehydrate
     | KeyCommand
     | Holds
     | Claim

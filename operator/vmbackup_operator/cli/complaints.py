@@ -16,8 +16,8 @@ ADVICE = {
     "AuthorizationFailure": "the account lets nobody in from this network",
     "AuthorizationPermissionMismatch": "the identity, or the SAS, needs the right to read and list"
     " blobs there",
-    "BlobArchived": "set the blob's access tier to hot or cool; until it is back,"
-    " restore --keep-going brings the rest",
+    "BlobArchived": "rehydrate copies the packs of a recovery point; any other blob needs an online"
+    " access tier. Until then, restore --keep-going brings the rest",
     "BlobBeingRehydrated": "wait until the blob has left the archive tier",
     "ChainInUse": "end the disk's backups, and let its recovery points expire",
     "ChainUnclear": "drop what check names of it, or keep it",
@@ -63,6 +63,8 @@ ADVICE = {
     "OwnerChanged": "look whose the repository is, and claim it from that one",
     "OwnerUnknown": "say --appliance and its id",
     "OutputLost": "what was to be printed is not there: run it again with another place for it",
+    "PacksArchived": "vmbackup repository rehydrate has them copied, and restore reads the copies;"
+    " restore --keep-going brings the rest",
     "PointLeftOut": "name the point that you mean by its run id",
     "ReadOnly": "claim the repository where the appliance that owns it is gone",
     "RecoveryPointExpired": "restore another recovery point",

@@ -20,6 +20,7 @@ from vmbackup_core.repository.primitives import header
 from vmbackup_core.repository.primitives.copies import header_in
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH
 from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.stores.archive_tier import ArchiveTier
 from vmbackup_core.stores.directory import DirectoryStore
 from vmbackup_core.stores.put_if_absent import PutIfAbsent, find_put_if_absent
 from vmbackup_operator.cli.addresses import Container, Folder, read_address
@@ -83,6 +84,19 @@ def places_at(where: Where, console: Console, *, of_environment: bool = True) ->
             of_control = read_address(f"{url}{CONTROL}", control or sas)
             assert isinstance(of_control, Container)  # noqa: S101 - made from one
             return _in_containers(Container(url, given), of_control)
+
+
+def archive_tier_at(where: Where, console: Console) -> ArchiveTier:
+    """Return the Archive tier of the data place, which is a container's."""
+    address = read_address(where.repository, _sas(where.sas_file, SAS_VARIABLE, console))
+    match address:
+        case Folder():
+            raise AssertionError("nothing in a directory is archived")
+        case Container(url, sas):
+            # As in `_in_containers`.
+            from vmbackup_operator.services.repository_access import container_tier  # noqa: PLC0415
+
+            return container_tier(url, sas)
 
 
 def complain_of_log(repository: OpenedRepository, console: Console) -> bool:

@@ -15,6 +15,8 @@ import msgspec
 
 from vmbackup_core.redaction import shown, shown_lines
 
+#: Of a terminal that does not say how wide it is.
+_USUAL_COLUMNS = 80
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -25,8 +27,9 @@ class Console:
     `lost`.
     """
 
-    def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
+    def __init__(self, out: TextIO | None, err: TextIO | None, program: str = "vmbackup") -> None:
         self.lost: OSError | None = None
+        self._program = program
         self._out = _unbreakable(out)
         self._err = _unbreakable(err)
 
@@ -62,7 +65,7 @@ class Console:
 
     def complain(self, text: str) -> None:
         """Write one line to standard error."""
-        self._tell(f"vmbackup: {shown(text)}\n")
+        self._tell(f"{self._program}: {shown(text)}\n")
 
     def complain_at_length(self, text: str) -> None:
         """Write lines to standard error."""
@@ -76,6 +79,15 @@ class Console:
         """Tell whether standard error is a terminal."""
         return self._err is not None and self._err.isatty()
 
+    def columns(self) -> int | None:
+        """Return how wide the terminal is that standard output is, None where it is none."""
+        try:
+            if self._out is None or not self._out.isatty():
+                return None
+            return os.get_terminal_size(self._out.fileno()).columns or _USUAL_COLUMNS
+        except (OSError, ValueError):  # it has been closed, or is no file
+            return None
+
     def _tell(self, text: str) -> None:
         try:
             if self._err is not None:
@@ -85,9 +97,9 @@ class Console:
             _turn_away(self._err)
 
 
-def standard_console() -> Console:
-    """Return what writes to the program's own streams."""
-    return Console(sys.stdout, sys.stderr)
+def standard_console(program: str = "vmbackup") -> Console:
+    """Return what writes to the program's own streams, and complains as *program*."""
+    return Console(sys.stdout, sys.stderr, program)
 
 
 def _unbreakable(stream: TextIO | None) -> TextIO | None:

@@ -14,13 +14,14 @@ from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.identities import draw
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.cli import complaints
-from vmbackup_operator.cli.choosing import choose, read_points
+from vmbackup_operator.cli.chosen_point import chosen_point
 from vmbackup_operator.cli.commands import Restore
 from vmbackup_operator.cli.file_names import file_names
 from vmbackup_operator.cli.holes import Hole, joined
-from vmbackup_operator.cli.opening import complain_of_log, open_at
+from vmbackup_operator.cli.opening import open_at
 from vmbackup_operator.cli.printing import Console
-from vmbackup_operator.cli.progress import ProgressLine, counted
+from vmbackup_operator.cli.progress import ProgressLine
+from vmbackup_operator.cli.rehydrating import check_online
 from vmbackup_operator.cli.restored_disks import Restored, sink_into, write_restored
 from vmbackup_operator.cli.targets import Target, look_at, objection
 
@@ -28,7 +29,7 @@ from vmbackup_operator.cli.targets import Target, look_at, objection
 def restore(asked: Restore, console: Console) -> int:
     """Write a recovery point's disks to files or devices; print where they are and what is not."""
     repository = open_at(asked.where, console)
-    point, is_sure = _chosen(asked, repository, console)
+    point, is_sure = chosen_point(repository, asked.where, asked.point, asked.vm, console)
     pairs = [(disk, look_at(path)) for disk, path in _places(asked, point)]
     for disk, target in pairs:  # all of them before anything is written
         refusal = objection(
@@ -36,6 +37,8 @@ def restore(asked: Restore, console: Console) -> int:
         )
         if refusal is not None:
             raise refusal
+    if not asked.keep_going:
+        check_online(repository, point)
     done: list[Restored] = []
     holder = Holder(draw(), "restore", "vmbackup repository restore")
     try:
@@ -46,21 +49,6 @@ def restore(asked: Restore, console: Console) -> int:
         write_restored(done, asked.where, console)
     holes = sum(len(each.holes) for each in done)
     return complaints.GOOD if is_sure and not holes else complaints.DAMAGE
-
-
-def _chosen(
-    asked: Restore, repository: OpenedRepository, console: Console
-) -> tuple[RecoveryPoint, bool]:
-    """Return the point, and whether no damaged one may have been meant in its stead."""
-    line = ProgressLine("looking", console, quiet=asked.where.quiet)
-    with counted(line, "recovery point") as one_more:
-        found = read_points(repository, asked.point, asked.vm, one_more)
-    point = choose(found, asked.point, asked.vm)
-    for error in found.damaged.values():
-        text = f"a later recovery point may be among those that can't be read: {error}"
-        console.complain(complaints.complaint("PointLeftOut", text))
-    is_log_whole = not complain_of_log(repository, console)
-    return point, is_log_whole and not found.damaged
 
 
 def _places(asked: Restore, point: RecoveryPoint) -> list[tuple[PointDisk, Path]]:

@@ -27,6 +27,7 @@ from vmbackup_operator.cli.commands import (
     Mending,
     Prune,
     RebuildControl,
+    Rehydrate,
     Repair,
     Restore,
     RestoreManifest,
@@ -124,8 +125,12 @@ def _read(
             return restore_manifest(command, console)
 
 
-def _decide(command: KeyCommand | Holds | Claim | Adopt, console: Console) -> int:
+def _decide(command: KeyCommand | Holds | Claim | Adopt | Rehydrate, console: Console) -> int:
     match command:
+        case Rehydrate():
+            from vmbackup_operator.cli.rehydrating import rehydrate  # noqa: PLC0415
+
+            return rehydrate(command, console)
         case Adopt():
             from vmbackup_operator.cli.adoption_command import adopt  # noqa: PLC0415
 

@@ -46,7 +46,7 @@ class StoredSessions:
         return [
             each
             for each in found
-            if each.spec.repository_ref.key_from(each.metadata.namespace) == repository
+            if each.spec.stored_in.key_from(each.metadata.namespace) == repository
         ]
 
     async def all(self) -> Sequence[BackupSession]:

@@ -21,6 +21,8 @@ REQUEST_TIMEOUT_S = 15.0
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON = "application/json"
+#: As kubectl asks: logs of pods are no JSON.
+ACCEPTED = f"{JSON}, */*"
 
 
 class Connection:
@@ -40,7 +42,7 @@ class Connection:
     ) -> bytes:
         """Return the answer's body; raise what the API server refuses, or its silence."""
         what = f"{method} {path}"
-        headers = {"Accept": JSON, "Content-Type": content_type}
+        headers = {"Accept": ACCEPTED, "Content-Type": content_type}
         try:
             request = await self._client.param_serialize(
                 method,
@@ -60,14 +62,20 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(kubeconfig: str | None = None) -> AsyncIterator[Connection]:
-    """Connect by *kubeconfig*, else by KUBECONFIG, else as the pod that we are."""
+async def connected(
+    kubeconfig: str | None = None, *, context: str | None = None, caller: str = "vmbackup-operator"
+) -> AsyncIterator[Connection]:
+    """Connect by *kubeconfig*, else by KUBECONFIG, else as the pod that we are.
+
+    *context* is one of the kubeconfig's, None for the current one; *caller* is who the API server's
+    audit log says to have asked.
+    """
     configuration = Configuration()
     named = kubeconfig or os.environ.get("KUBECONFIG")
     try:
         if named:
             await load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
-                config_file=named, client_configuration=configuration
+                config_file=named, context=context, client_configuration=configuration
             )
         else:
             load_incluster_config(  # type: ignore[no-untyped-call]  # nor here
@@ -78,6 +86,18 @@ async def connected(kubeconfig: str | None = None) -> AsyncIterator[Connection]:
             f"no way to the API server by {named or 'the pod it should run in'}: {error}",
             reason="WrongSettings",
         ) from error
+    if named and _is_nobody(configuration):
+        # The client goes on as nobody where the program that signs its user in has failed.
+        raise PermanentError(
+            f"{named}: its user has neither token nor certificate: try what its exec names by hand",
+            reason="WrongSettings",
+        )
     async with ApiClient(configuration) as client:
-        client.user_agent = "vmbackup-operator"
+        client.user_agent = caller
         yield Connection(client)
+
+
+def _is_nobody(configuration: Configuration) -> bool:
+    """Tell whether nothing says who we are; an address without TLS is a proxy's, which does."""
+    is_open = str(configuration.host).startswith("http://")
+    return not (is_open or configuration.api_key or configuration.cert_file)

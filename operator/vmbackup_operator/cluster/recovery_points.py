@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from vmbackup_core.ids import RunId
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.objects import Objects
 from vmbackup_operator.model.display import amount
@@ -44,6 +45,12 @@ class StoredRecoveryPoints:
     async def remove(self, point: PointObject) -> None:
         """Delete the object if it is still the one with this uid; gone already is no error."""
         await self._objects.remove(point.key, point.uid)
+
+    async def drop(self, key: ObjectKey, run_id: RunId) -> None:
+        """Delete the object where it is of that run; gone already is no error."""
+        stored = await self._objects.find(key)
+        if stored is not None and stored.spec.run_id == run_id:
+            await self._objects.remove(key, stored.metadata.uid)
 
     async def ensure(self, point: RecoveryPoint) -> None:
         """Create the object unless it is there, with what kubectl's columns show of it."""

@@ -84,8 +84,13 @@ POLICIES = (
         _POLICY,
     ),
     Family(
+        "vmbackup_policy_rpo_objective_seconds",
+        "How much a VM may lose as the policy's rpo says.",
+        _POLICY,
+    ),
+    Family(
         "vmbackup_policy_rpo_breached_virtual_machines",
-        "VMs without a recovery point since a slot whose starting deadline has passed.",
+        "VMs whose newest recovery point is older than rpo, or without it than a slot's deadline.",
         _POLICY,
     ),
     Family(

@@ -12,6 +12,7 @@ from vmbackup_operator.metrics.families import Sample
 from vmbackup_operator.metrics.protection import Protection, protection
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.model.backup_session import TAKES_SNAPSHOTS
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
@@ -29,7 +30,7 @@ def policies_told(facts: Facts) -> Iterator[Sample]:
     """Yield what is told of each policy."""
     by_policy: defaultdict[ObjectKey, list[EndedSession]] = defaultdict(list)
     for each in facts.ended:
-        if each.policy is not None and each.type == "Backup":
+        if each.policy is not None and each.type in TAKES_SNAPSHOTS:
             by_policy[each.policy].append(each)
     for policy in facts.policies:
         key = policy.metadata.key
@@ -44,8 +45,9 @@ def policies_told(facts: Facts) -> Iterator[Sample]:
 
 
 def _of_policy(policy: BackupPolicy) -> Mapping[str, float | None]:
-    status = policy.status
+    status, objective = policy.status, policy.spec.objective
     return {
+        "rpo_objective_seconds": None if objective is None else objective.total_seconds(),
         "ready": is_true(status.conditions, "Ready"),
         "suspended": policy.spec.suspend,
         "last_success_timestamp_seconds": _seconds(status.last_success_time),

@@ -1,12 +1,13 @@
 """How a policy protects its VMs: what each of them would lose, and which are late; pure.
 
-A VM is late where it has no recovery point since a slot whose starting deadline has passed. So the
-policy's own schedule is the objective: no other one is configured.
+A VM is late where its newest recovery point is older than the policy's ``rpo``. Where there is no
+such, the schedule is the objective: a VM is late without a recovery point since a slot whose
+starting deadline has passed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,10 +15,12 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import BackupPolicy, MachinesShown
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.policies.machines_shown import MOST_FOUND, shown_name
-from vmbackup_operator.policies.schedule import jitter_of, last_slot
+from vmbackup_operator.policies.machines_shown import is_protected, known_since, shown_name
+from vmbackup_operator.policies.objective import newest_points
+from vmbackup_operator.policies.schedule import last_overdue
 from vmbackup_operator.sessions.ended import Bytes, EndedSession
 
+_TICK = timedelta(microseconds=1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -58,18 +61,18 @@ def protection(
     if shown is None:
         return None
     machines = _machines(shown, backups)
-    pointless = [name for name, each in machines.items() if each.point is None]
     points = [each.point for each in machines.values() if each.point is not None]
+    remembered = newest_points(policy.status.rpo)
     protected_since = [
-        *(each.covers for each in points if each.covers is not None),
-        *(_known_since(policy, shown, name) for name in pointless),
+        _covered(each, remembered.get(name)) or _known_since(policy, shown, name)
+        for name, each in machines.items()
     ]
-    overdue = _overdue_slot(policy, now)
+    late_since = _late_since(policy, now)
     return Protection(
         machines=shown.count,
         unprotected=shown.unprotected_count,
         without_point=max(shown.count - len(points), 0),
-        late=sum(1 for since in protected_since if overdue is not None and since < overdue),
+        late=sum(1 for since in protected_since if late_since is not None and since < late_since),
         failing=sum(1 for each in machines.values() if each.fails),
         rpo=max((now - since for since in protected_since), default=None),
         moved=_sum(each.moved for each in points),
@@ -83,13 +86,11 @@ def _machines(shown: MachinesShown, backups: Iterable[EndedSession]) -> Mapping[
     sessions.
     """
     by_name: dict[str, list[EndedSession]] = {folded(name): [] for name in shown.names}
-    is_cut, last = shown.count > len(shown.names), max(by_name, default="")
+    protected = is_protected(shown)
     for each in backups:
         name = folded(shown_name(ArmId(each.vm_id or "")))
-        if name in by_name:
-            by_name[name].append(each)
-        elif is_cut and name > last:
-            by_name[name] = [each]
+        if protected(name):
+            by_name.setdefault(name, []).append(each)
     return {name: _machine(each) for name, each in by_name.items()}
 
 
@@ -102,26 +103,26 @@ def _machine(backups: Sequence[EndedSession]) -> _Machine:
     )
 
 
+def _covered(machine: _Machine, remembered: datetime | None) -> datetime | None:
+    """Return the moment that the VM's newest point brings back, also where its session has gone."""
+    covers = None if machine.point is None else machine.point.covers
+    return max((each for each in (covers, remembered) if each is not None), default=None)
+
+
 def _known_since(policy: BackupPolicy, shown: MachinesShown, name: str) -> datetime:
-    """Return since when the policy has known the VM that has no recovery point, at the latest.
-
-    The status names those that were found last: where that list is full, the VM may have been found
-    together with its oldest one.
-    """
-    found = {folded(each.name): each.since for each in shown.found}
-    if name in found:
-        return found[name]
-    since = list(_beginnings(policy))
-    if len(shown.found) >= MOST_FOUND:
-        since.append(min(found.values()))
-    return max(since, default=_LONG_AGO)
+    """Return from when a VM without a recovery point counts: its schedule's, where that decides."""
+    rule = policy.status.rule
+    by_schedule = None if rule is None or policy.spec.rpo is not None else rule.since
+    return known_since(policy, shown, name, by_schedule) or _LONG_AGO
 
 
-def _beginnings(policy: BackupPolicy) -> Iterator[datetime]:
-    if policy.metadata.creation_timestamp is not None:
-        yield policy.metadata.creation_timestamp
-    if policy.status.rule is not None:
-        yield policy.status.rule.since
+def _late_since(policy: BackupPolicy, now: datetime) -> datetime | None:
+    """Return the moment that a point must not be older than, None where there is none such."""
+    longest = policy.spec.objective
+    if longest is None:
+        return _overdue_slot(policy, now)
+    # One that is exactly so old breaches it, as it does in the policy's status.
+    return now - longest + _TICK
 
 
 def _overdue_slot(policy: BackupPolicy, now: datetime) -> datetime | None:
@@ -129,9 +130,8 @@ def _overdue_slot(policy: BackupPolicy, now: datetime) -> datetime | None:
     schedule, rule = policy.spec.schedule, policy.status.rule
     if schedule is None or rule is None or policy.spec.suspend:
         return None
-    deadline = timedelta(seconds=schedule.starting_deadline_seconds)
     try:
-        slot = last_slot(schedule, now - deadline - jitter_of(schedule, policy.metadata.key))
+        slot = last_overdue(schedule, policy.metadata.key, now)
     except PermanentError:
         return None
     return slot if slot is not None and slot > rule.since else None

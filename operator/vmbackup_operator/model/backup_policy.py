@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 import msgspec
 
 from vmbackup_core.retention import rules as retentions
 from vmbackup_operator.model.conditions import Condition
+from vmbackup_operator.model.exclusions import DiskScope, TagWanted
 from vmbackup_operator.model.metadata import Metadata
-from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.references import NONE, ObjectReference
 from vmbackup_operator.model.retention import Retention
 
-
-class TagWanted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A tag that a VM has: with one of *values*, or with any value where none is said."""
-
-    name: str
-    values: tuple[str, ...] = ()
+#: What a policy's occasions make: backups, or snapshot sets that stand alone.
+PolicyType = Literal["Backup", "Snapshot"]
 
 
 class Exclusion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -43,13 +40,36 @@ class VirtualMachines(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     selector: Selector | None = None
 
 
-class Schedule(msgspec.Struct, frozen=True, rename="camel"):
+#: In the order of the week, which begins with Monday as Python's does.
+Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+
+class BlackoutWindow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A time of the day, as HH:MM, from *start* to before *end*; over midnight where *end* is less.
+
+    *days* are those that it begins on, every day where none is said.
+    """
+
+    start: str
+    end: str
+    days: tuple[Weekday, ...] = ()
+
+
+class Blackout(msgspec.Struct, frozen=True, rename="camel"):
+    """When no slot begins; one in a window begins at its end, if that is not too long behind it."""
+
+    windows: tuple[BlackoutWindow, ...]
+    max_postponement_seconds: int = 86400
+
+
+class Schedule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """When sessions are due: five cron fields read in an IANA time zone."""
 
     cron: str
     time_zone: str = "Etc/UTC"
     jitter_seconds: int = 0
     starting_deadline_seconds: int = 3600
+    blackout: Blackout | None = None
 
 
 class Retry(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,12 +79,16 @@ class Retry(msgspec.Struct, frozen=True, rename="camel"):
     backoff_seconds: int = 300
 
 
-class SessionHistory(msgspec.Struct, frozen=True, rename="camel"):
-    """How many ended sessions of each VM stay as objects; recovery points are another matter."""
+class SessionHistory(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How many ended sessions of each VM stay as objects, and for how long at most.
+
+    Recovery points are another matter.
+    """
 
     succeeded: int = 10
     failed: int = 5
     skipped: int = 5
+    ttl_seconds_after_finished: int | None = None
 
 
 #: Which points of a VM are copied: all, or the first of each period of the policy's time zone.
@@ -79,21 +103,41 @@ class ArchiveWanted(msgspec.Struct, frozen=True, rename="camel"):
     points: ArchivedPoints = "All"
 
 
-class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What the user wants."""
+#: What a duration ends in.
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
-    repository_ref: ObjectReference
+
+class BackupPolicySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the user wants; one of type Snapshot names no repository."""
+
     virtual_machines: VirtualMachines
     retention: Retention
+    repository_ref: ObjectReference | None = None
+    type: PolicyType = "Backup"
     archive: ArchiveWanted | None = None
     schedule: Schedule | None = None
+    rpo: str | None = None
     suspend: bool = False
     concurrency_policy: Literal["Forbid"] = "Forbid"
     max_concurrent_sessions: int = 5
     snapshots_to_keep: int = 1
+    disks: DiskScope = "All"
     exclude_data_disk_luns: tuple[int, ...] = ()
+    exclude_disk_tags: tuple[TagWanted, ...] = ()
     retry: Retry = Retry()
     session_history: SessionHistory = SessionHistory()
+
+    @property
+    def stored_in(self) -> ObjectReference:
+        """The repository that is named; none of any name where there is none."""
+        return self.repository_ref or NONE
+
+    @property
+    def objective(self) -> timedelta | None:
+        """How old a VM's newest recovery point may get, None where *rpo* says nothing."""
+        if self.rpo is None:
+            return None
+        return int(self.rpo[:-1]) * _UNITS[self.rpo[-1]]
 
     @property
     def rule(self) -> retentions.Retention:
@@ -202,6 +246,33 @@ class MachinesShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     unprotected: tuple[Unprotected, ...] = ()
 
 
+class BlackoutShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The blackout window that it is in, *until* its end, and the newest slot that begins then."""
+
+    until: datetime
+    put_off_slot: datetime | None = None
+
+
+class MachineObjective(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How a VM stands to the policy's ``rpo``, and when it was or will be passed.
+
+    *known_since* is what counts for one that has no recovery point yet.
+    """
+
+    name: str
+    state: Literal["Met", "Breached"]
+    breach_time: datetime
+    last_recovery_point_time: datetime | None = None
+    known_since: datetime | None = None
+
+
+class ObjectiveShown(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How many VMs have no recovery point as young as ``rpo``, and the VMs, the worst off first."""
+
+    breached_count: int
+    virtual_machines: tuple[MachineObjective, ...] = ()
+
+
 class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the operator found and did."""
 
@@ -220,7 +291,10 @@ class BackupPolicyStatus(msgspec.Struct, frozen=True, rename="camel", omit_defau
     last_session: str | None = None
     active_sessions: tuple[str, ...] = ()
     missed_slots: int = 0
+    blackout: BlackoutShown | None = None
+    blacked_out_slots: int = 0
     virtual_machines: MachinesShown | None = None
+    rpo: ObjectiveShown | None = None
 
 
 class BackupPolicy(msgspec.Struct, frozen=True, rename="camel"):

@@ -116,6 +116,11 @@ def with_conditions(
     return stated
 
 
+def without_condition(conditions: Sequence[Condition], type_: str) -> tuple[Condition, ...]:
+    """Return *conditions* without the one called *type_*, of which there is nothing to say."""
+    return tuple(condition for condition in conditions if condition.type != type_)
+
+
 def one_word(reason: str) -> str:
     """Return *reason*, or ``Unnamed`` where it is no CamelCase word, as Azure's may be.
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut, is_true
 from vmbackup_operator.model.phase import (
+    COPY_PHASES,
     PHASES,
     PHASES_OF,
     RESTORE_PHASES,
@@ -68,13 +69,18 @@ def with_display(session: AnySession) -> AnySession:
     """Return *session* with its status' phase and columns as the rest of it has them."""
     match session:
         case RestoreSession():
-            phases = REWIND_PHASES if session.spec.mode == "Rewind" else RESTORE_PHASES
-            return displayed(session, _made_machine(session), phases)
+            return displayed(session, _made_machine(session), _phases_of_restore(session))
         case BackupSession():
             phases = PHASES_OF[session.spec.type]
             return displayed(session, _last_word(session.spec.virtual_machine_id), phases)
         case _:
             raise AssertionError(f"nobody shows a {session.kind}")
+
+
+def _phases_of_restore(session: RestoreSession) -> Phases:
+    if session.spec.mode == "Rewind":
+        return REWIND_PHASES
+    return COPY_PHASES if session.spec.copies_snapshots else RESTORE_PHASES
 
 
 def _made_machine(session: RestoreSession) -> str:

@@ -41,22 +41,40 @@ ARCHIVE_PHASES: Phases = (
     ("RemainsRemoved", "RemovingRemains"),
 )
 
+#: The same of a session that takes a snapshot set and moves no data.
+SNAPSHOT_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("SnapshotsReady", "Snapshotting"),
+    ("RecoveryPointStored", "Recording"),
+    ("SnapshotsPruned", "PruningSnapshots"),
+)
+
 #: Those of a BackupSession, by its type.
 PHASES_OF: Mapping[SessionType, Phases] = {
     "Backup": PHASES,
     "Archive": ARCHIVE_PHASES,
     "Verify": VERIFY_PHASES,
+    "Snapshot": SNAPSHOT_PHASES,
 }
 
 #: The same of a session that brings a recovery point back.
 RESTORE_PHASES: Phases = (
     ("Accepted", "Pending"),
+    ("PacksRehydrated", "Rehydrating"),
     ("EnvironmentReady", "PreparingRegion"),
     ("WorkerReady", "LaunchingWorker"),
     ("DisksCreated", "CreatingDisks"),
     ("AccessGranted", "GrantingAccess"),
     ("DataRestored", "Restoring"),
     ("AccessRevoked", "RevokingAccess"),
+    ("VirtualMachineCreated", "CreatingVirtualMachine"),
+    ("RemainsRemoved", "RemovingRemains"),
+)
+
+#: The same of one whose disks Azure makes of retained snapshots.
+COPY_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("DisksCreated", "CreatingDisks"),
     ("VirtualMachineCreated", "CreatingVirtualMachine"),
     ("RemainsRemoved", "RemovingRemains"),
 )

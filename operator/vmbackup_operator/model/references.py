@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from vmbackup_operator.model.metadata import ObjectKey
@@ -13,9 +15,18 @@ class ObjectReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     name: str
     namespace: str | None = None
 
+    @property
+    def is_none(self) -> bool:
+        """Whether it names nothing: see `NONE`."""
+        return not self.name
+
     def key_from(self, namespace: str) -> ObjectKey:
         """Return where the object lies, seen from an object in *namespace*."""
         return ObjectKey(self.namespace or namespace, self.name)
+
+
+#: Stands where no object is named. No object is called so: its key is found nowhere.
+NONE: Final = ObjectReference("")
 
 
 class LocalReference(msgspec.Struct, frozen=True, rename="camel"):

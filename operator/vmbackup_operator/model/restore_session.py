@@ -9,12 +9,16 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.ids import RunId
+from vmbackup_core.stores.archive_tier import Priority
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.references import ObjectReference
 from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.model.session import Session, SessionSpec, SessionStatus
 
 RestoreMode = Literal["Disks", "VirtualMachine", "Rewind"]
+
+#: What the content comes from: the repository's packs, or the snapshots that the point is made of.
+RestoreSource = Literal["Repository", "Snapshots"]
 
 
 #: A JSON merge patch (RFC 7396) over a body of Azure's.
@@ -71,22 +75,41 @@ class RestoreOverrides(msgspec.Struct, frozen=True, rename="camel", omit_default
     virtual_machine: Patch = {}
 
 
+class RehydrationWanted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How soon packs are to come back that lie in the Archive tier."""
+
+    priority: Priority = "Standard"
+
+
 class RestoreSessionSpec(SessionSpec, frozen=True, rename="camel", omit_defaults=True):
-    """What is asked for; *disks* are the positions of those that are brought back, none: all."""
+    """What is asked for; *disks* are the positions of those that are brought back, none: all.
+
+    Where no *source* is said a rewind is made of snapshots, and all else of the repository.
+    """
 
     recovery_point_ref: ObjectReference
     mode: RestoreMode
     target: RestoreTarget
+    source: RestoreSource | None = None
     disks: tuple[str, ...] = ()
     overrides: RestoreOverrides = RestoreOverrides()
+    rehydration: RehydrationWanted = RehydrationWanted()
+
+    @property
+    def copies_snapshots(self) -> bool:
+        """Whether new disks are made of a retained snapshot set, by Azure alone."""
+        return self.mode != "Rewind" and self.source == "Snapshots"
 
 
-class RestoredPoint(msgspec.Struct, frozen=True, rename="camel"):
-    """The recovery point that is brought back, as its repository had it; *repository* is where."""
+class RestoredPoint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The recovery point that is brought back, as its repository had it; *repository* is where.
+
+    One of a snapshot set alone is in none.
+    """
 
     run_id: RunId
     virtual_machine_id: str
-    repository: ObjectKey
+    repository: ObjectKey | None = None
 
 
 class RestoredDisk(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -122,6 +145,19 @@ class Restored(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     conclusion: str = ""
 
 
+class Rehydration(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Packs that are copied out of the Archive tier, to be read; *back* of the copies can be.
+
+    *expected_by* is when the last of them can be, as Azure has it.
+    """
+
+    packs: int
+    size_bytes: int
+    back: int
+    requested_at: datetime
+    expected_by: datetime
+
+
 class RestoreSessionStatus(
     SessionStatus, frozen=True, rename="camel", omit_defaults=True, kw_only=True
 ):
@@ -132,6 +168,7 @@ class RestoreSessionStatus(
 
     restored: Restored | None = None
     rewound: Rewound | None = None
+    rehydration: Rehydration | None = None
 
     @property
     @override

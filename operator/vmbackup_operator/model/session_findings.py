@@ -137,7 +137,8 @@ class Resolved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What later steps read instead of looking again; each part is written once.
 
     *worker_region* is where the worker runs; None where that is the VM's region. *retained* are the
-    snapshots that a verification compares with, of earlier runs; one that goes meanwhile leaves it.
+    snapshots of earlier runs that a restore copies, or that a verification compares with: of those
+    one that goes meanwhile leaves it.
     *predecessors* are of the disks whose changes a backup reads. *source* is what an archive is
     made of; *repository* is where it goes then.
     """

@@ -125,7 +125,7 @@ def _session(
     if machine is None or status.recovery_point is None:
         return None
     vm_id, run = ArmId(backup.spec.virtual_machine_id), status.recovery_point
-    source = backup.spec.repository_ref.key_from(metadata.namespace)
+    source = backup.spec.stored_in.key_from(metadata.namespace)
     point = recovery_point_name(machine.name, _taken_at(backup), run)
     target = wanted.repository_ref.key_from(metadata.namespace)
     return BackupSession(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from vmbackup_operator.model.backup_policy import (
     BackupPolicyStatus,
     SessionHistory,
 )
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.backup_session import TAKES_SNAPSHOTS, BackupSession
 from vmbackup_operator.model.metadata import FINALIZER
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.occasions import CLOCKS_DIFFER
@@ -34,13 +34,13 @@ def with_sessions(
     ends = [
         each.status.completion_time
         for each in sessions
-        if _is_backup(each)
+        if _is_of_occasion(each)
         and each.status.outcome == "Succeeded"
         and each.status.completion_time is not None
     ]
     if status.last_success_time is not None:
         ends.append(status.last_success_time)
-    newest = max(filter(_is_backup, sessions), key=_age_key, default=None)
+    newest = max(filter(_is_of_occasion, sessions), key=_age_key, default=None)
     return replace(
         status,
         active_sessions=tuple(active[:MOST_ACTIVE]),
@@ -52,7 +52,7 @@ def with_sessions(
 def without_turn(machines: Iterable[ArmId], sessions: Sequence[BackupSession]) -> list[ArmId]:
     """Return those of *machines* whose newest session was skipped, and none is under way."""
     newest: dict[str, BackupSession] = {}
-    for session in sorted(filter(_is_backup, sessions), key=_turn_key):
+    for session in sorted(filter(_is_of_occasion, sessions), key=_turn_key):
         newest[folded(session.spec.virtual_machine_id)] = session
     return sorted(
         vm_id
@@ -62,12 +62,16 @@ def without_turn(machines: Iterable[ArmId], sessions: Sequence[BackupSession]) -
 
 
 def beyond_history(
-    history: SessionHistory, sessions: Sequence[BackupSession]
+    history: SessionHistory,
+    sessions: Sequence[BackupSession],
+    machines: Iterable[ArmId],
+    now: datetime,
 ) -> list[BackupSession]:
     """Return the ended sessions that *history* does not keep, counted per VM.
 
     Backups and archives are counted apart: an archive tells which period was archived.
-    One that still has something to undo stays: its object is what that is known from.
+    One that still has something to undo stays: its object is what that is known from. Of the VMs
+    that are backed up, *machines*, the newest that succeeded stays however long ago it ended.
     """
     ended: dict[tuple[str, str, Kept], list[BackupSession]] = defaultdict(list)
     for session in sessions:
@@ -76,13 +80,26 @@ def beyond_history(
             vm_id = folded(session.spec.virtual_machine_id)
             ended[vm_id, session.spec.type, kept].append(session)
     surplus: list[BackupSession] = []
-    for (_, _, kept), group in ended.items():
-        surplus += sorted(group, key=_age_key, reverse=True)[_number_of(history, kept) :]
+    backed_up = {folded(vm_id) for vm_id in machines}
+    for (vm_id, _, kept), group in ended.items():
+        newest_first = sorted(group, key=_age_key, reverse=True)
+        number = _number_of(history, kept)
+        surplus += newest_first[number:]
+        stays = 1 if kept == "succeeded" and vm_id in backed_up else 0
+        surplus += (each for each in newest_first[stays:number] if _is_past(history, each, now))
     return surplus
 
 
-def _is_backup(session: BackupSession) -> bool:
-    return session.spec.type == "Backup"
+def _is_past(history: SessionHistory, session: BackupSession, now: datetime) -> bool:
+    """Tell whether the session ended so long ago that it does not stay for its number."""
+    ended, lives_s = session.status.completion_time, history.ttl_seconds_after_finished
+    if ended is None or lives_s is None:
+        return False
+    return ended + timedelta(seconds=lives_s) <= now
+
+
+def _is_of_occasion(session: BackupSession) -> bool:
+    return session.spec.type in TAKES_SNAPSHOTS
 
 
 def _kept_as(session: BackupSession) -> Kept | None:

@@ -88,6 +88,15 @@ def kept_points(points: Iterable[PointFacts], keepers: Keepers) -> dict[RunId, K
     return {run: kept for group in groups.values() for run, kept in _of_group(group, keepers)}
 
 
+def newest_kept(facts: PointFacts, keeper: Keeper | None, delay: timedelta, now: datetime) -> Kept:
+    """Return why the newest point of its group is kept, by what its policy says, while that is."""
+    namespace, name, _ = facts.group
+    policies: dict[tuple[str, str], Keeper] = {}
+    if keeper is not None and namespace is not None and name is not None:
+        policies[namespace, name] = keeper
+    return kept_points((facts,), Keepers(policies, delay, now))[facts.run_id]
+
+
 def _of_group(group: Sequence[PointFacts], keepers: Keepers) -> Iterable[tuple[RunId, Kept]]:
     newest, now = group[-1], keepers.now
     keeper = keepers.keeper_of(newest.group)

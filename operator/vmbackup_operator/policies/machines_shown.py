@@ -6,12 +6,17 @@ memory that there is of which VMs were known before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.model.backup_policy import MachineFound, MachinesShown, Unprotected
+from vmbackup_operator.model.backup_policy import (
+    BackupPolicy,
+    MachineFound,
+    MachinesShown,
+    Unprotected,
+)
 from vmbackup_operator.model.conditions import cut, one_word
 from vmbackup_operator.naming import ArmId, name_of, resource_group_of
 from vmbackup_operator.policies.standing import Machine
@@ -76,6 +81,33 @@ def leavers(before: MachinesShown | None, machines: Iterable[Machine]) -> list[s
         return []
     known = {folded(shown_name(each.id)) for each in machines}
     return [name for name in before.names if folded(name) not in known]
+
+
+def is_protected(shown: MachinesShown) -> Callable[[str], bool]:
+    """Return what tells of a VM's name in small letters whether the policy backs it up.
+
+    Where the status has no room for all names, those behind the last one are taken to be.
+    """
+    known = {folded(name) for name in shown.names}
+    cut_off, last = shown.count > len(shown.names), max(known, default="")
+    return lambda name: name in known or (cut_off and name > last)
+
+
+def known_since(
+    policy: BackupPolicy, shown: MachinesShown, name: str, *others: datetime | None
+) -> datetime | None:
+    """Return since when the policy has known the VM, called so in small letters, at the latest.
+
+    The status names those that were found last: where that list is full, the VM may have been found
+    together with its oldest one. *others* are moments from which else a policy counts.
+    """
+    found = {folded(each.name): each.since for each in shown.found}
+    if name in found:
+        return found[name]
+    since = [each for each in (policy.metadata.creation_timestamp, *others) if each is not None]
+    if len(shown.found) >= MOST_FOUND:
+        since.append(min(found.values()))
+    return max(since, default=None)
 
 
 def protected_names(machines: Iterable[Machine]) -> list[str]:

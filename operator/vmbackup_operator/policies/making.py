@@ -14,7 +14,11 @@ from msgspec.structs import replace
 
 from vmbackup_core.clock import Clock
 from vmbackup_operator.model.backup_policy import BackupPolicy, Occasion
-from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.backup_session import (
+    TAKES_SNAPSHOTS,
+    BackupSession,
+    BackupSessionStatus,
+)
 from vmbackup_operator.model.conditions import Statement, with_condition
 from vmbackup_operator.naming import ArmId, same_id
 from vmbackup_operator.policies.occasions import name_of_occasion
@@ -58,7 +62,7 @@ class SessionMaker:
         refused: list[Finding] = []
         active = {each.metadata.key: each for each in await self._sessions.unfinished()}
         room = policy.spec.max_concurrent_sessions
-        backups = (each for each in active.values() if each.spec.type == "Backup")
+        backups = (each for each in active.values() if each.spec.type in TAKES_SNAPSHOTS)
         room -= sum(is_of_policy(policy, each) for each in backups)
         for vm_id in owed(occasion, machines):
             wanted = wanted_session(policy, vm_id, occasion, self._appliance_id)
@@ -129,5 +133,5 @@ def _is_busy(active: Iterable[BackupSession], vm_id: ArmId) -> bool:
 
     One that reads back what is stored, or copies it, is in no backup's way.
     """
-    others = (each for each in active if each.spec.type == "Backup")
+    others = (each for each in active if each.spec.type in TAKES_SNAPSHOTS)
     return any(same_id(each.spec.virtual_machine_id, vm_id) for each in others)

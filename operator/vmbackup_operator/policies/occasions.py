@@ -41,14 +41,17 @@ class Change:
     """What a look makes of the status, before any session is made.
 
     *ended* says why the occasion before ends although VMs may have had no turn. *begins* tells that
-    the status' occasion was not there before. *missed* slots will never be due. *ignored* says why
-    a trigger is recorded without acting on it.
+    the status' occasion was not there before. *missed* slots will never be due, nor *blacked_out*
+    ones, for the blackout windows, the last of which is named. *ignored* says why a trigger is
+    recorded without acting on it.
     """
 
     status: BackupPolicyStatus
     ended: str | None = None
     begins: bool = False
     missed: int = 0
+    blacked_out: int = 0
+    last_blacked_out: datetime | None = None
     ignored: str | None = None
 
 
@@ -167,8 +170,17 @@ def changed(policy: BackupPolicy, status: BackupPolicyStatus, due: Due, now: dat
             status, trigger = replace(status, trigger=trigger), None
     if due.passed is not None:
         missed = status.missed_slots + due.missed
-        status = replace(status, last_slot=due.passed, missed_slots=missed)
-    change = Change(status, missed=due.missed, ignored=ignored or None)
+        blacked_out = status.blacked_out_slots + due.blacked_out
+        status = replace(
+            status, last_slot=due.passed, missed_slots=missed, blacked_out_slots=blacked_out
+        )
+    change = Change(
+        status,
+        missed=due.missed,
+        blacked_out=due.blacked_out,
+        last_blacked_out=due.last_blacked_out,
+        ignored=ignored or None,
+    )
     if due.slot is not None:
         return _taken_over(change, _of_slot(policy, status, due.slot))
     if trigger is not None:

@@ -24,27 +24,22 @@ from vmbackup_operator.model.conditions import (
     as_ready,
     as_reconciling,
     as_stalled,
+    find_condition,
     with_conditions,
 )
-from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.policies.archiving import archives_owed
 from vmbackup_operator.policies.history import beyond_history, with_sessions, without_turn
-from vmbackup_operator.policies.machines_shown import (
-    leavers,
-    machines_shown,
-    newcomers,
-    protected_names,
-)
+from vmbackup_operator.policies.machines_shown import machines_shown
 from vmbackup_operator.policies.making import Made, SessionMaker
+from vmbackup_operator.policies.objective import next_breach, with_objective
 from vmbackup_operator.policies.occasions import (
     Change,
     believed,
     changed,
     handled_until,
     is_trigger_new,
-    name_of_occasion,
     with_archive,
     with_new_chain,
     with_retention,
@@ -55,7 +50,16 @@ from vmbackup_operator.policies.presence import until_discovery
 from vmbackup_operator.policies.schedule import NOTHING_DUE, Due, due
 from vmbackup_operator.policies.shorter_retention import shortened, warning
 from vmbackup_operator.policies.standing import Finding, Standing, Surveyor, summary
+from vmbackup_operator.policies.telling import Teller, named
 from vmbackup_operator.policies.turns import owed
+from vmbackup_operator.policies.windows_shown import (
+    NO_WINDOW,
+    Window,
+    ended_in,
+    window_at,
+    window_findings,
+    with_blackout,
+)
 from vmbackup_operator.reconciling.outcome import Done, Outcome, Waiting
 from vmbackup_operator.settings import Settings
 
@@ -69,8 +73,7 @@ LOOK_AGAIN_S = 24 * 3600.0
 AMISS_AGAIN_S = 60.0
 #: How soon sessions that had no room are tried again; an ended session wakes its policy earlier.
 ROOM_AGAIN_S = 15.0
-#: So many VMs an Event names.
-MOST_NAMED = 20
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Look:
     standing: Standing
     schedule: Due
     change: Change
+    window: Window = NO_WINDOW
 
 
 class PolicyReconciler:
@@ -102,6 +106,7 @@ class PolicyReconciler:
         self._sessions = sessions
         self._surveyor = surveyor
         self._events = events
+        self._teller = Teller(events)
         self._maker = SessionMaker(settings.appliance.id, clock, sessions)
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
@@ -115,7 +120,7 @@ class PolicyReconciler:
         look = await self._look(policy)
         await self._tell_of_retention(policy, look)
         policy, status = await self._turn_over(policy, look)
-        made = await self._make(policy, status.occasion, look.standing)
+        made = await self._make(policy, status.occasion, look)
         again = await self._write_standing(policy, status, look, made)
         if look.standing.trouble is not None:
             raise look.standing.trouble
@@ -125,15 +130,19 @@ class PolicyReconciler:
         now = self._clock.now()
         status = with_rule(policy, believed(policy.status, now), now)
         status = with_archive(policy, with_retention(policy, status, now), now)
+        window = NO_WINDOW
         try:
+            window = window_at(policy, now)
             standing = await self._surveyor.look(policy, asked=_is_asked(policy))
             schedule = _due(policy, status, now)
         except PermanentError as error:
             finding = Finding(error.reason, str(error))
             standing, schedule = Standing((), (finding,)), NOTHING_DUE
         change = changed(policy, status, schedule, now)
-        change = dataclasses.replace(change, status=with_new_chain(policy, change.status))
-        return Look(now, standing, schedule, change)
+        ended = ended_in(window, status.occasion, change.ended)
+        chains = with_new_chain(policy, change.status)
+        change = dataclasses.replace(change, status=chains, ended=ended)
+        return Look(now, standing, schedule, change, window)
 
     async def _tell_of_retention(self, policy: BackupPolicy, look: Look) -> None:
         """Tell people of a retention that keeps less than before, since it takes effect later.
@@ -163,9 +172,13 @@ class PolicyReconciler:
                 status = replace(status, occasion=replace(before, ended=True, passed_over=()))
             if before.slot is not None and before.last is None and not look.standing.machines:
                 status = replace(status, missed_slots=status.missed_slots + 1)
-        if change.begins or without or change.missed or change.ignored:
+        passed = change.missed or change.blacked_out
+        if change.begins or without or passed or change.ignored:
             policy = await self._write(policy, status)
-            await self._tell(policy, look, before, without)
+            await self._teller.of_change(policy, change, before, without)
+            if change.begins and policy.status.occasion is not None:
+                begins = policy.status.occasion
+                await self._teller.of_occasion(policy, begins, look.standing, look.window)
         return policy, policy.status if change.begins else status
 
     async def _end(self, policy: BackupPolicy, occasion: Occasion, look: Look) -> Sequence[str]:
@@ -182,40 +195,18 @@ class PolicyReconciler:
         skipped = await self._maker.skip(policy, machines, occasion, look.change.ended or "")
         return list(map(name_of, skipped))
 
-    async def _tell(
-        self,
-        policy: BackupPolicy,
-        look: Look,
-        before: Occasion | None,
-        without: Sequence[str],
-    ) -> None:
-        change = look.change
-        if change.missed:
-            message = f"no session was made for {counted(change.missed, 'slot')}: it was too late"
-            await self._events.tell(policy, "Warning", "SlotsMissed", message)
-        if without and before is not None:
-            message = f"{name_of_occasion(before)}: no turn for {_named(without)}: {change.ended}"
-            await self._events.tell(policy, "Warning", "SessionsSkipped", message)
-        if change.ignored is not None:
-            message = f"vmbackup.dev/trigger starts nothing: {change.ignored}"
-            await self._events.tell(policy, "Warning", "TriggerIgnored", message)
-        begins = change.status.occasion
-        if change.begins and begins is not None:
-            meant = look.standing.meant
-            count = len(policy.spec.virtual_machines.ids if meant is None else meant)
-            message = f"{name_of_occasion(begins)}: {counted(count, 'VM')} to back up"
-            await self._events.tell(policy, "Normal", "OccasionBegun", message)
-
     async def _make(
-        self, policy: BackupPolicy, occasion: Occasion | None, standing: Standing
+        self, policy: BackupPolicy, occasion: Occasion | None, look: Look
     ) -> Made | None:
         """Make the sessions that *occasion* owes, as far as there is room; None where none is.
 
-        None is made while Azure could not be asked which VMs are selected: those that come first in
-        the order of turns may be among them.
+        None is made in a blackout window. Nor is one while Azure could not be asked which VMs are
+        selected: those that come first in the order of turns may be among them.
         """
-        machines = standing.machines
+        standing, machines = look.standing, look.standing.machines
         if occasion is None or occasion.ended or standing.unsure:
+            return None
+        if look.window.holds_back(occasion):
             return None
         if not machines:
             return Made(replace(occasion, ended=True)) if standing.meant == () else None
@@ -239,17 +230,23 @@ class PolicyReconciler:
         findings = (*findings, *_no_turn(without_turn(look.standing.machines, sessions)))
         status = with_sessions(status, sessions, look.now)
         status = replace(status, next_start=look.schedule.next_start)
-        finding = summary(findings)
+        status = with_blackout(status, look.window, look.schedule)
+        finding = summary((*findings, *window_findings(status.blackout, look.schedule)))
         status = _with_machines(policy, status, look)
-        await self._write(policy, _stated(policy, status, finding, look.now))
-        await self._tell_of_machines(policy, look.standing)
+        status = _stated(policy, status, finding, look.now)
+        status = with_objective(policy, status, sessions, look.now)
+        await self._teller.of_objective(policy, status.rpo)
+        await self._write(policy, status)
+        await self._teller.of_machines(policy, look.standing)
+        await self._teller.of_put_off(policy, policy.status.blackout, status.blackout)
         await self._archive(replace(policy, status=status), sessions)
         # That its occasion had a session is written down by now, so its object may go.
-        for session in beyond_history(policy.spec.session_history, sessions):
+        history, machines = policy.spec.session_history, look.standing.machines
+        for session in beyond_history(history, sessions, machines, look.now):
             await self._sessions.delete(session)
         if is_trigger_new(policy, status):
             return Waiting(0, "a trigger is next")
-        again = _when_again(status.occasion, look, finding)
+        again = _when_again(status, look, finding)
         if policy.spec.virtual_machines.selector is None:
             return again
         discovery_s = until_discovery(look.now, self._discovery_s)
@@ -264,33 +261,16 @@ class PolicyReconciler:
             await self._sessions.create(session)
             log.info("policy %s: session %s archives", policy.metadata.key, session.metadata.name)
 
-    async def _tell_of_machines(self, policy: BackupPolicy, standing: Standing) -> None:
-        """Tell people which VMs the selector meets since the look before, and which no more.
-
-        *policy* is as it was before the look: killed before this, nobody is told.
-        """
-        before = policy.status.virtual_machines
-        if policy.spec.virtual_machines.selector is None or standing.meant is None:
-            return
-        found = newcomers(before, protected_names(standing.meant))
-        if found:
-            message = f"backed up from now on: {_named(found)}"
-            await self._events.tell(policy, "Normal", "VirtualMachinesFound", message)
-        left = leavers(before, standing.meant)
-        if left:
-            message = (
-                f"not selected any more, so not backed up: {_named(left)}. A VM was deleted, moved "
-                "or renamed, or lost a tag; its recovery points stay by the policy's retention"
-            )
-            await self._events.tell(policy, "Warning", "VirtualMachinesLeft", message)
-
     async def _write(self, policy: BackupPolicy, status: BackupPolicyStatus) -> BackupPolicy:
-        """Write *status* where it is not what is stored, and return the policy with it."""
-        status = replace(
-            status,
-            appliance_id=self._appliance_id,
-            observed_generation=policy.metadata.generation,
-        )
+        """Write *status* where it is not what is stored, and return the policy with it.
+
+        It says that a generation was observed together with what was found of it: what waits for
+        the policy by kstatus's rules would else take it for ready in between.
+        """
+        said = find_condition(status.conditions, "Ready")
+        if said is not None and said.observed_generation == policy.metadata.generation:
+            status = replace(status, observed_generation=policy.metadata.generation)
+        status = replace(status, appliance_id=self._appliance_id)
         if status == policy.status:
             return policy
         return await self._policies.write_status(replace(policy, status=status))
@@ -314,19 +294,13 @@ def _no_turn(without: Sequence[ArmId]) -> tuple[Finding, ...]:
     """Say which VMs had no turn the last time, if any."""
     if not without:
         return ()
-    names = _named([name_of(each) for each in without])
+    names = named([name_of(each) for each in without])
     message = (
         f"{names} had no turn the last time, and come first the next time. If this "
         "repeats: raise maxConcurrentSessions or the region's worker.maxCount, or let the schedule "
         "leave more time"
     )
     return (Finding("NoTurn", message, passing=True, blocking=False),)
-
-
-def _named(names: Sequence[str]) -> str:
-    """Return *names* of VMs, as many as a person would read."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _with_machines(
@@ -342,13 +316,19 @@ def _with_machines(
     return replace(status, virtual_machines=shown)
 
 
-def _when_again(occasion: Occasion | None, look: Look, finding: Finding | None) -> Waiting:
+def _when_again(status: BackupPolicyStatus, look: Look, finding: Finding | None) -> Waiting:
+    occasion, window = status.occasion, look.window
+    turns = [window.until, window.begins, look.schedule.look_again, next_breach(status.rpo)]
     if occasion is not None and not occasion.ended and look.standing.machines:
-        return Waiting(ROOM_AGAIN_S, "sessions wait for room")
+        if not window.holds_back(occasion):
+            return Waiting(ROOM_AGAIN_S, "sessions wait for room")
+        if occasion.start_before is not None:
+            turns.append(occasion.start_before + _SECOND)
     amiss = finding is not None and not finding.notice
     until = timedelta(seconds=AMISS_AGAIN_S if amiss else LOOK_AGAIN_S)
-    if look.schedule.next_start is not None:
-        until = min(until, max(look.schedule.next_start - look.now, timedelta(0)))
+    until = min(
+        [until, *(max(each - look.now, timedelta(0)) for each in turns if each is not None)]
+    )
     return Waiting(until.total_seconds(), "nothing is due")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import tag_value
-from vmbackup_operator.model.backup_policy import Selector, TagWanted
+from vmbackup_operator.model.backup_policy import Selector
+from vmbackup_operator.model.exclusions import DiskScope
 from vmbackup_operator.naming import WORKER_TAG, is_worker_vm_name, name_of, same_id
 from vmbackup_operator.policies.ports import MachineListed
 
@@ -27,21 +28,15 @@ def is_selected(selector: Selector, machine: MachineListed) -> bool:
     """Tell whether the VM has all the tags that *selector* asks for and nothing leaves it out."""
     if is_worker(machine) or is_excluded(selector, machine):
         return False
-    return all(has_tag(machine, wanted) for wanted in selector.tags)
+    return all(wanted.is_met_by(machine.tags) for wanted in selector.tags)
 
 
 def is_excluded(selector: Selector, machine: MachineListed) -> bool:
     """Tell whether any of the exclusion's tags, or its list of ids, leaves the VM out."""
     exclude = selector.exclude
-    if any(has_tag(machine, unwanted) for unwanted in exclude.tags):
+    if any(unwanted.is_met_by(machine.tags) for unwanted in exclude.tags):
         return True
     return any(same_id(machine.id, each) for each in exclude.ids)
-
-
-def has_tag(machine: MachineListed, wanted: TagWanted) -> bool:
-    """Tell whether the VM has the tag, with one of its values where there are any."""
-    value = tag_value(machine.tags, wanted.name)
-    return value is not None and (not wanted.values or value in wanted.values)
 
 
 def is_worker(machine: MachineListed) -> bool:
@@ -50,13 +45,16 @@ def is_worker(machine: MachineListed) -> bool:
     return tagged and is_worker_vm_name(name_of(machine.id))
 
 
-def why_not_supported(machine: MachineListed, excluded_luns: Collection[int]) -> str | None:
+def why_not_supported(
+    machine: MachineListed, excluded_luns: Collection[int], scope: DiskScope = "All"
+) -> str | None:
     """Return which disk of the VM there can be no snapshot of, or None where there is none such.
 
-    A data disk that is left out of the backup is in nobody's way.
+    A data disk that is left out of the backup is in nobody's way. Tags of disks are not listed.
     """
     for disk in machine.disks:
-        if disk.unsupported is not None and (disk.lun is None or disk.lun not in excluded_luns):
+        is_left_out = disk.lun is not None and (scope != "All" or disk.lun in excluded_luns)
+        if disk.unsupported is not None and not is_left_out:
             return f"disk {disk.name} of {name_of(machine.id)} {disk.unsupported}"
     return None
 

@@ -103,7 +103,7 @@ class Surveyor:
         *asked*: somebody has just changed the policy, or asked for a backup. A VM that he names may
         be younger than the last list, and is not called absent by that one.
         """
-        amiss = await self._repository(policy)
+        amiss = None if policy.spec.type == "Snapshot" else await self._repository(policy)
         if amiss is not None and amiss.blocking:
             return Standing((), (amiss,))
         namespace, wanted = policy.metadata.namespace, policy.spec.virtual_machines
@@ -112,7 +112,9 @@ class Surveyor:
         named = await asyncio.gather(*(self._machine(policy, each, since_s) for each in ids))
         scopes = await self._scopes(namespace, wanted.selector)
         found = _found(policy, scopes.listed, named)
-        machines = (*await self._crossing(named), *await self._crossing(found, notice=True))
+        machines = (*named, *found)
+        if policy.spec.type != "Snapshot":  # whose data stays where it is
+            machines = (*await self._crossing(named), *await self._crossing(found, notice=True))
         self._meant[policy.metadata.key] = frozenset(folded(each.id) for each in machines)
         findings = [amiss, *scopes.findings, *(each.finding for each in machines)]
         findings += [self._shared(policy, machines)]
@@ -129,9 +131,14 @@ class Surveyor:
         )
 
     async def retention_delay(self, policy: BackupPolicy, now: datetime) -> timedelta | None:
-        """Return for how long a shorter retention waits; None where the repository is not known."""
+        """Return for how long a shorter retention waits; None where the repository is not known.
+
+        Snapshot sets that stand alone are let go by the next session.
+        """
+        if policy.spec.type == "Snapshot":
+            return timedelta(0)
         namespace = policy.metadata.namespace
-        key = policy.spec.repository_ref.key_from(namespace)
+        key = policy.spec.stored_in.key_from(namespace)
         if not self.settings.may_use_repository(namespace, key.namespace, key.name):
             return None
         repository = await self.repositories.find(key)
@@ -160,7 +167,7 @@ class Surveyor:
 
     async def _repository(self, policy: BackupPolicy) -> Finding | None:
         namespace = policy.metadata.namespace
-        key = policy.spec.repository_ref.key_from(namespace)
+        key = policy.spec.stored_in.key_from(namespace)
         if not self.settings.may_use_repository(namespace, key.namespace, key.name):
             return Finding(
                 "ScopeNotAllowed",
@@ -291,7 +298,7 @@ def _unsupported(
     policy: BackupPolicy, listed: MachineListed, *, notice: bool = False
 ) -> Finding | None:
     """Say which disk keeps the VM from being backed up; *notice* where nobody named the VM."""
-    why = why_not_supported(listed, policy.spec.exclude_data_disk_luns)
+    why = why_not_supported(listed, policy.spec.exclude_data_disk_luns, policy.spec.disks)
     if why is None:
         return None
     return Finding("DiskNotSupported", f"{why}: the VM is not backed up", notice=notice)

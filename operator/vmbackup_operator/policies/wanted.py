@@ -45,14 +45,15 @@ def wanted_session(
         ),
         spec=BackupSessionSpec(
             virtual_machine_id=vm_id,
-            repository_ref=ObjectReference(
-                spec.repository_ref.name, spec.repository_ref.namespace or metadata.namespace
-            ),
+            repository_ref=_repository(policy),
+            type=spec.type,
             policy_ref=LocalReference(metadata.name),
             slot=occasion.slot,
             trigger=None if occasion.trigger is None else occasion.trigger.token,
             trigger_time=None if occasion.trigger is None else occasion.trigger.first_seen,
+            disks=spec.disks,
             exclude_data_disk_luns=spec.exclude_data_disk_luns,
+            exclude_disk_tags=spec.exclude_disk_tags,
             retention=SessionRetention.of(spec.rule),
             snapshots_to_keep=spec.snapshots_to_keep,
             new_chain=_begins_new_chains(policy, occasion),
@@ -62,6 +63,13 @@ def wanted_session(
             start_before=occasion.start_before if occasion.trigger is None else None,
         ),
     )
+
+
+def _repository(policy: BackupPolicy) -> ObjectReference | None:
+    named = policy.spec.repository_ref
+    if named is None:
+        return None
+    return ObjectReference(named.name, named.namespace or policy.metadata.namespace)
 
 
 def is_adoptable(found: BackupSession, wanted: BackupSession) -> bool:
@@ -76,7 +84,7 @@ def is_adoptable(found: BackupSession, wanted: BackupSession) -> bool:
         same_id(mine.virtual_machine_id, theirs.virtual_machine_id)
         and (mine.type, mine.policy_ref, mine.slot, mine.trigger, mine.trigger_time)
         == (theirs.type, theirs.policy_ref, theirs.slot, theirs.trigger, theirs.trigger_time)
-        and mine.repository_ref.key_from(namespace) == theirs.repository_ref.key_from(namespace)
+        and mine.stored_in.key_from(namespace) == theirs.stored_in.key_from(namespace)
     )
 
 
@@ -89,7 +97,7 @@ def skipped_session(wanted: BackupSession, now: datetime) -> BackupSession:
 def _begins_new_chains(policy: BackupPolicy, occasion: Occasion) -> bool:
     """Tell whether the occasion is the trigger that the annotation names, and the first such."""
     trigger = occasion.trigger
-    if trigger is None:
+    if trigger is None or policy.spec.type == "Snapshot":
         return False
     return with_new_chain(policy, replace(policy.status, trigger=trigger)).new_chain == trigger
 

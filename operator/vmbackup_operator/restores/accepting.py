@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec.structs import replace
 
 from vmbackup_core.repository.opened_restore import RestoreWork
-from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.recovery_point import RecoveryPoint
@@ -15,15 +12,15 @@ from vmbackup_operator.model.restore_session import Restored, RestoredPoint, Res
 from vmbackup_operator.model.session_findings import Resolved
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
-from vmbackup_operator.restores.allowing import source_refused, target_refused
+from vmbackup_operator.restores.allowing import machine_refused, source_refused, target_refused
 from vmbackup_operator.restores.digests import digest_of
 from vmbackup_operator.restores.earlier import earlier_record, replayed
-from vmbackup_operator.restores.judging import TargetSeen, group_of, judge, looked_at, size_wanted
+from vmbackup_operator.restores.judging import group_of
+from vmbackup_operator.restores.looking import judge_target
 from vmbackup_operator.restores.planned import disks_of, plan_of, work_of
-from vmbackup_operator.restores.planning.places import region_name
 from vmbackup_operator.restores.planning.planned import Planned
 from vmbackup_operator.restores.undo import record_of
-from vmbackup_operator.sessions.findings import restored_of, run_of
+from vmbackup_operator.sessions.findings import restored_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import ready_repository_at, resolved_repository
@@ -64,6 +61,8 @@ async def find_point(ground: Ground, session: RestoreSession) -> Taken:
     if point is None:
         message = f"there is no RecoveryPoint {key}: kubectl get rp names those that there are"
         return Taken(session.status, Failed("RecoveryPointNotFound", message))
+    if point.spec.type == "Snapshot":
+        return _of_set(ground, session, point)
     repository = await _repository(ground, session, point)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
@@ -80,11 +79,26 @@ async def find_point(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(status, Waiting(0, "what is to be made is planned"))
 
 
+def _of_set(ground: Ground, session: RestoreSession, point: RecoveryPoint) -> Taken:
+    """Record a point that is a snapshot set and nothing else: no repository is asked for it."""
+    spec, namespace = point.spec, session.metadata.namespace
+    if session.spec.mode != "Rewind" and not session.spec.copies_snapshots:
+        message = f"recovery point {point.metadata.key} is in no repository: set source Snapshots"
+        return Taken(session.status, Failed("PointNotInRepository", message))
+    refused = machine_refused(ground.settings, namespace, ArmId(spec.virtual_machine_id))
+    if refused is not None:
+        return Taken(session.status, refused)
+    restored = Restored(RestoredPoint(spec.run_id, spec.virtual_machine_id))
+    resolved = Resolved(worker_region=session.spec.target.region)
+    status = replace(session.status, resolved=resolved, restored=restored)
+    return Taken(status, Waiting(0, "what is to be made is planned"))
+
+
 async def _repository(
     ground: Ground, session: RestoreSession, point: RecoveryPoint
 ) -> BackupRepository | Answer:
     """Return the point's repository, once it is ready and where the namespace may use it."""
-    key = point.spec.repository_ref.key_from(point.metadata.namespace)
+    key = point.spec.stored_in.key_from(point.metadata.namespace)
     vm_id = ArmId(point.spec.virtual_machine_id)
     refused = source_refused(ground.settings, session.metadata.namespace, key, vm_id)
     if refused is not None:
@@ -97,21 +111,10 @@ async def _repository(
 
 async def _refusal(ground: Ground, session: RestoreSession, planned: Planned) -> Failed | None:
     """Return why the plan is not carried out: what is refused later has cost something by then."""
-    target, namespace = session.spec.target, session.metadata.namespace
-    refused = target_refused(ground.settings, namespace, planned)
+    target = session.spec.target
+    refused = target_refused(ground.settings, session.metadata.namespace, planned)
     refused = refused or await crossing_refused(ground, group_of(target), target.region)
-    if refused is not None:
-        return refused
-    ids = looked_at(planned, target)
-    found = await asyncio.gather(*(ground.targets.find(each) for each in ids))
-    there = {folded(each): seen for each, seen in zip(ids, found, strict=True) if seen is not None}
-    region, size = region_name(target.region), size_wanted(planned)
-    seen = TargetSeen(
-        resources=there,
-        usages=await ground.targets.usages(target.subscription_id, region),
-        size=await ground.targets.find_size(target.subscription_id, region, size) if size else None,
-    )
-    return judge(planned, target, run_of(session), seen)
+    return refused or await judge_target(ground, session, planned)
 
 
 def _record(session: RestoreSession, work: RestoreWork, planned: Planned) -> Taken:

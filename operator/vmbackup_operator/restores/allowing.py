@@ -34,6 +34,17 @@ def source_refused(
     return None
 
 
+def machine_refused(settings: Settings, namespace: str, vm_id: ArmId) -> Failed | None:
+    """Return that *namespace* may not restore snapshot sets of the VM: who backs it up may."""
+    if settings.may_back_up(namespace, vm_id):
+        return None
+    return Failed(
+        "ScopeNotAllowed",
+        f"namespace {namespace} may not restore snapshots of {vm_id}: the operator's settings "
+        "name no backupScopes for it that hold this VM",
+    )
+
+
 def target_refused(settings: Settings, namespace: str, planned: Planned) -> Failed | None:
     """Return which id of the plan lies where *namespace* may not restore to, if one does."""
     for each in planned.ids_used:

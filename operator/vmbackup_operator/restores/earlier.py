@@ -29,23 +29,36 @@ async def replayed(
 ) -> Failed | None:
     """Return that an earlier session of the name stands against this one, None where none does."""
     if earlier is not None and earlier.restored is not None and earlier.restored.disks:
-        if earlier.stored:
-            return _restored_before(session, planned.disks[0].id)
-        if earlier.restored.plan_digest == digest_of(planned):
-            return None
-        message = (
-            f"what an earlier RestoreSession {session.metadata.key} has begun is undone, and it "
-            "asked for something else: make a session of another name"
-        )
-        return Failed("SessionReplaced", message)
+        return begun_before(session, planned, earlier)
     found = await asyncio.gather(*(ground.disks.find(each.id) for each in planned.disks))
     for seen in found:
         if seen is not None and seen.ready and not seen.takes_upload:
-            return _restored_before(session, seen.id)
+            return restored_before(session, seen.id)
     return None
 
 
-def _restored_before(session: RestoreSession, disk_id: str) -> Failed:
+def begun_before(
+    session: RestoreSession, planned: Planned, earlier: UndoRecord | None
+) -> Failed | None:
+    """Return that this session may not go on with what an *earlier* one has begun or made.
+
+    None where it asked for the same, and where it has begun nothing.
+    """
+    if earlier is None or earlier.restored is None or not earlier.restored.disks:
+        return None
+    if earlier.stored:
+        return restored_before(session, planned.disks[0].id)
+    if earlier.restored.plan_digest == digest_of(planned):
+        return None
+    message = (
+        f"what an earlier RestoreSession {session.metadata.key} has begun is undone, and it "
+        "asked for something else: make a session of another name"
+    )
+    return Failed("SessionReplaced", message)
+
+
+def restored_before(session: RestoreSession, disk_id: str) -> Failed:
+    """Return that an earlier session of the name has made the disk."""
     message = (
         f"an earlier RestoreSession {session.metadata.key} has restored {disk_id}, and nothing is "
         "overwritten: make a session of another name, or delete what that one made"

@@ -39,10 +39,10 @@ async def finish(ground: Ground, session: RestoreSession) -> Taken:
     unmade = await create_machine(ground, session, planned)
     if unmade is not None:
         return Taken(session.status, unmade)
-    return await _conclude(ground, session)
+    return await conclude(ground, session)
 
 
-async def _conclude(ground: Ground, session: RestoreSession) -> Taken:
+async def conclude(ground: Ground, session: RestoreSession) -> Taken:
     """Write down first that nothing is removed any more, and then how it ended."""
     restored = restored_of(session)
     concluded = replace(restored, conclusion=cut(_conclusion(restored), MAX_MESSAGE))

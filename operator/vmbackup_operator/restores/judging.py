@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,18 +13,8 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Failed
 from vmbackup_operator.restores import referring
 from vmbackup_operator.restores.planning.planned import Planned
+from vmbackup_operator.restores.quotas import quotas_of_disk, short_quota
 from vmbackup_operator.sessions.target_ports import ResourceSeen, SizeSeen, Usage
-
-#: By the beginning of a SKU's name, how Azure calls the quota of such disks.
-_DISK_QUOTAS = (
-    ("premiumv2_lrs", "PremiumV2DiskCount"),
-    ("premium_zrs", "PremiumZRSDiskCount"),
-    ("premium_lrs", "PremiumDiskCount"),
-    ("standardssd_zrs", "StandardSSDZRSDiskCount"),
-    ("standardssd_lrs", "StandardSSDDiskCount"),
-    ("standard_lrs", "StandardDiskCount"),
-    ("ultrassd_lrs", "UltraSSDDiskCount"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +81,21 @@ def _taken(planned: Planned, run: RunId, seen: TargetSeen) -> Failed | None:
 
 
 def _short_quota(planned: Planned, target: RestoreTarget, seen: TargetSeen) -> Failed | None:
-    """Return which quota of the region is too small; Azure's count of disks may lag behind."""
+    """Return which quota of the region is too small, or which size is not to be had."""
     if planned.machine is not None and seen.size is None:
         message = (
             f"subscription {target.subscription_id} cannot have VMs of size "
             f"{size_wanted(planned)} in {target.region}: name another one in spec.target.vmSize"
         )
         return Failed("SizeNotAvailable", message)
-    wanted = Counter(_wanted(planned, seen.size))
-    usages = {folded(usage.name): usage for usage in seen.usages}
-    for name, count in wanted.items():
-        usage = usages.get(folded(name))
-        if usage is not None and usage.used + count > usage.limit:
-            message = (
-                f"{usage.words} in {target.region}: {count} more are needed, {usage.used} of "
-                f"{usage.limit} are in use. Have the quota raised, or restore to another region"
-            )
-            return Failed("QuotaExceeded", message)
-    return None
+    wanted = _wanted(planned, seen.size)
+    return short_quota(wanted, target.region, seen.usages, "restore to another region")
 
 
 def _wanted(planned: Planned, size: SizeSeen | None) -> Iterator[str]:
     """Yield the name of a quota for each core, VM and disk that counts on it."""
     for disk in planned.disks:
-        sku = folded(text_at(disk.body, "sku", "name"))
-        yield from (quota for name, quota in _DISK_QUOTAS if sku == name)
+        yield from quotas_of_disk(disk.body)
     if planned.machine is None or size is None:
         return
     yield "virtualMachines"

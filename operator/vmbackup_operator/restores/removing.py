@@ -30,7 +30,7 @@ async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
     if is_true(status.conditions, "AccessRevoked"):
         # A crash may have fallen between the record that it stays and the status that says so.
         await ground.undo_records.keep(record_of(session))
-    if not await _is_machine_gone(ground, session, restored):
+    if not await is_machine_gone(ground, session, restored):
         return Taken(status, Waiting(2, "the VM is to be deleted yet"))
     ids = [ArmId(each.disk_id) for each in restored.disks]
     gone = await asyncio.gather(*(_is_gone(ground, session, each) for each in ids))
@@ -40,7 +40,7 @@ async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(status, Done(f"{counted(len(ids), 'disk')} of this session are gone"))
 
 
-async def _is_machine_gone(ground: Ground, session: RestoreSession, restored: Restored) -> bool:
+async def is_machine_gone(ground: Ground, session: RestoreSession, restored: Restored) -> bool:
     """Delete the VM, then its interfaces: it holds them, and the disks."""
     machine = restored.virtual_machine_id
     stages = ((machine,) if machine is not None else (), restored.network_interface_ids)

@@ -7,6 +7,7 @@ from vmbackup_operator.restores.accepting import accept
 from vmbackup_operator.restores.creating import create_disks
 from vmbackup_operator.restores.finishing import finish
 from vmbackup_operator.restores.granting import grant_access
+from vmbackup_operator.restores.rehydrating import bring_packs_back, remove_copies
 from vmbackup_operator.restores.removing import remove_remains
 from vmbackup_operator.restores.revoking import revoke_access
 from vmbackup_operator.restores.undo import session_of
@@ -22,6 +23,7 @@ from vmbackup_operator.sessions.undoing import take_last_steps
 
 STEPS: Table[RestoreSession] = (
     Step("Accepted", accept),
+    Step("PacksRehydrated", bring_packs_back, each_attempt=True),
     Step("EnvironmentReady", prepare_region, each_attempt=True),
     Step("WorkerReady", launch_worker, uses_worker=True),
     Step("DisksCreated", create_disks, each_attempt=True),
@@ -31,6 +33,7 @@ STEPS: Table[RestoreSession] = (
     Step("VirtualMachineCreated", finish),
     # What follows it never turns success into failure.
     Step("RemainsRemoved", remove_remains, even_after_failure=True, decides_outcome=True),
+    Step("CopiesRemoved", remove_copies, even_after_failure=True),
     Step("HoldsReleased", release_holds, even_after_failure=True),
     Step("WorkerReleased", release_worker, even_after_failure=True),
 )

@@ -16,7 +16,6 @@ from vmbackup_operator.model.restore_session import (
 )
 from vmbackup_operator.restores.earlier import earlier_record
 from vmbackup_operator.sessions.findings import (
-    repository_key,
     resolved_of,
     restored_of,
     run_of,
@@ -37,8 +36,8 @@ def record_of(session: RestoreSession, *, stored: bool = False) -> UndoRecord:
         resolved=resolved_of(session),
         retry_limit=session.spec.retry_limit,
         stored=stored,
-        type="Restore",
-        repository=repository_key(session),
+        type="SnapshotRestore" if session.spec.copies_snapshots else "Restore",
+        repository=restored_of(session).recovery_point.repository,
         restored=restored_of(session),
     )
 
@@ -61,6 +60,7 @@ def session_of(record: UndoRecord) -> RestoreSession:
     spec = RestoreSessionSpec(
         recovery_point_ref=ObjectReference("none"),
         mode="Rewind" if is_rewind else "Disks",
+        source="Snapshots" if record.type == "SnapshotRestore" else None,
         target=RestoreTarget("", "", record.resolved.worker_region or ""),
         retry_limit=record.retry_limit,
     )

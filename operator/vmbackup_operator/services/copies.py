@@ -1,4 +1,4 @@
-"""Disks made of snapshots and snapshots made of disks, for rewinds: asked for and deleted."""
+"""Disks that Azure makes of snapshots, and snapshots of disks: asked for and deleted."""
 
 from __future__ import annotations
 

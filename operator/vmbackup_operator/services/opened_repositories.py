@@ -24,6 +24,7 @@ from vmbackup_core.repository.opened import OpenedRepository, begin_repository, 
 from vmbackup_core.repository.opened_log import Using
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
+from vmbackup_core.stores.archive_tier import ArchiveTier
 from vmbackup_core.stores.port import Store
 from vmbackup_operator.arm_ids import container_id, folded
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -55,6 +56,9 @@ class RepositoryContainers(Protocol):
 
     async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
         """Do as `ask` does for what may take hours: it takes none of the threads of `ask`."""
+
+    def tier(self, repository: BackupRepository) -> ArchiveTier:
+        """Return the Archive tier of the data container."""
 
     async def make_control(self, repository: BackupRepository) -> None:
         """Make the container beside the repository's; one that is there is left as it is."""
@@ -185,6 +189,10 @@ class OpenedRepositories:
     def _go_on(self) -> None:
         if self._ends.is_set():
             raise _Left
+
+    def tier(self, repository: BackupRepository) -> ArchiveTier:
+        """Return the Archive tier of the repository's data place."""
+        return self._containers.tier(repository)
 
     async def close(self) -> None:
         """Leave what is under way; a thread that works for it ends by itself."""

@@ -10,8 +10,11 @@ from pathlib import Path
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContainerClient
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.stores.archive_tier import ArchiveTier
+from vmbackup_core.stores.azure_archive_tier import AzureArchiveTier
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.azure_errors import translated
 from vmbackup_core.stores.connections import connections
@@ -28,15 +31,24 @@ def container_store(url: str, sas: str) -> Store:
     With a *sas* it needs nothing else; without, the environment says who we are, and a token is
     asked for at once: later a failure would be taken for the container's.
     """
+    return AzureBlobStore(_client(url, sas))
+
+
+def container_tier(url: str, sas: str) -> ArchiveTier:
+    """Return the Archive tier of the container at *url*, by the same credentials."""
+    return AzureArchiveTier(_client(url, sas))
+
+
+def _client(url: str, sas: str) -> ContainerClient:
     for name in ("azure", "msal", "urllib3"):  # they log what becomes an error of ours anyway
         logging.getLogger(name).addHandler(logging.NullHandler())
     _check_ca_file()
     if sas:
-        return AzureBlobStore(container_client(f"{url}?{sas}", ca_file=ca_file()))
+        return container_client(f"{url}?{sas}", ca_file=ca_file())
     with _signing_in():
         credential = _credential()
         credential.get_token(_BLOBS)
-    return AzureBlobStore(container_client(url, credential, ca_file=ca_file()))
+    return container_client(url, credential, ca_file=ca_file())
 
 
 def _credential() -> TokenCredential:

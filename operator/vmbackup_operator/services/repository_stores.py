@@ -14,6 +14,8 @@ from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.primitives.reading import Places
+from vmbackup_core.stores.archive_tier import ArchiveTier
+from vmbackup_core.stores.azure_archive_tier import AzureArchiveTier
 from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.azure_errors import code_of, translated
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -30,7 +32,7 @@ _THREADS = 8
 _LONG_THREADS = 2
 
 # AuthorizationFailure, AuthorizationPermissionMismatch, AuthenticationFailed and their kin.
-_NOT_YOU = ("Authorization", "Authentication", "InsufficientAccountPermissions", "NoAuthentication")
+_NOT_YOU = ("Authorization", "Authentication", "NoAuthentication")
 
 T = TypeVar("T")
 
@@ -54,6 +56,10 @@ class RepositoryStores(RepositoryContainers):
     async def ask_at_length(self, repository: BackupRepository, work: Callable[[Places], T]) -> T:
         places = self._places(repository)
         return await self._in_thread(repository, lambda: work(places), self._long)
+
+    @override
+    def tier(self, repository: BackupRepository) -> ArchiveTier:
+        return AzureArchiveTier(self._client(_url(repository, repository.spec.container)))
 
     @override
     async def make_control(self, repository: BackupRepository) -> None:

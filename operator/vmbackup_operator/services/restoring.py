@@ -1,4 +1,4 @@
-"""Recovery points of repositories as workers bring them back: planned, and held meanwhile."""
+"""Recovery points of repositories as workers bring them back: planned, held, made readable."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing_extensions import override
 
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.chains.holds import Purpose
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.opened import OpenedRepository
-from vmbackup_core.repository.opened_restore import Restores, RestoreWork
+from vmbackup_core.repository.opened_restore import Archived, Restores, RestoreWork
+from vmbackup_core.stores.archive_tier import Priority
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -15,6 +17,9 @@ from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import Secrets
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.sessions.restore_ports import PointsToRestore
+
+#: How many copies one look begins: meanwhile nobody else is at the repository.
+COPIES_MOST = 512
 
 
 class StoredPointsToRestore(PointsToRestore):
@@ -39,3 +44,33 @@ class StoredPointsToRestore(PointsToRestore):
         key = await find_key(self._secrets, repository)
         what = ("plan a restore", vm_id, run_id, holder)
         return await self._opened.use(repository, key, what, of_opened)
+
+    @override
+    async def bring_back(
+        self,
+        repository: BackupRepository,
+        point: RecoveryPoint,
+        holder: RunId,
+        priority: Priority,
+    ) -> Archived | Waiting:
+        tier = self._opened.tier(repository)
+
+        def of_opened(opened: OpenedRepository) -> Archived:
+            restores = Restores(opened.work)
+            found = restores.look_at_archived(point, holder)
+            if not found.missing:
+                return found
+            restores.bring_back(tier, point, holder, priority, COPIES_MOST)
+            return restores.look_at_archived(point, holder)
+
+        key = await find_key(self._secrets, repository)
+        what = ("bring back", holder)
+        return await self._opened.use(repository, key, what, of_opened)
+
+    @override
+    async def remove_copies(self, repository: BackupRepository, holder: RunId) -> int | Waiting:
+        def of_opened(opened: OpenedRepository) -> int:
+            return Restores(opened.work).remove_copies(holder)
+
+        key = await find_key(self._secrets, repository)
+        return await self._opened.use(repository, key, ("remove copies", holder), of_opened)

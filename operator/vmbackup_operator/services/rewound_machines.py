@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from azure.core import MatchConditions
 from azure.mgmt.compute.aio.operations import VirtualMachinesOperations
-from typing_extensions import override
+from typing_extensions import TypedDict, override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
@@ -92,11 +93,12 @@ class AzureRewoundMachines(RewoundMachines):
 
     @override
     async def swap(self, vm_id: ArmId, places: Sequence[DiskPlace]) -> bool:
-        key, change = f"swap {folded(vm_id)}", None
+        key, change, etag = f"swap {folded(vm_id)}", None, ""
         if not self._operations.under_way(key):
-            # Not out of what was read a while ago: a disk that somebody has attached since would
-            # be missing from the list that is sent.
-            change = next_change(body_at(await self._fresh(vm_id), *_PROFILE), places)
+            # Not out of what was read a while ago, and only where it is so still: a disk that
+            # somebody has attached since would be missing from the list that is sent.
+            fresh = await self._fresh(vm_id)
+            change, etag = next_change(body_at(fresh, *_PROFILE), places), text_at(fresh, "etag")
             if change is None:
                 return True
         sent = encoded({"properties": {"storageProfile": change}})
@@ -104,7 +106,7 @@ class AzureRewoundMachines(RewoundMachines):
         async def begin() -> bool:
             at = address(vm_id)
             call = self._machines(at).begin_update(
-                at.group, at.name, sent, polling=self._resources.following()
+                at.group, at.name, sent, polling=self._resources.following(), **_unless(etag)
             )
             await self._resources.carry_out(f"swapping disks of VM {at.name}", vm_id, call)
             return True
@@ -141,6 +143,21 @@ class AzureRewoundMachines(RewoundMachines):
 
 
 _PROFILE: Final = ("properties", "storageProfile")
+
+
+class _Condition(TypedDict, total=False):
+    etag: str
+    match_condition: MatchConditions
+
+
+def _unless(etag: str) -> _Condition:
+    """Return what has Azure refuse a change of what is not as it was under *etag* any more (412).
+
+    Nothing where Azure told none: versions before 2024-03-01 have none.
+    """
+    if not etag:
+        return {}
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def power_of(body: Body) -> MachinePower:

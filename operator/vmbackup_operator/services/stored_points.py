@@ -9,6 +9,7 @@ from vmbackup_core.repository.control.points.points import RecoveryPoint, Stampe
 from vmbackup_core.repository.control.retention.expire_plan import Group, group_named
 from vmbackup_core.repository.primitives.json_payloads import Time
 from vmbackup_core.retention.in_force import Stamp
+from vmbackup_operator.model.vm_description import excluded_in
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.seen import PointSeen, PointWanted
 
@@ -65,4 +66,6 @@ def as_seen(point: RecoveryPoint) -> PointSeen:
         policy_name=point.policy_name or "",
         type="Backup" if point.origin is None else "Archive",
         stamp=point.retention.stamp,
+        description=point.vm_description,
+        excluded=excluded_in(point.vm_description),
     )

@@ -72,6 +72,7 @@ class _Disk(msgspec.Struct, rename="camel", frozen=True):
     name: str
     properties: _DiskProperties
     sku: _Sku = _Sku()
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class AzureVirtualMachines(VirtualMachines):
@@ -138,6 +139,7 @@ def _seen(lun: int | None, body: Body) -> DiskSeen:
         lun=lun,
         size_bytes=size,
         sku=disk.sku.name,
+        tags=disk.tags,
     )
 
 

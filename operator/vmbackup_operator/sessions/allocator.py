@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.backup_session import TAKES_SNAPSHOTS, BackupSession
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
@@ -236,11 +236,11 @@ class Allocator:
             self.left(worker, key)
 
     def _backups_of(self, vm_id: str) -> Iterator[BackupSession]:
-        """Return the VM's unfinished backups; what reads back runs beside them."""
+        """Return the VM's unfinished sessions that take snapshots; what reads back runs beside."""
         return (
             each
             for each in self._book.of_vm(vm_id)
-            if isinstance(each, BackupSession) and each.spec.type == "Backup"
+            if isinstance(each, BackupSession) and each.spec.type in TAKES_SNAPSHOTS
         )
 
     def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:

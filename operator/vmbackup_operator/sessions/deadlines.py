@@ -19,9 +19,11 @@ WORKER_BUSY = "WorkerBusy"
 VM_BUSY = "VirtualMachineBusy"
 #: The reason in SwapConfirmed of a rewind that waits for its user's word.
 SWAP_NOT_CONFIRMED = "SwapNotConfirmed"
+#: The reason in PacksRehydrated of a restore whose packs come out of the Archive tier, in hours.
+PACKS_ARCHIVED = "PacksArchived"
 #: The reasons of waits for one's turn, or for a word. They are no standstill: what ends them is
-#: others' end, what a user does, or the deadline of the session.
-TURNS = frozenset({WORKER_BUSY, VM_BUSY, SWAP_NOT_CONFIRMED})
+#: others' end, what a user does, Azure's own time, or the deadline of the session.
+TURNS = frozenset({WORKER_BUSY, VM_BUSY, SWAP_NOT_CONFIRMED, PACKS_ARCHIVED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def ended_session(session: Session) -> EndedSession | None:
         policy=None if backup is None else _policy(backup),
         repository=None if backup is None else _repository(backup),
         vm_id=None if backup is None else sys.intern(folded(backup.spec.virtual_machine_id)),
-        covers=None if backup is None else _covers(backup),
+        covers=None if backup is None else backup.covers,
         proves=None if backup is None else _proves(backup),
         moved=moved(session),
     )
@@ -153,22 +153,9 @@ def _policy(session: BackupSession) -> ObjectKey | None:
     return None if policy is None else ObjectKey(session.metadata.namespace, policy)
 
 
-def _repository(session: BackupSession) -> ObjectKey:
-    return session.spec.repository_ref.key_from(session.metadata.namespace)
-
-
-def _covers(session: BackupSession) -> datetime | None:
-    """Return the moment of the set's first snapshot; at a slot's second, Azure's clock may differ.
-
-    It is what nobody has to lose any more, as far as the session has stored a recovery point.
-    """
-    status = session.status
-    if session.spec.type != "Backup" or status.recovery_point is None:
-        return None
-    taken = [each.taken_at for each in status.snapshot_set if each.taken_at is not None]
-    moment = min(taken, default=status.start_time)
-    slot = session.spec.slot
-    return slot if moment is None else moment if slot is None else max(moment, slot)
+def _repository(session: BackupSession) -> ObjectKey | None:
+    named = session.spec.stored_in
+    return None if named.is_none else named.key_from(session.metadata.namespace)
 
 
 def _proves(session: BackupSession) -> Proof | None:

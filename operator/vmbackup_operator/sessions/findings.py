@@ -86,9 +86,12 @@ def repository_key(session: Session) -> ObjectKey:
     """Return which BackupRepository the session reads, or writes to."""
     match session:
         case BackupSession():
-            return session.spec.repository_ref.key_from(session.metadata.namespace)
+            return session.spec.stored_in.key_from(session.metadata.namespace)
         case RestoreSession():
-            return restored_of(session).recovery_point.repository
+            repository = restored_of(session).recovery_point.repository
+            if repository is None:
+                raise AssertionError(f"{session.key} is of a snapshot set alone")
+            return repository
         case _:
             raise AssertionError(f"{session.key} has no repository")
 

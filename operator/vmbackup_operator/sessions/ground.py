@@ -39,7 +39,7 @@ from vmbackup_operator.sessions.ports import (
 from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
 from vmbackup_operator.sessions.rewind_ports import Copies, RewoundMachines
-from vmbackup_operator.sessions.seen import SecretUrl
+from vmbackup_operator.sessions.seen import PointOfSet, SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.target_ports import MachineParts, RestoreTargets
 from vmbackup_operator.sessions.undo_record import UndoRecords
@@ -128,6 +128,8 @@ class Ground:
     works: dict[RunId, tuple[int, VerifyAsked, VerifyWork]] = field(default_factory=dict)
     #: What restores are made of, by their runs, and planned by which attempt. Keys are in it.
     restore_works: dict[RunId, tuple[int, RestoreWork]] = field(default_factory=dict)
+    #: The points that copies are made of, by the runs of the restores that make them.
+    copied_points: dict[RunId, PointOfSet] = field(default_factory=dict)
     #: What Azure said of the VMs of runs that are under way, packed; too long for a status.
     descriptions: dict[RunId, bytes] = field(default_factory=dict)
 

@@ -28,6 +28,7 @@ class JudgedSet:
     virtual_machine_id: str = ""
     policy: str = ""
     fault: str | None = None
+    alone: bool = False
 
 
 class JudgedSets:
@@ -81,7 +82,8 @@ def _judged(
         found = verified_set(ring, snapshots)
     except TagsNotGenuine as error:
         return digest, JudgedSet(run, fault=str(error))
-    return digest, JudgedSet(found.run_id, found.virtual_machine_id, found.policy)
+    judged = JudgedSet(found.run_id, found.virtual_machine_id, found.policy, alone=found.alone)
+    return digest, judged
 
 
 def _digest(snapshots: Sequence[SnapshotSeen]) -> bytes:

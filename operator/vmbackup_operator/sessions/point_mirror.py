@@ -56,6 +56,7 @@ def mirror_of(
             ),
             size_bytes=size_bytes,
             stored_bytes=stored_bytes,
+            excluded_disks=point.excluded,
         ),
         status=RecoveryPointStatus(
             appliance_id=appliance_id,
@@ -72,12 +73,13 @@ class PointObject:
     """As much of a RecoveryPoint object as tells whether it is the one of a point.
 
     *named* tells that it has the name that follows from what it says, *whole* that it shows all
-    that it is to show: a crash may have come in between. *kept* is what it says of why it is kept.
+    that it is to show: a crash may have come in between. One of a snapshot set alone has no
+    *repository*. *kept* is what it says of why it is kept.
     """
 
     key: ObjectKey
     uid: str
-    repository: ObjectKey
+    repository: ObjectKey | None
     run: RunId
     virtual_machine_id: str
     named: bool
@@ -88,11 +90,12 @@ class PointObject:
 def outline_of(stored: RecoveryPoint) -> PointObject:
     """Return what there is of the object: of a repository's thousands not all is kept."""
     metadata, spec, status = stored.metadata, stored.spec, stored.status
+    where = spec.stored_in
     name = recovery_point_name(spec.virtual_machine_name, spec.created_at, spec.run_id)
     return PointObject(
         key=metadata.key,
         uid=metadata.uid,
-        repository=spec.repository_ref.key_from(metadata.namespace),
+        repository=None if where.is_none else where.key_from(metadata.namespace),
         run=spec.run_id,
         virtual_machine_id=spec.virtual_machine_id,
         named=metadata.name == name,

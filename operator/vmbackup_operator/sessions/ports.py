@@ -357,6 +357,9 @@ class RecoveryPointObjects(Protocol):
     async def ensure(self, point: RecoveryPoint) -> None:
         """Create the object unless it is there."""
 
+    async def drop(self, key: ObjectKey, run_id: RunId) -> None:
+        """Delete the object where it is of that run; gone already is no error."""
+
 
 class EventLog(Protocol):
     """Kubernetes Events: what a person reads under ``kubectl describe``."""

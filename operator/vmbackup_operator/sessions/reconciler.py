@@ -51,10 +51,17 @@ AFTER_A_BUG_S = 300.0
 MENDED_BY_HAND_S = 30.0
 
 #: Refusals that somebody mends without touching the session: a Secret that was dropped or mistyped,
-#: a key that was taken out of the key ring too early. They are waited for as long as a step may
-#: stand still.
+#: a key that was taken out of the key ring too early, an account that is full or disabled. They are
+#: waited for as long as a step may stand still.
 MENDED_BY_HAND = frozenset(
-    {"SecretNotFound", "InvalidKey", "KeyMismatch", "KeyRingIncomplete", "TagsKeyUnknown"}
+    {
+        "AccountRefuses",
+        "InvalidKey",
+        "KeyMismatch",
+        "KeyRingIncomplete",
+        "SecretNotFound",
+        "TagsKeyUnknown",
+    }
 )
 
 

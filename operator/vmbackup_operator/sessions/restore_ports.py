@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.chains.holds import Purpose
-from vmbackup_core.repository.opened_restore import RestoreWork
+from vmbackup_core.repository.control.points.points import RecoveryPoint
+from vmbackup_core.repository.opened_restore import Archived, RestoreWork
+from vmbackup_core.stores.archive_tier import Priority
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -115,3 +117,18 @@ class PointsToRestore(Protocol):
 
         PermanentErrors: the point counts no longer. What is damaged is a CorruptRepository.
         """
+
+    async def bring_back(
+        self,
+        repository: BackupRepository,
+        point: RecoveryPoint,
+        holder: RunId,
+        priority: Priority,
+    ) -> Archived | Waiting:
+        """Have what of *point* is in the Archive tier copied for *holder*; return how far it is.
+
+        What is there already is not asked for again; of very much only a part is at a time.
+        """
+
+    async def remove_copies(self, repository: BackupRepository, holder: RunId) -> int | Waiting:
+        """Delete what was copied for *holder*, also what is on its way; return how much it was."""

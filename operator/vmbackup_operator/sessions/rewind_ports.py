@@ -1,4 +1,4 @@
-"""What the steps of a rewind need of the VM whose disks it swaps, and of copies within Azure.
+"""What a rewind needs of the VM whose disks it swaps, and restores of copies within Azure.
 
 The contract of `sessions/ports.py` is that of these too: asking twice is asking once, not-ready is
 a value, and no foreign error comes out.

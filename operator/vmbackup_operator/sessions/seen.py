@@ -18,6 +18,7 @@ from vmbackup_core.repository.control.points.points import Origin, PointDisk
 from vmbackup_core.repository.data.said import Kind
 from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.model.exclusions import ExcludedDisk
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.retention import SessionRetention
 from vmbackup_operator.naming import ArmId, name_of
@@ -46,6 +47,7 @@ class DiskSeen:
     lun: int | None
     size_bytes: int
     sku: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,32 @@ class SnapshotSeen:
     exported: bool
     incremental: bool = True
     region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskOfSet:
+    """A disk as a snapshot set has it; *lun* is None for the OS disk."""
+
+    id: str
+    name: str
+    lun: int | None
+    size_bytes: int
+    snapshot_id: str
+    snapshot_unique_id: SnapshotUniqueId
+
+
+@dataclass(frozen=True, slots=True)
+class PointOfSet:
+    """A recovery point as far as its snapshot set holds it.
+
+    *description* is what Azure said of the VM; empty where that is not known.
+    """
+
+    run_id: RunId
+    virtual_machine_id: ArmId
+    virtual_machine_region: str
+    disks: tuple[DiskOfSet, ...]
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +315,7 @@ class PointSeen:
     type: Literal["Backup", "Archive"] = "Backup"
     #: What is written on it of how long it is kept; None where nobody asked.
     stamp: Stamp | None = None
+    #: What Azure said of the VM, as the point has it; empty where that was not kept.
+    description: str = ""
+    #: The disks that the VM had and that were left out.
+    excluded: tuple[ExcludedDisk, ...] = ()

@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import RunId
@@ -19,12 +20,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SetSeen:
-    """One run's snapshots of a VM; *fault* says why they are no snapshot set."""
+    """One run's snapshots of a VM; *fault* says why they are no snapshot set.
+
+    One that stands *alone* is itself what is kept: no recovery point of a repository is made of it.
+    """
 
     run_id: RunId
     snapshots: tuple[SnapshotSeen, ...]
     fault: str | None = None
     policy: str = ""
+    alone: bool = False
+
+    @property
+    def created_at(self) -> datetime:
+        """When the set was complete: when the latest of it was taken."""
+        return max(each.created_at for each in self.snapshots)
 
 
 async def all_snapshots(ground: Ground) -> list[SnapshotSeen]:
@@ -54,10 +64,10 @@ def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId
     now_s = ground.clock.monotonic_s()
     judged = ground.judged_sets.judge(ground.ring, by_run, machine, now_s)
     sets = [
-        SetSeen(RunId(each.run_id), tuple(by_run[run]), each.fault, each.policy)
+        SetSeen(RunId(each.run_id), tuple(by_run[run]), each.fault, each.policy, each.alone)
         for run, each in judged.items()
     ]
-    return sorted(sets, key=lambda each: max(s.created_at for s in each.snapshots), reverse=True)
+    return sorted(sets, key=lambda each: each.created_at, reverse=True)
 
 
 def plain_run(snapshot: SnapshotSeen) -> str:

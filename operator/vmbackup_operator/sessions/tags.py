@@ -54,7 +54,8 @@ class MemberFacts(
     *policy* is whose count of sets it belongs to, as namespace/name; namespace/ for a user's.
     *changes_untrusted*: what Azure told as the changes of this disk was found to be wrong.
     *repository_id* is the repository that the run stores into: only that one can tell whether a
-    recovery point stands for the snapshot.
+    recovery point stands for the snapshot. *alone*: none of any does, and the set is itself what is
+    kept.
     """
 
     run_id: RunId
@@ -68,6 +69,7 @@ class MemberFacts(
     policy: str = ""
     changes_untrusted: bool = False
     repository_id: RepositoryId | None = None
+    alone: bool = False
 
 
 class TagsNotGenuine(PermanentError):
@@ -177,6 +179,7 @@ class SnapshotSet:
     virtual_machine_id: ArmId
     members: tuple[tuple[SnapshotSeen, MemberFacts], ...]
     policy: str = ""
+    alone: bool = False
 
 
 def verified_set(ring: KeyRing, snapshots: Sequence[SnapshotSeen]) -> SnapshotSet:
@@ -204,7 +207,9 @@ def verified_set(ring: KeyRing, snapshots: Sequence[SnapshotSeen]) -> SnapshotSe
             f"those at {', '.join(map(str, positions))}",
             reason="SetIncomplete",
         )
-    return SnapshotSet(first.run_id, first.virtual_machine_id, tuple(members), first.policy)
+    return SnapshotSet(
+        first.run_id, first.virtual_machine_id, tuple(members), first.policy, first.alone
+    )
 
 
 def _member(ring: KeyRing, seen: SnapshotSeen) -> MemberFacts:

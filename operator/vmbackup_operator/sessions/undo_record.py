@@ -22,9 +22,9 @@ from vmbackup_operator.model.restore_session import Restored, RestoreSession
 from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.model.session_findings import Resolved
 
-#: What a record is of: a BackupSession by its type, or a RestoreSession, one that rewinds apart.
-RecordType: TypeAlias = SessionType | Literal["Restore", "Rewind"]
-_RESTORES: Final[frozenset[RecordType]] = frozenset({"Restore", "Rewind"})
+#: What a record is of: a BackupSession by its type, or a RestoreSession by what it is made of.
+RecordType: TypeAlias = SessionType | Literal["Restore", "SnapshotRestore", "Rewind"]
+_RESTORES: Final[frozenset[RecordType]] = frozenset({"Restore", "SnapshotRestore", "Rewind"})
 
 
 class UndoRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -131,9 +131,12 @@ class Judge(Generic[AnySession]):
             status = self._state(status, "Complete", "True", "Succeeded", message)
             return replace(status, outcome="Succeeded", completion_time=completion, message=message)
         status = self._state(status, "Failed", "True", failure.reason, failure.message)
+        outcome = status.ending or "Failed"
+        if outcome == "Failed":  # what waits for it by kstatus's rules knows Stalled and not Failed
+            status = self._state(status, "Stalled", "True", failure.reason, failure.message)
         return replace(
             status,
-            outcome=status.ending or "Failed",
+            outcome=outcome,
             completion_time=completion,
             message=cut(failure.message, MAX_MESSAGE),
         )

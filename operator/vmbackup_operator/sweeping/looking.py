@@ -49,7 +49,7 @@ async def _snapshots(ground: Ground) -> list[Thing]:
         if seen.exported:
             found.append(OpenAccess(seen.id, seen.unique_id))
         snapshot = LeftSnapshot(
-            seen.id, seen.unique_id, facts.run_id, facts.repository_id, seen.exported
+            seen.id, seen.unique_id, facts.run_id, facts.repository_id, facts.alone, seen.exported
         )
         found.append(snapshot)
     return found

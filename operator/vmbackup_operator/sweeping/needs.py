@@ -28,6 +28,9 @@ from vmbackup_operator.sweeping.things import (
 #: What needs a snapshot whose repository was not read: nobody can tell.
 UNKNOWN = "perhaps a recovery point of a repository that was not read"
 
+#: What needs a snapshot of a set that is stored nowhere else: sessions prune these, nobody else.
+KEPT_ALONE = "a snapshot set that is kept for itself"
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -119,6 +122,8 @@ def _why_kept(snapshot: LeftSnapshot, needs: Needs) -> str:
         return "an unfinished session"
     if snapshot.run_id in needs.recorded:
         return "an undo record"
+    if snapshot.alone:
+        return KEPT_ALONE
     points = (needs.points or {}).get(snapshot.repository_id or RepositoryId(""))
     if points is None:
         return UNKNOWN

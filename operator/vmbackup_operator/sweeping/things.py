@@ -28,12 +28,16 @@ class OpenAccess:
 
 @dataclass(frozen=True, slots=True)
 class LeftSnapshot:
-    """A snapshot of ours; *repository_id* is where its run stores, None where it does not say."""
+    """A snapshot of ours; *repository_id* is where its run stores, None where it does not say.
+
+    One of a set that stands *alone* is stored nowhere else.
+    """
 
     snapshot_id: ArmId
     unique_id: SnapshotUniqueId
     run_id: RunId
     repository_id: RepositoryId | None
+    alone: bool = False
     exported: bool = field(default=False, compare=False)
 
     @override

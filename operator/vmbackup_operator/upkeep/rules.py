@@ -19,7 +19,7 @@ def keepers_of(
     for each in policies:
         named, archive = (each.metadata.namespace, each.metadata.name), each.spec.archive
         archives = None if archive is None else archive.repository_ref.key_from(named[0])
-        if each.spec.repository_ref.key_from(named[0]) in repositories:
+        if each.spec.stored_in.key_from(named[0]) in repositories:
             found[named] = keeper_of_backups(each, now)
         elif archives in repositories and (keeper := keeper_of_archives(each, now)):
             found[named] = keeper

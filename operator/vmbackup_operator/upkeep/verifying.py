@@ -168,8 +168,7 @@ def _is_ours(made: BackupSession, wanted: BackupSession) -> bool:
     return (
         made.spec.type == "Verify"
         and same_id(made.spec.virtual_machine_id, wanted.spec.virtual_machine_id)
-        and made.spec.repository_ref.key_from(namespace)
-        == wanted.spec.repository_ref.key_from(namespace)
+        and made.spec.stored_in.key_from(namespace) == wanted.spec.stored_in.key_from(namespace)
     )
 
 

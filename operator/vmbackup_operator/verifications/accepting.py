@@ -60,14 +60,14 @@ def record_of(session: BackupSession) -> UndoRecord:
         resolved=status.resolved,
         retry_limit=session.spec.retry_limit,
         type="Verify",
-        repository=session.spec.repository_ref.key_from(session.metadata.namespace),
+        repository=session.spec.stored_in.key_from(session.metadata.namespace),
     )
 
 
 def _refusal(ground: Ground, session: BackupSession) -> Failed | None:
     """Return why the session's namespace may not; whoever keeps the repository may read it back."""
     namespace = session.metadata.namespace
-    if session.spec.repository_ref.key_from(namespace).namespace == namespace:
+    if session.spec.stored_in.key_from(namespace).namespace == namespace:
         return None
     return scope_refused(ground, session)
 

@@ -198,10 +198,10 @@ async def take_in(
     """
     for session in await sessions.all():
         booked.seen(session)
-        if session.status.resolved is not None:
+        named = session.spec.stored_in
+        if session.status.resolved is not None and not named.is_none:
             # Its repository may have gone while no operator was there to see that.
-            namespace = session.metadata.namespace
-            repository = session.spec.repository_ref.key_from(namespace)
+            repository = named.key_from(session.metadata.namespace)
             operator.seen("DepartedRepository", repository)
         if session.status.outcome is None or FINALIZER in session.metadata.finalizers:
             operator.seen("BackupSession", session.metadata.key)

@@ -8,12 +8,14 @@ from functools import partial
 from vmbackup_operator.archives import table as archives
 from vmbackup_operator.backups import table as backups
 from vmbackup_operator.backups.identity import run_id_for
+from vmbackup_operator.backups.retaining import table as snapshot_sets
 from vmbackup_operator.backups.undo import drop_record, undo
 from vmbackup_operator.model.backup_session import BackupSession, SessionType
 from vmbackup_operator.model.display import with_display
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.naming import run_id_of_restore
 from vmbackup_operator.restores import table as restores
+from vmbackup_operator.restores.copying import table as copies
 from vmbackup_operator.restores.rewinding import table as rewinds
 from vmbackup_operator.restores.rewinding.undo import drop_record as drop_rewind_record
 from vmbackup_operator.restores.undo import drop_record as drop_restore_record
@@ -29,12 +31,14 @@ TABLES: Mapping[SessionType, Table[BackupSession]] = {
     "Backup": backups.STEPS,
     "Archive": archives.STEPS,
     "Verify": verifications.STEPS,
+    "Snapshot": snapshot_sets.STEPS,
 }
 
 #: How what is left of a session that has gone is undone, by the type of its record.
 UNDO: Mapping[RecordType, Undo] = {
     **{kind: partial(undo, table) for kind, table in TABLES.items()},
     "Restore": restores.undo,
+    "SnapshotRestore": copies.undo,
     "Rewind": rewinds.undo,
 }
 
@@ -43,7 +47,7 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
     """Return the kind RestoreSession, whose objects *store* keeps."""
     return Kind(
         store,
-        lambda session: rewinds.STEPS if session.spec.mode == "Rewind" else restores.STEPS,
+        _table_of_restore,
         lambda appliance_id, session: run_id_of_restore(appliance_id, session.metadata.key),
         with_display,
         _drop_restore_record,
@@ -51,11 +55,15 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
     )
 
 
-async def _drop_restore_record(ground: Ground, session: RestoreSession) -> None:
+def _table_of_restore(session: RestoreSession) -> Table[RestoreSession]:
     if session.spec.mode == "Rewind":
-        await drop_rewind_record(rewinds.STEPS, ground, session)
-    else:
-        await drop_restore_record(restores.STEPS, ground, session)
+        return rewinds.STEPS
+    return copies.STEPS if session.spec.copies_snapshots else restores.STEPS
+
+
+async def _drop_restore_record(ground: Ground, session: RestoreSession) -> None:
+    drop = drop_rewind_record if session.spec.mode == "Rewind" else drop_restore_record
+    await drop(_table_of_restore(session), ground, session)
 
 
 async def _drop_record(ground: Ground, session: BackupSession) -> None:

@@ -53,6 +53,12 @@ def weak_etag() -> str:
     return f'W/"{uuid.uuid4()}"'
 
 
+def numbered_etag(body: Body) -> str:
+    """Return the entity tag behind that of *body*, as Compute has them."""
+    number = str(body.get("etag", "0")).strip('"')
+    return f'"{int(number) + 1}"'
+
+
 def keep(exchange: Exchange, body: Body) -> Resource:
     """Store *body*, the hidden part of an existing resource kept; return the resource."""
     existing = exchange.existing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from azure_simulator.arm.building import numbered_etag
 from azure_simulator.arm.exchange import Cloud
 from azure_simulator.resources import Body, Resource
 
@@ -19,6 +20,7 @@ _SETTLED_AT = "settledAt"
 def settle(cloud: Cloud, machine: Resource) -> None:
     """Have the VM's operation end well: its instance view says since when, for as long as it is."""
     machine.properties["provisioningState"] = "Succeeded"
+    machine.body["etag"] = numbered_etag(machine.body)
     machine.hidden[_SETTLED_AT] = cloud.now()
     cloud.resources.changed()
 

@@ -6,7 +6,7 @@ import uuid
 
 from azure_simulator.arm import disks, instance_views
 from azure_simulator.arm.answers import Answer
-from azure_simulator.arm.building import envelope
+from azure_simulator.arm.building import envelope, numbered_etag
 from azure_simulator.arm.disks import not_busy
 from azure_simulator.arm.errors import not_allowed
 from azure_simulator.arm.exchange import Cloud, Exchange, Route
@@ -16,7 +16,7 @@ from azure_simulator.arm.machine_bodies import (
     machine_properties,
     swapped_os_disk,
 )
-from azure_simulator.arm.network_writes import frozen
+from azure_simulator.arm.network_writes import check_preconditions, frozen
 from azure_simulator.arm.operations import MACHINE, MACHINE_ACTION
 from azure_simulator.arm.reading import get, missing_by_gateway, reading_routes
 from azure_simulator.arm.tagging import tags_of
@@ -30,6 +30,7 @@ async def _put(exchange: Exchange) -> Answer:
     cloud, existing = exchange.cloud, exchange.existing
     if existing is not None:
         not_busy(existing)
+    check_preconditions(exchange)
     body = envelope(exchange, KIND)
     body["properties"] = machine_properties(exchange, existing)
     for name in ("zones", "plan"):
@@ -40,6 +41,7 @@ async def _put(exchange: Exchange) -> Answer:
         body["identity"] = identity
     machine = existing or Resource(body["id"], body)
     before = _disk_ids(machine) if existing else set()
+    body["etag"] = numbered_etag(machine.body)
     machine.body = body
     cloud.resources.put(machine)
     _hold(cloud, machine, before)
@@ -135,6 +137,7 @@ async def _make_os_disk(cloud: Cloud, machine: Resource) -> None:
 async def _patch(exchange: Exchange) -> Answer:
     cloud, machine = exchange.cloud, get(exchange, missing_by_gateway)
     not_busy(machine)
+    check_preconditions(exchange)
     given = exchange.properties
     before = _disk_ids(machine)
     storage = _changed_storage(exchange, machine, given.get("storageProfile") or {})
@@ -145,6 +148,7 @@ async def _patch(exchange: Exchange) -> Answer:
         machine.properties["hardwareProfile"] = dict(given["hardwareProfile"])
     _hold(cloud, machine, before)
     machine.properties["provisioningState"] = "Updating"
+    machine.body["etag"] = numbered_etag(machine.body)
 
     async def work() -> None:
         instance_views.settle(cloud, machine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import unquote
 
 from azure_simulator.storage.operations import Need, Operation, Shape, Target, shapes
@@ -113,6 +114,10 @@ _SHAPES: Mapping[Shape, Operation] = {
         comp="immutabilitypolicies",
     ),
 }
+#: Of the same account: who copies by a token may read the source. By a SAS it is not simulated.
+_COPY = Operation(
+    "CopyBlob", "object", ((_WRITE, _READ), (_ADD, _READ)), overwrites_by=("w", _WRITE)
+)
 _DELETE_VERSION = _blob(
     "DeleteBlobVersion", "x", Need(f"{_CONTAINERS}/blobs/deleteBlobVersion/action")
 )
@@ -129,3 +134,10 @@ def blob_target(method: str, path: str, query: Mapping[str, str]) -> Target:
     if operation.name == "DeleteBlob" and "versionid" in query:
         operation = _DELETE_VERSION
     return Target(operation, unquote(container), unquote(blob))
+
+
+def copying(target: Target) -> Target:
+    """Return what the request does where it names a source to copy from."""
+    if target.operation.name != "PutBlob":
+        raise not_simulated(f"{target.operation.name} from a URL")
+    return replace(target, operation=_COPY)

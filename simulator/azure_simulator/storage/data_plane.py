@@ -13,11 +13,12 @@ from azure_simulator.resources import Resource, Resources
 from azure_simulator.storage import blob_operations, queue_operations, rules, versioned_blobs
 from azure_simulator.storage.accounts import AzuriteAccounts
 from azure_simulator.storage.answers import Reply
+from azure_simulator.storage.archived_blobs import ArchivedBlobs
 from azure_simulator.storage.authorization import Asked, Authorizer, Granted
 from azure_simulator.storage.being_deleted import QueuesBeingDeleted
 from azure_simulator.storage.checksums import OF_DOCUMENTS, check_md5
 from azure_simulator.storage.delegation import DelegationKeys, key_request
-from azure_simulator.storage.operations import StorageService, Target
+from azure_simulator.storage.operations import COPY_SOURCE, StorageService, Target
 from azure_simulator.storage.sas import SAS_PARAMETERS
 from azure_simulator.storage.upstream import NEWEST_VERSION, Account, Forwarded, Upstream
 from azure_simulator.storage.wire import (
@@ -93,6 +94,14 @@ class Received:
         return bytes(read)
 
 
+@dataclass(frozen=True, slots=True)
+class DoneInTime:
+    """What Azure takes its time for, and Azurite does at once."""
+
+    queues: QueuesBeingDeleted
+    blobs: ArchivedBlobs
+
+
 class DataPlane:
     """Answers for every account; raises StorageError for a refusal."""
 
@@ -103,14 +112,14 @@ class DataPlane:
         upstream: Upstream,
         authorizer: Authorizer,
         keys: DelegationKeys,
-        deleted: QueuesBeingDeleted,
+        in_time: DoneInTime,
     ) -> None:
         self._resources = resources
         self._accounts = accounts
         self._upstream = upstream
         self._authorizer = authorizer
         self._keys = keys
-        self._deleted = deleted
+        self._deleted, self._archived = in_time.queues, in_time.blobs
         self._versioned = versioned_blobs.VersionedBlobs(resources)
 
     async def answer(self, received: Received) -> Reply:
@@ -129,8 +138,6 @@ class DataPlane:
         rules.check_simulated(asked.fields, received.headers, asked.target.operation.name)
         if asked.target.operation.name == "GetUserDelegationKey":
             return await self._delegation_key(received, asked)
-        if asked.target.operation.name == "SetBlobTier":
-            await self._check_tier(account, received)
         await _check_document(received, asked)
         if received.service == "blob":
             return await self._of_blobs(resource, account, received, asked)
@@ -143,27 +150,29 @@ class DataPlane:
         self, resource: Resource, account: Account, received: Received, asked: Asked
     ) -> Reply:
         granted = received.granted or Granted("token")
-        return await self._versioned.answer(
-            versioned_blobs.Asked(
-                resource=resource,
-                account=account,
-                target=asked.target,
-                request=_forwarded(received, asked),
-                forward=lambda request: self._forward(account, request, granted),
-                new_only=granted.new_only,
-            )
+        of_blobs = versioned_blobs.Asked(
+            resource=resource,
+            account=account,
+            target=asked.target,
+            request=_forwarded(received, asked),
+            forward=lambda request: self._forward(account, request, granted),
+            new_only=granted.new_only,
         )
+        return await self._archived.answer(of_blobs, lambda: self._versioned.answer(of_blobs))
 
     def _asked(self, received: Received, account_id: str) -> Asked:
         fields = {name.lower(): value for name, value in received.query}
         name = blob_operations.blob_target
         if received.service == "queue":
             name = queue_operations.queue_target
+        target = name(received.method, received.path, fields)
+        if COPY_SOURCE in received.headers:
+            target = blob_operations.copying(target)
         return Asked(
             service=received.service,
             account=received.account,
             account_id=account_id,
-            target=name(received.method, received.path, fields),
+            target=target,
             method=received.method,
             path=received.path,
             query=received.query,
@@ -187,15 +196,6 @@ class DataPlane:
         )
         headers = {"Content-Type": "application/xml", "Content-Length": str(len(answer))}
         return Reply(200, headers, answer)
-
-    async def _check_tier(self, account: Account, received: Received) -> None:
-        """Refuse to rehydrate: Azurite does at once what takes Azure hours."""
-        if received.headers.get("x-ms-access-tier") == "Archive":
-            return
-        response = await self._send(account, Forwarded("blob", "HEAD", received.path))
-        response.release()
-        if response.headers.get("x-ms-access-tier") == "Archive":
-            raise not_simulated("rehydration")
 
     async def _forward(self, account: Account, request: Forwarded, granted: Granted) -> Reply:
         if granted.new_only and request.method == "PUT":

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 StorageService = Literal["blob", "queue"]
+#: The headers that say what is copied, and how quickly an archived blob comes back.
+COPY_SOURCE, REHYDRATE_PRIORITY = "x-ms-copy-source", "x-ms-rehydrate-priority"
+
 #: What an account SAS calls them (``srt``): s, c and o.
 Level = Literal["service", "container", "object"]
 

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 
 from azure_simulator.resources import Resource, Resources
+from azure_simulator.storage.operations import COPY_SOURCE, REHYDRATE_PRIORITY
 from azure_simulator.storage.wire import StorageError, not_simulated
 
 _ACCOUNTS = "Microsoft.Storage/storageAccounts"
@@ -14,7 +15,6 @@ _TLS = {"TLS1_0": "TLSv1", "TLS1_1": "TLSv1.1", "TLS1_2": "TLSv1.2", "TLS1_3": "
 # Azurite takes these and does nothing about them, or does it without Azure's checks.
 _HEADERS = (
     "x-ms-legal-hold",
-    "x-ms-copy-source",
     "x-ms-encryption-scope",
     "x-ms-encryption-key",
     "x-ms-content-crc64",
@@ -23,8 +23,9 @@ _HEADERS = (
 )
 # Azurite has no locks: they are set by an operation of their own here, not while a blob is put.
 _LOCKS = ("x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode")
-# Every client that sets a tier says how quickly an archived blob should come back.
-_PRIORITY, _PRIORITIES = "x-ms-rehydrate-priority", ("Standard", "High")
+_PRIORITIES = ("Standard", "High")
+#: What may say how quickly an archived blob comes back: every client that sets a tier does.
+_BRINGING_BACK = frozenset({"SetBlobTier", "CopyBlob"})
 _PARAMETERS = ("startfrom", "prevsnapshot", "deletetype")
 _UNKNOWN_INCLUDES = frozenset(("deleted", "deletedwithversions", "legalhold", "permissions"))
 #: What may name a version that is not the current one.
@@ -96,8 +97,7 @@ def check_simulated(fields: Mapping[str, str], headers: Mapping[str, str], opera
     for name in (*_HEADERS, *(() if operation == "SetImmutabilityPolicy" else _LOCKS)):
         if name in headers:
             raise not_simulated(f"the header {name}")
-    if _PRIORITY in headers:
-        _check_priority(fields, headers[_PRIORITY])
+    _check_of_operations(headers, operation)
     for name in (*_PARAMETERS, *(() if operation in _OF_VERSIONS else ("versionid",))):
         if name in fields:
             raise not_simulated(f"the parameter {name}")
@@ -108,10 +108,15 @@ def check_simulated(fields: Mapping[str, str], headers: Mapping[str, str], opera
         raise not_simulated("paging of a page blob's ranges")
 
 
-def _check_priority(fields: Mapping[str, str], priority: str) -> None:
-    if fields.get("comp") != "tier":
-        raise not_simulated(f"the header {_PRIORITY}")
-    if priority not in _PRIORITIES:
+def _check_of_operations(headers: Mapping[str, str], operation: str) -> None:
+    """Raise where a header stands with an operation that it does not belong to."""
+    if COPY_SOURCE in headers and operation != "CopyBlob":
+        raise not_simulated(f"the header {COPY_SOURCE}")
+    if REHYDRATE_PRIORITY not in headers:
+        return
+    if operation not in _BRINGING_BACK:
+        raise not_simulated(f"the header {REHYDRATE_PRIORITY}")
+    if headers[REHYDRATE_PRIORITY] not in _PRIORITIES:
         raise StorageError(
             400,
             "InvalidHeaderValue",

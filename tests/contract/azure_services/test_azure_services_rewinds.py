@@ -26,7 +26,9 @@ from tests.contract.ports.rewind_facts import (
     SwapPlace,
 )
 from tools.local_cloud.administrator import SUBSCRIPTION
-from vmbackup_operator.naming import ArmId, arm_id
+from vmbackup_core.errors import TransientError
+from vmbackup_operator.arm_ids import same_id
+from vmbackup_operator.naming import ArmId, arm_id, name_of
 from vmbackup_operator.services.copies import AzureCopies
 from vmbackup_operator.services.rewound_machines import AzureRewoundMachines
 
@@ -70,6 +72,14 @@ def user_machine(cloud: Cloud) -> ArmId:
     return machine
 
 
+def attach(cloud: Cloud, machine: ArmId, lun: int, disk: ArmId) -> None:
+    """Attach a data disk to the VM, as its owner does."""
+    body = cloud.azure.read(machine, COMPUTE)
+    entry = {"lun": lun, "createOption": "Attach", "managedDisk": {"id": disk}}
+    body["properties"]["storageProfile"]["dataDisks"].append(entry)
+    cloud.azure.arm(machine, COMPUTE, body)
+
+
 class TestAzureRewoundMachines(RewoundMachineFacts):
     @pytest.fixture
     async def place(self, cloud: Cloud, ours: Adapters) -> SwapPlace:
@@ -80,6 +90,31 @@ class TestAzureRewoundMachines(RewoundMachineFacts):
 
         machines = AzureRewoundMachines(ours.resources, ours.operations)
         return SwapPlace(machines, machine, spare, until)
+
+    async def test_a_disk_that_somebody_attaches_meanwhile_stays_attached(
+        self, cloud: Cloud, place: SwapPlace
+    ) -> None:
+        """What is sent names every data disk of the VM: the newcomer would be detached by it."""
+        await place.stop()
+        data, newcomer = await place.place("1"), await place.spare()
+        sent = {"method": "PATCH", "path": f"/{name_of(place.machine)}$"}
+        hold = await asyncio.to_thread(partial(cloud.azure.hold, "before", **sent))
+        swapping = asyncio.create_task(place.machines.swap(place.machine, [data]))
+        await until(lambda: asyncio.to_thread(cloud.azure.caught, hold))
+        await asyncio.to_thread(attach, cloud, place.machine, 7, newcomer)
+        await asyncio.to_thread(cloud.azure.let_go, hold)
+
+        async def answered() -> None:
+            # The first may have come back before Azure has answered.
+            await swapping
+            await place.swap(data)
+
+        with pytest.raises(TransientError):
+            await answered()
+
+        await place.swap(data)
+        assert same_id(await place.held("1") or "", data.disk_id)
+        assert same_id(await place.held("7") or "", newcomer)
 
 
 class TestAzureCopies(CopyFacts):

@@ -31,7 +31,7 @@ _COMMAND_S = 120
 def built(program: ClientProgram) -> Path:
     """Return *program*, or skip the test by the name of what is missing."""
     if not program.is_built:
-        pytest.skip(f"{program.name} is not built: `make clients` builds it")
+        pytest.skip(f"{program.name} is not built: `{program.command}` builds it")
     return program.path()
 
 

@@ -87,6 +87,18 @@ class PointObjectFacts(Suite):
         assert await find(ours.metadata.key) is None
         assert await find(theirs.metadata.key) is not None
 
+    async def test_that_of_a_run_is_dropped_and_no_other(
+        self, stored: sessions.RecoveryPointObjects, namespace: str, find: Find
+    ) -> None:
+        point = recovery_point(namespace)
+        await stored.ensure(point)
+
+        await stored.drop(point.metadata.key, RunId("1" * 32))
+        assert await find(point.metadata.key) is not None
+        await stored.drop(point.metadata.key, RUN)
+        await stored.drop(point.metadata.key, RUN)
+        assert await find(point.metadata.key) is None
+
     async def test_one_says_why_its_point_is_kept(
         self, stored: MirrorObjects, namespace: str, find: Find
     ) -> None:

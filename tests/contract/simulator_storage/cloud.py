@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 import uuid
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -101,9 +102,15 @@ class Cloud:
     ca: str = ""
     #: By how much the time by which signatures are judged is ahead of ours.
     ahead: timedelta = timedelta()
+    #: How much later it is for blobs on their way out of the Archive tier.
+    waited_s: float = 0.0
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        """Return the time by which blobs come back from the Archive tier."""
+        return time.monotonic() + self.waited_s
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(120)
@@ -151,3 +158,17 @@ class Cloud:
             for entry in self.journal.since(0)
             if all(entry.get(name, entry["detail"].get(name)) == v for name, v in columns.items())
         ]
+
+
+def with_data_actions(cloud: Cloud, *actions: str) -> Principal:
+    """Return somebody whose role has nothing but these data actions on blobs of the account."""
+    somebody = Principal(cloud.identities)
+    kind = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
+    definition = f"{kind}/{uuid.uuid4()}"
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    permission = {"dataActions": [f"{blobs}/{action}" for action in actions]}
+    cloud.resources.put(Resource(definition, {"properties": {"permissions": [permission]}}))
+    properties = {"principalId": somebody.object_id, "roleDefinitionId": definition}
+    assignment = f"{ACCOUNT_ID}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    cloud.resources.put(Resource(assignment, {"properties": properties}))
+    return somebody

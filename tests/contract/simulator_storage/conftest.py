@@ -26,10 +26,11 @@ from azure_simulator.pace import Pace
 from azure_simulator.resources import Resource, Resources
 from azure_simulator.service import Service
 from azure_simulator.storage.accounts import AzuriteAccounts
+from azure_simulator.storage.archived_blobs import ArchivedBlobs
 from azure_simulator.storage.authorization import Authorizer
 from azure_simulator.storage.azurite import AzuriteProgram
 from azure_simulator.storage.being_deleted import QueuesBeingDeleted
-from azure_simulator.storage.data_plane import DataPlane
+from azure_simulator.storage.data_plane import DataPlane, DoneInTime
 from azure_simulator.storage.delegation import DelegationKeys
 from azure_simulator.storage.front import StorageFront
 from azure_simulator.storage.upstream import Upstream
@@ -49,8 +50,9 @@ from tools.local_cloud.toolchains import node
 def _services(cloud: Cloud, upstream: Upstream) -> dict[str, Service]:
     keys = DelegationKeys()
     authorizer = Authorizer(cloud.identities, keys, cloud.now)
-    deleted = QueuesBeingDeleted(Pace(60))
-    plane = DataPlane(cloud.resources, cloud.accounts, upstream, authorizer, keys, deleted)
+    archived = ArchivedBlobs(cloud.resources, Pace(60), cloud.monotonic)
+    in_time = DoneInTime(QueuesBeingDeleted(Pace(60)), archived)
+    plane = DataPlane(cloud.resources, cloud.accounts, upstream, authorizer, keys, in_time)
     answers = Answers(cloud.contents, cloud.grants, PageLists(cloud.resources))
     return {
         "blob.core.windows.net": StorageFront("blob", plane, cloud.interventions, cloud.journal),

@@ -8,34 +8,24 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from azure_simulator.resources import Resource
 from tests.contract.simulator_storage.cloud import (
     ACCOUNT,
     ACCOUNT_ID,
-    SUBSCRIPTION,
     Cloud,
     Principal,
     reason_of,
+    with_data_actions,
 )
 
 pytestmark = pytest.mark.azurite
 
 URL = f"https://{ACCOUNT}.blob.core.windows.net"
-_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 EXPORT = "https://md-impexp-1.z1.blob.storage.azure.net/x/abcd?sv=2018-03-28&sr=b&si=i&sig=s"
 
 
 def writer_of_new_blobs(cloud: Cloud) -> Principal:
     """Return somebody whose role reads and adds, without `blobs/write`."""
-    somebody = Principal(cloud.identities)
-    kind = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
-    definition = f"{kind}/{uuid.uuid4()}"
-    permission = {"dataActions": [f"{_BLOBS}/read", f"{_BLOBS}/add/action"]}
-    cloud.resources.put(Resource(definition, {"properties": {"permissions": [permission]}}))
-    properties = {"principalId": somebody.object_id, "roleDefinitionId": definition}
-    assignment = f"{ACCOUNT_ID}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
-    cloud.resources.put(Resource(assignment, {"properties": properties}))
-    return somebody
+    return with_data_actions(cloud, "read", "add/action")
 
 
 def test_a_role_that_may_add_never_overwrites(cloud: Cloud) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.unit.archives.archiving_worlds import (
     ARCHIVING,
+    INTO,
     alter_repository,
     archived_packs,
     archived_points,
@@ -19,18 +20,35 @@ from tests.unit.archives.archiving_worlds import (
     prune,
 )
 from tests.worlds.memory_azure import AWAY, HOME
-from tests.worlds.samples import session_of
+from tests.worlds.memory_policies import policy
+from tests.worlds.memory_world import World
+from tests.worlds.samples import VM, session_of
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import ArchiveJob, Failed
 from vmbackup_core.repository.data.footer import ARCHIVE
 from vmbackup_operator.archives.table import STEPS
+from vmbackup_operator.model.backup_policy import ArchivedPoints, ArchiveWanted
+from vmbackup_operator.model.backup_session import ArchiveSpec
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.references import LocalReference
+from vmbackup_operator.model.recovery_point import NOT_LOOKED_AT, Kept, RecoveryPoint
+from vmbackup_operator.model.references import LocalReference, ObjectReference
 from vmbackup_operator.model.retention import Retention
 
 REPOSITORY = ObjectKey("team", "repo")
 ARCHIVE_REPOSITORY = ObjectKey("team", "archive")
 SOME_JOB = JobId("some-job")
+KEPT = Retention(last=2)
+
+
+def objects(world: World) -> list[RecoveryPoint]:
+    return list(world.point_objects.stored.values())
+
+
+def shown(world: World, key: ObjectKey = ARCHIVING) -> RecoveryPoint:
+    """Return the object that shows what the session has archived."""
+    run = world.status(key).recovery_point
+    (found,) = (each for each in objects(world) if each.spec.run_id == run)
+    return found
 
 
 async def test_the_point_counts_in_the_archive_repository_and_says_where_it_came_from() -> None:
@@ -71,6 +89,24 @@ async def test_its_worker_runs_beside_the_backup_repository_and_is_deallocated_b
     assert resolved.environment is not None
     assert resolved.environment.region == HOME != AWAY
     assert {each.state for each in world.azure.workers.values()} == {"deallocated"}
+
+
+async def test_an_archive_repository_of_another_region_is_reached_from_beside_the_source() -> None:
+    """A private endpoint leads to an account in whatever region that lies."""
+    world = await backed_up_world()
+    alter_repository(world, REPOSITORY, region=HOME)
+    alter_repository(world, ARCHIVE_REPOSITORY, region="uksouth")
+    account = world.repositories.stored[ARCHIVE_REPOSITORY].spec.storage_account_id
+    world.sessions.put(archiving(world))
+    await world.run(ARCHIVING)
+
+    status = world.status(ARCHIVING)
+    assert status.outcome == "Succeeded", status.message
+    assert status.resolved is not None
+    assert status.resolved.environment is not None
+    assert status.resolved.environment.region == HOME
+    assert (HOME, account.lower()) in world.regions.ways
+    assert {region for region, _ in world.regions.ways} == {AWAY, HOME}
 
 
 async def test_the_worker_may_read_the_one_and_create_in_the_other() -> None:
@@ -120,9 +156,61 @@ async def test_the_copy_is_shown_as_an_archive() -> None:
     world = await archiving_world()
     await world.run(ARCHIVING)
 
-    run = world.status(ARCHIVING).recovery_point
-    (shown,) = (each for each in world.point_objects.stored.values() if each.spec.run_id == run)
-    assert (shown.spec.type, shown.spec.repository_ref.name) == ("Archive", "archive")
+    spec = shown(world).spec
+    assert (spec.type, spec.stored_in.name) == ("Archive", "archive")
+
+
+async def test_the_copy_says_why_it_is_kept_and_until_when_before_any_upkeep() -> None:
+    world = await archiving_world(policy_ref=LocalReference("nightly"), retention=KEPT)
+    world.policies.put(policy(VM, archive=ArchiveWanted(INTO, KEPT)))
+    await world.run(ARCHIVING)
+
+    kept = shown(world).status.kept
+    assert kept.because == "last 2, minSuccessful 1"
+    assert kept.until is not None
+    assert timedelta(days=1) < kept.until - world.clock.now() < timedelta(days=2)
+
+
+@pytest.mark.parametrize("points", ["Weekly", "Monthly", "Yearly"])
+async def test_one_of_some_points_says_why_and_no_end_since_none_is_known(
+    points: ArchivedPoints,
+) -> None:
+    world = await archiving_world(policy_ref=LocalReference("nightly"), retention=KEPT)
+    world.policies.put(policy(VM, archive=ArchiveWanted(INTO, KEPT, points)))
+    await world.run(ARCHIVING)
+
+    assert shown(world).status.kept == Kept("last 2, minSuccessful 1")
+
+
+async def test_one_that_was_made_again_says_why_it_is_kept() -> None:
+    world = await archiving_world()
+    await world.run(ARCHIVING)
+    del world.point_objects.stored[shown(world).metadata.key]
+    again, uid = archiving(world), "00000000-0000-4000-8000-000000000001"
+    world.sessions.put(replace(again, metadata=replace(again.metadata, uid=uid)))
+    await world.run(ARCHIVING)
+
+    assert shown(world).status.kept_because == "last 7, minSuccessful 1"
+
+
+async def test_of_a_copy_of_an_older_point_upkeep_says_why_it_is_kept() -> None:
+    """Newer ones count against it: what is said of it alone would be wrong."""
+    world = await archiving_world()
+    first = archiving(world)
+    second, newer = ObjectKey("team", "nightly-2"), ObjectKey("team", "archive-2")
+    world.clock.turn(24 * 3600)
+    world.sessions.put(session_of(second))
+    await world.run(second)
+    run = world.status(second).recovery_point
+    (backed_up,) = (each for each in objects(world) if each.spec.run_id == run)
+    reference = ObjectReference(backed_up.metadata.name, "team")
+    world.sessions.put(archiving(world, newer, archive=ArchiveSpec(reference)))
+    await world.run(newer)
+    world.sessions.put(first)
+    await world.run(ARCHIVING)
+
+    assert shown(world, newer).status.kept_because
+    assert shown(world).status.kept == NOT_LOOKED_AT
 
 
 async def test_the_vm_may_be_gone() -> None:

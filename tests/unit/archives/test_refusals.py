@@ -23,7 +23,6 @@ from tests.worlds.memory_world import World
 from tests.worlds.samples import machine
 from vmbackup_core.ids import RepositoryId
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
-from vmbackup_operator.model.backup_repository import Immutability
 from vmbackup_operator.model.backup_session import ArchiveSpec
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import ObjectReference
@@ -57,25 +56,11 @@ def altered(world: World, key: ObjectKey, **status: Any) -> None:
     world.repositories.put(replace(there, status=replace(there.status, **status)))
 
 
-async def test_an_archive_repository_in_another_region() -> None:
-    world = await archiving_world()
-    alter_repository(world, TARGET, region="uksouth")
-
-    assert "uksouth" in await refused(world, "ArchiveInAnotherRegion")
-
-
 async def test_one_that_stands_for_the_source_itself() -> None:
     world = await archiving_world()
     altered(world, TARGET, repository_id=RepositoryId("0" * 32))
 
     await refused(world, "ArchiveIsTheSource")
-
-
-async def test_one_that_locks_what_counts() -> None:
-    world = await archiving_world()
-    alter_repository(world, TARGET, immutability=Immutability())
-
-    await refused(world, "ImmutabilityNotSupported")
 
 
 @pytest.mark.parametrize("which", [SOURCE, TARGET], ids=["source", "target"])

@@ -95,17 +95,17 @@ def test_a_role_can_be_assigned_in_every_subscription_that_needs_it(settings: Se
     ]
 
 
-def test_quotas_are_looked_at_in_every_subscription_that_is_restored_into(
-    settings: Settings,
+@pytest.mark.parametrize("scopes_of", ["restore_scopes", "rewind_scopes"])
+def test_quotas_are_looked_at_in_every_subscription_in_which_disks_are_made(
+    settings: Settings, scopes_of: str
 ) -> None:
     elsewhere = SUBSCRIPTION.replace("11111111", "22222222")
     scopes = (f"{elsewhere}/resourceGroups/one", f"{elsewhere.upper()}/resourceGroups/two")
-    settings = replace(
-        settings, tenancy=(*settings.tenancy, Tenant("db-team", restore_scopes=scopes))
-    )
+    tenant = Tenant("db-team", **{scopes_of: scopes})
+    settings = replace(settings, tenancy=(*settings.tenancy, tenant))
 
     found = azure_roles.scopes_of_roles(settings, ())
-    assert found["quotas"] == [SUBSCRIPTION, elsewhere]
+    assert sorted(found["quotas"]) == [SUBSCRIPTION, elsewhere]
     assert found["subscription"] == [SUBSCRIPTION]
 
 

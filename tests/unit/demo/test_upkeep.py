@@ -78,7 +78,14 @@ def test_what_a_worker_has_stored_is_told() -> None:
         entry(WORKER, "PUT", "/vm-backups/c/1/p/00000/001/2", status=403),
     ]
 
-    assert list(upkeep.stored_by_workers(entries, HOST)) == []
+    stored = [
+        "/vm-backups/c/1/p/00000/001/9",
+        "/vm-backups-control/l/2",
+        "/vm-archives/c/1/p/00000/001/9",
+    ]
 
-    entries.append(entry(WORKER, "PUT", "/vm-backups/c/1/p/00000/001/9"))
-    assert list(upkeep.stored_by_workers(entries, HOST)) == [f"{WORKER} put {entries[-1].path}"]
+    assert list(upkeep.stored_by_workers(entries, HOST, "vm-backups")) == []
+
+    entries += [entry(WORKER, "PUT", path) for path in stored]
+    told = [f"{WORKER} put {path}" for path in stored[:2]]
+    assert list(upkeep.stored_by_workers(entries, HOST, "vm-backups")) == told

@@ -88,7 +88,7 @@ def everything() -> Facts:
         stands, status=replace(stands.status, maintenance=maintenance, recovery_points=12)
     )
     told = facts(
-        [policy("web-01", "web-02", "web-03")],
+        [policy("web-01", "web-02", "web-03", rpo="26h")],
         [
             backup("web-01", LAST_SLOT),
             backup("web-02", LAST_SLOT - DAY),

@@ -10,7 +10,15 @@ from msgspec.structs import replace
 
 from tests.unit.metrics.told import DAY, LAST_SLOT, NOON, backup, ended, policy
 from vmbackup_operator.metrics.protection import Protection, protection
-from vmbackup_operator.model.backup_policy import BackupPolicy, MachineFound, Schedule
+from vmbackup_operator.model.backup_policy import (
+    BackupPolicy,
+    Blackout,
+    BlackoutWindow,
+    MachineFound,
+    MachineObjective,
+    ObjectiveShown,
+    Schedule,
+)
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions.ended import Bytes
 
@@ -162,3 +170,35 @@ def test_a_policy_that_nobody_has_looked_at_tells_nothing() -> None:
 
     assert protection(replace(looked, status=replace(looked.status, virtual_machines=None)),
                       ended(backup("web-01", LAST_SLOT)), NOON) is None  # fmt: skip
+
+
+@pytest.mark.parametrize(("rpo", "late"), [("11h", 0), ("10h", 1), ("599m", 1)])
+@pytest.mark.parametrize("spec", [{}, {"suspend": True}, {"schedule": None}],
+                         ids=["as it is", "suspended", "without a schedule"])  # fmt: skip
+def test_a_policy_that_says_what_may_be_lost_is_judged_by_that(
+    rpo: str, late: int, spec: dict[str, Any]
+) -> None:
+    promised = policy("web-01", rpo=rpo, **spec)
+
+    assert found(promised, backup("web-01", LAST_SLOT)).late == late
+    assert found(promised, backup("web-01", NOON - MINUTE)).late == 0
+
+
+def test_a_point_whose_session_has_gone_counts_where_the_status_remembers_it() -> None:
+    promised = policy("web-01", rpo="26h")
+    machine = MachineObjective("prod/web-01", "Met", LAST_SLOT + DAY, LAST_SLOT)
+    status = replace(promised.status, rpo=ObjectiveShown(0, (machine,)))
+
+    protected = found(replace(promised, status=status))
+
+    assert (protected.late, protected.rpo) == (0, NOON - LAST_SLOT)
+
+
+def test_a_slot_in_a_blackout_window_is_late_when_its_deadline_behind_it_has_passed() -> None:
+    windows = Blackout((BlackoutWindow("01:00", "06:00"),))
+    held = policy("web-01", schedule=Schedule("0 2 * * *", blackout=windows))
+    before = backup("web-01", LAST_SLOT - DAY + 5 * 60 * MINUTE)
+
+    lates = [found(held, before, now=LAST_SLOT + hours * 60 * MINUTE).late for hours in (4, 5)]
+
+    assert lates == [0, 1]

@@ -51,9 +51,9 @@ def policy(
 ) -> BackupPolicy:
     """Return a policy that was looked at and backs these VMs up, each night at two."""
     wanted = BackupPolicySpec(
-        ObjectReference("repo", "team"),
         VirtualMachines(),
         Retention(last=3),
+        ObjectReference("repo", "team"),
         schedule=Schedule("0 2 * * *"),
     )
     shown = MachinesShown(

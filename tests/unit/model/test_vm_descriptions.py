@@ -21,6 +21,7 @@ def test_it_has_all_that_the_format_names() -> None:
         "disks": [{"name": "d"}],
         "networkInterfaces": [{"id": "n"}],
         "resolved": None,
+        "excludedDisks": [],
     }
 
 

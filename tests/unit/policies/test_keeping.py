@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.worlds.memory_policies import policy
 from vmbackup_core.retention.ends import LONGEST, no_slots
 from vmbackup_core.retention.keeping import InForce, keep
-from vmbackup_operator.model.backup_policy import Schedule
+from vmbackup_operator.model.backup_policy import ArchivedPoints, Schedule
 from vmbackup_operator.model.retention import SessionRetention as Retention
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.keeping import kept_until, slots_of
@@ -122,6 +122,43 @@ def test_a_schedule_that_is_none_is_as_a_point_each_day() -> None:
     assert kept_until(Retention(3).rule, Schedule(cron="0 0 31 2 *"), taken) == taken + timedelta(
         days=3
     )
+
+
+@pytest.mark.parametrize(
+    ("retention", "points", "taken", "end"),
+    [
+        pytest.param(Retention(3), "All", "2026-11-10T01:00", "2026-11-13T01:00", id="all"),
+        pytest.param(Retention(3), "Weekly", "2026-11-10T01:00", "2026-11-30T01:00", id="weekly"),
+        pytest.param(Retention(3), "Monthly", "2026-11-01T01:00", "2027-02-01T01:00", id="monthly"),
+        pytest.param(
+            Retention(1, yearly=7), "Yearly", "2026-11-10T01:00", "2033-01-01T01:00", id="yearly"
+        ),
+        pytest.param(
+            Retention(1, monthly=12), "Monthly", "2026-11-10T01:00", "2027-11-01T01:00", id="a year"
+        ),
+        pytest.param(
+            Retention(1, monthly=3), "Yearly", "2026-11-10T01:00", "2029-01-01T01:00", id="rarer"
+        ),
+    ],
+)
+def test_an_archived_point_is_kept_until_newer_archives_have_pushed_it_out(
+    retention: Retention, points: ArchivedPoints, taken: str, end: str
+) -> None:
+    assert kept_until(retention.rule, NIGHTLY, at(taken), points) == at(end)
+
+
+def test_archived_points_come_at_the_first_slots_of_the_zones_months() -> None:
+    berlin = Retention(1, monthly=2, time_zone="Europe/Berlin")
+    schedule = Schedule(cron="30 23 * * *", time_zone="Etc/UTC")  # half past midnight there
+    taken = at("2026-11-30T23:30")  # December
+
+    assert kept_until(berlin.rule, schedule, taken, "Monthly") == at("2027-01-31T23:30")
+
+
+def test_a_policy_without_a_schedule_archives_as_if_it_backed_up_daily() -> None:
+    found = kept_until(Retention(2).rule, None, at("2026-11-10T01:00"), "Weekly")
+
+    assert at("2026-11-23T00:00") <= found < at("2026-11-24T00:00")
 
 
 def test_no_rule_locks_for_more_than_a_hundred_years() -> None:

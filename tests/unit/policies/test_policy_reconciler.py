@@ -43,7 +43,7 @@ async def test_a_due_slot_makes_one_session_for_each_vm(world: PolicyWorld) -> N
     assert set(world.policy.status.active_sessions) == set(world.sessions.created)
     (session, _) = world.sessions.stored.values()
     assert session.spec.slot == SLOT
-    assert session.spec.repository_ref.namespace == "team"
+    assert session.spec.stored_in.namespace == "team"
     assert session.metadata.labels["velero.io/exclude-from-backup"] == "true"
     generation = str(world.policy.metadata.generation)
     assert session.metadata.annotations["vmbackup.dev/policy-generation"] == generation

@@ -16,9 +16,9 @@ from vmbackup_operator.model.backup_policy import (
     Exclusion,
     MachinesShown,
     Selector,
-    TagWanted,
     VirtualMachines,
 )
+from vmbackup_operator.model.exclusions import TagWanted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Waiting

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worlds.samples import VM
-from vmbackup_operator.model.backup_policy import Exclusion, Selector, TagWanted
+from vmbackup_operator.model.backup_policy import Exclusion, Selector
+from vmbackup_operator.model.exclusions import TagWanted
 from vmbackup_operator.naming import WORKER_TAG, ArmId, name_of
 from vmbackup_operator.policies.ports import DiskListed, MachineListed
 from vmbackup_operator.policies.selection import (
-    has_tag,
     is_selected,
     selected,
     unknown_luns,
@@ -73,12 +73,12 @@ def selector(
 def test_names_of_tags_compare_without_case_and_values_with_it(
     wanted: TagWanted, *, has: bool
 ) -> None:
-    assert has_tag(machine(Backup="Nightly"), wanted) is has
+    assert wanted.is_met_by(machine(Backup="Nightly").tags) is has
 
 
 def test_an_empty_value_is_a_value() -> None:
-    assert has_tag(machine(backup=""), TagWanted("backup"))
-    assert has_tag(machine(backup=""), TagWanted("backup", ("", "x")))
+    assert TagWanted("backup").is_met_by(machine(backup="").tags)
+    assert TagWanted("backup", ("", "x")).is_met_by(machine(backup="").tags)
 
 
 def test_all_tags_are_asked_for_and_any_exclusion_counts() -> None:
@@ -152,7 +152,7 @@ def test_another_tag_never_means_more_and_another_exclusion_neither(
     assert ids(barred) == {
         each.id
         for each in listed
-        if is_selected(wanted, each) and not any(has_tag(each, tag) for tag in more)
+        if is_selected(wanted, each) and not any(tag.is_met_by(each.tags) for tag in more)
     }
 
 
@@ -166,6 +166,8 @@ def test_a_disk_without_snapshots_is_named_unless_it_is_excluded() -> None:
     assert why_not_supported(MachineListed(vm_id, (plain, unmanaged)), (3,)) is None
     said = why_not_supported(MachineListed(vm_id, (plain, unmanaged)), ())
     assert said == "disk old of web-01 is not a managed disk"
+    assert why_not_supported(MachineListed(vm_id, (plain, unmanaged)), (), "OSDiskOnly") is None
+    assert why_not_supported(MachineListed(vm_id, (ephemeral,)), (), "OSDiskOnly") is not None
     said = why_not_supported(MachineListed(vm_id, (ephemeral,)), range(64))
     assert said == "disk os of web-01 is ephemeral"
 

@@ -22,6 +22,7 @@ from tests.worlds.recorded_vm import (
 )
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.environments.bodies import body_at
+from vmbackup_operator.model.exclusions import ExcludedDisk
 from vmbackup_operator.model.restore_session import DiskOverride, RestoreOverrides, TargetTag
 from vmbackup_operator.model.vm_description import VmDescription
 from vmbackup_operator.restores.planning.plan import plan_restore, read_description
@@ -242,3 +243,15 @@ def test_a_description_in_a_newer_form_is_not_guessed_at() -> None:
     with pytest.raises(PermanentError, match="does not hold what Azure said of the VM"):
         plan_restore(newer, POINT_DISKS, restore_spec(disk_sku="Premium_LRS"), RUN)
     assert read_description("[]") is None
+
+
+@pytest.mark.parametrize(("chosen", "is_told"), [((), True), (("os",), False)])
+def test_disks_that_were_left_out_of_the_backup_are_told_where_all_are_asked_for(
+    chosen: tuple[str, ...], *, is_told: bool
+) -> None:
+    left_out = ExcludedDisk("1", "web-01-scratch", "LUN 1 is excluded")
+
+    plan = planned(replace(RECORDED, excluded_disks=(left_out,)), disks=chosen)
+
+    said = "disk web-01-scratch: position 1: left out of the backup: LUN 1 is excluded"
+    assert (said in plan.not_restored) == is_told

@@ -9,7 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.restores.restoring_worlds import RESTORE
-from tests.unit.restores.rewinding_worlds import WHERE, disks_of_vm, rewinding_world, rewound
+from tests.unit.restores.rewinding_worlds import (
+    WHERE,
+    disks_of_vm,
+    rewinding_world,
+    rewound,
+    run_confirmed,
+)
 from tests.worlds.memory_azure import HOME, SUBSCRIPTION
 from tests.worlds.memory_rewinds import Copy
 from tests.worlds.memory_world import World
@@ -158,3 +164,22 @@ async def test_a_name_that_is_taken() -> None:
 
     assert "nothing is overwritten" in await refused(world, "NameTaken")
     assert list(world.loose.copies.values()) == [theirs]
+
+
+async def test_a_region_without_room_for_the_new_disks_beside_the_vms_own() -> None:
+    world = await rewinding_world()
+    world.target.limit("PremiumDiskCount", 49_999, 50_000)
+
+    message = await refused(world, "QuotaExceeded")
+
+    assert "2 more are needed, 49999 of 50000 are in use" in message
+    assert "delete disks that an earlier rewind has left" in message
+
+
+async def test_room_for_as_many_disks_as_are_made_is_enough() -> None:
+    world = await rewinding_world()
+    world.target.limit("PremiumDiskCount", 49_998, 50_000)
+
+    await run_confirmed(world)
+
+    assert world.restored(RESTORE).outcome == "Succeeded"

@@ -157,3 +157,18 @@ async def test_a_vm_takes_no_disk_of_another_region(azure: Azure) -> None:
 
     reply = await change(azure, machine, dataDisks=[kept, data_disk(4, far)])
     assert (reply.status, reply.code) == (409, "Conflict")
+
+
+async def test_a_change_of_what_is_not_as_it_was_seen_is_refused(azure: Azure) -> None:
+    machine = await machine_of_disks(azure)
+    seen = (await azure.get(machine))["etag"]
+    wanted: dict[str, Any] = {"properties": {"storageProfile": {"dataDisks": []}}}
+    await azure.done(await azure.send("PATCH", machine, {"tags": {"by": "another"}}))
+
+    late = await azure.send("PATCH", machine, wanted, headers={"If-Match": seen})
+    now = (await azure.get(machine))["etag"]
+    await azure.done(await azure.send("PATCH", machine, wanted, headers={"If-Match": now}))
+
+    assert (late.status, late.code) == (412, "PreconditionFailed")
+    assert (await azure.get(machine))["properties"]["storageProfile"]["dataDisks"] == []
+    assert (await azure.get(machine))["etag"] not in {seen, now}

@@ -11,20 +11,21 @@ PRIORITY = "x-ms-rehydrate-priority"
 
 
 @pytest.mark.parametrize("priority", ["Standard", "High"])
-def test_a_priority_may_stand_where_a_tier_is_set(priority: str) -> None:
-    check_simulated({"comp": "tier"}, {PRIORITY: priority}, "SetBlobTier")
+@pytest.mark.parametrize("operation", ["SetBlobTier", "CopyBlob"])
+def test_a_priority_may_stand_where_a_blob_is_brought_back(operation: str, priority: str) -> None:
+    check_simulated({}, {PRIORITY: priority}, operation)
 
 
 @pytest.mark.parametrize(
     ("fields", "headers", "code"),
     [
-        ({"comp": "tier"}, {PRIORITY: "Soon"}, "InvalidHeaderValue"),
+        ({}, {"x-ms-copy-source": "https://a/b"}, "NotImplemented"),
         ({}, {PRIORITY: "High"}, "NotImplemented"),
         ({}, {"x-ms-legal-hold": "true"}, "NotImplemented"),
         ({}, {"x-ms-immutability-policy-mode": "Locked"}, "NotImplemented"),
         ({"versionid": "2026"}, {}, "NotImplemented"),
     ],
-    ids=["no priority", "a priority elsewhere", "legal hold", "locked by its put", "a version"],
+    ids=["a source", "a priority elsewhere", "legal hold", "locked by its put", "a version"],
 )
 def test_what_would_be_ignored_is_refused(
     fields: dict[str, str], headers: dict[str, str], code: str
@@ -33,3 +34,10 @@ def test_what_would_be_ignored_is_refused(
         check_simulated(fields, headers, "PutBlob")
 
     assert refused.value.code == code
+
+
+def test_a_priority_that_azure_does_not_know_is_refused() -> None:
+    with pytest.raises(StorageError) as refused:
+        check_simulated({}, {PRIORITY: "Soon"}, "SetBlobTier")
+
+    assert refused.value.code == "InvalidHeaderValue"

@@ -17,6 +17,7 @@ from vmbackup_core.stores.azure_blob import AzureBlobStore, container_client
 from vmbackup_core.stores.patience import Patience
 from vmbackup_core.stores.port import (
     UNREADABLE_NOW,
+    AccountRefuses,
     AlreadyStored,
     CredentialsRefused,
     NotDeleted,
@@ -110,6 +111,28 @@ def test_whoever_is_not_let_in_needs_other_credentials_whatever_the_code(
 
     assert refused.value.reason == (code or "StoreRefused")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (403, "InsufficientAccountPermissions"),
+        (403, "AccountIsDisabled"),
+        (507, ""),
+    ],
+)
+def test_an_account_that_refuses_whoever_asks_is_told_as_that_and_credentials_are_not_blamed(
+    script: Script, call: str, status: int, code: str
+) -> None:
+    script.answers = dict.fromkeys(("GET", "HEAD", "PUT"), (status, code, b""))
+
+    with pytest.raises(AccountRefuses, match=f"status {status}.*the account itself") as refused:
+        CALLS[call](script.store)
+
+    assert refused.value.reason == "AccountRefuses"
+    assert not isinstance(refused.value, CredentialsRefused)
+    assert isinstance(refused.value, UNREADABLE_NOW)
 
 
 @pytest.mark.parametrize("head", [200, 403, 503])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replaced
 from datetime import UTC, datetime
 
 import pytest
@@ -34,7 +35,7 @@ from vmbackup_operator.naming import (
     worker_id,
 )
 from vmbackup_operator.sessions.seen import account_of
-from vmbackup_operator.sweeping.needs import UNKNOWN, Needs, needs_of, why_needed
+from vmbackup_operator.sweeping.needs import KEPT_ALONE, UNKNOWN, Needs, needs_of, why_needed
 from vmbackup_operator.sweeping.things import (
     Catalog,
     LeftCommand,
@@ -147,6 +148,12 @@ def test_of_a_snapshot_whose_repository_was_not_read_nobody_can_tell(
     repository: RepositoryId | None,
 ) -> None:
     assert why_needed(snapshot(GONE, repository), needs()) == UNKNOWN
+
+
+def test_a_snapshot_of_a_set_that_stands_alone_stays_whatever_was_read() -> None:
+    alone = replaced(snapshot(GONE, None), alone=True)
+
+    assert why_needed(alone, needs()) == KEPT_ALONE
 
 
 def test_several_repositories_that_are_one_count_together() -> None:

@@ -49,7 +49,7 @@ async def test_those_of_another_repository_and_of_another_appliance_stay(
     world: UpkeepWorld,
 ) -> None:
     ours, theirs, elses = (mirror(world, point(world, number)) for number in range(3))
-    beside = replace(theirs.spec.repository_ref, name="beside")
+    beside = replace(theirs.spec.stored_in, name="beside")
     theirs = replace(theirs, spec=replace(theirs.spec, repository_ref=beside))
     elses = replace(elses, metadata=replace(elses.metadata, labels={}))
     for each in (ours, theirs, elses):

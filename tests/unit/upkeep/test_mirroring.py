@@ -268,5 +268,5 @@ class Killed(BaseException):
 
 def test_the_repository_of_the_tests_is_the_one_that_objects_name() -> None:
     world = UpkeepWorld()
-    reference = mirror(world, point(world, 1)).spec.repository_ref
+    reference = mirror(world, point(world, 1)).spec.stored_in
     assert reference.key_from("elsewhere") == REPOSITORY

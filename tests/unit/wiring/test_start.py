@@ -168,4 +168,4 @@ async def test_at_the_start_it_is_looked_whether_repositories_of_sessions_are_go
     async with operator.queue.running():
         await asyncio.sleep(0.05)
 
-    assert left == [backed_up.spec.repository_ref.key_from("team")]
+    assert left == [backed_up.spec.stored_in.key_from("team")]

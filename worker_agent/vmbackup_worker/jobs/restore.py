@@ -22,6 +22,7 @@ from vmbackup_core.protocol import (
     RestoreResult,
     WorkJob,
 )
+from vmbackup_core.repository.data.copied_packs import CopiedPacks
 from vmbackup_core.repository.data.healing import HealingIndex
 from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest
@@ -79,7 +80,7 @@ class Restore(Work):
         self._container = JobContainer(
             job.repository, stop, renewal_s=renewal_s, open_store=open_store
         )
-        self._store = Patient(self._container.store)
+        self._store = Patient(CopiedPacks(self._container.store, job.run_id))
         self._targets = {disk.disk_id: Renewable(disk.target_url) for disk in job.disks}
         self._disks = DisksAtOnce(len(job.disks), job.threads, stop)
         self._pool = export_pool(DISKS_AT_ONCE * self._disks.threads_each)

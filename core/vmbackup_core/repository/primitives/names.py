@@ -117,6 +117,17 @@ def pack_name(chain: ChainId, pack: PackId) -> str:
     return prefix_of_session(chain, "p", pack.slot, pack.session) + _cut(pack.number)
 
 
+def prefix_of_copies(run: RunId) -> str:
+    """Return what the names of the packs begin with that were copied for *run* to be read."""
+    return f"{RESERVED}{_id(run)}/"
+
+
+def copy_name(run: RunId, pack: str) -> str:
+    """Return the name of the copy that is made for *run* of the pack called *pack*."""
+    chain, _, rest = pack.removeprefix(CHAINS).partition("/p/")
+    return f"{prefix_of_copies(run)}{_id(chain)}/{rest}"
+
+
 def index_name(chain: ChainId, index: IndexId) -> str:
     """Return the name of the index object *index*."""
     return prefix_of_session(chain, "i", index.slot, index.session) + _cut(index.number)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from vmbackup_core.errors import PermanentError
-from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.environments.bodies import Body, body_at, text_at, texts_at
 from vmbackup_operator.model.restore_session import DiskOverride, RestoreTarget
 from vmbackup_operator.restores.planning.merge_patch import patched
 from vmbackup_operator.restores.planning.places import Place, id_in
 from vmbackup_operator.restores.planning.planned import DiskWanted
+from vmbackup_operator.restores.planning.recorded import DiskHeld
 from vmbackup_operator.restores.planning.rules import DISK_TREE, Fate
 from vmbackup_operator.restores.planning.sifting import LeftOut, sift, told
 from vmbackup_operator.restores.planning.tagging import check_tags, restored_tags
@@ -32,7 +32,7 @@ class RecordedDisk:
     """A disk as the point has it: *body* is Azure's own, or what little else was kept of it."""
 
     position: str
-    disk: PointDisk
+    disk: DiskHeld
     body: Body
 
     @property

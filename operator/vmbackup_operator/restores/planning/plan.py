@@ -9,7 +9,6 @@ import msgspec
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.environments.bodies import Body, Json, bodies_at, body_at, text_at
 from vmbackup_operator.model.restore_session import (
@@ -26,6 +25,7 @@ from vmbackup_operator.restores.planning.interfaces import InterfacePlan, plan_i
 from vmbackup_operator.restores.planning.machines import plan_machine
 from vmbackup_operator.restores.planning.names import restored_names
 from vmbackup_operator.restores.planning.planned import DiskWanted, Planned
+from vmbackup_operator.restores.planning.recorded import DiskHeld
 from vmbackup_operator.restores.planning.sifting import told
 from vmbackup_operator.restores.planning.used_ids import names_a_storage_account, used_ids
 
@@ -37,7 +37,7 @@ _SCHEMA = 1
 
 def plan_restore(
     description: VmDescription | None,
-    disks: Sequence[PointDisk],
+    disks: Sequence[DiskHeld],
     spec: RestoreSessionSpec,
     run: RunId,
 ) -> Planned:
@@ -51,10 +51,19 @@ def plan_restore(
     chosen = _recorded_disks(known, _chosen(disks, spec))
     planned = _plan_disks(chosen, spec, run)
     made = tuple(plan.wanted for plan in planned)
-    notes = [note for plan in planned for note in plan.not_restored]
+    notes = [] if known is None or spec.disks else _left_out(known)
+    notes += [note for plan in planned for note in plan.not_restored]
     if spec.mode == "Disks" or known is None or known.virtual_machine is None:
         return _whole(Planned(made), notes, spec.target)
     return _with_machine(known, known.virtual_machine, made, notes, spec, run)
+
+
+def _left_out(description: VmDescription) -> list[str]:
+    """Return what is told of disks that the VM had and its backup left out."""
+    return [
+        told(f"disk {each.name}", f"position {each.disk}", f"left out of the backup: {each.why}")
+        for each in description.excluded_disks
+    ]
 
 
 def read_description(text: str) -> VmDescription | None:
@@ -80,7 +89,7 @@ def _check_described(description: VmDescription | None) -> None:
         )
 
 
-def _chosen(disks: Sequence[PointDisk], spec: RestoreSessionSpec) -> list[PointDisk]:
+def _chosen(disks: Sequence[DiskHeld], spec: RestoreSessionSpec) -> list[DiskHeld]:
     """Return the disks that are brought back, and refuse what the spec says of others."""
     there = {position_of(disk.lun) for disk in disks}
     wanted = set(spec.disks) or there
@@ -93,7 +102,7 @@ def _chosen(disks: Sequence[PointDisk], spec: RestoreSessionSpec) -> list[PointD
 
 
 def _recorded_disks(
-    description: VmDescription | None, disks: Sequence[PointDisk]
+    description: VmDescription | None, disks: Sequence[DiskHeld]
 ) -> list[RecordedDisk]:
     """Return each disk with Azure's body of it, or with the little that its session resolved."""
     bodies: list[Body] = [] if description is None else list(description.disks)

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 
 from msgspec.structs import replace
 
 from vmbackup_operator.arm_ids import folded, is_within_group
-from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionStatus
 from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.restores.accepting import find_point
+from vmbackup_operator.restores.counting import find_counted
 from vmbackup_operator.restores.earlier import earlier_record
+from vmbackup_operator.restores.quotas import quotas_of_disk, short_quota
+from vmbackup_operator.restores.retained import find_retained, members_of
 from vmbackup_operator.restores.rewinding.planning import ids_used, made_ids, plan_rewind
-from vmbackup_operator.restores.rewinding.retained import find_retained, members_of
 from vmbackup_operator.restores.rewinding.undo import record_of
 from vmbackup_operator.sessions.findings import resolved_of, restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.rewind_ports import MachineNow
-from vmbackup_operator.sessions.seen import PointSeen
-from vmbackup_operator.sessions.step import Answer, Taken
+from vmbackup_operator.sessions.seen import PointOfSet
+from vmbackup_operator.sessions.step import Taken
 from vmbackup_operator.sessions.steps.claiming import claim_for
-from vmbackup_operator.sessions.steps.repository import same_repository
 from vmbackup_operator.sessions.undo_record import UndoRecord
 
 #: How soon a VM is looked at again whose power is on its way from one state to another.
 _LOOK_AGAIN_S = 10.0
+_INSTEAD = (
+    "a rewind is made of it alone, so rewind to a point whose set is there, or restore this one "
+    "with mode Disks"
+)
 
 
 async def accept(ground: Ground, session: RestoreSession) -> Taken:
@@ -41,8 +46,8 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     earlier = await earlier_record(ground, session)
     if earlier is not None and earlier.rewound is not None:
         return await _go_on(ground, session, earlier, earlier.rewound)
-    point = await _point(ground, session)
-    if not isinstance(point, PointSeen):
+    point = await find_counted(ground, session)
+    if not isinstance(point, PointOfSet):
         return Taken(session.status, point)
     machine = await ground.rewound_machines.find(point.virtual_machine_id)
     if machine is None:
@@ -52,16 +57,20 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
 
 
 async def _plan(
-    ground: Ground, session: RestoreSession, point: PointSeen, machine: MachineNow
+    ground: Ground, session: RestoreSession, point: PointOfSet, machine: MachineNow
 ) -> Taken:
     if machine.power == "changing":
         message = f"{machine.name} is being started or stopped, or Azure is at it"
         return Taken(session.status, Waiting(_LOOK_AGAIN_S, message))
-    retained = await find_retained(ground, session, point)
+    retained = await find_retained(ground, session, point, _INSTEAD)
     if isinstance(retained, Failed):
         return Taken(session.status, retained)
     rewound = plan_rewind(machine, point, retained, session.spec, run_of(session))
-    refused = _refused_ids(ground, session, rewound) or await _taken_name(ground, rewound)
+    refused = (
+        _refused_ids(ground, session, rewound)
+        or await _taken_name(ground, rewound)
+        or await _short_quota(ground, machine, rewound)
+    )
     if refused is not None:
         return Taken(session.status, refused)
     named = {each.disk: retained[each.disk] for each in rewound.disks}
@@ -101,19 +110,6 @@ async def _go_on(
         return Taken(session.status, Failed("SessionReplaced", message))
     status = replace(session.status, resolved=earlier.resolved)
     return await _claim(ground, session, rewound, status)
-
-
-async def _point(ground: Ground, session: RestoreSession) -> PointSeen | Answer:
-    """Return the point as its repository has it at this moment."""
-    repository = await same_repository(ground, session)
-    if not isinstance(repository, BackupRepository):
-        return repository
-    named = restored_of(session).recovery_point
-    point = await ground.points.find(repository, ArmId(named.virtual_machine_id), named.run_id)
-    if point is None:
-        message = f"recovery point {named.run_id} has stopped to count: it has expired"
-        return Failed("RecoveryPointExpired", message)
-    return point
 
 
 def _refused_by_settings(ground: Ground, session: RestoreSession) -> Failed | None:
@@ -160,3 +156,15 @@ async def _taken_name(ground: Ground, rewound: Rewound) -> Failed | None:
         "or delete it"
     )
     return Failed("NameTaken", message)
+
+
+async def _short_quota(ground: Ground, machine: MachineNow, rewound: Rewound) -> Failed | None:
+    """Return which quota has no room for the new disks, which are beside the VM's own for a while.
+
+    Each is of the kind of the disk whose place it takes.
+    """
+    usages = await ground.targets.usages(subscription_of(machine.id), machine.region)
+    attached = (machine.disk_at(each.disk) for each in rewound.disks)
+    wanted = chain.from_iterable(quotas_of_disk(each.body) for each in attached if each is not None)
+    remedy = "delete disks that an earlier rewind has left, or name fewer in spec.disks"
+    return short_quota(wanted, machine.region, usages, remedy)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 
 from msgspec.structs import replace
 
-from vmbackup_core.errors import LostAttempt, PermanentError
-from vmbackup_core.ids import RunId
+from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.rewound import RewoundDisk
 from vmbackup_operator.naming import ArmId, digest
 from vmbackup_operator.reconciling.outcome import Done, Waiting
+from vmbackup_operator.restores.copies import make_copy
 from vmbackup_operator.restores.rewinding.bodies import disk_body, snapshot_body
 from vmbackup_operator.restores.rewinding.confirming import how_to_confirm
 from vmbackup_operator.restores.rewinding.planning import next_backup_of
@@ -23,7 +22,7 @@ from vmbackup_operator.restores.rewinding.stopping import LOOK_AGAIN_S, refuse_s
 from vmbackup_operator.sessions.deadlines import SWAP_NOT_CONFIRMED
 from vmbackup_operator.sessions.findings import rewound_of, run_of
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.rewind_ports import CopyMade, CopyToMake, MachineNow
+from vmbackup_operator.sessions.rewind_ports import CopyToMake, MachineNow
 from vmbackup_operator.sessions.step import Taken
 
 _TOKEN_DIGITS = 8
@@ -41,7 +40,7 @@ async def keep_today(ground: Ground, session: RestoreSession) -> Taken:
         return CopyToMake(ArmId(disk.snapshot_id), run, ArmId(disk.replaced_disk_id), body)
 
     made = await asyncio.gather(
-        *(_make(ground, ArmId(each.snapshot_id), run, partial(wanted, each)) for each in disks)
+        *(make_copy(ground, ArmId(each.snapshot_id), run, partial(wanted, each)) for each in disks)
     )
     if not all(made):
         return Taken(session.status, Waiting(LOOK_AGAIN_S, "snapshots of today are being taken"))
@@ -54,7 +53,7 @@ async def create_disks(ground: Ground, session: RestoreSession) -> Taken:
     machine = await ground.rewound_machines.find(ArmId(rewound.virtual_machine_id))
     made = await asyncio.gather(
         *(
-            _make(ground, ArmId(each.disk_id), run, partial(_new_disk, session, machine, each))
+            make_copy(ground, ArmId(each.disk_id), run, partial(_new_disk, session, machine, each))
             for each in rewound.disks
         )
     )
@@ -78,24 +77,3 @@ def _new_disk(session: RestoreSession, machine: MachineNow | None, disk: Rewound
     body = disk_body(today.body, disk.size_gib, session.spec.target)
     source = ArmId(disk.source_snapshot_id)
     return CopyToMake(ArmId(disk.disk_id), run_of(session), source, body)
-
-
-async def _make(
-    ground: Ground, copy_id: ArmId, run: RunId, wanted: Callable[[], CopyToMake]
-) -> CopyMade | None:
-    """Ask for the copy that is *wanted* unless it is there; return it once it is whole.
-
-    What is there is not asked for: in the middle of the swap, where another operator may have died,
-    nobody can say any more what to ask for.
-    """
-    seen = await ground.copies.find(copy_id)
-    if seen is None:
-        await ground.copies.request(wanted())
-        return None
-    if seen.run_id != run:
-        message = f"there is a {copy_id} that is not this session's, and nothing is overwritten"
-        raise PermanentError(message, reason="NameTaken")
-    if seen.failure is not None:
-        await ground.copies.delete(copy_id, run)
-        raise LostAttempt(f"{copy_id}: {seen.failure}", reason="CopyFailed")
-    return seen if seen.ready else None

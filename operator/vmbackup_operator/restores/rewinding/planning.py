@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.points.points import PointDisk
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, text_at, value_at
 from vmbackup_operator.model.restore_session import RestoreSessionSpec, RestoreTarget
@@ -16,14 +15,14 @@ from vmbackup_operator.naming import ArmId, name_of, resource_group_of, subscrip
 from vmbackup_operator.restores.planning.names import restored_names
 from vmbackup_operator.restores.planning.places import id_in, region_name
 from vmbackup_operator.sessions.rewind_ports import AttachedDisk, MachineNow
-from vmbackup_operator.sessions.seen import PointSeen, SnapshotSeen
+from vmbackup_operator.sessions.seen import DiskOfSet, PointOfSet, SnapshotSeen
 
 GIB = 1 << 30
 
 
 def plan_rewind(
     machine: MachineNow,
-    point: PointSeen,
+    point: PointOfSet,
     retained: Mapping[str, SnapshotSeen],
     spec: RestoreSessionSpec,
     run: RunId,
@@ -77,7 +76,7 @@ def _check_target(machine: MachineNow, target: RestoreTarget) -> None:
         )
 
 
-def _chosen(disks: Sequence[PointDisk], wanted: Sequence[str]) -> list[PointDisk]:
+def _chosen(disks: Sequence[DiskOfSet], wanted: Sequence[str]) -> list[DiskOfSet]:
     there = {position_of(disk.lun) for disk in disks}
     for missing in sorted(set(wanted) - there):
         known = ", ".join(sorted(there))
@@ -86,7 +85,7 @@ def _chosen(disks: Sequence[PointDisk], wanted: Sequence[str]) -> list[PointDisk
     return [disk for disk in disks if not wanted or position_of(disk.lun) in wanted]
 
 
-def _attached(machine: MachineNow, disk: PointDisk) -> AttachedDisk:
+def _attached(machine: MachineNow, disk: DiskOfSet) -> AttachedDisk:
     """Return the VM's own disk at the place of the point's, or refuse one that can't be swapped."""
     position = position_of(disk.lun)
     found = machine.disk_at(position)
@@ -109,7 +108,7 @@ def _attached(machine: MachineNow, disk: PointDisk) -> AttachedDisk:
 
 
 def _rewound(
-    disk: PointDisk,
+    disk: DiskOfSet,
     attached: AttachedDisk,
     source: SnapshotSeen,
     target: RestoreTarget,

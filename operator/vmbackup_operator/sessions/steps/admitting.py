@@ -17,15 +17,11 @@ from vmbackup_operator.sessions.steps.repository import ASK_AGAIN_S
 
 def scope_refused(ground: Ground, session: BackupSession) -> Failed | None:
     """Return that the session's namespace may not name its VM or its repository, if that is so."""
-    spec, namespace = session.spec, session.metadata.namespace
-    repository = spec.repository_ref.key_from(namespace)
-    settings = ground.settings
-    if not settings.may_back_up(namespace, spec.virtual_machine_id):
-        return Failed(
-            "ScopeNotAllowed",
-            f"namespace {namespace} may not back up {spec.virtual_machine_id}: the operator's "
-            "settings name no backupScopes for it that hold this VM",
-        )
+    refused = machine_refused(ground, session)
+    if refused is not None:
+        return refused
+    namespace, settings = session.metadata.namespace, ground.settings
+    repository = session.spec.stored_in.key_from(namespace)
     if not settings.may_use_repository(namespace, repository.namespace, repository.name):
         return Failed(
             "ScopeNotAllowed",
@@ -33,6 +29,18 @@ def scope_refused(ground: Ground, session: BackupSession) -> Failed | None:
             "do not list it among the namespace's repositories",
         )
     return None
+
+
+def machine_refused(ground: Ground, session: BackupSession) -> Failed | None:
+    """Return that the session's namespace may not name its VM, if that is so."""
+    namespace, vm_id = session.metadata.namespace, session.spec.virtual_machine_id
+    if ground.settings.may_back_up(namespace, vm_id):
+        return None
+    return Failed(
+        "ScopeNotAllowed",
+        f"namespace {namespace} may not back up {vm_id}: the operator's settings name no "
+        "backupScopes for it that hold this VM",
+    )
 
 
 def begun_too_late(session: BackupSession) -> Skipped | None:
@@ -45,7 +53,7 @@ def begun_too_late(session: BackupSession) -> Skipped | None:
 
 async def ready_repository(ground: Ground, session: BackupSession) -> BackupRepository | Answer:
     """Return the session's repository once it is ready, and ours to write to."""
-    key = session.spec.repository_ref.key_from(session.metadata.namespace)
+    key = session.spec.stored_in.key_from(session.metadata.namespace)
     return await ready_repository_at(ground, key)
 
 

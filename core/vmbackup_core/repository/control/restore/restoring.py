@@ -16,6 +16,7 @@ from vmbackup_core.repository.control.log.log_entries import Place
 from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint, open_counted
 from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.data.copied_packs import CopiedPacks
 from vmbackup_core.repository.data.healing import HealingIndex, HealingPack
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.named_disk import NamedDisk, Patient
@@ -99,7 +100,7 @@ def restore_disk(  # noqa: PLR0913 - what, where to, how
     any case. Each object is the one whose digest its referrer has.
     """
     look_at_commit(control, disk, say)
-    source = Patient(data)
+    source = Patient(CopiedPacks(data, there.point.run_id))
     keys, manifest = open_disk(control, data, there.state, disk)
     healed = HealingIndex.load(source, keys, healed_packs(there.state, disk.chain_id))
     return restore_manifest(

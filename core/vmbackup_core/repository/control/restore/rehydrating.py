@@ -1,0 +1,143 @@
+"""A point's packs that lie in the Archive tier: found, copied to be read, and the copies removed.
+
+Which packs a point needs its commits' lists say, which like all else but packs are always online.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.ids import RunId
+from vmbackup_core.repository.control.commits.commits import find_commit
+from vmbackup_core.repository.control.commits.list_parts import OpenList
+from vmbackup_core.repository.control.commits.pack_list import PACK
+from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId
+from vmbackup_core.repository.primitives.names import (
+    copy_name,
+    pack_name,
+    prefix_of_copies,
+    prefix_of_folder,
+)
+from vmbackup_core.stores.archive_tier import ArchiveTier, Priority
+from vmbackup_core.stores.port import DELETED_AT_ONCE, Store, StoredObject
+
+#: How many copies are asked for at once.
+_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """How many packs of a point are in the Archive tier, and how many copies of them there are.
+
+    *back* can be read, *under_way* cannot yet.
+    """
+
+    packs: int
+    size_bytes: int
+    back: int
+    under_way: int
+
+    @property
+    def missing(self) -> int:
+        """How many have no copy, readable or not."""
+        return self.packs - self.back - self.under_way
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether every pack of the point can be read, from its copy where it is archived."""
+        return self.back == self.packs
+
+
+def look_at_archived(control: Control, data: Store, point: RecoveryPoint, run: RunId) -> Archived:
+    """Return what of *point* is in the Archive tier, and how far the copies for *run* are."""
+    copies = {each.name: each.archived for each in data.list(prefix_of_copies(run))}
+    packs = size_bytes = back = under_way = 0
+    for pack in _archived(control, data, point):
+        packs, size_bytes = packs + 1, size_bytes + pack.size_bytes
+        is_archived = copies.get(copy_name(run, pack.name))
+        back += is_archived is False
+        under_way += is_archived is True
+    return Archived(packs, size_bytes, back, under_way)
+
+
+def bring_back(  # noqa: PLR0913 - what, whence, for whom and how
+    control: Control,
+    data: Store,
+    tier: ArchiveTier,
+    point: RecoveryPoint,
+    run: RunId,
+    *,
+    priority: Priority,
+    most: int | None = None,
+) -> None:
+    """Have archived packs of *point* copied to where *run* can read them: *most* at a time.
+
+    Twice is once.
+    """
+    there = {each.name for each in data.list(prefix_of_copies(run))}
+    owed = (
+        pack.name
+        for pack in _archived(control, data, point)
+        if copy_name(run, pack.name) not in there
+    )
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        missing = islice(owed, most)
+        while some := [*islice(missing, _AT_ONCE)]:
+            begun = threads.map(
+                lambda name: tier.bring_back(name, copy_name(run, name), priority), some
+            )
+            for _ in begun:
+                pass
+
+
+def remove_copies(data: Store, run: RunId) -> int:
+    """Delete what was copied for *run*, also what is on its way; return how many copies."""
+    names = (each.name for each in [*data.list(prefix_of_copies(run))])
+    removed = 0
+    while some := [*islice(names, DELETED_AT_ONCE)]:
+        data.delete_all(some)
+        removed += len(some)
+    return removed
+
+
+def _archived(control: Control, data: Store, point: RecoveryPoint) -> Iterator[StoredObject]:
+    """Yield the packs of *point* that a listing has in the Archive tier."""
+    for disk in point.disks:
+        listed = data.list(prefix_of_folder(disk.chain_id, "p"))
+        yield from _listed(_needed(control, disk), listed)
+
+
+def _needed(control: Control, disk: PointDisk) -> Iterator[str]:
+    """Yield the names of the packs that the disk's commit needs, in order of listings.
+
+    Healing packs never leave the tier that they are put into.
+    """
+    found = find_commit(control, disk.chain_id, disk.slot)
+    if found is None or found.commit is None:
+        what = "is lost" if found is None else f"is damaged: {found.damage}"
+        raise CorruptRepository(
+            f"{disk.name}: the commit in slot {disk.slot} of chain {disk.chain_id} {what}, so "
+            "nothing says which packs it needs"
+        )
+    for part in OpenList.of(control, found.commit, disk.chain_id).parts():
+        for entry in part:
+            if entry.kind == PACK and entry.session.slot != HEALING_SLOT:
+                pack = PackId(entry.session.slot, entry.session.session, entry.number)
+                yield pack_name(disk.chain_id, pack)
+
+
+def _listed(needed: Iterable[str], listed: Iterator[StoredObject]) -> Iterator[StoredObject]:
+    """Yield those of *needed* that are archived; both are in order."""
+    at = next(listed, None)
+    for name in needed:
+        while at is not None and at.name < name:
+            at = next(listed, None)
+        if at is not None and at.name == name and at.archived:
+            yield at

@@ -1,0 +1,25 @@
+"""What bringing objects back from Azure's Archive tier needs of the place where they lie.
+
+What is there is listed, can be deleted, and is not read; a copy of it is readable hours later.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Protocol
+
+#: How soon a copy can be read: within 15 hours, or within one where it is smaller than 10 GB.
+Priority = Literal["Standard", "High"]
+
+#: The reasons for which a store cannot give what is in the tier, or on its way out of it.
+OFFLINE: Final = frozenset({"BlobArchived", "BlobBeingRehydrated"})
+
+
+class ArchiveTier(Protocol):
+    """The tier of one store."""
+
+    def bring_back(self, name: str, copy: str, priority: Priority) -> None:
+        """Begin to copy *name*, which is in the tier and stays there, to *copy*.
+
+        Until it can be read *copy* is listed as archived, too. Where it is there already nothing
+        is begun. Raise NotStored where *name* is not.
+        """

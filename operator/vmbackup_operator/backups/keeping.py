@@ -1,0 +1,26 @@
+"""What a policy says of how long its backups are kept; pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vmbackup_core.retention.in_force import Stamp
+from vmbackup_core.retention.rules import Retention
+from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_operator.model.recovery_point import Kept
+from vmbackup_operator.policies.keeping import kept_until
+from vmbackup_operator.policies.kept_points import PointFacts, keeper_of_backups, newest_kept
+from vmbackup_operator.sessions.seen import PointSeen
+from vmbackup_operator.sessions.steps.keeping import MadeBy
+
+
+def judge(point: PointSeen, stamp: Stamp, by: MadeBy) -> Kept:
+    """Return why the newest backup is kept, and until when."""
+    facts = PointFacts(point.run_id, point.created_at, by.group, stamp)
+    keeper = None if by.policy is None else keeper_of_backups(by.policy, by.now)
+    return newest_kept(facts, keeper, by.delay, by.now)
+
+
+def end_of(rule: Retention, policy: BackupPolicy | None, taken_at: datetime) -> datetime:
+    """Return when the backup of a moment is no longer kept: one more is made at each slot."""
+    return kept_until(rule, None if policy is None else policy.spec.schedule, taken_at)
