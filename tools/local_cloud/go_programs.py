@@ -30,9 +30,12 @@ PROGRAMS = {each.name: each for each in (HELM,)}
 def main() -> None:
     """Build what is asked for, or say what is missing."""
     parser = argparse.ArgumentParser(prog="python -m tools.local_cloud.go_programs")
-    parser.add_argument("names", nargs="*", choices=PROGRAMS, metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PROGRAMS))
     parser.add_argument("--missing", action="store_true", help="say what is not built")
     asked = parser.parse_args()
+    # Not by `choices`: argparse takes the names that were not given for one of them.
+    for unknown in set(asked.names) - PROGRAMS.keys():
+        parser.error(f"{unknown} is none of {', '.join(PROGRAMS)}")
     if asked.missing:
         for program in PROGRAMS.values():
             if not program.is_built:
