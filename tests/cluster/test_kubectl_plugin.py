@@ -159,15 +159,14 @@ def test_who_stops_watching_is_told_so_and_harms_nothing(
     # A shell cannot take back that it was started with SIGINT ignored, as in the background.
     watch = f"env --default-signal=INT kubectl-vmbackup watch {name}"
     ended = plugin.shell(
-        f"set -m\n{watch} >said 2>&1 & watching=$!\n"
+        f"set -m; {watch} >said 2>&1 & watching=$!\n"
         "until grep -q Transferring said; do sleep 0.2; done\n"
         "kill -INT $watching; wait $watching; echo $? >>said; cat said"
     )
 
     assert "Transferring 46%" in ended.stdout
     assert ended.stdout.splitlines()[-2:] == ["kubectl-vmbackup: interrupted", "130"]
-    spec = stored(installed, filled, "backupsessions", name)["spec"]
-    assert not spec.get("cancel")
+    assert not stored(installed, filled, "backupsessions", name)["spec"].get("cancel")
 
 
 def test_a_restore_is_made_as_its_dry_run_shows_it(
