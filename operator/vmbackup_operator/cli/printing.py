@@ -45,6 +45,10 @@ class Console:
                 self.lost = self.lost or error
             _turn_away(self._out)
 
+    def turn_away(self) -> None:
+        """Have what else goes to standard output go nowhere, also what it still holds."""
+        _turn_away(self._out)
+
     def write_line(self, text: str) -> None:
         """Write one line to standard output."""
         self.write(f"{shown(text)}\n")

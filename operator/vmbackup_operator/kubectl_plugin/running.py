@@ -66,7 +66,10 @@ def _complain(error: Exception, console: Console) -> int:
         case click.ClickException():
             return _told(console, " ".join(error.format_message().split()), "Misunderstood")
         case OSError():
-            where = error.filename or "standard output"
+            where = error.filename
+            if where is None:  # a help text is written by others than the console
+                console.turn_away()
+                where = "standard output"
             return _told(console, f"{where}: {error.strerror}", "OutputLost")
         case _:
             return _report_fault(error, console)

@@ -25,8 +25,12 @@ COMMANDS = (
 
 
 def shell(line: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run *line* by a shell in which ``$0`` is the plugin, without any cluster."""
-    kept = {key: value for key, value in os.environ.items() if key not in {"KUBECONFIG", "HOME"}}
+    """Run *line* by a shell in which ``$0`` is the plugin, without any cluster.
+
+    What it writes is held back until it ends, as on any user's machine.
+    """
+    left_out = {"KUBECONFIG", "HOME", "PYTHONUNBUFFERED"}
+    kept = {key: value for key, value in os.environ.items() if key not in left_out}
     return subprocess.run(  # noqa: S603 - our own program
         ["/bin/bash", "-c", line, PROGRAM],
         capture_output=True, text=True, check=False, env={**kept, "HOME": str(home), **environment},
