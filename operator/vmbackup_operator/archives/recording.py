@@ -18,12 +18,13 @@ from vmbackup_operator.archives.works import work_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.recovery_point import RecoveryPoint
-from vmbackup_operator.model.session_findings import Archived, DiskResult, position_of
+from vmbackup_operator.model.session_findings import Archived, position_of
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import repository_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.point_mirror import mirror_of
+from vmbackup_operator.sessions.results import results_of
 from vmbackup_operator.sessions.seen import PointSeen, PointWanted
 from vmbackup_operator.sessions.step import Taken, TryAgain
 from vmbackup_operator.sessions.steps.keeping import policy_key, why_kept
@@ -84,20 +85,7 @@ def stored(ground: Ground, session: BackupSession) -> BackupSessionStatus:
 
 def adopted(ground: Ground, session: BackupSession, point: PointSeen) -> BackupSessionStatus:
     """Return the status of a session whose run was found to have its point."""
-    disks = tuple(
-        DiskResult(
-            disk=position_of(disk.lun),
-            manifest=disk.manifest_name,
-            manifest_sha256=disk.manifest_sha256,
-            read_bytes=disk.read_bytes,
-            stored_bytes=disk.stored_bytes,
-            chain_id=disk.chain_id,
-            slot=disk.slot,
-            commit_digest=disk.commit_sha256,
-        )
-        for disk in point.disks
-    )
-    return replace(stored(ground, session), disks=disks)
+    return replace(stored(ground, session), disks=results_of(point))
 
 
 def _describe(session: BackupSession, work: RestoreWork) -> PointWanted:

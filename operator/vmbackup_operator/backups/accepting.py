@@ -5,6 +5,8 @@ Nothing is made of the VM yet. Where it is in another subscription, the way to i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
@@ -17,9 +19,9 @@ from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.display import counted
+from vmbackup_operator.model.exclusions import ExcludedDisk
 from vmbackup_operator.model.metadata import POLICY_GENERATION_ANNOTATION
 from vmbackup_operator.model.session_findings import (
-    DiskResult,
     Resolved,
     ResolvedDisk,
     ResolvedVirtualMachine,
@@ -31,12 +33,13 @@ from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.point_mirror import mirror_of
+from vmbackup_operator.sessions.results import results_of
 from vmbackup_operator.sessions.seen import (
     DiskSeen,
     PointSeen,
     VirtualMachineSeen,
 )
-from vmbackup_operator.sessions.step import Taken
+from vmbackup_operator.sessions.step import Answer, Taken
 from vmbackup_operator.sessions.steps.admitting import (
     begun_too_late,
     ready_repository,
@@ -103,17 +106,10 @@ async def _compared(ground: Ground, session: BackupSession, point: PointSeen) ->
 
 async def _begin(ground: Ground, session: BackupSession, repository: BackupRepository) -> Taken:
     """Record the VM as it is, unless the session comes too late to begin with it."""
-    late = begun_too_late(session)
-    if late is not None:
-        return Taken(session.status, late)
+    machine = await machine_in_turn(ground, session)
+    if not isinstance(machine, VirtualMachineSeen):
+        return Taken(session.status, machine)
     vm_id = ArmId(session.spec.virtual_machine_id)
-    turn = ground.allocator.turn_of_vm(session, vm_id)
-    if turn is not None and not await has_claim(ground, session, vm_id):
-        return Taken(session.status, turn)
-    machine = await ground.virtual_machines.find(vm_id)
-    if machine is None:
-        message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
-        return Taken(session.status, Failed("VirtualMachineNotFound", message))
     account = ArmId(repository.spec.storage_account_id)
     apart = await open_way_across(ground, vm_id, machine.region, account)
     if apart is not None:
@@ -129,6 +125,22 @@ async def _begin(ground: Ground, session: BackupSession, repository: BackupRepos
         await tell_full_reads(ground, session, begun.status.full_reads)
         keep_description(ground, session, machine.description)
     return taken
+
+
+async def machine_in_turn(ground: Ground, session: BackupSession) -> VirtualMachineSeen | Answer:
+    """Return the session's VM once it is the session's turn; what else there is to say before."""
+    late = begun_too_late(session)
+    if late is not None:
+        return late
+    vm_id = ArmId(session.spec.virtual_machine_id)
+    turn = ground.allocator.turn_of_vm(session, vm_id)
+    if turn is not None and not await has_claim(ground, session, vm_id):
+        return turn
+    machine = await ground.virtual_machines.find(vm_id)
+    if machine is None:
+        message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
+        return Failed("VirtualMachineNotFound", message)
+    return machine
 
 
 async def tell_unknown_luns(
@@ -163,10 +175,10 @@ async def _resolve(
     machine: VirtualMachineSeen,
 ) -> Taken:
     """Record what later steps read instead of looking again."""
-    disks = resolved_disks(session, machine)
+    excluded = excluded_disks(session.spec, machine)
+    disks = resolved_disks(machine, excluded)
     if isinstance(disks, Failed):
         return Taken(session.status, disks)
-    excluded = excluded_disks(session.spec, machine)
     chosen = await find_predecessors(ground, session, repository, disks)
     if isinstance(chosen, Waiting):
         return Taken(session.status, chosen)
@@ -203,10 +215,10 @@ def resolved_machine(machine: VirtualMachineSeen) -> ResolvedVirtualMachine:
 
 
 def resolved_disks(
-    session: BackupSession, machine: VirtualMachineSeen
+    machine: VirtualMachineSeen, excluded: Sequence[ExcludedDisk]
 ) -> tuple[ResolvedDisk, ...] | Failed:
-    """Return the disks that the session is about: the VM's but for those that it excludes."""
-    left_out = {each.disk for each in excluded_disks(session.spec, machine)}
+    """Return the disks that a session is about: the VM's but for those that are *excluded*."""
+    left_out = {each.disk for each in excluded}
     disks = tuple(_disk(each) for each in machine.disks if position_of(each.lun) not in left_out)
     if disks:
         return disks
@@ -256,17 +268,5 @@ def _adopted(session: BackupSession, point: PointSeen) -> BackupSessionStatus:
         resolved=found,
         recovery_point=point.run_id,
         excluded_disks=point.excluded,
-        disks=tuple(
-            DiskResult(
-                disk=position_of(disk.lun),
-                manifest=disk.manifest_name,
-                manifest_sha256=disk.manifest_sha256,
-                read_bytes=disk.read_bytes,
-                stored_bytes=disk.stored_bytes,
-                chain_id=disk.chain_id,
-                slot=disk.slot,
-                commit_digest=disk.commit_sha256,
-            )
-            for disk in point.disks
-        ),
+        disks=results_of(point),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.model.conditions import is_true
@@ -15,6 +15,8 @@ from vmbackup_operator.restores.undo import record_of
 from vmbackup_operator.sessions.findings import run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Taken
+
+_LOOK_AGAIN_S = 2.0
 
 
 async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
@@ -30,17 +32,30 @@ async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
     if is_true(status.conditions, "AccessRevoked"):
         # A crash may have fallen between the record that it stays and the status that says so.
         await ground.undo_records.keep(record_of(session))
-    if not await is_machine_gone(ground, session, restored):
-        return Taken(status, Waiting(2, "the VM is to be deleted yet"))
+    removed = await remove_parts(
+        ground, session, restored, lambda each: _is_gone(ground, session, each)
+    )
+    return Taken(status, removed)
+
+
+async def remove_parts(
+    ground: Ground,
+    session: RestoreSession,
+    restored: Restored,
+    is_gone: Callable[[ArmId], Awaitable[bool]],
+) -> Done | Waiting:
+    """Delete the VM and its interfaces, then its disks, each as *is_gone* does; say how far."""
+    if not await _is_machine_gone(ground, session, restored):
+        return Waiting(_LOOK_AGAIN_S, "the VM is to be deleted yet")
     ids = [ArmId(each.disk_id) for each in restored.disks]
-    gone = await asyncio.gather(*(_is_gone(ground, session, each) for each in ids))
+    gone = await asyncio.gather(*map(is_gone, ids))
     if not all(gone):
         left = counted(len(gone) - sum(gone), "disk")
-        return Taken(status, Waiting(2, f"{left} to be deleted yet"))
-    return Taken(status, Done(f"{counted(len(ids), 'disk')} of this session are gone"))
+        return Waiting(_LOOK_AGAIN_S, f"{left} to be deleted yet")
+    return Done(f"{counted(len(ids), 'disk')} of this session are gone")
 
 
-async def is_machine_gone(ground: Ground, session: RestoreSession, restored: Restored) -> bool:
+async def _is_machine_gone(ground: Ground, session: RestoreSession, restored: Restored) -> bool:
     """Delete the VM, then its interfaces: it holds them, and the disks."""
     machine = restored.virtual_machine_id
     stages = ((machine,) if machine is not None else (), restored.network_interface_ids)

@@ -22,8 +22,9 @@ from vmbackup_operator.model.backup_session import BackupSession, BackupSessionS
 from vmbackup_operator.model.progress import Progress as ProgressShown
 from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionStatus
 from vmbackup_operator.model.session import Session, SessionStatus
-from vmbackup_operator.model.session_findings import DiskResult, FullRead, ResolvedDisk
+from vmbackup_operator.model.session_findings import DiskResult, FullRead, ResolvedDisk, position_of
 from vmbackup_operator.naming import same_id
+from vmbackup_operator.sessions.seen import PointSeen
 
 #: What a job's end may hold; None where it lies in its message.
 JobResult: TypeAlias = BackupResult | VerifyResult | RestoreResult | ArchiveResult | None
@@ -38,6 +39,23 @@ def with_result(session: Session, status: SessionStatus, said: JobResult) -> Ses
             return _restored(status, said)
         case _:
             raise _unfit(session.kind, said)
+
+
+def results_of(point: PointSeen) -> tuple[DiskResult, ...]:
+    """Return of each disk of a point that there is already what a session of it would have."""
+    return tuple(
+        DiskResult(
+            disk=position_of(disk.lun),
+            manifest=disk.manifest_name,
+            manifest_sha256=disk.manifest_sha256,
+            read_bytes=disk.read_bytes,
+            stored_bytes=disk.stored_bytes,
+            chain_id=disk.chain_id,
+            slot=disk.slot,
+            commit_digest=disk.commit_sha256,
+        )
+        for disk in point.disks
+    )
 
 
 def owes_result(session: Session) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -43,6 +44,18 @@ def restore(world: World, key: ObjectKey = RESTORE, /, **spec: Any) -> RestoreSe
 def cancelled(session: RestoreSession) -> RestoreSession:
     """Return the session as its user has cancelled it."""
     return replace(session, spec=replace(session.spec, cancel=True))
+
+
+async def cancelled_when(world: World, condition: str, is_so: Callable[[World], bool]) -> World:
+    """Return *world* with its restore cancelled as soon as something is so, behind *condition*."""
+    await world.run_until(condition, RESTORE)
+    for _ in range(40):
+        if is_so(world):
+            break
+        await world.look_again(RESTORE)
+    assert is_so(world)
+    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+    return world
 
 
 async def backed_up_world(

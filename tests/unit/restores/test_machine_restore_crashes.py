@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.sampling import some_of
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
-    cancelled,
+    cancelled_when,
     holders,
     is_as_backed_up,
     made_disks,
@@ -79,17 +79,8 @@ async def test_killed_anywhere_a_restore_to_a_vm_makes_everything_once() -> None
         assert {each.state for each in world.azure.workers.values()} == {"deallocated"}, where
 
 
-async def cancelled_when(is_so: Callable[[World], bool]) -> World:
-    """Return a world whose restore was cancelled as soon as something was so."""
-    world = await machine_world()
-    await world.run_until("DataRestored", RESTORE)
-    for _ in range(40):
-        if is_so(world):
-            break
-        await world.look_again(RESTORE)
-    assert is_so(world)
-    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
-    return world
+async def cancelled_world(is_so: Callable[[World], bool]) -> World:
+    return await cancelled_when(await machine_world(), "DataRestored", is_so)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +93,11 @@ async def cancelled_when(is_so: Callable[[World], bool]) -> World:
 async def test_killed_anywhere_a_restore_to_a_vm_that_is_cancelled_leaves_nothing(
     is_so: Callable[[World], bool],
 ) -> None:
-    moments, _ = await run_through_kills(await cancelled_when(is_so), RESTORE, 0)
+    moments, _ = await run_through_kills(await cancelled_world(is_so), RESTORE, 0)
     assert moments > 20
 
     for at in some_of(range(1, moments + 1)):
-        world = await cancelled_when(is_so)
+        world = await cancelled_world(is_so)
         _, where = await run_through_kills(world, RESTORE, at)
         await undo_what_is_left(world)
 

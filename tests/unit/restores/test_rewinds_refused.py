@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace as seen
 
 import pytest
 from msgspec.structs import replace
 
+from tests.unit.restores.harmed_sets import HARMS
 from tests.unit.restores.restoring_worlds import RESTORE
 from tests.unit.restores.rewinding_worlds import (
     WHERE,
@@ -106,26 +107,7 @@ async def test_a_point_that_counts_no_longer() -> None:
     assert "expired" in await refused(world, "RecoveryPointExpired")
 
 
-def lose_one(world: World) -> None:
-    world.azure.snapshots.popitem()
-
-
-def lose_all(world: World) -> None:
-    world.azure.snapshots.clear()
-
-
-def take_again(world: World) -> None:
-    key, snapshot = next(iter(world.azure.snapshots.items()))
-    world.azure.snapshots[key] = seen(snapshot, unique_id=snapshot.unique_id.__class__("other"))
-
-
-def alter_a_tag(world: World) -> None:
-    key, snapshot = next(iter(world.azure.snapshots.items()))
-    tags: Mapping[str, str] = {**snapshot.tags, "vmbackup-sealed-0": "A" * 256}
-    world.azure.snapshots[key] = seen(snapshot, tags=tags)
-
-
-@pytest.mark.parametrize("harm", [lose_one, lose_all, take_again, alter_a_tag])
+@pytest.mark.parametrize("harm", HARMS)
 async def test_a_point_whose_snapshot_set_is_not_what_it_was_stored_of(
     harm: Callable[[World], None],
 ) -> None:

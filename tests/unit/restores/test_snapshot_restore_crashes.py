@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.sampling import some_of
 from tests.unit.restores.copying_worlds import copied_machine_world
-from tests.unit.restores.restoring_worlds import RESTORE, cancelled, undo_what_is_left
+from tests.unit.restores.restoring_worlds import RESTORE, cancelled_when, undo_what_is_left
 from tests.unit.restores.vm_worlds import VM_TARGET
 from tests.worlds.killed_operator import run_killed_every, run_through_kills
 from tests.worlds.memory_targets import RESTORED_GROUP
@@ -55,17 +55,8 @@ async def test_killed_again_and_again_it_still_ends() -> None:
     check_restored(world, "every fifth write")
 
 
-async def cancelled_when(is_so: Callable[[World], bool]) -> World:
-    """Return a world whose restore was cancelled as soon as something was so."""
-    world = await machine_world()
-    await world.run_until("Accepted", RESTORE)
-    for _ in range(60):
-        if is_so(world):
-            break
-        await world.look_again(RESTORE)
-    assert is_so(world)
-    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
-    return world
+async def cancelled_world(is_so: Callable[[World], bool]) -> World:
+    return await cancelled_when(await machine_world(), "Accepted", is_so)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +70,11 @@ async def cancelled_when(is_so: Callable[[World], bool]) -> World:
 async def test_killed_anywhere_while_it_is_taken_back_nothing_is_left(
     is_so: Callable[[World], bool],
 ) -> None:
-    moments, _ = await run_through_kills(await cancelled_when(is_so), RESTORE, 0)
+    moments, _ = await run_through_kills(await cancelled_world(is_so), RESTORE, 0)
     assert moments > 5
 
     for at in some_of(range(1, moments + 1)):
-        world = await cancelled_when(is_so)
+        world = await cancelled_world(is_so)
         _, where = await run_through_kills(world, RESTORE, at)
         await undo_what_is_left(world)
 

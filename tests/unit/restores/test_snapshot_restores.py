@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace as seen
+from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
 
 from tests.unit.restores.copying_worlds import copied, copied_machine_world, copying_world
+from tests.unit.restores.harmed_sets import HARMS
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
     TARGET,
@@ -133,25 +133,6 @@ async def test_nobody_deletes_the_retained_snapshots_while_it_runs() -> None:
     assert all(world.ground.book.names(ArmId(each)) for each in retained(world).values())
 
 
-def lose_one(world: World) -> None:
-    world.azure.snapshots.popitem()
-
-
-def lose_all(world: World) -> None:
-    world.azure.snapshots.clear()
-
-
-def take_again(world: World) -> None:
-    key, snapshot = next(iter(world.azure.snapshots.items()))
-    world.azure.snapshots[key] = seen(snapshot, unique_id=snapshot.unique_id.__class__("other"))
-
-
-def alter_a_tag(world: World) -> None:
-    key, snapshot = next(iter(world.azure.snapshots.items()))
-    tags: Mapping[str, str] = {**snapshot.tags, "vmbackup-sealed-0": "A" * 256}
-    world.azure.snapshots[key] = seen(snapshot, tags=tags)
-
-
 async def refused(world: World, reason: str) -> str:
     """Run the session, prove that it was refused for *reason*, and return what is said."""
     await world.run(RESTORE)
@@ -164,7 +145,7 @@ async def refused(world: World, reason: str) -> str:
     return failed.message
 
 
-@pytest.mark.parametrize("harm", [lose_one, lose_all, take_again, alter_a_tag])
+@pytest.mark.parametrize("harm", HARMS)
 async def test_a_point_whose_snapshot_set_is_not_what_it_was_stored_of_is_refused(
     harm: Callable[[World], None],
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vmbackup_operator.backups.accepting import (
+    machine_in_turn,
     policy_generation,
     resolved_disks,
     resolved_machine,
@@ -22,30 +23,26 @@ from vmbackup_operator.reconciling.outcome import Done, Failed
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.seen import VirtualMachineSeen
 from vmbackup_operator.sessions.step import Taken
-from vmbackup_operator.sessions.steps.admitting import begun_too_late, machine_refused
-from vmbackup_operator.sessions.steps.claiming import claim_for, has_claim
+from vmbackup_operator.sessions.steps.admitting import machine_refused
+from vmbackup_operator.sessions.steps.claiming import claim_for
 
 
 async def accept(ground: Ground, session: BackupSession) -> Taken:
     """Check the session, claim its VM, and record what was found; nothing is made yet."""
     vm_id = ArmId(session.spec.virtual_machine_id)
     refused = machine_refused(ground, session) or subscription_refused(ground.settings, vm_id)
-    refusal = refused or begun_too_late(session)
-    if refusal is not None:
-        return Taken(session.status, refusal)
-    turn = ground.allocator.turn_of_vm(session, vm_id)
-    if turn is not None and not await has_claim(ground, session, vm_id):
-        return Taken(session.status, turn)
-    machine = await ground.virtual_machines.find(vm_id)
-    if machine is None:
-        message = f"there is no virtual machine {vm_id}: correct the id, or take it out"
-        return Taken(session.status, Failed("VirtualMachineNotFound", message))
+    if refused is not None:
+        return Taken(session.status, refused)
+    machine = await machine_in_turn(ground, session)
+    if not isinstance(machine, VirtualMachineSeen):
+        return Taken(session.status, machine)
     return await _claim(ground, session, machine)
 
 
 async def _claim(ground: Ground, session: BackupSession, machine: VirtualMachineSeen) -> Taken:
     """Claim the VM by the record of what is going to be made, before anything is."""
-    disks = resolved_disks(session, machine)
+    excluded = excluded_disks(session.spec, machine)
+    disks = resolved_disks(machine, excluded)
     if isinstance(disks, Failed):
         return Taken(session.status, disks)
     resolved = Resolved(
@@ -53,7 +50,6 @@ async def _claim(ground: Ground, session: BackupSession, machine: VirtualMachine
         virtual_machine=resolved_machine(machine),
         disks=disks,
     )
-    excluded = excluded_disks(session.spec, machine)
     status = replace(session.status, resolved=resolved, excluded_disks=excluded)
     claimed = await claim_for(ground, record_of(replace(session, status=status)))
     if claimed is not None:
