@@ -14,6 +14,7 @@ from tools.local_cloud.client_programs import ClientProgram
 from tools.local_cloud.toolchains import ROOT, build_go, cache_folder
 
 _HELM = ROOT / "tools" / "helm"
+_PROMTOOL = ROOT / "tools" / "promtool"
 
 
 def _build_helm(folder: Path) -> None:
@@ -24,7 +25,20 @@ HELM = ClientProgram(
     "helm", (_HELM / "go.mod", _HELM / "go.sum"), "helm", _build_helm, command="make helm"
 )
 
-PROGRAMS = {each.name: each for each in (HELM,)}
+
+def _build_promtool(folder: Path) -> None:
+    build_go(_PROMTOOL, "github.com/prometheus/prometheus/cmd/promtool", folder / "promtool")
+
+
+PROMTOOL = ClientProgram(
+    "promtool",
+    (_PROMTOOL / "go.mod", _PROMTOOL / "go.sum"),
+    "promtool",
+    _build_promtool,
+    command="make promtool",
+)
+
+PROGRAMS = {each.name: each for each in (HELM, PROMTOOL)}
 
 
 def main() -> None:

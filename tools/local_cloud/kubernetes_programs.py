@@ -43,7 +43,7 @@ def _built() -> Path:
 
 
 def _build(folder: Path) -> None:
-    compiler = str(go())
+    compiler = str(go(PINS))
     print("\n    downloading the modules that tools/kubernetes pins", end="", flush=True)
     _run([compiler, "mod", "download"])
     for name, package in PACKAGES.items():
