@@ -7,13 +7,14 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud clients helm promtool check test unit soak demo bench bench-plots bundle chart image reference format clean
+.PHONY: help setup cloud clients helm kwok promtool check test unit soak demo bench bench-plots bundle chart image reference format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
 	@echo "make cloud   what is built once for test and demo, which begin with it"
 	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
 	@echo "make helm    helm, once, from source, for the tests of the chart"
+	@echo "make kwok    kwok and kube-scheduler, once, from source, for the tests of the chart on nodes"
 	@echo "make promtool  Prometheus' promtool, once, from source, for the tests of the alerts"
 	@echo "make unit    the fast tests only, and a sample of what is random or exhaustive"
 	@echo "make soak    random and long tests, kills; SEED=N repeats a case, CASES=N asks for more"
@@ -46,6 +47,9 @@ clients: $(SETUP)
 # skipped by its name else.
 helm: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.go_programs helm
+
+kwok: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.go_programs kwok kube-scheduler
 
 promtool: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.go_programs promtool

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 from tools.local_cloud.client_programs import ClientProgram
-from tools.local_cloud.toolchains import ROOT, build_go, cache_folder
+from tools.local_cloud.kubernetes_programs import PINS
+from tools.local_cloud.toolchains import ROOT, build_go, cache_folder, module_folder
 
 _HELM = ROOT / "tools" / "helm"
+_KWOK = ROOT / "tools" / "kwok"
 _PROMTOOL = ROOT / "tools" / "promtool"
 
 
@@ -38,7 +40,43 @@ PROMTOOL = ClientProgram(
     command="make promtool",
 )
 
-PROGRAMS = {each.name: each for each in (HELM, PROMTOOL)}
+
+#: kwok's own stages, in one file: a node becomes ready and stays so, a pod runs, ends and goes.
+KWOK_STAGES = "stages.yaml"
+_STAGES = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+)
+
+
+def _build_kwok(folder: Path) -> None:
+    build_go(_KWOK, "sigs.k8s.io/kwok/cmd/kwok", folder / "kwok")
+    stages = module_folder(_KWOK, "sigs.k8s.io/kwok") / "kustomize" / "stage"
+    each = [(stages / name).read_text() for name in _STAGES]
+    (folder / KWOK_STAGES).write_text("---\n".join(each))
+
+
+KWOK = ClientProgram(
+    "kwok", (_KWOK / "go.mod", _KWOK / "go.sum"), "kwok", _build_kwok, command="make kwok"
+)
+
+
+def _build_scheduler(folder: Path) -> None:
+    build_go(PINS, "k8s.io/kubernetes/cmd/kube-scheduler", folder / "kube-scheduler")
+
+
+SCHEDULER = ClientProgram(
+    "kube-scheduler",
+    (PINS / "go.mod", PINS / "go.sum"),
+    "kube-scheduler",
+    _build_scheduler,
+    command="make kwok",
+)
+
+PROGRAMS = {each.name: each for each in (HELM, KWOK, SCHEDULER, PROMTOOL)}
 
 
 def main() -> None:

@@ -123,6 +123,16 @@ def build_go(module: Path, package: str, program: Path) -> None:
     )
 
 
+def module_folder(module: Path, path: str) -> Path:
+    """Return where Go keeps the source of the module called *path* that *module* requires."""
+    command = [str(go(module)), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", path]
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": ""}
+    listed = subprocess.run(
+        command, cwd=module, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return Path(listed.stdout.strip())
+
+
 def on_path(name: str, asking: tuple[str, ...], oldest: tuple[int, ...]) -> Path | None:
     """Return the program *name* of PATH where its answer to *asking* is *oldest* or newer."""
     found = shutil.which(name)
