@@ -34,6 +34,15 @@ class KubectlRefused(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Where the API server is, the CA that vouches for it, and who asks."""
+
+    server: str
+    authority: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class KubernetesUser:
     """Whoever the token in *kubeconfig* speaks for."""
 
@@ -96,19 +105,24 @@ class KubernetesUser:
         """Return the object or list that ``kubectl get`` finds, parsed."""
         return json.loads(self.kubectl("get", *words, "--output=json"))
 
-    def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Return what the API server answers to a GET of *path*, parsed: as `get`, and quicker."""
+    def access(self) -> Access:
+        """Return what the kubeconfig says, for who asks without kubectl."""
         config = json.loads(self.kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
+        return Access(cluster["server"], authority, user["token"])
+
+    def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return what the API server answers to a GET of *path*, parsed: as `get`, and quicker."""
+        access = self.access()
         with urllib3.PoolManager(
-            ssl_context=ssl.create_default_context(cadata=authority), retries=False
+            ssl_context=ssl.create_default_context(cadata=access.authority), retries=False
         ) as pool:
             answer = pool.request(
                 "GET",
-                f"{cluster['server']}{path}",
+                f"{access.server}{path}",
                 fields=dict(query or {}),
-                headers={"Authorization": f"Bearer {user['token']}"},
+                headers={"Authorization": f"Bearer {access.token}"},
                 timeout=KUBECTL_DEADLINE_S,
             )
         if answer.status != 200:  # noqa: PLR2004 - OK
