@@ -22,6 +22,8 @@ from tools.local_cloud.kubernetes_user import KubectlRefused
 
 pytestmark = pytest.mark.control_plane
 
+#: Takes the taints from nodes that are ready.
+NODES = ("node-lifecycle-controller",)
 ZONES = {"node-1": "westeurope-1", "node-2": "westeurope-2"}
 WHERE = f"--namespace={HOME}"
 OPERATORS = "app.kubernetes.io/name=vmbackup,app.kubernetes.io/component!=test"
@@ -33,7 +35,7 @@ def nodes() -> Iterator[ControlPlane]:
     """A control plane with two nodes in two zones, and what makes pods and puts them there."""
     for program in (HELM, KWOK, SCHEDULER):
         built(program)
-    with control_plane(more_controllers=WORKLOADS) as running:
+    with control_plane(more_controllers=(*WORKLOADS, *NODES)) as running:
         for namespace in (HOME, TEAM, OTHER_TEAM, FORMER_TEAM):
             running.administrator.kubectl("create", "namespace", namespace)
         restricted = "pod-security.kubernetes.io/enforce=restricted"

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tools.local_cloud.client_programs import ClientProgram
-from tools.local_cloud.kubernetes_programs import PINS
+from tools.local_cloud.kubernetes_programs import PINS, link_flags
 from tools.local_cloud.toolchains import ROOT, build_go, cache_folder, module_folder
 
 _HELM = ROOT / "tools" / "helm"
@@ -65,7 +65,8 @@ KWOK = ClientProgram(
 
 
 def _build_scheduler(folder: Path) -> None:
-    build_go(PINS, "k8s.io/kubernetes/cmd/kube-scheduler", folder / "kube-scheduler")
+    program = folder / "kube-scheduler"
+    build_go(PINS, "k8s.io/kubernetes/cmd/kube-scheduler", program, link_flags())
 
 
 SCHEDULER = ClientProgram(

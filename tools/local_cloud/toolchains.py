@@ -114,10 +114,10 @@ def npm(node_program: Path) -> list[str]:
     return [found]
 
 
-def build_go(module: Path, package: str, program: Path) -> None:
+def build_go(module: Path, package: str, program: Path, link_flags: str = "-s -w") -> None:
     """Build *package*, as *module* pins it, into the file *program*."""
     command = [str(go(module)), "build", "-trimpath", "-buildvcs=false", "-mod=readonly"]
-    command += ["-ldflags", "-s -w", "-o", str(program), package]
+    command += ["-ldflags", link_flags, "-o", str(program), package]
     run_quietly(
         command, cwd=module, more={"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
     )
