@@ -16,6 +16,7 @@ from tools.local_cloud.processes import Program, start_program
 
 #: kwok plays the nodes with this annotation alone.
 _PLAYED = {"kwok.x-k8s.io/node": "fake"}
+_SELECTOR = ",".join(f"{key}={value}" for key, value in _PLAYED.items())
 _READY_S = 120
 
 
@@ -26,20 +27,19 @@ def fake_nodes(plane: ControlPlane, zones: Mapping[str, str]) -> Iterator[None]:
     The nodes' objects stay behind: nobody plays them any more.
     """
     kubeconfig = f"--kubeconfig={plane.administrator.kubeconfig}"
+    scheduler = ("--leader-elect=false", "--secure-port=0")
     stages = KWOK.path().with_name(KWOK_STAGES)
-    commands = (
-        [SCHEDULER.path(), kubeconfig, "--leader-elect=false", "--secure-port=0"],
-        [
-            KWOK.path(), kubeconfig, "--manage-all-nodes=false",
-            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
-            "--node-lease-duration-seconds=40", f"--config={stages}",
-        ],
-    )  # fmt: skip
+    kwok = (
+        f"--config={stages}",
+        "--manage-all-nodes=false",
+        f"--manage-nodes-with-annotation-selector={_SELECTOR}",
+        "--node-lease-duration-seconds=40",
+    )
     running: list[Program] = []
     try:
-        for command in commands:
-            log = plane.folder / f"{command[0].name}.log"  # type: ignore[union-attr]
-            running.append(start_program(command, log))
+        for program, options in ((SCHEDULER, scheduler), (KWOK, kwok)):
+            log = plane.folder / f"{program.name}.log"
+            running.append(start_program([program.path(), kubeconfig, *options], log))
         for name, zone in zones.items():
             plane.administrator.kubectl("apply", "-f", "-", given=json.dumps(_node(name, zone)))
         ready = ("--for=condition=Ready", f"--timeout={_READY_S}s")
