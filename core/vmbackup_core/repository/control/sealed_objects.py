@@ -18,7 +18,7 @@ from vmbackup_core.repository.primitives.failures import (
     NoSuchEpoch,
     NotUnderstood,
 )
-from vmbackup_core.repository.primitives.json_payloads import encode, parsed
+from vmbackup_core.repository.primitives.json_payloads import parsed, written
 from vmbackup_core.repository.primitives.masters import KeyRing, Master
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH, header_name
 from vmbackup_core.repository.primitives.outer import SealedKind
@@ -101,8 +101,11 @@ class Control:
         return self.open(kind, found, struct)
 
     def seal(self, kind: SealedKind, name: str, value: msgspec.Struct, epoch: int) -> StoredBytes:
-        """Return the object that holds *value* as JSON, sealed under *epoch*; it is not put."""
-        return self.seal_bytes(kind, name, encode(value), epoch)
+        """Return the object that holds *value* as JSON, sealed under *epoch*; it is not put.
+
+        Raise ObjectMalformed where no reader would take it.
+        """
+        return self.seal_bytes(kind, name, written(name, value), epoch)
 
     def seal_bytes(self, kind: SealedKind, name: str, payload: bytes, epoch: int) -> StoredBytes:
         """Return the object that holds *payload*, sealed under *epoch*; it is not put."""
