@@ -49,6 +49,8 @@ def _as_json(report: CheckReport, head: Head | None, *, read_data: bool) -> dict
         "packs": report.packs,
         "unreferencedPacks": report.unreferenced_packs,
         "readBytes": report.read_bytes,
+        "copies": report.copies,
+        "copiedBytes": report.copied_bytes,
     }
 
 
@@ -67,6 +69,12 @@ def _write_report(
     )
     if read_data:
         console.write_line(f"read {size(report.read_bytes)}")
+    if report.copies:
+        copies = "1 copy" if report.copies == 1 else f"{report.copies} copies"
+        console.write_line(
+            f"{copies} ({size(report.copied_bytes)}) of packs in the Archive tier: a restore reads"
+            " them, and whoever had them made removes them"
+        )
     if head is not None:
         console.write_line(f"head {_text(head)}")
     for each in report.healed:

@@ -70,6 +70,8 @@ class Counts:
     packs: int = 0
     unreferenced_packs: int = 0
     read_bytes: int = 0
+    copies: int = 0
+    copied_bytes: int = 0
 
     def add(self, other: Counts) -> None:
         """Count what *other* has."""

@@ -71,7 +71,8 @@ class CheckReport:
     """How much a check looked at; it proved everything readable where there are no findings.
 
     *healed* are objects that are not as they were written, all of whose blocks were stored again.
-    *left_out* counts the findings behind the first ten thousand.
+    *left_out* counts the findings behind the first ten thousand, *copies* what lies under the
+    names that are kept for copies of packs in the Archive tier.
     """
 
     findings: tuple[Finding, ...]
@@ -84,6 +85,8 @@ class CheckReport:
     packs: int
     unreferenced_packs: int
     read_bytes: int
+    copies: int = 0
+    copied_bytes: int = 0
 
     @property
     def good(self) -> bool:
