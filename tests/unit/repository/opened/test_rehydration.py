@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from typing_extensions import override
 
 from tests.unit.repository.data.bench import Target, silent
 from tests.unit.repository.opened.archiving_bench import ArchivingBench
@@ -14,6 +15,8 @@ from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.control.restore.lone_manifests import open_lone, restore_lone
+from vmbackup_core.repository.control.restore.rehydrating import remove_copies
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
 from vmbackup_core.repository.opened_restore import Archived, Restores
 from vmbackup_core.repository.primitives.names import commit_name, copy_name, prefix_of_copies
 from vmbackup_core.repository.primitives.parsed_names import is_pack, parse_data
@@ -197,6 +200,67 @@ def test_what_lies_under_a_copys_name_and_is_none_gives_way_to_the_copy(tiered: 
 
     assert tiered.counted() == (len(tiered.packs), 0, 0)
     tiered.bring_back("High")
+    tiered.wait("High")
+
+    assert tiered.counted() == (len(tiered.packs), len(tiered.packs), 0)
+    assert tiered.restored(tiered.point) == []
+
+
+def test_prune_deletes_no_copies(tiered: Tiered) -> None:
+    """P, Y."""
+    tiered.bring_back("High")
+    copies = tiered.copies()
+
+    upkeep = tiered.bench.target.opened().upkeep
+    for plan in upkeep.plan_prune():
+        assert isinstance(plan, PrunePlan)
+        upkeep.prune(plan, lambda: None)
+
+    assert tiered.copies() == copies
+
+
+class CopiesGo(ArchivedStore):
+    """The same store, whose copies somebody removes after so many reads of them."""
+
+    def __init__(self, tiered: Tiered, reads: int) -> None:
+        self.__dict__.update(tiered.store.__dict__)
+        self._tiered, self._reads = tiered, reads
+
+    @override
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        if name.startswith(prefix_of_copies(self._tiered.point.run_id)):
+            if self._reads == 0:
+                remove_copies(self._tiered.store, self._tiered.point.run_id)
+            self._reads -= 1
+        return super().get(name, most=most)
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+def test_copies_that_go_while_they_are_read_make_no_wrong_byte(tiered: Tiered, reads: int) -> None:
+    """T, Y."""
+    tiered.bring_back("High")
+    tiered.wait("High")
+    control = tiered.bench.target.places.control
+    tiered.bench.target.places = Places(CopiesGo(tiered, reads), control)
+
+    with pytest.raises(CorruptRepository, match="BlobArchived"):
+        tiered.restored(tiered.point)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_copies_that_another_removes_meanwhile_are_made_again(tiered: Tiered, after: int) -> None:
+    """Y, Y: both by hand, of one point."""
+
+    class Removes(MemoryArchiveTier):
+        @override
+        def bring_back(self, name: str, copy: str, priority: Priority) -> None:
+            if len(self.asked) == after:
+                tiered.restores.remove_copies(tiered.point.run_id)
+            super().bring_back(name, copy, priority)
+
+    other = Removes(tiered.store)
+    for tier in (tiered.tier, other, tiered.tier):
+        tiered.restores.bring_back(tier, tiered.point, tiered.point.run_id, "High")
     tiered.wait("High")
 
     assert tiered.counted() == (len(tiered.packs), len(tiered.packs), 0)
