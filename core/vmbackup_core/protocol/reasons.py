@@ -38,6 +38,7 @@ Reason = Literal[
     "KeyRingIncomplete",
     "NewerFormat",
     "NotStored",
+    "ObjectMalformed",
     "ObjectTooLarge",
     "StoreRefused",
 ]
