@@ -12,6 +12,7 @@ import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ import urllib3
 from tools.local_cloud.toolchains import kubectl
 
 KUBECTL_DEADLINE_S = 120.0
+
+#: How many threads of a test look at once, at most, without a handshake for each look.
+CONNECTIONS = 8
 
 #: Where the objects of our six kinds are, and Kubernetes' own.
 OURS, CORE = "/apis/vmbackup.dev/v1alpha1", "/api/v1"
@@ -33,7 +37,7 @@ class KubectlRefused(RuntimeError):
     """kubectl ended with an error; the message is what it printed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KubernetesUser:
     """Whoever the token in *kubeconfig* speaks for."""
 
@@ -98,22 +102,28 @@ class KubernetesUser:
 
     def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Return what the API server answers to a GET of *path*, parsed: as `get`, and quicker."""
-        config = json.loads(self.kubeconfig.read_text())
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        authority = base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
-        with urllib3.PoolManager(
-            ssl_context=ssl.create_default_context(cadata=authority), retries=False
-        ) as pool:
-            answer = pool.request(
-                "GET",
-                f"{cluster['server']}{path}",
-                fields=dict(query or {}),
-                headers={"Authorization": f"Bearer {user['token']}"},
-                timeout=KUBECTL_DEADLINE_S,
-            )
+        answer = self._server.request(
+            "GET", path, fields=dict(query or {}), timeout=KUBECTL_DEADLINE_S
+        )
         if answer.status != 200:  # noqa: PLR2004 - OK
             raise ReadRefused(f"GET {path}: {answer.status} {answer.data.decode()}")
         return answer.json()
+
+    @cached_property
+    def _server(self) -> urllib3.HTTPSConnectionPool:
+        """The API server's connections: a handshake takes more than an answer."""
+        config = json.loads(self.kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        at = urllib3.util.parse_url(cluster["server"])
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
+        return urllib3.HTTPSConnectionPool(
+            str(at.host),
+            at.port,
+            maxsize=CONNECTIONS,
+            ssl_context=ssl.create_default_context(cadata=authority),
+            headers={"Authorization": f"Bearer {user['token']}"},
+            retries=False,
+        )
 
     def find(
         self,
