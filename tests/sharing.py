@@ -63,6 +63,7 @@ GROUPS = (
     ("tests/soak/survival/",),
     ("tests/contract/azure_services/",),
     ("tests/contract/clients/",),
+    ("tests/contract/simulator_storage/",),
     (
         "tests/contract/test_azure_blob_failures.py",
         "tests/contract/test_export_of_azurite.py",

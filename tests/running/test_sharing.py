@@ -75,6 +75,7 @@ def test_a_group_names_files_that_there_are(start: str) -> None:
         ("tests/contract", "running_azurite", 1),
         ("tests/contract/azure_services", "cloud", 1),
         ("tests/contract/clients", "cloud", 1),
+        ("tests/contract/simulator_storage", "cloud", 1),
         ("tests/scenario/worker", "cloud", 1),
     ],
 )

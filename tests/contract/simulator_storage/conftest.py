@@ -85,7 +85,7 @@ async def _served(services: dict[str, Service], ca: trustme.CA) -> AsyncIterator
         await server.shutdown(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Everything, without any storage account."""
     folder = tmp_path_factory.mktemp("cloud")
@@ -121,7 +121,7 @@ def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         loop.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud(bare_cloud: Cloud) -> Cloud:
     """Everything, with an account that takes its key and one that does not."""
     for arm_id, shared in ((ACCOUNT_ID, True), (KEYLESS_ID, False)):
@@ -135,7 +135,7 @@ def cloud(bare_cloud: Cloud) -> Cloud:
     return bare_cloud
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def worm_cloud(bare_cloud: Cloud) -> Cloud:
     """Everything, with an account whose containers can lock versions."""
     key = bare_cloud.keys[WORM] = base64.b64encode(secrets.token_bytes(64)).decode()
