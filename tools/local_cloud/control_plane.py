@@ -33,6 +33,10 @@ START_DEADLINE_S = 300.0
 #: Another program may take a port between our looking and our listening.
 ATTEMPTS = 3
 
+#: How much the API server's memory may grow before it looks for garbage, where 100 is usual. A
+#: sixth of what it computes until our kinds are served was for looking.
+GARBAGE_PERCENT = "300"
+
 #: Namespaces, ServiceAccounts with the CA beside them, owner references, aggregated ClusterRoles.
 CONTROLLERS = (
     "namespace-controller",
@@ -281,6 +285,7 @@ def _start_api_server(folder: Path, at: _Addresses, programs: list[Program]) -> 
             "--profiling=false",
         ],
         folder / "kube-apiserver.log",
+        {"GOGC": GARBAGE_PERCENT},
     )
     programs.append(server)
     # Only our own CA is believed: whoever else took the port is no API server of ours.
