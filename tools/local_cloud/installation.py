@@ -92,21 +92,24 @@ def put_off_upkeep(plane: ControlPlane) -> None:
 def give_rights(plane: ControlPlane) -> None:
     """Make both namespaces, and give the operator its rights, in the users' too."""
     for namespace in (OPERATOR_NAMESPACE, USER_NAMESPACE):
-        plane.administrator.kubectl("create", "namespace", namespace)
+        make_namespace(plane, namespace)
     plane.administrator.apply(CHART / "rbac", CHART / "admission")
     serve(plane, USER_NAMESPACE)
 
 
 def serve(plane: ControlPlane, namespace: str) -> None:
     """Let the operator work in *namespace*."""
-    plane.administrator.kubectl(
-        "create",
-        "rolebinding",
-        "vmbackup-operator",
-        f"--namespace={namespace}",
-        "--clusterrole=vmbackup-operator-namespace",
-        f"--serviceaccount={OPERATOR_NAMESPACE}:{OPERATOR_ACCOUNT}",
-    )
+    group = "rbac.authorization.k8s.io"
+    account = {"kind": "ServiceAccount", "name": OPERATOR_ACCOUNT, "namespace": OPERATOR_NAMESPACE}
+    role = {"apiGroup": group, "kind": "ClusterRole", "name": "vmbackup-operator-namespace"}
+    binding = {"metadata": {"name": "vmbackup-operator"}, "roleRef": role, "subjects": [account]}
+    path = f"/apis/{group}/v1/namespaces/{namespace}/rolebindings"
+    plane.administrator.post(path, binding)
+
+
+def make_namespace(plane: ControlPlane, name: str) -> None:
+    """Make a namespace that nobody has given to the operator."""
+    plane.administrator.post("/api/v1/namespaces", {"metadata": {"name": name}})
 
 
 def mark_as_key(plane: ControlPlane, namespace: str, secret: str) -> None:

@@ -33,6 +33,10 @@ class ReadRefused(RuntimeError):
     """The API server gave no object; the message is what it said."""
 
 
+class PostRefused(RuntimeError):
+    """The API server took no object; the message is what it said."""
+
+
 class KubectlRefused(RuntimeError):
     """kubectl ended with an error; the message is what it printed."""
 
@@ -108,6 +112,12 @@ class KubernetesUser:
         if answer.status != 200:  # noqa: PLR2004 - OK
             raise ReadRefused(f"GET {path}: {answer.status} {answer.data.decode()}")
         return answer.json()
+
+    def post(self, path: str, body: Mapping[str, Any]) -> None:
+        """Create one object in the folder *path*: as `create`, and quicker."""
+        answer = self._server.request("POST", path, json=body, timeout=KUBECTL_DEADLINE_S)
+        if answer.status != 201:  # noqa: PLR2004 - Created
+            raise PostRefused(f"POST {path}: {answer.status} {answer.data.decode()}")
 
     @cached_property
     def _server(self) -> urllib3.HTTPSConnectionPool:
