@@ -303,9 +303,9 @@ class World:
                     self._archive(agent, job, header.sequence)
                 case BackupJob():
                     self.jobs.append((agent.worker, header.sequence, job))
-                    self._do(agent, job, header.sequence)
+                    self._back_up(agent, job, header.sequence)
 
-    def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
+    def _back_up(self, agent: Agent, job: BackupJob, number: int) -> None:
         for disk in job.disks:
             if disk.snapshot_url not in self.azure.readable():
                 refused = Failed(job.job_id, number, "AccessRefused", "403", transient=True)

@@ -92,10 +92,10 @@ class Administrator:
 
     def deallocate(self, vm_id: str) -> None:
         """Take a VM's machine away, as somebody at the portal would."""
-        segments = vm_id.split("/")
-        with ComputeManagementClient(self.credential, segments[2], **self.transport) as client:
+        parts = vm_id.split("/")
+        with ComputeManagementClient(self.credential, parts[2], **self.transport) as client:
             client.virtual_machines.begin_deallocate(
-                segments[4], segments[8], polling=_Looking()
+                parts[4], parts[8], polling=_Looking()
             ).result()
 
     def resources(self, group: str) -> list[str]:
@@ -139,9 +139,9 @@ class Administrator:
         with ComputeManagementClient(
             self.credential, snapshot_id.split("/")[2], polling_interval=_LOOK_S, **self.transport
         ) as client:
-            segments = snapshot_id.split("/")
+            parts = snapshot_id.split("/")
             granted = client.snapshots.begin_grant_access(
-                segments[4], segments[8], {"access": "Read", "durationInSeconds": 3600}
+                parts[4], parts[8], {"access": "Read", "durationInSeconds": 3600}
             ).result()
         return str(granted.access_sas)
 

@@ -63,15 +63,15 @@ def _services(cloud: Cloud, upstream: Upstream) -> dict[str, Service]:
 
 @asynccontextmanager
 async def _served(services: dict[str, Service], ca: trustme.CA) -> AsyncIterator[str]:
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         host = request.headers["Host"].partition(":")[0].lower()
         service = services[".".join(host.split(".")[-4:])]
-        return await service.handle(request, "appliance", host)
+        return await service.answer(request, "appliance", host)
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     names = [f"*.{name}" for name in services] + ["*.z1.blob.storage.azure.net"]
     ca.issue_cert(*names).configure_cert(context)
-    server = web.Server(handle)
+    server = web.Server(answer)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=context)
     port = listener.sockets[0].getsockname()[1]
     tunnels = Tunnels(port)

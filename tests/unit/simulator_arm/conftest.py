@@ -268,10 +268,10 @@ async def azure(speed: int) -> AsyncIterator[Azure]:
     )
     arm.add_subscription(SUBSCRIPTION)
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await arm.service.handle(request, "internet", HOST)
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return await arm.service.answer(request, "internet", HOST)
 
-    async with RawTestServer(handle) as server, ClientSession() as session:
+    async with RawTestServer(answer) as server, ClientSession() as session:
         azure = Azure(
             session=session,
             base=server.make_url("/"),

@@ -46,7 +46,7 @@ class Control:
     store: Store
     ring: KeyRing
 
-    def fetch(self, kind: SealedKind, name: str, sha256: str | None = None) -> StoredBytes:
+    def get(self, kind: SealedKind, name: str, sha256: str | None = None) -> StoredBytes:
         """Return the object called *name*, at most one byte more than its bound; or NotStored.
 
         Where it does not open, or has not the digest *sha256* that is expected, the oldest version
@@ -95,7 +95,7 @@ class Control:
 
     def open_known(self, kind: SealedKind, name: str, sha256: str, struct: type[T]) -> T:
         """Return the JSON of the object called *name*, which must have this digest."""
-        found = self.fetch(kind, name, sha256)
+        found = self.get(kind, name, sha256)
         if found.sha256 != sha256:
             raise CorruptRepository(f"{name}: its digest is {found.sha256}, not {sha256}")
         return self.open(kind, found, struct)

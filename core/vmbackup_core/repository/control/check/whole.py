@@ -119,7 +119,7 @@ def _check_holds(control: Control, seen: Observations) -> None:
             if not isinstance(parsed, HoldName):
                 continue
             with seen.noting("control", name), suppress(NotStored):  # given free meanwhile
-                hold = control.open("HOLD", control.fetch("HOLD", name), Hold)
+                hold = control.open("HOLD", control.get("HOLD", name), Hold)
                 if (hold.chain_id, hold.slot) != (parsed.chain, parsed.slot):
                     raise CorruptRepository(f"is of slot {hold.slot} of chain {hold.chain_id}")
 

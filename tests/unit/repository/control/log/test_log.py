@@ -224,7 +224,7 @@ def test_who_loses_a_number_with_a_state_leaves_parts_that_nobody_names() -> Non
     assert bench.log().read().findings == ()
     assert bench.log().read().state == from_number_one(bench)
     control = bench.control()
-    said = control.open("LOGO", control.fetch("LOGO", log_name(2)), LogObject)
+    said = control.open("LOGO", control.get("LOGO", log_name(2)), LogObject)
     assert said.state is not None
     assert {ref.name for ref in said.state} < set(names)
 
@@ -326,7 +326,7 @@ class TestOwner:
 def test_a_log_object_that_says_another_number_is_damaged() -> None:
     bench = LogBench().begun()
     control = bench.control()
-    value = control.open("LOGO", control.fetch("LOGO", log_name(1)), LogObject)
+    value = control.open("LOGO", control.get("LOGO", log_name(1)), LogObject)
     control.put(control.seal("LOGO", log_name(2), value, 1))
 
     assert [each.number for each in bench.log().read().findings] == [2]
