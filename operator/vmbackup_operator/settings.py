@@ -19,6 +19,7 @@ from vmbackup_operator.arm_ids import container_id, folded, lies_within
 from vmbackup_operator.setting_values import (
     AddressRange,
     ApplianceId,
+    AtOnce,
     GraceSeconds,
     Image,
     Namespace,
@@ -29,6 +30,7 @@ from vmbackup_operator.setting_values import (
     Scope,
     Seconds,
     StorageScope,
+    Switch,
     Tags,
     Uuid,
     VirtualNetworkId,
@@ -69,7 +71,8 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
 
     *storage_accounts* are what the namespace's own BackupRepositories may name: whole accounts, or
     single containers of one that teams share. In *rewind_scopes* lie the VMs whose disks its
-    restores may swap, with their disks: nowhere, where nothing is said.
+    restores may swap, with their disks: nowhere, where nothing is said. *max_concurrent_backups* is
+    how many of its VMs have their snapshots taken and stored at once; the others wait.
     """
 
     namespace: Namespace
@@ -78,16 +81,21 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
     storage_accounts: tuple[StorageScope, ...] = ()
     restore_scopes: tuple[Scope, ...] = ()
     rewind_scopes: tuple[Scope, ...] = ()
+    max_concurrent_backups: AtOnce = 1000
 
 
 class RegionEnvironments(msgspec.Struct, frozen=True, rename="camel"):
-    """Defaults of the environments that the operator makes."""
+    """Defaults of the environments that the operator makes.
+
+    Without a *private_network* workers reach snapshots and storage over public addresses.
+    """
 
     worker_vm_size: VmSize = "Standard_D4s_v5"
     worker_image: Image = "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest"
     address_pool: AddressRange = "10.213.0.0/16"
     dns_mode: Literal["Managed"] = "Managed"
     cross_subscription_export: Literal["Refuse", "DiskAccess"] = "Refuse"
+    private_network: Switch = True
 
 
 class OtherSubscription(msgspec.Struct, frozen=True, rename="camel"):
@@ -176,6 +184,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         tenant = self._tenant(namespace)
         wanted = container_id(account_id, container)
         return tenant is not None and _within(wanted, tenant.storage_accounts)
+
+    def most_backups_at_once(self, namespace: str) -> int:
+        """Return how many backups of the namespace may be under way at once."""
+        tenant = self._tenant(namespace)
+        return 0 if tenant is None else tenant.max_concurrent_backups
 
     def is_other_subscription(self, subscription_id: str) -> bool:
         """Tell whether it is one beside the appliance's whose VMs may be backed up."""
@@ -315,6 +328,12 @@ def _contradictions(settings: Settings) -> list[str]:
             )
         subscriptions.add(folded(other.subscription_id))
     names = [folded(name) for name in settings.tags]
+    regions = settings.region_environments
+    if not regions.private_network and regions.cross_subscription_export != "Refuse":
+        problems.append(
+            "regionEnvironments.crossSubscriptionExport: data crosses through disk accesses, which "
+            "a region with privateNetwork: false has not; found DiskAccess"
+        )
     problems += [f"tags: {name} is there twice" for name in {*names} if names.count(name) > 1]
     pool = settings.region_environments.address_pool
     if not _is_pool(pool):

@@ -133,7 +133,9 @@ async def machine_in_turn(ground: Ground, session: BackupSession) -> VirtualMach
     if late is not None:
         return late
     vm_id = ArmId(session.spec.virtual_machine_id)
+    most = ground.settings.most_backups_at_once(session.metadata.namespace)
     turn = ground.allocator.turn_of_vm(session, vm_id)
+    turn = turn or ground.allocator.turn_of_namespace(session, most)
     if turn is not None and not await has_claim(ground, session, vm_id):
         return turn
     machine = await ground.virtual_machines.find(vm_id)
