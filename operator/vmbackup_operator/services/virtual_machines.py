@@ -12,6 +12,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.model.nulls import read_as
 from vmbackup_operator.model.vm_description import VmDescription
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources
@@ -86,7 +87,7 @@ class AzureVirtualMachines(VirtualMachines):
         body = await self._resources.find("VirtualMachine", vm_id)
         if body is None:
             return None
-        vm = msgspec.convert(body, _Vm)
+        vm = read_as(body, _Vm)
         attached = _attached(vm)
         bodies = await asyncio.gather(*(self._disk(disk_id) for _, disk_id in attached))
         listed = vm.properties.network_profile.network_interfaces
@@ -130,7 +131,7 @@ def _unsupported(vm: _Vm, disk: str, why: str) -> PermanentError:
 
 
 def _seen(lun: int | None, body: Body) -> DiskSeen:
-    disk = msgspec.convert(body, _Disk)
+    disk = read_as(body, _Disk)
     size = disk.properties.disk_size_bytes or disk.properties.disk_size_gb << 30
     return DiskSeen(
         id=ArmId(disk.id),
