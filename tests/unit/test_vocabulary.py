@@ -122,6 +122,8 @@ def names_given(tree: ast.Module) -> Iterator[tuple[str, int, bool]]:
                 yield node.attr, node.lineno, False
             case ast.alias(asname=str(name)):
                 yield name, node.lineno, False
+            case _:
+                pass
 
 
 def terms_of(name: str, where: str) -> list[str]:
