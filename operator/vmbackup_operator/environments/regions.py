@@ -349,7 +349,7 @@ def _differs(environment: RegionEnvironment, home: RegionEnvironment) -> str:
 
     The queues are at home, behind private endpoints or open to public addresses: never both.
     """
-    says, said = (str(each.spec.private_network).lower() for each in (environment, home))
+    says, said = ("true", "false") if environment.spec.private_network else ("false", "true")
     return (
         f"privateNetwork is {says} here, and {said} of the home region's RegionEnvironment "
         f"{home.metadata.name}, where the queues of all workers are: have both say the same"
