@@ -6,7 +6,6 @@ import json
 import shlex
 from pathlib import Path
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -96,13 +95,13 @@ def test_a_role_can_be_assigned_in_every_subscription_that_needs_it(settings: Se
     ]
 
 
-@pytest.mark.parametrize("scopes_of", ["restoreScopes", "rewindScopes"])
+@pytest.mark.parametrize("scopes_of", ["restore_scopes", "rewind_scopes"])
 def test_quotas_are_looked_at_in_every_subscription_in_which_disks_are_made(
     settings: Settings, scopes_of: str
 ) -> None:
     elsewhere = SUBSCRIPTION.replace("11111111", "22222222")
     scopes = (f"{elsewhere}/resourceGroups/one", f"{elsewhere.upper()}/resourceGroups/two")
-    tenant = msgspec.convert({"namespace": "db-team", scopes_of: scopes}, Tenant)
+    tenant = replace(Tenant("db-team"), **{scopes_of: scopes})
     settings = replace(settings, tenancy=(*settings.tenancy, tenant))
 
     found = azure_roles.scopes_of_roles(settings, ())
