@@ -76,7 +76,7 @@ def grant(number: int, left: int = 1) -> DiskGrant:
     return DiskGrant(
         generation=0,
         chain_epoch=1,
-        parameters=Parameters(),
+        parameters=Parameters(block_bytes=256 * 1024),
         run_id=RUN,
         slot=CommitSlot(5),
         newest=before,
