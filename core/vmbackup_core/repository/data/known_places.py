@@ -10,7 +10,7 @@ from typing import Union
 
 from vmbackup_core.repository.data.footer import Records
 from vmbackup_core.repository.data.pack_writer import OwnPack, RecordAt
-from vmbackup_core.repository.data.records import RecordKind
+from vmbackup_core.repository.data.records import TAG_BYTES, RecordKind
 from vmbackup_core.repository.data.sections import HASH_BYTES, Bases, Entries
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
@@ -96,6 +96,10 @@ class KnownPlaces:
     def hash_at(self, entry: int) -> bytes:
         """Return the block hash of an entry."""
         return self._entries.hash_at(entry)
+
+    def encoded_bytes(self, entry: int) -> int:
+        """Return how long the encoded block of an entry is."""
+        return self._entries.lengths[entry] - TAG_BYTES
 
     def claim(self, block_hash: bytes) -> tuple[int, bool]:
         """Return the block's entry, and whether it is the caller who has to store it."""
