@@ -226,9 +226,11 @@ def test_damaged_packs_and_numbers_that_are_not_there_are_passed_over() -> None:
     assert bench.restore(written)[0] == AFTER
 
 
-EDITED = bytearray(CONTENT)
-for _start in range(5 * SHARD, len(EDITED), BLOCK):  # of each block a few bytes
-    EDITED[_start + 9 : _start + 12] = b"new"
+#: CONTENT with some bytes of each block changed.
+EDITED = CONTENT[: 5 * SHARD] + b"".join(
+    CONTENT[at : at + 9] + b"new" + CONTENT[at + 12 : at + BLOCK]
+    for at in range(5 * SHARD, len(CONTENT), BLOCK)
+)
 
 
 def deltas_left(content: bytes) -> tuple[Bench, Written]:
@@ -236,7 +238,7 @@ def deltas_left(content: bytes) -> tuple[Bench, Written]:
     bench = Bench()
     first = bench.write(bench.grant(1, len(content)), content)
     grant = bench.grant(2, len(EDITED), newest=first, base=first, deltas=True)
-    lost = bench.write(grant, bytes(EDITED), changes(content, EDITED), predecessor=content)
+    lost = bench.write(grant, EDITED, changes(content, EDITED), predecessor=content)
     assert lost.done.statistics.delta_blocks == SHARD // BLOCK
     return bench, first
 
@@ -245,7 +247,7 @@ def after_deltas(bench: Bench, first: Written, bad: Sequence[BadObject] = ()) ->
     left = bench.left(2)
     grant = bench.grant(2, len(EDITED), newest=first, base=first, left=left, deltas=True, bad=bad)
     changed = changes(first.content, EDITED)
-    return bench.write(grant, bytes(EDITED), changed, predecessor=first.content)
+    return bench.write(grant, EDITED, changed, predecessor=first.content)
 
 
 def test_deltas_that_were_left_are_adopted_with_their_bases() -> None:
