@@ -13,7 +13,7 @@ help:
 	@echo "make test    every test"
 	@echo "make cloud   what is built once for test and demo, which begin with it"
 	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
-	@echo "make helm    helm, once, from source, for the tests of the chart"
+	@echo "make helm    helm, once, from source, for the demo and the tests of the chart"
 	@echo "make unit    the fast tests only, and a sample of what is random or exhaustive"
 	@echo "make soak    random and long tests, kills; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
@@ -41,8 +41,8 @@ cloud: $(SETUP)
 clients: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.client_programs
 
-# Minutes of two processors, so only where somebody asks for it: the tests that need it are skipped by
-# its name else.
+# Minutes of two processors, so only where somebody asks for it, or for the demo: the tests that need it
+# are skipped by its name else.
 helm: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.go_programs helm
 
@@ -80,7 +80,7 @@ soak: cloud
 	  -m "hypothesis or survival" --timeout 3600 --numprocesses auto --dist loadfile \
 	  --no-loadscope-reorder --hypothesis-profile soak --hypothesis-seed $(SEED) $(TEST)
 
-demo: cloud
+demo: cloud helm
 	@$(BIN)/python -m tools.demo
 
 bench: cloud

@@ -1,4 +1,4 @@
-"""What the chart ships, run from its pods' template: by nodes, as the pod's user, in its network."""
+"""What the chart ships, run from its pods' template: by nodes, as its user, in its network."""
 
 from __future__ import annotations
 
@@ -278,8 +278,9 @@ def test_a_pod_with_a_field_that_is_not_known_is_refused_by_the_fields_name(
 ) -> None:
     shipped.plane.administrator.create(manifest(shipped, "odd", "pass", hostname="odd"))
 
-    refused = eventually(lambda: shipped.pod("odd"), lambda pod: phase(pod) == "Failed")
+    refused = eventually(lambda: shipped.pod("odd"), lambda pod: "message" in pod["status"])
 
+    assert phase(refused) == "Pending"
     assert refused["status"]["message"] == "pod odd: spec.hostname: not known"
     assert shipped.agent.refusals == [refused["status"]["message"]]
 

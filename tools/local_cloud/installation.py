@@ -56,17 +56,26 @@ def install(
     plane.install_crds(ROOT / "crds")
     give_rights(plane)
     ring = secrets.token_hex(32)
-    _make_secret(plane, OPERATOR_NAMESPACE, "vmbackup-key-ring", {"2026-11": ring})
-    key = folder / "repository.key"
-    key.touch(mode=0o600)
-    key.write_text(secrets.token_hex(32))
-    reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
-    _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
-    mark_as_key(plane, USER_NAMESPACE, reference["name"])
+    make_secret(plane, OPERATOR_NAMESPACE, "vmbackup-key-ring", {"2026-11": ring})
+    key = make_repository_key(plane, folder)
     user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
     settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, changes)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
+
+
+def make_repository_key(plane: ControlPlane, folder: Path) -> Path:
+    """Draw the key of the example repository, and make the user's Secret of it.
+
+    Return the file in *folder* that has it as well.
+    """
+    key = folder / "repository.key"
+    key.touch(mode=0o600)
+    key.write_text(secrets.token_hex(32))
+    reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
+    make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
+    mark_as_key(plane, USER_NAMESPACE, reference["name"])
+    return key
 
 
 def put_off_upkeep(plane: ControlPlane) -> None:
@@ -146,7 +155,8 @@ def example_settings() -> Any:
     return yaml.safe_load((CHART / "settings.yaml").read_text())
 
 
-def _make_secret(plane: ControlPlane, namespace: str, name: str, values: dict[str, str]) -> None:
+def make_secret(plane: ControlPlane, namespace: str, name: str, values: dict[str, str]) -> None:
+    """Make a Secret with *values*."""
     plane.administrator.create(
         {
             "apiVersion": "v1",

@@ -165,14 +165,11 @@ class Agent:
 
 
 def _tell_refused(api: Api, manifest: Mapping[str, Any], why: str) -> None:
+    """Say in the pod's status why it waits: failed, its owner would make another one at once."""
     metadata = manifest["metadata"]
     path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
-    api.send(
-        "PATCH",
-        path,
-        {"status": {"phase": "Failed", "reason": "NotKnown", "message": why}},
-        STRATEGIC,
-    )
+    status = {"phase": "Pending", "reason": "NotKnown", "message": why}
+    api.send("PATCH", path, {"status": status}, STRATEGIC)
 
 
 @contextlib.contextmanager

@@ -118,8 +118,9 @@ def _show(root: Path, bind: Bind, paths: Sequence[str]) -> None:
     """Show a folder or file; one that lacks a place for another path is made anew of its parts."""
     source, at = Path(bind.source), root / bind.path.lstrip("/")
     if bind.path == bind.source and source.is_symlink():
-        _folder(at.parent)
-        at.symlink_to(source.readlink())
+        if not at.is_symlink():  # it may be in a folder that is seen already
+            _folder(at.parent)
+            at.symlink_to(source.readlink())
         return
     inside = [path for path in paths if path.startswith(f"{bind.path}/")]
     if all((source / Path(path).relative_to(bind.path)).exists() for path in inside):

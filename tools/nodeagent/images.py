@@ -7,7 +7,7 @@ has the same programs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ def operator_image(bundle: Path) -> Image:
     """Return the operator of this checkout, with the workers' *bundle* where the image has it."""
     paths = [Path("/", name) for name in (*_SYSTEM, *_FILES)]
     paths += [Path(sys.prefix), Path(sys.base_prefix), ROOT / "core", ROOT / "operator"]
+    paths += _links(Path(sys.executable))
     files = {str(path): path for path in paths if path.exists()}
     return Image(
         entry_point=(sys.executable, "-m", "vmbackup_operator"),
@@ -41,3 +42,10 @@ def operator_image(bundle: Path) -> Image:
         },
         files={**files, BUNDLE: bundle},
     )
+
+
+def _links(path: Path) -> Iterator[Path]:
+    """Yield what *path* leads to, link by link."""
+    while path.is_symlink():
+        path = path.parent / path.readlink()
+        yield path
