@@ -57,9 +57,8 @@ class Agent:
 
     @property
     def refusals(self) -> list[str]:
-        """What it could not do for which pod: fields not known, images not there."""
-        faults = [each.fault for each in list(self._runners.values()) if each.fault]
-        return [*self._refused.values(), *faults]
+        """What it could not do, for which pod: fields not known, images not there, faults."""
+        return list(self._refused.values())
 
     def runner(self, name: str) -> PodRunner:
         """Return what runs the pod of that name; raise LookupError where nothing does."""
@@ -82,6 +81,13 @@ class Agent:
             self._thread = None
 
     def _work(self) -> None:
+        try:
+            self._be_nodes()
+        except Exception as error:
+            self._refused["nodes"] = f"the nodes have ended: {error}"
+            raise
+
+    def _be_nodes(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         api, relays = Api(self._user), Relays()
         around = Surroundings(api, self._folder, self._images, self._routes, relays)
@@ -118,21 +124,31 @@ class Agent:
 
     def _look(self, around: Surroundings) -> None:
         pods = around.api.get("/api/v1/pods")["items"]
+        self._bind(around.api, pods)
+        there = {pod["metadata"]["uid"]: pod for pod in pods}
+        self._forget(there)
+        for uid, pod in there.items():
+            if pod["spec"].get("nodeName") in self._names:
+                self._see(around, uid, pod)
+
+    def _bind(self, api: Api, pods: Sequence[Any]) -> None:
+        """Give each of *pods* that has no node one."""
         for pod in pods:
             if "nodeName" not in pod["spec"] and "deletionTimestamp" not in pod["metadata"]:
                 labels = pod["metadata"].get("labels", {})
                 node = binding.chosen_node(labels, self._names, pods)
-                binding.bind(around.api, pod, node)
+                binding.bind(api, pod, node)
                 pod["spec"]["nodeName"] = node
-        there = {pod["metadata"]["uid"]: pod for pod in pods}
+
+    def _forget(self, there: Mapping[str, Any]) -> None:
+        """End what runs for a pod that is not *there*, and let go of what has ended."""
         for uid, runner in list(self._runners.items()):
             if uid not in there:
                 runner.leave(0, delete=False)
             if runner.has_left:
                 del self._runners[uid]
-        for uid, pod in there.items():
-            if pod["spec"].get("nodeName") in self._names:
-                self._see(around, uid, pod)
+                if runner.fault:  # and it is not tried again
+                    self._refused[uid] = runner.fault
 
     def _see(self, around: Surroundings, uid: str, pod: Mapping[str, Any]) -> None:
         """Have *pod* begin or end, where it is to."""

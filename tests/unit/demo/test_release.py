@@ -1,4 +1,4 @@
-"""The demo's installation: what its nodes would not honour is named before anything is installed."""
+"""The demo's installation: what no node of it would honour is named before."""
 
 from __future__ import annotations
 
