@@ -300,3 +300,4 @@ def test_a_pod_that_is_deleted_ends_as_it_is_asked_to_and_another_leads(shipped:
     names = {pod["metadata"]["name"] for pod in pods}
     assert other in names
     assert name not in names
+    assert {pod["spec"]["nodeName"] for pod in pods} == set(NODES)

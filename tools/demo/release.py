@@ -158,18 +158,15 @@ class Release:
         self._awaited(self._ready_replicas, lambda count: count == _replicas(), "all are ready")
 
     def _ready_replicas(self) -> int:
-        """Return how many pods are ready by what their processes say since the nodes started."""
+        """Return how many pods are ready, by their processes: objects say what was before."""
         path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
         query = {"labelSelector": "app.kubernetes.io/component=operator"}
-        return sum(
-            each["ready"] and self._is_running(pod["metadata"]["name"])
-            for pod in self._user.read(path, query)["items"]
-            for each in pod["status"].get("containerStatuses", ())
-        )
+        names = (str(pod["metadata"]["name"]) for pod in self._user.read(path, query)["items"])
+        return sum(self._is_ready(name) for name in names)
 
-    def _is_running(self, pod: str) -> bool:
+    def _is_ready(self, pod: str) -> bool:
         try:
-            return self._agent.runner(pod).pid is not None
+            return self._agent.runner(pod).is_ready
         except LookupError:
             return False
 

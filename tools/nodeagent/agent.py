@@ -135,8 +135,7 @@ class Agent:
         """Give each of *pods* that has no node one."""
         for pod in pods:
             if "nodeName" not in pod["spec"] and "deletionTimestamp" not in pod["metadata"]:
-                labels = pod["metadata"].get("labels", {})
-                node = binding.chosen_node(labels, self._names, pods)
+                node = binding.chosen_node(pod, self._names, pods)
                 binding.bind(api, pod, node)
                 pod["spec"]["nodeName"] = node
 

@@ -1,4 +1,4 @@
-"""Which node a pod goes to: where the fewest like it are."""
+"""Which node a pod goes to: where the fewest are that it is to be spread from."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from tools.nodeagent.api import Api
 
 
 def chosen_node(
-    labels: Mapping[str, str], nodes: Sequence[str], pods: Iterable[Mapping[str, Any]]
+    pod: Mapping[str, Any], nodes: Sequence[str], pods: Iterable[Mapping[str, Any]]
 ) -> str:
-    """Return the node of *nodes* with the fewest *pods* that bear the same *labels*.
+    """Return the node of *nodes* with the fewest of *pods* that *pod*'s spread constraints choose.
 
-    Of several the first. Pods that have ended, or are about to, do not count.
+    Of several the first. Without constraints all pods of its namespace count. Pods that have ended,
+    or are about to, do not.
     """
+    constraints = pod["spec"].get("topologySpreadConstraints") or [{"labelSelector": {}}]
+    selectors = [each["labelSelector"].get("matchLabels", {}) for each in constraints]
     counts: Counter[str] = Counter()
-    for pod in pods:
-        over = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
-        leaving = "deletionTimestamp" in pod["metadata"]
-        if not over and not leaving and pod["metadata"].get("labels", {}) == labels:
-            counts[pod["spec"].get("nodeName", "")] += 1
+    for other in pods:
+        metadata = other["metadata"]
+        over = other.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+        near = metadata.get("namespace") == pod["metadata"].get("namespace")
+        if over or not near or "deletionTimestamp" in metadata:
+            continue
+        # It may bear others: the API server adds its node's to a pod that is bound.
+        labels = metadata.get("labels", {}).items()
+        matching = sum(selector.items() <= labels for selector in selectors)
+        counts[other["spec"].get("nodeName", "")] += matching
     return min(nodes, key=lambda node: counts[node])
 
 

@@ -81,6 +81,11 @@ class PodRunner:
         return self._folder / f"{self.pod.container.name}.log"
 
     @property
+    def is_ready(self) -> bool:
+        """Tell whether its container runs and is ready, whatever its object says yet."""
+        return isinstance(self._state, Running) and self._state.ready
+
+    @property
     def pid(self) -> int | None:
         """The id that this machine has for its container's first process, while it runs."""
         return None if self._container is None else self._container.pid

@@ -72,15 +72,32 @@ def pod_on(node: str, labels: dict[str, str], **other: Any) -> dict[str, Any]:
     [
         pytest.param([], "a", id="the first"),
         pytest.param([pod_on("a", OURS)], "b", id="where none of its kind is"),
+        pytest.param(
+            [pod_on("a", {**OURS, "topology.kubernetes.io/zone": "1"})],
+            "b",
+            id="whatever label its node has added",
+        ),
         pytest.param([pod_on("a", {"app": "x"})], "a", id="others do not count"),
+        pytest.param(
+            [pod_on("a", OURS, metadata={"namespace": "other"})], "a", id="nor other namespaces'"
+        ),
         pytest.param([pod_on("a", OURS, status={"phase": "Failed"})], "a", id="nor what ended"),
         pytest.param(
             [pod_on("a", OURS, metadata={"deletionTimestamp": "x"})], "a", id="nor what leaves"
         ),
     ],
 )
-def test_pods_of_a_kind_are_spread_over_nodes(pods: list[dict[str, Any]], node: str) -> None:
-    assert chosen_node(OURS, ("a", "b"), pods) == node
+def test_pods_are_spread_over_nodes_as_they_ask(pods: list[dict[str, Any]], node: str) -> None:
+    constraint = {"labelSelector": {"matchLabels": OURS}}
+    asked = {"metadata": {"labels": OURS}, "spec": {"topologySpreadConstraints": [constraint]}}
+
+    assert chosen_node(asked, ("a", "b"), pods) == node
+
+
+def test_a_pod_that_asks_for_no_spread_goes_where_the_fewest_are() -> None:
+    others = [pod_on("a", OURS), pod_on("a", {"app": "x"}), pod_on("b", {})]
+
+    assert chosen_node({"metadata": {}, "spec": {}}, ("a", "b"), others) == "b"
 
 
 @pytest.mark.parametrize(
