@@ -252,13 +252,16 @@ def test_a_container_that_is_killed_is_started_again_and_leads_on(shipped: Shipp
 
 
 def test_a_container_that_does_not_live_is_ended_and_started_again(shipped: Shipped) -> None:
-    """Its probe finds nobody at its port; it heeds SIGTERM."""
-    asked = {"httpGet": {"path": "/", "port": 9}, "periodSeconds": 1, "failureThreshold": 2}
+    """Once it has started its probe finds nobody at another port; it heeds SIGTERM by then."""
+    here = {"httpGet": {"path": "/", "port": 8081}, "periodSeconds": 1, "failureThreshold": 200}
+    nowhere = {"httpGet": {"path": "/", "port": 9}, "periodSeconds": 1, "failureThreshold": 2}
     pod = manifest(
         shipped,
         "mute",
-        "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(7))\nsignal.pause()",
-        container={"livenessProbe": asked},
+        "import http.server as h, signal, sys\n"
+        "signal.signal(15, lambda *_: sys.exit(7))\n"
+        "h.HTTPServer(('', 8081), h.SimpleHTTPRequestHandler).serve_forever()",
+        container={"startupProbe": here, "livenessProbe": nowhere},
         restartPolicy="Always",
     )
     shipped.plane.administrator.create(pod)
