@@ -81,6 +81,7 @@ AddressRange = Annotated[
 ]
 Seconds = Annotated[int, Meta(ge=60, le=7 * 86400, description="60 to 604800 seconds")]
 GraceSeconds = Annotated[int, Meta(ge=1, le=7 * 86400, description="1 to 604800 seconds")]
+DelayDays = Annotated[int, Meta(ge=0, le=365, description="0 to 365 days")]
 
 # Azure's private zones take 15 tags: one is ours, and four are a RegionEnvironment's.
 Tags = Annotated[

@@ -7,6 +7,7 @@ values. Nothing here is secret: the key ring is named, never written down.
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
@@ -19,6 +20,7 @@ from vmbackup_operator.arm_ids import container_id, folded, lies_within
 from vmbackup_operator.setting_values import (
     AddressRange,
     ApplianceId,
+    DelayDays,
     GraceSeconds,
     Image,
     Namespace,
@@ -135,6 +137,17 @@ class Discovery(msgspec.Struct, frozen=True, rename="camel"):
     interval_seconds: Seconds = 3600
 
 
+class SnapshotSets(msgspec.Struct, frozen=True, rename="camel"):
+    """How snapshot sets are kept that stand alone, which no BackupRepository speaks of."""
+
+    retention_change_delay_days: DelayDays = 7
+
+    @property
+    def retention_change_delay(self) -> timedelta:
+        """For how long a retention waits that keeps less than the one before."""
+        return timedelta(days=self.retention_change_delay_days)
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel"):
     """Everything the operator is told at its start."""
 
@@ -146,6 +159,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     other_subscriptions: tuple[OtherSubscription, ...] = ()
     sweeper: SweeperSettings = SweeperSettings()
     discovery: Discovery = Discovery()
+    snapshot_sets: SnapshotSets = SnapshotSets()
     logging: Logging = Logging()
     #: Put on everything that is made in Azure.
     tags: Tags = {}

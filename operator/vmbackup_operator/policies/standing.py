@@ -131,12 +131,9 @@ class Surveyor:
         )
 
     async def retention_delay(self, policy: BackupPolicy, now: datetime) -> timedelta | None:
-        """Return for how long a shorter retention waits; None where the repository is not known.
-
-        Snapshot sets that stand alone are let go by the next session.
-        """
+        """Return for how long a shorter retention waits; None where the repository is not known."""
         if policy.spec.type == "Snapshot":
-            return timedelta(0)
+            return self.settings.snapshot_sets.retention_change_delay
         namespace = policy.metadata.namespace
         key = policy.spec.stored_in.key_from(namespace)
         if not self.settings.may_use_repository(namespace, key.namespace, key.name):

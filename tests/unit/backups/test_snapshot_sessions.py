@@ -13,16 +13,18 @@ from tests.unit.restores.restoring_worlds import RESTORE, TARGET, undo_what_is_l
 from tests.unit.restores.rewinding_worlds import WHERE, disks_of_vm, rewound, run_confirmed
 from tests.worlds.killed_operator import run_killed_every, run_through_kills
 from tests.worlds.memory_azure import SUBSCRIPTION
+from tests.worlds.memory_policies import policy
 from tests.worlds.memory_world import World
 from tests.worlds.samples import FOREIGN_SUBSCRIPTION, KEY, VM, machine, session_of
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.metadata import Metadata, ObjectKey
 from vmbackup_operator.model.recovery_point import RecoveryPoint
-from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.references import LocalReference, ObjectReference
 from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionSpec
-from vmbackup_operator.model.retention import SessionRetention
+from vmbackup_operator.model.retention import Retention, SessionRetention
 from vmbackup_operator.sessions.tags import open_tags
 
 SETS = ObjectKey("team", "sets")
@@ -53,6 +55,14 @@ async def taken(world: World, number: int, **spec: Any) -> RunId:
     assert status.outcome == "Succeeded", status.message
     assert status.run_id is not None
     return status.run_id
+
+
+def policy_of_sets(**retention: int) -> BackupPolicy:
+    """Return a policy that takes sets of the samples' VM."""
+    return replace(
+        policy(VM, type="Snapshot", repository_ref=None, retention=Retention(**retention)),
+        metadata=Metadata("hourly", "team", uid="p-1", generation=1),
+    )
 
 
 def points(world: World) -> dict[RunId, RecoveryPoint]:
@@ -100,6 +110,31 @@ async def test_only_what_the_retention_keeps_stays_and_objects_go_with_their_set
 
     assert runs(world) == set(made[1:])
     assert points(world).keys() == set(made[1:])
+
+
+async def test_a_retention_that_keeps_less_takes_effect_after_the_delay() -> None:
+    much, little = SessionRetention(last=3), SessionRetention(last=1)
+    world = snapshotting_world(retention=much)
+    await world.run(SETS)
+    made = [await taken(world, each, retention=much) for each in range(2)]
+    made += [await taken(world, 2, retention=little)]
+    before = runs(world)
+    world.clock.turn(7 * 24 * 3600)
+    newest = await taken(world, 3, retention=little)
+
+    assert before == set(made)
+    assert runs(world) == {newest}
+
+
+async def test_what_a_policy_says_counts_where_a_session_was_made_before_the_edit() -> None:
+    rule = SessionRetention(last=1)
+    world = snapshotting_world(retention=rule, policy_ref=LocalReference("hourly"))
+    world.policies.put(policy_of_sets(last=3))
+    await world.run(SETS)
+    for each in range(2):
+        await taken(world, each, retention=rule, policy_ref=LocalReference("hourly"))
+
+    assert len(runs(world)) == 3
 
 
 async def test_the_newest_of_each_day_stays_where_the_retention_says_so() -> None:
