@@ -31,6 +31,8 @@ class ArchivedStore(MemoryStore):
         self._back_at: dict[str, datetime] = {}
         #: How many times as fast as in Azure copies are made.
         self.speed = 1.0
+        #: The objects of which copies were asked for, each time that one was.
+        self.copied: list[str] = []
 
     def archive(self, name: str) -> None:
         """Put the object called *name* into the tier."""
@@ -40,6 +42,7 @@ class ArchivedStore(MemoryStore):
         """Copy an object, so that the copy can be read when that time is over."""
         if name not in self._objects:
             raise NotStored(name)
+        self.copied.append(name)
         if copy not in self._objects:
             self.put_new(copy, self._objects[name])
             self._back_at[copy] = self._clock.now() + takes / self.speed
