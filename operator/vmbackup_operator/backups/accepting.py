@@ -150,7 +150,7 @@ async def tell_unknown_luns(
 
     A policy's are for all of its VMs: one that some lack is not amiss, and it says so itself.
     """
-    unknown = unknown_luns(session.spec, machine.disks)
+    unknown = unknown_luns(session.spec, machine)
     if unknown and session.spec.policy_ref is None:
         message = f"excludeDataDiskLuns: {machine.name} has no data disk at LUN {unknown}"
         await ground.events.tell(session, "Warning", "UnknownLun", message)
@@ -219,6 +219,13 @@ def resolved_disks(
 ) -> tuple[ResolvedDisk, ...] | Failed:
     """Return the disks that a session is about: the VM's but for those that are *excluded*."""
     left_out = {each.disk for each in excluded}
+    for unmanaged in machine.unmanaged:
+        if position_of(unmanaged.lun) not in left_out:
+            return Failed(
+                "DiskNotSupported",
+                f"disk {unmanaged.name} of {machine.name} at LUN {unmanaged.lun} is not a managed "
+                "disk: leave it out by excludeDataDiskLuns, or move the VM to managed disks",
+            )
     disks = tuple(_disk(each) for each in machine.disks if position_of(each.lun) not in left_out)
     if disks:
         return disks

@@ -57,10 +57,10 @@ class VirtualMachines(Protocol):
     """The VMs that are backed up."""
 
     async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:
-        """Return the VM with all its managed disks, or None where there is none.
+        """Return the VM with all its disks, or None where there is none.
 
-        A VM whose disks can't be snapshotted (ephemeral, unmanaged) is a PermanentError with reason
-        ``DiskNotSupported`` that names the disk.
+        One whose OS disk can't be snapshotted (ephemeral, unmanaged) is a PermanentError with
+        reason ``DiskNotSupported`` that names the disk.
         """
 
 

@@ -51,8 +51,16 @@ class DiskSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmanagedDisk:
+    """A data disk that lies in a storage account: there are no snapshots of it, and no tags."""
+
+    name: str
+    lun: int
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualMachineSeen:
-    """A VM as it is now.
+    """A VM as it is now; *disks* are its managed ones.
 
     *unique_id* is Azure's ``vmId``. *description* is a JSON object with what a restore needs and
     Azure would forget with the VM (its own body, its disks', its network interfaces'), no secrets.
@@ -64,6 +72,7 @@ class VirtualMachineSeen:
     unique_id: str
     disks: tuple[DiskSeen, ...]
     description: str
+    unmanaged: tuple[UnmanagedDisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
