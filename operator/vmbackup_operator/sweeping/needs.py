@@ -28,7 +28,7 @@ from vmbackup_operator.sweeping.things import (
 #: What needs a snapshot whose repository was not read: nobody can tell.
 UNKNOWN = "perhaps a recovery point of a repository that was not read"
 
-#: What needs a snapshot of a set that is stored nowhere else: sessions prune these, nobody else.
+#: What needs a snapshot of a set that is stored nowhere else: it goes by its own retention.
 KEPT_ALONE = "a snapshot set that is kept for itself"
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_operator.backups.resealing import OldSeals
+from vmbackup_operator.backups.retaining.standing_sets import StandingSets
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.events import ToldEvents
@@ -320,6 +321,7 @@ class _Parts:
             "IdleWorkers": _of_all(self.idle.reconcile),
             "LeftBehind": _of_all(LeftBehind(self.ground, UNDO).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
+            "StandingSets": _of_all(StandingSets(self.ground, self.point_objects).reconcile),
             "Sweeper": _of_all(self.sweeper.reconcile),
             "EndedSessions": _of_all(lists_all(self.sessions.all, self.restores.all)),
         }

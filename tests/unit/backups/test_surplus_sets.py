@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from tests.worlds.samples import SETTINGS
 from vmbackup_core.ids import DiskUniqueId, RunId, SnapshotUniqueId
+from vmbackup_core.retention.ends import no_slots
 from vmbackup_core.retention.in_force import LiveRule, Stamp
 from vmbackup_core.retention.rules import Retention
 from vmbackup_operator.backups.retaining.surplus import Keeping, stamp_behind, surplus_by
 from vmbackup_operator.naming import ArmId, snapshot_id
+from vmbackup_operator.policies.kept_points import Keeper
 from vmbackup_operator.sessions.seen import SnapshotSeen
 from vmbackup_operator.sessions.snapshot_sets import SetSeen
 
@@ -67,9 +69,14 @@ rules = st.builds(
 )
 
 
+def says(rule: Retention, since: datetime) -> Keeper:
+    """Return what a policy says whose next set nobody knows of."""
+    return Keeper(LiveRule(rule, since), no_slots)
+
+
 def by(rule: Retention) -> Keeping:
     """Return how sets are judged while a policy has said *rule* for long."""
-    return Keeping(LiveRule(rule, NOW - timedelta(days=99)), timedelta(days=7), NOW)
+    return Keeping(says(rule, NOW - timedelta(days=99)), timedelta(days=7), NOW)
 
 
 def without(sets: Sequence[SetSeen], gone: Sequence[SetSeen]) -> list[SetSeen]:
@@ -127,8 +134,8 @@ def stamped(number: int) -> list[SetSeen]:
 def test_what_a_set_was_taken_with_counts_until_the_policy_has_said_less_for_the_delay() -> None:
     sets = stamped(5)
 
-    young = Keeping(LiveRule(LITTLE, NOW - WEEK + timedelta(seconds=1)), WEEK, NOW)
-    old = Keeping(LiveRule(LITTLE, NOW - WEEK), WEEK, NOW)
+    young = Keeping(says(LITTLE, NOW - WEEK + timedelta(seconds=1)), WEEK, NOW)
+    old = Keeping(says(LITTLE, NOW - WEEK), WEEK, NOW)
     assert surplus_by(sets, young, None) == []
     assert surplus_by(sets, old, None) == sets[2:]
 
@@ -138,7 +145,7 @@ def test_a_set_that_is_taken_behind_others_says_what_it_waits_for() -> None:
     stamp = stamp_behind(sets, LITTLE, WEEK, NOW)
     newest = set_of(99, 0, stamp=stamp)
 
-    made_again = Keeping(LiveRule(LITTLE, NOW - 2 * WEEK), WEEK, NOW)
+    made_again = Keeping(says(LITTLE, NOW - 2 * WEEK), WEEK, NOW)
     later = Keeping(None, WEEK, NOW + WEEK)
     assert surplus_by([newest, *sets], made_again, newest.run_id) == []
     assert surplus_by([newest, *sets], later, newest.run_id) == sets[1:]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmbackup_core.retention.in_force import LiveRule, Stamp
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.backups.retaining.surplus import Keeping, stamp_behind
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, subscription_of
 from vmbackup_operator.policies.kept_points import keeper_of_backups
 from vmbackup_operator.sessions.findings import machine_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.snapshot_sets import SetSeen, plain_run, sets_of_machine
-from vmbackup_operator.sessions.steps.keeping import policy_key
 
 
 async def sets_beside(ground: Ground, session: BackupSession) -> list[SetSeen]:
@@ -42,11 +42,11 @@ async def stamp_of(ground: Ground, session: BackupSession) -> Stamp:
     return stamp_behind(before, session.spec.retention.rule, delay, ground.clock.now())
 
 
-async def keeping_of(ground: Ground, session: BackupSession) -> Keeping:
-    """Return by what the sets are judged that are counted together."""
-    now, key = ground.clock.now(), policy_key(session)
+async def keeping_of(ground: Ground, key: ObjectKey | None) -> Keeping:
+    """Return by what the sets are judged that are counted for the policy, or for none."""
+    now = ground.clock.now()
     policy = None if key is None else await ground.policies.find(key)
-    live: LiveRule | None = None
+    keeper = None
     if policy is not None and policy.spec.type == "Snapshot":
-        live = keeper_of_backups(policy, now).rule
-    return Keeping(live, ground.settings.snapshot_sets.retention_change_delay, now)
+        keeper = keeper_of_backups(policy, now)
+    return Keeping(keeper, ground.settings.snapshot_sets.retention_change_delay, now)
