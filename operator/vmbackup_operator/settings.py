@@ -40,6 +40,9 @@ from vmbackup_operator.setting_values import (
 #: A thousand tenants with a dozen scopes each.
 MOST_BYTES = 4 * 1024 * 1024
 
+#: So many parts has the id of a subscription; that of a group, or of what is in one, has more.
+_IN_GROUP = 4
+
 
 class SecretName(msgspec.Struct, frozen=True, rename="camel"):
     """Where a Secret lies."""
@@ -209,6 +212,16 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         """Subscription and resource group of all snapshots, the appliance's own first."""
         ids = (each.subscription_id for each in self.other_subscriptions)
         return tuple(map(self.snapshot_group, (self.appliance.subscription_id, *ids)))
+
+    @property
+    def restore_places(self) -> tuple[tuple[str, str | None], ...]:
+        """Subscriptions, and groups of others, that hold all that tenants may restore into."""
+        scopes = {folded(each) for tenant in self.tenancy for each in tenant.restore_scopes}
+        parts = (each.split("/") for each in scopes)
+        places = {(part[2], part[4] if len(part) > _IN_GROUP else None) for part in parts}
+        whole = {subscription for subscription, group in places if group is None}
+        kept = {each for each in places if each[1] is None or each[0] not in whole}
+        return tuple(sorted(kept, key=lambda place: (place[0], place[1] or "")))
 
     @property
     def served_namespaces(self) -> tuple[str, ...]:
