@@ -112,6 +112,11 @@ def test_every_problem_is_named_at_once(tmp_path: Path, document: Document) -> N
         (("workers", "idleTtlSeconds"), 1, "workers.idleTtlSeconds: must be 60"),
         (("logging", "format"), "json", "logging.format: must be JSON or Text; found 'json'"),
         (("discovery", "intervalSeconds"), 59, "discovery.intervalSeconds: must be 60"),
+        (
+            ("snapshotSets", "retentionChangeDelayDays"),
+            366,
+            "snapshotSets.retentionChangeDelayDays: must be 0 to 365 days",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -205,6 +210,20 @@ def test_who_may_restore_somewhere_may_not_rewind_there(tmp_path: Path, document
 
     assert settings.may_restore_into("web-team", f"{PRODUCTION}/{VM}")
     assert not settings.may_rewind("web-team", f"{PRODUCTION}/{VM}")
+
+
+def test_where_anybody_may_restore_into_is_told_once_by_the_largest_scope(
+    tmp_path: Path, document: Document
+) -> None:
+    other = SUBSCRIPTION.replace("1111", "9999", 1)
+    document["tenancy"] = [
+        {"namespace": "a", "restoreScopes": [PRODUCTION, f"{other}/resourceGroups/rg-B"]},
+        {"namespace": "b", "restoreScopes": [SUBSCRIPTION, f"{other}/resourceGroups/rg-b/{VM}"]},
+    ]
+    settings = load(written(tmp_path, document))
+
+    whole, apart = SUBSCRIPTION.split("/")[2], other.split("/")[2]
+    assert settings.restore_places == ((whole, None), (apart, "rg-b"))
 
 
 def test_a_namespace_may_use_its_repositories(tmp_path: Path, document: Document) -> None:
