@@ -103,7 +103,7 @@ WRONG: list[tuple[str, str, object, str]] = [
     ("backuprepositories", "spec.container", "x" * 56, "may not be more than 55"),
     ("backuprepositories", "spec.container", "their-control", "must not end in -control"),
     ("backuprepositories", "spec.region", "West Europe", "should match"),
-    ("backuprepositories", "spec.tier", "Archive", 'supported values: "Hot", "Cool", "Cold"'),
+    ("backuprepositories", "spec.tier", "Icy", 'supported values: "Hot", "Cool", "Cold"'),
     ("backuprepositories", "spec.compression", "zstd", 'values: "fast", "default", "small"'),
     ("backuprepositories", "spec.encryptionKey.secretRef.name", "", "at least 1 chars long"),
     # when a repository is kept up

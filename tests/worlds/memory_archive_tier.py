@@ -1,4 +1,4 @@
-"""A store in memory of which some objects are in the Archive tier, and its way out of it."""
+"""A store in memory of which some objects are in the Archive tier, and the ways into and out."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ class ArchivedStore(MemoryStore):
     def archive(self, name: str) -> None:
         """Put the object called *name* into the tier."""
         self._archived.add(name)
+
+    def put_away(self, name: str) -> None:
+        """Put an object into the tier that is there, as Azure does by Set Blob Tier."""
+        if name not in self._objects:
+            raise NotStored(name)
+        if self._is_under_way(name):
+            raise _unreadable(name, "BlobBeingRehydrated")
+        self.archive(name)
 
     def copy(self, name: str, copy: str, takes: timedelta) -> None:
         """Copy an object, so that the copy can be read when that time is over."""
@@ -75,6 +83,10 @@ class MemoryArchiveTier(ArchiveTier):
     def __init__(self, store: ArchivedStore) -> None:
         self._store = store
         self.asked: list[tuple[str, Priority]] = []
+
+    @override
+    def put_away(self, name: str) -> None:
+        self._store.put_away(name)
 
     @override
     def bring_back(self, name: str, copy: str, priority: Priority) -> None:

@@ -99,8 +99,9 @@ class MemoryPoints(StoredPoints):
         for named in (CONTAINER, ARCHIVES):
             control = self.containers.container(f"{named}-control")
             control.meets = control.meets_deletion = meet
+            data = self.containers.container(named)
+            data.meets_tiering = meet
             if self.meets_data:
-                data = self.containers.container(named)
                 data.meets = data.meets_deletion = meet
 
     def forget(self) -> None:

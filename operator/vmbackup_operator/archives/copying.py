@@ -22,6 +22,7 @@ from vmbackup_operator.model.session_findings import (
     SessionWorker,
     position_of,
 )
+from vmbackup_operator.model.tiers import written_into
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     archive_job,
@@ -115,7 +116,7 @@ async def _access(
     ground: Ground, repository: ResolvedRepository, access: ContainerAccess
 ) -> RepositoryAccess:
     url = await container_url(ground, repository, access)
-    return RepositoryAccess(container_url=url, tier=repository.tier)
+    return RepositoryAccess(container_url=url, tier=written_into(repository.tier))
 
 
 def _disk(given: RestoreDisk, prepared: PreparedDisk) -> DiskToArchive:

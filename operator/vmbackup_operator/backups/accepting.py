@@ -28,6 +28,7 @@ from vmbackup_operator.model.session_findings import (
     position_of,
 )
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.archives_alone import archives_alone
 from vmbackup_operator.reconciling.other_subscriptions import subscription_refused
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
@@ -62,7 +63,7 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     refused = _refusal(ground, session)
     if refused is not None:
         return Taken(session.status, refused)
-    repository = await ready_repository(ground, session)
+    repository = await _repository_for_backups(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
     account = ArmId(repository.spec.storage_account_id)
@@ -76,6 +77,15 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     if point is None:
         return await _begin(ground, session, repository)
     return await _adopt(ground, session, repository, point)
+
+
+async def _repository_for_backups(
+    ground: Ground, session: BackupSession
+) -> BackupRepository | Answer:
+    repository = await ready_repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return repository
+    return archives_alone(repository) or repository
 
 
 async def _adopt(

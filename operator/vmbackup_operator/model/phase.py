@@ -38,6 +38,7 @@ ARCHIVE_PHASES: Phases = (
     ("DataArchived", "Archiving"),
     ("Committed", "Committing"),
     ("RecoveryPointStored", "Recording"),
+    ("PacksTiered", "TieringPacks"),
     ("RemainsRemoved", "RemovingRemains"),
 )
 

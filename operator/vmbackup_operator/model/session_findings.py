@@ -17,9 +17,9 @@ from vmbackup_core.ids import (
     WorkerId,
 )
 from vmbackup_core.repository.data.said import Kind
-from vmbackup_core.stores.port import Tier
 from vmbackup_operator.model.conditions import cut
 from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.tiers import RepositoryTier
 
 #: The schema's bound.
 _FULL_READ_CHARS = 512
@@ -64,7 +64,7 @@ class ResolvedRepository(msgspec.Struct, frozen=True, rename="camel", omit_defau
     container: str
     region: str
     url: str
-    tier: Tier = "Hot"
+    tier: RepositoryTier = "Hot"
 
 
 class ArchiveSource(msgspec.Struct, frozen=True, rename="camel"):
@@ -230,12 +230,15 @@ class Archived(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What an archive session has stored, and what taking it away costs.
 
     *verified_bytes* were read back. *charged_until* is when the tier's least time is over that
-    Azure charges in any case; None in a tier that has none.
+    Azure charges in any case; None in a tier that has none. *packs* of the point are counted where
+    the tier is Archive, and *tiered* of them are in it.
     """
 
-    tier: Tier
+    tier: RepositoryTier
     verified_bytes: int = 0
     charged_until: datetime | None = None
+    packs: int = 0
+    tiered: int = 0
 
 
 class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -1,29 +1,20 @@
-"""A point's packs that lie in the Archive tier: found, copied to be read, and the copies removed.
-
-Which packs a point needs its commits' lists say, which like all else but packs are always online.
-"""
+"""A point's packs in the Archive tier: found, copied to be read, and the copies removed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.commits.commits import find_commit
-from vmbackup_core.repository.control.commits.list_parts import OpenList
-from vmbackup_core.repository.control.commits.pack_list import PACK
-from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.points.listed_packs import listed_packs
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId
 from vmbackup_core.repository.primitives.names import (
     copy_name,
-    pack_name,
     prefix_of_copies,
-    prefix_of_folder,
 )
 from vmbackup_core.stores.archive_tier import ArchiveTier, Priority
 from vmbackup_core.stores.port import DELETED_AT_ONCE, Store, StoredObject
@@ -109,35 +100,4 @@ def remove_copies(data: Store, run: RunId) -> int:
 
 def _archived(control: Control, data: Store, point: RecoveryPoint) -> Iterator[StoredObject]:
     """Yield the packs of *point* that a listing has in the Archive tier."""
-    for disk in point.disks:
-        listed = data.list(prefix_of_folder(disk.chain_id, "p"))
-        yield from _listed(_needed(control, disk), listed)
-
-
-def _needed(control: Control, disk: PointDisk) -> Iterator[str]:
-    """Yield the names of the packs that the disk's commit needs, in order of listings.
-
-    Healing packs never leave the tier that they are put into.
-    """
-    found = find_commit(control, disk.chain_id, disk.slot)
-    if found is None or found.commit is None:
-        what = "is lost" if found is None else f"is damaged: {found.damage}"
-        raise CorruptRepository(
-            f"{disk.name}: the commit in slot {disk.slot} of chain {disk.chain_id} {what}, so "
-            "nothing says which packs it needs"
-        )
-    for part in OpenList.of(control, found.commit, disk.chain_id).parts():
-        for entry in part:
-            if entry.kind == PACK and entry.session.slot != HEALING_SLOT:
-                pack = PackId(entry.session.slot, entry.session.session, entry.number)
-                yield pack_name(disk.chain_id, pack)
-
-
-def _listed(needed: Iterable[str], listed: Iterator[StoredObject]) -> Iterator[StoredObject]:
-    """Yield those of *needed* that are archived; both are in order."""
-    at = next(listed, None)
-    for name in needed:
-        while at is not None and at.name < name:
-            at = next(listed, None)
-        if at is not None and at.name == name and at.archived:
-            yield at
+    return (pack for pack in listed_packs(control, data, point) if pack.archived)
