@@ -22,13 +22,14 @@ TAKES: Final[Mapping[Priority, timedelta]] = {
 
 
 class ArchivedStore(MemoryStore):
-    """What is in the tier is listed and deleted, and not read."""
+    """What is in the tier is listed and deleted, and not read; who tries is *refused* that name."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(now=clock.now)
         self._clock = clock
         self._archived: set[str] = set()
         self._back_at: dict[str, datetime] = {}
+        self.refused: list[str] = []
         #: How many times as fast as in Azure copies are made.
         self.speed = 1.0
 
@@ -55,6 +56,7 @@ class ArchivedStore(MemoryStore):
     @override
     def get(self, name: str, *, most: int | None = None) -> bytes:
         if name in self._archived:  # by range, too: that is a part of this
+            self.refused.append(name)
             raise _unreadable(name, "BlobArchived")
         if self._is_under_way(name):
             raise _unreadable(name, "BlobBeingRehydrated")

@@ -48,6 +48,7 @@ def _as_json(report: CheckReport, head: Head | None, *, read_data: bool) -> dict
         "indexes": report.indexes,
         "packs": report.packs,
         "unreferencedPacks": report.unreferenced_packs,
+        "archivedPacks": report.archived_packs,
         "readBytes": report.read_bytes,
     }
 
@@ -65,6 +66,9 @@ def _write_report(
         f" {number_of(report.commits, 'commit')}, {number_of(report.indexes, 'index')}, {looked}"
         f" ({report.unreferenced_packs} not referred to)"
     )
+    if report.archived_packs:
+        packs = number_of(report.archived_packs, "pack")
+        console.write_line(f"{packs} of these in the Archive tier: their sizes alone, nothing read")
     if read_data:
         console.write_line(f"read {size(report.read_bytes)}")
     if head is not None:

@@ -245,7 +245,8 @@ class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What was read back so far, over all jobs, as the operator has judged it.
 
     *jobs* counts those that were begun, and *cursor* asks for the next one. *unreadable* could not
-    be read at the time, which says nothing of it. *findings* are the first few in words.
+    be read at the time, which says nothing of it. *archived* packs lie in the Archive tier: nobody
+    read them. *findings* are the first few in words.
     *unsampled* says why blocks were compared with no snapshot, or not with all.
     *conclusion* is there once nothing is left that is due.
     """
@@ -256,6 +257,7 @@ class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     bad: int = 0
     refuted: int = 0
     unreadable: int = 0
+    archived: int = 0
     sampled: int = 0
     differing: int = 0
     jobs: int = 0

@@ -70,8 +70,9 @@ class Finding:
 class CheckReport:
     """How much a check looked at; it proved everything readable where there are no findings.
 
-    *healed* are objects that are not as they were written, all of whose blocks were stored again.
-    *left_out* counts the findings behind the first ten thousand.
+    Of *archived_packs*, which lie in the Archive tier, nothing was read. *healed* are objects that
+    are not as they were written, all of whose blocks were stored again. *left_out* counts the
+    findings behind the first ten thousand.
     """
 
     findings: tuple[Finding, ...]
@@ -83,6 +84,7 @@ class CheckReport:
     indexes: int
     packs: int
     unreferenced_packs: int
+    archived_packs: int
     read_bytes: int
 
     @property

@@ -107,6 +107,7 @@ class _Whole:
             indexes=counts.indexes,
             packs=counts.packs,
             unreferenced_packs=counts.unreferenced_packs,
+            archived_packs=counts.archived_packs,
             read_bytes=counts.read_bytes,
         )
 
