@@ -335,7 +335,7 @@ class World:
         self._end(agent, job.job_id, said, number)
 
     def _restore(self, agent: Agent, job: RestoreJob, number: int) -> None:
-        data = self.points.containers.container(CONTAINER)
+        data = self.points.data_at(job.repository.container_url)
         said = self.restoring(job) or restored_by_a_worker(self.azure, data, job, number)
         self._end(agent, job.job_id, said, number)
 

@@ -20,6 +20,12 @@ from tests.unit.archives.archiving_worlds import (
     undo_what_is_left,
 )
 from tests.unit.repository.opened.whole_bench import finish_all
+from tests.unit.restores.restoring_worlds import (
+    RESTORE,
+    is_as_backed_up,
+    made_disks,
+    restore,
+)
 from tests.worlds.killed_operator import run_through_kills
 from tests.worlds.memory_containers import Container
 from tests.worlds.memory_points import ARCHIVES
@@ -28,7 +34,10 @@ from tests.worlds.samples import session_of
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_core.protocol import Failed
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
+from vmbackup_core.repository.primitives.names import RESERVED
 from vmbackup_operator.model.metadata import ObjectKey
+from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.restore_session import RehydrationWanted
 
 ARCHIVE_REPOSITORY = ObjectKey("team", "archive")
 SOURCE_REPOSITORY = ObjectKey("team", "repo")
@@ -236,6 +245,26 @@ async def test_expired_its_packs_are_deleted_from_the_tier() -> None:
 
     assert archived_packs(world) == []
     assert archived_points(world) == []
+
+
+async def test_what_the_operator_put_away_a_restore_has_copied_and_brings_back() -> None:
+    world = await tiering_world()
+    await world.run(ARCHIVING)
+    run = world.status(ARCHIVING).recovery_point
+    (point,) = (each for each in world.point_objects.stored.values() if each.spec.run_id == run)
+    named = ObjectReference(point.metadata.name)
+    archives(world).speed = 120.0  # an hour is half a minute
+    wanted = RehydrationWanted("High")
+    world.restores.put(restore(world, recovery_point_ref=named, rehydration=wanted))
+    await world.run(RESTORE)
+
+    status = world.restored(RESTORE)
+    assert (status.outcome, status.attempt) == ("Succeeded", 1), status.message
+    assert status.rehydration is not None
+    assert status.rehydration.back == status.rehydration.packs == len(archived_packs(world))
+    assert [is_as_backed_up(world, disk) for disk in made_disks(world)] == [True, True]
+    assert [each.name for each in archives(world).list(RESERVED)] == []
+    assert all(tiered(world)[name] for name in archived_packs(world))
 
 
 async def test_nothing_is_backed_up_into_it() -> None:
