@@ -26,6 +26,9 @@ Reason = Literal[
     "DiskSizeDiffers",
     "ExportRefused",
     # the target of a restore
+    "DiskDiffers",
+    "DiskInUse",
+    "DiskNotAttached",
     "UploadRefused",
     # the repository
     "AccountRefuses",

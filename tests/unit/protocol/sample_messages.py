@@ -233,6 +233,25 @@ def restored(disks: int) -> Done:
     return Done(JOB, 3, RestoreResult(every))
 
 
+def attached(number: int, healed: int = 1) -> DiskToRestore:
+    """Return the same disk of a restore job with its target at a LUN."""
+    return replace(target(number, healed), target_url=None, target_lun=number)
+
+
+def rewind_job(disks: int = 2, healed: int = 1) -> RestoreJob:
+    """Return a restore job whose targets are attached to the worker."""
+    return replace(restore_job(), disks=[attached(number, healed) for number in range(disks)])
+
+
+def rewound(disks: int) -> Done:
+    """Return the end of a restore job whose targets are attached."""
+    every = [
+        DiskRestored(attached(number).disk_id, 2**30, 12345.678, 2**40, 2**30)
+        for number in range(disks)
+    ]
+    return Done(JOB, 3, RestoreResult(every))
+
+
 def to_archive(number: int, healed: int = 1, left: int = 1) -> DiskToArchive:
     """Return a disk of an archive job with all that one can have."""
     session = WritingSession("6" * 32)
