@@ -37,6 +37,9 @@ def test_a_launched_agent_says_hello_on_the_images_python(
     assert hello.worker_id == cloud.worker_id
     assert hello.bundle_id == read_bundle(bundle).id
     assert hello.python.rpartition(".")[0] == worker_python().version
+    rules = worker_machine.path("/etc/udev/rules.d/99-vmbackup-agent.rules").read_text()
+    assert 'SYMLINK=="disk/azure/scsi1/lun*|disk/azure/data/by-lun/*"' in rules
+    assert 'GROUP="vmbackup-agent", MODE="0660"' in rules
 
 
 def test_secrets_are_in_memory_in_roots_file_and_nowhere_on_the_disk(
