@@ -47,6 +47,7 @@ GROUPS = (
         "tests/scenario/test_restore_sessions.py",
         "tests/scenario/test_restored_machines.py",
         "tests/scenario/test_rewind_sessions.py",
+        "tests/scenario/test_rewritten_rewinds.py",
         "tests/scenario/test_two_operators.py",
         "tests/scenario/test_ways_taken_away.py",
     ),

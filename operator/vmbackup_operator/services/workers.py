@@ -62,6 +62,7 @@ class _Properties(msgspec.Struct, rename="camel", frozen=True):
 class _Vm(msgspec.Struct, rename="camel", frozen=True):
     id: str
     name: str
+    zones: tuple[str, ...] = ()
     properties: _Properties = _Properties()
 
     @property
@@ -316,6 +317,7 @@ def machine_body(wanted: WorkerWanted, public_key: str) -> Body:
     }
     return {
         "location": wanted.region.region,
+        **({"zones": [wanted.zone]} if wanted.zone else {}),
         "tags": dict(wanted.tags),
         "properties": {
             "hardwareProfile": {"vmSize": wanted.region.worker_size},
@@ -364,6 +366,7 @@ def _seen(body: Body) -> WorkerSeen:
         state=_state(vm),
         changed_at=max(times, default=held.time_created),
         failure=_failure(held) if folded(held.provisioning_state) == "failed" else None,
+        zone=next(iter(vm.zones), ""),
     )
 
 

@@ -22,7 +22,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import VM_BUSY, WORKER_BUSY
-from vmbackup_operator.sessions.findings import region_of
+from vmbackup_operator.sessions.findings import region_of, zone_wanted
 from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
 from vmbackup_operator.sessions.sharing import (
     EXPORTS_PER_DISK_ACCESS,
@@ -80,8 +80,8 @@ class Allocator:
         """Return the worker that the session gets: an idle one, else *own* where there is room.
 
         Where others have waited for longer, or of a namespace that holds less, they come first.
-        Who reads a VM's backups back gets none that may have written them: where those leave no
-        room, one of them has to go.
+        Who reads a VM's backups back gets none that may have written them, and who has disks of a
+        zone none of another: where those leave no room, one of them has to go.
         """
         key = session.key
         self._workers.pop(key, None)
@@ -134,7 +134,12 @@ class Allocator:
         return going
 
     def _is_barred(self, worker: WorkerSeen, session: Session) -> bool:
-        """Tell whether the session must not have the worker: it would judge its own work."""
+        """Tell whether the session must not have the worker.
+
+        It would judge its own work, or is not where the disks are that it is to have.
+        """
+        if zone_wanted(session) not in {None, worker.zone}:
+            return True
         if not isinstance(session, BackupSession) or session.spec.type != "Verify":
             return False
         return self._book.past.may_have_written(worker.id, session.spec.virtual_machine_id)

@@ -193,6 +193,7 @@ class WorkerSeen:
 
     *doubt*: why nobody can tell whether it is ours, since its key has left the ring. Such a one
     counts among the region's, and is not touched. *outdated*: an older key of the ring sealed it.
+    *zone* is empty for one that is in none.
     """
 
     vm_id: ArmId
@@ -202,13 +203,15 @@ class WorkerSeen:
     failure: str | None = None
     doubt: str = ""
     outdated: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerWanted:
     """A worker to launch: Ubuntu 22.04 LTS, one NIC without a public address in the worker subnet.
 
-    VM, NIC and OS disk carry *tags* and are called after the VM; *run_id* is whose need it is.
+    VM, NIC and OS disk carry *tags* and are called after the VM; *run_id* is whose need it is. It
+    is in the *zone*, where one is named.
     """
 
     vm_id: ArmId
@@ -216,6 +219,7 @@ class WorkerWanted:
     run_id: RunId
     region: Region
     tags: Mapping[str, str]
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ from vmbackup_operator.services.upkeep_jobs import RepositoryUpkeep
 from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
+from vmbackup_operator.services.worker_disks import AzureWorkerDisks
 from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
@@ -229,6 +230,7 @@ class _Parts:
         self.booked_restores = BookedSessions(RestoreSession, self.restores, *around)
         sessions = SessionsOfAllKinds(self.booked, self.booked_restores)
         self.intake = Intake(ring, clock, Surroundings(queues, sessions, wake))
+        ownership = ring.ownership(appliance.id)
         self.ground = Ground(
             settings=settings,
             ring=ring,
@@ -240,21 +242,20 @@ class _Parts:
                 azure.resources, azure.operations, SnapshotOwner(appliance.id, ring)
             ),
             disk_accesses=AzureDiskAccesses(azure.resources, self.environments, appliance.id),
-            workers=AzureWorkers(azure.resources, azure.operations, ring.ownership(appliance.id)),
-            commands=AzureCommands(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            workers=AzureWorkers(azure.resources, azure.operations, ownership),
+            commands=AzureCommands(azure.resources, azure.operations, ownership),
             bundles=self._bundles,
             signatures=signatures,
             queues=queues,
             points=StoredPoints(self.opened, self.secrets, appliance.id, self._books),
             verifications=StoredVerifications(self.opened, self.secrets),
-            disks=AzureDisks(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            disks=AzureDisks(azure.resources, azure.operations, ownership),
             points_to_restore=StoredPointsToRestore(self.opened, self.secrets),
-            targets=AzureRestoreTargets(azure.resources, ring.ownership(appliance.id)),
-            machine_parts=AzureMachineParts(
-                azure.resources, azure.operations, ring.ownership(appliance.id)
-            ),
+            targets=AzureRestoreTargets(azure.resources, ownership),
+            machine_parts=AzureMachineParts(azure.resources, azure.operations, ownership),
             rewound_machines=AzureRewoundMachines(azure.resources, azure.operations),
-            copies=AzureCopies(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            worker_disks=AzureWorkerDisks(azure.resources, azure.operations, ownership),
+            copies=AzureCopies(azure.resources, azure.operations, ownership),
             archive_chains=StoredArchiveChains(self.opened, self.secrets),
             sessions=sessions,
             book=book,
