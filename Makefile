@@ -7,13 +7,15 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud clients helm check test unit soak demo bench bench-plots bundle chart image reference format clean
+.PHONY: help setup cloud clients helm kwok promtool check test unit soak demo bench bench-plots bundle chart image reference format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
 	@echo "make cloud   what is built once for test and demo, which begin with it"
 	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
-	@echo "make helm    helm, once, from source, for the tests of the chart"
+	@echo "make helm    helm, once, from source, for the demo and the tests of the chart"
+	@echo "make kwok    kwok and kube-scheduler, once, from source, for the tests of the chart on nodes"
+	@echo "make promtool  Prometheus' promtool, once, from source, for the tests of the alerts"
 	@echo "make unit    the fast tests only, and a sample of what is random or exhaustive"
 	@echo "make soak    random and long tests, kills; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
@@ -41,10 +43,16 @@ cloud: $(SETUP)
 clients: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.client_programs
 
-# Minutes of two processors, so only where somebody asks for it: the tests that need it are skipped by
-# its name else.
+# Minutes of two processors each, so only where somebody asks for them, or for the demo: the tests that
+# need one are skipped by its name else.
 helm: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.go_programs helm
+
+kwok: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.go_programs kwok kube-scheduler
+
+promtool: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.go_programs promtool
 
 check: $(SETUP)
 	$(BIN)/ruff check .
@@ -80,7 +88,7 @@ soak: cloud
 	  -m "hypothesis or survival" --timeout 3600 --numprocesses auto --dist loadfile \
 	  --no-loadscope-reorder --hypothesis-profile soak --hypothesis-seed $(SEED) $(TEST)
 
-demo: cloud
+demo: cloud helm
 	@$(BIN)/python -m tools.demo
 
 bench: cloud

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -29,8 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(plugin)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    # What was collected stays for the whole run: no look for garbage need go through it again.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    # What is imported and collected stays for the whole run: no look for garbage need go through
+    # it, neither while it grows nor later.
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
     gc.collect()
     gc.freeze()

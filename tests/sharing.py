@@ -4,19 +4,28 @@ Each process of a run starts its own control plane, simulated Azure and operator
 its tests asks for them. `--dist loadfile` hands the next file to whichever process is free, so that
 soon each has all of them; here, those of one group go to one process, in their usual order.
 
+What a group shares ends with the group: a control plane and an operator that nobody asks for any
+more take a twentieth of a processor each, until the run ends.
+
 What is first in the order of a run waits more than it computes, what is last never waits. One
 process begins at the end, so that the processors have something to do from the beginning on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from typing_extensions import override
 from xdist.scheduler import LoadFileScheduling
 
+from tests import tidiness
+
 if TYPE_CHECKING:
+    from _pytest.fixtures import SubRequest
     from xdist.remote import Producer
     from xdist.workermanage import WorkerController
 
@@ -47,6 +56,7 @@ GROUPS = (
         "tests/scenario/test_restore_sessions.py",
         "tests/scenario/test_restored_machines.py",
         "tests/scenario/test_rewind_sessions.py",
+        "tests/scenario/test_rewritten_rewinds.py",
         "tests/scenario/test_two_operators.py",
         "tests/scenario/test_ways_taken_away.py",
     ),
@@ -54,6 +64,7 @@ GROUPS = (
     ("tests/soak/survival/",),
     ("tests/contract/azure_services/",),
     ("tests/contract/clients/",),
+    ("tests/contract/simulator_storage/",),
     (
         "tests/contract/test_azure_blob_failures.py",
         "tests/contract/test_export_of_azurite.py",
@@ -95,6 +106,50 @@ def group_of(path: str) -> str:
         if path.startswith(group):
             return group[0]
     return path
+
+
+#: Said to a process that it runs whole groups, so that none comes back.
+WHOLE_GROUPS = "whole groups"
+
+#: What a process's fixtures for more than a module have made since its group began, in their order.
+MADE = pytest.StashKey["list[tuple[pytest.FixtureDef[object], SubRequest]]"]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Say to a process whether it runs whole groups."""
+    node.workerinput[WHOLE_GROUPS] = node.config.getvalue("dist") == "loadfile"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have what a group shares noted where this is a process of whole groups."""
+    if getattr(config, "workerinput", {}).get(WHOLE_GROUPS):
+        config.stash[MADE] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: SubRequest) -> None:
+    """Note a fixture of a folder that would last until the run ends."""
+    if MADE in request.config.stash and tidiness.is_wide(fixturedef) and fixturedef.baseid:
+        request.config.stash[MADE].append((fixturedef, request))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """End what a group shares behind its last test, and fail that where something is left."""
+    yield
+    if nextitem is None or MADE not in item.config.stash or _group(item) == _group(nextitem):
+        return  # the run's own end ends the rest
+    made, item.config.stash[MADE] = item.config.stash[MADE], []
+    with ExitStack() as ending:
+        if made:
+            ending.callback(tidiness.look_behind, f"The group of {_group(item)}", item.config)
+        for fixture, request in made:
+            ending.callback(partial(fixture.finish, request))
+
+
+def _group(item: pytest.Item) -> str:
+    return group_of(item.nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,17 @@ class Watch:
     checkout: Path
     temporary: Path
     before: Traces
-    kept: Kept = field(default_factory=Kept)
+    #: What goes on because a fixture for more than a module has started it.
+    begun: dict[int, Kept] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
+
+    @property
+    def kept(self) -> Kept:
+        """All that goes on with good reason."""
+        return Kept(
+            sum((each.programs for each in self.begun.values()), Counter()),
+            sum((each.listeners for each in self.begun.values()), Counter()),
+        )
 
 
 WATCH = pytest.StashKey[Watch]()
@@ -36,14 +46,34 @@ def pytest_fixture_setup(
 ) -> Generator[None, object, object]:
     """Note what a fixture for more than a module has started."""
     watch = request.config.stash.get(WATCH, None)
-    if watch is None or fixturedef.scope not in ("session", "package"):
+    if watch is None or not is_wide(fixturedef):
         return (yield)
     before = _look(watch)
     result = yield
     after = _look(watch)
-    watch.kept.programs += after.programs - before.programs
-    watch.kept.listeners += after.listeners - before.listeners
+    watch.begun[id(fixturedef)] = Kept(
+        after.programs - before.programs, after.listeners - before.listeners
+    )
     return result
+
+
+def pytest_fixture_post_finalizer(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> None:
+    """Keep no more what a fixture for more than a module had started."""
+    if WATCH in request.config.stash:
+        request.config.stash[WATCH].begun.pop(id(fixturedef), None)
+
+
+def is_wide(fixturedef: pytest.FixtureDef[object]) -> bool:
+    """Tell whether a fixture is for more than a module."""
+    return fixturedef.scope in ("session", "package")
+
+
+def look_behind(who: str, config: pytest.Config) -> None:
+    """Fail where something is left that *who* should have ended, in a run that is watched."""
+    if WATCH in config.stash:
+        _complain(who, config.stash[WATCH])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,7 +84,7 @@ def nothing_is_left_by_the_run(
     places = (request.config.rootpath, tmp_path_factory.getbasetemp())
     watch = request.config.stash[WATCH] = Watch(*places, traces(*places, Kept()))
     yield
-    watch.kept = Kept()
+    watch.begun.clear()
     _complain("This run of tests", watch)
 
 

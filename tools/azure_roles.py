@@ -29,6 +29,9 @@ ROLES = (
 )  # fmt: skip
 #: The role beside them for repositories that lock what they hold, at the same accounts.
 LOCKS = "locks"
+#: The role for repositories of tier Archive, at the data container of each: it lets overwrite what
+#: lies there, and nothing in the container beside it.
+TIERS = "tiers"
 
 _GROUPS = "2022-09-01"
 _AUTHORIZATION = "2022-04-01"
@@ -36,6 +39,9 @@ _AUTHORIZATION = "2022-04-01"
 _SUBSCRIPTION_PARTS = 3
 #: /subscriptions/S/resourceGroups/G/providers/Microsoft.Storage/storageAccounts/A and its slash.
 _ACCOUNT_PARTS = 9
+#: That, /blobServices/default/containers/C.
+_CONTAINER_PARTS = 13
+_CONTAINER_ID = "/subscriptions/…/storageAccounts/NAME/blobServices/default/containers/NAME"
 
 _DELETE_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"
 _CONTAINER = "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name]"
@@ -71,7 +77,7 @@ class Put:
 
 
 def role_file(role: str) -> Path:
-    """Return the file with the definition of *role*, one of `ROLES`, or `LOCKS`."""
+    """Return the file with the definition of *role*, one of `ROLES`, or `LOCKS` or `TIERS`."""
     return FOLDER / f"azure-role-{role}.json"
 
 
@@ -82,12 +88,17 @@ def definition(role: str) -> Json:
 
 
 def puts(
-    settings: Settings, principal: str, regions: Iterable[str], *, locks: bool = False
+    settings: Settings,
+    principal: str,
+    regions: Iterable[str],
+    *,
+    locks: bool = False,
+    archives: Sequence[str] = (),
 ) -> Iterator[Put]:
     """Yield what *principal* needs to be the operator that *settings* describe, in order.
 
     VMs in *regions* and in the home region can be backed up. With *locks* repositories may lock
-    what they hold.
+    what they hold. *archives* are the data containers of repositories of tier Archive.
     """
     regions = tuple(dict.fromkeys((settings.appliance.region, *regions)))
     for region in regions:
@@ -97,6 +108,8 @@ def puts(
     roles = {role: at for role, at in scopes_of_roles(settings, regions).items() if at}
     if locks:
         roles[LOCKS] = roles["repository"]
+    if archives:
+        roles[TIERS] = _each(archives)
     for role, scopes in roles.items():
         yield define(settings, role, scopes)
         for scope in scopes:
@@ -187,6 +200,15 @@ def _definition_id(settings: Settings, name: str) -> str:
     )
 
 
+def _is_container(text: str) -> bool:
+    parts = folded(text).split("/")
+    return (
+        len(parts) == _CONTAINER_PARTS
+        and parts[_ACCOUNT_PARTS - 2] == "storageaccounts"
+        and parts[-2] == "containers"
+    )
+
+
 def _subscription(scope: str) -> str:
     return "/".join(scope.split("/")[:_SUBSCRIPTION_PARTS])
 
@@ -205,14 +227,26 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--locks", action="store_true", help="repositories lock what they hold (spec.immutability)"
     )
+    parser.add_argument(
+        "--archive",
+        action="append",
+        default=[],
+        metavar="CONTAINER-ID",
+        help="the ARM id of the data container of a repository of tier Archive",
+    )
     given = parser.parse_args(arguments)
+    strange = [each for each in given.archive if not _is_container(each)]
+    if strange:
+        print(f"{strange[0]} is not the ARM id of a container: {_CONTAINER_ID}", file=sys.stderr)
+        return 2
     try:
         settings = load(given.settings)
     except WrongSettings as error:
         print(error, file=sys.stderr)
         return 2
     print("set -eu")
-    for put in puts(settings, given.principal, given.region, locks=given.locks):
+    principal, regions = given.principal, given.region
+    for put in puts(settings, principal, regions, locks=given.locks, archives=given.archive):
         print(put.command())
     return 0
 

@@ -78,26 +78,26 @@ def arm_id(subscription_id: str, resource_group: str, resource_type: str, name: 
     )
 
 
-def _segment_behind(identity: str, key: str) -> str:
-    segments = identity.split("/")
-    for segment, following in pairwise(segments):
-        if folded(segment) == key and following:
+def _part_behind(identity: str, key: str) -> str:
+    parts = identity.split("/")
+    for part, following in pairwise(parts):
+        if folded(part) == key and following:
             return following
     raise PermanentError(f"{identity} is no ARM id: it names no {key}", reason="InvalidArmId")
 
 
 def subscription_of(identity: ArmId) -> str:
     """Return the subscription that *identity* lies in, lower case."""
-    return folded(_segment_behind(identity, "subscriptions"))
+    return folded(_part_behind(identity, "subscriptions"))
 
 
 def resource_group_of(identity: ArmId) -> str:
     """Return the resource group's name as it is written in *identity*."""
-    return _segment_behind(identity, "resourcegroups")
+    return _part_behind(identity, "resourcegroups")
 
 
 def name_of(identity: ArmId) -> str:
-    """Return the last segment of *identity*."""
+    """Return the last part of *identity*."""
     return identity.rstrip("/").rsplit("/", 1)[-1]
 
 

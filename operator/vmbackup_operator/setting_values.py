@@ -80,7 +80,10 @@ AddressRange = Annotated[
     str, Meta(pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$", description="an IPv4 range as in a CIDR")
 ]
 Seconds = Annotated[int, Meta(ge=60, le=7 * 86400, description="60 to 604800 seconds")]
+AtOnce = Annotated[int, Meta(ge=1, le=10_000, description="a number from 1 to 10000")]
+Switch = Annotated[bool, Meta(description="true or false")]
 GraceSeconds = Annotated[int, Meta(ge=1, le=7 * 86400, description="1 to 604800 seconds")]
+DelayDays = Annotated[int, Meta(ge=0, le=365, description="0 to 365 days")]
 
 # Azure's private zones take 15 tags: one is ours, and four are a RegionEnvironment's.
 Tags = Annotated[

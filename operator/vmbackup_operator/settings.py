@@ -7,6 +7,7 @@ values. Nothing here is secret: the key ring is named, never written down.
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
@@ -19,6 +20,8 @@ from vmbackup_operator.arm_ids import container_id, folded, lies_within
 from vmbackup_operator.setting_values import (
     AddressRange,
     ApplianceId,
+    AtOnce,
+    DelayDays,
     GraceSeconds,
     Image,
     Namespace,
@@ -29,6 +32,7 @@ from vmbackup_operator.setting_values import (
     Scope,
     Seconds,
     StorageScope,
+    Switch,
     Tags,
     Uuid,
     VirtualNetworkId,
@@ -37,6 +41,9 @@ from vmbackup_operator.setting_values import (
 
 #: A thousand tenants with a dozen scopes each.
 MOST_BYTES = 4 * 1024 * 1024
+
+#: So many parts has the id of a subscription; that of a group, or of what is in one, has more.
+_IN_GROUP = 4
 
 
 class SecretName(msgspec.Struct, frozen=True, rename="camel"):
@@ -69,7 +76,8 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
 
     *storage_accounts* are what the namespace's own BackupRepositories may name: whole accounts, or
     single containers of one that teams share. In *rewind_scopes* lie the VMs whose disks its
-    restores may swap, with their disks: nowhere, where nothing is said.
+    restores may swap, with their disks: nowhere, where nothing is said. *max_concurrent_backups* is
+    how many of its VMs have their snapshots taken and stored at once; the others wait.
     """
 
     namespace: Namespace
@@ -78,16 +86,21 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
     storage_accounts: tuple[StorageScope, ...] = ()
     restore_scopes: tuple[Scope, ...] = ()
     rewind_scopes: tuple[Scope, ...] = ()
+    max_concurrent_backups: AtOnce = 1000
 
 
 class RegionEnvironments(msgspec.Struct, frozen=True, rename="camel"):
-    """Defaults of the environments that the operator makes."""
+    """Defaults of the environments that the operator makes.
+
+    Without a *private_network* workers reach snapshots and storage over public addresses.
+    """
 
     worker_vm_size: VmSize = "Standard_D4s_v5"
     worker_image: Image = "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest"
     address_pool: AddressRange = "10.213.0.0/16"
     dns_mode: Literal["Managed"] = "Managed"
     cross_subscription_export: Literal["Refuse", "DiskAccess"] = "Refuse"
+    private_network: Switch = True
 
 
 class OtherSubscription(msgspec.Struct, frozen=True, rename="camel"):
@@ -135,6 +148,17 @@ class Discovery(msgspec.Struct, frozen=True, rename="camel"):
     interval_seconds: Seconds = 3600
 
 
+class SnapshotSets(msgspec.Struct, frozen=True, rename="camel"):
+    """How snapshot sets are kept that stand alone, which no BackupRepository speaks of."""
+
+    retention_change_delay_days: DelayDays = 7
+
+    @property
+    def retention_change_delay(self) -> timedelta:
+        """For how long a retention waits that keeps less than the one before."""
+        return timedelta(days=self.retention_change_delay_days)
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel"):
     """Everything the operator is told at its start."""
 
@@ -146,6 +170,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     other_subscriptions: tuple[OtherSubscription, ...] = ()
     sweeper: SweeperSettings = SweeperSettings()
     discovery: Discovery = Discovery()
+    snapshot_sets: SnapshotSets = SnapshotSets()
     logging: Logging = Logging()
     #: Put on everything that is made in Azure.
     tags: Tags = {}
@@ -177,6 +202,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         wanted = container_id(account_id, container)
         return tenant is not None and _within(wanted, tenant.storage_accounts)
 
+    def most_backups_at_once(self, namespace: str) -> int:
+        """Return how many backups of the namespace may be under way at once."""
+        tenant = self._tenant(namespace)
+        return 0 if tenant is None else tenant.max_concurrent_backups
+
     def is_other_subscription(self, subscription_id: str) -> bool:
         """Tell whether it is one beside the appliance's whose VMs may be backed up."""
         return self._other(subscription_id) is not None
@@ -195,6 +225,16 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
         """Subscription and resource group of all snapshots, the appliance's own first."""
         ids = (each.subscription_id for each in self.other_subscriptions)
         return tuple(map(self.snapshot_group, (self.appliance.subscription_id, *ids)))
+
+    @property
+    def restore_places(self) -> tuple[tuple[str, str | None], ...]:
+        """Subscriptions, and groups of others, that hold all that tenants may restore into."""
+        scopes = {folded(each) for tenant in self.tenancy for each in tenant.restore_scopes}
+        parts = (each.split("/") for each in scopes)
+        places = {(part[2], part[4] if len(part) > _IN_GROUP else None) for part in parts}
+        whole = {subscription for subscription, group in places if group is None}
+        kept = {each for each in places if each[1] is None or each[0] not in whole}
+        return tuple(sorted(kept, key=lambda place: (place[0], place[1] or "")))
 
     @property
     def served_namespaces(self) -> tuple[str, ...]:
@@ -315,6 +355,12 @@ def _contradictions(settings: Settings) -> list[str]:
             )
         subscriptions.add(folded(other.subscription_id))
     names = [folded(name) for name in settings.tags]
+    regions = settings.region_environments
+    if not regions.private_network and regions.cross_subscription_export != "Refuse":
+        problems.append(
+            "regionEnvironments.crossSubscriptionExport: data crosses through disk accesses, which "
+            "a region with privateNetwork: false has not; found DiskAccess"
+        )
     problems += [f"tags: {name} is there twice" for name in {*names} if names.count(name) > 1]
     pool = settings.region_environments.address_pool
     if not _is_pool(pool):

@@ -60,8 +60,8 @@ async def _serve(options: Options) -> None:
     runner = web.AppRunner(Administration(simulator).application(), access_log=None)
     try:
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        listener = web.TCPSite(runner, "127.0.0.1", 0)
+        await listener.start()
         _write_ready(options.state, simulator.ready(f"http://127.0.0.1:{_port(runner)}"))
         await _told_to_end()
     finally:

@@ -29,6 +29,12 @@ class DiskContents(Protocol):
     async def delete(self, arm_id: str) -> None:
         """Forget the content."""
 
+    async def show(self, disk_id: str, path: Path) -> None:
+        """Have the disk's bytes be those of the file *path* too: who writes one writes both."""
+
+    async def hide(self, disk_id: str) -> None:
+        """End that; what still has the file open there writes the disk no more."""
+
 
 class Exports(Protocol):
     """SAS access to the content of disks and snapshots, over export hosts."""
@@ -106,6 +112,9 @@ class Machines(Protocol):
 
     def running(self, vm_id: str) -> bool:
         """Tell whether the machine is up."""
+
+    def disk_path(self, vm_id: str, lun: int) -> Path:
+        """Return where on the host the machine's tree has the data disk at *lun*."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def parent_id(arm_id: str) -> str:
 
 
 def name_of(arm_id: str) -> str:
-    """Return the last segment of *arm_id*."""
+    """Return the last part of *arm_id*."""
     return arm_id.rsplit("/", 1)[1]
 
 
@@ -28,8 +28,8 @@ def type_of(arm_id: str) -> str:
     """Return the resource type, ``Microsoft.Network/virtualNetworks/subnets``, lower case."""
     if "/providers/" not in arm_id.lower():
         return "microsoft.resources/resourcegroups"
-    provider, *segments = arm_id.lower().rsplit("/providers/", 1)[1].split("/")
-    return "/".join([provider, *segments[0::2]])
+    provider, *parts = arm_id.lower().rsplit("/providers/", 1)[1].split("/")
+    return "/".join([provider, *parts[0::2]])
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Resource:
 
     @property
     def name(self) -> str:
-        """The last segment of the id."""
+        """The last part of the id."""
         return name_of(self.id)
 
     @property

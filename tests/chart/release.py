@@ -31,14 +31,14 @@ class Release:
         given = values(changes, namespace=self.namespace)
         return self.helm("install", RELEASE, str(self.chart), self._where, *words, values=given)
 
-    def upgrade(self, changes: Document | None = None) -> str:
+    def upgrade(self, changes: Document | None = None, *words: str) -> str:
         """Upgrade it to these values."""
         given = values(changes, namespace=self.namespace)
-        return self.helm("upgrade", RELEASE, str(self.chart), self._where, values=given)
+        return self.helm("upgrade", RELEASE, str(self.chart), self._where, *words, values=given)
 
-    def roll_back(self, revision: int) -> str:
+    def roll_back(self, revision: int, *words: str) -> str:
         """Bring back what *revision* was."""
-        return self.helm("rollback", RELEASE, str(revision), self._where)
+        return self.helm("rollback", RELEASE, str(revision), self._where, *words)
 
     def uninstall(self) -> str:
         """Take it out of the cluster."""

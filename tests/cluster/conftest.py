@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.crd_objects import Writer
 from tools.local_cloud.control_plane import ControlPlane, control_plane
-from tools.local_cloud.installation import give_rights, serve
+from tools.local_cloud.installation import give_rights, make_namespace, serve
 from tools.local_cloud.kubernetes_user import KubernetesUser
 from vmbackup_operator.cluster.connection import Connection, connected
 
@@ -74,5 +74,5 @@ def namespace(plane: ControlPlane, unserved: str) -> str:
 def unserved(plane: ControlPlane) -> str:
     """A namespace of the test's own."""
     name = f"test-{uuid.uuid4().hex[:10]}"
-    plane.administrator.kubectl("create", "namespace", name)
+    make_namespace(plane, name)
     return name

@@ -93,6 +93,18 @@ def changed(manifest: Manifest, path: str, value: object) -> Manifest:
     return copied
 
 
+#: Of messages that have a test of their own, in whatever module of the CRDs' tests.
+TRIED_ELSEWHERE = (
+    "cannot be taken back",
+    "is final",
+    "not by both",
+    "a rewind",
+    "OSDiskOnly leaves all",
+    "from its beginning, or never",
+    "locks nothing",
+)
+
+
 class Writer:
     """Sends objects of any shape to the API server; what it refuses is a PermanentError."""
 

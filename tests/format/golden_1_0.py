@@ -40,7 +40,7 @@ from vmbackup_core.repository.data.grants import LeftSession
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.repository.primitives.identities import Fingerprint, VmId
 from vmbackup_core.repository.primitives.json_payloads import Time
-from vmbackup_core.repository.primitives.names import point_name
+from vmbackup_core.repository.primitives.names import copy_name, point_name
 from vmbackup_core.repository.primitives.opening import open_keys
 from vmbackup_core.repository.primitives.parsed_names import IndexName, PackName, parse_data
 from vmbackup_core.repository.primitives.user_key import UserKey
@@ -281,6 +281,43 @@ def shortened() -> tuple[Workshop, bytes]:
     return shop, KEY
 
 
+#: Two disks that somebody did not want in a point.
+EXCLUDED = (
+    {"disk": "os", "name": "système", "why": "excludeDisks of the policy"},
+    {"disk": "7", "name": "scratch", "why": "tag no-backup=true"},
+)
+
+
+def tiered() -> tuple[Workshop, bytes]:
+    """A point whose packs are in the Archive tier: one with its copy, one with what is none."""
+    shop, run = Workshop(KEY, "native"), run_of(9)
+    contents = {
+        "copied": disk_of(noise(60), ZERO, text(60), noise(61)),
+        "online": disk_of(text(62), ZERO, noise(62)),
+        "offline": disk_of(ZERO, noise(63), text(63), ZERO),
+    }
+    disks = [
+        shop.begin_chain(name, lun=lun, archive=run) for lun, name in enumerate(contents, start=1)
+    ]
+    made = [shop.back_up(disk, 9, contents[disk.name], How(purpose=ARCHIVE)) for disk in disks]
+    origin = Origin(RepositoryId("5a" * 16), VmId("5b" * 16), run_of(8), "5c" * 32)
+    shop.record(9, *made, origin=origin, excluded=EXCLUDED)
+    copied, _, offline = (pack_of(shop, disk) for disk in disks)
+    shop.data.put_new(copy_name(run, copied), shop.data.get(copied))
+    shop.data.put_new(copy_name(run, offline), b"put there by somebody else")
+    shop.find(shop.data, copy_name(run, offline))
+    shop.find(shop.data, offline)
+    shop.expect(9, made[2], contents["offline"], (4096, 2 * 4096))
+    shop.beside["offline"] = f"{copied}\n{offline}\n".encode()
+    shop.facts["excluded"] = {run: list(EXCLUDED)}
+    return shop, KEY
+
+
+def pack_of(shop: Workshop, disk: Disk) -> str:
+    (name,) = [each.name for each in shop.data.list(f"c/{disk.chain}/p/")]
+    return name
+
+
 REPOSITORIES: dict[str, Callable[[], tuple[Workshop, bytes]]] = {
     "plain": plain,
     "rotated": rotated,
@@ -289,6 +326,7 @@ REPOSITORIES: dict[str, Callable[[], tuple[Workshop, bytes]]] = {
     "state": state,
     "rebuilt": rebuilt,
     "shortened": shortened,
+    "tiered": tiered,
 }
 
 

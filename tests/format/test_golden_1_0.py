@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from typing_extensions import override
 
 from tests.format.golden.disks import ALWAYS, TurnedClock, run_of, silent
 from tests.format.golden.logs import state
-from tests.format.golden_1_0 import FOLDER, REPOSITORIES, SHORTENED
+from tests.format.golden_1_0 import EXCLUDED, FOLDER, REPOSITORIES, SHORTENED
 from tests.format.test_reader import read
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.ids import ChainId
+from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.commits.commits import commits
 from vmbackup_core.repository.control.log.heads import HeadsOfProcess
 from vmbackup_core.repository.control.log.log import Author, Log
@@ -25,8 +26,10 @@ from vmbackup_core.repository.control.log.log_entries import Recorded
 from vmbackup_core.repository.control.log.log_reader import Reading
 from vmbackup_core.repository.control.points.points import PointDisk, StampedRetention, open_counted
 from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.data.copied_packs import CopiedPacks
 from vmbackup_core.repository.data.healing import HealingIndex, HealingPack
 from vmbackup_core.repository.data.index_reader import open_manifest
+from vmbackup_core.repository.data.named_disk import Patient
 from vmbackup_core.repository.data.restore import Holes, restore_manifest
 from vmbackup_core.repository.primitives import chain_keys
 from vmbackup_core.repository.primitives.names import log_name
@@ -35,7 +38,9 @@ from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_core.stores.directory import DirectoryStore
-from vmbackup_core.stores.port import Buffer
+from vmbackup_core.stores.port import Buffer, ObjectUnreadable
+from vmbackup_operator.model.exclusions import ExcludedDisk
+from vmbackup_operator.model.vm_description import excluded_in
 
 NAMES = sorted(each.parent.name for each in FOLDER.glob("*/expected.json"))
 SEALED = {"CHAN", "COMM", "HOLD", "LOGO", "MANI", "PLST", "PONT", "SECT", "STAT", "TABL"}
@@ -61,7 +66,9 @@ def expected(name: str) -> Any:
 
 
 def report_of(folder: Path) -> Any:
-    return read(folder / "repository", folder / "key", "--json")
+    offline = folder / "offline"
+    more = ("--offline", offline) if offline.exists() else ()
+    return read(folder / "repository", folder / "key", "--json", *more)
 
 
 def restored(report: Any) -> dict[tuple[str, str, str, int], tuple[str | None, list[list[int]]]]:
@@ -86,6 +93,8 @@ def check_report(report: Any, wanted: Any) -> None:
         wanted["log"]["sha256"],
     )
     assert set(wanted.get("unlogged", [])) <= set(report["uncounted"])
+    excluded = {each["run"]: each["excluded"] for each in report["points"] if each["excluded"]}
+    assert excluded == wanted.get("excluded", {})
 
 
 def test_every_repository_is_kept() -> None:
@@ -238,12 +247,36 @@ class Sink(DiskSink):
         self.content[offset : offset + len(data)] = data
 
 
+class TieredDirectory(DirectoryStore):
+    """A folder of which some objects are said to be in the Archive tier."""
+
+    def __init__(self, root: Path, offline: Collection[str]) -> None:
+        super().__init__(root)
+        self._offline = offline
+
+    @override
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        self._check(name)
+        return super().get_range(name, offset, length)
+
+    @override
+    def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:
+        self._check(name)
+        return super().get_end(name, length, size=size)
+
+    def _check(self, name: str) -> None:
+        if name in self._offline:
+            raise ObjectUnreadable(f"reading {name}: BlobArchived", reason="BlobArchived")
+
+
 class Opened:
     """A golden repository as the core opens it."""
 
     def __init__(self, name: str) -> None:
         folder = FOLDER / name
-        self.data = DirectoryStore(folder / "repository" / "data")
+        names = folder / "offline"
+        offline = names.read_text().split() if names.exists() else []
+        self.data = TieredDirectory(folder / "repository" / "data", offline)
         places = Places(self.data, DirectoryStore(folder / "repository" / "control"))
         self.keys: OpenedKeys = open_keys(places, UserKey.parse((folder / "key").read_bytes()))
         self.control = Control(places.control, self.keys.ring)
@@ -258,8 +291,8 @@ class Opened:
             for pack in each.packs
         ]
 
-    def restore(self, disk: PointDisk) -> tuple[str | None, list[list[int]]]:
-        """Return digest and holes of a disk, as the reader of the page tells them."""
+    def restore(self, disk: PointDisk, run: RunId) -> tuple[str | None, list[list[int]]]:
+        """Return digest and holes of a disk of *run*'s point, as the reader of the page does."""
         chain, newest = disk.chain_id, self.reading.state.newest_epoch
         keys = chain_keys.for_reading(self.keys.ring, chain, 1, newest)
         digest = bytes.fromhex(disk.manifest_sha256)
@@ -271,8 +304,9 @@ class Opened:
         keys = chain_keys.for_reading(self.keys.ring, chain, begun, newest)
         sink = Sink(manifest.said.disk_bytes)
         healed = HealingIndex.load(self.data, keys, self.healing(chain))
+        source = Patient(CopiedPacks(self.data, run))
         holes = restore_manifest(
-            self.data, keys, manifest, healed, sink, keep_going=True, threads=1, progress=silent
+            source, keys, manifest, healed, sink, keep_going=True, threads=1, progress=silent
         )
         return hashlib.sha256(sink.content).hexdigest(), pairs(holes)
 
@@ -293,6 +327,15 @@ def test_the_core_reads_all_that_a_retention_can_say() -> None:
     assert StampedRetention.of(said[1].stamp) == SHORTENED
 
 
+def test_which_disks_a_point_leaves_out_is_read_as_it_was_written() -> None:
+    opened = Opened("tiered")
+    (entry,) = opened.reading.state.counted.values()
+
+    said = excluded_in(open_counted(opened.control, entry).vm_description)
+
+    assert said == tuple(ExcludedDisk(**each) for each in EXCLUDED)
+
+
 def pairs(holes: Holes) -> list[list[int]]:
     return [[extent.offset, extent.length] for extent in holes.extents]
 
@@ -304,7 +347,7 @@ def test_the_core_opens_it_reads_its_log_and_restores_its_points(name: str) -> N
     said = wanted["log"]
 
     found = {
-        (entry.vm, entry.run, disk.chain_id, int(disk.slot)): opened.restore(disk)
+        (entry.vm, entry.run, disk.chain_id, int(disk.slot)): opened.restore(disk, entry.run)
         for entry in reading.state.counted.values()
         for disk in opened.point_disks(entry)
     }

@@ -27,6 +27,31 @@ def test_one():
 """
 
 
+#: What a group shares: each test of it asks for it, and what goes on is written down as well.
+SHARED = """
+import os
+from pathlib import Path
+import pytest
+
+def note(word):
+    process = os.environ["PYTEST_XDIST_WORKER"]
+    with (Path(os.environ["RAN"]) / process).open("a") as ran:
+        print(word, file=ran)
+
+@pytest.fixture(scope="session")
+def below():
+    note("below-begins")
+    yield
+    note("below-ends")
+
+@pytest.fixture(scope="session", autouse=True)
+def shared(below):
+    note("begins")
+    yield
+    note("ends")
+"""
+
+
 def using(folder: str, fixture: str) -> list[str]:
     """Return the files below *folder* that ask for *fixture*."""
     asks = re.compile(rf"\b{fixture}: ")
@@ -50,6 +75,7 @@ def test_a_group_names_files_that_there_are(start: str) -> None:
         ("tests/contract", "running_azurite", 1),
         ("tests/contract/azure_services", "cloud", 1),
         ("tests/contract/clients", "cloud", 1),
+        ("tests/contract/simulator_storage", "cloud", 1),
         ("tests/scenario/worker", "cloud", 1),
     ],
 )
@@ -61,24 +87,27 @@ def test_what_takes_long_is_started_seldom(folder: str, fixture: str, most: int)
     assert len(groups) <= most
 
 
-def run(folder: Path, paths: list[str]) -> list[list[str]]:
-    """Run a test at each of *paths* by two processes; return what each ran, in its order.
+def run(
+    folder: Path, paths: list[str], *words: str, processes: int = 2, dist: str = "loadfile"
+) -> list[list[str]]:
+    """Run a test at each of *paths*; return what each of the processes ran, in its order.
 
-    Which of the two is called first hangs on which of them was ready first.
+    Which of two is called first hangs on which of them was ready first.
     """
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(TEST)
     ran = folder / "ran"
     ran.mkdir()
-    subprocess.run(
+    subprocess.run(  # noqa: S603 - our own
         [sys.executable, "-m", "pytest", "-p", "tests.sharing", "-p", "no:cacheprovider",
-         "--rootdir=.", "--import-mode=importlib", "--numprocesses=2", "--dist=loadfile",
-         "--no-loadscope-reorder", "."],
+         "--rootdir=.", "--import-mode=importlib", f"--numprocesses={processes}", f"--dist={dist}",
+         "--no-loadscope-reorder", *words, "."],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "RAN": str(ran)},
         check=True,
         capture_output=True,
+        text=True,
     )  # fmt: skip
     return sorted(path.read_text().split() for path in ran.iterdir())
 
@@ -93,3 +122,46 @@ def test_one_process_begins_at_the_end(tmp_path: Path) -> None:
     one, other = run(tmp_path, [f"tests/unit/test_{number}.py" for number in range(5)])
 
     assert (one[0], other[0]) == ("test_0", "test_4")
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder of tests in which a group shares something."""
+    clients = tmp_path / "tests" / "contract" / "clients"
+    clients.mkdir(parents=True)
+    (clients / "conftest.py").write_text(SHARED)
+    return tmp_path
+
+
+#: One process takes the last group first.
+ONE_AND_ANOTHER = [
+    "tests/chart/test_other.py",
+    "tests/contract/clients/test_azcopy.py",
+    "tests/contract/clients/test_go_sdk.py",
+]
+
+
+def test_what_a_group_shares_lasts_for_the_group_and_no_longer(shared: Path) -> None:
+    (ran,) = run(shared, ONE_AND_ANOTHER, processes=1)
+
+    group = ["below-begins", "begins", "test_azcopy", "test_go_sdk", "ends", "below-ends"]
+    assert ran == [*group, "test_other"]
+
+
+def test_where_files_come_in_any_order_it_lasts_for_the_run(shared: Path) -> None:
+    (ran,) = run(shared, ONE_AND_ANOTHER, processes=1, dist="load")
+
+    begun = ["test_other", "below-begins", "begins", "test_azcopy", "test_go_sdk"]
+    assert ran == [*begun, "ends", "below-ends"]
+
+
+def test_what_a_group_leaves_is_named_at_its_end(shared: Path) -> None:
+    with (shared / "tests" / "contract" / "clients" / "conftest.py").open("a") as conftest:
+        conftest.write('    os.environ["LEFT"] = "so"\n')
+    subprocess.run(["git", "init", "--quiet", shared], check=True)  # noqa: S603, S607 - PATH's git
+
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run(shared, ONE_AND_ANOTHER, "-p", "tests.tidiness", processes=1)
+
+    said = "The group of tests/contract/clients/ leaves behind:\n  the environment: LEFT is set"
+    assert said in failed.value.stdout

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.clients.programs import built
+from tools.local_cloud.go_programs import HELM
+
 pytestmark = [pytest.mark.control_plane, pytest.mark.azurite, pytest.mark.machines]
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Control plane, simulated Azure and operator run once this step has ended.
-ALL_RUNNING = "✓ the operator, with a ServiceAccount's token"
+ALL_RUNNING = "✓ helm install --wait"
 #: From here on a thread of the demo's fills the simulated Azure, while Kubernetes starts.
 TWO_AT_WORK = "… etcd, API server and controller manager"
 START_S = 240
@@ -49,6 +52,7 @@ def is_running(pid: int) -> bool:
 @pytest.fixture
 def demo(tmp_path: Path, reached: str) -> Iterator[subprocess.Popen[bytes]]:
     """A demo that has come to the line *reached*, and goes on."""
+    built(HELM)
     log = tmp_path / "said"
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - our own program
@@ -72,9 +76,9 @@ def demo(tmp_path: Path, reached: str) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.mark.parametrize(
     ("reached", "number", "at_least"),
     [
-        # etcd, API server, controllers, simulator, operator
-        pytest.param(ALL_RUNNING, signal.SIGINT, 5, id="asked"),
-        pytest.param(ALL_RUNNING, signal.SIGKILL, 5, id="killed"),
+        # etcd, API server, controllers, simulator; of two pods network, container, operator
+        pytest.param(ALL_RUNNING, signal.SIGINT, 10, id="asked"),
+        pytest.param(ALL_RUNNING, signal.SIGKILL, 10, id="killed"),
         pytest.param(TWO_AT_WORK, signal.SIGTERM, 1, id="asked while two threads are at work"),
     ],
 )

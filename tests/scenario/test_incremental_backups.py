@@ -12,13 +12,14 @@ from tests.scenario.small_machines import DATA_BYTES, Machine, small_machine, wr
 from tests.scenario.stage import Stage, eventually
 from tools.demo.journal import Entry
 from tools.local_cloud.disk_images import MIB
+from vmbackup_core.repository.data.grants import Parameters
 
 #: Several backups of one VM, one after the other.
 pytestmark = pytest.mark.timeout(1500)
 
 SNAPSHOTS_API = "2023-10-02"
 #: A block of a repository: the least that is read around a change.
-BLOCK = 256 * 1024
+BLOCK = Parameters().block_bytes
 #: Of each disk so many blocks are read again that have not changed.
 SAMPLE_BYTES = 32 * BLOCK
 #: What a session does once everybody is told how it ended.

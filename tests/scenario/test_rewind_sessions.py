@@ -163,7 +163,10 @@ def _given_up(stage: Stage, machine: Machine, run_id: str, own: dict[str, str]) 
 
 
 def _has_used_its_role(stage: Stage) -> None:
-    """See that each action of the role to rewind was needed, and none refused."""
+    """See that each action of the role to rewind was needed, and none refused.
+
+    That disks are made of the snapshots of today is needed where a worker writes them.
+    """
     (permission,) = azure_roles.definition("rewind")["permissions"]
     asked = [
         (each["action"].lower(), each["allowed"])
@@ -172,5 +175,6 @@ def _has_used_its_role(stage: Stage) -> None:
     ]
 
     used = {action for action, allowed in asked if allowed}
-    assert used >= {each.lower() for each in permission["actions"]}
+    of_today = "Microsoft.Compute/snapshots/beginGetAccess/action"
+    assert used >= {each.lower() for each in permission["actions"] if each != of_today}
     assert [action for action, allowed in asked if not allowed] == []

@@ -29,6 +29,7 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_core.stores.patience.Pause": "a callback that waits",
     "vmbackup_core.repository.transfer.DiskSource": "a callback that reads a range",
     "vmbackup_core.repository.transfer.DiskSink": "a callback that writes a range",
+    "vmbackup_core.repository.data.differences.DiskInPlace": "callbacks that do both",
     "vmbackup_core.repository.control.commits.counting.Tables": _OWN,
     "vmbackup_core.repository.control.retention.sights.Sights": _OWN,
     "vmbackup_core.repository.control.retention.expire_plan.Rules": _TO_COME,

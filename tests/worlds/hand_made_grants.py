@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from typing_extensions import override
 
@@ -31,6 +31,8 @@ REPOSITORY = RepositoryId("5e" * 16)
 EPOCH = 1
 MASTER = Master(REPOSITORY, EPOCH, bytes(range(32)))
 RING = KeyRing(REPOSITORY, {EPOCH: MASTER}, frozenset({EPOCH}))
+#: In blocks of it tests say what they expect to be read.
+PARAMETERS = Parameters(block_bytes=256 * 1024)
 
 
 class Target(DiskSink):
@@ -50,7 +52,7 @@ class HandMadeChain:
 
     name: str
     disk_bytes: int
-    parameters: Parameters = field(default_factory=Parameters)
+    parameters: Parameters = PARAMETERS
 
     @property
     def chain(self) -> ChainId:

@@ -1,4 +1,4 @@
-"""A store in memory of which some objects are in the Archive tier, and its way out of it."""
+"""A store in memory of which some objects are in the Archive tier, and the ways into and out."""
 
 from __future__ import annotations
 
@@ -22,24 +22,36 @@ TAKES: Final[Mapping[Priority, timedelta]] = {
 
 
 class ArchivedStore(MemoryStore):
-    """What is in the tier is listed and deleted, and not read."""
+    """What is in the tier is listed and deleted, and not read; who tries is *refused* that name."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(now=clock.now)
         self._clock = clock
         self._archived: set[str] = set()
         self._back_at: dict[str, datetime] = {}
+        self.refused: list[str] = []
         #: How many times as fast as in Azure copies are made.
         self.speed = 1.0
+        #: The objects of which copies were asked for, each time that one was.
+        self.copied: list[str] = []
 
     def archive(self, name: str) -> None:
         """Put the object called *name* into the tier."""
         self._archived.add(name)
 
+    def put_away(self, name: str) -> None:
+        """Put an object into the tier that is there, as Azure does by Set Blob Tier."""
+        if name not in self._objects:
+            raise NotStored(name)
+        if self._is_under_way(name):
+            raise _unreadable(name, "BlobBeingRehydrated")
+        self.archive(name)
+
     def copy(self, name: str, copy: str, takes: timedelta) -> None:
         """Copy an object, so that the copy can be read when that time is over."""
         if name not in self._objects:
             raise NotStored(name)
+        self.copied.append(name)
         if copy not in self._objects:
             self.put_new(copy, self._objects[name])
             self._back_at[copy] = self._clock.now() + takes / self.speed
@@ -47,6 +59,7 @@ class ArchivedStore(MemoryStore):
     @override
     def get(self, name: str, *, most: int | None = None) -> bytes:
         if name in self._archived:  # by range, too: that is a part of this
+            self.refused.append(name)
             raise _unreadable(name, "BlobArchived")
         if self._is_under_way(name):
             raise _unreadable(name, "BlobBeingRehydrated")
@@ -75,6 +88,10 @@ class MemoryArchiveTier(ArchiveTier):
     def __init__(self, store: ArchivedStore) -> None:
         self._store = store
         self.asked: list[tuple[str, Priority]] = []
+
+    @override
+    def put_away(self, name: str) -> None:
+        self._store.put_away(name)
 
     @override
     def bring_back(self, name: str, copy: str, priority: Priority) -> None:

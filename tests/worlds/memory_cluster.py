@@ -172,6 +172,11 @@ class MemoryPointObjects(MemoryObjects[RecoveryPoint]):
             await self.delete(stored)
             self.meets("after an object has gone")
 
+    async def say_kept(self, key: ObjectKey, run_id: RunId, kept: Kept) -> None:
+        stored = self.stored.get(key)
+        if stored is not None and stored.spec.run_id == run_id:
+            await self.show(outline_of(stored), kept)
+
     async def ensure(self, point: RecoveryPoint) -> None:
         stored = await self.create(point)
         status = stored.status if stored.status.conditions else point.status

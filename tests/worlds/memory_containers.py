@@ -26,7 +26,8 @@ T = TypeVar("T")
 class Container(ArchivedStore):
     """A container that may not be there.
 
-    *meets* is called around every put, *meets_deletion* around every deletion.
+    *meets* is called around every put, *meets_deletion* around every deletion, *meets_tiering*
+    around every move into the Archive tier.
     """
 
     def __init__(self, name: str, clock: Clock, *, there: bool) -> None:
@@ -34,6 +35,7 @@ class Container(ArchivedStore):
         self.name, self.there, self.full = name, there, False
         self.meets: Callable[[str], None] = lambda _what: None
         self.meets_deletion: Callable[[str], None] = lambda _what: None
+        self.meets_tiering: Callable[[str], None] = lambda _what: None
 
     def refuse_locks(self) -> None:
         """Be a container that was not made for version-level immutability."""
@@ -56,6 +58,13 @@ class Container(ArchivedStore):
             kept += super().delete_all([name])
             self.meets_deletion(f"after {name} of {self.name}")
         return kept
+
+    @override
+    def put_away(self, name: str) -> None:
+        self._check_there()
+        self.meets_tiering(f"before {name} is put away in {self.name}")
+        super().put_away(name)
+        self.meets_tiering(f"after {name} was put away in {self.name}")
 
     @override
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -99,8 +100,9 @@ class MemoryPoints(StoredPoints):
         for named in (CONTAINER, ARCHIVES):
             control = self.containers.container(f"{named}-control")
             control.meets = control.meets_deletion = meet
+            data = self.containers.container(named)
+            data.meets_tiering = meet
             if self.meets_data:
-                data = self.containers.container(named)
                 data.meets = data.meets_deletion = meet
 
     def forget(self) -> None:
@@ -111,6 +113,10 @@ class MemoryPoints(StoredPoints):
     def opened_repositories(self) -> OpenedRepositories:
         """What the operator's process keeps open."""
         return self._opened
+
+    def data_at(self, url: str) -> Container:
+        """Return the container that a worker's way leads to."""
+        return self.containers.container(urlsplit(url).path.strip("/"))
 
     def open(self, container: str = CONTAINER) -> OpenedRepository:
         """Return the repository as somebody else opens it."""

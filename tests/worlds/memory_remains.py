@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from tests.worlds.memory_azure import APPLIANCE, HOME, SUBSCRIPTION, Azure, account, recased
+from tests.worlds.samples import RING
+from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.naming import (
+    RUN_TAG,
     ArmId,
     environment_names,
     is_launch_command,
@@ -16,16 +20,19 @@ from vmbackup_operator.naming import (
     launch_of_blob,
     name_of,
     resource_group_of,
+    subscription_of,
     worker_of_vm_name,
 )
+from vmbackup_operator.sessions.restore_ports import UPLOADING
 from vmbackup_operator.sessions.seen import Account
 from vmbackup_operator.sweeping import ports
-from vmbackup_operator.sweeping.things import LeftParts, Place
+from vmbackup_operator.sweeping.things import LeftParts, LeftUpload, Place
 
 
 class MemoryRemains(ports.Remains):
     def __init__(self, azure: Azure, regions: Sequence[str]) -> None:
         self.azure, self.regions = azure, regions
+        self.ownership = RING.ownership(APPLIANCE)
         #: Regions that have no RegionEnvironment object.
         self.forgotten: set[str] = set()
 
@@ -69,6 +76,20 @@ class MemoryRemains(ports.Remains):
     @override
     async def old_bundles(self, account: Account) -> Sequence[str]:
         return sorted(self.azure.old_bundles.get(account.id, set()))
+
+    @override
+    async def uploads(
+        self, subscription_id: str, resource_group: str | None
+    ) -> Sequence[LeftUpload]:
+        return [
+            LeftUpload(recased(disk.id), RunId(run))
+            for disk in self.azure.disks.values()
+            if subscription_of(disk.id) == folded(subscription_id)
+            and resource_group in {None, folded(resource_group_of(disk.id))}
+            and disk.state in UPLOADING
+            and not self.ownership.doubt(disk.id, disk.tags)
+            and (run := tag_value(disk.tags, RUN_TAG)) is not None
+        ]
 
     @override
     async def delete_bundle(self, account: Account, folder: str) -> None:

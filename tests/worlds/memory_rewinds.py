@@ -53,6 +53,8 @@ class Copy:
     unique_id: str
     ready: bool = False
     failure: str | None = None
+    #: What a worker has written, by its offsets; None: it holds what it was made of.
+    written: dict[int, bytes] | None = None
 
 
 @dataclass
@@ -65,6 +67,26 @@ class Loose:
     copies: dict[str, Copy] = field(default_factory=dict)
     #: Of which Azure's operation fails, once.
     broken: set[str] = field(default_factory=set)
+    #: Which worker VM has a disk, and at which LUN; and which of these are being detached.
+    on_workers: dict[str, tuple[str, int]] = field(default_factory=dict)
+    leaving: set[str] = field(default_factory=set)
+    #: What Azure says of a VM's disk beside what it says of all.
+    bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def worker_of(self, azure: Azure, disk_id: str) -> str | None:
+        """Return the worker VM that has the disk: one that is gone has none any more."""
+        holder, _ = self.on_workers.get(folded(disk_id), (None, 0))
+        if holder is not None and holder not in azure.workers:
+            del self.on_workers[folded(disk_id)]
+            self.leaving.discard(folded(disk_id))
+            return None
+        return holder
+
+    def at_lun(self, vm_id: str, lun: int) -> Copy | None:
+        """Return the disk that a worker has at a LUN."""
+        place = (folded(vm_id), lun)
+        found = next((disk for disk, at in self.on_workers.items() if at == place), "")
+        return self.copies.get(found)
 
     def power(self, vm_id: str) -> MachinePower:
         return self.powers.get(folded(vm_id), "running")
@@ -175,6 +197,7 @@ class MemoryRewoundMachines(RewoundMachines):
                     "uniqueId": disk.unique_id,
                     "diskState": "Reserved",
                 },
+                **self.loose.bodies.get(folded(disk.id), {}),
             },
             caching=how.caching,
             delete_option=how.delete_option,
@@ -190,6 +213,8 @@ class MemoryRewoundMachines(RewoundMachines):
         copy = self.loose.copies.get(folded(place.disk_id))
         if copy is None or not copy.ready:
             raise self._refused(f"attaching disk {name_of(place.disk_id)}", "it is not there")
+        if self.loose.worker_of(self.azure, place.disk_id) is not None:
+            raise self._refused(f"attaching disk {name_of(place.disk_id)}", "a worker has it")
         size = copy.body["properties"]["diskSizeGB"] << 30
         sku = copy.body["sku"]["name"]
         return DiskSeen(copy.id, name_of(copy.id), DiskUniqueId(copy.unique_id), lun, size, sku)
@@ -272,7 +297,8 @@ class MemoryCopies(Copies):
             return True
         if tag_value(found.tags, RUN_TAG) != run_id:
             return True
-        if self._holder(copy_id) is not None:
+        on_worker = self.loose.worker_of(self.azure, copy_id) is not None
+        if on_worker or self._holder(copy_id) is not None:
             raise self._refused(f"deleting {name_of(copy_id)}", "a VM has it")
         if not found.ready and found.failure is None:
             raise self._refused(f"deleting {name_of(copy_id)}", "another operation is at it")
@@ -304,7 +330,7 @@ class MemoryCopies(Copies):
         if "/disks/" in key:
             there = key in self.loose.disks or self._holder(wanted.source_id) is not None
         else:
-            snapshot = self.azure.snapshots.get(key)
+            snapshot = self.azure.snapshots.get(key) or self.loose.copies.get(key)
             there = snapshot is not None and snapshot.ready
         if not there:
             what = f"asking for {name_of(wanted.id)}"

@@ -93,7 +93,9 @@ class MemoryWorkers(ports.Workers):
                 self.azure.write(
                     f"interface {wanted.vm_id}", lambda: self.azure.interfaces.add(key)
                 )
-            made = seen.WorkerSeen(wanted.vm_id, wanted.id, "creating", self.azure.clock.now())
+            made = seen.WorkerSeen(
+                wanted.vm_id, wanted.id, "creating", self.azure.clock.now(), zone=wanted.zone
+            )
             self.azure.worker_tags[key] = wanted.tags
             self._begin(f"worker {wanted.vm_id}", made)
         return self._shown(self.proven(wanted.vm_id) or self.azure.workers[key])

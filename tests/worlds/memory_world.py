@@ -33,12 +33,13 @@ from tests.worlds.memory_objects import MemoryEvents, MemoryObjects, MemorySessi
 from tests.worlds.memory_points import CONTAINER, MemoryPoints, SnapshotBytes
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import MemoryBundles, MemoryDiskAccesses, MemoryRegions
-from tests.worlds.memory_restores import MemoryPointsToRestore, restored_by_a_worker
+from tests.worlds.memory_restores import MemoryPointsToRestore, Places, restored_by_a_worker
 from tests.worlds.memory_rewinds import Loose, MemoryCopies, MemoryRewoundMachines
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_snapshots import MemorySnapshots
 from tests.worlds.memory_targets import RESTORED_GROUP, MemoryMachineParts, MemoryTargets, Target
 from tests.worlds.memory_verifications import MemoryVerifications, read_back_by_a_worker
+from tests.worlds.memory_worker_disks import MemoryWorkerDisks
 from tests.worlds.memory_workers import MemoryCommands, MemoryWorkers
 from tests.worlds.samples import KEY, RING, SETTINGS, machine
 from tests.worlds.turned_clock import TurnedClock
@@ -183,7 +184,8 @@ class World:
             targets=MemoryTargets(self.azure, self.target),
             machine_parts=MemoryMachineParts(self.azure, self.target),
             rewound_machines=MemoryRewoundMachines(self.azure, self.loose),
-            copies=MemoryCopies(self.azure, self.loose, self.ring.ownership(SETTINGS.appliance.id)),
+            worker_disks=MemoryWorkerDisks(self.azure, self.loose, workers),
+            copies=MemoryCopies(self.azure, self.loose, ownership),
             archive_chains=MemoryArchiveChains(self.points),
             sessions=sessions,
             book=book,
@@ -303,9 +305,9 @@ class World:
                     self._archive(agent, job, header.sequence)
                 case BackupJob():
                     self.jobs.append((agent.worker, header.sequence, job))
-                    self._do(agent, job, header.sequence)
+                    self._back_up(agent, job, header.sequence)
 
-    def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
+    def _back_up(self, agent: Agent, job: BackupJob, number: int) -> None:
         for disk in job.disks:
             if disk.snapshot_url not in self.azure.readable():
                 refused = Failed(job.job_id, number, "AccessRefused", "403", transient=True)
@@ -335,8 +337,8 @@ class World:
         self._end(agent, job.job_id, said, number)
 
     def _restore(self, agent: Agent, job: RestoreJob, number: int) -> None:
-        data = self.points.containers.container(CONTAINER)
-        said = self.restoring(job) or restored_by_a_worker(self.azure, data, job, number)
+        at = Places(self.azure, self.loose, self.points.data_at(job.repository.container_url))
+        said = self.restoring(job) or restored_by_a_worker(at, agent.worker, job, number)
         self._end(agent, job.job_id, said, number)
 
     def _archive(self, agent: Agent, job: ArchiveJob, number: int) -> None:
@@ -394,6 +396,5 @@ class World:
 
     def events_left(self, key: ObjectKey = KEY) -> list[Header]:
         queue = self.azure.queues.get((account(HOME).id, self.events_queue(key)), [])
-        now = self.clock.now()
-        left = [each for each in queue if self.queues.expires.get(each.message_id, now) >= now]
-        return [peek(message.text) for message in left]
+        now, ends = self.clock.now(), self.queues.expires
+        return [peek(each.text) for each in queue if ends.get(each.message_id, now) >= now]

@@ -39,7 +39,7 @@ class SlowWorld(World):
     _worked_at: datetime | None = None
 
     @override
-    def _do(self, agent: Agent, job: BackupJob, number: int) -> None:
+    def _back_up(self, agent: Agent, job: BackupJob, number: int) -> None:
         known = self.running.get(agent.worker)
         if known is None or known.job.job_id != job.job_id:
             self.running[agent.worker] = Transfer(job, number)

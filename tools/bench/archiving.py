@@ -38,6 +38,7 @@ from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
 from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.data.said import SaidDisk, SaidVm
 from vmbackup_core.repository.opened import OpenedRepository, begin_repository
+from vmbackup_core.repository.opened_archive import Archives
 from vmbackup_core.repository.opened_log import Using
 from vmbackup_core.repository.opened_restore import Restores, RestoreWork
 from vmbackup_core.repository.primitives.json_payloads import Time
@@ -46,8 +47,10 @@ from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.repository.transfer import DiskSource, Progress
 from vmbackup_core.retention.in_force import Stamp
 from vmbackup_core.retention.rules import Retention
+from vmbackup_core.stores.archive_tier import ArchiveTier, Priority
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Buffer
+from vmbackup_operator.services.archiving import PACKS_MOST
 from vmbackup_operator.services.repositories import StoredPoints
 from vmbackup_worker.jobs.archive import Archive
 from vmbackup_worker.meter import Meter
@@ -103,6 +106,21 @@ class CountingStore(MemoryStore):
         with self._counting:
             self.counts[f"{asked}_{kind}"] += 1
             self.counts[f"{asked}_{kind}_bytes"] += length
+
+
+class CountingTier(ArchiveTier):
+    """The Archive tier of such a store: counts what is put there, and moves nothing."""
+
+    def __init__(self) -> None:
+        self.put: Counter[str] = Counter()
+
+    @override
+    def put_away(self, name: str) -> None:
+        self.put[name] += 1
+
+    @override
+    def bring_back(self, name: str, copy: str, priority: Priority) -> None:
+        raise AssertionError("an archive brings nothing back")
 
 
 class Incompressible(DiskSource):
@@ -182,7 +200,9 @@ def requests_of(size: int) -> dict[str, int]:
         store.counts.clear()
     committed = target.opened.commit_disk(asked, told.manifest, told.manifest_sha256)
     target.opened.record(_archived(work, target.opened, committed))
-    return _named(by_worker, target)
+    named, tier = _named(by_worker, target), CountingTier()
+    Archives(target.opened.work).put_away(tier, _VM, _ARCHIVE, most=PACKS_MOST)
+    return {**named, "packs_put_away": tier.put.total()}
 
 
 def _named(by_worker: Mapping[str, Counter[str]], target: Place) -> dict[str, int]:

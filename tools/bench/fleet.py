@@ -167,11 +167,11 @@ class Fleet(World):
             self._later(LOOK_S, lambda: self._take(agent))
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        def do() -> None:
+        def act_there() -> None:
             with self.turned.in_the_world():
                 act()
 
-        asyncio.get_running_loop().call_later(seconds, do)
+        asyncio.get_running_loop().call_later(seconds, act_there)
 
     def _greet(self, agent: Agent) -> None:
         said = (agent.worker, agent.launch, *_PROGRAM, self.clock.now())
@@ -202,7 +202,7 @@ class Fleet(World):
     def _transfer(self, agent: Agent, job: BackupJob, number: int, passed_s: float) -> None:
         """Tell how far it is every two seconds; at the end do the job at once."""
         if passed_s >= self.size.transfer_s:
-            self._do(agent, job, number)
+            self._back_up(agent, job, number)
             return
         total = sum(disk.grant.disk_bytes for disk in job.disks)
         read = int(total * passed_s / self.size.transfer_s)

@@ -28,6 +28,7 @@ from tools.bench.limited_azure import LimitedRegions, Surroundings
 from tools.bench.scale import Run
 from vmbackup_core.ids import RepositoryId
 from vmbackup_operator.backups.resealing import OldSeals
+from vmbackup_operator.backups.retaining.standing_sets import StandingSets
 from vmbackup_operator.cluster.events import ToldEvents
 from vmbackup_operator.cluster.leadership import Terms
 from vmbackup_operator.cluster.objects import Objects
@@ -41,7 +42,7 @@ from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.reconciler import PolicyReconciler
 from vmbackup_operator.policies.standing import Surveyor
 from vmbackup_operator.reconciling.outcome import Outcome, Waiting
-from vmbackup_operator.reconciling.work import AFTER_SESSIONS, SWEEPER
+from vmbackup_operator.reconciling.work import AFTER_SESSIONS, STANDING_SETS, SWEEPER
 from vmbackup_operator.repositories.ports import RepositorySeen, Ways
 from vmbackup_operator.repositories.reconciler import RepositoryReconciler
 from vmbackup_operator.services.catalogs import StoredCatalogs
@@ -204,6 +205,11 @@ def _serve(run: Run) -> None:
     async def old_seals(_key: ObjectKey) -> Outcome:
         return await OldSeals(ground).reconcile()
 
+    sets = StandingSets(ground, StoredRecoveryPoints(run.server, APPLIANCE))
+
+    async def standing_sets(_key: ObjectKey) -> Outcome:
+        return await sets.reconcile()
+
     sweeping = Sweeper(ground, _sweeping(run, repositories))
 
     async def sweeper(_key: ObjectKey) -> Outcome:
@@ -218,6 +224,7 @@ def _serve(run: Run) -> None:
             "IdleWorkers": idle_workers,
             "LeftBehind": left_behind,
             "OldSeals": old_seals,
+            "StandingSets": standing_sets,
             "Sweeper": sweeper,
         }
     )
@@ -256,7 +263,7 @@ async def _idle(run: Run, found: dict[str, Any]) -> None:
             operator.seen("BackupPolicy", key)
         for kind in ("BackupRepository", "Upkeep"):
             operator.seen(kind, ready_repository().metadata.key)
-        for work in (*AFTER_SESSIONS, SWEEPER):
+        for work in (*AFTER_SESSIONS, STANDING_SETS, SWEEPER):
             operator.queue.add(work)
         run.put(sessions)
         await run.until_all_ended()

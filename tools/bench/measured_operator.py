@@ -17,6 +17,8 @@ from tests.worlds.memory_rewinds import Loose, MemoryCopies, MemoryRewoundMachin
 from tests.worlds.memory_signatures import MemorySignatures
 from tests.worlds.memory_targets import MemoryMachineParts, MemoryTargets, Target
 from tests.worlds.memory_verifications import MemoryVerifications
+from tests.worlds.memory_worker_disks import MemoryWorkerDisks
+from tests.worlds.memory_workers import MemoryWorkers
 from tests.worlds.samples import RING
 from tools.bench.api_server import ApiServer, Document
 from tools.bench.fleet import Fleet, settings_for
@@ -120,7 +122,7 @@ class MeasuredOperator:
         fleet, around, clock = self.fleet, self.around, self.fleet.turned
         names = [f"team-{number:02}" for number in range(fleet.size.namespaces)]
         settings = settings_for([*names, "team"])
-        appliance = settings.appliance
+        appliance, loose = settings.appliance, Loose()
         return Ground(
             settings=settings,
             ring=RING,
@@ -141,8 +143,9 @@ class MeasuredOperator:
             points_to_restore=MemoryPointsToRestore(MemoryPoints()),
             targets=MemoryTargets(fleet.azure, Target()),
             machine_parts=MemoryMachineParts(fleet.azure, Target()),
-            rewound_machines=MemoryRewoundMachines(fleet.azure, Loose()),
-            copies=MemoryCopies(fleet.azure, Loose(), RING.ownership(appliance.id)),
+            rewound_machines=MemoryRewoundMachines(fleet.azure, loose),
+            worker_disks=MemoryWorkerDisks(fleet.azure, loose, MemoryWorkers(fleet.azure, RING)),
+            copies=MemoryCopies(fleet.azure, loose, RING.ownership(appliance.id)),
             archive_chains=MemoryArchiveChains(MemoryPoints()),
             sessions=self.kinds,
             book=self.book,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-BLOCK_BYTES = 256 * 1024
+from vmbackup_core.repository.data.grants import Parameters
+
+BLOCK_BYTES = Parameters().block_bytes
 
 
 def blocks_of(extents: Iterable[tuple[int, int]]) -> set[int]:

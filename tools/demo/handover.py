@@ -11,8 +11,8 @@ from typing import Any
 
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
-from tools.local_cloud.installation import USER_NAMESPACE
-from tools.local_cloud.operator_process import OperatorProcess, azure_environment
+from tools.local_cloud.installation import OPERATOR_NAMESPACE, USER_NAMESPACE
+from tools.local_cloud.operator_process import azure_environment
 from tools.local_cloud.toolchains import kubectl
 
 
@@ -36,11 +36,12 @@ def write_environment(path: Path, values: Mapping[str, str], folders: Sequence[P
     return path.read_text()
 
 
-def to_restart(operator: OperatorProcess) -> str:
-    """Return how to stop the running operator and how to start it again, ready to paste."""
+def to_restart() -> str:
+    """Return how to stop the operators and how to start them again, ready to paste."""
+    scale = f"kubectl scale deployment/vmbackup-operator -n {OPERATOR_NAMESPACE}"
     return f"""\
-kill {operator.pid}
-{operator.typed()}
+{scale} --replicas=0
+{scale} --replicas=2
 """
 
 
@@ -48,11 +49,12 @@ def to_try(repository: str, key_file: Path, folder: Path) -> str:
     """Return a few commands, ready to paste, and where the logs are."""
     in_repository = f"--repository {repository} --key-file {key_file}"
     return f"""\
+kubectl get pods -n {OPERATOR_NAMESPACE} -o wide
 kubectl get vmbackup -A
 kubectl describe backupsessions -n {USER_NAMESPACE}
 kubectl annotate --overwrite bpol/nightly -n {USER_NAMESPACE} vmbackup.dev/trigger="$(date +%s)"
 kubectl get backupsessions -n {USER_NAMESPACE} --watch
 vmbackup repository list {in_repository}
 Azure:  subscription {SUBSCRIPTION}, VM {seed.VM_ID}
-Logs:   {folder}/operator/operator.log, {folder}/azure/simulator.log
+Logs:   {folder}/nodes/*/operator.log, {folder}/azure/simulator.log
 """

@@ -1,4 +1,4 @@
-"""The operator killed in the middle of a session, and started again."""
+"""The operator that leads killed in the middle of a session, and started again by its node."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import takewhile
 from tools.demo.evidence import Evidence
 from tools.demo.journal import Entry
 from tools.demo.narration import Narrator
+from tools.demo.release import Release
 from tools.local_cloud.administrator import Administrator
-from tools.local_cloud.operator_process import OperatorProcess
 
 #: Where workers read and store.
 _DATA = frozenset({"export", "blob"})
@@ -22,23 +22,24 @@ class Interruption:
         self,
         narrator: Narrator,
         azure: Administrator,
-        operator: OperatorProcess,
+        release: Release,
         evidence: Evidence,
     ) -> None:
         self._narrator = narrator
         self._azure = azure
-        self._operator = operator
+        self._release = release
         self._evidence = evidence
         self._killed_at: int | None = None
 
-    def kill_and_start(self) -> None:
-        """End the operator by SIGKILL, let the pack be stored, and start the operator again."""
+    def kill(self) -> None:
+        """End the operator by SIGKILL, let the pack be stored, and see its pod start it again."""
         with self._narrator.step("the operator is killed (SIGKILL) while the worker stores"):
-            self._operator.kill()
+            pod = self._release.kill_leader()
             self._killed_at = self._azure.last_entry()
             self._evidence.let_go()
-        with self._narrator.step("and started again: it goes by what it finds"):
-            self._operator.start()
+        with self._narrator.step("and started again by its node: it goes by what it finds"):
+            code = self._release.wait_until_restarted(pod)
+        self._narrator.say(f"pod {pod}: ended with {code}, restarted, ready")
 
     def complaints(self, entries: Sequence[Entry]) -> Iterator[str]:
         """Complain unless it came to that, and workers went on meanwhile."""

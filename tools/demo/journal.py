@@ -54,11 +54,11 @@ class Entry:
 def arm_type(path: str) -> str:
     """Return the lower-case resource type of an ARM path, or "" where it names no resource."""
     if "/providers/" not in path.lower():
-        segments = path.strip("/").lower().split("/")
-        is_group = len(segments) == 4 and segments[2] == "resourcegroups"  # noqa: PLR2004
+        parts = path.strip("/").lower().split("/")
+        is_group = len(parts) == 4 and parts[2] == "resourcegroups"  # noqa: PLR2004
         return "microsoft.resources/resourcegroups" if is_group else ""
-    provider, *segments = path.lower().rsplit("/providers/", 1)[1].split("/")
-    return "/".join([provider, *segments[0::2]])
+    provider, *parts = path.lower().rsplit("/providers/", 1)[1].split("/")
+    return "/".join([provider, *parts[0::2]])
 
 
 def parsed(raw: Iterable[dict[str, Any]]) -> list[Entry]:

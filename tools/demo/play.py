@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tools.bundle import build
 from tools.demo import (
     archived,
     azure_clients,
@@ -17,6 +16,7 @@ from tools.demo import (
     figures,
     handover,
     increments,
+    needs,
     restored,
     restores,
     sessions,
@@ -27,24 +27,19 @@ from tools.demo.disks import CommandLine
 from tools.demo.evidence import REPOSITORY_HOST, Evidence
 from tools.demo.interruption import Interruption
 from tools.demo.narration import FactBroken, Narrator, people_bytes
-from tools.local_cloud import azurite, disk_images, seed
+from tools.demo.release import Release
+from tools.local_cloud import seed
 from tools.local_cloud.administrator import Administrator
 from tools.local_cloud.azure import simulated_azure
-from tools.local_cloud.control_plane import ControlPlane, control_plane
+from tools.local_cloud.control_plane import WORKLOADS, ControlPlane, control_plane
 from tools.local_cloud.installation import (
     EXAMPLES,
     USER_NAMESPACE,
-    Installation,
     example,
-    install,
     put_off_upkeep,
 )
-from tools.local_cloud.kubernetes_programs import kubernetes_program
 from tools.local_cloud.kubernetes_user import KubernetesUser
-from tools.local_cloud.operator_process import restarted
 from tools.local_cloud.seed import SeededDisk
-from tools.local_cloud.toolchains import kubectl
-from tools.local_cloud.worker_python import WANTED, worker_python
 
 #: A session of the demo takes a minute or two; this is when it has hung.
 SESSION_LIMIT_S = 900
@@ -70,9 +65,10 @@ class Play:
 
     def run(self) -> None:
         """Play every part; raise FactBroken where a promise does not hold."""
-        bundle = self._set_up()
+        bundle = self._folder / "bundle"
+        needs.make_ready(self._narrator, bundle)
         self._start_azure_and_control_plane(bundle)
-        self._start_operator()
+        self._install()
         self._first_backup(bundle)
         self._second_backup()
         self._restores_and_upkeep()
@@ -85,9 +81,9 @@ class Play:
     def leave_running(self) -> None:
         """Start again what was stopped, with all that it held, and say how to use it."""
         self._narrator.part("8  Left running")
-        with self._narrator.step("control plane and operator, with what they had"):
+        with self._narrator.step("control plane, nodes and operators, with what they had"):
             self._plane.start_again()
-            self._installed.operator.start()
+            self._release.start_again()
         path = self._folder / "environment"
         values = handover.variables(self._ready, self._plane.administrator.kubeconfig)
         values |= azure_clients.variables(self._ready, self._folder)
@@ -96,34 +92,13 @@ class Play:
         print(f"\nFor kubectl, vmbackup and any Azure client, in another terminal: . {path}\n")
         self._narrator.say(written)
         print("\nThen, for example:\n")
-        self._narrator.say(
-            handover.to_try(REPOSITORY, self._installed.repository_key, self._folder)
+        self._narrator.say(handover.to_try(REPOSITORY, self._repository_key, self._folder))
+        print(
+            "\nTo stop the operators, and to start them again, in such a terminal, at any moment:\n"
         )
-        print("\nTo stop the operator, and to start it again in such a terminal, at any moment:\n")
-        self._narrator.say(handover.to_restart(self._installed.operator))
+        self._narrator.say(handover.to_restart())
         print("\nWith Azure CLI, yours or the one that `make clients` installs:\n")
         self._narrator.say(azure_clients.to_try())
-
-    def _set_up(self) -> Path:
-        say = self._narrator
-        say.part("1  What the demo needs")
-        with say.step("kube-apiserver, kube-controller-manager, etcd (built once, ~5 minutes)"):
-            for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
-                kubernetes_program(name)
-        with say.step("kubectl, Node and Azurite"):
-            kubectl()
-            azurite.installed()
-        with say.step(f"e2fsprogs: {', '.join(disk_images.PROGRAMS)}"):
-            disk_images.file_system_programs()
-        python = worker_python()
-        with say.step(f"the worker's bundle, for Python {python.version}"):
-            bundle = self._folder / "bundle"
-            build(python.version, bundle)
-        for unfit in python.passed_over:
-            say.say(f"passed over: {unfit}")
-        if python.version != WANTED:
-            say.say(f"no Python {WANTED} found: the workers' image has {python.version}")
-        return bundle
 
     def _start_azure_and_control_plane(self, bundle: Path) -> None:
         """Start both; a user's things are put into Azure while Kubernetes starts."""
@@ -137,22 +112,28 @@ class Play:
         with say.meanwhile("what a user has: networks, a VM, an account, roles", self._seed):
             with say.step("etcd, API server and controller manager"):
                 self._plane: ControlPlane = self._running.enter_context(
-                    control_plane(self._folder / "kubernetes")
+                    control_plane(self._folder / "kubernetes", WORKLOADS)
                 )
-            with say.step("vmbackup's CRDs, rights, keys and settings"):
-                self._installed: Installation = install(
-                    self._plane, self._ready, bundle, self._folder / "operator"
-                )
+            with say.step("two nodes, and what a user has in the cluster: namespaces, Secrets"):
+                nodes = self._folder / "nodes"
+                self._release = Release(self._plane, self._ready, bundle, nodes)
+                self._repository_key = self._release.prepare(self._folder)
+                self._release.run_nodes(self._running)
 
     def _seed(self) -> None:
         """Make the VM's disks (ext4, random bytes and text, nothing), and put all into Azure."""
         seed.make_disks(self._disks)
         seed.seed(self._azure, self._disks)
 
-    def _start_operator(self) -> None:
-        self._narrator.part("3  vmbackup")
-        with self._narrator.step("the operator, with a ServiceAccount's token"):
-            self._running.enter_context(restarted(self._installed.operator))
+    def _install(self) -> None:
+        say = self._narrator
+        say.part("3  vmbackup, by its chart")
+        with say.step("helm install --wait: two replicas, each on a node of its own"):
+            self._release.install()
+        say.say(self._release.pods())
+        with say.step("helm test: each replica answers that it is ready"):
+            self._release.test()
+        say.say(f"{self._release.leading().pod.name} leads")
         self._say_memory("idle")
 
     def _first_backup(self, bundle: Path) -> None:
@@ -177,8 +158,8 @@ class Play:
             changes.write_in_vm(self._azure, after, changed, folder / "pieces")
         say.say(changes.told(changed))
         evidence = Evidence(self._azure, self._plane, after, changed=changed)
-        interruption = Interruption(say, self._azure, self._installed.operator, evidence)
-        evidence.hold_first_pack(interruption.kill_and_start)
+        interruption = Interruption(say, self._azure, self._release, evidence)
+        evidence.hold_first_pack(interruption.kill)
         self._trigger("again")
         session = self._back_up(evidence, after)
         self._check(increments.SECOND_BACKUP, evidence, session)
@@ -196,6 +177,8 @@ class Play:
         )
         evidence = Evidence(self._azure, self._plane, self._disks)
         wanted = restores.wanted(self._points)
+        with say.step("the pod that leads is deleted: the other replica leads"):
+            self._release.delete_leader()
         with say.step("three sessions at once: worker.maxCount of the RegionEnvironment is 3"):
             restores.allow_workers(user, len(wanted) + 1)
         with say.step(f"a repository for archives, whose packs go to {archived.TIER}"):
@@ -292,8 +275,8 @@ class Play:
         self._refused_nothing()
 
     def _say_memory(self, when: str) -> None:
-        held = people_bytes(self._installed.operator.resident_bytes())
-        self._narrator.say(f"the operator holds {held} of memory, {when}")
+        held = people_bytes(self._release.resident_bytes())
+        self._narrator.say(f"the operator that leads holds {held} of memory, {when}")
 
     def _wait_until_policy_is_seen(self) -> None:
         """Wait for the operator: a trigger that is there before its first look asks for nothing."""
@@ -335,8 +318,8 @@ class Play:
 
         def look() -> None:
             evidence.look()
-            if not self._installed.operator.runs:
-                raise FactBroken(f"the operator has ended: see {self._installed.operator.log}")
+            if complaints := self._release.complaints():
+                raise FactBroken("; ".join(complaints))
 
         ended = sessions.watch(
             wanted,
@@ -381,12 +364,11 @@ class Play:
 
     def _without_operator(self) -> None:
         self._narrator.part("7  Without operator and cluster")
-        with self._narrator.step("operator and control plane stopped"):
-            self._installed.operator.stop()
+        with self._narrator.step("operators, nodes and control plane stopped"):
+            self._release.stop()
             self._plane.stop()
         backups, archives = (
-            CommandLine(url, self._installed.repository_key, self._ready)
-            for url in (REPOSITORY, ARCHIVES)
+            CommandLine(url, self._repository_key, self._ready) for url in (REPOSITORY, ARCHIVES)
         )
         *_, latest = self._points.values()
         folder = self._folder / "from-the-archive"

@@ -13,8 +13,8 @@ from tools.local_cloud.kubernetes_user import KubernetesUser
 
 #: How often a waiting user looks.
 LOOK_S = 0.5
-#: When a session that was asked for has to be there.
-MADE_WITHIN_S = 120
+#: When a session that was asked for has to be there; that of upkeep is made after its other jobs.
+MADE_WITHIN_S = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Apt:
             raise LookupError(f"apt names no package for {', '.join(names)}: {said[:500]}")
         return found
 
-    def fetch(self, versions: dict[str, str], out: Path) -> dict[str, Path]:
+    def download(self, versions: dict[str, str], out: Path) -> dict[str, Path]:
         """Return the files of the packages in *versions*, downloaded into *out*, by name."""
         wanted = [f"{name}={version}" for name, version in sorted(versions.items())]
         self.run("apt-get", "download", "-qq", *wanted, at=out)

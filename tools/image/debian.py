@@ -43,14 +43,14 @@ def packages(architecture: str) -> dict[Package, Path]:
     named = "".join(f"{pin.name} {pin.sha256}\n" for pin in pins)
     digest = hashlib.sha256(f"{architecture}\n{named}".encode()).hexdigest()[:16]
 
-    def fetch(folder: Path) -> None:
+    def download(folder: Path) -> None:
         with apt(architecture) as archive:
-            found = archive.fetch({pin.name: pin.version for pin in pins}, folder)
+            found = archive.download({pin.name: pin.version for pin in pins}, folder)
         for pin in pins:
             check(pin, found[pin.name])
             found[pin.name].rename(folder / f"{pin.name}.deb")
 
-    folder = made_once(cache_folder() / f"debian-{architecture}-{digest}", fetch)
+    folder = made_once(cache_folder() / f"debian-{architecture}-{digest}", download)
     return {pin: folder / f"{pin.name}.deb" for pin in pins}
 
 
@@ -68,7 +68,7 @@ def _locked_anew() -> str:
         with apt(architecture) as archive, tempfile.TemporaryDirectory() as name:
             needed = archive.needed_for(WANTED)
             kept = {name: version for name, version in needed.items() if name not in LEFT_OUT}
-            for package, path in archive.fetch(kept, Path(name)).items():
+            for package, path in archive.download(kept, Path(name)).items():
                 lines.append(f"{architecture} {package} {kept[package]} {sha256(path)}\n")
     return _BEGINNING + "".join(sorted(lines))
 

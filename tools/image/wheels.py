@@ -74,7 +74,7 @@ def wheels(machine: str) -> list[Path]:
     pins = lock(needed(machine))
     digest = hashlib.sha256(f"{PYTHON} {machine} {_GLIBC}\n{pins}".encode()).hexdigest()[:16]
 
-    def fetch(folder: Path) -> None:
+    def download(folder: Path) -> None:
         only_these = folder / "requirements.txt"
         only_these.write_text(pins)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -85,7 +85,7 @@ def wheels(machine: str) -> list[Path]:
         command += ["--platform", f"manylinux2014_{machine}"]
         run_quietly([*command, "--requirement", str(only_these)])
 
-    folder = made_once(cache_folder() / f"image-wheels-{machine}-{digest}", fetch)
+    folder = made_once(cache_folder() / f"image-wheels-{machine}-{digest}", download)
     return sorted(folder.glob("*.whl"))
 
 

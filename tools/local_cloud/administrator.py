@@ -54,48 +54,47 @@ class Administrator:
             ready["administrator"]["clientSecret"],
             **self.transport,
         )
+        self._clients: dict[str, ResourceManagementClient] = {}
+
+    def _resources(self, arm_id: str) -> ResourceManagementClient:
+        """Return the client of a resource's subscription, which keeps its connection."""
+        subscription = arm_id.split("/")[2].lower()
+        if subscription not in self._clients:
+            self._clients[subscription] = ResourceManagementClient(
+                self.credential, subscription, **self.transport
+            )
+        return self._clients[subscription]
 
     def arm(self, arm_id: str, api_version: str, body: Json) -> None:
         """Put one resource and wait until Azure is done with it."""
-        with ResourceManagementClient(
-            self.credential, arm_id.split("/")[2], **self.transport
-        ) as client:
-            client.resources.begin_create_or_update_by_id(
-                arm_id, body, api_version=api_version, polling=_Looking()
-            ).result()
+        self._resources(arm_id).resources.begin_create_or_update_by_id(
+            arm_id, body, api_version=api_version, polling=_Looking()
+        ).result()
 
     def read(self, arm_id: str, api_version: str) -> Json:
         """Return a resource's body."""
-        with ResourceManagementClient(
-            self.credential, arm_id.split("/")[2], **self.transport
-        ) as client:
-            found: Json = client.resources.get_by_id(arm_id, api_version=api_version).as_dict()
+        resources = self._resources(arm_id).resources
+        found: Json = resources.get_by_id(arm_id, api_version=api_version).as_dict()
         return found
 
     def retag(self, arm_id: str, api_version: str, tags: Json) -> None:
         """Give a resource other tags than it has, and leave the rest as it is."""
-        with ResourceManagementClient(
-            self.credential, arm_id.split("/")[2], **self.transport
-        ) as client:
-            client.resources.begin_update_by_id(
-                arm_id, {"tags": tags}, api_version=api_version, polling=_Looking()
-            ).result()
+        self._resources(arm_id).resources.begin_update_by_id(
+            arm_id, {"tags": tags}, api_version=api_version, polling=_Looking()
+        ).result()
 
     def remove(self, arm_id: str, api_version: str) -> None:
         """Delete one resource and wait until it is gone."""
-        with ResourceManagementClient(
-            self.credential, arm_id.split("/")[2], **self.transport
-        ) as client:
-            client.resources.begin_delete_by_id(
-                arm_id, api_version=api_version, polling=_Looking()
-            ).result()
+        self._resources(arm_id).resources.begin_delete_by_id(
+            arm_id, api_version=api_version, polling=_Looking()
+        ).result()
 
     def deallocate(self, vm_id: str) -> None:
         """Take a VM's machine away, as somebody at the portal would."""
-        segments = vm_id.split("/")
-        with ComputeManagementClient(self.credential, segments[2], **self.transport) as client:
+        parts = vm_id.split("/")
+        with ComputeManagementClient(self.credential, parts[2], **self.transport) as client:
             client.virtual_machines.begin_deallocate(
-                segments[4], segments[8], polling=_Looking()
+                parts[4], parts[8], polling=_Looking()
             ).result()
 
     def resources(self, group: str) -> list[str]:
@@ -139,9 +138,9 @@ class Administrator:
         with ComputeManagementClient(
             self.credential, snapshot_id.split("/")[2], polling_interval=_LOOK_S, **self.transport
         ) as client:
-            segments = snapshot_id.split("/")
+            parts = snapshot_id.split("/")
             granted = client.snapshots.begin_grant_access(
-                segments[4], segments[8], {"access": "Read", "durationInSeconds": 3600}
+                parts[4], parts[8], {"access": "Read", "durationInSeconds": 3600}
             ).result()
         return str(granted.access_sas)
 

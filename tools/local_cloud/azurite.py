@@ -88,7 +88,9 @@ def start(accounts: Mapping[str, str], folder: Path, *, options: tuple[str, ...]
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", "0"]
     named = ";".join(f"{name}:{key}" for name, key in accounts.items())
     log = folder / "azurite.log"
-    process = start_program([*command, *options], log, {"AZURITE_ACCOUNTS": named}).process
+    compiled = str(installed().parent / ".compiled")  # a sixth of what a start computes
+    variables = {"AZURITE_ACCOUNTS": named, "NODE_COMPILE_CACHE": compiled}
+    process = start_program([*command, *options], log, variables).process
     try:
         ports = _ports(process, log)
     except BaseException:

@@ -1,5 +1,7 @@
 """A real Kubernetes control plane on loopback: etcd, API server and controller manager, no nodes.
 
+tools/nodeagent brings nodes to one that is asked for the controllers of `WORKLOADS` as well.
+
 For tests and the demo. Nothing of it outlives the program that starts it, and nothing of it is
 shared: each has its own folder, ports, CA and keys.
 """
@@ -13,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,10 @@ START_DEADLINE_S = 300.0
 #: Another program may take a port between our looking and our listening.
 ATTEMPTS = 3
 
+#: How much the API server's memory may grow before it looks for garbage, where 100 is usual. A
+#: sixth of what it computes until our kinds are served was for looking.
+GARBAGE_PERCENT = "300"
+
 #: Namespaces, ServiceAccounts with the CA beside them, owner references, aggregated ClusterRoles.
 CONTROLLERS = (
     "namespace-controller",
@@ -41,6 +47,18 @@ CONTROLLERS = (
     "root-ca-certificate-publisher-controller",
     "clusterrole-aggregation-controller",
 )
+
+#: What makes pods of Deployments and Jobs, and says where Services lead.
+WORKLOADS = (
+    "deployment-controller",
+    "replicaset-controller",
+    "job-controller",
+    "endpointslice-controller",
+    "disruption-controller",
+)
+
+#: The address that pods have the API server at: the first of the Services'.
+SERVICE_ADDRESS = "10.0.0.1"
 
 #: Who asked for what and what came back, for every request; no bodies.
 AUDIT_POLICY = {
@@ -77,6 +95,7 @@ class ControlPlane:
     administrator: KubernetesUser
     _addresses: _Addresses = field(repr=False)
     _programs: list[Program] = field(repr=False)
+    _controllers: tuple[str, ...] = CONTROLLERS
 
     @property
     def url(self) -> str:
@@ -105,7 +124,13 @@ class ControlPlane:
         if self._programs:
             return
         try:
-            _start_programs(self.folder, self._addresses, self.administrator, self._programs)
+            _start_programs(
+                self.folder,
+                self._addresses,
+                self.administrator,
+                self._programs,
+                self._controllers,
+            )
         except BaseException:
             _stop(self._programs)
             raise
@@ -157,10 +182,12 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(folder: Path | None = None) -> Iterator[ControlPlane]:
+def control_plane(
+    folder: Path | None = None, more_controllers: Sequence[str] = ()
+) -> Iterator[ControlPlane]:
     """Run a control plane until the block ends; its files lie in *folder* or one of its own."""
     with _folder(folder) as own:
-        running = start(own)
+        running = start(own, more_controllers)
         try:
             yield running
         finally:
@@ -177,7 +204,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def start(folder: Path) -> ControlPlane:
+def start(folder: Path, more_controllers: Sequence[str] = ()) -> ControlPlane:
     """Start a control plane that keeps its files in *folder*; return when it serves.
 
     It ends when it is stopped, or with the thread that called.
@@ -186,7 +213,7 @@ def start(folder: Path) -> ControlPlane:
     while True:
         programs: list[Program] = []
         try:
-            return _start(folder / str(attempt), programs)
+            return _start(folder / str(attempt), programs, (*CONTROLLERS, *more_controllers))
         except DidNotStart as error:
             _stop(programs)
             if attempt == ATTEMPTS or "address already in use" not in str(error):
@@ -202,23 +229,27 @@ def _stop(programs: list[Program]) -> None:
         programs.pop().stop()
 
 
-def _start(folder: Path, programs: list[Program]) -> ControlPlane:
+def _start(folder: Path, programs: list[Program], controllers: tuple[str, ...]) -> ControlPlane:
     folder.mkdir(parents=True)
     token = secrets.token_urlsafe(32)
     _write_secrets(folder, token)
     at = _Addresses.free()
     kubeconfig = folder / "admin.kubeconfig"
     administrator = KubernetesUser.made(kubeconfig, at.api_server, folder / "ca.pem", token)
-    _start_programs(folder, at, administrator, programs)
-    return ControlPlane(folder, administrator, at, programs)
+    _start_programs(folder, at, administrator, programs, controllers)
+    return ControlPlane(folder, administrator, at, programs, controllers)
 
 
 def _start_programs(
-    folder: Path, at: _Addresses, administrator: KubernetesUser, programs: list[Program]
+    folder: Path,
+    at: _Addresses,
+    administrator: KubernetesUser,
+    programs: list[Program],
+    controllers: Sequence[str],
 ) -> None:
     _start_etcd(folder, at, programs)
     _start_api_server(folder, at, programs)
-    _start_controllers(folder, administrator, programs)
+    _start_controllers(folder, administrator, programs, controllers)
 
 
 def _write_secrets(folder: Path, token: str) -> None:
@@ -226,7 +257,9 @@ def _write_secrets(folder: Path, token: str) -> None:
     folder.chmod(0o700)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
-    server = authority.issue_cert("127.0.0.1", "localhost", "kubernetes.default.svc")
+    server = authority.issue_cert(
+        "127.0.0.1", "localhost", SERVICE_ADDRESS, "kubernetes.default.svc"
+    )
     server.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     (folder / "service-accounts.pem").write_bytes(
@@ -281,6 +314,7 @@ def _start_api_server(folder: Path, at: _Addresses, programs: list[Program]) -> 
             "--profiling=false",
         ],
         folder / "kube-apiserver.log",
+        {"GOGC": GARBAGE_PERCENT},
     )
     programs.append(server)
     # Only our own CA is believed: whoever else took the port is no API server of ours.
@@ -289,13 +323,16 @@ def _start_api_server(folder: Path, at: _Addresses, programs: list[Program]) -> 
 
 
 def _start_controllers(
-    folder: Path, administrator: KubernetesUser, programs: list[Program]
+    folder: Path,
+    administrator: KubernetesUser,
+    programs: list[Program],
+    controllers: Sequence[str],
 ) -> None:
     manager = start_program(
         [
             kubernetes_program("kube-controller-manager"),
             f"--kubeconfig={administrator.kubeconfig}",
-            f"--controllers={','.join(CONTROLLERS)}",
+            f"--controllers={','.join(controllers)}",
             f"--root-ca-file={folder / 'ca.pem'}",
             f"--service-account-private-key-file={folder / 'service-accounts.pem'}",
             "--use-service-account-credentials=true",

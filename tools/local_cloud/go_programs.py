@@ -11,9 +11,12 @@ import time
 from pathlib import Path
 
 from tools.local_cloud.client_programs import ClientProgram
-from tools.local_cloud.toolchains import ROOT, build_go, cache_folder
+from tools.local_cloud.kubernetes_programs import PINS, link_flags
+from tools.local_cloud.toolchains import ROOT, build_go, cache_folder, module_folder
 
 _HELM = ROOT / "tools" / "helm"
+_KWOK = ROOT / "tools" / "kwok"
+_PROMTOOL = ROOT / "tools" / "promtool"
 
 
 def _build_helm(folder: Path) -> None:
@@ -24,7 +27,57 @@ HELM = ClientProgram(
     "helm", (_HELM / "go.mod", _HELM / "go.sum"), "helm", _build_helm, command="make helm"
 )
 
-PROGRAMS = {each.name: each for each in (HELM,)}
+
+def _build_promtool(folder: Path) -> None:
+    build_go(_PROMTOOL, "github.com/prometheus/prometheus/cmd/promtool", folder / "promtool")
+
+
+PROMTOOL = ClientProgram(
+    "promtool",
+    (_PROMTOOL / "go.mod", _PROMTOOL / "go.sum"),
+    "promtool",
+    _build_promtool,
+    command="make promtool",
+)
+
+
+#: kwok's own stages, in one file: a node becomes ready and stays so, a pod runs, ends and goes.
+KWOK_STAGES = "stages.yaml"
+_STAGES = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+)
+
+
+def _build_kwok(folder: Path) -> None:
+    build_go(_KWOK, "sigs.k8s.io/kwok/cmd/kwok", folder / "kwok")
+    stages = module_folder(_KWOK, "sigs.k8s.io/kwok") / "kustomize" / "stage"
+    each = [(stages / name).read_text() for name in _STAGES]
+    (folder / KWOK_STAGES).write_text("---\n".join(each))
+
+
+KWOK = ClientProgram(
+    "kwok", (_KWOK / "go.mod", _KWOK / "go.sum"), "kwok", _build_kwok, command="make kwok"
+)
+
+
+def _build_scheduler(folder: Path) -> None:
+    program = folder / "kube-scheduler"
+    build_go(PINS, "k8s.io/kubernetes/cmd/kube-scheduler", program, link_flags())
+
+
+SCHEDULER = ClientProgram(
+    "kube-scheduler",
+    (PINS / "go.mod", PINS / "go.sum"),
+    "kube-scheduler",
+    _build_scheduler,
+    command="make kwok",
+)
+
+PROGRAMS = {each.name: each for each in (HELM, KWOK, SCHEDULER, PROMTOOL)}
 
 
 def main() -> None:

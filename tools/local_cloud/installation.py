@@ -56,17 +56,26 @@ def install(
     plane.install_crds(ROOT / "crds")
     give_rights(plane)
     ring = secrets.token_hex(32)
-    _make_secret(plane, OPERATOR_NAMESPACE, "vmbackup-key-ring", {"2026-11": ring})
-    key = folder / "repository.key"
-    key.touch(mode=0o600)
-    key.write_text(secrets.token_hex(32))
-    reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
-    _make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
-    mark_as_key(plane, USER_NAMESPACE, reference["name"])
+    make_secret(plane, OPERATOR_NAMESPACE, "vmbackup-key-ring", {"2026-11": ring})
+    key = make_repository_key(plane, folder)
     user = plane.service_account(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
     settings = write_settings(folder / "settings.yaml", ready, bundle, scopes, changes)
     log = folder / "operator.log"
     return Installation(OperatorProcess(settings, user.kubeconfig, ready, log), key)
+
+
+def make_repository_key(plane: ControlPlane, folder: Path) -> Path:
+    """Draw the key of the example repository, and make the user's Secret of it.
+
+    Return the file in *folder* that has it as well.
+    """
+    key = folder / "repository.key"
+    key.touch(mode=0o600)
+    key.write_text(secrets.token_hex(32))
+    reference = example("repository.yaml")["spec"]["encryptionKey"]["secretRef"]
+    make_secret(plane, USER_NAMESPACE, reference["name"], {reference["key"]: key.read_text()})
+    mark_as_key(plane, USER_NAMESPACE, reference["name"])
+    return key
 
 
 def put_off_upkeep(plane: ControlPlane) -> None:
@@ -92,21 +101,24 @@ def put_off_upkeep(plane: ControlPlane) -> None:
 def give_rights(plane: ControlPlane) -> None:
     """Make both namespaces, and give the operator its rights, in the users' too."""
     for namespace in (OPERATOR_NAMESPACE, USER_NAMESPACE):
-        plane.administrator.kubectl("create", "namespace", namespace)
+        make_namespace(plane, namespace)
     plane.administrator.apply(CHART / "rbac", CHART / "admission")
     serve(plane, USER_NAMESPACE)
 
 
 def serve(plane: ControlPlane, namespace: str) -> None:
     """Let the operator work in *namespace*."""
-    plane.administrator.kubectl(
-        "create",
-        "rolebinding",
-        "vmbackup-operator",
-        f"--namespace={namespace}",
-        "--clusterrole=vmbackup-operator-namespace",
-        f"--serviceaccount={OPERATOR_NAMESPACE}:{OPERATOR_ACCOUNT}",
-    )
+    group = "rbac.authorization.k8s.io"
+    account = {"kind": "ServiceAccount", "name": OPERATOR_ACCOUNT, "namespace": OPERATOR_NAMESPACE}
+    role = {"apiGroup": group, "kind": "ClusterRole", "name": "vmbackup-operator-namespace"}
+    binding = {"metadata": {"name": "vmbackup-operator"}, "roleRef": role, "subjects": [account]}
+    path = f"/apis/{group}/v1/namespaces/{namespace}/rolebindings"
+    plane.administrator.post(path, binding)
+
+
+def make_namespace(plane: ControlPlane, name: str) -> None:
+    """Make a namespace that nobody has given to the operator."""
+    plane.administrator.post("/api/v1/namespaces", {"metadata": {"name": name}})
 
 
 def mark_as_key(plane: ControlPlane, namespace: str, secret: str) -> None:
@@ -146,7 +158,8 @@ def example_settings() -> Any:
     return yaml.safe_load((CHART / "settings.yaml").read_text())
 
 
-def _make_secret(plane: ControlPlane, namespace: str, name: str, values: dict[str, str]) -> None:
+def make_secret(plane: ControlPlane, namespace: str, name: str, values: dict[str, str]) -> None:
+    """Make a Secret with *values*."""
     plane.administrator.create(
         {
             "apiVersion": "v1",

@@ -43,12 +43,12 @@ def _built() -> Path:
 
 
 def _build(folder: Path) -> None:
-    compiler = str(go())
+    compiler = str(go(PINS))
     print("\n    downloading the modules that tools/kubernetes pins", end="", flush=True)
     _run([compiler, "mod", "download"])
     for name, package in PACKAGES.items():
         print(f"\n    building {name} from source", end="", flush=True)
-        command = [compiler, "build", "-trimpath", "-mod=readonly", "-ldflags", _link_flags()]
+        command = [compiler, "build", "-trimpath", "-mod=readonly", "-ldflags", link_flags()]
         _run([*command, "-o", str(folder / name), package])
     print("\n   ", end="", flush=True)
 
@@ -79,7 +79,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _link_flags() -> str:
+def link_flags() -> str:
     """Return flags that leave symbols out and put in the version, as Kubernetes' own build does."""
     pinned = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\S*)", (PINS / "go.mod").read_text())
     if pinned is None:

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from tools.local_cloud.toolchains import kubectl
 
 KUBECTL_DEADLINE_S = 120.0
 
+#: How many threads of a test look at once, at most, without a handshake for each look.
+CONNECTIONS = 8
+
 #: Where the objects of our six kinds are, and Kubernetes' own.
 OURS, CORE = "/apis/vmbackup.dev/v1alpha1", "/api/v1"
 
@@ -29,11 +33,24 @@ class ReadRefused(RuntimeError):
     """The API server gave no object; the message is what it said."""
 
 
+class PostRefused(RuntimeError):
+    """The API server took no object; the message is what it said."""
+
+
 class KubectlRefused(RuntimeError):
     """kubectl ended with an error; the message is what it printed."""
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Where the API server is, the CA that vouches for it, and who asks."""
+
+    server: str
+    authority: str
+    token: str
+
+
+@dataclass(frozen=True)
 class KubernetesUser:
     """Whoever the token in *kubeconfig* speaks for."""
 
@@ -96,24 +113,41 @@ class KubernetesUser:
         """Return the object or list that ``kubectl get`` finds, parsed."""
         return json.loads(self.kubectl("get", *words, "--output=json"))
 
-    def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Return what the API server answers to a GET of *path*, parsed: as `get`, and quicker."""
+    def access(self) -> Access:
+        """Return what the kubeconfig says, for who asks without kubectl."""
         config = json.loads(self.kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
-        with urllib3.PoolManager(
-            ssl_context=ssl.create_default_context(cadata=authority), retries=False
-        ) as pool:
-            answer = pool.request(
-                "GET",
-                f"{cluster['server']}{path}",
-                fields=dict(query or {}),
-                headers={"Authorization": f"Bearer {user['token']}"},
-                timeout=KUBECTL_DEADLINE_S,
-            )
+        return Access(cluster["server"], authority, user["token"])
+
+    def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return what the API server answers to a GET of *path*, parsed: as `get`, and quicker."""
+        answer = self._server.request(
+            "GET", path, fields=dict(query or {}), timeout=KUBECTL_DEADLINE_S
+        )
         if answer.status != 200:  # noqa: PLR2004 - OK
             raise ReadRefused(f"GET {path}: {answer.status} {answer.data.decode()}")
         return answer.json()
+
+    def post(self, path: str, body: Mapping[str, Any]) -> None:
+        """Create one object in the folder *path*: as `create`, and quicker."""
+        answer = self._server.request("POST", path, json=body, timeout=KUBECTL_DEADLINE_S)
+        if answer.status != 201:  # noqa: PLR2004 - Created
+            raise PostRefused(f"POST {path}: {answer.status} {answer.data.decode()}")
+
+    @cached_property
+    def _server(self) -> urllib3.HTTPSConnectionPool:
+        """The API server's connections: a handshake takes more than an answer."""
+        access = self.access()
+        at = urllib3.util.parse_url(access.server)
+        return urllib3.HTTPSConnectionPool(
+            str(at.host),
+            at.port,
+            maxsize=CONNECTIONS,
+            ssl_context=ssl.create_default_context(cadata=access.authority),
+            headers={"Authorization": f"Bearer {access.token}"},
+            retries=False,
+        )
 
     def find(
         self,

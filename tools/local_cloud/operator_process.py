@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import threading
 import time
@@ -90,12 +89,6 @@ class OperatorProcess:
     def log(self) -> Path:
         """Where its lines go."""
         return self._log
-
-    def typed(self) -> str:
-        """Return what starts it, for a shell in which the Azure variables are set."""
-        kubeconfig = self._environment["KUBECONFIG"]
-        words = " ".join(shlex.quote(word) for word in self._arguments)
-        return f"KUBECONFIG={shlex.quote(kubeconfig)} {words}"
 
     def start(self) -> None:
         """Start it, and return once it says that it is ready; it ends with the calling thread."""

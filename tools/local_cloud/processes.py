@@ -48,9 +48,15 @@ class Program:
 
 
 def start_program(
-    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    descriptors: Sequence[int] = (),
 ) -> Program:
     """Start *command*, its output going to *log*; the kernel ends it when our thread ends.
+
+    It gets our *descriptors*, by the same numbers.
 
     That thread is the one which calls: start from the main thread, or from one that lasts. The
     environment is *environment* over a bare one: no proxy of ours is meant for these programs, and
@@ -69,6 +75,7 @@ def start_program(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=descriptors,
         )
     return Program(Path(words[0]).name, log, process)
 

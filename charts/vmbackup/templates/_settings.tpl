@@ -13,7 +13,7 @@ vmbackup_operator/settings.py says what may be in it.
 {{- end -}}
 {{- $ring := dict "secretRef" (dict "namespace" $here "name" $reference.name) -}}
 {{- $settings := dict "namespace" $here "appliance" (merge (dict "keyRing" $ring) (omit .Values.appliance "keyRing")) -}}
-{{- range list "tenancy" "regionEnvironments" "otherSubscriptions" "discovery" "logging" "tags" "workers" "sweeper" -}}
+{{- range list "tenancy" "regionEnvironments" "otherSubscriptions" "discovery" "snapshotSets" "logging" "tags" "workers" "sweeper" -}}
 {{- $_ := set $settings . (index $.Values .) -}}
 {{- end -}}
 {{ toYaml $settings }}

@@ -12,6 +12,9 @@ MESSAGE_BYTES = 64 * 1024
 #: An Azure VM has one OS disk and at most 64 data disks (the largest VM sizes).
 DISKS = 65
 
+#: The LUNs of a VM's data disks begin at 0.
+LAST_LUN = 63
+
 #: Longer messages of `Failed` are cut: it goes into a status field.
 FAILURE_CHARS = 1_000
 

@@ -26,6 +26,9 @@ Reason = Literal[
     "DiskSizeDiffers",
     "ExportRefused",
     # the target of a restore
+    "DiskDiffers",
+    "DiskInUse",
+    "DiskNotAttached",
     "UploadRefused",
     # the repository
     "AccountRefuses",
@@ -38,6 +41,7 @@ Reason = Literal[
     "KeyRingIncomplete",
     "NewerFormat",
     "NotStored",
+    "ObjectMalformed",
     "ObjectTooLarge",
     "StoreRefused",
 ]

@@ -19,7 +19,7 @@ from vmbackup_core.protocol.bounds import (
     Sha256,
     Url,
 )
-from vmbackup_core.protocol.limits import DISKS, HEALED_PACKS, PAGE_BYTES
+from vmbackup_core.protocol.limits import DISKS, HEALED_PACKS, LAST_LUN, PAGE_BYTES
 from vmbackup_core.protocol.message_parts import (
     ConversationAccess,
     Message,
@@ -34,6 +34,7 @@ from vmbackup_core.repository.primitives.names import LAST_SLOT
 
 _UNIQUE_ID = msgspec.Meta(max_length=TEXT_MOST)
 _DISK_BYTES = msgspec.Meta(ge=1, le=DISK_BYTES)
+_LUN = msgspec.Meta(ge=0, le=LAST_LUN)
 
 
 class HealedPack(Value, frozen=True):
@@ -55,13 +56,16 @@ class HealedPack(Value, frozen=True):
         return HealingPack(self.session, self.number, self.size_bytes, foot)
 
 
-class DiskToRestore(Value, frozen=True):
-    """One disk of a point, and the disk made for upload that it is written to.
+class DiskToRestore(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """One disk of a point, and the disk that it is written to.
+
+    That one was made for upload, and *target_url* writes it; or it has content, and is attached to
+    the worker at *target_lun*: then only what differs is written.
 
     *disk_id* is the target's, by which events name it. *keys* are what `ChainKeys.text` returns, of
     this chain only and with data secrets. *slot*, *unique_id*, *snapshot_unique_id* and
     *disk_bytes* are what the point says, and the manifest must say the same. *target_bytes* are the
-    target's without its footer.
+    target's, without the footer of one that was made for upload.
     """
 
     disk_id: ArmIdText
@@ -74,11 +78,14 @@ class DiskToRestore(Value, frozen=True):
     snapshot_unique_id: Annotated[SnapshotUniqueId, _UNIQUE_ID]
     disk_bytes: Annotated[int, _DISK_BYTES]
     healed: Annotated[list[HealedPack], msgspec.Meta(max_length=HEALED_PACKS)]
-    target_url: Url
+    target_url: Url | None = None
     target_bytes: Annotated[int, _DISK_BYTES]
+    target_lun: Annotated[int, _LUN] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the target has no whole pages, or too few for the disk."""
+        """Raise ValueError where there is no one target, or one of no pages, or of too few."""
+        if (self.target_url is None) == (self.target_lun is None):
+            raise ValueError("a target is behind a URL or at a LUN")
         if self.target_bytes % PAGE_BYTES or self.target_bytes < self.disk_bytes:
             raise ValueError(f"{self.disk_bytes} bytes for a target of {self.target_bytes}")
 
@@ -99,19 +106,27 @@ class RestoreJob(Message, frozen=True, tag="restore"):
     conversation: ConversationAccess | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where one target is there twice."""
+        """Raise ValueError where one target is there twice, or not all are of one kind."""
         ids = {disk.disk_id.lower() for disk in self.disks}
-        urls = {disk.target_url for disk in self.disks}
-        if min(len(ids), len(urls)) != len(self.disks):
+        places = {(disk.target_url, disk.target_lun) for disk in self.disks}
+        if min(len(ids), len(places)) != len(self.disks):
             raise ValueError("a target is there twice")
+        if len({disk.target_lun is None for disk in self.disks}) > 1:
+            raise ValueError("some targets are behind a URL, others at a LUN")
 
 
-class DiskRestored(Value, frozen=True):
-    """A target that has every block and its footer; *written_bytes* are those of the blocks."""
+class DiskRestored(Value, frozen=True, omit_defaults=True):
+    """A target that has every block and its footer; *written_bytes* are those of the blocks.
+
+    Of one that was attached: *compared_bytes* were read and hashed, *differing_bytes* of them were
+    in blocks that differed.
+    """
 
     disk_id: ArmIdText
     written_bytes: Amount
     seconds: Seconds
+    compared_bytes: Amount | None = None
+    differing_bytes: Amount | None = None
 
 
 class RestoreResult(Message, frozen=True, tag="restore"):

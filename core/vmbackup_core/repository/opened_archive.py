@@ -1,4 +1,4 @@
-"""What an archive session ends in an opened repository: chains that it began and has no use for.
+"""What an archive session does at its end in an opened repository: packs put away, chains ended.
 
 Thin, as `opened` is, which prepares, commits and records an archive's disks as any other's.
 """
@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_core.repository.control.backup import putting_away
+from vmbackup_core.repository.control.backup.putting_away import PutAway
 from vmbackup_core.repository.control.backup.skipping import retire_archives
 from vmbackup_core.repository.control.chains.chain_header import find_archive_chain
 from vmbackup_core.repository.opened_log import OpenedLog
+from vmbackup_core.stores.archive_tier import ArchiveTier
+
+__all__ = ["Archives", "PutAway"]
 
 
 class Archives:
@@ -29,3 +34,12 @@ class Archives:
             data = self._work.places.data
             found = (find_archive_chain(log, data, disk, run) for disk in disks)
             retire_archives(log, [each.chain for each in found if each is not None])
+
+    def put_away(self, tier: ArchiveTier, vm_id: str, run: RunId, *, most: int) -> PutAway | None:
+        """Put packs of the point that *run* made of the VM into *tier*, no more than *most*.
+
+        Return how far that is, None where no such point counts; twice is once.
+        """
+        with self._work.of_owner() as log:
+            data = self._work.places.data
+            return putting_away.put_away(log, data, tier, vm_id, run, most=most)

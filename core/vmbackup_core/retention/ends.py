@@ -34,14 +34,20 @@ def kept_until(
     newer: Sequence[datetime],
     slots: Slots,
     now: datetime,
+    *,
+    hurt: int = 0,
 ) -> datetime | None:
     """Return when the last of *whys* ends for the point of *taken_at*; None where one never does.
 
-    *newer* are the points of its group that were made after it and are whole. Newer ones still come
-    at *slots* behind them and behind *now*. A hundred years are the most.
+    *newer* are the points of its group that were made after it, of which *hurt* have lost blocks:
+    these are no successful ones, and count for all other lines. Newer ones still come, whole, at
+    *slots* behind them and behind *now*. A hundred years are the most.
     """
     start = max([now, taken_at, *newer])
-    ends = [_end_of(why, taken_at, newer, slots, start) for why in whys]
+    ends = [
+        _end_of(why, taken_at, newer, slots, start, hurt if why.line == "minSuccessful" else 0)
+        for why in whys
+    ]
     known = [end for end in ends if end is not None]
     if len(known) < len(ends) or not known:
         return None
@@ -49,15 +55,23 @@ def kept_until(
 
 
 def _end_of(
-    why: Why, taken_at: datetime, newer: Sequence[datetime], slots: Slots, start: datetime
+    why: Why,
+    taken_at: datetime,
+    newer: Sequence[datetime],
+    slots: Slots,
+    start: datetime,
+    uncounted: int,
 ) -> datetime | None:
-    """Return when the line ends for the point, or the retention that it is of."""
+    """Return when the line ends for the point, or the retention that it is of.
+
+    It counts all of *newer* but so many that are *uncounted*.
+    """
     if why.line == "withinDays":
         end: datetime | None = taken_at + timedelta(days=why.count)
     elif why.line in PERIODS:
         end = _end_of_periods(why, taken_at, newer, slots, start)
     else:
-        left = max(why.count - len(newer), 1)
+        left = max(why.count - len(newer) + uncounted, 1)
         end = next(islice(slots(start), left - 1, None), None)
     if end is None or why.until is None:
         return end or why.until

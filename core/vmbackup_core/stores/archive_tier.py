@@ -1,4 +1,4 @@
-"""What bringing objects back from Azure's Archive tier needs of the place where they lie.
+"""What putting objects into Azure's Archive tier, and bringing them back, needs of their place.
 
 What is there is listed, can be deleted, and is not read; a copy of it is readable hours later.
 """
@@ -16,6 +16,12 @@ OFFLINE: Final = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 
 class ArchiveTier(Protocol):
     """The tier of one store."""
+
+    def put_away(self, name: str) -> None:
+        """Put *name* into the tier; twice is once. Nothing of it can be read from then on.
+
+        Raise NotStored where *name* is not, PermanentError where the store has no such tier.
+        """
 
     def bring_back(self, name: str, copy: str, priority: Priority) -> None:
         """Begin to copy *name*, which is in the tier and stays there, to *copy*.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NoReturn
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
@@ -24,7 +24,8 @@ _TAKEN: Final = frozenset(
 class AzureArchiveTier(ArchiveTier):
     """The blobs of one container; *client* comes from `azure_blob.container_client`.
 
-    Copies are made by whoever may read and create blobs there.
+    Copies are made by whoever may read and create blobs there; who puts blobs into the tier needs
+    the right to write them (`blobs/write`), which lets one overwrite them as well.
     """
 
     def __init__(self, client: ContainerClient, *, patience: Patience | None = None) -> None:
@@ -32,9 +33,19 @@ class AzureArchiveTier(ArchiveTier):
         self._patience = patience or Patience()
 
     @override
+    def put_away(self, name: str) -> None:
+        self._patience.ask(lambda _attempt: self._set_tier(checked_name(name)))
+
+    @override
     def bring_back(self, name: str, copy: str, priority: Priority) -> None:
         checked_name(copy)
         self._patience.ask(lambda _attempt: self._begin(checked_name(name), copy, priority))
+
+    def _set_tier(self, name: str) -> None:
+        try:
+            self._client.get_blob_client(name).set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+        except AzureError as error:
+            self._refused(f"putting {name} into the Archive tier", name, error)
 
     def _begin(self, name: str, copy: str, priority: Priority) -> None:
         try:
@@ -48,7 +59,10 @@ class AzureArchiveTier(ArchiveTier):
         except AzureError as error:
             if code_of(error) in _TAKEN:
                 return
-            if code_of(error) in _GONE:
-                raise NotStored(name) from None
-            where = f"{self._client.account_name}/{self._client.container_name}"
-            raise translated(f"bringing back {name} in {where}", error) from error
+            self._refused(f"bringing back {name}", name, error)
+
+    def _refused(self, doing: str, name: str, error: AzureError) -> NoReturn:
+        if code_of(error) in _GONE:
+            raise NotStored(name) from None
+        where = f"{self._client.account_name}/{self._client.container_name}"
+        raise translated(f"{doing} in {where}", error) from error

@@ -241,11 +241,11 @@ def _make_folder(folder: Path) -> None:
 
 def _make_durable(folder: Path) -> None:
     """Have the names in *folder* survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
+        os.fsync(opened)
     finally:
-        os.close(handle)
+        os.close(opened)
 
 
 @contextmanager

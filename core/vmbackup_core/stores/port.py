@@ -97,7 +97,8 @@ class ObjectUnreadable(PermanentError, Unreadable):
     """
 
 
-#: The access tier that an object is put into; Hot is what the store does by itself.
+#: The access tier that an object is put into; Hot is what the store does by itself. Into Archive
+#: nothing is put: what is stored is read back first (`archive_tier`).
 Tier = Literal["Hot", "Cool", "Cold"]
 
 

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.archives.judging import pair_refused, point_refused
+from vmbackup_operator.archives.readable import why_unreadable
 from vmbackup_operator.archives.recording import adopted, show_point
 from vmbackup_operator.archives.works import work_of
 from vmbackup_operator.model.backup_repository import BackupRepository
@@ -60,7 +61,8 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     if not isinstance(work, RestoreWork):
         return Taken(session.status, work)
     if not resolved_of(session).disks:
-        return _record(session, work)
+        unreadable = await why_unreadable(ground, session)
+        return _record(session, work) if unreadable is None else Taken(session.status, unreadable)
     message = f"{counted(len(work.disks), 'disk')} for {repository_key(session)}"
     return Taken(session.status, Done(message))
 

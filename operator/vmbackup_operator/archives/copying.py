@@ -13,6 +13,7 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_core.repository.opened_restore import RestoreDisk, RestoreWork
+from vmbackup_operator.archives.readable import why_unreadable
 from vmbackup_operator.archives.works import disks_asked, work_of
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
@@ -22,6 +23,7 @@ from vmbackup_operator.model.session_findings import (
     SessionWorker,
     position_of,
 )
+from vmbackup_operator.model.tiers import written_into
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
     archive_job,
@@ -44,6 +46,11 @@ async def copy_disks(ground: Ground, session: BackupSession) -> Taken:
     status = session.status
     if status.recovery_point is not None or not owes_result(session):
         return Taken(status, Done(f"archived: {counted(len(status.written), 'disk')}"))
+    if status.worker is not None and status.worker.failure is not None:
+        # It knows of no tiers: packs that it cannot read are damage to it.
+        unreadable = await why_unreadable(ground, session)
+        if unreadable is not None:
+            return Taken(status, unreadable)
     worker = await follow_worker(ground, session, _copying(session))
     return worker if isinstance(worker, Taken) else await _give_job(ground, session, worker)
 
@@ -115,7 +122,7 @@ async def _access(
     ground: Ground, repository: ResolvedRepository, access: ContainerAccess
 ) -> RepositoryAccess:
     url = await container_url(ground, repository, access)
-    return RepositoryAccess(container_url=url, tier=repository.tier)
+    return RepositoryAccess(container_url=url, tier=written_into(repository.tier))
 
 
 def _disk(given: RestoreDisk, prepared: PreparedDisk) -> DiskToArchive:

@@ -6,6 +6,7 @@ from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.reconciling.archives_alone import archives_alone
 from vmbackup_operator.reconciling.outcome import Failed
 from vmbackup_operator.settings import Settings
 
@@ -37,4 +38,4 @@ def pair_refused(source: BackupRepository, target: BackupRepository) -> Failed |
         ours = target.metadata.key
         message = f"BackupRepository {ours} stands for the repository that has the recovery point"
         return Failed("ArchiveIsTheSource", f"{message}: name another one")
-    return None
+    return archives_alone(source)

@@ -19,6 +19,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
 from vmbackup_operator.model.recovery_point import RecoveryPoint
 from vmbackup_operator.model.session_findings import Archived, position_of
+from vmbackup_operator.model.tiers import written_into
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import repository_of, run_of
@@ -75,10 +76,13 @@ async def show_point(
 
 
 def stored(ground: Ground, session: BackupSession) -> BackupSessionStatus:
-    """Return the status of a session whose point counts, with what taking it away costs."""
+    """Return the status of a session whose point counts, with what taking it away costs.
+
+    Of the Archive tier that is said once packs are in it.
+    """
     tier = repository_of(session).tier
     before = session.status.archive or Archived(tier)
-    until = charged_until(tier, ground.clock.now().replace(microsecond=0))
+    until = charged_until(written_into(tier), ground.clock.now().replace(microsecond=0))
     archive = replace(before, tier=tier, charged_until=until)
     return replace(session.status, recovery_point=run_of(session), archive=archive)
 

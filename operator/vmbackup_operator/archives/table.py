@@ -7,6 +7,7 @@ from vmbackup_operator.archives.committing import commit_disks
 from vmbackup_operator.archives.copying import copy_disks
 from vmbackup_operator.archives.recording import record_recovery_point
 from vmbackup_operator.archives.retiring import retire_remains
+from vmbackup_operator.archives.tiering import tier_packs
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.sessions.step import Step, Table
 from vmbackup_operator.sessions.steps.holds import release_holds
@@ -21,7 +22,8 @@ STEPS: Table[BackupSession] = (
     Step("DataArchived", copy_disks, uses_worker=True),
     Step("Committed", commit_disks),
     Step("RecoveryPointStored", record_recovery_point),
-    # What follows it never turns success into failure.
+    # Neither this nor what follows turns success into failure: the point counts.
+    Step("PacksTiered", tier_packs, even_after_failure=True),
     Step("RemainsRemoved", retire_remains, even_after_failure=True, decides_outcome=True),
     Step("HoldsReleased", release_holds, even_after_failure=True),
     Step("WorkerReleased", release_worker, even_after_failure=True),

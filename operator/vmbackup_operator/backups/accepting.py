@@ -28,6 +28,7 @@ from vmbackup_operator.model.session_findings import (
     position_of,
 )
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.reconciling.archives_alone import archives_alone
 from vmbackup_operator.reconciling.other_subscriptions import subscription_refused
 from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.sessions.findings import run_of
@@ -62,7 +63,7 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     refused = _refusal(ground, session)
     if refused is not None:
         return Taken(session.status, refused)
-    repository = await ready_repository(ground, session)
+    repository = await _repository_for_backups(ground, session)
     if not isinstance(repository, BackupRepository):
         return Taken(session.status, repository)
     account = ArmId(repository.spec.storage_account_id)
@@ -76,6 +77,15 @@ async def accept(ground: Ground, session: BackupSession) -> Taken:
     if point is None:
         return await _begin(ground, session, repository)
     return await _adopt(ground, session, repository, point)
+
+
+async def _repository_for_backups(
+    ground: Ground, session: BackupSession
+) -> BackupRepository | Answer:
+    repository = await ready_repository(ground, session)
+    if not isinstance(repository, BackupRepository):
+        return repository
+    return archives_alone(repository) or repository
 
 
 async def _adopt(
@@ -133,7 +143,9 @@ async def machine_in_turn(ground: Ground, session: BackupSession) -> VirtualMach
     if late is not None:
         return late
     vm_id = ArmId(session.spec.virtual_machine_id)
+    most = ground.settings.most_backups_at_once(session.metadata.namespace)
     turn = ground.allocator.turn_of_vm(session, vm_id)
+    turn = turn or ground.allocator.turn_of_namespace(session, most)
     if turn is not None and not await has_claim(ground, session, vm_id):
         return turn
     machine = await ground.virtual_machines.find(vm_id)
@@ -150,7 +162,7 @@ async def tell_unknown_luns(
 
     A policy's are for all of its VMs: one that some lack is not amiss, and it says so itself.
     """
-    unknown = unknown_luns(session.spec, machine.disks)
+    unknown = unknown_luns(session.spec, machine)
     if unknown and session.spec.policy_ref is None:
         message = f"excludeDataDiskLuns: {machine.name} has no data disk at LUN {unknown}"
         await ground.events.tell(session, "Warning", "UnknownLun", message)
@@ -219,6 +231,13 @@ def resolved_disks(
 ) -> tuple[ResolvedDisk, ...] | Failed:
     """Return the disks that a session is about: the VM's but for those that are *excluded*."""
     left_out = {each.disk for each in excluded}
+    for unmanaged in machine.unmanaged:
+        if position_of(unmanaged.lun) not in left_out:
+            return Failed(
+                "DiskNotSupported",
+                f"disk {unmanaged.name} of {machine.name} at LUN {unmanaged.lun} is not a managed "
+                "disk: leave it out by excludeDataDiskLuns, or move the VM to managed disks",
+            )
     disks = tuple(_disk(each) for each in machine.disks if position_of(each.lun) not in left_out)
     if disks:
         return disks

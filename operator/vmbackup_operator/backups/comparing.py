@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vmbackup_operator.backups.excluding import why_excluded
 from vmbackup_operator.model.backup_session import BackupSessionSpec
-from vmbackup_operator.sessions.seen import DiskSeen, PointSeen, VirtualMachineSeen
+from vmbackup_operator.sessions.seen import PointSeen, VirtualMachineSeen
 
 
 def differences(
@@ -34,9 +34,10 @@ def differences(
     return ", ".join(said)
 
 
-def unknown_luns(spec: BackupSessionSpec, disks: Iterable[DiskSeen]) -> str:
+def unknown_luns(spec: BackupSessionSpec, machine: VirtualMachineSeen) -> str:
     """Name the LUNs that are excluded and that the VM has no disk at, empty where there is none."""
-    unknown = set(spec.exclude_data_disk_luns) - {disk.lun for disk in disks}
+    there = {disk.lun for disk in machine.disks} | {disk.lun for disk in machine.unmanaged}
+    unknown = set(spec.exclude_data_disk_luns) - there
     return ", ".join(map(str, sorted(unknown)))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
 
 from vmbackup_core.ids import RunId
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_tags import joined_tags
 from vmbackup_operator.backups.identity import counted_for
 from vmbackup_operator.backups.tracking import UNTRUSTED
@@ -32,9 +33,17 @@ from vmbackup_operator.sessions.tags import MemberFacts, seal_tags, verified_set
 #: How far apart the members of one set may be: a crash may fall between two of its requests.
 SAME_MOMENT_S = 120
 
+#: Tells what the set of a session says of how long sets of its VM and policy stay.
+StampOf = Callable[[Ground, BackupSession], Awaitable[Stamp]]
 
-async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
-    """Have the set made; Done once every member is whole and its tags verify."""
+
+async def take_snapshots(
+    ground: Ground, session: BackupSession, stamp_of: StampOf | None = None
+) -> Taken:
+    """Have the set made; Done once every member is whole and its tags verify.
+
+    *stamp_of* tells for how long a set stays that stands alone; without it the set is a backup's.
+    """
     disks = snapshot_ids(ground.settings, session)
     found = dict(zip(disks, await asyncio.gather(*map(ground.snapshots.find, disks)), strict=True))
     seen = [each for each in found.values() if each is not None]
@@ -44,8 +53,9 @@ async def take_snapshots(ground: Ground, session: BackupSession) -> Taken:
             await asyncio.gather(*(ground.snapshots.delete(each.id) for each in seen))
             message = "part of the set was taken too long ago: all of it is taken again"
             return Taken(session.status, TryAgain("SnapshotsTooFarApart", message))
+        stamp = None if stamp_of is None else await stamp_of(ground, session)
         # One moment for all: none is asked for after another has been waited for.
-        wanted = _wanted(ground, session, disks)
+        wanted = _wanted(ground, session, disks, stamp)
         for each in missing:
             ground.grants.pop(each, None)  # a SAS of what had this id before opens nothing
         await asyncio.gather(*(ground.snapshots.request(wanted[each]) for each in missing))
@@ -82,10 +92,14 @@ async def _judge_set(ground: Ground, seen: Sequence[SnapshotSeen]) -> Answer:
 
 
 def _wanted(
-    ground: Ground, session: BackupSession, disks: Mapping[ArmId, ResolvedDisk]
+    ground: Ground,
+    session: BackupSession,
+    disks: Mapping[ArmId, ResolvedDisk],
+    stamp: Stamp | None,
 ) -> dict[ArmId, SnapshotWanted]:
+    """Return what is asked for; a set that stands alone has the *stamp* in its first member."""
     machine, run_id = machine_of(session), run_of(session)
-    before, alone = predecessors_of(session), session.spec.type == "Snapshot"
+    before = predecessors_of(session)
     untrusted = {each.disk for each in session.status.full_reads if each.reason in UNTRUSTED}
     return {
         snapshot: SnapshotWanted(
@@ -108,8 +122,9 @@ def _wanted(
                         previous_snapshot_id=_snapshot_of(before.get(disk.position)),
                         policy=counted_for(session),
                         changes_untrusted=disk.position in untrusted,
-                        repository_id=None if alone else repository_of(session).id,
-                        alone=alone,
+                        repository_id=None if stamp else repository_of(session).id,
+                        alone=stamp is not None,
+                        stamp=None if position else stamp,
                     ),
                 ),
             },

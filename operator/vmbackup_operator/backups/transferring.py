@@ -26,6 +26,7 @@ from vmbackup_operator.model.session_findings import (
     SessionWorker,
     SnapshotMember,
 )
+from vmbackup_operator.model.tiers import written_into
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import (
@@ -160,7 +161,7 @@ async def _job(ground: Ground, session: BackupSession, given: _Given) -> BackupJ
         job_id=backup_job(session),
         run_id=run_of(session),
         disks=_disks_of(session, given),
-        repository=RepositoryAccess(container_url=container, tier=found.tier),
+        repository=RepositoryAccess(container_url=container, tier=written_into(found.tier)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +10,7 @@ from typing import NoReturn
 from typing_extensions import override
 
 from vmbackup_core.repository.control.log.heads import Head
+from vmbackup_operator.cli import argument_values
 from vmbackup_operator.cli.commands import (
     Adopt,
     Check,
@@ -226,7 +226,7 @@ def _parser() -> _Parser:
     )
     check.add_argument(
         "--expect-head",
-        type=_head,
+        type=argument_values.head,
         metavar="NUMBER:DIGEST",
         help="find that the log does not have this object, which was written down before",
     )
@@ -239,9 +239,15 @@ def _parser() -> _Parser:
         "--remove", metavar="HOLDER", help="remove the holds of one who will not come back"
     )
     claim = _add_verb(verbs, "claim", "have another appliance own the repository")
-    claim.add_argument("--appliance", required=True, metavar="ID", help="who is to own it")
+    claim.add_argument(
+        "--appliance",
+        required=True,
+        type=argument_values.appliance,
+        metavar="ID",
+        help="who is to own it",
+    )
     claim.add_argument("--from", dest="owner", metavar="ID", help="who owns it now, and stops")
-    add_mending(lambda name, about: _add_verb(verbs, name, about), _head)
+    add_mending(lambda name, about: _add_verb(verbs, name, about))
     _add_adopt(
         subjects.add_parser(
             "adopt", help="make a storage account a region's own", allow_abbrev=False
@@ -361,13 +367,6 @@ def _add_restore(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on past damage, bring all else, and print what is missing",
     )
-
-
-def _head(text: str) -> Head:
-    number, _, digest = text.partition(":")
-    if not number.isdecimal() or re.fullmatch("[0-9a-f]{64}", digest) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no NUMBER:DIGEST as check prints it")
-    return Head(int(number), digest)
 
 
 def _point(text: str) -> WantedPoint:

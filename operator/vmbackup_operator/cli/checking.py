@@ -48,7 +48,10 @@ def _as_json(report: CheckReport, head: Head | None, *, read_data: bool) -> dict
         "indexes": report.indexes,
         "packs": report.packs,
         "unreferencedPacks": report.unreferenced_packs,
+        "archivedPacks": report.archived_packs,
         "readBytes": report.read_bytes,
+        "copies": report.copies,
+        "copiedBytes": report.copied_bytes,
     }
 
 
@@ -65,8 +68,17 @@ def _write_report(
         f" {number_of(report.commits, 'commit')}, {number_of(report.indexes, 'index')}, {looked}"
         f" ({report.unreferenced_packs} not referred to)"
     )
+    if report.archived_packs:
+        packs = number_of(report.archived_packs, "pack")
+        console.write_line(f"{packs} of these in the Archive tier: their sizes alone, nothing read")
     if read_data:
         console.write_line(f"read {size(report.read_bytes)}")
+    if report.copies:
+        copies = "1 copy" if report.copies == 1 else f"{report.copies} copies"
+        console.write_line(
+            f"{copies} ({size(report.copied_bytes)}) of packs in the Archive tier: a restore reads"
+            " them, and whoever had them made removes them"
+        )
     if head is not None:
         console.write_line(f"head {_text(head)}")
     for each in report.healed:

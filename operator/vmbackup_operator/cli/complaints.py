@@ -51,6 +51,7 @@ ADVICE = {
     "NewerFormat": "use a newer version of vmbackup",
     "NoSuchChain": "check, prune and list --manifests name those that there are",
     "NoSuchDisk": "name one of these with --disk, or take them all with --all",
+    "NoSuchEpoch": "key list shows which there are",
     "NoSuchHold": "holds lists those that there are",
     "NoSuchManifest": "list --manifests has those that there are",
     "NoSuchKey": "key list shows those that there are",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vmbackup_operator.cli import argument_values
 from vmbackup_operator.cli.commands import (
     AddKey,
     ExportKey,
@@ -30,7 +31,11 @@ def add_keys(parser: argparse.ArgumentParser, add_verb: AddKeyVerb) -> None:
     add_verb(verbs, "list", "list the user keys that open the repository")
     add = add_verb(verbs, "add", "have another user key open all that this one does")
     add.add_argument("--new-key-file", required=True, type=Path, help="the key to be added")
-    add.add_argument("--label", help="what people call it; everybody with a key reads it")
+    add.add_argument(
+        "--label",
+        type=argument_values.kept_text,
+        help="what people call it; everybody with a key reads it",
+    )
     remove = add_verb(verbs, "remove", "delete what another user key opens the repository by")
     remove.add_argument("fingerprint", metavar="FINGERPRINT", help="as list has it")
     rotate = add_verb(verbs, "rotate", "begin an epoch that only the given keys open")
@@ -41,12 +46,14 @@ def add_keys(parser: argparse.ArgumentParser, add_verb: AddKeyVerb) -> None:
         "--end",
         action="append",
         default=[],
-        type=int,
+        type=argument_values.epoch,
         metavar="EPOCH",
         help="refuse what backups of this earlier epoch still bring",
     )
     export = add_verb(verbs, "export", "print what opens the repository with this key, for paper")
-    export.add_argument("--epoch", type=int, help="of this epoch; else of the newest")
+    export.add_argument(
+        "--epoch", type=argument_values.epoch, help="of this epoch; else of the newest"
+    )
     imported = add_verb(verbs, "import", "bring back what was printed")
     imported.add_argument("printed", type=Path, metavar="FILE", help="what was typed off the paper")
 

@@ -45,6 +45,8 @@ def change_keys(asked: KeyCommand, console: Console) -> int:
         case RotateKeys():
             _rotate(repository, asked, console)
         case ExportKey():
+            if asked.epoch is not None:
+                _check_begun(repository, asked.epoch)
             console.write(repository.export_wrap(asked.epoch))
         case _:
             assert_never(asked)
@@ -95,10 +97,21 @@ def _remove(repository: OpenedRepository, asked: RemoveKey, console: Console) ->
 def _rotate(repository: OpenedRepository, asked: RotateKeys, console: Console) -> None:
     files = (asked.where.key_file, *asked.keep)
     keys = {key.fingerprint: key for key in (read_key(each, console.complain) for each in files)}
+    for ended in asked.end:
+        _check_begun(repository, ended)
     epoch = repository.rotate(list(keys.values()))
     for ended in asked.end:
         repository.end_epoch(ended)
     console.write_line(f"epoch {epoch} begins, which {', '.join(sorted(keys))} open")
+
+
+def _check_begun(repository: OpenedRepository, epoch: int) -> None:
+    """Raise where the repository has no such epoch: that is a slip of the person's, no damage."""
+    newest = repository.reading().state.newest_epoch
+    if epoch > newest:
+        raise PermanentError(
+            f"there is no epoch {epoch}: the newest is {newest}", reason="NoSuchEpoch"
+        )
 
 
 def _import(asked: ImportKey, console: Console) -> int:

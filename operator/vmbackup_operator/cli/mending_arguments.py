@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from vmbackup_core.repository.primitives.names import LAST_SLOT
+from vmbackup_operator.cli import argument_values
 from vmbackup_operator.cli.commands import (
     Drop,
     Dropping,
@@ -29,8 +29,8 @@ VERBS = ("repair", "rebuild-control", "expire", "prune", "retire", "drop")
 AddVerb = Callable[[str, str], argparse.ArgumentParser]
 
 
-def add_mending(add: AddVerb, head: object) -> None:
-    """Add the verbs; *head* reads what ``--expect-head`` names."""
+def add_mending(add: AddVerb) -> None:
+    """Add the verbs."""
     _add_repair(add("repair", "store lost blocks again, and say what is lost for good"))
     rebuild = add("rebuild-control", "make a lost control place again from data")
     rebuild.add_argument(
@@ -38,14 +38,19 @@ def add_mending(add: AddVerb, head: object) -> None:
         action="store_true",
         help="do it: without, what would come back and what is lost is printed, and no more",
     )
-    rebuild.add_argument("--appliance", metavar="ID", help="who is to own it; else who began it")
+    rebuild.add_argument(
+        "--appliance",
+        type=argument_values.appliance,
+        metavar="ID",
+        help="who is to own it; else who began it",
+    )
     add_printed(rebuild)
     _add_expire(add("expire", "print why each recovery point is kept, and which would go"))
     prune = add("prune", "delete what nothing needs any more")
     prune.add_argument("--dry-run", action="store_true", help="print it, and delete nothing")
     prune.add_argument(
         "--expect-head",
-        type=head,  # type: ignore[arg-type]  # a callable, as argparse takes it
+        type=argument_values.head,
         metavar="NUMBER:DIGEST",
         help="delete nothing where the log does not have this object, which was written down",
     )
@@ -155,9 +160,16 @@ def _elsewhere(where: Where, found: argparse.Namespace) -> Elsewhere:
 def _add_drop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=get_args(Dropping), help="what is not waited for")
     parser.add_argument("--chain", metavar="CHAIN", help="of a commit or manifest")
-    parser.add_argument("--slot", type=_slot, metavar="NUMBER", help="of a commit or manifest")
+    parser.add_argument(
+        "--slot", type=argument_values.slot, metavar="NUMBER", help="of a commit or manifest"
+    )
     parser.add_argument("--session", metavar="SESSION", help="of a healing, as repair says")
-    parser.add_argument("--why", default="by order of a person", help="kept in the log, for people")
+    parser.add_argument(
+        "--why",
+        type=argument_values.kept_text,
+        default="by order of a person",
+        help="kept in the log, for people",
+    )
 
 
 def _drop(where: Where, found: argparse.Namespace) -> Drop:
@@ -166,9 +178,3 @@ def _drop(where: Where, found: argparse.Namespace) -> Drop:
     if found.what != "healing" and (found.chain is None or found.slot is None):
         raise ValueError(f"a {found.what} is named by --chain and --slot")
     return Drop(where, found.what, found.chain, found.slot, found.session, found.why)
-
-
-def _slot(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= LAST_SLOT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no slot")
-    return int(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from vmbackup_core.repository.primitives.names import FIRST_EPOCH
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.archive_tier import ArchiveTier
 from vmbackup_core.stores.directory import DirectoryStore
+from vmbackup_core.stores.port import ObjectUnreadable
 from vmbackup_core.stores.put_if_absent import PutIfAbsent, find_put_if_absent
 from vmbackup_operator.cli.addresses import Container, Folder, read_address
 from vmbackup_operator.cli.commands import Where
@@ -136,8 +138,10 @@ def _in_containers(data: Container, control: Container) -> Places:
 def _put_if_absent(root: Path) -> PutIfAbsent:
     """Return how the directory gives names, as its header says; what Azure's says is not kept."""
     for place in ("control", "data"):
-        seen = header_in(DirectoryStore(root / place), FIRST_EPOCH)
-        said = None if seen is None else header.read_header(seen).put_if_absent
+        said = None
+        with suppress(ObjectUnreadable):  # the other copy says it, too
+            seen = header_in(DirectoryStore(root / place), FIRST_EPOCH)
+            said = None if seen is None else header.read_header(seen).put_if_absent
         if said is not None and said != "native":
             return said
     return "link"

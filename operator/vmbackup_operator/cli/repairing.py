@@ -18,7 +18,7 @@ from vmbackup_core.repository.transfer import DiskSource
 from vmbackup_operator.cli.commands import Repair
 from vmbackup_operator.cli.complaints import DAMAGE, GOOD
 from vmbackup_operator.cli.opening import open_at, open_other, put_if_absent_at
-from vmbackup_operator.cli.printing import Console
+from vmbackup_operator.cli.printing import Console, number_of
 from vmbackup_operator.cli.progress import ProgressLine, counted
 from vmbackup_operator.cli.repaired import Mended, Repaired, write_repaired
 from vmbackup_operator.cli.snapshots import snapshot_of
@@ -109,7 +109,7 @@ def _counting(line: ProgressLine) -> Callable[[], None]:
     def one_more() -> None:
         nonlocal looked
         looked += 1
-        line.say(f"looked into {looked} packs")
+        line.say(f"looked into {number_of(looked, 'pack')}")
 
     return one_more
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
+from vmbackup_operator.model.nulls import read_as
+
 Kind = TypeVar("Kind")
 
 
@@ -18,12 +20,4 @@ def read(answer: bytes, kind: type[Kind]) -> Kind:
     try:
         return msgspec.json.decode(answer, type=kind)
     except msgspec.ValidationError:
-        return msgspec.convert(_without_nulls(msgspec.json.decode(answer)), kind)
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _without_nulls(said) for name, said in value.items() if said is not None}
-    if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
-    return value
+        return read_as(msgspec.json.decode(answer), kind)

@@ -52,6 +52,12 @@ class StoredRecoveryPoints:
         if stored is not None and stored.spec.run_id == run_id:
             await self._objects.remove(key, stored.metadata.uid)
 
+    async def say_kept(self, key: ObjectKey, run_id: RunId, kept: Kept) -> None:
+        """Have the object say why its point is kept, where it is of that run."""
+        stored = await self._objects.find(key)
+        if stored is not None and stored.spec.run_id == run_id:
+            await self.show(outline_of(stored), kept)
+
     async def ensure(self, point: RecoveryPoint) -> None:
         """Create the object unless it is there, with what kubectl's columns show of it."""
         stored = await self._objects.create(point)

@@ -48,6 +48,7 @@ def from_settings(settings: Settings, subscription_id: str, region: str) -> Regi
         spec=RegionEnvironmentSpec(
             subscription_id=folded(subscription_id),
             region=folded(region),
+            private_network=defaults.private_network,
             worker=EnvironmentWorker(vm_size=defaults.worker_vm_size, image=defaults.worker_image),
             dns_mode=defaults.dns_mode,
             cross_subscription_export=defaults.cross_subscription_export,

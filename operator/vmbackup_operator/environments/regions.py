@@ -220,6 +220,8 @@ class Environments:
         spec = environment.spec
         key = _key(spec.subscription_id, spec.region)
         home = await self.ensure_home_object()
+        if spec.private_network != home.spec.private_network:
+            return Report(Failed("PrivateNetworkDiffers", _differs(environment, home)), ())
         looking = self._discovery()
         plan = await looking.plan(spec, home.spec, accounts, self._by_hand)
         self._plans[key] = (self._clock.monotonic_s(), plan)
@@ -340,6 +342,18 @@ class Environments:
             for line in lines
             if isinstance(line.error, PermanentError) and line.error.reason in NAME_TAKEN
         }
+
+
+def _differs(environment: RegionEnvironment, home: RegionEnvironment) -> str:
+    """Return what is said of a region whose workers have another kind of way out than the home's.
+
+    The queues are at home, behind private endpoints or open to public addresses: never both.
+    """
+    says, said = ("true", "false") if environment.spec.private_network else ("false", "true")
+    return (
+        f"privateNetwork is {says} here, and {said} of the home region's RegionEnvironment "
+        f"{home.metadata.name}, where the queues of all workers are: have both say the same"
+    )
 
 
 def _place(spec: RegionEnvironmentSpec) -> RegionKey:

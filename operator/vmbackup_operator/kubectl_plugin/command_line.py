@@ -171,7 +171,7 @@ def restore(  # noqa: PLR0913 - each of them is an option of the command
 ) -> int:
     """Bring a recovery point back: as disks, as a new VM, or in place of the VM's disks."""
     from vmbackup_operator.kubectl_plugin.manifests import RestoreAsked  # noqa: PLC0415
-    from vmbackup_operator.kubectl_plugin.restoring import Which, restore_point  # noqa: PLC0415
+    from vmbackup_operator.kubectl_plugin.restoring import Which, restore_chosen  # noqa: PLC0415
 
     asked = RestoreAsked(
         mode=mode,
@@ -184,7 +184,7 @@ def restore(  # noqa: PLR0913 - each of them is an option of the command
         vm_size=vm_size,
         disks=tuple(disk or ()),
     )
-    return restore_point(_call(context), Which(point, vm, at), asked, dry_run=dry_run)
+    return restore_chosen(_call(context), Which(point, vm, at), asked, dry_run=dry_run)
 
 
 @app.command(cls=ListingCommand)

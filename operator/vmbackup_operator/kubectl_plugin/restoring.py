@@ -45,7 +45,7 @@ class _Choice:
     regions: dict[str, str]
 
 
-def restore_point(call: Call, which: Which, asked: RestoreAsked, *, dry_run: bool) -> int:
+def restore_chosen(call: Call, which: Which, asked: RestoreAsked, *, dry_run: bool) -> int:
     """Answer ``restore``."""
     until = _moment(which.at)
     if which.point is not None and which.vm is not None:

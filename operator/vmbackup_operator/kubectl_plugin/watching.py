@@ -12,8 +12,8 @@ from vmbackup_operator.kubectl_plugin.any_session import AnySession, machine_of,
 from vmbackup_operator.kubectl_plugin.terminal import Terminal
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.conditions import find_condition
-from vmbackup_operator.model.display import amount, span
-from vmbackup_operator.model.phase import PHASES_OF, RESTORE_PHASES, REWIND_PHASES, Phases
+from vmbackup_operator.model.display import amount, phases_of_restore, span
+from vmbackup_operator.model.phase import PHASES_OF, Phases
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,7 +49,7 @@ def phases_of(session: AnySession) -> Phases:
     """Return the steps that the session takes, as people call them."""
     if isinstance(session, BackupSession):
         return PHASES_OF[session.spec.type]
-    return REWIND_PHASES if session.spec.mode == "Rewind" else RESTORE_PHASES
+    return phases_of_restore(session)
 
 
 def title_of(session: AnySession) -> str:

@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 import msgspec
 
 from vmbackup_core.ids import RepositoryId
-from vmbackup_core.stores.port import Tier
 from vmbackup_operator.model.backup_policy import Rule
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.metadata import Metadata
 from vmbackup_operator.model.references import SecretKeyReference
+from vmbackup_operator.model.tiers import RepositoryTier
 
 Compression = Literal["fast", "default", "small"]
 
@@ -53,7 +53,7 @@ class BackupRepositorySpec(msgspec.Struct, frozen=True, rename="camel", omit_def
     subscription_id: str
     region: str
     encryption_key: EncryptionKey
-    tier: Tier = "Hot"
+    tier: RepositoryTier = "Hot"
     compression: Compression = "default"
     upkeep: UpkeepWanted = UpkeepWanted()
     immutability: Immutability | None = None

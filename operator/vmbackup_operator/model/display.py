@@ -15,6 +15,7 @@ from vmbackup_operator.model.phase import (
     PHASES_OF,
     RESTORE_PHASES,
     REWIND_PHASES,
+    REWRITE_PHASES,
     Phases,
     session_phase,
     under_way,
@@ -69,7 +70,7 @@ def with_display(session: AnySession) -> AnySession:
     """Return *session* with its status' phase and columns as the rest of it has them."""
     match session:
         case RestoreSession():
-            return displayed(session, _made_machine(session), _phases_of_restore(session))
+            return displayed(session, _made_machine(session), phases_of_restore(session))
         case BackupSession():
             phases = PHASES_OF[session.spec.type]
             return displayed(session, _last_word(session.spec.virtual_machine_id), phases)
@@ -77,9 +78,11 @@ def with_display(session: AnySession) -> AnySession:
             raise AssertionError(f"nobody shows a {session.kind}")
 
 
-def _phases_of_restore(session: RestoreSession) -> Phases:
+def phases_of_restore(session: RestoreSession) -> Phases:
+    """Return the steps that the restore takes, as people call them."""
     if session.spec.mode == "Rewind":
-        return REWIND_PHASES
+        rewound = session.status.rewound
+        return REWRITE_PHASES if rewound is not None and rewound.rewritten else REWIND_PHASES
     return COPY_PHASES if session.spec.copies_snapshots else RESTORE_PHASES
 
 

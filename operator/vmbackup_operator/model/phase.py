@@ -38,6 +38,7 @@ ARCHIVE_PHASES: Phases = (
     ("DataArchived", "Archiving"),
     ("Committed", "Committing"),
     ("RecoveryPointStored", "Recording"),
+    ("PacksTiered", "TieringPacks"),
     ("RemainsRemoved", "RemovingRemains"),
 )
 
@@ -90,6 +91,22 @@ REWIND_PHASES: Phases = (
     ("DisksPutBack", "SwappingDisks"),
     ("VirtualMachineStarted", "StartingVirtualMachine"),
     ("RemainsRemoved", "RemovingRemains"),
+)
+
+#: The same of one whose disks a worker writes, since their snapshots are gone.
+REWRITE_PHASES: Phases = (
+    ("Accepted", "Pending"),
+    ("PacksRehydrated", "Rehydrating"),
+    ("EnvironmentReady", "PreparingRegion"),
+    ("WorkerReady", "LaunchingWorker"),
+    ("VirtualMachineStopped", "StoppingVirtualMachine"),
+    ("SnapshotsReady", "Snapshotting"),
+    ("DisksCreated", "CreatingDisks"),
+    ("DisksAttached", "AttachingDisks"),
+    ("DataRestored", "Restoring"),
+    ("DisksDetached", "DetachingDisks"),
+    ("WorkerReleased", "ReleasingWorker"),
+    *REWIND_PHASES[REWIND_PHASES.index(("SwapConfirmed", "AwaitingSwap")) :],
 )
 
 #: The reasons of a failure that have a word of their own.

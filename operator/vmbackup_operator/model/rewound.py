@@ -29,7 +29,9 @@ class Rewound(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     *was_running*: the VM is started again in the end, whatever that is. *swap_token* is the word
     that has the disks swapped, there once they are made; *swap_confirmed*: it was given.
-    *next_backup* says what the next backup of the disks will be.
+    *next_backup* says what the next backup of the disks will be. *rewritten*: the new disks are
+    made of what the VM's own hold today, and a worker writes what differs, in *zone* if that is in
+    one.
     """
 
     virtual_machine_id: str
@@ -38,3 +40,5 @@ class Rewound(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     swap_token: str = ""
     swap_confirmed: bool = False
     next_backup: str = ""
+    rewritten: bool = False
+    zone: str = ""

@@ -17,9 +17,9 @@ from vmbackup_core.ids import (
     WorkerId,
 )
 from vmbackup_core.repository.data.said import Kind
-from vmbackup_core.stores.port import Tier
 from vmbackup_operator.model.conditions import cut
 from vmbackup_operator.model.references import ObjectReference
+from vmbackup_operator.model.tiers import RepositoryTier
 
 #: The schema's bound.
 _FULL_READ_CHARS = 512
@@ -64,7 +64,7 @@ class ResolvedRepository(msgspec.Struct, frozen=True, rename="camel", omit_defau
     container: str
     region: str
     url: str
-    tier: Tier = "Hot"
+    tier: RepositoryTier = "Hot"
 
 
 class ArchiveSource(msgspec.Struct, frozen=True, rename="camel"):
@@ -230,19 +230,23 @@ class Archived(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What an archive session has stored, and what taking it away costs.
 
     *verified_bytes* were read back. *charged_until* is when the tier's least time is over that
-    Azure charges in any case; None in a tier that has none.
+    Azure charges in any case; None in a tier that has none. *packs* of the point are counted where
+    the tier is Archive, and *tiered* of them are in it.
     """
 
-    tier: Tier
+    tier: RepositoryTier
     verified_bytes: int = 0
     charged_until: datetime | None = None
+    packs: int = 0
+    tiered: int = 0
 
 
 class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What was read back so far, over all jobs, as the operator has judged it.
 
     *jobs* counts those that were begun, and *cursor* asks for the next one. *unreadable* could not
-    be read at the time, which says nothing of it. *findings* are the first few in words.
+    be read at the time, which says nothing of it. *archived* packs lie in the Archive tier: nobody
+    read them. *findings* are the first few in words.
     *unsampled* says why blocks were compared with no snapshot, or not with all.
     *conclusion* is there once nothing is left that is due.
     """
@@ -253,6 +257,7 @@ class Verified(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     bad: int = 0
     refuted: int = 0
     unreadable: int = 0
+    archived: int = 0
     sampled: int = 0
     differing: int = 0
     jobs: int = 0

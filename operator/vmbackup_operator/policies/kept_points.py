@@ -107,8 +107,10 @@ def _of_group(group: Sequence[PointFacts], keepers: Keepers) -> Iterable[tuple[R
     slots = no_slots if keeper is None else keeper.slots
     for place, each in enumerate(group):
         reasons = whys.get(place, ())
-        newer = [other.created_at for other in group[place + 1 :] if not other.is_hurt]
-        end = kept_until(reasons, each.created_at, newer, slots, now)
+        behind = group[place + 1 :]
+        newer = [other.created_at for other in behind]
+        hurt = sum(other.is_hurt for other in behind)
+        end = kept_until(reasons, each.created_at, newer, slots, now, hurt=hurt)
         yield each.run_id, Kept(_in_words(reasons), _to_the_second(end))
 
 

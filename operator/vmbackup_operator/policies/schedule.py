@@ -7,6 +7,7 @@ a blackout window puts that off to its end.
 from __future__ import annotations
 
 import zoneinfo
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -220,15 +221,63 @@ def slots_after(schedule: Schedule, moment: datetime) -> Iterator[datetime]:
 
     Around a change of the clocks as Debian's cron does it: a daily slot in the skipped hour is due
     behind it, one in the repeated hour is due once; hourly ones are due each hour that passes.
+    Whatever moment they are counted from, they are the same.
     """
+    behind: datetime | None = moment
+    while behind is not None:
+        behind = _next_slot(schedule, behind)
+        if behind is not None:
+            yield behind
+
+
+def _next_slot(schedule: Schedule, moment: datetime) -> datetime | None:
+    """Return the first slot behind *moment*, None where there never is one.
+
+    Counted over clocks that go back by less than an hour, as on Lord Howe Island, CronSim passes
+    over the first slot behind. So it is asked from where each time of day is there once again.
+    """
+    slot = _told_next(schedule, moment)
+    if slot is None:
+        return None
+    told = (_told_next(schedule, each) for each in _settled(schedule, moment, slot))
+    return min([slot, *(each for each in told if each is not None)])
+
+
+def _told_next(schedule: Schedule, moment: datetime) -> datetime | None:
     try:
-        for slot in CronSim(schedule.cron, _local(schedule, moment)):
-            yield slot.astimezone(UTC)
+        told = (slot.astimezone(UTC) for slot in CronSim(schedule.cron, _local(schedule, moment)))
+        # Asked in an hour that is repeated, the first that is told may lie before it.
+        return next((slot for slot in told if slot > moment), None)
     except CronSimError as error:
         raise PermanentError(
             f"schedule.cron {schedule.cron!r}: {error}",
             reason="InvalidSchedule",
         ) from error
+
+
+def _settled(schedule: Schedule, moment: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield when between the two the zone's clocks have changed, and what they repeat is over."""
+    while moment < until:
+        after = min(moment + timedelta(days=1), until)
+        by = _offset(schedule, after) - _offset(schedule, moment)
+        if by:
+            yield _change_between(schedule, moment, after) + abs(by)
+        moment = after
+
+
+def _change_between(schedule: Schedule, before: datetime, after: datetime) -> datetime:
+    minutes = range(1, int((after - before) / timedelta(minutes=1)) + 1)
+    offset = _offset(schedule, before)
+
+    def has_changed(minute: int) -> bool:
+        return _offset(schedule, before + timedelta(minutes=minute)) != offset
+
+    first = bisect_left(minutes, True, key=has_changed)  # noqa: FBT003 - what is looked for
+    return before + timedelta(minutes=first + 1)
+
+
+def _offset(schedule: Schedule, moment: datetime) -> timedelta:
+    return _local(schedule, moment).utcoffset() or timedelta(0)
 
 
 def _local(schedule: Schedule, moment: datetime) -> datetime:

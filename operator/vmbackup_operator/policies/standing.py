@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from vmbackup_core.errors import PermanentError, TransientError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_policy import BackupPolicy, Selector
+from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.conditions import find_condition, is_true
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.naming import ArmId, name_of
 from vmbackup_operator.policies.ports import MachineListed, OtherSubscriptions, Repositories
 from vmbackup_operator.policies.presence import Presence
 from vmbackup_operator.policies.selection import selected, unknown_luns, why_not_supported
+from vmbackup_operator.reconciling.archives_alone import archives_alone
 from vmbackup_operator.reconciling.other_subscriptions import (
     export_refused,
     is_elsewhere,
@@ -131,12 +133,9 @@ class Surveyor:
         )
 
     async def retention_delay(self, policy: BackupPolicy, now: datetime) -> timedelta | None:
-        """Return for how long a shorter retention waits; None where the repository is not known.
-
-        Snapshot sets that stand alone are let go by the next session.
-        """
+        """Return for how long a shorter retention waits; None where the repository is not known."""
         if policy.spec.type == "Snapshot":
-            return timedelta(0)
+            return self.settings.snapshot_sets.retention_change_delay
         namespace = policy.metadata.namespace
         key = policy.spec.stored_in.key_from(namespace)
         if not self.settings.may_use_repository(namespace, key.namespace, key.name):
@@ -177,25 +176,17 @@ class Surveyor:
         repository = await self.repositories.find(key)
         if repository is None:
             return Finding("RepositoryNotFound", f"there is no BackupRepository {key}: create it")
-        conditions = repository.status.conditions
+        return self._unfit(repository) or _not_ready(repository)
+
+    def _unfit(self, repository: BackupRepository) -> Finding | None:
+        """Return why the repository takes no backups as it is, whether it is reached or not."""
         owner = repository.status.owner
         if owner not in {None, self.settings.appliance.id}:
+            key = repository.metadata.key
             message = f"BackupRepository {key} is appliance {owner}'s, and read-only here"
             return Finding("ReadOnly", message)
-        if is_true(conditions, "Ready"):
-            return None
-        said = find_condition(conditions, "Ready")
-        if said is None:
-            message = f"BackupRepository {key} was not looked at yet"
-            return Finding("RepositoryNotReady", message, passing=True)
-        passing = not is_true(conditions, "Stalled")
-        return Finding(
-            said.reason,
-            f"BackupRepository {key}: {said.message}",
-            passing=passing,
-            # One that was opened before is only out of reach.
-            blocking=not passing or repository.status.repository_id is None,
-        )
+        unfit = archives_alone(repository)
+        return None if unfit is None else Finding(unfit.reason, unfit.message)
 
     async def _machine(
         self, policy: BackupPolicy, vm_id: ArmId, absent_since_s: float | None
@@ -302,6 +293,25 @@ def _unsupported(
     if why is None:
         return None
     return Finding("DiskNotSupported", f"{why}: the VM is not backed up", notice=notice)
+
+
+def _not_ready(repository: BackupRepository) -> Finding | None:
+    """Return what is said of a repository that is not Ready."""
+    key, conditions = repository.metadata.key, repository.status.conditions
+    if is_true(conditions, "Ready"):
+        return None
+    said = find_condition(conditions, "Ready")
+    if said is None:
+        message = f"BackupRepository {key} was not looked at yet"
+        return Finding("RepositoryNotReady", message, passing=True)
+    passing = not is_true(conditions, "Stalled")
+    return Finding(
+        said.reason,
+        f"BackupRepository {key}: {said.message}",
+        passing=passing,
+        # One that was opened before is only out of reach.
+        blocking=not passing or repository.status.repository_id is None,
+    )
 
 
 def _passing(error: TransientError) -> Finding:

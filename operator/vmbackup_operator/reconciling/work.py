@@ -25,6 +25,8 @@ WorkKind = Literal[
     "LeftBehind",
     #: No object: snapshots that an older key of the ring sealed.
     "OldSeals",
+    #: No object: snapshot sets that stand alone, whose policies may be gone.
+    "StandingSets",
     #: No object: what sessions left in Azure that nothing leads to any more.
     "Sweeper",
     #: No object: which ended sessions are still there, for metrics alone.
@@ -43,6 +45,7 @@ PRIORITIES: dict[WorkKind, int] = {
     "IdleWorkers": 30,
     "LeftBehind": 30,
     "OldSeals": 30,
+    "StandingSets": 30,
     "Sweeper": 30,
     "EndedSessions": 30,
 }
@@ -69,5 +72,7 @@ OLD_SEALS = Work("OldSeals", ObjectKey("", "all"))
 AFTER_SESSIONS = (IDLE_WORKERS, LEFT_BEHIND, OLD_SEALS)
 #: It has no object either. It is looked at a while after the start, and when it said itself.
 SWEEPER = Work("Sweeper", ObjectKey("", "all"))
+#: The same of the snapshot sets that stand alone.
+STANDING_SETS = Work("StandingSets", ObjectKey("", "all"))
 #: Neither has this one. It is looked at a day after the start, and each day.
 ENDED_SESSIONS = Work("EndedSessions", ObjectKey("", "all"))

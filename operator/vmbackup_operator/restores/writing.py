@@ -96,14 +96,17 @@ async def _job(
         job_id=restore_job(session),
         run_id=run_of(session),
         disks=[
-            _disk(disk, by_position[disk.disk], grants[ArmId(disk.disk_id)])
+            to_restore(disk, by_position[disk.disk], url=grants[ArmId(disk.disk_id)].value)
             for disk in restored_of(session).disks
         ],
         repository=RepositoryAccess(container_url=container),
     )
 
 
-def _disk(target: RestoredDisk, source: RestoreDisk, url: SecretUrl) -> DiskToRestore:
+def to_restore(
+    target: RestoredDisk, source: RestoreDisk, *, url: str | None = None, lun: int | None = None
+) -> DiskToRestore:
+    """Return what a job says of one disk, whose target is behind a URL or at a LUN."""
     said = source.disk
     return DiskToRestore(
         disk_id=target.disk_id,
@@ -116,6 +119,7 @@ def _disk(target: RestoredDisk, source: RestoreDisk, url: SecretUrl) -> DiskToRe
         snapshot_unique_id=said.snapshot_unique_id,
         disk_bytes=said.size_bytes,
         healed=[HealedPack.of(each) for each in source.healed],
-        target_url=url.value,
+        target_url=url,
         target_bytes=target.size_bytes,
+        target_lun=lun,
     )

@@ -8,13 +8,17 @@ from typing_extensions import override
 
 from vmbackup_core.ids import DiskUniqueId, RunId
 from vmbackup_core.repository.opened import OpenedRepository
-from vmbackup_core.repository.opened_archive import Archives
+from vmbackup_core.repository.opened_archive import Archives, PutAway
 from vmbackup_operator.model.backup_repository import BackupRepository
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import Secrets
 from vmbackup_operator.services.opened_repositories import OpenedRepositories
 from vmbackup_operator.sessions.archive_ports import ArchiveChains
+
+#: How many packs one look puts away: meanwhile nobody else is at the repository.
+PACKS_MOST = 512
 
 
 class StoredArchiveChains(ArchiveChains):
@@ -33,3 +37,15 @@ class StoredArchiveChains(ArchiveChains):
 
         key = await find_key(self._secrets, repository)
         return await self._opened.use(repository, key, ("retire", run_id), work)
+
+    @override
+    async def put_away(
+        self, repository: BackupRepository, vm_id: ArmId, run_id: RunId
+    ) -> PutAway | Waiting | None:
+        tier = self._opened.tier(repository)
+
+        def work(opened: OpenedRepository) -> PutAway | None:
+            return Archives(opened.work).put_away(tier, vm_id, run_id, most=PACKS_MOST)
+
+        key = await find_key(self._secrets, repository)
+        return await self._opened.use(repository, key, ("put away", run_id), work)

@@ -24,6 +24,8 @@ def summed_up(report: CheckReport) -> JobDone:
         f"{counted(report.points, 'recovery point')}, {counted(report.chains, 'disk chain')}, "
         f"{counted(report.commits, 'commit')} and {counted(report.packs, 'pack')} looked at"
     )
+    if report.archived_packs:
+        looked += f" ({counted(report.archived_packs, 'pack')} of them in the Archive tier)"
     healed = f"; {counted(len(report.healed), 'damaged object')} healed" if report.healed else ""
     if report.good:
         return JobDone(f"{looked}: nothing found{healed}")

@@ -8,6 +8,7 @@ from typing_extensions import override
 from vmbackup_core.redaction import shown
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.model.nulls import read_as
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
@@ -51,7 +52,7 @@ class AzureCommands(Commands):
     @override
     async def find(self, vm_id: ArmId, name: str) -> CommandSeen | None:
         body = await self._resources.find("RunCommand", _id(vm_id, name))
-        return None if body is None else _seen(msgspec.convert(body, _Command))
+        return None if body is None else _seen(read_as(body, _Command))
 
     @override
     async def run(self, wanted: CommandWanted) -> None:
@@ -88,7 +89,7 @@ class AzureCommands(Commands):
         body = await self._resources.find("RunCommand", command)
         if body is None:
             return False
-        state = msgspec.convert(body, _Command).properties.provisioning_state
+        state = read_as(body, _Command).properties.provisioning_state
         return folded(state) != "deleting"
 
 

@@ -142,13 +142,13 @@ class OpenedRepositories:
             kept.opened = begin_repository(places, key, self._using, "native")
             return work(kept.opened)
 
-        async def do() -> T:
+        async def answer() -> T:
             await self._find_containers(repository, makes=True)
             kept.key = key
             return await self._containers.ask(repository, began)
 
         asked = "begin", key.fingerprint
-        return await self._answer(kept, asked, lambda: self._in_turn(kept, do))
+        return await self._answer(kept, asked, lambda: self._in_turn(kept, answer))
 
     async def use(
         self, repository: BackupRepository, key: UserKey, what: Hashable, work: Work[T]
@@ -177,14 +177,14 @@ class OpenedRepositories:
         """
         self.heads.recall(repository)
 
-        async def do() -> T:
+        async def answer() -> T:
             opened = await self._take_turn(repository, key, lambda opened: opened)
             return await self._containers.ask_at_length(
                 repository, lambda _places: work(opened, self._go_on)
             )
 
         asked = "beside", what, key.fingerprint
-        return await self._answer(self._of(repository), asked, do, KEPT_LONG_S)
+        return await self._answer(self._of(repository), asked, answer, KEPT_LONG_S)
 
     def _go_on(self) -> None:
         if self._ends.is_set():
@@ -218,17 +218,17 @@ class OpenedRepositories:
         self,
         kept: _Kept,
         what: Hashable,
-        do: Callable[[], Coroutine[Any, Any, T]],
+        act: Callable[[], Coroutine[Any, Any, T]],
         kept_s: float = KEPT_S,
     ) -> T | Waiting:
-        """Return what *do* comes to, or that it is still under way."""
+        """Return what *act* comes to, or that it is still under way."""
         now_s = self._clock.monotonic_s()
         kept.answers = {
             each: answer for each, answer in kept.answers.items() if answer.is_wanted(now_s)
         }
         answer = kept.answers.get(what)
         if answer is None:
-            answer = kept.answers[what] = _Answer(asyncio.create_task(do()), kept_s)
+            answer = kept.answers[what] = _Answer(asyncio.create_task(act()), kept_s)
             answer.task.add_done_callback(partial(self._heed, answer))
         await asyncio.wait({answer.task}, timeout=self.answer_within_s)
         if not answer.task.done():
@@ -246,20 +246,20 @@ class OpenedRepositories:
     async def _take_turn(self, repository: BackupRepository, key: UserKey, work: Work[T]) -> T:
         kept = self._of(repository)
 
-        async def do() -> T:
+        async def answer() -> T:
             if kept.opened is None or kept.key != key:
                 await self._find_containers(repository, makes=False)
             return await self._containers.ask(
                 repository, lambda places: work(self._opened(kept, places, key))
             )
 
-        return await self._in_turn(kept, do)
+        return await self._in_turn(kept, answer)
 
-    async def _in_turn(self, kept: _Kept, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _in_turn(self, kept: _Kept, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do it when nobody else is at the repository; what it refuses for good opens it anew."""
         async with kept.turn:
             try:
-                return await do()
+                return await act()
             except (TransientError, LostAttempt):
                 raise
             except VmbackupError:

@@ -136,9 +136,9 @@ class PacingPolicy(AsyncHTTPPolicy[Any, Any]):
 
 def scope_of(method: str, url: str) -> Scope:
     """Return what Azure counts the request among."""
-    segments = folded(urlsplit(url).path).strip("/").split("/")
-    subscription = segments[1] if segments[0] == "subscriptions" and len(segments) > 1 else ""
-    providers = [name for word, name in pairwise(segments) if word == "providers"]
+    parts = folded(urlsplit(url).path).strip("/").split("/")
+    subscription = parts[1] if parts[0] == "subscriptions" and len(parts) > 1 else ""
+    providers = [name for word, name in pairwise(parts) if word == "providers"]
     return Scope(subscription, class_of(method), providers[-1] if providers else "")
 
 

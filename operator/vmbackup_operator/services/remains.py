@@ -25,12 +25,13 @@ from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.bundles import AzureBundles
 from vmbackup_operator.services.data_plane import DataPlane
+from vmbackup_operator.services.disks import disk_made
 from vmbackup_operator.services.failures import translated
 from vmbackup_operator.services.resource_kinds import address
 from vmbackup_operator.sessions.seen import Account, account_of
 from vmbackup_operator.settings import Appliance
 from vmbackup_operator.sweeping.ports import Remains
-from vmbackup_operator.sweeping.things import LeftParts, Place
+from vmbackup_operator.sweeping.things import LeftParts, LeftUpload, Place
 
 #: The environments of this appliance, as they are.
 Environments = Callable[[], Awaitable[Sequence[RegionEnvironment]]]
@@ -132,6 +133,26 @@ class AzureRemains(Remains):
     @override
     async def old_bundles(self, account: Account) -> Sequence[str]:
         return await self._bundles.find_outdated(account)
+
+    @override
+    async def uploads(
+        self, subscription_id: str, resource_group: str | None
+    ) -> Sequence[LeftUpload]:
+        if resource_group is None:
+            disks = await self._disks_of(subscription_id)
+        else:
+            disks = await self._resources.of_group("Disk", subscription_id, resource_group)
+        made = (disk_made(each, self._ownership) for each in disks)
+        return [
+            LeftUpload(each.id, each.run_id)
+            for each in made
+            if each.run_id is not None and each.takes_upload
+        ]
+
+    async def _disks_of(self, subscription_id: str) -> Sequence[Body]:
+        disks = self._resources.clients.compute(subscription_id).disks
+        with self._resources.clients.translated(f"listing each disk of {subscription_id}"):
+            return [dict(disk.as_dict()) async for disk in disks.list()]
 
     @override
     async def delete_bundle(self, account: Account, folder: str) -> None:

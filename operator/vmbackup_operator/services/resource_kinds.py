@@ -62,9 +62,9 @@ class Address:
 
 def address(resource_id: ArmId) -> Address:
     """Return the parts of *resource_id*."""
-    segments = ["", "", "", "", *resource_id.rstrip("/").split("/")]
+    parts = ["", "", "", "", *resource_id.rstrip("/").split("/")]
     group = "" if "/resourcegroups/" not in folded(resource_id) else resource_group_of(resource_id)
-    return Address(subscription_of(resource_id), group, segments[-1], segments[-3], segments[-5])
+    return Address(subscription_of(resource_id), group, parts[-1], parts[-3], parts[-5])
 
 
 Find: TypeAlias = Callable[[Clients, Address], Awaitable[Model]]

@@ -46,6 +46,16 @@ class StoredPointsToRestore(PointsToRestore):
         return await self._opened.use(repository, key, what, of_opened)
 
     @override
+    async def look_at_archived(
+        self, repository: BackupRepository, point: RecoveryPoint, holder: RunId
+    ) -> Archived | Waiting:
+        def of_opened(opened: OpenedRepository) -> Archived:
+            return Restores(opened.work).look_at_archived(point, holder)
+
+        key = await find_key(self._secrets, repository)
+        return await self._opened.use(repository, key, ("look at archived", holder), of_opened)
+
+    @override
     async def bring_back(
         self,
         repository: BackupRepository,

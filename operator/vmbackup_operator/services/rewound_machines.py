@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from azure.core import MatchConditions
 from azure.mgmt.compute.aio.operations import VirtualMachinesOperations
-from typing_extensions import TypedDict, override
+from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
@@ -19,6 +18,7 @@ from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import Address, address
 from vmbackup_operator.services.storage_changes import next_change
+from vmbackup_operator.services.unchanged import unless
 from vmbackup_operator.sessions.rewind_ports import (
     AttachedDisk,
     DiskPlace,
@@ -106,7 +106,7 @@ class AzureRewoundMachines(RewoundMachines):
         async def begin() -> bool:
             at = address(vm_id)
             call = self._machines(at).begin_update(
-                at.group, at.name, sent, polling=self._resources.following(), **_unless(etag)
+                at.group, at.name, sent, polling=self._resources.following(), **unless(etag)
             )
             await self._resources.carry_out(f"swapping disks of VM {at.name}", vm_id, call)
             return True
@@ -143,21 +143,6 @@ class AzureRewoundMachines(RewoundMachines):
 
 
 _PROFILE: Final = ("properties", "storageProfile")
-
-
-class _Condition(TypedDict, total=False):
-    etag: str
-    match_condition: MatchConditions
-
-
-def _unless(etag: str) -> _Condition:
-    """Return what has Azure refuse a change of what is not as it was under *etag* any more (412).
-
-    Nothing where Azure told none: versions before 2024-03-01 have none.
-    """
-    if not etag:
-        return {}
-    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def power_of(body: Body) -> MachinePower:

@@ -15,6 +15,7 @@ from vmbackup_core.ids import DiskUniqueId, SnapshotUniqueId
 from vmbackup_operator.arm_ids import folded, same_id
 from vmbackup_operator.arm_tags import folded_tags, merged_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at
+from vmbackup_operator.model.nulls import read_as
 from vmbackup_operator.naming import APPLIANCE_TAG, ArmId, name_of
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.export_access import end_access, export_rules, grant_access
@@ -214,7 +215,7 @@ def _associated(seen: SnapshotSeen, disk_access_id: ArmId | None) -> bool:
 
 def snapshot_seen(answer: Body) -> SnapshotSeen:
     """Return the snapshot that Azure's *answer* describes."""
-    snapshot = msgspec.convert(answer, _Snapshot)
+    snapshot = read_as(answer, _Snapshot)
     held = snapshot.properties
     state = folded(held.provisioning_state)
     complete = held.completion_percent is None or held.completion_percent >= _COMPLETE_PERCENT

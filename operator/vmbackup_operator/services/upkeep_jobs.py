@@ -72,7 +72,9 @@ class RepositoryUpkeep(UpkeepJobs):
         if asked.job == "Check":
             return await self._opened.beside(repository, key, "check", self._check)
         what = "upkeep", asked.job, asked.cursor
-        return await self._opened.use(repository, key, what, lambda opened: self._do(opened, asked))
+        return await self._opened.use(
+            repository, key, what, lambda opened: self._take(opened, asked)
+        )
 
     @override
     async def log_number(self, repository: BackupRepository, key: UserKey) -> int | Waiting:
@@ -90,7 +92,7 @@ class RepositoryUpkeep(UpkeepJobs):
 
         return await self._opened.use(repository, key, ("accept history", head), work)
 
-    def _do(self, opened: OpenedRepository, asked: JobAsked) -> GoOn | JobDone:
+    def _take(self, opened: OpenedRepository, asked: JobAsked) -> GoOn | JobDone:
         upkeep, so_far = opened.upkeep, SoFar.parse(asked.cursor)
         pace = Pace(self._clock, self.piece_s)
         match asked.job:

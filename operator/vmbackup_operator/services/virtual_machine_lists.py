@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.model.nulls import read_as
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.policies.ports import DiskListed, MachineListed, VirtualMachineLists
 from vmbackup_operator.services.clients import Clients
@@ -86,7 +87,7 @@ async def _all(pages: AsyncIterable[VirtualMachine]) -> list[MachineListed]:
 
 def machine_listed(answer: Body) -> MachineListed:
     """Return the VM that an entry of Azure's list describes; Azure may leave out what is empty."""
-    vm = msgspec.convert(answer, _Vm)
+    vm = read_as(answer, _Vm)
     profile = None if vm.properties is None else vm.properties.storage_profile
     disks = () if profile is None else profile.disks
     return MachineListed(ArmId(vm.id), disks, vm.tags or {}, folded(vm.location))

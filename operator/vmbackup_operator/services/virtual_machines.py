@@ -12,11 +12,12 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.model.nulls import read_as
 from vmbackup_operator.model.vm_description import VmDescription
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.sessions.ports import VirtualMachines
-from vmbackup_operator.sessions.seen import DiskSeen, VirtualMachineSeen
+from vmbackup_operator.sessions.seen import DiskSeen, UnmanagedDisk, VirtualMachineSeen
 
 
 class _Managed(msgspec.Struct, rename="camel", frozen=True):
@@ -86,7 +87,7 @@ class AzureVirtualMachines(VirtualMachines):
         body = await self._resources.find("VirtualMachine", vm_id)
         if body is None:
             return None
-        vm = msgspec.convert(body, _Vm)
+        vm = read_as(body, _Vm)
         attached = _attached(vm)
         bodies = await asyncio.gather(*(self._disk(disk_id) for _, disk_id in attached))
         listed = vm.properties.network_profile.network_interfaces
@@ -98,6 +99,7 @@ class AzureVirtualMachines(VirtualMachines):
             unique_id=vm.properties.vm_id,
             disks=tuple(_seen(lun, disk) for (lun, _), disk in zip(attached, bodies, strict=True)),
             description=_description(body, bodies, interfaces),
+            unmanaged=_unmanaged(vm),
         )
 
     async def _disk(self, disk_id: ArmId) -> Body:
@@ -111,18 +113,24 @@ class AzureVirtualMachines(VirtualMachines):
 
 
 def _attached(vm: _Vm) -> list[tuple[int | None, ArmId]]:
-    """Return LUN and id of every disk, the OS disk's LUN being None."""
+    """Return LUN and id of every managed disk, the OS disk's LUN being None."""
     profile = vm.properties.storage_profile
-    if profile.os_disk.diff_disk_settings is not None:
-        raise _unsupported(vm, profile.os_disk.name, "is ephemeral")
-    disks: list[tuple[int | None, _OsDisk | _DataDisk]] = [(None, profile.os_disk)]
-    disks += [(disk.lun, disk) for disk in profile.data_disks]
-    attached: list[tuple[int | None, ArmId]] = []
-    for lun, disk in disks:
-        if disk.managed_disk is None:
-            raise _unsupported(vm, disk.name, "is not a managed disk")
-        attached.append((lun, ArmId(disk.managed_disk.id)))
-    return attached
+    os_disk = profile.os_disk
+    if os_disk.diff_disk_settings is not None:
+        raise _unsupported(vm, os_disk.name, "is ephemeral")
+    if os_disk.managed_disk is None:
+        raise _unsupported(vm, os_disk.name, "is not a managed disk")
+    data = (
+        (disk.lun, ArmId(disk.managed_disk.id))
+        for disk in profile.data_disks
+        if disk.managed_disk is not None
+    )
+    return [(None, ArmId(os_disk.managed_disk.id)), *data]
+
+
+def _unmanaged(vm: _Vm) -> tuple[UnmanagedDisk, ...]:
+    disks = vm.properties.storage_profile.data_disks
+    return tuple(UnmanagedDisk(each.name, each.lun) for each in disks if each.managed_disk is None)
 
 
 def _unsupported(vm: _Vm, disk: str, why: str) -> PermanentError:
@@ -130,7 +138,7 @@ def _unsupported(vm: _Vm, disk: str, why: str) -> PermanentError:
 
 
 def _seen(lun: int | None, body: Body) -> DiskSeen:
-    disk = msgspec.convert(body, _Disk)
+    disk = read_as(body, _Disk)
     size = disk.properties.disk_size_bytes or disk.properties.disk_size_gb << 30
     return DiskSeen(
         id=ArmId(disk.id),

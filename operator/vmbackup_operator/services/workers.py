@@ -21,6 +21,7 @@ from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import has_tags, merged_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at
+from vmbackup_operator.model.nulls import read_as
 from vmbackup_operator.naming import WORKER_TAG, ArmId, arm_id
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
@@ -62,6 +63,7 @@ class _Properties(msgspec.Struct, rename="camel", frozen=True):
 class _Vm(msgspec.Struct, rename="camel", frozen=True):
     id: str
     name: str
+    zones: tuple[str, ...] = ()
     properties: _Properties = _Properties()
 
     @property
@@ -197,7 +199,7 @@ class AzureWorkers(Workers):
     async def _power(self, vm_id: ArmId) -> str | None:
         """Return the VM's power state, empty while it is being made; None where there is no VM."""
         body = await self._proven(vm_id)
-        return None if body is None else msgspec.convert(body, _Vm).power
+        return None if body is None else read_as(body, _Vm).power
 
     async def _proven(self, vm_id: ArmId) -> Body | None:
         """Return the VM, or None; raise PermanentError where it does not prove to be ours."""
@@ -316,6 +318,7 @@ def machine_body(wanted: WorkerWanted, public_key: str) -> Body:
     }
     return {
         "location": wanted.region.region,
+        **({"zones": [wanted.zone]} if wanted.zone else {}),
         "tags": dict(wanted.tags),
         "properties": {
             "hardwareProfile": {"vmSize": wanted.region.worker_size},
@@ -355,7 +358,7 @@ def image_reference(image: str) -> Body:
 
 
 def _seen(body: Body) -> WorkerSeen:
-    vm = msgspec.convert(body, _Vm)
+    vm = read_as(body, _Vm)
     held = vm.properties
     times = [status.time for status in held.instance_view.statuses if status.time is not None]
     return WorkerSeen(
@@ -364,6 +367,7 @@ def _seen(body: Body) -> WorkerSeen:
         state=_state(vm),
         changed_at=max(times, default=held.time_created),
         failure=_failure(held) if folded(held.provisioning_state) == "failed" else None,
+        zone=next(iter(vm.zones), ""),
     )
 
 

@@ -21,8 +21,8 @@ from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.book import SessionBook
-from vmbackup_operator.sessions.deadlines import VM_BUSY, WORKER_BUSY
-from vmbackup_operator.sessions.findings import region_of
+from vmbackup_operator.sessions.deadlines import NAMESPACE_BUSY, VM_BUSY, WORKER_BUSY
+from vmbackup_operator.sessions.findings import region_of, zone_wanted
 from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
 from vmbackup_operator.sessions.sharing import (
     EXPORTS_PER_DISK_ACCESS,
@@ -56,6 +56,8 @@ class Allocator:
         #: Who stops or deletes each worker: two may be at it, and the first to end is not the last.
         self._leaving: dict[WorkerId, set[ObjectKey]] = {}
         self._displaced: dict[ObjectKey, Displaced] = {}
+        #: Backups that may begin in their namespaces, and have not written down that they did.
+        self._begun: set[ObjectKey] = set()
 
     def turn_of_vm(self, session: Session, vm_id: str) -> Waiting | None:
         """Return that the session has to wait for another one of its VM; None where it may go on.
@@ -70,6 +72,24 @@ class Allocator:
         message = f"another session of the VM is unfinished: {first}"
         return Waiting(TURN_AGAIN_S, message, VM_BUSY)
 
+    def turn_of_namespace(self, session: BackupSession, most: int) -> Waiting | None:
+        """Return that *most* backups of the session's namespace are under way; None: it may begin.
+
+        Snapshots are taken before a worker is had: what bounds workers bounds those not. Who began
+        first goes first.
+        """
+        key, namespace = session.key, session.metadata.namespace
+        if key in self._begun:
+            return None
+        others = [each for each in self._backups_in(namespace) if each.key != key]
+        own = _age(session)
+        before = [each for each in others if self._is_begun(each) or _is_ahead(each, own)]
+        if len(before) < most:
+            self._begun.add(key)
+            return None
+        message = f"namespace {namespace} may have {most} backups under way, and has"
+        return Waiting(TURN_AGAIN_S, message, NAMESPACE_BUSY)
+
     def choose_worker(
         self,
         existing: Sequence[WorkerSeen],
@@ -80,8 +100,8 @@ class Allocator:
         """Return the worker that the session gets: an idle one, else *own* where there is room.
 
         Where others have waited for longer, or of a namespace that holds less, they come first.
-        Who reads a VM's backups back gets none that may have written them: where those leave no
-        room, one of them has to go.
+        Who reads a VM's backups back gets none that may have written them, and who has disks of a
+        zone none of another: where those leave no room, one of them has to go.
         """
         key = session.key
         self._workers.pop(key, None)
@@ -134,7 +154,12 @@ class Allocator:
         return going
 
     def _is_barred(self, worker: WorkerSeen, session: Session) -> bool:
-        """Tell whether the session must not have the worker: it would judge its own work."""
+        """Tell whether the session must not have the worker.
+
+        It would judge its own work, or is not where the disks are that it is to have.
+        """
+        if zone_wanted(session) not in {None, worker.zone}:
+            return True
         if not isinstance(session, BackupSession) or session.spec.type != "Verify":
             return False
         return self._book.past.may_have_written(worker.id, session.spec.virtual_machine_id)
@@ -183,6 +208,13 @@ class Allocator:
         if first is not None:
             self._wake(first.key)
 
+    def wake_in_namespace(self, namespace: str) -> None:
+        """Have the backup looked at that waits for another one of the namespace the longest."""
+        waiting = (each for each in self._backups_in(namespace) if _is_held_back(each))
+        first = min(waiting, key=_age, default=None)
+        if first is not None:
+            self._wake(first.key)
+
     def share_exports(
         self,
         session: Session,
@@ -217,6 +249,8 @@ class Allocator:
             self._displaced.pop(key, None)
         if ended or status.exports:
             self._exports.pop(key, None)
+        if ended or is_true(status.conditions, "Accepted"):
+            self._begun.discard(key)
 
     def drop(self, key: ObjectKey) -> None:
         """Drop whatever was reserved for the session, which has ended or has gone.
@@ -226,6 +260,7 @@ class Allocator:
         self._workers.pop(key, None)
         self._displaced.pop(key, None)
         self._exports.pop(key, None)
+        self._begun.discard(key)
 
     def all_left(self, key: ObjectKey) -> None:
         """Have every worker given out again that the session was stopping: it is at none any more.
@@ -237,11 +272,14 @@ class Allocator:
 
     def _backups_of(self, vm_id: str) -> Iterator[BackupSession]:
         """Return the VM's unfinished sessions that take snapshots; what reads back runs beside."""
-        return (
-            each
-            for each in self._book.of_vm(vm_id)
-            if isinstance(each, BackupSession) and each.spec.type in TAKES_SNAPSHOTS
-        )
+        return _taking_snapshots(self._book.of_vm(vm_id))
+
+    def _backups_in(self, namespace: str) -> Iterator[BackupSession]:
+        """Return the namespace's unfinished sessions that take snapshots."""
+        return _taking_snapshots(self._book.of_namespace(namespace))
+
+    def _is_begun(self, session: BackupSession) -> bool:
+        return session.key in self._begun or is_true(session.status.conditions, "Accepted")
 
     def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:
         holders = {
@@ -291,8 +329,25 @@ def _doubtful(workers: Sequence[WorkerSeen]) -> list[WorkerSeen]:
     return [worker for worker in workers if worker.doubt][:3]
 
 
-def _waits_with(session: Session, reason: str) -> bool:
-    said = find_condition(session.status.conditions, "WorkerReady")
+def _taking_snapshots(sessions: Iterator[Session]) -> Iterator[BackupSession]:
+    return (
+        each
+        for each in sessions
+        if isinstance(each, BackupSession) and each.spec.type in TAKES_SNAPSHOTS
+    )
+
+
+def _is_ahead(session: BackupSession, age: tuple[str, str]) -> bool:
+    """Tell whether the session is held back too, and has been for longer."""
+    return _is_held_back(session) and _age(session) < age
+
+
+def _is_held_back(session: BackupSession) -> bool:
+    return _waits_with(session, NAMESPACE_BUSY, "Accepted")
+
+
+def _waits_with(session: Session, reason: str, condition: str = "WorkerReady") -> bool:
+    said = find_condition(session.status.conditions, condition)
     return said is not None and said.status != "True" and said.reason == reason
 
 

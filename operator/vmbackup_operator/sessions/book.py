@@ -50,6 +50,7 @@ class SessionBook:
     def __init__(self) -> None:
         self._sessions: dict[ObjectKey, Session] = {}
         self._by_vm = _Index()
+        self._by_namespace = _Index()
         self._by_run = _Index()
         self._by_worker = _Index()
         #: Those without a worker, by the region whose workers they may use.
@@ -99,6 +100,10 @@ class SessionBook:
     def of_vm(self, vm_id: str) -> Iterator[Session]:
         """Return the unfinished sessions of the VM, compared without case."""
         return self._found(self._by_vm.of(folded(vm_id)))
+
+    def of_namespace(self, namespace: str) -> Iterator[Session]:
+        """Return the unfinished sessions whose objects are in the namespace."""
+        return self._found(self._by_namespace.of(namespace))
 
     def of_run(self, run_id: str) -> Iterator[Session]:
         """Return the unfinished sessions of the run: one, or none."""
@@ -168,6 +173,7 @@ class SessionBook:
         status = session.status
         return [
             (self._by_vm, _vm_of(session)),
+            (self._by_namespace, session.metadata.namespace),
             (self._by_run, status.run_id),
             (self._by_worker, _worker_of(session)),
             (self._by_region, _region_without_worker(session)),

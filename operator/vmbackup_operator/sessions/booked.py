@@ -105,6 +105,7 @@ class BookedSessions(Generic[AnySession]):
         vm_id = claimed_vm(session)
         if vm_id is not None:
             self._allocator.wake_for_vm(vm_id)
+        self._allocator.wake_in_namespace(session.metadata.namespace)
         region = region_of(session)
         if region is not None:
             self._allocator.wake_next(region)

@@ -17,13 +17,15 @@ from vmbackup_operator.reconciling.outcome import Failed
 WORKER_BUSY = "WorkerBusy"
 #: The reason in Accepted of a session that waits until another one of its VM has ended.
 VM_BUSY = "VirtualMachineBusy"
+#: The reason in Accepted of a session whose namespace has as many backups under way as it may.
+NAMESPACE_BUSY = "NamespaceBusy"
 #: The reason in SwapConfirmed of a rewind that waits for its user's word.
 SWAP_NOT_CONFIRMED = "SwapNotConfirmed"
 #: The reason in PacksRehydrated of a restore whose packs come out of the Archive tier, in hours.
 PACKS_ARCHIVED = "PacksArchived"
 #: The reasons of waits for one's turn, or for a word. They are no standstill: what ends them is
 #: others' end, what a user does, Azure's own time, or the deadline of the session.
-TURNS = frozenset({WORKER_BUSY, VM_BUSY, SWAP_NOT_CONFIRMED, PACKS_ARCHIVED})
+TURNS = frozenset({WORKER_BUSY, VM_BUSY, NAMESPACE_BUSY, SWAP_NOT_CONFIRMED, PACKS_ARCHIVED})
 
 
 @dataclass(frozen=True, slots=True)

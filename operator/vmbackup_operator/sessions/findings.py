@@ -110,6 +110,15 @@ def rewound_of(session: RestoreSession) -> Rewound:
     return session.status.rewound
 
 
+def zone_wanted(session: Session) -> str | None:
+    """Return the zone that the session's worker has to be in, empty for none; None: it is all one.
+
+    Azure attaches a disk to a VM of its own zone alone.
+    """
+    rewound = session.status.rewound if isinstance(session, RestoreSession) else None
+    return rewound.zone if rewound is not None and rewound.rewritten else None
+
+
 def claimed_vm(session: Session) -> str | None:
     """Return the VM that the session has to itself while it runs; None: none, or not yet."""
     match session:

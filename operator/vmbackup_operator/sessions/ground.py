@@ -38,7 +38,7 @@ from vmbackup_operator.sessions.ports import (
 )
 from vmbackup_operator.sessions.region_ports import DiskAccesses
 from vmbackup_operator.sessions.restore_ports import Disks, PointsToRestore
-from vmbackup_operator.sessions.rewind_ports import Copies, RewoundMachines
+from vmbackup_operator.sessions.rewind_ports import Copies, RewoundMachines, WorkerDisks
 from vmbackup_operator.sessions.seen import PointOfSet, SecretUrl
 from vmbackup_operator.sessions.seen_regions import SeenRegions
 from vmbackup_operator.sessions.target_ports import MachineParts, RestoreTargets
@@ -97,6 +97,7 @@ class Ground:
     targets: RestoreTargets
     machine_parts: MachineParts
     rewound_machines: RewoundMachines
+    worker_disks: WorkerDisks
     copies: Copies
     archive_chains: ArchiveChains
     sessions: Sessions

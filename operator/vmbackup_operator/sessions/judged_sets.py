@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.sessions.keys import KeyRing
@@ -29,6 +30,7 @@ class JudgedSet:
     policy: str = ""
     fault: str | None = None
     alone: bool = False
+    stamp: Stamp | None = None
 
 
 class JudgedSets:
@@ -82,7 +84,13 @@ def _judged(
         found = verified_set(ring, snapshots)
     except TagsNotGenuine as error:
         return digest, JudgedSet(run, fault=str(error))
-    judged = JudgedSet(found.run_id, found.virtual_machine_id, found.policy, alone=found.alone)
+    judged = JudgedSet(
+        found.run_id,
+        found.virtual_machine_id,
+        found.policy,
+        alone=found.alone,
+        stamp=found.stamp,
+    )
     return digest, judged
 
 

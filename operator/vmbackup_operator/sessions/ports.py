@@ -27,7 +27,7 @@ from vmbackup_core.repository.data.verify_told import VerifyTold
 from vmbackup_operator.model.backup_policy import BackupPolicy
 from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.model.recovery_point import RecoveryPoint
+from vmbackup_operator.model.recovery_point import Kept, RecoveryPoint
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
@@ -57,10 +57,10 @@ class VirtualMachines(Protocol):
     """The VMs that are backed up."""
 
     async def find(self, vm_id: ArmId) -> VirtualMachineSeen | None:
-        """Return the VM with all its managed disks, or None where there is none.
+        """Return the VM with all its disks, or None where there is none.
 
-        A VM whose disks can't be snapshotted (ephemeral, unmanaged) is a PermanentError with reason
-        ``DiskNotSupported`` that names the disk.
+        One whose OS disk can't be snapshotted (ephemeral, unmanaged) is a PermanentError with
+        reason ``DiskNotSupported`` that names the disk.
         """
 
 
@@ -359,6 +359,9 @@ class RecoveryPointObjects(Protocol):
 
     async def drop(self, key: ObjectKey, run_id: RunId) -> None:
         """Delete the object where it is of that run; gone already is no error."""
+
+    async def say_kept(self, key: ObjectKey, run_id: RunId, kept: Kept) -> None:
+        """Have the object say why its point is kept, where it is of that run."""
 
 
 class EventLog(Protocol):

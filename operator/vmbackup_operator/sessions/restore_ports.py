@@ -118,6 +118,11 @@ class PointsToRestore(Protocol):
         PermanentErrors: the point counts no longer. What is damaged is a CorruptRepository.
         """
 
+    async def look_at_archived(
+        self, repository: BackupRepository, point: RecoveryPoint, holder: RunId
+    ) -> Archived | Waiting:
+        """Return what of *point* lies in the Archive tier; nothing is done about it."""
+
     async def bring_back(
         self,
         repository: BackupRepository,

@@ -6,7 +6,7 @@ a value, and no foreign error comes out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -107,6 +107,22 @@ class CopyMade:
     ready: bool
     unique_id: str
     failure: str | None = None
+
+
+class WorkerDisks(Protocol):
+    """Disks of a rewind, attached to a worker of ours while it writes them."""
+
+    async def attach(self, vm_id: ArmId, disks: Mapping[int, ArmId]) -> bool:
+        """Have the worker's data disks be these, by their LUNs; True once all are.
+
+        LostAttempt, ``WorkerLost``, where there is no such worker any more.
+        """
+
+    async def detach(self, disks: Collection[ArmId]) -> bool:
+        """Have no worker of ours hold any of the disks; True once none does.
+
+        A VM that is none of our workers keeps what it has.
+        """
 
 
 class Copies(Protocol):

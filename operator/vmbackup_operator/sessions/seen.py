@@ -51,8 +51,16 @@ class DiskSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmanagedDisk:
+    """A data disk that lies in a storage account: there are no snapshots of it, and no tags."""
+
+    name: str
+    lun: int
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualMachineSeen:
-    """A VM as it is now.
+    """A VM as it is now; *disks* are its managed ones.
 
     *unique_id* is Azure's ``vmId``. *description* is a JSON object with what a restore needs and
     Azure would forget with the VM (its own body, its disks', its network interfaces'), no secrets.
@@ -64,6 +72,7 @@ class VirtualMachineSeen:
     unique_id: str
     disks: tuple[DiskSeen, ...]
     description: str
+    unmanaged: tuple[UnmanagedDisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +202,7 @@ class WorkerSeen:
 
     *doubt*: why nobody can tell whether it is ours, since its key has left the ring. Such a one
     counts among the region's, and is not touched. *outdated*: an older key of the ring sealed it.
+    *zone* is empty for one that is in none.
     """
 
     vm_id: ArmId
@@ -202,13 +212,15 @@ class WorkerSeen:
     failure: str | None = None
     doubt: str = ""
     outdated: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerWanted:
     """A worker to launch: Ubuntu 22.04 LTS, one NIC without a public address in the worker subnet.
 
-    VM, NIC and OS disk carry *tags* and are called after the VM; *run_id* is whose need it is.
+    VM, NIC and OS disk carry *tags* and are called after the VM; *run_id* is whose need it is. It
+    is in the *zone*, where one is named.
     """
 
     vm_id: ArmId
@@ -216,6 +228,7 @@ class WorkerWanted:
     run_id: RunId
     region: Region
     tags: Mapping[str, str]
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from vmbackup_core.errors import VmbackupError
 from vmbackup_core.ids import RunId
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_tags import tag_value
 from vmbackup_operator.naming import RUN_TAG, ArmId
 from vmbackup_operator.sessions.ground import Ground
@@ -23,6 +24,7 @@ class SetSeen:
     """One run's snapshots of a VM; *fault* says why they are no snapshot set.
 
     One that stands *alone* is itself what is kept: no recovery point of a repository is made of it.
+    *stamp* is then how its VM's sets are kept, as the set says itself.
     """
 
     run_id: RunId
@@ -30,6 +32,7 @@ class SetSeen:
     fault: str | None = None
     policy: str = ""
     alone: bool = False
+    stamp: Stamp | None = None
 
     @property
     def created_at(self) -> datetime:
@@ -64,7 +67,14 @@ def sets_of_machine(ground: Ground, seen: Iterable[SnapshotSeen], machine: ArmId
     now_s = ground.clock.monotonic_s()
     judged = ground.judged_sets.judge(ground.ring, by_run, machine, now_s)
     sets = [
-        SetSeen(RunId(each.run_id), tuple(by_run[run]), each.fault, each.policy, each.alone)
+        SetSeen(
+            run_id=RunId(each.run_id),
+            snapshots=tuple(by_run[run]),
+            fault=each.fault,
+            policy=each.policy,
+            alone=each.alone,
+            stamp=each.stamp,
+        )
         for run, each in judged.items()
     ]
     return sorted(sets, key=lambda each: each.created_at, reverse=True)

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import DiskUniqueId, RepositoryId, RunId
+from vmbackup_core.retention.in_force import Stamp
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import folded_tags
 from vmbackup_operator.naming import ArmId, same_id
@@ -55,7 +56,7 @@ class MemberFacts(
     *changes_untrusted*: what Azure told as the changes of this disk was found to be wrong.
     *repository_id* is the repository that the run stores into: only that one can tell whether a
     recovery point stands for the snapshot. *alone*: none of any does, and the set is itself what is
-    kept.
+    kept; then the *stamp* of its first member says for how long.
     """
 
     run_id: RunId
@@ -70,6 +71,7 @@ class MemberFacts(
     changes_untrusted: bool = False
     repository_id: RepositoryId | None = None
     alone: bool = False
+    stamp: Stamp | None = None
 
 
 class TagsNotGenuine(PermanentError):
@@ -180,6 +182,11 @@ class SnapshotSet:
     members: tuple[tuple[SnapshotSeen, MemberFacts], ...]
     policy: str = ""
     alone: bool = False
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """How sets of its VM are kept, as it says itself; None where it says nothing of that."""
+        return self.members[0][1].stamp
 
 
 def verified_set(ring: KeyRing, snapshots: Sequence[SnapshotSeen]) -> SnapshotSet:

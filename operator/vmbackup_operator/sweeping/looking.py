@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 async def look_around(ground: Ground, remains: Remains) -> list[Thing]:
     """Return all that sessions may have left; what can't be looked at in one place is left out."""
-    found = await _snapshots(ground)
+    found = [*await _snapshots(ground), *await _uploads(ground, remains)]
     for place in await remains.places():
         for look in (_workers, _parts, _bundles, _conversations):
             try:
@@ -52,6 +52,17 @@ async def _snapshots(ground: Ground) -> list[Thing]:
             seen.id, seen.unique_id, facts.run_id, facts.repository_id, facts.alone, seen.exported
         )
         found.append(snapshot)
+    return found
+
+
+async def _uploads(ground: Ground, remains: Remains) -> list[Thing]:
+    """Return disks of restores wherever tenants may restore into, as far as that can be listed."""
+    found = list[Thing]()
+    for place in ground.settings.restore_places:
+        try:
+            found += await remains.uploads(*place)
+        except VmbackupError as error:
+            log.warning("the sweeper does not see the disks in %s: %s", place[1] or place[0], error)
     return found
 
 

@@ -19,6 +19,7 @@ from vmbackup_operator.sweeping.things import (
     LeftParts,
     LeftQueue,
     LeftSnapshot,
+    LeftUpload,
     LeftWorker,
     OldBundle,
     OpenAccess,
@@ -28,7 +29,7 @@ from vmbackup_operator.sweeping.things import (
 #: What needs a snapshot whose repository was not read: nobody can tell.
 UNKNOWN = "perhaps a recovery point of a repository that was not read"
 
-#: What needs a snapshot of a set that is stored nowhere else: sessions prune these, nobody else.
+#: What needs a snapshot of a set that is stored nowhere else: it goes by its own retention.
 KEPT_ALONE = "a snapshot set that is kept for itself"
 
 
@@ -90,6 +91,8 @@ def why_needed(thing: Thing, needs: Needs) -> str:
     """Return what needs *thing*, empty where nothing does."""
     if isinstance(thing, LeftSnapshot):
         return _why_kept(thing, needs)
+    if isinstance(thing, LeftUpload):
+        return _why_unfinished(thing.run_id, needs)
     return _if(_is_used(thing, needs), "an unfinished session")
 
 
@@ -106,7 +109,7 @@ def _is_used(thing: Thing, needs: Needs) -> bool:
             return thing.name in needs.queues
         case LeftMessages():
             return thing.prefix in needs.messages
-        case OldBundle():
+        case OldBundle() | LeftUpload():  # the latter is asked for by its run
             return False
         case _:
             assert_never(thing)
@@ -118,16 +121,22 @@ def _why_kept(snapshot: LeftSnapshot, needs: Needs) -> str:
     Whether a recovery point stands for it, of which the next increment may be made, only its own
     repository can tell: while that is not among those that were read, it stays.
     """
-    if snapshot.run_id in needs.runs or _is_used(snapshot, needs):
-        return "an unfinished session"
-    if snapshot.run_id in needs.recorded:
-        return "an undo record"
+    unfinished = _why_unfinished(snapshot.run_id, needs)
+    if unfinished or _is_used(snapshot, needs):
+        return unfinished or "an unfinished session"
     if snapshot.alone:
         return KEPT_ALONE
     points = (needs.points or {}).get(snapshot.repository_id or RepositoryId(""))
     if points is None:
         return UNKNOWN
     return _if(snapshot.run_id in points, "a recovery point")
+
+
+def _why_unfinished(run: RunId, needs: Needs) -> str:
+    """Return what knows of the run that it has not ended, or is not undone."""
+    if run in needs.runs:
+        return "an unfinished session"
+    return _if(run in needs.recorded, "an undo record")
 
 
 def _if(is_so: bool, who: str) -> str:  # noqa: FBT001 - a condition, read as one

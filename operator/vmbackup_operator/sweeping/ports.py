@@ -12,7 +12,7 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.seen import Account
-from vmbackup_operator.sweeping.things import Catalog, LeftParts, Place
+from vmbackup_operator.sweeping.things import Catalog, LeftParts, LeftUpload, Place
 
 
 class Remains(Protocol):
@@ -38,6 +38,14 @@ class Remains(Protocol):
 
     async def old_bundles(self, account: Account) -> Sequence[str]:
         """Return the folders of bundles that newer ones have taken the place of."""
+
+    async def uploads(
+        self, subscription_id: str, resource_group: str | None
+    ) -> Sequence[LeftUpload]:
+        """Return the disks that restores made there and that still take an upload.
+
+        In the whole subscription without a group. None but those whose seal proves them ours.
+        """
 
     async def delete_bundle(self, account: Account, folder: str) -> None:
         """Delete the folder's blobs; gone already is no error."""

@@ -13,6 +13,7 @@ from vmbackup_operator.sweeping.things import (
     LeftParts,
     LeftQueue,
     LeftSnapshot,
+    LeftUpload,
     LeftWorker,
     OldBundle,
     OpenAccess,
@@ -25,8 +26,8 @@ async def remove(ground: Ground, remains: Remains, thing: Thing) -> bool:
     match thing:
         case OpenAccess():
             return await ground.snapshots.revoke(thing.snapshot_id)
-        case LeftSnapshot():
-            return await _delete_snapshot(ground, thing)
+        case LeftSnapshot() | LeftUpload():
+            return await _delete_once_closed(ground, thing)
         case LeftWorker() | LeftParts():
             return await _delete_worker(ground, thing)
         case LeftCommand():
@@ -52,8 +53,11 @@ async def _delete_worker(ground: Ground, thing: LeftWorker | LeftParts) -> bool:
         ground.allocator.left(thing.worker, NOBODY)
 
 
-async def _delete_snapshot(ground: Ground, snapshot: LeftSnapshot) -> bool:
-    # Azure deletes no snapshot that a SAS still reads.
-    if snapshot.exported and not await ground.snapshots.revoke(snapshot.snapshot_id):
+async def _delete_once_closed(ground: Ground, thing: LeftSnapshot | LeftUpload) -> bool:
+    """Delete what a SAS may open: Azure deletes nothing that one still does."""
+    if isinstance(thing, LeftUpload):
+        closed = await ground.disks.revoke(thing.disk_id, thing.run_id)
+        return closed and await ground.disks.delete(thing.disk_id, thing.run_id)
+    if thing.exported and not await ground.snapshots.revoke(thing.snapshot_id):
         return False
-    return await ground.snapshots.delete(snapshot.snapshot_id)
+    return await ground.snapshots.delete(thing.snapshot_id)

@@ -117,6 +117,18 @@ class OldBundle:
         return f"bundle {self.folder} in {name_of(self.account.id)}"
 
 
+@dataclass(frozen=True, slots=True)
+class LeftUpload:
+    """A disk of a restore that never got its content: one that was written whole takes no more."""
+
+    disk_id: ArmId
+    run_id: RunId
+
+    @override
+    def __str__(self) -> str:
+        return f"disk {self.disk_id}, which a restore did not write whole"
+
+
 Thing: TypeAlias = (
     OpenAccess
     | LeftSnapshot
@@ -126,6 +138,7 @@ Thing: TypeAlias = (
     | LeftQueue
     | LeftMessages
     | OldBundle
+    | LeftUpload
 )
 
 
@@ -139,6 +152,7 @@ KINDS: Mapping[type[Thing], str] = {
     LeftQueue: "queue",
     LeftMessages: "messages",
     OldBundle: "bundle",
+    LeftUpload: "upload",
 }
 
 

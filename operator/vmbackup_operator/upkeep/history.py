@@ -7,11 +7,11 @@ written with the annotation's value in one write: killed in between, it is accep
 from __future__ import annotations
 
 import logging
-import re
 
 from msgspec.structs import replace
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.repository.control.log.heads import read_head
 from vmbackup_operator.model.backup_repository import BackupRepository, LogHead
 from vmbackup_operator.model.conditions import find_condition
 from vmbackup_operator.model.metadata import ACCEPT_HISTORY_ANNOTATION, MAX_ACCEPT_HISTORY
@@ -20,8 +20,6 @@ from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.upkeep.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
-
-_HEAD = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
 
 
 async def accept_history(
@@ -63,8 +61,11 @@ async def _accept(
 
 def head_in(told: str) -> LogHead | None:
     """Return the head that the annotation's value names, or None."""
-    found = _HEAD.fullmatch(told)
-    return None if found is None else LogHead(int(found[1]), found[2])
+    try:
+        head = read_head(told)
+    except ValueError:
+        return None
+    return LogHead(head.number, head.sha256)
 
 
 async def _refuse(

@@ -209,6 +209,7 @@ def concluded(of_pass: Sequence[BackupSession], left: str | None) -> Verified:
         parts.append(f"{len(failed)} could not: {_named(failed)}")
     if not found and not failed:
         parts.append("nothing was found")
+    parts += _not_read(of_pass)
     if left is not None:
         parts.append("the next pass is due")
     if left:
@@ -216,6 +217,12 @@ def concluded(of_pass: Sequence[BackupSession], left: str | None) -> Verified:
     outcome: JobOutcome = "Findings" if found else "Failed" if failed else "Succeeded"
     events = tuple(f"{_reads_back(each)}: {each.status.message}" for each in found[:MOST_NAMED])
     return Verified(outcome, "; ".join(parts), events)
+
+
+def _not_read(of_pass: Sequence[BackupSession]) -> list[str]:
+    archived = sum(each.status.verified.archived for each in of_pass if each.status.verified)
+    packs = counted(archived, "pack")
+    return [f"{packs} in the Archive tier, and not read"] if archived else []
 
 
 def has_findings(session: BackupSession) -> bool:

@@ -20,6 +20,7 @@ from vmbackup_operator.sessions.steps.admitting import (
 )
 from vmbackup_operator.sessions.undo_record import UndoRecord
 from vmbackup_operator.verifications.asking import next_work
+from vmbackup_operator.verifications.judging import concluded, judge_answer, verified_of
 from vmbackup_operator.verifications.retained import Retained, find_retained
 
 #: What is said where the session has nothing to read.
@@ -108,7 +109,18 @@ async def _look_for_work(
     if isinstance(work, Waiting):
         return Taken(session.status, work)
     if work is None:
-        verified = replace(session.status.verified or Verified(), conclusion=NOTHING_DUE)
-        return Taken(replace(session.status, verified=verified), Done(NOTHING_DUE))
+        return _without_worker(session)
+    if not work.is_for_worker:  # all that is due can be judged by the listing
+        return await judge_answer(ground, session, repository, work, None)
     region = worker_region(session)
     return Taken(session.status, Done(f"{repository.metadata.key} is read back in {region}"))
+
+
+def _without_worker(session: BackupSession) -> Taken:
+    """Return that nothing is left for a worker, with what came of all that was due."""
+    verified = verified_of(session)
+    if verified.cursor:
+        status = concluded(session)
+        return Taken(status, Done(status.achieved))
+    status = replace(session.status, verified=replace(verified, conclusion=NOTHING_DUE))
+    return Taken(status, Done(NOTHING_DUE))

@@ -81,12 +81,20 @@ def concluded(session: BackupSession) -> BackupSessionStatus:
         said.append(f"{counted(verified.differing, 'block')} other than the snapshot's")
     if verified.unreadable:
         said.append(f"{counted(verified.unreadable, 'object')} not readable now")
+    if verified.archived:
+        said.append(not_read(verified.archived))
     if is_well:
         said.append("not all of it opens" if verified.findings else "nothing is wrong")
     conclusion = cut("; ".join((*said, *verified.findings)), MAX_MESSAGE)
     progress = replace(_shown(verified, 0), percent=100)
     done = replace(verified, conclusion=conclusion)
     return replace(session.status, verified=done, verifying=None, progress=progress)
+
+
+def not_read(archived: int) -> str:
+    """Return what is said of so many packs that lie in the Archive tier."""
+    packs = counted(archived, "pack")
+    return f"{packs} in the Archive tier: there, as long as stored, and not read"
 
 
 def _is_ill(verified: Verified) -> bool:
@@ -127,6 +135,7 @@ def _with_judged(before: Verified, judged: Judged, records: int) -> Verified:
         bad=before.bad + judged.bad,
         refuted=before.refuted + judged.refuted,
         unreadable=before.unreadable + judged.unreadable,
+        archived=before.archived + judged.archived,
         sampled=before.sampled + judged.sampled,
         differing=before.differing + judged.differing,
         cursor=before.cursor if judged.refuted else judged.cursor,

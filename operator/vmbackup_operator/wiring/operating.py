@@ -20,6 +20,7 @@ from vmbackup_operator.reconciling.work import (
     AFTER_SESSIONS,
     AFTER_SESSIONS_S,
     PRIORITIES,
+    STANDING_SETS,
     SWEEPER,
     Work,
     WorkKind,
@@ -208,4 +209,5 @@ async def take_in(
     operator.taken_in = True
     for work in AFTER_SESSIONS:
         operator.queue.add(work, priority=PRIORITIES[work.kind])
-    operator.queue.add_within(SWEEPER, sweep_after_s, priority=PRIORITIES[SWEEPER.kind])
+    for work in (SWEEPER, STANDING_SETS):
+        operator.queue.add_within(work, sweep_after_s, priority=PRIORITIES[work.kind])

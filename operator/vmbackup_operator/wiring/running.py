@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vmbackup_core.clock import Clock, SystemClock
 from vmbackup_operator.backups.resealing import OldSeals
+from vmbackup_operator.backups.retaining.standing_sets import StandingSets
 from vmbackup_operator.cluster.backup_sessions import StoredSessions
 from vmbackup_operator.cluster.connection import Connection
 from vmbackup_operator.cluster.events import ToldEvents
@@ -69,6 +70,7 @@ from vmbackup_operator.services.upkeep_jobs import RepositoryUpkeep
 from vmbackup_operator.services.verification import StoredVerifications
 from vmbackup_operator.services.virtual_machine_lists import AzureVirtualMachineLists
 from vmbackup_operator.services.virtual_machines import AzureVirtualMachines
+from vmbackup_operator.services.worker_disks import AzureWorkerDisks
 from vmbackup_operator.services.workers import AzureWorkers
 from vmbackup_operator.sessions.allocator import Allocator
 from vmbackup_operator.sessions.book import SessionBook
@@ -229,6 +231,7 @@ class _Parts:
         self.booked_restores = BookedSessions(RestoreSession, self.restores, *around)
         sessions = SessionsOfAllKinds(self.booked, self.booked_restores)
         self.intake = Intake(ring, clock, Surroundings(queues, sessions, wake))
+        ownership = ring.ownership(appliance.id)
         self.ground = Ground(
             settings=settings,
             ring=ring,
@@ -240,21 +243,20 @@ class _Parts:
                 azure.resources, azure.operations, SnapshotOwner(appliance.id, ring)
             ),
             disk_accesses=AzureDiskAccesses(azure.resources, self.environments, appliance.id),
-            workers=AzureWorkers(azure.resources, azure.operations, ring.ownership(appliance.id)),
-            commands=AzureCommands(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            workers=AzureWorkers(azure.resources, azure.operations, ownership),
+            commands=AzureCommands(azure.resources, azure.operations, ownership),
             bundles=self._bundles,
             signatures=signatures,
             queues=queues,
             points=StoredPoints(self.opened, self.secrets, appliance.id, self._books),
             verifications=StoredVerifications(self.opened, self.secrets),
-            disks=AzureDisks(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            disks=AzureDisks(azure.resources, azure.operations, ownership),
             points_to_restore=StoredPointsToRestore(self.opened, self.secrets),
-            targets=AzureRestoreTargets(azure.resources, ring.ownership(appliance.id)),
-            machine_parts=AzureMachineParts(
-                azure.resources, azure.operations, ring.ownership(appliance.id)
-            ),
+            targets=AzureRestoreTargets(azure.resources, ownership),
+            machine_parts=AzureMachineParts(azure.resources, azure.operations, ownership),
             rewound_machines=AzureRewoundMachines(azure.resources, azure.operations),
-            copies=AzureCopies(azure.resources, azure.operations, ring.ownership(appliance.id)),
+            worker_disks=AzureWorkerDisks(azure.resources, azure.operations, ownership),
+            copies=AzureCopies(azure.resources, azure.operations, ownership),
             archive_chains=StoredArchiveChains(self.opened, self.secrets),
             sessions=sessions,
             book=book,
@@ -320,6 +322,7 @@ class _Parts:
             "IdleWorkers": _of_all(self.idle.reconcile),
             "LeftBehind": _of_all(LeftBehind(self.ground, UNDO).reconcile),
             "OldSeals": _of_all(OldSeals(self.ground).reconcile),
+            "StandingSets": _of_all(StandingSets(self.ground, self.point_objects).reconcile),
             "Sweeper": _of_all(self.sweeper.reconcile),
             "EndedSessions": _of_all(lists_all(self.sessions.all, self.restores.all)),
         }

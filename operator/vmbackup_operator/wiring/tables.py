@@ -57,7 +57,7 @@ def restore_sessions(store: SessionStore[RestoreSession]) -> Kind[RestoreSession
 
 def _table_of_restore(session: RestoreSession) -> Table[RestoreSession]:
     if session.spec.mode == "Rewind":
-        return rewinds.STEPS
+        return rewinds.table_of(session)
     return copies.STEPS if session.spec.copies_snapshots else restores.STEPS
 
 

@@ -192,9 +192,7 @@ def _from_image(exchange: Exchange, given: Body, wanted: Body) -> Body:
 
 def data_disks(exchange: Exchange, given: list[Body], machine_id: str) -> list[Body]:
     """Return the data disks of a storage profile, each an existing disk that may be attached."""
-    most = (
-        size_of(exchange.properties).data_disks if "hardwareProfile" in exchange.properties else 64
-    )
+    most = _most_data_disks(exchange)
     if len(given) > most:
         message = f"The maximum number of data disks allowed to be attached is {most}."
         raise ArmError(409, "OperationNotAllowed", message, target="dataDisks")
@@ -222,6 +220,14 @@ def data_disks(exchange: Exchange, given: list[Body], machine_id: str) -> list[B
             entry["writeAcceleratorEnabled"] = wanted["writeAcceleratorEnabled"]
         attached.append(entry)
     return attached
+
+
+def _most_data_disks(exchange: Exchange) -> int:
+    """Return how many the VM's size takes: the one asked for, else the one that the VM has."""
+    given = exchange.properties
+    if "hardwareProfile" not in given and exchange.existing is not None:
+        given = exchange.existing.properties
+    return size_of(given).data_disks
 
 
 def _check_free(exchange: Exchange, lun: int, disk: Resource, machine_id: str) -> None:

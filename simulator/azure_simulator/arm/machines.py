@@ -44,13 +44,14 @@ async def _put(exchange: Exchange) -> Answer:
     body["etag"] = numbered_etag(machine.body)
     machine.body = body
     cloud.resources.put(machine)
-    _hold(cloud, machine, before)
+    _hold(cloud, machine)
 
     async def work() -> None:
         if cloud.resources.find(machine.id) is not machine:
             raise not_allowed(f"VM '{machine.name}' was deleted while it was being written.")
         if existing is None:
             await _make(cloud, machine)
+        await _wire(cloud, machine, before)
         instance_views.settle(cloud, machine)
 
     seconds = _UPDATE_S if existing else _CREATE_S
@@ -68,14 +69,9 @@ def _disk_ids(machine: Resource) -> set[str]:
     return {d["managedDisk"]["id"].lower() for d in every if "id" in d["managedDisk"]}
 
 
-def _hold(cloud: Cloud, machine: Resource, before: set[str]) -> None:
-    """Mark disks and interfaces as the VM's, and let go of the disks that it no longer names."""
-    now = _disk_ids(machine)
-    for disk_id in before - now:
-        disk = cloud.resources.find(disk_id)
-        if disk is not None:
-            disk.body.pop("managedBy", None)
-    for disk_id in now:
+def _hold(cloud: Cloud, machine: Resource) -> None:
+    """Mark disks and interfaces as the VM's."""
+    for disk_id in _disk_ids(machine):
         disk = cloud.resources.find(disk_id)
         if disk is not None:
             disk.body["managedBy"] = machine.id
@@ -88,6 +84,36 @@ def _hold(cloud: Cloud, machine: Resource, before: set[str]) -> None:
                 machine.properties["vmId"].upper()[i : i + 2] for i in (0, 2, 4)
             )
     cloud.resources.changed()
+
+
+async def _wire(cloud: Cloud, machine: Resource, before: set[str]) -> None:
+    """Let the VM see its data disks, and let go of the disks that it no longer names.
+
+    Until then a disk that is being detached is the VM's, and no other VM may have it.
+    """
+    if machine.hidden.get("machine"):
+        await _show_disks(cloud, machine)
+    for disk_id in before - _disk_ids(machine):
+        disk = cloud.resources.find(disk_id)
+        if disk is not None:
+            disk.body.pop("managedBy", None)
+    cloud.resources.changed()
+
+
+async def _show_disks(cloud: Cloud, machine: Resource) -> None:
+    """Have the VM's own file tree show the data disks that it has, and no others."""
+    shown: dict[int, str] = machine.hidden.setdefault("shown", {})
+    entries = machine.properties["storageProfile"]["dataDisks"]
+    wanted = {each["lun"]: each["managedDisk"]["id"].lower() for each in entries}
+    contents, machines = cloud.backing.contents, cloud.backing.machines
+    for lun, disk_id in [*shown.items()]:
+        if wanted.get(lun) != disk_id:
+            await contents.hide(disk_id)
+            del shown[lun]
+    for lun, disk_id in wanted.items():
+        if lun not in shown:
+            await contents.show(disk_id, machines.disk_path(machine.id, lun))
+            shown[lun] = disk_id
 
 
 async def _make(cloud: Cloud, machine: Resource) -> None:
@@ -146,11 +172,12 @@ async def _patch(exchange: Exchange) -> Answer:
     machine.properties["storageProfile"] |= storage
     if "hardwareProfile" in given:
         machine.properties["hardwareProfile"] = dict(given["hardwareProfile"])
-    _hold(cloud, machine, before)
+    _hold(cloud, machine)
     machine.properties["provisioningState"] = "Updating"
     machine.body["etag"] = numbered_etag(machine.body)
 
     async def work() -> None:
+        await _wire(cloud, machine, before)
         instance_views.settle(cloud, machine)
 
     headers = exchange.start(MACHINE, work, region=machine.body["location"], seconds=_UPDATE_S)
@@ -187,8 +214,7 @@ async def _delete(exchange: Exchange) -> Answer:
 
 async def tear_down(cloud: Cloud, machine: Resource) -> None:
     """Remove a VM, and of its disks and interfaces those that are to go with it."""
-    if machine.hidden.get("machine"):
-        await cloud.backing.machines.delete(machine.id)
+    await _unplug(cloud, machine)
     cloud.resources.remove(machine.id)
     storage = machine.properties["storageProfile"]
     for shown in (storage["osDisk"], *storage["dataDisks"]):
@@ -206,6 +232,14 @@ async def tear_down(cloud: Cloud, machine: Resource) -> None:
         if (shown.get("properties") or {}).get("deleteOption") == "Delete":
             cloud.resources.remove(interface.id)
     cloud.resources.changed()
+
+
+async def _unplug(cloud: Cloud, machine: Resource) -> None:
+    """End the VM's processes; what they wrote last is on its disks."""
+    if machine.hidden.get("machine"):
+        await cloud.backing.machines.delete(machine.id)
+    for disk_id in machine.hidden.pop("shown", {}).values():
+        await cloud.backing.contents.hide(disk_id)
 
 
 def _shown(exchange: Exchange, machine: Resource) -> Body:

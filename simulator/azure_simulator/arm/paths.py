@@ -41,36 +41,36 @@ class Target:
 
     @property
     def parent_path(self) -> str:
-        """The path without its last segment, for an item without its last two."""
+        """The path without its last part, for an item without its last two."""
         return self.path.rsplit("/", 2 if self.is_item else 1)[0]
 
 
 def parse(path: str) -> Target:
     """Parse a decoded path that starts with a slash."""
     path = "/" + path.strip("/")
-    segments = path.split("/")[1:]
-    lowered = [segment.lower() for segment in segments]
-    subscription = segments[1] if lowered[0] == "subscriptions" and len(segments) > 1 else ""
-    group = segments[3] if lowered[2:3] == ["resourcegroups"] and len(segments) > 3 else ""  # noqa: PLR2004
+    parts = path.split("/")[1:]
+    lowered = [part.lower() for part in parts]
+    subscription = parts[1] if lowered[0] == "subscriptions" and len(parts) > 1 else ""
+    group = parts[3] if lowered[2:3] == ["resourcegroups"] and len(parts) > 3 else ""  # noqa: PLR2004
     if "providers" in lowered[:-2]:
         at = len(lowered) - 1 - lowered[::-1].index("providers")
-        rest = segments[at + 2 :]
-        scope = "/" + "/".join(segments[:at])
+        rest = parts[at + 2 :]
+        scope = "/" + "/".join(parts[:at])
         return Target(
             path,
             "" if scope == "/" else scope,
             subscription,
             group,
-            segments[at + 1],
+            parts[at + 1],
             tuple(rest[0::2]),
             tuple(rest[1::2]),
         )
-    return _above_providers(path, segments, subscription, group)
+    return _above_providers(path, parts, subscription, group)
 
 
-def _above_providers(path: str, segments: list[str], subscription: str, group: str) -> Target:
+def _above_providers(path: str, parts: list[str], subscription: str, group: str) -> Target:
     # `/subscriptions/S/resourceGroups/G/x`: the subscription is a resource, the group its child.
-    types, names = tuple(segments[0::2]), tuple(segments[1::2])
+    types, names = tuple(parts[0::2]), tuple(parts[1::2])
     if group and len(types) > 1:
         types, names = ("resourceGroups", *types[2:]), names[1:]
     return Target(path, "", subscription, group, "Microsoft.Resources", types, names)

@@ -96,7 +96,7 @@ class ResourceManager:
         self._rates = RateHeaders()
         self.policies = Policies(cloud.resources)
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer one request; the gateway's entrance."""
         sent = await request.read()
         noted = _Noted()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import re
 import time
 import uuid
@@ -46,6 +47,7 @@ class Content:
     """One disk's or snapshot's file. *ordinal* tells which of a family's snapshots is older.
 
     *footer* is what was uploaded behind the disk's bytes; of any other disk there is none.
+    *shown_at* is where a VM's own file tree has a disk that is attached to it.
     """
 
     arm_id: str
@@ -55,6 +57,7 @@ class Content:
     ordinal: int
     source_id: str = ""
     footer: bytes = b""
+    shown_at: Path | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -132,6 +135,28 @@ class Contents:
             fresh.unlink(missing_ok=True)
             await asyncio.to_thread(sparse.copy, path, fresh, size)
             fresh.replace(content.path)
+            _link(content)
+
+    async def show(self, disk_id: str, path: Path) -> None:
+        """Have the disk's bytes be those of the file *path* too: whoever writes one writes both."""
+        content = self._writable(disk_id)
+        async with content.lock:
+            content.shown_at = path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _link(content)
+
+    async def hide(self, disk_id: str) -> None:
+        """End that; what still has the file open there writes into nothing that is the disk's."""
+        content = self.find(disk_id)
+        if content is None or content.shown_at is None:
+            return
+        fresh = content.path.with_suffix(".fresh")
+        async with content.lock:
+            content.shown_at.unlink(missing_ok=True)
+            content.shown_at = None
+            fresh.unlink(missing_ok=True)
+            await asyncio.to_thread(sparse.copy, content.path, fresh, content.size_bytes)
+            fresh.replace(content.path)
 
     async def write(self, disk_id: str, offset: int, path: Path) -> None:
         """Write the file's bytes into the disk at *offset*, as its guest would."""
@@ -171,6 +196,13 @@ class Contents:
         if content.is_snapshot:
             raise ContentRefused(f"{disk_id} is a snapshot and never changes")
         return content
+
+
+def _link(content: Content) -> None:
+    """Have the disk's file, as it is at this moment, be where the disk is shown."""
+    if content.shown_at is not None:
+        content.shown_at.unlink(missing_ok=True)
+        os.link(content.path, content.shown_at)
 
 
 def _size(path: Path) -> int:

@@ -50,7 +50,7 @@ class ExportHost:
         self._interventions = interventions
         self._journal = journal
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer *request* and record how much of which disk it was given."""
         query, path = without_signature(request), raw_path(request)
         call = Call("export", request.method, host, path, query, lambda: hung_up(request))

@@ -56,13 +56,13 @@ class MachineChannels:
     def _take(self, vm_id: str, channel: socket.socket) -> None:
         for _ in range(_AT_ONCE):
             try:
-                data, handles, _flags, _address = socket.recv_fds(channel, 16, 4)
+                data, received, _flags, _address = socket.recv_fds(channel, 16, 4)
             except BlockingIOError:
                 return
             except OSError:
-                data, handles = b"", []
-            for handle in handles:
-                self._begin(vm_id, socket.socket(fileno=handle))
+                data, received = b"", []
+            for number in received:
+                self._begin(vm_id, socket.socket(fileno=number))
             if not data:  # the VM is gone
                 asyncio.get_running_loop().remove_reader(channel)
                 return

@@ -52,10 +52,11 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A subnet's security group, and whether it also holds for private endpoints."""
+    """A subnet's security group, whether it also holds for endpoints, and its way out."""
 
     rules: tuple[Rule, ...]
     holds_for_endpoints: bool
+    outbound: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,8 @@ def _subnet(subnet: Resource, rules: Mapping[str, tuple[Rule, ...]]) -> Subnet:
     return Subnet(
         rules=rules.get(group, ()),
         holds_for_endpoints=policies in ("Enabled", "NetworkSecurityGroupEnabled"),
+        # Azure gives a way out only where a subnet asks for it, since its subnets are private.
+        outbound=subnet.properties.get("defaultOutboundAccess") is True,
     )
 
 

@@ -50,7 +50,7 @@ Decision = Way | Refusal
 
 
 def machine_caller(picture: Picture, vm_id: str) -> Caller:
-    """Return the VM as a caller: in its VNet, with no way to the internet.
+    """Return the VM as a caller: in its VNet, and out to the internet where its subnet has a way.
 
     Subnets are private by default; public addresses and NAT gateways are not modelled.
     """
@@ -61,6 +61,7 @@ def machine_caller(picture: Picture, vm_id: str) -> Caller:
     return Caller(
         vm_id,
         vnet_id=machine.vnet_id,
+        internet=subnet is not None and subnet.outbound,
         address=machine.address,
         rules=(machine.rules, subnet.rules if subnet else ()),
     )
@@ -82,6 +83,9 @@ def decide(picture: Picture, caller: Caller, name: str) -> Decision:
 def _public_way(picture: Picture, caller: Caller, name: AzureName, address: str) -> Decision:
     if not caller.internet:
         return Refusal("network", f"{address} is public and {caller.name} has no way to it")
+    denied = _denied_out(caller, address)
+    if denied:
+        return Refusal("network", denied)
     account = picture.accounts.get(name.label)
     if account is not None and name.service in ("blob", "queue"):
         if not account.public:
@@ -132,11 +136,19 @@ def _lacks(picture: Picture, endpoint: Endpoint, name: AzureName, host: str) -> 
 
 def _denied(picture: Picture, caller: Caller, endpoint: Endpoint, address: str) -> str | None:
     """Return the security rule that keeps *caller* from *endpoint*."""
-    for rules in caller.rules:
-        if rule := denying_rule(rules, "Outbound", caller.address, address):
-            return f"security rule {rule} denies {caller.name} its way out to {address}"
+    denied = _denied_out(caller, address)
+    if denied:
+        return denied
     subnet = picture.subnets.get(endpoint.subnet_id)
     if subnet and subnet.holds_for_endpoints:
         rule = denying_rule(subnet.rules, "Inbound", caller.address, address)
         return f"security rule {rule} denies the way in to {endpoint.id}" if rule else None
+    return None
+
+
+def _denied_out(caller: Caller, address: str) -> str | None:
+    """Return the caller's own security rule that keeps it from *address*."""
+    for rules in caller.rules:
+        if rule := denying_rule(rules, "Outbound", caller.address, address):
+            return f"security rule {rule} denies {caller.name} its way out to {address}"
     return None

@@ -1,8 +1,8 @@
 """Network security groups: which rule, if any, keeps a connection to port 443 from its way.
 
-Both ends are inside the caller's VNet or a peered one, where Azure's own rules allow everything;
-only the users' rules can deny. Service tags other than ``VirtualNetwork`` and application security
-groups match nothing here.
+Both ends are inside the caller's VNet or a peered one, or one is public. Azure's own rules allow
+all of that: only the users' rules can deny. Service tags other than ``VirtualNetwork`` and
+``Internet``, and application security groups, match nothing here.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from azure_simulator.gateway.names import PUBLIC_RANGE
 from azure_simulator.resources import Body
 
 Direction = Literal["Inbound", "Outbound"]
 
-_EVERYWHERE = frozenset({"*", "any", "0.0.0.0/0", "virtualnetwork"})
+_EVERYWHERE = frozenset({"*", "any", "0.0.0.0/0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,18 @@ def _has_443(ports: str) -> bool:
 
 
 def _covers(prefixes: Sequence[str], address: str | None) -> bool:
-    if any(prefix in _EVERYWHERE for prefix in prefixes):
+    if any(prefix in _EVERYWHERE or prefix == _side_of(address) for prefix in prefixes):
         return True
     networks = [network for prefix in prefixes if (network := _network(prefix))]
     if address is None:
         return bool(networks)
     return any(ipaddress.ip_address(address) in network for network in networks)
+
+
+def _side_of(address: str | None) -> str:
+    """Return the service tag of where *address* is; one that is not known is inside."""
+    public = address is not None and ipaddress.ip_address(address) in PUBLIC_RANGE
+    return "internet" if public else "virtualnetwork"
 
 
 def _network(prefix: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -40,7 +40,7 @@ def http_protocol(
         if isinstance(connection.decision, Refusal):
             return _refuse(request)
         service = services[connection.decision.service]
-        return await service.handle(request, connection.caller.name, connection.host)
+        return await service.answer(request, connection.caller.name, connection.host)
 
     return web.Server(
         serve,

@@ -33,7 +33,7 @@ class TokenEndpoint:
         self._journal = journal
         self._interventions = interventions
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer one request; the gateway's entrance."""
         sent = await request.read()
         form = dict(parse_qsl(sent.decode(errors="replace"))) if request.method == "POST" else {}

@@ -73,7 +73,7 @@ class Graph:
         self._journal = journal
         self._interventions = interventions
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer one request; the gateway's entrance."""
         sent = await request.read()
         who: list[Identity] = []

@@ -19,6 +19,7 @@ from azure_simulator.gateway.gateway import Gateway
 from azure_simulator.journal import Journal
 from azure_simulator.machines import guest
 from azure_simulator.machines.guest.plan import Plan
+from azure_simulator.machines.guest.root import DISKS
 from azure_simulator.machines.interpreter import Interpreter
 from azure_simulator.machines.machine import RunningMachine, boot
 from azure_simulator.machines.tree import clear_for_boot, make_tree, write_hosts
@@ -141,6 +142,10 @@ class LocalMachines:
     def folder(self, vm_id: str) -> Path:
         """Return the folder that the machine's ``/etc``, ``/var`` and so on lie in."""
         return self._slot(vm_id).tree
+
+    def disk_path(self, vm_id: str, lun: int) -> Path:
+        """Return where on the host the machine's tree has the data disk at *lun*."""
+        return self.folder(vm_id) / DISKS / f"azure/scsi1/lun{lun}"
 
     async def close(self) -> None:
         """End every machine; their files stay."""

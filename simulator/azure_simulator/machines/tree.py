@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from azure_simulator.machines.guest.root import OWN_FOLDERS
+from azure_simulator.machines.guest.root import DISKS, OWN_FOLDERS
 from azure_simulator.machines.trust import subject_hash
 
 _CLEARED_AT_BOOT = ("run", "tmp")
@@ -40,7 +40,7 @@ UBUNTU_CODENAME=jammy
 
 def make_tree(tree: Path, hostname: str, image: Mapping[str, str], authority: bytes) -> None:
     """Lay out the folders that *image*'s disk would have; *authority* is the only trusted one."""
-    for folder in (*OWN_FOLDERS, *_FOLDERS):
+    for folder in (*OWN_FOLDERS, *_FOLDERS, DISKS):
         (tree / folder).mkdir(parents=True, exist_ok=True)
     for link, target in _LINKS.items():
         (tree / link).unlink(missing_ok=True)

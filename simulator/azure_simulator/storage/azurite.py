@@ -26,6 +26,11 @@ class AzuriteProgram:
     node: Path
     azurite: Path
 
+    @property
+    def compiled(self) -> Path:
+        """Where Node keeps what it has compiled: a sixth of what a start computes."""
+        return self.azurite.parent / ".compiled"
+
     def command(self) -> list[str]:
         """Return the command line that starts it on free ports.
 
@@ -61,7 +66,11 @@ class AzuriteProcess:
         """Start it for *account*; raise AzuriteFailed where it does not come up."""
         process = await asyncio.create_subprocess_exec(
             *program.command(),
-            env={"PATH": os.environ["PATH"], "AZURITE_ACCOUNTS": f"{account}:{key}"},
+            env={
+                "PATH": os.environ["PATH"],
+                "AZURITE_ACCOUNTS": f"{account}:{key}",
+                "NODE_COMPILE_CACHE": str(program.compiled),
+            },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

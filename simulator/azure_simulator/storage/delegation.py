@@ -57,9 +57,9 @@ def key_request(body: bytes, now: datetime) -> KeyRequest:
     expiry = _time_of(info, "Expiry")
     start = _time_of(info, "Start") if info.findtext("Start") else now
     if start >= expiry or expiry <= now:
-        raise _invalid_node("Expiry", "The expiry must be in the future and behind the start.")
+        raise _invalid_value("Expiry", "The expiry must be in the future and behind the start.")
     if expiry > now + LONGEST + timedelta(minutes=1) or start > now + LONGEST:
-        raise _invalid_node("Expiry", "A key lasts at most seven days from now.")
+        raise _invalid_value("Expiry", "A key lasts at most seven days from now.")
     return KeyRequest(start, expiry, info.findtext("DelegatedUserTid") or "")
 
 
@@ -67,10 +67,10 @@ def _time_of(info: ET.Element, name: str) -> datetime:
     try:
         return parsed_time(info.findtext(name) or "")
     except ValueError as error:
-        raise _invalid_node(name, "The time is malformed.") from error
+        raise _invalid_value(name, "The time is malformed.") from error
 
 
-def _invalid_node(name: str, reason: str) -> StorageError:
+def _invalid_value(name: str, reason: str) -> StorageError:
     return StorageError(
         400,
         "InvalidXmlNodeValue",

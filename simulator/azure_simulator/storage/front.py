@@ -61,7 +61,7 @@ class StorageFront:
         self._interventions = interventions
         self._journal = journal
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         """Answer *request* and record what it did to which object."""
         received = _received(self._service, request, host)
         path, query = unquote(raw_path(request)), without_signature(request)

@@ -50,9 +50,9 @@ class Recorder:
     service: Service
     exchanges: list[Exchange] = field(default_factory=list)
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         sent = await request.read()
-        response = await self.service.handle(request, caller, host)
+        response = await self.service.answer(request, caller, host)
         assert isinstance(response, web.Response)
         answered = response.body if isinstance(response.body, bytes) else b""
         self.exchanges.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.contract.ports.machine_facts import MachineListFacts, MachinePlace, V
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_core.clock import SystemClock
-from vmbackup_operator.environments.bodies import Body
+from vmbackup_operator.environments.bodies import Body, Json
 from vmbackup_operator.naming import ArmId, resource_group_of
 from vmbackup_operator.policies.ports import MachineListed, VirtualMachineLists
 from vmbackup_operator.services.clients import Clients
@@ -24,6 +25,12 @@ from vmbackup_operator.sessions.ports import VirtualMachines
 
 GROUP = resource_group_of(ArmId(seed.VM_ID))
 GIB = 1 << 30
+#: A data disk of a VM as Azure shows it that lies in a storage account.
+OF_AN_ACCOUNT: Body = {
+    "lun": 1,
+    "name": "old",
+    "vhd": {"uri": "https://account.blob.core.windows.net/v/o.vhd"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +90,37 @@ class TestAzureVirtualMachines(VirtualMachineFacts):
     def ephemeral(self, cloud: Cloud, place: MachinePlace) -> Iterator[ArmId]:
         """A VM that no simulated Azure makes: its answer is told."""
         vm_id = f"{place.there[0]}-ephemeral"
-        name, body = vm_id.rsplit("/", 1)[1], _with_ephemeral_disk(vm_id)
-        match = {"service": "arm", "method": "GET", "path": f"virtualMachines/{name}"}
-        fault = {"match": match, "status": 200, "headers": {}, "body": body, "times": 9}
-        made = cloud.azure.call("POST", "/faults", fault)
-        yield ArmId(vm_id)
-        cloud.azure.call("DELETE", f"/faults/{made['id']}")
+        with _told(cloud, vm_id, _with_ephemeral_disk(vm_id)):
+            yield ArmId(vm_id)
+
+    @pytest.fixture
+    def mixed(self, cloud: Cloud, place: MachinePlace) -> Iterator[ArmId]:
+        """Another one that is told."""
+        vm_id = f"{place.there[0]}-mixed"
+        os_disk: Body = {"name": "os", "managedDisk": {"id": seed.disk_id("listed-1-None")}}
+        with _told(cloud, vm_id, _vm_of(vm_id, os_disk, [OF_AN_ACCOUNT])):
+            yield ArmId(vm_id)
+
+
+@contextmanager
+def _told(cloud: Cloud, vm_id: str, body: Body) -> Iterator[None]:
+    """Have Azure answer so when it is asked for the VM."""
+    name = vm_id.rsplit("/", 1)[1]
+    match = {"service": "arm", "method": "GET", "path": f"virtualMachines/{name}"}
+    fault = {"match": match, "status": 200, "headers": {}, "body": body, "times": 9}
+    made = cloud.azure.call("POST", "/faults", fault)
+    yield
+    cloud.azure.call("DELETE", f"/faults/{made['id']}")
 
 
 def _with_ephemeral_disk(vm_id: str) -> Body:
     """Return a VM as Azure shows it, whose OS disk lies on its host."""
     disk: Body = {"name": "os", "diffDiskSettings": {"option": "Local"}}
-    profile: Body = {"storageProfile": {"osDisk": disk, "dataDisks": []}, "vmId": "1"}
+    return _vm_of(vm_id, disk, [])
+
+
+def _vm_of(vm_id: str, os_disk: Body, data_disks: list[Json]) -> Body:
+    profile: Body = {"storageProfile": {"osDisk": os_disk, "dataDisks": data_disks}, "vmId": "1"}
     name = vm_id.rsplit("/", 1)[1]
     return {"id": vm_id, "name": name, "location": seed.VM_REGION, "properties": profile}
 
@@ -114,15 +140,10 @@ def test_what_azure_leaves_out_of_a_list_is_no_data_disk(body: Body) -> None:
 
 
 def test_a_disk_of_an_account_is_unmanaged_and_one_that_is_being_made_is_not() -> None:
-    old: Body = {
-        "lun": 1,
-        "name": "old",
-        "vhd": {"uri": "https://account.blob.core.windows.net/v/o.vhd"},
-    }
     new: Body = {"lun": 2, "name": "new"}
     profile: Body = {
         "osDisk": {"name": "os", "managedDisk": {"id": "/disk"}},
-        "dataDisks": [old, new],
+        "dataDisks": [OF_AN_ACCOUNT, new],
     }
     body: Body = {"id": "/vm", "properties": {"storageProfile": profile}}
 

@@ -99,11 +99,11 @@ async def stands(ours: Adapters, cloud: Cloud, access: ArmId) -> None:
 
 def approve(cloud: Cloud, access: ArmId) -> None:
     """Let every endpoint in that waits, as the disk access's owner."""
-    segments = access.split("/")
+    parts = access.split("/")
     with ComputeManagementClient(
-        cloud.azure.credential, segments[2], polling_interval=0.1, **cloud.azure.transport
+        cloud.azure.credential, parts[2], polling_interval=0.1, **cloud.azure.transport
     ) as client:
-        where = (segments[4], segments[8])
+        where = (parts[4], parts[8])
         for connection in client.disk_accesses.list_private_endpoint_connections(*where):
             state = PrivateLinkServiceConnectionState(status="Approved", description="let in")
             properties = PrivateEndpointConnectionProperties(

@@ -20,10 +20,12 @@ from tests.contract.azure_services.cloud import (
 )
 from tests.contract.ports.remains_facts import RemainsFacts, RemainsPlace
 from tests.contract.ports.worker_facts import WorkerPlace
+from tools.local_cloud import seed
 from vmbackup_core.protocol.bundle import BUNDLE_LIST
 from vmbackup_operator.environments.plan import BUNDLE_CONTAINER
 from vmbackup_operator.model.region_environment import RegionEnvironment
 from vmbackup_operator.services.data_plane import delete_blobs
+from vmbackup_operator.services.disks import AzureDisks
 from vmbackup_operator.services.remains import AzureRemains
 from vmbackup_operator.services.workers import interface_body
 from vmbackup_operator.sessions.seen import Account, WorkerWanted
@@ -82,6 +84,8 @@ def left(cloud: Cloud, ours: Adapters) -> RemainsPlace:
         ),
         queues=ours.queues,
         home=cloud.home,
+        disks=AzureDisks(ours.resources, ours.operations, RING.ownership(APPLIANCE)),
+        group=seed.disk_id("any").split("/")[4],
         leave_interface=leave_interface,
         leave_bundle=leave_bundle,
     )

@@ -87,3 +87,42 @@ class ArchiveTierFacts(Suite):
     def test_what_is_not_there_is_not_brought_back(self, place: ArchivePlace) -> None:
         with pytest.raises(NotStored):
             place.tier.bring_back(place.name, place.copy, "High")
+
+    def test_what_is_put_away_is_in_the_tier_however_often(self, place: ArchivePlace) -> None:
+        place.store.put_new(place.name, b"warm")
+
+        place.tier.put_away(place.name)
+        place.tier.put_away(place.name)
+
+        assert place.why_unreadable(place.name) in OFFLINE
+        assert place.listed() == {place.name: True}
+
+    def test_what_was_put_away_is_read_from_a_copy(self, place: ArchivePlace) -> None:
+        place.store.put_new(place.name, b"warm")
+        place.tier.put_away(place.name)
+
+        place.tier.bring_back(place.name, place.copy, "High")
+        place.wait("High")
+
+        assert place.store.get(place.copy) == b"warm"
+
+    def test_what_was_put_away_is_deleted(self, place: ArchivePlace) -> None:
+        place.store.put_new(place.name, b"warm")
+        place.tier.put_away(place.name)
+
+        place.store.delete(place.name)
+
+        assert place.listed() == {}
+
+    def test_what_is_not_there_is_not_put_away(self, place: ArchivePlace) -> None:
+        with pytest.raises(NotStored):
+            place.tier.put_away(place.name)
+
+    def test_a_copy_on_its_way_is_not_put_away(self, place: ArchivePlace) -> None:
+        place.put(place.name, b"cold")
+        place.tier.bring_back(place.name, place.copy, "High")
+
+        with pytest.raises(ObjectUnreadable) as refused:
+            place.tier.put_away(place.copy)
+
+        assert refused.value.reason == "BlobBeingRehydrated"

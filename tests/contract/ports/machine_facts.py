@@ -11,6 +11,7 @@ from vmbackup_core.errors import PermanentError, RefusedForNow
 from vmbackup_operator.naming import ArmId, resource_group_of
 from vmbackup_operator.policies.ports import VirtualMachineLists
 from vmbackup_operator.sessions.ports import VirtualMachines
+from vmbackup_operator.sessions.seen import UnmanagedDisk
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class MachinePlace:
 
 
 class VirtualMachineFacts(Suite):
-    """Gets *place*, *machines*, and *ephemeral*: a VM whose OS disk can't be snapshotted."""
+    """Gets *place*, *machines*, and *ephemeral*: a VM whose OS disk can't be snapshotted.
+
+    Also *mixed*: one whose only data disk, ``old`` at LUN 1, lies in a storage account.
+    """
 
     ports = (VirtualMachines,)
 
@@ -56,6 +60,15 @@ class VirtualMachineFacts(Suite):
             await machines.find(ephemeral)
 
         assert refused.value.reason == "DiskNotSupported"
+
+    async def test_a_data_disk_that_lies_in_a_storage_account_is_told_apart(
+        self, machines: VirtualMachines, mixed: ArmId
+    ) -> None:
+        found = await machines.find(mixed)
+
+        assert found is not None
+        assert [disk.lun for disk in found.disks] == [None]
+        assert found.unmanaged == (UnmanagedDisk("old", 1),)
 
 
 class MachineListFacts(Suite):

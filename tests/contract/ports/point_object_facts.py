@@ -13,6 +13,7 @@ from tests.contract.ports.session_facts import VM
 from tests.contract.ports.suites import Suite
 from tests.worlds.memory_azure import APPLIANCE
 from vmbackup_core.ids import CommitSlot, RunId
+from vmbackup_operator.backups.retaining import ports as retaining
 from vmbackup_operator.model.metadata import APPLIANCE_LABEL, Metadata, ObjectKey
 from vmbackup_operator.model.recovery_point import (
     Kept,
@@ -42,7 +43,7 @@ class PointObjectFacts(Suite):
     That is the object as somebody else reads it, and what makes one without its status.
     """
 
-    ports = (sessions.RecoveryPointObjects, upkeep.PointObjects)
+    ports = (sessions.RecoveryPointObjects, upkeep.PointObjects, retaining.SetObjects)
 
     async def test_one_is_mirrored_once_with_its_columns(
         self,
@@ -120,6 +121,20 @@ class PointObjectFacts(Suite):
         assert shown is not None
         assert (shown.status.size, shown.status.kept) == ("32.0 GiB", then)
         assert await find(point.metadata.key) is None
+
+    async def test_one_of_a_run_says_why_its_point_is_kept_and_no_other_does(
+        self, stored: MirrorObjects, namespace: str
+    ) -> None:
+        point, kept = recovery_point(namespace), Kept("last 7", NOON)
+        await stored.ensure(point)
+
+        await stored.say_kept(point.metadata.key, RunId("1" * 32), kept)
+        (before,) = await stored.made_by_us(namespace)
+        await stored.say_kept(point.metadata.key, RUN, kept)
+        (after,) = await stored.made_by_us(namespace)
+        await stored.say_kept(ObjectKey(namespace, "none"), RUN, kept)
+
+        assert (before.kept, after.kept) == (Kept(), kept)
 
     async def test_one_by_another_name_is_told_from_the_points_own(
         self, stored: MirrorObjects, namespace: str

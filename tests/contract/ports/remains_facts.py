@@ -7,17 +7,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.contract.ports.suites import Suite
 from tests.contract.ports.worker_facts import WorkerPlace
 from vmbackup_core.ids import LaunchNonce, RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import (
+    arm_id,
     events_queue,
     jobs_queue,
     launch_command,
     launch_messages,
+    subscription_of,
 )
 from vmbackup_operator.sessions.ports import Queues
+from vmbackup_operator.sessions.restore_ports import Disks, DiskToMake
 from vmbackup_operator.sessions.seen import Account, CommandWanted, Region, WorkerWanted
 from vmbackup_operator.sweeping.ports import Remains
 from vmbackup_operator.sweeping.things import Place
@@ -35,8 +40,18 @@ class RemainsPlace:
     home: Region
     #: Has only the interface of a worker made, as a launch does that is killed after it.
     leave_interface: Callable[[WorkerWanted], Awaitable[None]]
+    disks: Disks
+    #: Where disks may be made.
+    group: str
     #: Has a bundle stored that newer ones have taken the place of, and returns its folder.
     leave_bundle: Callable[[Account], Awaitable[str]]
+
+    def upload(self, run: RunId) -> DiskToMake:
+        """Return a disk as a restore of the run asks for it, with nothing in it yet."""
+        subscription = subscription_of(self.home.account.id)
+        kind, name = "Microsoft.Compute/disks", f"restored-{run[:12]}"
+        body = {"location": self.home.region, "sku": {"name": "Premium_LRS"}}
+        return DiskToMake(arm_id(subscription, self.group, kind, name), run, 1 << 30, None, body)
 
     async def place_of(self, region: Region) -> Place:
         found = [each for each in await self.remains.places() if each.region == region.region]
@@ -106,6 +121,29 @@ class RemainsFacts(Suite):
         assert "vmb-orders" not in queues
         assert [each for each in messages if each.startswith(worker)] == [prefix]
         assert not [each for each in messages if each.startswith("somebodys")]
+
+    @pytest.mark.parametrize("whole", [False, True], ids=["group", "subscription"])
+    async def test_a_restores_disk_is_found_that_has_no_content_yet(
+        self, left: RemainsPlace, *, whole: bool
+    ) -> None:
+        run = RunId(uuid.uuid4().hex)
+        wanted, until = left.upload(run), left.machines.until
+        await left.disks.request(wanted)
+
+        async def is_ready() -> bool:
+            await left.disks.request(wanted)
+            seen = await left.disks.find(wanted.id)
+            return seen is not None and seen.ready
+
+        await until(is_ready)
+        group = None if whole else folded(left.group)
+        found = await left.remains.uploads(subscription_of(wanted.id), group)
+        await until(lambda: left.disks.delete(wanted.id, run))
+
+        runs = {folded(each.disk_id): each.run_id for each in found}
+        assert runs[folded(wanted.id)] == run
+        after = await left.remains.uploads(subscription_of(wanted.id), group)
+        assert folded(wanted.id) not in {folded(each.disk_id) for each in after}
 
     async def test_old_bundles_are_found_and_deleted(self, left: RemainsPlace) -> None:
         account = left.machines.region.account

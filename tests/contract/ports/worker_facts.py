@@ -74,6 +74,14 @@ class WorkerFacts(Suite):
 
     ports = (Workers,)
 
+    async def test_one_is_in_the_zone_that_was_asked_for(self, place: WorkerPlace) -> None:
+        wanted = replace(place.wanted(), zone="2")
+        seen = await place.launch(wanted)
+
+        assert seen.zone == "2"
+        assert (await place.shown())[wanted.id].zone == "2"
+        await place.end(wanted)
+
     async def test_one_from_its_launch_to_its_end(self, place: WorkerPlace) -> None:
         wanted = place.wanted()
         assert await place.workers.find(wanted.vm_id) is None

@@ -63,15 +63,15 @@ def _services(cloud: Cloud, upstream: Upstream) -> dict[str, Service]:
 
 @asynccontextmanager
 async def _served(services: dict[str, Service], ca: trustme.CA) -> AsyncIterator[str]:
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         host = request.headers["Host"].partition(":")[0].lower()
         service = services[".".join(host.split(".")[-4:])]
-        return await service.handle(request, "appliance", host)
+        return await service.answer(request, "appliance", host)
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     names = [f"*.{name}" for name in services] + ["*.z1.blob.storage.azure.net"]
     ca.issue_cert(*names).configure_cert(context)
-    server = web.Server(handle)
+    server = web.Server(answer)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=context)
     port = listener.sockets[0].getsockname()[1]
     tunnels = Tunnels(port)
@@ -85,7 +85,7 @@ async def _served(services: dict[str, Service], ca: trustme.CA) -> AsyncIterator
         await server.shutdown(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Everything, without any storage account."""
     folder = tmp_path_factory.mktemp("cloud")
@@ -121,7 +121,7 @@ def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         loop.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud(bare_cloud: Cloud) -> Cloud:
     """Everything, with an account that takes its key and one that does not."""
     for arm_id, shared in ((ACCOUNT_ID, True), (KEYLESS_ID, False)):
@@ -135,7 +135,7 @@ def cloud(bare_cloud: Cloud) -> Cloud:
     return bare_cloud
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def worm_cloud(bare_cloud: Cloud) -> Cloud:
     """Everything, with an account whose containers can lock versions."""
     key = bare_cloud.keys[WORM] = base64.b64encode(secrets.token_bytes(64)).decode()

@@ -20,11 +20,11 @@ def plain_exports(cloud: Cloud, name: str) -> Iterator[int]:
     answers = Answers(cloud.contents, cloud.grants, PageLists(cloud.resources))
     host = ExportHost(answers, cloud.interventions, cloud.journal)
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await host.handle(request, "worker", name)
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return await host.answer(request, "worker", name)
 
     async def begin() -> tuple[web.Server, asyncio.Server]:
-        server = web.Server(handle)
+        server = web.Server(answer)
         loop = asyncio.get_running_loop()
         return server, await loop.create_server(server, "127.0.0.1", 0)
 

@@ -27,6 +27,7 @@ from tests.contract.simulator_storage.cloud import (
 )
 from vmbackup_core.stores.azure_archive_tier import AzureArchiveTier
 from vmbackup_core.stores.azure_blob import AzureBlobStore
+from vmbackup_core.stores.port import CredentialsRefused
 
 pytestmark = pytest.mark.azurite
 
@@ -184,12 +185,30 @@ def test_what_is_deleted_and_stored_anew_is_archived_no_longer(archived: BlobCli
     assert archived.download_blob().readall() == b"warm"
 
 
+def test_who_may_not_write_a_blob_may_not_set_its_tier(
+    cloud: Cloud, container: ContainerClient
+) -> None:
+    """Though he copies what is archived to be read, as the operator does without more rights."""
+    name = uuid.uuid4().hex
+    container.upload_blob(name, b"warm")
+    somebody = with_data_actions(cloud, "read", "add/action", "delete")
+    with ContainerClient(URL, "data", somebody, **cloud.options) as client:
+        store, tier = AzureBlobStore(client), AzureArchiveTier(client)
+
+        with pytest.raises(CredentialsRefused):
+            tier.put_away(name)
+
+        container.get_blob_client(name).set_standard_blob_tier("Archive")
+        tier.bring_back(name, f"{name}-copy", "High")
+        assert {each.archived for each in store.list(name)} == {True}
+
+
 class TestAzureArchiveTier(ArchiveTierFacts):
-    """By somebody who may read, create and delete, as the operator may, and overwrite nothing."""
+    """By somebody who may read, create, delete, and write, which setting a tier takes."""
 
     @pytest.fixture
     def place(self, cloud: Cloud, container: ContainerClient) -> Iterator[ArchivePlace]:
-        somebody = with_data_actions(cloud, "read", "add/action", "delete")
+        somebody = with_data_actions(cloud, "read", "add/action", "delete", "write")
 
         def put(name: str, content: bytes) -> None:
             container.upload_blob(name, content, standard_blob_tier=StandardBlobTier.ARCHIVE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,8 +28,11 @@ from vmbackup_core.repository.primitives.names import (
 )
 from vmbackup_core.stores.memory import MemoryStore
 
+#: A disk that a point does not have, as its description says it.
+Excluded = dict[str, str]
 
-def description(number: int) -> str:
+
+def description(number: int, excluded: Sequence[Excluded] = ()) -> str:
     """Return what a point says of its VM: as Azure described it, or, by odd runs, as resolved."""
     body = {"location": "westeurope", "properties": {"share": 0.5, "zones": [-1, None, "é"]}}
     described = number % 2 == 0
@@ -40,6 +44,7 @@ def description(number: int) -> str:
             "virtualMachine": body if described else None,
             "networkInterfaces": [body] if described else [],
             "resolved": {"name": "Web"},
+            **({"excludedDisks": list(excluded)} if excluded else {}),
         },
         ensure_ascii=False,
     )
@@ -61,6 +66,7 @@ class Workshop(Chains):
         *made: Made,
         origin: Origin | None = None,
         retention: StampedRetention = ALWAYS,
+        excluded: Sequence[Excluded] = (),
     ) -> RecoveryPoint:
         """The point of run *number*, which is not put."""
         manifests = [self.manifest(each.disk, each.disk.made[each.slot][0]) for each in made]
@@ -71,7 +77,7 @@ class Workshop(Chains):
             vm_id=VM_ID,
             vm_name="Web",
             vm_region="westeurope",
-            vm_description=description(number),
+            vm_description=description(number, excluded),
             created_at=Time.of(MOMENT + timedelta(days=number)),
             policy_namespace=None if number == 1 else "default",
             policy_name=None if number == 1 else "daily",
@@ -115,9 +121,10 @@ class Workshop(Chains):
         *made: Made,
         origin: Origin | None = None,
         retention: StampedRetention = ALWAYS,
+        excluded: Sequence[Excluded] = (),
     ) -> None:
         """Make the point of run *number* count, and keep what its disks must restore to."""
-        point = self.point(number, *made, origin=origin, retention=retention)
+        point = self.point(number, *made, origin=origin, retention=retention, excluded=excluded)
         entry = record(self.log, self.data, point)
         self.points[entry.vm, entry.run] = [
             {

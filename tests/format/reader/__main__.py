@@ -6,7 +6,7 @@ it proves that the page suffices. Every object, digest and proof is looked at, a
 counted point is restored.
 
     python -I tests/format/reader ROOT KEYFILE [--json] [--into FOLDER [--no-digests]]
-                                  [--wrap PRINTED]
+                                  [--wrap PRINTED] [--offline NAMES]
     python -I tests/format/reader --known-values
 """
 
@@ -58,7 +58,7 @@ class SparseFile:
             self.file.write(content)
 
 
-def restore_disk(chain: Chain, disk: Json, wanted: Wanted) -> Json:
+def restore_disk(chain: Chain, disk: Json, run: str, wanted: Wanted) -> Json:
     """The SHA-256 of a disk of a point, and its holes; null where its manifest does not open."""
     shown: Json = {
         "name": disk["name"],
@@ -77,7 +77,7 @@ def restore_disk(chain: Chain, disk: Json, wanted: Wanted) -> Json:
             chain.repository.find(
                 chain.data, f"c/{chain.chain}/{disk['manifest']}", "not the disk of the point"
             )
-    restore = Restore(chain, manifest, read_healing(chain))
+    restore = Restore(chain, manifest, read_healing(chain), run)
     digest = hashlib.sha256()
     if wanted.into is None:
         restore.write(digest.update)
@@ -109,8 +109,17 @@ def read_all(repository: Repository, wanted: Wanted) -> Json:
     points = []
     for vm, run, body in repository.counted_points():
         disks = body["disks"] if body else []
-        restored = [restore_disk(chains[disk["chainId"]], disk, wanted) for disk in disks]
-        points.append({"vm": vm, "run": run, "vmName": body and body["vmName"], "disks": restored})
+        restored = [restore_disk(chains[disk["chainId"]], disk, run, wanted) for disk in disks]
+        described = json.loads(body["vmDescription"]) if body else {}
+        points.append(
+            {
+                "vm": vm,
+                "run": run,
+                "vmName": body and body["vmName"],
+                "disks": restored,
+                "excluded": described.get("excludedDisks", []),
+            }
+        )
     shown = [check_chain(chain) for chain in chains.values()]
     places = (repository.control, repository.data)
     return {
@@ -162,6 +171,9 @@ def main() -> int:
         "--no-digests", action="store_true", help="no SHA-256 of the disks, which reads their zeros"
     )
     parser.add_argument("--wrap", type=Path, help="a printed wrap")
+    parser.add_argument(
+        "--offline", type=Path, help="names of packs in data that are in the Archive tier, by line"
+    )
     parser.add_argument("--known-values", action="store_true")
     said = parser.parse_args()
     if said.known_values:
@@ -174,7 +186,8 @@ def main() -> int:
     key = read_user_key(said.key_file.read_bytes())
     wrap = read_printed_wrap(said.wrap.read_text()) if said.wrap else None
     wanted = Wanted(said.into, not said.no_digests)
-    report = read_all(Repository(said.root, key, wrap), wanted)
+    offline = frozenset(said.offline.read_text().split()) if said.offline else frozenset()
+    report = read_all(Repository(said.root, key, wrap, offline), wanted)
     if said.json:
         sys.stdout.write(json.dumps(report, indent=1))
     else:

@@ -36,12 +36,12 @@ class Storage:
     sent_bytes: int = 0
     callers: list[str] = field(default_factory=list)
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         self.callers.append(caller)
         if request.method == "PUT":
             received = 0
-            async for chunk in request.content.iter_any():
-                received += len(chunk)
+            async for piece in request.content.iter_any():
+                received += len(piece)
             return web.Response(status=201, text=str(received))
         if request.path == "/endless":
             return await self._endless(request)

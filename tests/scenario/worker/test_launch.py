@@ -37,6 +37,9 @@ def test_a_launched_agent_says_hello_on_the_images_python(
     assert hello.worker_id == cloud.worker_id
     assert hello.bundle_id == read_bundle(bundle).id
     assert hello.python.rpartition(".")[0] == worker_python().version
+    rules = worker_machine.path("/etc/udev/rules.d/99-vmbackup-agent.rules").read_text()
+    assert 'SYMLINK=="disk/azure/scsi1/lun*|disk/azure/data/by-lun/*"' in rules
+    assert 'GROUP="vmbackup-agent", MODE="0660"' in rules
 
 
 def test_secrets_are_in_memory_in_roots_file_and_nowhere_on_the_disk(
@@ -212,7 +215,7 @@ def test_what_is_installed_is_on_disk_before_its_name_counts(
     unfinished, unit = f".{installed}.unfinished", "vmbackup-agent.service"
     assert worker_machine.path("/run/sync.log").read_text().splitlines() == [
         f"-f /opt/vmbackup/{unfinished} | {unfinished} | ",
-        f"-f /opt/vmbackup /etc/systemd/system | {installed} | {unit}",
+        f"-f /opt/vmbackup /etc/systemd/system /etc/udev/rules.d | {installed} | {unit}",
     ]
 
 

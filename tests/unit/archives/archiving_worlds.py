@@ -12,7 +12,7 @@ from tests.worlds.samples import VM, machine, session_of
 from vmbackup_core.repository.control.chains.holds import all_holds
 from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
-from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
+from vmbackup_core.repository.primitives.parsed_names import PackName, is_pack, parse_data
 from vmbackup_operator.model.backup_session import ArchiveSpec, BackupSession
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.references import ObjectReference
@@ -71,6 +71,14 @@ def archived_packs(world: World) -> list[str]:
     """Return the names of the packs in the archive repository."""
     names = (each.name for each in world.points.containers.container(ARCHIVES).list(""))
     return [name for name in names if isinstance(parse_data(name), PackName)]
+
+
+def archive_packs(world: World) -> None:
+    """Have the packs of the backup repository put into the Archive tier, as a rule of Azure's."""
+    data = world.points.containers.container(CONTAINER)
+    for each in list(data.list("")):
+        if is_pack(each.name):
+            data.archive(each.name)
 
 
 def alter_repository(world: World, key: ObjectKey, /, **spec: object) -> None:

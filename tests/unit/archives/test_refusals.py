@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.unit.archives.archiving_worlds import (
     ARCHIVING,
     alter_repository,
+    archive_packs,
     archived_packs,
     archived_points,
     archiving,
@@ -119,6 +120,15 @@ async def test_a_point_that_has_expired_meanwhile() -> None:
     repository.upkeep.begin_expire([entry_of(each) for each in repository.counted()])
 
     await refused(world, "RecoveryPointExpired")
+
+
+async def test_a_point_whose_packs_a_lifecycle_rule_has_archived() -> None:
+    world = await archiving_world()
+    archive_packs(world)
+
+    message = await refused(world, "SourceArchived")
+    assert "lifecycle rule" in message
+    assert "2 packs" in message
 
 
 async def test_one_that_came_too_late_is_skipped() -> None:

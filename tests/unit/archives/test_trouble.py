@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.archives.archiving_worlds import (
     ARCHIVING,
+    archive_packs,
     archived_packs,
     archived_points,
     archiving_world,
@@ -49,6 +50,33 @@ async def test_a_worker_that_meets_a_full_account_fails_it_by_that_reason() -> N
     assert holders(world) == []
     prune(world)
     assert archived_packs(world) == []
+
+
+async def test_packs_that_are_archived_beneath_the_worker_end_it_by_that_reason() -> None:
+    world = await archiving_world()
+    await world.run_until("WorkerReady", ARCHIVING)
+    archive_packs(world)
+    world.archiving = lambda job: Failed(
+        job.job_id, 1, "CorruptRepository", "reading c/p/1: BlobArchived", transient=False
+    )
+    await world.run(ARCHIVING)
+
+    status = world.status(ARCHIVING)
+    assert (status.outcome, status.attempt) == ("Failed", 1)
+    assert world.condition("Failed", ARCHIVING).reason == "SourceArchived"
+    assert holders(world) == []
+    prune(world)
+    assert archived_packs(world) == []
+
+
+async def test_what_a_worker_finds_damaged_is_damaged_where_no_pack_is_archived() -> None:
+    world = await archiving_world()
+    world.archiving = lambda job: Failed(
+        job.job_id, 1, "CorruptRepository", "c/p/1 is lost", transient=False
+    )
+    await world.run(ARCHIVING)
+
+    assert world.condition("Failed", ARCHIVING).reason == "CorruptRepository"
 
 
 @pytest.mark.parametrize("before", ["DataArchived", "Committed"])

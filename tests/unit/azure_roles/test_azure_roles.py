@@ -101,12 +101,42 @@ def test_quotas_are_looked_at_in_every_subscription_in_which_disks_are_made(
 ) -> None:
     elsewhere = SUBSCRIPTION.replace("11111111", "22222222")
     scopes = (f"{elsewhere}/resourceGroups/one", f"{elsewhere.upper()}/resourceGroups/two")
-    tenant = Tenant("db-team", **{scopes_of: scopes})
+    tenant = replace(Tenant("db-team"), **{scopes_of: scopes})
     settings = replace(settings, tenancy=(*settings.tenancy, tenant))
 
     found = azure_roles.scopes_of_roles(settings, ())
     assert sorted(found["quotas"]) == [SUBSCRIPTION, elsewhere]
     assert found["subscription"] == [SUBSCRIPTION]
+
+
+CONTAINER = f"{ACCOUNT}/blobServices/default/containers/archives"
+
+
+def test_the_tier_is_set_in_the_data_container_of_an_archive_and_nowhere_else(
+    settings: Settings,
+) -> None:
+    without = [put.id for put in azure_roles.puts(settings, WHO, ())]
+    puts = [*azure_roles.puts(settings, WHO, (), archives=[CONTAINER, CONTAINER.upper()])]
+
+    more = [put for put in puts if put.id not in without]
+    assert len(more) == 2
+    assigned = more[1].id.partition("/providers/Microsoft.Authorization/")[0]
+    assert assigned == CONTAINER
+    (permission,) = more[0].body["properties"]["permissions"]
+    assert [each.rsplit("/", 1)[1] for each in permission["dataActions"]] == ["write"]
+    assert permission["actions"] == []
+
+
+@pytest.mark.parametrize("wrong", [ACCOUNT, f"{CONTAINER}/more", "archives"])
+def test_an_archive_that_is_no_container_is_refused(
+    capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    words = ["--settings", str(EXAMPLE), "--principal", WHO]
+
+    assert azure_roles.main([*words, "--archive", CONTAINER]) == 0
+    assert CONTAINER in capsys.readouterr().out
+    assert azure_roles.main([*words, "--archive", wrong]) == 2
+    assert wrong in capsys.readouterr().err
 
 
 def test_what_is_put_has_the_same_name_each_time_and_no_two_have_one(settings: Settings) -> None:
@@ -158,7 +188,7 @@ def test_the_role_for_locks_comes_where_it_is_asked_for_and_can_do_nothing_else(
     ]
 
 
-@pytest.mark.parametrize("role", [*azure_roles.ROLES, azure_roles.LOCKS])
+@pytest.mark.parametrize("role", [*azure_roles.ROLES, azure_roles.LOCKS, azure_roles.TIERS])
 def test_no_role_has_wildcards_takes_keys_or_gives_roles(role: str) -> None:
     text = azure_roles.role_file(role).read_text()
 

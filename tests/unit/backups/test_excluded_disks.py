@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.backups.incremental_stories import SECOND, THIRD, back_up, kinds, reasons
+from tests.unit.backups.incremental_stories import SECOND, THIRD, back_up, kinds, reasons, told
 from tests.worlds.memory_world import World
 from tests.worlds.samples import KEY, machine, session_of
 from vmbackup_core.ids import RunId
@@ -16,7 +16,7 @@ from vmbackup_operator.backups.excluding import MAX_WHY, excluded_disks
 from vmbackup_operator.model.exclusions import ExcludedDisk, TagWanted
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.vm_description import VmDescription, excluded_in, with_excluded
-from vmbackup_operator.sessions.seen import VirtualMachineSeen
+from vmbackup_operator.sessions.seen import UnmanagedDisk, VirtualMachineSeen
 
 SCRATCH = TagWanted("Backup", ("no", "never"))
 LEFT_OUT = ExcludedDisk("0", "web-01-1", "it has the excluded tag Backup=no or never")
@@ -61,6 +61,47 @@ def test_a_disk_is_left_out_by_what_is_asked_for_and_that_says_why(
     spec: dict[str, Any], expected: dict[str, str]
 ) -> None:
     assert left_out(tagged({"backup": "yes"}, {"backup": "no"}), **spec) == expected
+
+
+def with_unmanaged_disk() -> VirtualMachineSeen:
+    """Return the VM with one more data disk, at LUN 9, which lies in a storage account."""
+    return replace(tagged(), unmanaged=(UnmanagedDisk("old", 9),))
+
+
+@pytest.mark.parametrize(
+    ("spec", "taken"),
+    [({"exclude_data_disk_luns": (9,)}, [None, 0, 1]), ({"disks": "OSDiskOnly"}, [None])],
+    ids=["by its LUN", "OS disk only"],
+)
+async def test_a_vm_is_backed_up_whose_unmanaged_disk_is_left_out(
+    spec: dict[str, Any], taken: list[int | None]
+) -> None:
+    world = World()
+    world.add(with_unmanaged_disk())
+    world.sessions.put(session_of(**spec))
+
+    await world.run()
+
+    status = world.status()
+    assert status.outcome == "Succeeded", status.message
+    assert ("9", "old") in [(each.disk, each.name) for each in status.excluded_disks]
+    point = world.points.points[status.run_id or RunId("")]
+    assert [disk.lun for disk in point.disks] == taken
+    assert told(world, "UnknownLun") == []
+
+
+@pytest.mark.parametrize("spec", [{}, {"exclude_data_disk_luns": (0,)}], ids=["none", "another"])
+async def test_a_vm_is_refused_whose_unmanaged_disk_would_be_taken(spec: dict[str, Any]) -> None:
+    world = World()
+    world.add(with_unmanaged_disk())
+    world.sessions.put(session_of(**spec))
+
+    await world.run()
+
+    failed = world.condition("Failed")
+    assert failed.reason == "DiskNotSupported"
+    assert "LUN 9" in failed.message
+    assert world.azure.snapshots == {}
 
 
 def test_a_long_tag_is_shown_as_far_as_the_status_has_room() -> None:

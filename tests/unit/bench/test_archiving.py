@@ -52,6 +52,7 @@ def test_an_archive_reads_a_disk_once_stores_it_once_and_reads_that_back() -> No
     found = requests_of(held)
 
     assert found["packs_put"] >= 1
+    assert found["packs_put_away"] == found["packs_put"]
     for way in ("bytes_of_backup", "pack_bytes_put", "bytes_back"):
         assert held <= found[way] < held * 1.01, way
     assert found["reads_of_backup"] >= held // (4 * MIB)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.unit.cli.mending import everything
 from tests.unit.cli.program import INCREMENTAL, CommandLine
 from tests.unit.repository.control.log_bench import MOMENT
 from tests.unit.repository.opened.whole_bench import APPLIANCE, WholeBench, in_folder
@@ -148,8 +149,40 @@ def test_a_head_that_was_written_down_is_looked_for(line: CommandLine) -> None:
 
     assert ended.returncode == 1
     assert "DAMAGED control/l/" in ended.stdout
-    for nonsense in ("3", f"x:{'0' * 64}", "3:0"):
+    for nonsense in ("3", f"x:{'0' * 64}", "3:0", f"0:{'0' * 64}", f"{2**39}:{'0' * 64}"):
         refused(line, "Misunderstood", "check", "--expect-head", nonsense)
+        refused(line, "Misunderstood", "prune", "--dry-run", "--expect-head", nonsense)
+
+
+LONG = "\u00e4" * 513  # of two bytes each
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Misunderstood", ["key", "rotate", "--end", "0"]),
+        ("Misunderstood", ["key", "rotate", "--end", str(2**32)]),
+        ("NoSuchEpoch", ["key", "rotate", "--end", "1", "--end", "2"]),
+        ("Misunderstood", ["key", "export", "--epoch", "0"]),
+        ("NoSuchEpoch", ["key", "export", "--epoch", "2"]),
+        ("Misunderstood", ["key", "add", "--new-key-file", "OTHER", "--label", LONG]),
+        ("Misunderstood", ["drop", "commit", "--chain", "c", "--slot", "1", "--why", LONG]),
+        ("Misunderstood", ["claim", "--from", APPLIANCE, "--appliance", ""]),
+        ("Misunderstood", ["claim", "--from", APPLIANCE, "--appliance", "a" * 65]),
+        ("Misunderstood", ["rebuild-control", "--accept-losses", "--appliance", "a" * 65]),
+    ],
+    ids=lambda value: "-".join(each[:12] for each in value) if isinstance(value, list) else value,
+)
+def test_what_no_reader_would_take_is_not_written(
+    line: CommandLine, tmp_path: Path, reason: str, words: list[str]
+) -> None:
+    other = str(other_key(line, tmp_path).key_file)
+    before = everything(line.repository)
+
+    refused(line, reason, *(other if word == "OTHER" else word for word in words))
+
+    assert everything(line.repository) == before
+    done(line, "check")
 
 
 def test_nothing_but_list_check_and_restore_is_written_by_reading(

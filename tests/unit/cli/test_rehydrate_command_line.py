@@ -26,6 +26,26 @@ def test_copies_that_nobody_made_are_none_to_remove(line: CommandLine) -> None:
     assert json.loads(out) == {"runId": INCREMENTAL.run_id, "removed": 0}
 
 
+@pytest.mark.parametrize(("count", "said"), [(0, None), (1, "1 copy"), (2, "2 copies")])
+def test_check_says_that_there_are_copies_which_are_no_damage(
+    line: CommandLine, count: int, said: str | None
+) -> None:
+    packs = sorted((line.repository / "data").glob("c/*/p/*/*/*/*"))
+    for pack in packs[:count]:
+        chain, _, rest = pack.relative_to(line.repository / "data" / "c").as_posix().split("/", 2)
+        copy = line.repository / "data" / "a" / INCREMENTAL.run_id / chain / rest
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(pack.read_bytes())
+
+    code, out, _ = line.run("check")
+
+    assert (code, "nothing found" in out) == (0, True)
+    assert (f"{said} (" in out) == (count > 0)
+    counted = json.loads(line.run("check", "--json")[1])
+    size_bytes = sum(pack.stat().st_size for pack in packs[:count])
+    assert (counted["copies"], counted["copiedBytes"]) == (count, size_bytes)
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -16,6 +16,7 @@ from tests.unit.cli.program import (
     Made,
     damage_pack,
     point_path,
+    restore_all,
     spoil,
 )
 from tests.unit.repository.primitives.keepers import A, C
@@ -68,6 +69,22 @@ def test_check_of_a_good_repository_finds_nothing(line: CommandLine, how: list[s
     assert code == 0
     assert out.splitlines()[0].startswith("2 recovery points, 1 disk, 2 commits, 2 indexes")
     assert out.splitlines()[-1] == "nothing found"
+
+
+@pytest.mark.parametrize("name", ["header", f"w/00000001-{A.fingerprint}"])
+@pytest.mark.parametrize("place", ["data", "control"])
+def test_a_folder_in_the_place_of_what_opens_it_is_found_and_ends_nothing(
+    line: CommandLine, tmp_path: Path, place: str, name: str
+) -> None:
+    in_its_place = line.repository / place / name
+    in_its_place.unlink()
+    in_its_place.mkdir()
+
+    assert line.run("list")[0] == 0
+    assert restore_all(line, tmp_path / "to")[0] == 0
+    code, out, _ = line.run("check")
+
+    assert (code, f"DAMAGED {place}/{name}: " in out) == (1, True), out
 
 
 def test_check_names_what_is_damaged_and_exits_with_1(line: CommandLine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from pathlib import Path
 from threading import Event
@@ -12,7 +11,6 @@ import yaml
 
 from tools.demo import handover, sessions
 from tools.demo.narration import Narrator
-from tools.local_cloud.operator_process import OperatorProcess
 from tools.local_cloud.toolchains import ROOT
 
 KUBECTL = """\
@@ -140,17 +138,13 @@ def test_a_shell_that_sources_the_environment_has_what_clients_ask_for(tmp_path:
     assert "SSL_CERT_FILE=/some where/ca.pem" in done.stdout.splitlines()
 
 
-def test_the_operator_is_stopped_and_started_by_what_is_printed(tmp_path: Path) -> None:
-    settings, kubeconfig = tmp_path / "settings.yaml", tmp_path / "its own kubeconfig"
-    operator = OperatorProcess(settings, kubeconfig, READY, tmp_path / "operator.log")
+def test_the_operators_are_stopped_and_as_many_started_by_what_is_printed() -> None:
+    shipped = yaml.safe_load((ROOT / "charts" / "vmbackup" / "values.yaml").read_text())
 
-    with pytest.raises(RuntimeError, match="not running"):  # nothing to stop is not printed
-        handover.to_restart(operator)
+    stop, start = handover.to_restart().splitlines()
 
-    variable, *program = shlex.split(operator.typed())
-    assert variable == f"KUBECONFIG={kubeconfig}"
-    assert program[1:5] == ["-m", "vmbackup_operator", "--config", str(settings)]
-    assert program[5] == "--instance"  # the same one again, and not a second operator
+    assert stop.endswith("deployment/vmbackup-operator -n vmbackup-system --replicas=0")
+    assert start == stop.replace("=0", f"={shipped['replicas']}")
 
 
 def test_only_its_owner_reads_the_environment(tmp_path: Path) -> None:

@@ -328,24 +328,6 @@ async def test_a_region_waits_for_the_home_region(appliance: Appliance) -> None:
     assert isinstance(report.outcome, Waiting)
 
 
-async def test_a_public_region_owes_no_endpoints_and_no_dns(appliance: Appliance) -> None:
-    home = await appliance.regions.ensure_home_object()
-    spec = msgspec.structs.replace(home.spec, private_network=False)
-    appliance.objects.stored[home.metadata.key] = msgspec.structs.replace(home, spec=spec)
-
-    environment = await appliance.ready("westeurope")
-
-    kinds = {kind for kind, _ in appliance.arm.puts}
-    assert kinds == {
-        "ResourceGroup",
-        "NetworkSecurityGroup",
-        "VirtualNetwork",
-        "StorageAccount",
-        "BlobContainer",
-    }
-    assert environment.private is False
-
-
 async def test_equal_passes_at_once_are_one(appliance: Appliance) -> None:
     reports = await asyncio.gather(
         *(appliance.regions.ensure(SUBSCRIPTION, "westeurope", ()) for _ in range(5))

@@ -96,6 +96,16 @@ def test_while_the_newest_is_damaged_the_last_good_one_has_another_reason() -> N
     assert found[2].because == GOES
 
 
+def test_a_damaged_one_pushes_older_ones_out_of_all_lines_but_that_of_good_ones() -> None:
+    counted, good = (
+        why(points(0, 1, 2, hurt=0), nightly(Said(last=last, min_successful=least)))[1]
+        for last, least in ((2, 1), (1, 2))
+    )
+
+    assert counted == Kept("last 2, minSuccessful 1", in_days(1))
+    assert good == Kept("minSuccessful 2", in_days(2))
+
+
 @pytest.mark.parametrize("rests", ["suspended", "unscheduled"])
 def test_where_no_newer_one_is_to_come_only_an_age_ends(rests: str) -> None:
     made = nightly(Said(last=1, within_days=9))

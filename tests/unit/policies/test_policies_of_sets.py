@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
@@ -79,6 +81,17 @@ async def test_a_vm_of_another_subscription_needs_no_way_for_its_data() -> None:
 
     assert world.reason()[0] == "True"
     assert len(world.sessions.of_outcome(None)) == 1
+
+
+async def test_a_retention_that_keeps_less_is_told_of_with_the_day_from_which_it_counts(
+    world: PolicyWorld,
+) -> None:
+    await world.look()
+    world.edit(retention=Retention(last=2))
+    await world.look()
+
+    (message,) = [said for reason, said in world.events.reasons if reason == "RetentionReduced"]
+    assert f"{world.clock.now() + timedelta(days=7):%Y-%m-%d %H:%MZ}" in message
 
 
 async def test_its_retention_decides_in_no_repository(world: PolicyWorld) -> None:

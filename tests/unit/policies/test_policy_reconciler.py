@@ -112,6 +112,18 @@ async def test_a_repositorys_own_reason_is_the_policys(world: PolicyWorld) -> No
     assert "no container backups" in world.reason()[2]
 
 
+async def test_a_repository_of_tier_archive_takes_no_backups_and_nothing_begins(
+    world: PolicyWorld,
+) -> None:
+    ready = ready_repository()
+    world.repositories.put(replace(ready, spec=replace(ready.spec, tier="Archive")))
+
+    await world.look()
+
+    assert world.reason()[:2] == ("False", "ArchivesAlone")
+    assert world.sessions.created == []
+
+
 async def test_a_repository_that_is_another_appliances_is_said_and_nothing_begins(
     world: PolicyWorld,
 ) -> None:

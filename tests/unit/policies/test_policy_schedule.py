@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 
 import pytest
 from hypothesis import given
@@ -65,6 +65,31 @@ def test_a_daily_slot_comes_once_a_day_from_whatever_moment_it_is_counted(
 
     assert found == [slot for slot in everything if slot > moment][:3]
     assert all(one < other for one, other in pairwise(everything))
+
+
+#: Around which day of 2026 the clocks change there, forwards or back, by how much.
+CHANGES = {
+    "Australia/Lord_Howe": (datetime(2026, 4, 4, tzinfo=UTC), datetime(2026, 10, 3, tzinfo=UTC)),
+    "Antarctica/Troll": (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)),
+    "America/Havana": (datetime(2026, 3, 8, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)),
+    "Africa/Casablanca": (datetime(2026, 2, 15, tzinfo=UTC), datetime(2026, 3, 22, tzinfo=UTC)),
+}
+
+
+@pytest.mark.parametrize("zone", CHANGES)
+@pytest.mark.parametrize("cron", ["0 */6 * * *", "30 2 * * *", "15 0 * * *", "5 1-3 * * *"])
+def test_slots_are_the_same_from_whatever_moment_they_are_counted(zone: str, cron: str) -> None:
+    """On Lord Howe Island, where clocks change by half an hour, the first one behind was lost."""
+    schedule = Schedule(cron, zone)
+    for change in CHANGES[zone]:
+        start, end = change - timedelta(days=2), change + timedelta(days=2)
+        series = [*takewhile(lambda slot: slot < end, slots_after(schedule, start))]  # noqa: B023 - used at once
+        assert series
+
+        for slot, following in pairwise(series):
+            half = slot + (following - slot) / 2
+            counted = [next(slots_after(schedule, moment)) for moment in (slot, half)]
+            assert counted == [following, following]
 
 
 def test_a_slot_is_due_from_its_moment_until_its_deadline() -> None:

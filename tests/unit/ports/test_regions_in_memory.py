@@ -20,7 +20,7 @@ from tests.worlds.samples import VM, machine
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.repository.control.backup.preparing import PreparedDisk
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.sessions.seen import DiskWritten
+from vmbackup_operator.sessions.seen import DiskWritten, UnmanagedDisk
 
 OTHER = ArmId(f"{VM}-2")
 ACCOUNT = ArmId(ready_repository().spec.storage_account_id)
@@ -63,6 +63,14 @@ class TestMemoryMachines(VirtualMachineFacts):
             same = [replace(disk, lun=lun, size_bytes=1 << 30) for disk, lun in disks]
             azure.machines[vm_id.lower()] = replace(seen, disks=tuple(same))
         return MemoryMachines(azure)
+
+    @pytest.fixture
+    def mixed(self, azure: Azure) -> ArmId:
+        vm_id, seen = ArmId(f"{VM}-mixed"), machine()
+        os_disk = next(each for each in seen.disks if each.lun is None)
+        mixed = replace(seen, id=vm_id, disks=(os_disk,), unmanaged=(UnmanagedDisk("old", 1),))
+        azure.machines[vm_id.lower()] = mixed
+        return vm_id
 
     @pytest.fixture
     def ephemeral(self, azure: Azure) -> ArmId:

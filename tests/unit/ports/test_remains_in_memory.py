@@ -8,6 +8,7 @@ from tests.contract.ports.remains_facts import RemainsFacts, RemainsPlace
 from tests.contract.ports.suites import until_by
 from tests.contract.ports.worker_facts import WorkerPlace
 from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, Azure
+from tests.worlds.memory_disks import MemoryDisks
 from tests.worlds.memory_queues import MemoryQueues
 from tests.worlds.memory_regions import ready_region
 from tests.worlds.memory_remains import MemoryRemains
@@ -47,6 +48,8 @@ def left() -> RemainsPlace:
         ),
         queues=MemoryQueues(azure),
         home=ready_region(azure, HOME),
+        disks=MemoryDisks(azure, RING.ownership(APPLIANCE)),
+        group="restored",
         leave_interface=leave_interface,
         leave_bundle=leave_bundle,
     )

@@ -11,12 +11,15 @@ from tests.contract.ports.rewind_facts import (
     SwapPlace,
 )
 from tests.contract.ports.suites import until_by
+from tests.contract.ports.worker_disk_facts import WorkerDiskFacts, WorkerDiskPlace
 from tests.worlds.memory_azure import APPLIANCE, AWAY, SUBSCRIPTION, Azure
 from tests.worlds.memory_rewinds import Copy, Loose, MemoryCopies, MemoryRewoundMachines
 from tests.worlds.memory_snapshots import MemorySnapshots
+from tests.worlds.memory_worker_disks import MemoryWorkerDisks
+from tests.worlds.memory_workers import MemoryWorkers, put_worker
 from tests.worlds.samples import RING, VM, machine
 from tests.worlds.turned_clock import TurnedClock
-from vmbackup_core.ids import DiskUniqueId, RunId
+from vmbackup_core.ids import DiskUniqueId, RunId, WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import ArmId, arm_id, snapshot_id
 from vmbackup_operator.sessions.keys import ApplianceKey, KeyRing
@@ -77,4 +80,41 @@ class TestMemoryCopies(CopyFacts):
             snapshot=taken,
             made_by_others=made_by_others,
             until=until,
+        )
+
+
+class TestMemoryWorkerDisks(WorkerDiskFacts):
+    over = (MemoryWorkerDisks,)
+
+    @pytest.fixture
+    def place(self) -> WorkerDiskPlace:
+        azure, loose = Azure(TurnedClock()), Loose()
+        users = azure.machines[folded(VM)] = machine(disks=2)
+        workers = [
+            arm_id(SUBSCRIPTION, "workers", "Microsoft.Compute/virtualMachines", name)
+            for name in ("worker-1", "worker-2")
+        ]
+        for number, each in enumerate(workers):
+            put_worker(azure, RING, each, WorkerId(f"worker-{number}"), "running")
+
+        async def spare() -> ArmId:
+            name = f"spare-{azure.number()}"
+            disk_id = arm_id(SUBSCRIPTION, "prod", "Microsoft.Compute/disks", name)
+            loose.copies[folded(disk_id)] = Copy(disk_id, VM, {}, {}, name, ready=True)
+            return disk_id
+
+        async def holder(disk_id: ArmId) -> str:
+            of_user = any(folded(each.id) == folded(disk_id) for each in users.disks)
+            return folded(VM) if of_user else loose.worker_of(azure, disk_id) or ""
+
+        memory = MemoryWorkers(azure, RING)
+        return WorkerDiskPlace(
+            disks=MemoryWorkerDisks(azure, loose, memory),
+            workers=memory,
+            worker=workers[0],
+            other=workers[1],
+            users_disk=users.disks[1].id,
+            spare=spare,
+            holder=holder,
+            until=until_by(azure.clock),
         )

@@ -76,7 +76,7 @@ def grant(number: int, left: int = 1) -> DiskGrant:
     return DiskGrant(
         generation=0,
         chain_epoch=1,
-        parameters=Parameters(),
+        parameters=Parameters(block_bytes=256 * 1024),
         run_id=RUN,
         slot=CommitSlot(5),
         newest=before,
@@ -230,6 +230,25 @@ def restore_job(disks: int = 2, healed: int = 1) -> RestoreJob:
 def restored(disks: int) -> Done:
     """Return the end of a restore job."""
     every = [DiskRestored(target(number).disk_id, 2**40, 12345.678) for number in range(disks)]
+    return Done(JOB, 3, RestoreResult(every))
+
+
+def attached(number: int, healed: int = 1) -> DiskToRestore:
+    """Return the same disk of a restore job with its target at a LUN."""
+    return replace(target(number, healed), target_url=None, target_lun=number)
+
+
+def rewind_job(disks: int = 2, healed: int = 1) -> RestoreJob:
+    """Return a restore job whose targets are attached to the worker."""
+    return replace(restore_job(), disks=[attached(number, healed) for number in range(disks)])
+
+
+def rewound(disks: int) -> Done:
+    """Return the end of a restore job whose targets are attached."""
+    every = [
+        DiskRestored(attached(number).disk_id, 2**30, 12345.678, 2**40, 2**30)
+        for number in range(disks)
+    ]
     return Done(JOB, 3, RestoreResult(every))
 
 

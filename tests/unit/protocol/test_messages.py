@@ -6,16 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from msgspec import to_builtins
-from msgspec.json import encode
-from msgspec.structs import replace
 
 from tests.unit.protocol.sample_messages import (
     HEADER,
     JOB,
     KEY,
     LAUNCH,
-    MANIFEST,
     STARTED,
     WORKER,
     archive_job,
@@ -25,6 +21,8 @@ from tests.unit.protocol.sample_messages import (
     job,
     restore_job,
     restored,
+    rewind_job,
+    rewound,
     target,
     to_archive,
     verified,
@@ -63,15 +61,14 @@ from vmbackup_core.protocol import (
     unseal,
     write_message,
 )
-from vmbackup_core.protocol.bounds import JOB_BYTES
-from vmbackup_core.protocol.limits import HEALED_PACKS, TOLD_OFFSETS
+from vmbackup_core.protocol.limits import TOLD_OFFSETS
 from vmbackup_core.repository.data.verify_told import TOLD_MOST
 
 
 @pytest.mark.parametrize(
     "message",
-    [job(2), restore_job(), archive_job(), verify_job(), Shutdown(JOB)],
-    ids=["backup", "restore", "archive", "verify", "shutdown"],
+    [job(2), restore_job(), rewind_job(), archive_job(), verify_job(), Shutdown(JOB)],
+    ids=["backup", "restore", "rewind", "archive", "verify", "shutdown"],
 )
 def test_a_job_reads_as_it_was_written(message: Job) -> None:
     assert read_job(write_message(message)) == message
@@ -86,6 +83,7 @@ def test_a_job_reads_as_it_was_written(message: Job) -> None:
         done(2),
         Done(JOB, 3, BackupResult([incremental(1)])),
         restored(2),
+        rewound(2),
         archived(2),
         verified(lost=3, offsets=4),
         Failed(JOB, 3, "ExportRefused", "no", transient=True, disk_id=None),
@@ -97,6 +95,7 @@ def test_a_job_reads_as_it_was_written(message: Job) -> None:
         "done",
         "incremental",
         "restored",
+        "rewound",
         "archived",
         "verified",
         "failed",
@@ -193,6 +192,7 @@ def test_the_largest_done_and_failed_fit_a_queue_message() -> None:
 
     assert fits(seal(KEY, header, write_message(done(65))))
     assert fits(seal(KEY, header, write_message(restored(65))))
+    assert fits(seal(KEY, header, write_message(rewound(64))))
     assert fits(seal(KEY, header, write_message(verified(TOLD_MOST, TOLD_OFFSETS // TOLD_MOST))))
     assert fits(seal(KEY, header, write_message(failed)))
 
@@ -219,46 +219,6 @@ def test_a_job_of_65_disks_goes_to_a_blob_that_a_sealed_message_points_to() -> N
     pointer = read_job(payload)
     assert isinstance(pointer, Overflow)
     assert opened(KEY, header, pointer, sealed.blob) == job(65)
-
-
-@pytest.mark.at_length
-def test_the_largest_restore_job_fits_a_blob() -> None:
-    sealed = sealed_job(KEY, HEADER, restore_job(65, healed=HEALED_PACKS))
-
-    assert sealed.blob is not None
-    assert len(sealed.blob) < JOB_BYTES
-
-
-ODD_TARGETS = {
-    "no whole pages": {"targetBytes": 2**40 + 1},
-    "shorter than the disk": {"targetBytes": 2**40 - 512},
-    "of another kind of manifest": {"manifest": MANIFEST.replace("/m/", "/k/")},
-    "of slot 0": {"slot": 0},
-    "more healing packs than a disk may name": {
-        "healed": to_builtins(target(0, HEALED_PACKS + 1).healed)
-    },
-    "more than is known of one": {"more": 1},
-}
-
-
-@pytest.mark.parametrize("odd", ODD_TARGETS.values(), ids=ODD_TARGETS)
-def test_a_disk_to_restore_that_no_point_could_name_is_refused(odd: dict[str, object]) -> None:
-    message = to_builtins(restore_job(1))
-    message["disks"][0] |= odd
-
-    with pytest.raises(PermanentError) as bad:
-        read_job(encode(message))
-    assert bad.value.reason == "BadMessage"
-
-
-@pytest.mark.parametrize(
-    "odd", [{"disk_id": target(0).disk_id.upper()}, {"target_url": target(0).target_url}]
-)
-def test_a_target_that_is_there_twice_is_refused(odd: dict[str, str]) -> None:
-    two = [target(0), replace(target(1), **odd)]
-
-    with pytest.raises(ValueError, match="twice"):
-        replace(restore_job(), disks=two)
 
 
 def test_a_blob_that_was_changed_or_belongs_to_another_message_is_refused() -> None:

@@ -29,6 +29,7 @@ _REPAIR = "unit/repository/control/repair/test_repairing.py"
 _KEYS = "unit/repository/opened/test_key_interleavings.py"
 _LOG_TURNS = "unit/repository/control/log/test_log_interleavings.py"
 _BEGINNING = "unit/repository/primitives/test_beginning.py"
+_REHYDRATION = "unit/repository/opened/test_rehydration.py"
 _VERIFY = "unit/repository/verify/test_verify_interleavings.py"
 
 #: Where each safeguard is taken away.
@@ -65,6 +66,7 @@ TESTED: MappingProxyType[str, str] = MappingProxyType(
         "H, L": _REPAIR,
         "H, Z": _REPAIR,
         "V, L": _REPAIR,
+        **dict.fromkeys(("P, Y", "T, Y", "Y, Y"), _REHYDRATION),
         **dict.fromkeys(("B, V", "R, V", "P, V", "X, V", "V, V", "V, H"), _VERIFY),
     }
 )
@@ -72,6 +74,7 @@ TESTED: MappingProxyType[str, str] = MappingProxyType(
 _READS = "one of them only reads objects that never change, and that are held"
 _FACTS = "what it appends are facts about packs, which are believed by nobody's decision to delete"
 _ARCHIVE = "an archive copy reads as a restore does, and writes into a chain of its own"
+_COPIES = "copies are named by nobody, and read by a restore of their own run alone"
 _SAME_DOOR = "the command line opens the same façade as the operator"
 _ALIKE = "runs of another policy are runs like any other: see the pairs of B"
 _ENTRIES = "appends in its turn, as record and expire do, which are played"
@@ -82,6 +85,7 @@ REASONED: MappingProxyType[str, str] = MappingProxyType(
         **dict.fromkeys(("RP, V", "V, K", "V, Z"), _FACTS),
         **dict.fromkeys(("V, A", "V, T", "T, L"), _READS),
         **dict.fromkeys(("B, A", "RP, A", "X, A", "P, A", "H, A", "A, A", "A, T"), _ARCHIVE),
+        **dict.fromkeys(("B, Y", "X, Y", "V, Y", "A, Y", "L, Y", "K, Y", "Z, Y"), _COPIES),
         **dict.fromkeys(("B, C", "L, C", "Z, C", "C, C"), _SAME_DOOR),
         **dict.fromkeys(("B, P2", "P2, RP", "P2, X"), _ALIKE),
         **dict.fromkeys(("B, L", "P, L", "L, K"), _ENTRIES),

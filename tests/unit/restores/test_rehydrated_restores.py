@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from vmbackup_core.protocol import Failed, RestoreJob
 from vmbackup_core.repository.primitives.names import RESERVED
 from vmbackup_core.repository.primitives.parsed_names import is_pack
 from vmbackup_core.stores.archive_tier import Priority
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.restore_session import RehydrationWanted, RestoreSession
 
 HIGH = RehydrationWanted("High")
@@ -214,6 +216,51 @@ async def test_copies_that_somebody_deletes_are_made_again_by_the_next_attempt()
     status = world.restored(RESTORE)
     assert (status.outcome, status.attempt) == ("Succeeded", 2)
     assert copies(world) == []
+
+
+def has_job(world: World) -> bool:
+    worker = world.restored(RESTORE).worker
+    return worker is not None and worker.job_sequence > 0
+
+
+def falls_silent(world: World, vm_id: str) -> None:
+    world.silent_workers.add(vm_id)
+
+
+def is_stopped(world: World, vm_id: str) -> None:
+    worker, now = world.azure.workers[folded(vm_id)], world.clock.now()
+    world.azure.workers[folded(vm_id)] = replace(worker, state="deallocated", changed_at=now)
+
+
+def is_deleted(world: World, vm_id: str) -> None:
+    key = folded(vm_id)
+    del world.azure.workers[key]
+    for command in [each for each in world.azure.commands if each[0] == key]:
+        del world.azure.commands[command]
+
+
+@pytest.mark.parametrize("loses", [falls_silent, is_stopped, is_deleted])
+@pytest.mark.parametrize("given", [False, True], ids=["before its job", "at its job"])
+async def test_a_worker_that_is_lost_costs_an_attempt_and_no_other_copies(
+    loses: Callable[[World, str], None], *, given: bool
+) -> None:
+    world = await archived_world(retry_backoff_seconds=1)
+    await world.run_until("AccessGranted", RESTORE)
+    worker = world.restored(RESTORE).worker
+    assert worker is not None
+    if given:
+        world.silent_workers.add(worker.vm_id)
+        while not has_job(world):
+            await world.look_again(RESTORE)
+    loses(world, worker.vm_id)
+    await world.run(RESTORE, limit=800)
+
+    status = world.restored(RESTORE)
+    assert status.outcome == "Succeeded", status.message
+    assert status.attempt <= 2
+    assert [is_as_backed_up(world, disk) for disk in made_disks(world)] == [True, True]
+    assert sorted(data_of(world).copied) == sorted(packs(world))
+    assert (copies(world), holders(world)) == ([], [])
 
 
 async def test_killed_anywhere_the_restore_ends_complete_and_no_copy_is_left() -> None:

@@ -111,10 +111,21 @@ async def test_a_point_that_counts_no_longer() -> None:
 async def test_a_point_whose_snapshot_set_is_not_what_it_was_stored_of(
     harm: Callable[[World], None],
 ) -> None:
-    world = await rewinding_world()
+    world = await rewinding_world(source="Snapshots")
     harm(world)
 
     assert "mode Disks" in await refused(world, "PointNotRetained")
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_without_a_source_such_a_point_is_written_by_a_worker(
+    harm: Callable[[World], None],
+) -> None:
+    world = await rewinding_world()
+    harm(world)
+    await world.run_until("Accepted", RESTORE)
+
+    assert rewound(world).rewritten
 
 
 async def test_a_vm_that_is_not_there() -> None:

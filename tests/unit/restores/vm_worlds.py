@@ -15,6 +15,7 @@ from tests.worlds.memory_targets import RESTORED_GROUP
 from tests.worlds.memory_world import World
 from tests.worlds.samples import machine
 from vmbackup_operator.naming import ArmId
+from vmbackup_operator.sessions.seen import VirtualMachineSeen
 from vmbackup_operator.sessions.target_ports import ResourceSeen
 
 VM_TARGET = replace(TARGET, disk_sku=None)
@@ -41,16 +42,28 @@ def description() -> str:
     return text
 
 
+def described_machine(
+    description: Callable[[str], str] = lambda text: text,
+) -> VirtualMachineSeen:
+    """Return the samples' VM with two disks, as Azure describes it."""
+    return said(machine(disks=2), description=description(_TEXT))
+
+
+def with_surroundings(world: World) -> World:
+    """Return the world with what the VM refers to."""
+    world.target.put(ResourceSeen(NETWORK, AWAY, subnets=frozenset({"machines"})))
+    world.target.put(ResourceSeen(NSG, AWAY))
+    world.target.put(ResourceSeen(IDENTITY, HOME))
+    return world
+
+
 async def described_world(
     description: Callable[[str], str] = lambda text: text, **spec: Any
 ) -> World:
     """Return a world with a session that is to make a VM of its point."""
     world = World()
-    world.add(said(machine(disks=2), description=description(_TEXT)))
-    world = await backed_up_world(made=world, keeps=True)
-    world.target.put(ResourceSeen(NETWORK, AWAY, subnets=frozenset({"machines"})))
-    world.target.put(ResourceSeen(NSG, AWAY))
-    world.target.put(ResourceSeen(IDENTITY, HOME))
+    world.add(described_machine(description))
+    world = with_surroundings(await backed_up_world(made=world, keeps=True))
     wanted: dict[str, Any] = {"mode": "VirtualMachine", "target": VM_TARGET} | spec
     world.restores.put(restore(world, **wanted))
     return world

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
+from tests.sources import ROOT, modules, text_of, tree_of
 from vmbackup_operator.environments.bodies import Body, Json
 from vmbackup_operator.services.export_access import granted_url
 from vmbackup_operator.services.snapshots import snapshot_seen
@@ -39,6 +42,39 @@ def test_a_snapshot_is_told_from_a_later_one_under_its_id(properties: Body, told
 
 def test_a_snapshot_that_nothing_tells_from_another_is_not_ready() -> None:
     assert not snapshot_seen(answer(uniqueId="", timeCreated=None)).ready
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("creationData", "provisioningState", "diskSizeBytes", "diskSizeGB", "timeCreated"),
+        *("completionPercent", "networkAccessPolicy", "publicNetworkAccess", "diskAccessId"),
+        *("diskState", "uniqueId", "incremental"),
+    ],
+)
+def test_null_is_what_is_left_out(name: str) -> None:
+    left_out = answer()
+    properties = left_out["properties"]
+    assert isinstance(properties, dict)
+    properties.pop(name, None)
+
+    assert snapshot_seen(answer(**{name: None})) == snapshot_seen(left_out)
+
+
+def test_an_answer_in_which_all_is_null_is_a_snapshot_that_is_not_ready() -> None:
+    assert not snapshot_seen({"id": ID, "location": None, "properties": None, "tags": None}).ready
+
+
+def test_nothing_reads_azures_answers_past_it() -> None:
+    reads = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules("operator/vmbackup_operator/services")
+        if "msgspec.convert" in text_of(path)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "msgspec.convert"
+    }
+
+    assert reads == set()
 
 
 def test_tags_are_known_in_whatever_case_somebody_writes_their_names() -> None:

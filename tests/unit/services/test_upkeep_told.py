@@ -16,8 +16,8 @@ from vmbackup_operator.services.upkeep_progress import CURSOR_MOST, SoFar
 CHAIN = ChainId("c" * 32)
 
 
-def report(*findings: Finding, left_out: int = 0) -> CheckReport:
-    return CheckReport(findings, (), left_out, 7, 2, 9, 4, 12, 0, 1000)
+def report(*findings: Finding, left_out: int = 0, archived: int = 0) -> CheckReport:
+    return CheckReport(findings, (), left_out, 7, 2, 9, 4, 12, 0, archived, 1000)
 
 
 def finding(number: int, points: int, lost_bytes: int = 1 << 20) -> Finding:
@@ -33,6 +33,13 @@ def test_a_repository_without_findings_says_what_was_looked_at() -> None:
     assert done.message == (
         "7 recovery points, 2 disk chains, 9 commits and 12 packs looked at: nothing found"
     )
+    assert not done.findings
+
+
+def test_packs_of_which_nothing_can_be_read_are_counted_apart() -> None:
+    done = summed_up(report(archived=5))
+
+    assert "12 packs looked at (5 packs of them in the Archive tier): nothing found" in done.message
     assert not done.findings
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from vmbackup_core.ids import RunId, WorkerId
@@ -52,6 +54,11 @@ WANTED = WorkerWanted(
 
 def interfaces_of(machine: Body) -> list[Body]:
     return bodies_at(machine, "properties", "networkProfile", "networkInterfaces")
+
+
+def test_a_worker_is_in_a_zone_only_where_one_is_asked_for() -> None:
+    assert "zones" not in machine_body(WANTED, throwaway_key())
+    assert machine_body(replace(WANTED, zone="2"), throwaway_key())["zones"] == ["2"]
 
 
 def test_a_worker_has_no_public_address() -> None:

@@ -111,7 +111,17 @@ def test_every_problem_is_named_at_once(tmp_path: Path, document: Document) -> N
         (("namespace",), "other", "appliance.keyRing.secretRef.namespace: must be the operator's"),
         (("workers", "idleTtlSeconds"), 1, "workers.idleTtlSeconds: must be 60"),
         (("logging", "format"), "json", "logging.format: must be JSON or Text; found 'json'"),
+        (
+            ("regionEnvironments", "privateNetwork"),
+            "no",
+            "regionEnvironments.privateNetwork: must be true or false; found 'no'",
+        ),
         (("discovery", "intervalSeconds"), 59, "discovery.intervalSeconds: must be 60"),
+        (
+            ("snapshotSets", "retentionChangeDelayDays"),
+            366,
+            "snapshotSets.retentionChangeDelayDays: must be 0 to 365 days",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -132,6 +142,32 @@ def test_a_namespace_is_named_once(tmp_path: Path, document: Document) -> None:
     document["tenancy"].append({"namespace": "web-team"})
 
     assert problems_of(tmp_path, document) == ["tenancy[1].namespace: web-team is there already"]
+
+
+def test_data_crosses_into_private_networks_alone(tmp_path: Path, document: Document) -> None:
+    regions = document["regionEnvironments"]
+    regions |= {"privateNetwork": False, "crossSubscriptionExport": "DiskAccess"}
+
+    (found,) = problems_of(tmp_path, document)
+    regions["crossSubscriptionExport"] = "Refuse"
+
+    assert found.startswith("regionEnvironments.crossSubscriptionExport: data crosses through disk")
+    assert load(written(tmp_path, document)).region_environments.private_network is False
+
+
+@pytest.mark.parametrize("number", [0, -1, 10_001, "3", 2.5])
+def test_a_namespace_has_a_number_of_backups_at_once(
+    tmp_path: Path, document: Document, number: object
+) -> None:
+    del document["tenancy"][0]["maxConcurrentBackups"]
+    unsaid = load(written(tmp_path, document))
+    document["tenancy"][0]["maxConcurrentBackups"] = number
+
+    assert unsaid.most_backups_at_once("web-team") == 1000
+    assert unsaid.most_backups_at_once("other") == 0
+    assert problems_of(tmp_path, document) == [
+        f"tenancy[0].maxConcurrentBackups: must be a number from 1 to 10000; found {number!r}"
+    ]
 
 
 def test_another_subscription_is_named_once_and_is_another(
@@ -205,6 +241,20 @@ def test_who_may_restore_somewhere_may_not_rewind_there(tmp_path: Path, document
 
     assert settings.may_restore_into("web-team", f"{PRODUCTION}/{VM}")
     assert not settings.may_rewind("web-team", f"{PRODUCTION}/{VM}")
+
+
+def test_where_anybody_may_restore_into_is_told_once_by_the_largest_scope(
+    tmp_path: Path, document: Document
+) -> None:
+    other = SUBSCRIPTION.replace("1111", "9999", 1)
+    document["tenancy"] = [
+        {"namespace": "a", "restoreScopes": [PRODUCTION, f"{other}/resourceGroups/rg-B"]},
+        {"namespace": "b", "restoreScopes": [SUBSCRIPTION, f"{other}/resourceGroups/rg-b/{VM}"]},
+    ]
+    settings = load(written(tmp_path, document))
+
+    whole, apart = SUBSCRIPTION.split("/")[2], other.split("/")[2]
+    assert settings.restore_places == ((whole, None), (apart, "rg-b"))
 
 
 def test_a_namespace_may_use_its_repositories(tmp_path: Path, document: Document) -> None:

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -41,9 +42,10 @@ ISSUER = TokenIssuer(TENANT)
 
 @dataclass
 class MemoryContents:
-    """Which contents there are, and what they were made from."""
+    """Which contents there are, what they were made from, and where they are shown."""
 
     there: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, Path] = field(default_factory=dict)
 
     async def create_empty(self, disk_id: str, size_bytes: int) -> None:
         self.there[disk_id.lower()] = f"{size_bytes} zeros"
@@ -54,6 +56,13 @@ class MemoryContents:
 
     async def delete(self, arm_id: str) -> None:
         self.there.pop(arm_id.lower(), None)
+
+    async def show(self, disk_id: str, path: Path) -> None:
+        assert disk_id.lower() in self.there
+        self.shown[disk_id.lower()] = path
+
+    async def hide(self, disk_id: str) -> None:
+        self.shown.pop(disk_id.lower(), None)
 
 
 @dataclass
@@ -143,6 +152,9 @@ class MemoryMachines:
 
     def running(self, vm_id: str) -> bool:
         return self.up.get(vm_id.lower(), False)
+
+    def disk_path(self, vm_id: str, lun: int) -> Path:
+        return Path("/machines", vm_id.rsplit("/", 1)[-1], str(lun))
 
 
 @dataclass(frozen=True)
@@ -268,10 +280,10 @@ async def azure(speed: int) -> AsyncIterator[Azure]:
     )
     arm.add_subscription(SUBSCRIPTION)
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await arm.service.handle(request, "internet", HOST)
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return await arm.service.answer(request, "internet", HOST)
 
-    async with RawTestServer(handle) as server, ClientSession() as session:
+    async with RawTestServer(answer) as server, ClientSession() as session:
         azure = Azure(
             session=session,
             base=server.make_url("/"),

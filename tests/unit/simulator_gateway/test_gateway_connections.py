@@ -26,7 +26,7 @@ BLOB = "https://acct.blob.core.windows.net"
 class Echo:
     """Answers with what it got, or with as many bytes as the path asks for."""
 
-    async def handle(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, caller: str, host: str) -> web.StreamResponse:
         if request.method == "PUT":
             received = await request.read()
             return web.Response(status=201, text=hashlib.sha256(received).hexdigest())

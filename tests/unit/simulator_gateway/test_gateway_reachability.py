@@ -108,6 +108,52 @@ def test_a_worker_has_no_way_to_an_account_that_is_public(network: WorkerNetwork
     assert "is public" in why_not(from_worker(network, "open.blob.core.windows.net"))
 
 
+def give_way_out(network: WorkerNetwork, *, says: object = True) -> None:
+    """Have the workers' subnet say whether it has Azure's default way out."""
+    network.properties(f"{network.worker_vnet}/subnets/workers")["defaultOutboundAccess"] = says
+
+
+def test_a_worker_whose_subnet_has_a_way_out_reaches_what_is_open_to_the_public(
+    network: WorkerNetwork,
+) -> None:
+    network.account("open", public=True)
+    network.account("closed")
+    network.remove(f"{network.blob_zone}/virtualNetworkLinks/worker-vnet")
+    give_way_out(network)
+
+    assert isinstance(from_worker(network, "open.queue.core.windows.net"), Way)
+    assert isinstance(from_worker(network, "md-x1.z22.blob.storage.azure.net"), Way)
+    assert "is Disabled" in why_not(from_worker(network, "closed.blob.core.windows.net"))
+    assert "is Disabled" in why_not(from_worker(network))  # its endpoint is of no use without DNS
+
+
+@pytest.mark.parametrize("says", [False, None, "true"])
+def test_a_subnet_that_does_not_say_so_has_no_way_out(network: WorkerNetwork, says: object) -> None:
+    network.account("open", public=True)
+    give_way_out(network, says=says)
+
+    assert "is public" in why_not(from_worker(network, "open.queue.core.windows.net"))
+
+
+@pytest.mark.parametrize(
+    ("destination", "passes"), [("Internet", False), ("*", False), ("VirtualNetwork", True)]
+)
+def test_a_rule_that_denies_the_internet_closes_the_way_out(
+    network: WorkerNetwork,
+    destination: str,
+    passes: bool,  # noqa: FBT001 - a table
+) -> None:
+    network.account("open", public=True)
+    give_way_out(network)
+    network.rule(
+        f"{network.worker_vnet}/subnets/workers",
+        "Outbound",
+        destinationAddressPrefix=destination,
+    )
+
+    assert isinstance(from_worker(network, "open.queue.core.windows.net"), Way) is passes
+
+
 def test_a_machine_that_arm_does_not_know_reaches_nothing(network: WorkerNetwork) -> None:
     network.remove(network.worker)
 

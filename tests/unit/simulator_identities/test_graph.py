@@ -33,10 +33,10 @@ async def send() -> AsyncIterator[Send]:
     identities.let_read_directory(READER[1])
     graph = Graph(identities, Journal(), Interventions())
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await graph.handle(request, "internet", HOST)
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return await graph.answer(request, "internet", HOST)
 
-    async with RawTestServer(handle) as server, ClientSession() as session:
+    async with RawTestServer(answer) as server, ClientSession() as session:
 
         async def call(
             method: str,

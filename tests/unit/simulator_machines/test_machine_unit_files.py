@@ -138,6 +138,31 @@ def test_every_directive_of_the_agents_unit_is_understood() -> None:
     assert Sandbox.from_json(unit.sandbox.to_json()) == unit.sandbox
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "PrivateDevices=yes",
+        "DevicePolicy=closed",
+        "DevicePolicy=closed\nDeviceAllow=block-sd rw",
+        "PrivateDevices=yes\nDeviceAllow=block-sd rw\nDeviceAllow=block-blkext rw",
+    ],
+)
+def test_a_unit_may_keep_its_service_from_disks(said: str) -> None:
+    assert parse("a.service", f"{PLAIN}{said}\n").sandbox.private_devices
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "DevicePolicy=closed\nDeviceAllow=block-sd rw\nDeviceAllow=block-blkext rw",
+        "DeviceAllow=block-sd rw",
+        "",
+    ],
+)
+def test_a_unit_that_does_not_lets_its_service_have_them(said: str) -> None:
+    assert not parse("a.service", f"{PLAIN}{said}\n").sandbox.private_devices
+
+
 def test_a_unit_that_asks_for_no_sandbox_needs_none() -> None:
     assert not parse("a.service", f"{PLAIN}StateDirectory=a\n").sandbox.is_needed
     assert parse("a.service", f"{PLAIN}NoNewPrivileges=yes\n").sandbox.is_needed

@@ -17,6 +17,7 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.services.catalogs import StoredCatalogs
 from vmbackup_operator.sessions.idling import IdleWorkers, WorkerGroup
 from vmbackup_operator.sessions.left_behind import LeftBehind
+from vmbackup_operator.sessions.restore_ports import UPLOADING
 from vmbackup_operator.sweeping.sweeper import Surroundings, Sweeper
 from vmbackup_operator.wiring.tables import UNDO
 
@@ -96,6 +97,7 @@ class Swept:
             "commands": sorted(map(str, azure.command_states)),
             "queues": sorted(name for _, name in azure.queues),
             "messages": sorted(azure.blobs),
+            "uploads": sorted(key for key, disk in azure.disks.items() if disk.state in UPLOADING),
             "bundles": sorted(each for kept in azure.old_bundles.values() for each in kept),
         }
         return {kind: names for kind, names in found.items() if names}

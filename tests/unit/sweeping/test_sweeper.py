@@ -10,33 +10,43 @@ from msgspec.structs import replace
 
 from tests.sampling import some_of
 from tests.unit.sweeping.swept import GRACE_S, REPOSITORY, Swept
-from tests.worlds.memory_azure import AWAY, HOME, account
+from tests.worlds.made_disk import MadeDisk
+from tests.worlds.memory_azure import APPLIANCE, AWAY, HOME, account
 from tests.worlds.memory_points import SECRET
+from tests.worlds.memory_targets import RESTORED_GROUP
 from tests.worlds.memory_world import Killed
 from tests.worlds.other_subscription import across
 from tests.worlds.samples import FOREIGN_VM, KEY, RING, session_of
 from vmbackup_core.errors import TransientError
 from vmbackup_core.repository.primitives.names import log_name
+from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_repository import LogHead
 from vmbackup_operator.model.metadata import ObjectKey
-from vmbackup_operator.naming import ArmId, launch_messages
+from vmbackup_operator.naming import RUN_TAG, ArmId, launch_messages
 from vmbackup_operator.sessions.tags import open_tags, seal_tags
 from vmbackup_operator.sweeping.things import KINDS as KINDS_COUNTED
 from vmbackup_operator.sweeping.things import Thing
 
 DAY_S = 24 * 3600
 KINDS = {
-    "access", "snapshots", "workers", "interfaces", "commands", "queues", "messages", "bundles"
+    "access", "snapshots", "workers", "interfaces", "commands", "queues", "messages", "bundles",
+    "uploads",
 }  # fmt: skip
 
 
 def spill(swept: Swept) -> None:
-    """Have a message of the session's launch in a blob, and an earlier bundle in its region."""
+    """Have a message of the session's launch in a blob, and an earlier bundle in its region.
+
+    Also a disk that a restore was to write.
+    """
     worker = swept.world.status().worker
     assert worker is not None
     assert worker.launch is not None
     swept.world.azure.blobs[f"{launch_messages(worker.id, worker.launch)}job-1-abc"] = b"sealed"
     swept.world.azure.old_bundles[account(AWAY).id] = {"0" * 16}
+    disk = ArmId(f"{RESTORED_GROUP}/providers/Microsoft.Compute/disks/of-a-restore")
+    tags = {RUN_TAG: "e" * 32, **RING.ownership(APPLIANCE).sealed_tag(disk)}
+    swept.world.azure.disks[folded(disk)] = MadeDisk(disk, {}, tags, 1 << 30, None, ready=True)
 
 
 async def test_what_a_lost_cluster_had_under_way_goes_each_kind_of_it() -> None:

@@ -27,7 +27,7 @@ from vmbackup_core.repository.control.retention.expire_plan import Letting, Rule
 from vmbackup_core.repository.control.retention.point_book import PointBook
 from vmbackup_core.repository.control.retention.sights import Sights
 from vmbackup_core.repository.data.disk_writer import DiskToRead, write_disk
-from vmbackup_core.repository.data.grants import ManifestAt
+from vmbackup_core.repository.data.grants import ManifestAt, Parameters
 from vmbackup_core.repository.opened import OpenedRepository
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import DiskSource
@@ -35,7 +35,7 @@ from vmbackup_core.retention.in_force import LiveRule
 
 POINTS = 1000
 DISK_BYTES, CONTENT_BYTES = GIB, 64 * MIB
-BLOCK, CHANGED_BLOCKS, CHANGED_BYTES = 256 * KIB, 4, 16 * KIB
+BLOCK, CHANGED_BLOCKS, CHANGED_BYTES = Parameters().block_bytes, 4, 16 * KIB
 
 
 class Content(DiskSource):

@@ -82,7 +82,7 @@ def scattered_pages(
 def chain(disk_bytes: int = DISK_BYTES, folder: Path = KEPT / "chains") -> Path:
     """Return the repository with the first point of the disk, made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"full-{disk_bytes // MIB}-{OWN}-{PARAMETERS.pack_bytes}"
+    name = f"full-{disk_bytes // MIB}-{OWN}-{BLOCK}-{PARAMETERS.pack_bytes}"
     return made_once(folder / name, lambda unfinished: _make(unfinished, disk_bytes))
 
 

@@ -16,9 +16,10 @@ from typing import Final
 from typing_extensions import override
 
 from azure_simulator.disks.sparse import Extent
+from vmbackup_core.repository.data.grants import Parameters
 from vmbackup_core.repository.transfer import DiskSource
 
-BLOCK: Final = 256 * 1024
+BLOCK: Final = Parameters().block_bytes
 
 #: It compresses to some 60 bytes.
 _TEXT: Final = b"the quick brown fox jumps over the lazy dog, and over it again.\n"
@@ -42,7 +43,7 @@ class Numbered:
     """State *state* of such a disk: *changed* blocks are of it, all others of the first state.
 
     Those of the first state begin with up to *own* bytes of their own, changed ones with up to
-    *changed_own*; with 256 KiB they are these bytes and nothing else.
+    *changed_own*; with a whole block they are these bytes and nothing else.
     """
 
     disk_bytes: int

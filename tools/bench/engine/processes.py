@@ -17,6 +17,13 @@ from tools.local_cloud.toolchains import ROOT
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
+#: Python finds bytecode, as whatever is installed has it, also where the environment would have
+#: each start compile every module anew. The first process that loads one writes it.
+_INSTALLED: Mapping[str, str] = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "bench" / "bytecode"),
+}
+
 _TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -52,7 +59,7 @@ def measured(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **_INSTALLED, **(environment or {})},
                 start_new_session=True,
             ) as process,
         ):

@@ -20,6 +20,13 @@ import base64, hashlib, json, os, shutil, subprocess, sys, zipfile
 FOLDER = os.environ["VMBACKUP_FOLDER"]
 OPT, RUN = "/opt/vmbackup", "/run/vmbackup"
 UNIT = "/etc/systemd/system/vmbackup-agent.service"
+# The agent may write the data disks that are attached for it, not the disk that the machine runs from; the
+# names are those that the rules of Azure's images have given by then.
+RULES = "/etc/udev/rules.d/99-vmbackup-agent.rules"
+RULE = (
+    'SUBSYSTEM=="block", ENV{DEVTYPE}=="disk", '
+    'SYMLINK=="disk/azure/scsi1/lun*|disk/azure/data/by-lun/*", GROUP="vmbackup-agent", MODE="0660"\n'
+)
 SETTINGS = {
     "workerId": "VMBACKUP_WORKER_ID",
     "launch": "VMBACKUP_LAUNCH",
@@ -88,10 +95,12 @@ if not installed:
     on_disk(aside)  # else a machine that loses power may find the name, and empty files under it
     os.rename(aside, place)
 
-os.makedirs(os.path.dirname(UNIT), exist_ok=True)
+for path in (UNIT, RULES):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
 with open(os.path.join(place, "vmbackup-agent.service")) as file:
     unit = file.read().replace("@PYTHON@", sys.executable).replace("@ID@", bundle["id"])
 write(UNIT, unit, 0o644)
+write(RULES, RULE, 0o644)
 given = {field: os.environ[name] for field, name in SETTINGS.items() if os.environ.get(name)}
 if given:
     missing = sorted(set(SETTINGS) - set(given))
@@ -100,10 +109,13 @@ if given:
     settings = json.dumps({**given, "bundleId": bundle["id"]}, indent=1)
     os.makedirs(RUN, mode=0o700, exist_ok=True)
     write(os.path.join(RUN, "agent.json"), settings, 0o600)  # memory: gone when the machine stops
-on_disk(OPT, os.path.dirname(UNIT))  # the renames themselves, before systemd relies on them
+on_disk(OPT, os.path.dirname(UNIT), os.path.dirname(RULES))  # the renames themselves, before systemd relies on them
 PYTHON
 
 systemctl daemon-reload
+if [ -S /run/udev/control ]; then
+    udevadm control --reload
+fi
 if [ -n "${VMBACKUP_WORKER_ID:-}" ]; then
     # Not enabled: every start of the machine is followed by a launch, which brings its settings. Restart:
     # it may run with the settings of the launch before.

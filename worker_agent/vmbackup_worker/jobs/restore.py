@@ -24,9 +24,8 @@ from vmbackup_core.protocol import (
 )
 from vmbackup_core.repository.data.copied_packs import CopiedPacks
 from vmbackup_core.repository.data.healing import HealingIndex
-from vmbackup_core.repository.data.index_reader import open_manifest
 from vmbackup_core.repository.data.manifest import Manifest
-from vmbackup_core.repository.data.named_disk import NamedDisk, Patient
+from vmbackup_core.repository.data.named_disk import Patient
 from vmbackup_core.repository.data.restore import restore_manifest
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.transfer import Progress
@@ -34,6 +33,8 @@ from vmbackup_core.vhd_footer import EPOCH, FOOTER_BYTES, footer
 from vmbackup_worker.access import Renewable
 from vmbackup_worker.jobs.disks_at_once import DISKS_AT_ONCE, DisksAtOnce
 from vmbackup_worker.jobs.given_keys import keys_of
+from vmbackup_worker.jobs.pointed_manifests import name_of, pointed_manifest, size_differs
+from vmbackup_worker.jobs.restore_in_place import RestoreInPlace
 from vmbackup_worker.meter import Meter
 from vmbackup_worker.page_blob import export_pool
 from vmbackup_worker.renewable_store import JobContainer, OpenStore, container_store
@@ -81,7 +82,7 @@ class Restore(Work):
             job.repository, stop, renewal_s=renewal_s, open_store=open_store
         )
         self._store = Patient(CopiedPacks(self._container.store, job.run_id))
-        self._targets = {disk.disk_id: Renewable(disk.target_url) for disk in job.disks}
+        self._targets = {disk.disk_id: Renewable(_url_of(disk)) for disk in job.disks}
         self._disks = DisksAtOnce(len(job.disks), job.threads, stop)
         self._pool = export_pool(DISKS_AT_ONCE * self._disks.threads_each)
 
@@ -92,7 +93,7 @@ class Restore(Work):
         self._container.renew(job.repository)
         for disk in job.disks:
             if disk.disk_id in self._targets:
-                self._targets[disk.disk_id].renew(disk.target_url)
+                self._targets[disk.disk_id].renew(_url_of(disk))
 
     @override
     def run(self) -> RestoreResult:
@@ -104,15 +105,13 @@ class Restore(Work):
 
     def _prepare(self, disk: DiskToRestore) -> _Prepared:
         """Return what is written of a disk; nothing is before all of them are known."""
-        keys = keys_of(disk.chain_id, disk.keys, _name_of(disk))
-        named = bytes.fromhex(disk.manifest_sha256)
-        manifest = open_manifest(self._store, keys, disk.manifest, named)
-        _said_of(disk).check(disk.manifest, manifest)
+        keys = keys_of(disk.chain_id, disk.keys, name_of(disk))
+        manifest = pointed_manifest(self._store, keys, disk)
         url = self._targets[disk.disk_id]
-        target = UploadTarget(
-            _name_of(disk), url, self._pool, self._stop, renewal_s=self._renewal_s
-        )
-        _check_size(disk, target.size_bytes())
+        target = UploadTarget(name_of(disk), url, self._pool, self._stop, renewal_s=self._renewal_s)
+        wrong = size_differs(disk, target.size_bytes(), disk.target_bytes + FOOTER_BYTES)
+        if wrong is not None:
+            raise PermanentError(wrong, reason="DiskSizeDiffers")
         prepared = _Prepared(disk, keys, manifest, target)
         self._meter.expect(disk.disk_id, prepared.used_bytes)
         return prepared
@@ -151,25 +150,15 @@ def make(job: WorkJob, meter: Meter, stop: threading.Event, rhythm: Rhythm) -> W
     """Return the work of *job*."""
     if not isinstance(job, RestoreJob):
         raise TypeError(f"job {job.job_id} is no restore job")
+    if any(disk.target_lun is not None for disk in job.disks):
+        return RestoreInPlace(job, meter, stop, renewal_s=rhythm.renewal_s)
     return Restore(job, meter, stop, renewal_s=rhythm.renewal_s)
 
 
-def _name_of(disk: DiskToRestore) -> str:
-    return disk.disk_id.rsplit("/", 1)[-1]
-
-
-def _said_of(disk: DiskToRestore) -> NamedDisk:
-    """Return what the point says of the disk that is restored."""
-    return NamedDisk(
-        _name_of(disk), disk.slot, disk.unique_id, disk.snapshot_unique_id, disk.disk_bytes
-    )
-
-
-def _check_size(disk: DiskToRestore, found_bytes: int) -> None:
-    wanted = disk.target_bytes + FOOTER_BYTES
-    if found_bytes != wanted:
-        detail = f"{_name_of(disk)}: a target of {found_bytes} bytes, made to be of {wanted}"
-        raise PermanentError(detail, reason="DiskSizeDiffers")
+def _url_of(disk: DiskToRestore) -> str:
+    if disk.target_url is None:
+        raise TypeError(f"{disk!r} was not made for upload")
+    return disk.target_url
 
 
 def _footer_of(disk: DiskToRestore) -> bytes:

@@ -18,7 +18,7 @@ from vmbackup_core.repository.primitives.failures import (
     NoSuchEpoch,
     NotUnderstood,
 )
-from vmbackup_core.repository.primitives.json_payloads import encode, parsed
+from vmbackup_core.repository.primitives.json_payloads import parsed, written
 from vmbackup_core.repository.primitives.masters import KeyRing, Master
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH, header_name
 from vmbackup_core.repository.primitives.outer import SealedKind
@@ -46,7 +46,7 @@ class Control:
     store: Store
     ring: KeyRing
 
-    def fetch(self, kind: SealedKind, name: str, sha256: str | None = None) -> StoredBytes:
+    def get(self, kind: SealedKind, name: str, sha256: str | None = None) -> StoredBytes:
         """Return the object called *name*, at most one byte more than its bound; or NotStored.
 
         Where it does not open, or has not the digest *sha256* that is expected, the oldest version
@@ -95,14 +95,17 @@ class Control:
 
     def open_known(self, kind: SealedKind, name: str, sha256: str, struct: type[T]) -> T:
         """Return the JSON of the object called *name*, which must have this digest."""
-        found = self.fetch(kind, name, sha256)
+        found = self.get(kind, name, sha256)
         if found.sha256 != sha256:
             raise CorruptRepository(f"{name}: its digest is {found.sha256}, not {sha256}")
         return self.open(kind, found, struct)
 
     def seal(self, kind: SealedKind, name: str, value: msgspec.Struct, epoch: int) -> StoredBytes:
-        """Return the object that holds *value* as JSON, sealed under *epoch*; it is not put."""
-        return self.seal_bytes(kind, name, encode(value), epoch)
+        """Return the object that holds *value* as JSON, sealed under *epoch*; it is not put.
+
+        Raise ObjectMalformed where no reader would take it.
+        """
+        return self.seal_bytes(kind, name, written(name, value), epoch)
 
     def seal_bytes(self, kind: SealedKind, name: str, payload: bytes, epoch: int) -> StoredBytes:
         """Return the object that holds *payload*, sealed under *epoch*; it is not put."""

@@ -17,7 +17,6 @@ from vmbackup_core.repository.data.ports import DataSource
 from vmbackup_core.repository.data.tables import PackRow, SessionRow
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NotUnderstood
-from vmbackup_core.repository.primitives.frames import DELTA
 from vmbackup_core.repository.primitives.identities import PackId
 from vmbackup_core.stores.port import NotStored, ObjectUnreadable
 
@@ -136,6 +135,6 @@ class Adoption:
         start, records = footer.start, footer.records
         if (start.run, start.epoch) != (self._run, session.epoch):
             return False
-        whole = DELTA not in records.codecs and list(records.numbers) == list(range(len(records)))
+        in_order = list(records.numbers) == list(range(len(records)))
         own = len(footer.origins) == 1 and footer.origins[0].pack == pack
-        return whole and own and is_proven(self._keys, pack, footer)
+        return in_order and own and is_proven(self._keys, pack, footer)

@@ -32,16 +32,25 @@ RECORDS_AT_HAND: Final = 131_072
 #: length.
 _Said = tuple[Origin, int, int, int, bytes, int]
 
-#: A delta is proven beside its base only; without a foot nothing can be said of an entry.
-Verdict = Literal["right", "wrong", "delta", "no foot"]
+#: A delta is proven beside its base only; without a foot nothing can be said of an entry, nor of
+#: one whose pack is offline, which is not asked for its foot.
+Verdict = Literal["right", "wrong", "delta", "no foot", "offline"]
+
+
+def _none(_pack: PackId) -> bool:
+    return False
 
 
 @dataclass
 class Feet:
-    """The feet of packs that entries are compared with; several threads may ask."""
+    """The feet of packs that entries are compared with; several threads may ask.
+
+    Of a pack that *is_offline* nothing is read: it lies in the Archive tier.
+    """
 
     store: DataSource
     keys: ChainKeys
+    is_offline: Callable[[PackId], bool] = _none
     _known: OrderedDict[PackId, dict[int, _Said] | None] = field(default_factory=OrderedDict)
     _records: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -68,7 +77,7 @@ class Feet:
                 entry, extent = view.at[block], said.block_extent(view.shard, block)
                 wanted = wanted_of(view, entry, bases[entry], extent.length)
                 verdict = self.judge(wanted)
-                if verdict != "right":
+                if verdict not in {"right", "offline"}:
                     odd[block] = wanted, verdict
 
         work_through(by_row.values(), compare, threads)
@@ -77,6 +86,8 @@ class Feet:
     def judge(self, wanted: Wanted) -> Verdict:
         """Return what *wanted*, an entry and its place, is beside what the foot says."""
         place, kind = wanted.place, wanted.kind
+        if self.is_offline(place.row.holder):
+            return "offline"
         foot = self._foot(place.row)
         if foot is None:
             return "no foot"

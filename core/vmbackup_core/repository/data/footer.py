@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, Literal
@@ -107,16 +107,17 @@ class Records:
         """Return the hash of the block in a record."""
         return bytes(self.hashes[record * HASH_BYTES : (record + 1) * HASH_BYTES])
 
+    def each_base_hash(self) -> Iterator[bytes]:
+        """Yield the hash of the base block of each delta, in order."""
+        for at in range(0, len(self.base_hashes), HASH_BYTES):
+            yield bytes(self.base_hashes[at : at + HASH_BYTES])
+
     def kinds(self) -> list[RecordKind]:
         """Return what the tag of each record covers."""
-        deltas = 0
+        base_hashes = self.each_base_hash()
         found: list[RecordKind] = []
         for record, codec in enumerate(self.codecs):
-            base_hash = None
-            if codec == DELTA:
-                at = deltas * HASH_BYTES
-                base_hash = bytes(self.base_hashes[at : at + HASH_BYTES])
-                deltas += 1
+            base_hash = next(base_hashes) if codec == DELTA else None
             found.append(
                 RecordKind(codec, self.block_bytes[record], self.hash_at(record), base_hash)
             )

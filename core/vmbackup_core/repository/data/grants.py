@@ -83,9 +83,10 @@ class BadObject(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
 
 
 class Parameters(msgspec.Struct, frozen=True, rename="camel"):
-    """What the chain has settled for good."""
+    """What the chain has settled for good; the defaults are what chains are begun with."""
 
-    block_bytes: int = 256 * 1024
+    # docs/decisions/0026: an increment stores a quarter less than with 256 KiB, a full 3 % more.
+    block_bytes: int = 128 * 1024
     shard_bytes: int = 4 * 1024**3
     pack_bytes: int = 32 * 1024**2
 

@@ -10,7 +10,7 @@ from typing import Union
 
 from vmbackup_core.repository.data.footer import Records
 from vmbackup_core.repository.data.pack_writer import OwnPack, RecordAt
-from vmbackup_core.repository.data.records import RecordKind
+from vmbackup_core.repository.data.records import TAG_BYTES, RecordKind
 from vmbackup_core.repository.data.sections import HASH_BYTES, Bases, Entries
 from vmbackup_core.repository.data.shard_view import ShardView
 from vmbackup_core.repository.data.tables import PackRow
@@ -40,6 +40,7 @@ class KnownPlaces:
         self._by_hash: dict[bytes, int] = {}
         self._base_of: dict[int, int] = {}
         self._bad: set[int] = set()
+        self._of_newest = 0
         self.new_blocks = 0
         self.delta_blocks = 0
 
@@ -50,6 +51,7 @@ class KnownPlaces:
         """
         self._rows.extend(view.rows)
         self._entries.extend(view.entries)
+        self._of_newest = len(self._entries)
         self._base_of = {entry: number for number, entry in enumerate(view.entries.deltas())}
         if is_bad is not None:
             self._bad = set(bad_entries(view, is_bad))
@@ -60,16 +62,19 @@ class KnownPlaces:
         }
 
     def add_adopted(self, row: PackRow, records: Records) -> None:
-        """Know every block of an adopted pack, none of whose records is a delta."""
+        """Know every block of an adopted pack: of a delta where its base may be one's base here."""
         number = len(self._rows)
         self._rows.append(row)
-        offsets = records.offsets()
-        for record, length in enumerate(records.lengths):
+        offsets, base_hashes = records.offsets(), records.each_base_hash()
+        for record, codec in enumerate(records.codecs):
+            base = self._find_base(next(base_hashes)) if codec == DELTA else None
             block_hash = records.hash_at(record)
-            if block_hash not in self._by_hash:
-                self._by_hash[block_hash] = self._append(block_hash)
-                place = (number, record, offsets[record], length)
-                self._fill(self._by_hash[block_hash], place, records.codecs[record])
+            if block_hash in self._by_hash or (codec == DELTA and base is None):
+                continue
+            entry = self._by_hash[block_hash] = self._append(block_hash)
+            self._fill(entry, (number, record, offsets[record], records.lengths[record]), codec)
+            if base is not None:
+                self._note_base(entry, base, records.block_bytes[record])
 
     def find(self, block_hash: bytes) -> int | None:
         """Return the entry with a block's place."""
@@ -92,6 +97,10 @@ class KnownPlaces:
         """Return the block hash of an entry."""
         return self._entries.hash_at(entry)
 
+    def encoded_bytes(self, entry: int) -> int:
+        """Return how long the encoded block of an entry is."""
+        return self._entries.lengths[entry] - TAG_BYTES
+
     def claim(self, block_hash: bytes) -> tuple[int, bool]:
         """Return the block's entry, and whether it is the caller who has to store it."""
         with self._lock:
@@ -112,8 +121,7 @@ class KnownPlaces:
             self._fill(entry, place, kind.codec)
             if base is not None:
                 self.delta_blocks += 1
-                self._base_of[entry] = len(self._entries.bases)
-                self._append_base(base, kind.block_bytes)
+                self._note_base(entry, base, kind.block_bytes)
 
     def view(self, shard: int, at: array[int]) -> ShardView[Row]:
         """Return the shard whose blocks have the entries *at*; nothing may be claimed and owed."""
@@ -128,6 +136,16 @@ class KnownPlaces:
         if row == len(self._rows):
             self._rows.append(pack)
         return row
+
+    def _find_base(self, block_hash: bytes) -> int | None:
+        """Return the newest manifest's entry of a whole record of a block (S30)."""
+        entry = self._by_hash.get(block_hash)
+        is_base = entry is not None and entry < self._of_newest and self.is_whole(entry)
+        return entry if is_base else None
+
+    def _note_base(self, entry: int, base: int, block_bytes: int) -> None:
+        self._base_of[entry] = len(self._entries.bases)
+        self._append_base(base, block_bytes)
 
     def _append_base(self, entry: int, block_bytes: int) -> None:
         theirs, bases = self._entries, self._entries.bases

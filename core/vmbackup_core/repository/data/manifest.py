@@ -14,7 +14,7 @@ from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.primitives.bounds import INDEX_OBJECT_BYTES
 from vmbackup_core.repository.primitives.identities import IndexId, WritingSession
-from vmbackup_core.repository.primitives.json_payloads import encode, parsed
+from vmbackup_core.repository.primitives.json_payloads import parsed, written
 from vmbackup_core.repository.primitives.names import LAST_SLOT
 from vmbackup_core.repository.primitives.numbers import Reader, column_bytes
 
@@ -171,8 +171,8 @@ class Manifest:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Return the payload of the manifest's object."""
-    said, lines = encode(manifest.said), manifest.lines
+    """Return the payload of the manifest's object; raise ObjectMalformed for what nobody takes."""
+    said, lines = written("the manifest", manifest.said), manifest.lines
     counts = (len(said), len(manifest.objects), len(lines), len(lines.patches.numbers))
     objects = b"".join(_packed(each) for each in manifest.objects)
     return b"".join(

@@ -55,10 +55,11 @@ class RecordKind(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class BaseBlock:
-    """A block that a delta may be made after, and its hash."""
+    """A block that a delta may be made after, its hash, and how long it is as it is stored."""
 
     content: bytes
     block_hash: bytes
+    encoded_bytes: int
 
 
 def nonce_of(number: int) -> bytes:
@@ -80,14 +81,19 @@ def encode_block(
 ) -> tuple[int, Buffer]:
     """Return codec and encoded block: whichever is shorter, a delta where it is much shorter.
 
-    Below level 3 a delta finds next to nothing of its base, so none is made there.
+    Below level 3 a delta finds next to nothing of its base, so none is made there. A block that is
+    like its base takes about as much as that: beside a delta that is much shorter than the base it
+    is not compressed whole, only to be thrown away.
     """
-    frame = compressor.compress(block)
-    codec, encoded = (ZSTD, frame) if len(frame) < len(block) else (PLAIN, block)
+    delta = None
     if base is not None and _is_alike(block, base.content):
         delta = compress_after(base.content, block, max(level, LEVEL))
-        if len(delta) <= len(encoded) * _DELTA_SHARE:
+        if len(delta) <= base.encoded_bytes * _DELTA_SHARE:
             return DELTA, delta
+    frame = compressor.compress(block)
+    codec, encoded = (ZSTD, frame) if len(frame) < len(block) else (PLAIN, block)
+    if delta is not None and len(delta) <= len(encoded) * _DELTA_SHARE:
+        return DELTA, delta
     return codec, encoded
 
 

@@ -62,12 +62,26 @@ class Tools(threading.local):
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """A block that is to be stored: its number in the shard, and its entry."""
+
+    number: int
+    entry: int
+    block: memoryview
+    block_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _NewBlock:
     """A block that is to be stored, and its entry; *base* is the one that it is a delta after."""
 
     entry: int
     record: NewRecord
     base: int | None
+
+
+#: The newest manifest's entry of the block before, and that block.
+_Base = tuple[int, BaseBlock]
 
 
 class ShardContent:
@@ -155,13 +169,15 @@ class ShardContent:
         tools = self._tools
         with memoryview(tools.buffer) as whole, whole[: unit.length] as view:
             self._reading.source.read_into(unit.offset, view)
-            new = list(self._new_blocks(unit, view))
+            found = list(self._new_blocks(unit, view))
+            bases = self._bases(found)
+            new = [self._encoded(each, bases.get(each.number)) for each in found]
             places = self._reading.packs.add([each.record for each in new])
         for each, at in zip(new, places, strict=True):
             self._known.stored(each.entry, at, each.record.kind, each.base)
         self._reading.tally.add(done=unit.length)
 
-    def _new_blocks(self, unit: Extent, view: memoryview) -> Iterator[_NewBlock]:
+    def _new_blocks(self, unit: Extent, view: memoryview) -> Iterator[_Found]:
         """Find the place of each block of a unit; yield those that are to be stored."""
         block_bytes = self._reading.parameters.block_bytes
         first = unit.offset // block_bytes - self._blocks.start
@@ -175,44 +191,73 @@ class ShardContent:
             self._compare(number, block_hash)
             self.at[number], is_new = self._known.claim(block_hash)
             if is_new:
-                yield self._encoded(number, block, block_hash)
+                yield _Found(number, self.at[number], block, block_hash)
 
     def _compare(self, number: int, block_hash: bytes | None) -> None:
         if number in self._expected and self._expected[number] != block_hash:
             with self._lock:
                 self.changed_outside += 1
 
-    def _encoded(self, number: int, block: memoryview, block_hash: bytes) -> _NewBlock:
-        tools = self._tools
-        entry, base = self._base_block(number, len(block)) or (None, None)
-        codec, encoded = encode_block(block, tools.compressor, base, level=self._reading.level)
-        if base is None or codec != DELTA:
-            kind, entry = RecordKind(codec, len(block), block_hash), None
+    def _encoded(self, found: _Found, base: _Base | None) -> _NewBlock:
+        tools, block = self._tools, found.block
+        entry, before = base or (None, None)
+        codec, encoded = encode_block(block, tools.compressor, before, level=self._reading.level)
+        if before is None or codec != DELTA:
+            kind, entry = RecordKind(codec, len(block), found.block_hash), None
         else:
-            kind = RecordKind(codec, len(block), block_hash, base.block_hash)
+            kind = RecordKind(codec, len(block), found.block_hash, before.block_hash)
         if encoded is not block:
             # Where the block was, which nobody needs any more: a unit's frames take no memory.
             block[: len(encoded)] = encoded
-        record = NewRecord(self._blocks.start + number, kind, block[: len(encoded)])
-        return _NewBlock(self.at[number], record, entry)
+        record = NewRecord(self._blocks.start + found.number, kind, block[: len(encoded)])
+        return _NewBlock(found.entry, record, entry)
 
-    def _base_block(self, number: int, length: int) -> tuple[int, BaseBlock] | None:
-        """Return the newest manifest's entry at a block, and its bytes from the predecessor.
+    def _bases(self, found: Iterable[_Found]) -> dict[int, _Base]:
+        """Return, by its number, what a delta of a block may be made after: from the predecessor.
 
-        Only where that shows what the record holds: its bytes are never taken on trust.
+        Only where that shows what the record holds: its bytes are never taken on trust. Blocks
+        beside each other are asked for at once, since an export bears so many requests a second.
         """
-        newest, predecessor = self._newest, self._reading.predecessor
-        if newest is None or predecessor is None or number >= newest.blocks:
+        predecessor, bases = self._reading.predecessor, dict[int, _Base]()
+        if predecessor is None:
+            return bases
+        entries = ((each, self._base_entry(each)) for each in found)
+        wanted = [(each, entry) for each, entry in entries if entry is not None]
+        for run in _side_by_side(wanted):
+            content = memoryview(bytearray(sum(len(each.block) for each, _ in run)))
+            first = self._blocks.start + run[0][0].number
+            predecessor.read_into(self._extent(first).offset, content)
+            for each, entry in run:
+                before, content = bytes(content[: len(each.block)]), content[len(each.block) :]
+                block_hash = self._reading.keys.block_hash(before)
+                if block_hash == self._known.hash_at(entry):
+                    base = BaseBlock(before, block_hash, self._known.encoded_bytes(entry))
+                    bases[each.number] = entry, base
+        return bases
+
+    def _base_entry(self, found: _Found) -> int | None:
+        """Return the newest manifest's entry at a block, where a delta may be made after it."""
+        newest = self._newest
+        if newest is None or found.number >= newest.blocks:
             return None
-        entry, offset = newest.at[number], self._extent(self._blocks.start + number).offset
+        entry = newest.at[found.number]
         if entry == ZERO or not self._known.is_whole(entry):
             return None
-        if min(self._reading.parameters.block_bytes, self._newest_bytes - offset) != length:
-            return None
-        content = bytearray(length)
-        predecessor.read_into(offset, memoryview(content))
-        block = BaseBlock(bytes(content), self._reading.keys.block_hash(content))
-        return (entry, block) if block.block_hash == self._known.hash_at(entry) else None
+        offset = self._extent(self._blocks.start + found.number).offset
+        length = min(self._reading.parameters.block_bytes, self._newest_bytes - offset)
+        return entry if length == len(found.block) else None
+
+
+def _side_by_side(wanted: Iterable[tuple[_Found, int]]) -> Iterator[list[tuple[_Found, int]]]:
+    """Yield blocks that follow each other on the disk together."""
+    run: list[tuple[_Found, int]] = []
+    for each in wanted:
+        if run and each[0].number != run[-1][0].number + 1:
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
 
 
 def _units(extents: Iterable[Extent], unit_bytes: int) -> Iterator[Extent]:

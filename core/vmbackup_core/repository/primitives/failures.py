@@ -7,7 +7,7 @@
     │   └── KeyNotGiven          needs a key that this reader was not given
     ├── KeyMismatch, WrapMistyped, InvalidUserKey, LastKey
     ├── NoRepository, ForeignObjects, RepositoryThere
-    └── ChainUnclear, ObjectTooLarge
+    └── ChainUnclear, ObjectTooLarge, ObjectMalformed
     CorruptRepository
     └── NoSuchEpoch              of an epoch that the repository never had
 
@@ -157,4 +157,13 @@ class ObjectTooLarge(PermanentError):
         super().__init__(
             f"{name} would have {found} bytes, of which a reader takes {most}",
             reason="ObjectTooLarge",
+        )
+
+
+class ObjectMalformed(PermanentError):
+    """A writer was about to store JSON that every reader would take for damage."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} is not stored, since no reader would take it: {why}", reason="ObjectMalformed"
         )

@@ -12,7 +12,7 @@ import msgspec
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import RepositoryId
 from vmbackup_core.repository.primitives.bounds import HEADER_BYTES, HEADER_JSON_BYTES
-from vmbackup_core.repository.primitives.json_payloads import ID, Number, Time, encode, parsed
+from vmbackup_core.repository.primitives.json_payloads import ID, Number, Time, parsed, written
 from vmbackup_core.repository.primitives.masters import Master
 from vmbackup_core.repository.primitives.numbers import Reader, u32
 from vmbackup_core.repository.primitives.outer import (
@@ -50,8 +50,8 @@ class HeaderSeen:
 
 
 def encode_header(header: Header, master: Master) -> bytes:
-    """Return the header's object."""
-    text = encode(header)
+    """Return the header's object; raise ObjectMalformed where no reader would take it."""
+    text = written(f"the header of epoch {header.epoch}", header)
     content = start_of("HEAD", header.repository_id, header.epoch) + u32(len(text)) + text
     content += hashlib.sha256(content).digest()
     return content + _mac(content, master)

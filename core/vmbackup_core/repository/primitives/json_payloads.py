@@ -12,10 +12,13 @@ import msgspec
 from typing_extensions import override
 
 from vmbackup_core.errors import CorruptRepository
+from vmbackup_core.repository.primitives.failures import ObjectMalformed
 
 DEEPEST: Final = 16
 LARGEST_NUMBER: Final = 2**53 - 1
 TEXT_MOST: Final = 1024
+#: The fields whose texts may have more bytes than others'.
+_LONGER: Final = {"vmDescription": 262_144, "lost": 65_536}
 
 #: For `Annotated[ChainId, ID]` and its like.
 ID: Final = msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")
@@ -58,6 +61,20 @@ class Time(datetime):
 def encode(value: msgspec.Struct) -> bytes:
     """Return *value* as JSON."""
     return msgspec.json.encode(value, enc_hook=write_time)
+
+
+def written(name: str, value: msgspec.Struct) -> bytes:
+    """Return *value* as JSON that readers take for the content of the object called *name*.
+
+    Raise ObjectMalformed where they would not: a struct is made without a look at its bounds.
+    """
+    payload = encode(value)
+    try:
+        parsed(name, payload, type(value))
+        json.loads(payload, object_pairs_hook=_short)
+    except (CorruptRepository, ValueError) as error:
+        raise ObjectMalformed(name, str(error)) from error
+    return payload
 
 
 def parsed(name: str, payload: bytes, kind: type[T]) -> T:
@@ -125,6 +142,13 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the field {name[:40]!r} is there twice")
         fields[name] = value
     return fields
+
+
+def _short(pairs: list[tuple[str, Any]]) -> None:
+    for name, value in pairs:
+        most = _LONGER.get(name, TEXT_MOST)
+        if isinstance(value, str) and len(value.encode()) > most:
+            raise ValueError(f"the text {name!r} has more than {most} bytes")
 
 
 def _number(text: str) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from vmbackup_core.ids import RepositoryId
 from vmbackup_core.repository.primitives.copies import (
@@ -24,7 +25,9 @@ from vmbackup_core.repository.primitives.masters import KeyRing, Master
 from vmbackup_core.repository.primitives.names import FIRST_EPOCH, header_name
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.primitives.user_key import UserKey
-from vmbackup_core.stores.port import Store
+from vmbackup_core.stores.port import ObjectUnreadable, Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class OpenedKeys:
     """What a user key opens of a repository.
 
     *headers* are those of the epochs whose masters are there; one that is lost in both places is
-    in *lost* instead, and is made again by who knows the log. *missing* are copies to put back.
+    in *lost* instead, and is made again by who knows the log. *missing* are copies to put back. A
+    copy that can't be read now is not lost: the other one serves, and it is left as it is.
     """
 
     key: Fingerprint
@@ -55,6 +59,20 @@ class _Found:
     headers: dict[int, Header] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     missing: list[PutBack] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Copies(Generic[T]):
+    """The copies of one object in both places: what opens of them, and which can't be read."""
+
+    opened: dict[Store, T | None]
+    unreadable: set[Store]
+
+    def lost(self, counts: Callable[[T], bool]) -> Iterator[Store]:
+        """Yield the places whose copy is missing, damaged or none that *counts*."""
+        for store, copy in self.opened.items():
+            if store not in self.unreadable and (copy is None or not counts(copy)):
+                yield store
 
 
 def open_keys(places: Places, key: UserKey) -> OpenedKeys:
@@ -81,12 +99,12 @@ def open_keys(places: Places, key: UserKey) -> OpenedKeys:
 
 
 class _Unknown:
-    """Keeps what was not understood, which matters only where nothing else opens."""
+    """Keeps what was not understood or read, which matters only where nothing else opens."""
 
     def __init__(self) -> None:
-        self._first: NewerFormat | None = None
+        self._first: NewerFormat | ObjectUnreadable | None = None
 
-    def keep(self, error: NewerFormat) -> None:
+    def keep(self, error: NewerFormat | ObjectUnreadable) -> None:
         self._first = self._first or error
 
     def tell(self) -> None:
@@ -96,26 +114,36 @@ class _Unknown:
 
 def _open_epoch(places: Places, key: UserKey, epoch: int, found: _Found, unknown: _Unknown) -> None:
     """Find the wrap that counts, and the header that proves it."""
-    wraps = {store: _wrap_in(store, epoch, key, unknown) for store in places.both()}
-    headers = {store: header_in(store, epoch) for store in places.both()}
-    for opened in filter(None, wraps.values()):
+    wraps = _look(places, lambda store: _wrap_in(store, epoch, key, unknown), unknown)
+    headers = _look(places, lambda store: header_in(store, epoch), unknown)
+    for opened in filter(None, wraps.opened.values()):
         if found.masters and opened.master.repository != _any(found.masters).repository:
             continue
-        header = next((seen for seen in headers.values() if proven(seen, opened.master)), None)
-        if header is None and not _counts_without(places, epoch, headers, opened, key):
+        seen = (each for each in headers.opened.values() if proven(each, opened.master))
+        header = next(seen, None)
+        if header is None and not _counts_without(places, epoch, headers.opened, opened, key):
             continue
         found.masters[epoch] = opened.master
-        if header is None:
-            found.lost.add(epoch)
-        else:
+        if header is not None:
             found.headers[epoch] = read_header(header)
-            found.missing += _others(headers, header, header_name(epoch))
-        found.missing += [
-            PutBack(store, opened.wrap.name, opened.wrap.stored)
-            for store, other in wraps.items()
-            if other is None or other.master != opened.master
-        ]
+            found.missing += _not_as(header, headers, header_name(epoch))
+        elif not headers.unreadable:
+            found.lost.add(epoch)
+        found.missing += _without(opened, wraps)
         return
+
+
+def _look(places: Places, read: Callable[[Store], T | None], unknown: _Unknown) -> _Copies[T]:
+    """Read the copy in each place; one that is there and can't be read now is left out."""
+    found: _Copies[T] = _Copies({}, set())
+    for store in places.both():
+        try:
+            found.opened[store] = read(store)
+        except ObjectUnreadable as error:  # noqa: PERF203 - of two
+            found.opened[store] = None
+            found.unreadable.add(store)
+            unknown.keep(error)
+    return found
 
 
 def _counts_without(
@@ -137,12 +165,14 @@ def _counts_without(
     return wraps_there(places) == {FIRST_EPOCH: {key.fingerprint}}
 
 
-def _others(
-    headers: dict[Store, HeaderSeen | None], header: HeaderSeen, name: str
-) -> Iterator[PutBack]:
-    for store, seen in headers.items():
-        if seen is None or seen.stored != header.stored:
-            yield PutBack(store, name, header.stored)
+def _without(opened: OpenedWrap, wraps: _Copies[OpenedWrap]) -> Iterator[PutBack]:
+    for store in wraps.lost(lambda other: other.master == opened.master):
+        yield PutBack(store, opened.wrap.name, opened.wrap.stored)
+
+
+def _not_as(header: HeaderSeen, headers: _Copies[HeaderSeen], name: str) -> Iterator[PutBack]:
+    for store in headers.lost(lambda seen: seen.stored == header.stored):
+        yield PutBack(store, name, header.stored)
 
 
 def _wrap_in(store: Store, epoch: int, key: UserKey, unknown: _Unknown) -> OpenedWrap | None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from vmbackup_operator.backups.identity import counted_for
-from vmbackup_operator.backups.pruning import delete_snapshots, is_named
+from vmbackup_operator.backups.pruning import delete_snapshots
 from vmbackup_operator.backups.resealing import seal_anew
-from vmbackup_operator.backups.retaining.objects import key_of, object_of, taken_at
-from vmbackup_operator.backups.retaining.surplus import surplus_by
+from vmbackup_operator.backups.retaining.judging import counted_together, sets_beside
+from vmbackup_operator.backups.retaining.keeping_sets import Counted, keep_and_let_go
+from vmbackup_operator.backups.retaining.objects import key_of, taken_at
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.display import counted
-from vmbackup_operator.naming import ArmId, subscription_of
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, run_of, snapshot_ids
 from vmbackup_operator.sessions.ground import Ground
-from vmbackup_operator.sessions.snapshot_sets import SetSeen, plain_run, sets_of_machine
 from vmbackup_operator.sessions.step import Taken
-from vmbackup_operator.sessions.tags import verified_set
 
 
 async def prune_sets(ground: Ground, session: BackupSession) -> Taken:
@@ -28,51 +26,19 @@ async def prune_sets(ground: Ground, session: BackupSession) -> Taken:
         return Taken(session.status, Done("no snapshot was taken"))
     if session.status.recovery_point is None:
         return await _drop_own_set(ground, session)
-    sets = await _sets_of(ground, session)
-    own = [each for each in sets if each.alone and each.policy == counted_for(session)]
-    rule, now = session.spec.retention.rule, ground.clock.now()
-    surplus = surplus_by(own, rule, session.status.run_id, now)
-    surplus = [each for each in surplus if not is_named(ground, each)]
-    if not await _delete_sets(ground, session, surplus):
+    sets = await sets_beside(ground, session)
+    together = Counted.of(counted_for(session), ArmId(machine_of(session).id))
+    own = counted_together(session, sets)
+    kept = await keep_and_let_go(ground, together, own, session.status.run_id)
+    if kept is None:
         return _deleting(ground, session)
-    kept = [each for each in own if each not in surplus]
     if not await seal_anew(ground, [snapshot for each in kept for snapshot in each.snapshots]):
         message = "snapshots are sealed by the newest key"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
-    await asyncio.gather(*(_show(ground, session, each) for each in kept))
     for each in sets:
         if each.fault is not None:
             await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
     return Taken(session.status, Done(f"kept: {counted(len(kept), 'snapshot set')}"))
-
-
-async def _sets_of(ground: Ground, session: BackupSession) -> list[SetSeen]:
-    vm_id = ArmId(machine_of(session).id)
-    seen = await ground.snapshots.of_group(*ground.settings.snapshot_group(subscription_of(vm_id)))
-    # Others that are being taken or dropped are whole or not from one moment to the next.
-    own = run_of(session)
-    ended = [
-        each for each in seen if plain_run(each) == own or not ground.book.goes_on(plain_run(each))
-    ]
-    return sets_of_machine(ground, ended, vm_id)
-
-
-async def _delete_sets(ground: Ground, session: BackupSession, surplus: Sequence[SetSeen]) -> bool:
-    """Delete the sets, their objects first: nobody shall begin to restore what is going."""
-    for each in surplus:
-        vm_id = ArmId(machine_of(session).id)
-        key = key_of(session.metadata.namespace, vm_id, each.created_at, each.run_id)
-        await ground.point_objects.drop(key, each.run_id)
-    return await delete_snapshots(ground, [one for each in surplus for one in each.snapshots])
-
-
-async def _show(ground: Ground, session: BackupSession, kept: SetSeen) -> None:
-    """Have the set shown where it is not, as after the loss of the cluster."""
-    vm_id = ArmId(machine_of(session).id)
-    key = key_of(session.metadata.namespace, vm_id, kept.created_at, kept.run_id)
-    if await ground.point_objects.find(key) is None:
-        found = verified_set(ground.ring, kept.snapshots)
-        await ground.point_objects.ensure(object_of(found, ground.settings.appliance.id))
 
 
 async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:

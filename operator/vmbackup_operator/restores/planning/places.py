@@ -53,9 +53,9 @@ class Place:
         return (recorded.subscription_id, recorded.region) == (self.subscription_id, self.region)
 
 
-def region_name(location: str) -> str:
+def region_name(text: str) -> str:
     """Return a region by its name, where Azure wrote the one for people (``West Europe``)."""
-    return folded(location.replace(" ", ""))
+    return folded(text.replace(" ", ""))
 
 
 def id_in(target: RestoreTarget, resource_type: str, name: str) -> ArmId:

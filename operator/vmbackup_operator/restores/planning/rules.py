@@ -65,10 +65,10 @@ def tree_of(rules: Iterable[Rule]) -> RuleTree:
     """Return the table as a tree."""
     root = RuleTree()
     for rule in rules:
-        node = root
+        branch = root
         for name in rule.path.replace("[]", ".[]").split("."):
-            node = node.below.setdefault(folded(name), RuleTree())
-        node.rule = rule
+            branch = branch.below.setdefault(folded(name), RuleTree())
+        branch.rule = rule
     return root
 
 

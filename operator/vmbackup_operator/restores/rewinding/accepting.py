@@ -7,6 +7,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.arm_ids import folded, is_within_group
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import RestoreSession, RestoreSessionStatus
@@ -16,9 +17,15 @@ from vmbackup_operator.reconciling.outcome import Done, Failed, Waiting
 from vmbackup_operator.restores.accepting import find_point
 from vmbackup_operator.restores.counting import find_counted
 from vmbackup_operator.restores.earlier import earlier_record
+from vmbackup_operator.restores.planned import work_of
 from vmbackup_operator.restores.quotas import quotas_of_disk, short_quota
 from vmbackup_operator.restores.retained import find_retained, members_of
-from vmbackup_operator.restores.rewinding.planning import ids_used, made_ids, plan_rewind
+from vmbackup_operator.restores.rewinding.planning import (
+    ids_used,
+    made_ids,
+    plan_rewind,
+    written_disks,
+)
 from vmbackup_operator.restores.rewinding.undo import record_of
 from vmbackup_operator.sessions.findings import resolved_of, restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
@@ -31,8 +38,8 @@ from vmbackup_operator.sessions.undo_record import UndoRecord
 #: How soon a VM is looked at again whose power is on its way from one state to another.
 _LOOK_AGAIN_S = 10.0
 _INSTEAD = (
-    "a rewind is made of it alone, so rewind to a point whose set is there, or restore this one "
-    "with mode Disks"
+    "with source Snapshots a rewind is made of it alone, and so is one to a point of no "
+    "repository; without source a worker writes what differs, and mode Disks restores beside the VM"
 )
 
 
@@ -43,6 +50,13 @@ async def accept(ground: Ground, session: RestoreSession) -> Taken:
     refused = _refused_by_settings(ground, session)
     if refused is not None:
         return Taken(session.status, refused)
+    if session.status.rewound is not None:
+        return await _hold(ground, session, session.status.rewound)
+    return await _begin(ground, session)
+
+
+async def _begin(ground: Ground, session: RestoreSession) -> Taken:
+    """Plan what is made, or go on with what an earlier session of the name has begun."""
     earlier = await earlier_record(ground, session)
     if earlier is not None and earlier.rewound is not None:
         return await _go_on(ground, session, earlier, earlier.rewound)
@@ -62,9 +76,10 @@ async def _plan(
     if machine.power == "changing":
         message = f"{machine.name} is being started or stopped, or Azure is at it"
         return Taken(session.status, Waiting(_LOOK_AGAIN_S, message))
-    retained = await find_retained(ground, session, point, _INSTEAD)
-    if isinstance(retained, Failed):
-        return Taken(session.status, retained)
+    found = await find_retained(ground, session, point, _INSTEAD)
+    if isinstance(found, Failed) and not _may_be_written(session):
+        return Taken(session.status, found)
+    retained = None if isinstance(found, Failed) else found
     rewound = plan_rewind(machine, point, retained, session.spec, run_of(session))
     refused = (
         _refused_ids(ground, session, rewound)
@@ -73,9 +88,21 @@ async def _plan(
     )
     if refused is not None:
         return Taken(session.status, refused)
+    if retained is None:
+        restored = replace(restored_of(session), disks=written_disks(rewound))
+        return await _claim(ground, session, rewound, replace(session.status, restored=restored))
     named = {each.disk: retained[each.disk] for each in rewound.disks}
     resolved = replace(resolved_of(session), retained=members_of(named))
     return await _claim(ground, session, rewound, replace(session.status, resolved=resolved))
+
+
+def _may_be_written(session: RestoreSession) -> bool:
+    """Tell whether a worker may write the disks: it takes hours where Azure's copies take minutes.
+
+    Of a point that is in a repository, unless the session asks for snapshots by name.
+    """
+    in_repository = restored_of(session).recovery_point.repository is not None
+    return in_repository and session.spec.source is None
 
 
 async def _claim(
@@ -86,8 +113,22 @@ async def _claim(
     waiting = await claim_for(ground, record_of(replace(session, status=status)))
     if waiting is not None:
         return Taken(session.status, waiting)
-    message = f"{counted(len(rewound.disks), 'disk')} of {rewound.virtual_machine_id}"
-    return Taken(status, Done(message))
+    if rewound.rewritten:
+        # What is read of the repository is held next; the record that undoes it is there.
+        return Taken(status, Waiting(0, "its snapshot set is not there: a worker writes it"))
+    return Taken(status, Done(_accepted(rewound)))
+
+
+async def _hold(ground: Ground, session: RestoreSession, rewound: Rewound) -> Taken:
+    """Have the point held for as long as a worker reads it."""
+    work = await work_of(ground, session)
+    if not isinstance(work, RestoreWork):
+        return Taken(session.status, work)
+    return Taken(session.status, Done(f"{_accepted(rewound)}; a worker writes what differs"))
+
+
+def _accepted(rewound: Rewound) -> str:
+    return f"{counted(len(rewound.disks), 'disk')} of {rewound.virtual_machine_id}"
 
 
 async def _go_on(
@@ -108,7 +149,7 @@ async def _go_on(
             "another name"
         )
         return Taken(session.status, Failed("SessionReplaced", message))
-    status = replace(session.status, resolved=earlier.resolved)
+    status = replace(session.status, resolved=earlier.resolved, restored=earlier.restored)
     return await _claim(ground, session, rewound, status)
 
 

@@ -5,27 +5,21 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from msgspec.structs import replace
-
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.rewound import RewoundDisk
-from vmbackup_operator.naming import ArmId, digest
+from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.restores.copies import make_copy
 from vmbackup_operator.restores.rewinding.bodies import disk_body, snapshot_body
-from vmbackup_operator.restores.rewinding.confirming import how_to_confirm
-from vmbackup_operator.restores.rewinding.planning import next_backup_of
+from vmbackup_operator.restores.rewinding.confirming import ask_for_word
 from vmbackup_operator.restores.rewinding.stopping import LOOK_AGAIN_S, refuse_started
-from vmbackup_operator.sessions.deadlines import SWAP_NOT_CONFIRMED
 from vmbackup_operator.sessions.findings import rewound_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.rewind_ports import CopyToMake, MachineNow
 from vmbackup_operator.sessions.step import Taken
-
-_TOKEN_DIGITS = 8
 
 
 async def keep_today(ground: Ground, session: RestoreSession) -> Taken:
@@ -48,7 +42,7 @@ async def keep_today(ground: Ground, session: RestoreSession) -> Taken:
 
 
 async def create_disks(ground: Ground, session: RestoreSession) -> Taken:
-    """Have each disk made of its retained snapshot, and say what has them swapped."""
+    """Have each disk made of its snapshot; where that is all, say what has them swapped."""
     run, rewound = run_of(session), rewound_of(session)
     machine = await ground.rewound_machines.find(ArmId(rewound.virtual_machine_id))
     made = await asyncio.gather(
@@ -60,11 +54,9 @@ async def create_disks(ground: Ground, session: RestoreSession) -> Taken:
     whole = [each for each in made if each is not None]
     if len(whole) < len(made):
         return Taken(session.status, Waiting(LOOK_AGAIN_S, "Azure makes the disks"))
-    token = digest("swap", run, *(each.unique_id for each in whole)).hex()[:_TOKEN_DIGITS]
-    agreed = replace(rewound, swap_token=token, next_backup=next_backup_of(rewound))
-    status = replace(session.status, rewound=agreed)
-    told = how_to_confirm(replace(session, status=status))
-    await ground.events.tell(session, "Normal", SWAP_NOT_CONFIRMED, told)
+    status = session.status
+    if not rewound.rewritten:
+        status = await ask_for_word(ground, session, whole)
     return Taken(status, Done(f"made: {counted(len(whole), 'disk')}"))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments.bodies import Body, text_at, value_at
-from vmbackup_operator.model.restore_session import RestoreSessionSpec, RestoreTarget
+from vmbackup_operator.model.restore_session import (
+    RestoredDisk,
+    RestoreSessionSpec,
+    RestoreTarget,
+)
 from vmbackup_operator.model.rewound import Rewound, RewoundDisk
 from vmbackup_operator.model.session_findings import position_of
 from vmbackup_operator.naming import ArmId, name_of, resource_group_of, subscription_of
@@ -23,14 +27,15 @@ GIB = 1 << 30
 def plan_rewind(
     machine: MachineNow,
     point: PointOfSet,
-    retained: Mapping[str, SnapshotSeen],
+    retained: Mapping[str, SnapshotSeen] | None,
     spec: RestoreSessionSpec,
     run: RunId,
 ) -> Rewound:
     """Return what is made so that the VM's disks are those of the *point*.
 
-    *retained* has the snapshot of each position that the point was stored of. PermanentError, with
-    a reason, where the spec, the VM and the point contradict each other.
+    *retained* has the snapshot of each position that the point was stored of; None where there are
+    none, and the new disks are made of today's snapshots, to be rewritten. PermanentError, with a
+    reason, where the spec, the VM and the point contradict each other.
     """
     _check_target(machine, spec.target)
     pairs = [(disk, _attached(machine, disk)) for disk in _chosen(point.disks, spec.disks)]
@@ -42,9 +47,18 @@ def plan_rewind(
         virtual_machine_id=machine.id,
         was_running=machine.power == "running",
         disks=tuple(
-            _rewound(disk, attached, retained[position_of(disk.lun)], spec.target, names)
+            _rewound(disk, attached, _source(retained, disk), spec.target, names)
             for (disk, attached), *names in zip(pairs, disks, snapshots, strict=True)
         ),
+        rewritten=retained is None,
+        zone=_zone(attached for _, attached in pairs) if retained is None else "",
+    )
+
+
+def written_disks(rewound: Rewound) -> tuple[RestoredDisk, ...]:
+    """Return the new disks as those that a worker is to write."""
+    return tuple(
+        RestoredDisk(each.disk, each.disk_id, each.size_gib * GIB) for each in rewound.disks
     )
 
 
@@ -107,20 +121,31 @@ def _attached(machine: MachineNow, disk: DiskOfSet) -> AttachedDisk:
     return found
 
 
+def _source(retained: Mapping[str, SnapshotSeen] | None, disk: DiskOfSet) -> ArmId | None:
+    return None if retained is None else retained[position_of(disk.lun)].id
+
+
+def _zone(disks: Iterable[AttachedDisk]) -> str:
+    """Return the zone that the disks are in, which is their VM's; empty where they are in none."""
+    named = (each.body.get("zones") or () for each in disks)
+    return next((str(zone) for zones in named for zone in zones), "")
+
+
 def _rewound(
     disk: DiskOfSet,
     attached: AttachedDisk,
-    source: SnapshotSeen,
+    source: ArmId | None,
     target: RestoreTarget,
     names: Sequence[str],
 ) -> RewoundDisk:
     disk_name, snapshot_name = names
+    snapshot = id_in(target, "Microsoft.Compute/snapshots", snapshot_name)
     return RewoundDisk(
         disk=attached.position,
         replaced_disk_id=attached.id,
         disk_id=id_in(target, "Microsoft.Compute/disks", disk_name),
-        snapshot_id=id_in(target, "Microsoft.Compute/snapshots", snapshot_name),
-        source_snapshot_id=source.id,
+        snapshot_id=snapshot,
+        source_snapshot_id=source or snapshot,
         size_gib=max(_size_gib(dict(attached.body)), -(-disk.size_bytes // GIB)),
         caching=attached.caching,
         delete_option=attached.delete_option,

@@ -31,5 +31,6 @@ async def drop_record(
     status = session.status
     if status.run_id is None or status.rewound is None:
         return
+    ground.restore_works.pop(status.run_id, None)
     if is_undone(table, status):
         await ground.undo_records.drop(status.rewound.virtual_machine_id, status.run_id)

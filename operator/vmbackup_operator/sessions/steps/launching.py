@@ -30,7 +30,7 @@ from vmbackup_operator.naming import (
 )
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.allocator import Displaced
-from vmbackup_operator.sessions.findings import run_of, worker_of, worker_region
+from vmbackup_operator.sessions.findings import run_of, worker_of, worker_region, zone_wanted
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.remains import delete_all_queues
 from vmbackup_operator.sessions.seen import (
@@ -94,11 +94,11 @@ async def _assign_worker(ground: Ground, session: Session, region: Region) -> Ta
 
 
 async def _make_room(ground: Ground, session: Session, idle: Displaced) -> Waiting:
-    """Delete an idle worker that may have written what the session reads back, with its queues."""
+    """Delete an idle worker that cannot serve the session, with its queues."""
     home = await ground.regions.recall_home()
     if isinstance(home, Waiting):
         return home
-    message = f"worker {idle.worker} may have written what is read back: another one takes its room"
+    message = f"worker {idle.worker} cannot serve this session: another one takes its room"
     waiting = Waiting(ground.pacing.look_again_s, message)
     if ground.allocator.leave(idle.worker, session.key) is not None:
         return waiting
@@ -252,7 +252,9 @@ async def _ensure_running(
         own = {APPLIANCE_TAG: appliance_id, RUN_TAG: run_id, WORKER_TAG: worker.id}
         sealed = ground.ring.ownership(appliance_id).sealed_tag(vm_id)
         tags = joined_tags(region.tags, own, sealed)
-        seen = await ground.workers.ensure(WorkerWanted(vm_id, worker.id, run_id, region, tags))
+        zone = zone_wanted(session) or ""
+        wanted = WorkerWanted(vm_id, worker.id, run_id, region, tags, zone)
+        seen = await ground.workers.ensure(wanted)
     if seen.state == "deallocated" and await ground.workers.start(vm_id):
         seen = await ground.workers.find(vm_id) or seen
     return seen

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from azure_simulator.machines.guest import mounts
+from azure_simulator.machines.guest.root import DISKS
 from azure_simulator.machines.guest.sandbox import Sandbox
 
 #: systemd's own exit codes.
@@ -88,9 +89,7 @@ def _change_folders(sandbox: Sandbox, *, other_user: bool) -> None:
         mounts.bind(folder, folder)
     if sandbox.private_tmp:
         writable += _own_tmp()
-    if sandbox.protect_home:
-        for home in (Path("/home"), Path("/root")):
-            _empty(home)
+    _hide(sandbox)
     if other_user:
         _cover(tuple(_of_root_alone(writable, Path(sandbox.credentials_folder))))
     if sandbox.system == "strict":
@@ -115,6 +114,25 @@ def _empty(home: Path) -> None:
         *(each for path in inside for each in path.parents if home in each.parents),
     ]:
         folder.chmod(0o111)
+
+
+def _hide(sandbox: Sandbox) -> None:
+    """Let nothing be seen of the disks, and of the homes, that the service may not have."""
+    if not _has_data_disks(sandbox):
+        mounts.mount_tmpfs(Path("/") / DISKS, size=_SIZE)
+    if sandbox.protect_home:
+        for home in (Path("/home"), Path("/root")):
+            _empty(home)
+
+
+def _has_data_disks(sandbox: Sandbox) -> bool:
+    """Tell whether the service may open data disks: they are root's, and whose udev's rules say."""
+    if sandbox.private_devices or sandbox.user == "root":
+        return not sandbox.private_devices
+    rules = Path("/etc/udev/rules.d")
+    lines = (line for each in rules.glob("*.rules") for line in each.read_text().splitlines())
+    wanted = ('SYMLINK=="disk/azure/scsi1/lun', f'GROUP="{sandbox.user}"', 'MODE="0660"')
+    return any(all(part in line for part in wanted) for line in lines)
 
 
 def _own_tmp() -> list[Path]:

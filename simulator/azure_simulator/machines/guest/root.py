@@ -11,6 +11,9 @@ from azure_simulator.machines.guest.plan import Plan
 #: Where the VM's own things are; all else of the root can't be written to.
 OWN_FOLDERS = ("etc", "home", "mnt", "opt", "root", "run", "srv", "tmp", "var")
 
+#: Links to the data disks that are attached, which come and go while the VM runs.
+DISKS = "dev/disk"
+
 #: The simulator's part of the root, outside of what a script would look into.
 _MACHINE = ".machine"
 SOURCES = f"/{_MACHINE}/python"
@@ -45,6 +48,7 @@ def enter(plan: Plan) -> None:
         mounts.bind_read_only(prefix, _folder(root / prefix.relative_to("/")))
     _programs(root, Path(plan.python))
     _devices(_folder(root / "dev"))
+    mounts.bind(Path(plan.tree) / DISKS, _folder(root / DISKS))
     proc = _folder(root / "proc")
     mounts.mount_proc(proc)
     for kernels_own in (proc / "sys", proc / "sysrq-trigger"):

@@ -22,7 +22,7 @@ class Sandbox:
     """How a service is confined; *credentials* are names and the files that they are copied from.
 
     *system* is what `ProtectSystem` says: ``strict`` (nothing can be written to but *writable*),
-    ``full``, or nothing.
+    ``full``, or nothing. *private_devices*: no disk can be opened, whatever its rights are.
     """
 
     unit: str
@@ -36,6 +36,7 @@ class Sandbox:
     no_new_privileges: bool = False
     no_writable_code: bool = False
     private_tmp: bool = False
+    private_devices: bool = False
     protect_home: bool = False
 
     @property
@@ -77,7 +78,17 @@ def parse_sandbox(
         no_new_privileges=_is_on(service, "NoNewPrivileges"),
         no_writable_code=_is_on(service, "MemoryDenyWriteExecute"),
         private_tmp=_is_on(service, "PrivateTmp"),
+        private_devices=_has_no_disks(service),
         protect_home=_is_on(service, "ProtectHome"),
+    )
+
+
+def _has_no_disks(service: Mapping[str, list[str]]) -> bool:
+    """Tell whether the unit keeps the service from all disks; NVMe's are of the kind blkext."""
+    allowed = {line.split()[0] for line in service.get("DeviceAllow", ()) if line.split()}
+    is_closed = _last(service, "DevicePolicy") in {"closed", "strict"}
+    return _is_on(service, "PrivateDevices") or (
+        is_closed and not {"block-sd", "block-blkext"} <= allowed
     )
 
 

@@ -72,12 +72,12 @@ class ServiceManager:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         words = json.loads(await reader.readline())
-        reply = await self._do(words)
+        reply = await self._obey(words)
         said = {"code": reply.code, "output": reply.output, "error": reply.error}
         writer.write(json.dumps(said).encode())
         writer.close()
 
-    async def _do(self, words: list[str]) -> Reply:
+    async def _obey(self, words: list[str]) -> Reply:
         flags = frozenset(word for word in words if word.startswith("-"))
         verb, *names = [word for word in words if not word.startswith("-")] or [""]
         if unknown := flags - _FLAGS:
@@ -89,14 +89,14 @@ class ServiceManager:
             return Reply(1, error=f"Unknown command verb {verb}.")
         if not names:
             return Reply(1, error="Too few arguments.")
-        replies = [await self._do_one(verb, _full_name(name), flags) for name in names]
+        replies = [await self._apply_to(verb, _full_name(name), flags) for name in names]
         return Reply(
             max(reply.code for reply in replies),
             "".join(f"{reply.output}\n" for reply in replies if reply.output),
             "".join(f"{reply.error}\n" for reply in replies if reply.error),
         )
 
-    async def _do_one(self, verb: str, name: str, flags: frozenset[str]) -> Reply:
+    async def _apply_to(self, verb: str, name: str, flags: frozenset[str]) -> Reply:
         try:
             return await self._verbs[verb](name, flags)
         except BadUnit as error:

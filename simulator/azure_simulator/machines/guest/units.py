@@ -27,7 +27,7 @@ _WITHOUT_EFFECT = re.compile(
     r"Description|Documentation|After|Before|Wants|Requires|DefaultDependencies|SyslogIdentifier"
     # Filters of system calls, and what only devices, clocks and kernels of a VM's own would tell.
     r"|ProtectClock|ProtectControlGroups|ProtectHostname|ProtectKernel\w+|ProtectProc|ProcSubset"
-    r"|PrivateDevices|Restrict(AddressFamilies|Namespaces|Realtime|SUIDSGID)|LockPersonality"
+    r"|Restrict(AddressFamilies|Namespaces|Realtime|SUIDSGID)|LockPersonality"
     r"|SystemCall(Filter|Architectures|ErrorNumber)|RemoveIPC|KeyringMode"
     r"|Memory(Max|High|Low|Min)|CPU\w+|IO\w+|Tasks\w+|Limit(?!CORE)\w+|Nice|OOM\w+"
     r"|KillMode|StandardOutput|StandardError|Delegate|Slice|TimeoutStartSec"
@@ -38,7 +38,7 @@ _UNDERSTOOD = re.compile(
     r"|KillSignal|(Runtime|State|Cache|Logs|Configuration)Directory|StateDirectoryMode"
     r"|ConditionPathExists|RestartPreventExitStatus|LoadCredential|UMask|LimitCORE"
     r"|CapabilityBoundingSet|AmbientCapabilities|NoNewPrivileges|MemoryDenyWriteExecute"
-    r"|Protect(System|Home)|PrivateTmp"
+    r"|Protect(System|Home)|Private(Tmp|Devices)|Device(Policy|Allow)"
 )
 _FOLDERS = {
     "RuntimeDirectory": "/run",

@@ -201,6 +201,8 @@ def check_packs(chain: Chain) -> None:
         for name, (slot, *rest) in chain.mine(chain.data, "pack")
     ]
     for name, place in [*found, *packs]:
+        if name in chain.data.offline:
+            continue  # [21] what is in the Archive tier is listed, not read
         with chain.repository.look(chain.data, name):
             pack_id = Origin(place[0], place[1], bytes(16), 0, place[2]).pack
             raw = chain.data.read(name, chain.most_pack_bytes())

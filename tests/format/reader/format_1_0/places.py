@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def log_name(number: int) -> str:
 
 
 H8, H32 = "([0-9a-f]{5}/[0-9a-f]{3})", "([0-9a-f]{32})"
+COPY = re.compile(rf"a/{H32}/{H32}/({H8[1:-1]}/[0-9a-f]{{32}}-{H8[1:-1]})")
 NAMES = {
     "control": {
         "header": r"header(?:-([0-9a-f]{8}))?",
@@ -77,11 +79,16 @@ def number_of(group: str) -> int:
     return int(group.replace("/", ""), 16)
 
 
-class Place:
-    """A folder of objects; what begins with a dot is none."""
+class Offline(Damaged):
+    """An object in the Archive tier: the store lists it and does not give it."""
 
-    def __init__(self, root: Path, kind: str) -> None:
-        self.root, self.kind = root, kind
+
+class Place:
+    """A folder of objects; what begins with a dot is none. What is offline is told beside it."""
+
+    def __init__(self, root: Path, kind: str, offline: frozenset[str] = frozenset()) -> None:
+        self.root, self.kind, self.offline = root, kind, offline
+        self.copies: dict[str, dict[str, str]] = {}
         self.sizes: dict[str, int] = {}
         self.found: dict[str, list[tuple[str, tuple[str, ...]]]] = {
             kind: [] for kind in NAMES[kind]
@@ -98,19 +105,40 @@ class Place:
             if match := re.fullmatch(pattern, name):
                 self.found[kind].append((name, match.groups()))
                 return
+        if match := COPY.fullmatch(name):
+            run, chain, pack = match.groups()
+            self.copies.setdefault(run, {})[f"c/{chain}/p/{pack}"] = name
         if not name.startswith("a/"):
             self.foreign.append(name)
 
-    def read(self, name: str, most: int) -> bytes:
+    def other_copies(self) -> Iterator[str]:
+        """[21] What has a copy's name and cannot be one of the pack."""
+        for copies in self.copies.values():
+            for pack, copy in copies.items():
+                if self.sizes.get(pack, self.sizes[copy]) != self.sizes[copy]:
+                    yield copy
+
+    def readable(self, name: str, run: str) -> str:
+        """[3] The pack itself, or the copy of it that was made for the run where it is offline."""
+        copy = self.copies.get(run, {}).get(name)
+        if name not in self.offline or copy is None or copy in self.other_copies():
+            return name
+        return copy
+
+    def check_online(self, name: str) -> None:
         if name not in self.sizes:
             raise Damaged("missing", f"{self.kind}:{name}")
+        if name in self.offline:
+            raise Offline("is in the Archive tier", f"{self.kind}:{name}")
+
+    def read(self, name: str, most: int) -> bytes:
+        self.check_online(name)
         if self.sizes[name] > most:
             raise Damaged(f"{self.sizes[name]} bytes, past {most}", f"{self.kind}:{name}")
         return (self.root / name).read_bytes()
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
-        if name not in self.sizes:
-            raise Damaged("missing", f"{self.kind}:{name}")
+        self.check_online(name)
         if offset + length > self.sizes[name]:
             what = f"has {self.sizes[name]} bytes and should have {offset + length}"
             raise Damaged(what, f"{self.kind}:{name}")

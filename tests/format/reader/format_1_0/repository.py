@@ -15,13 +15,29 @@ from .sealed import open_header, open_json, open_wrap, sha256
 from .shapes import Json, fields, fits
 
 KIB, MIB = 1 << 10, 1 << 20
+EXCLUDED = [fields("disk name why:text"), 256]
+
+
+def check_description(said: Json) -> None:
+    """[13] Of what is Azure's a reader bears anything."""
+    need(said["schema"] == 1, "a description of another schema")
+    need(said["source"] in ("resource-manager", "session"), "a description of another source")
+    need(len(said["networkInterfaces"]) <= 64, "more than 64 network interfaces")
+    need(fits(EXCLUDED, said.get("excludedDisks", [])), "excluded disks")
 
 
 class Repository:
     """Both places of a repository, its masters, and all that was found wrong."""
 
-    def __init__(self, root: Path, user_key: bytes, wrap: bytes | None = None) -> None:
-        self.control, self.data = Place(root / "control", "control"), Place(root / "data", "data")
+    def __init__(
+        self,
+        root: Path,
+        user_key: bytes,
+        wrap: bytes | None = None,
+        offline: frozenset[str] = frozenset(),
+    ) -> None:
+        self.control = Place(root / "control", "control")
+        self.data = Place(root / "data", "data", offline)
         self.findings: list[Json] = []
         self.headers: dict[int, Json] = {}
         self.records: Counter[str] = Counter()
@@ -34,6 +50,8 @@ class Repository:
         for place in (self.control, self.data):
             for name in place.foreign:
                 self.find(place, name, "a foreign name")
+        for name in self.data.other_copies():
+            self.find(self.data, name, "of another size than the pack that it is named after")
         self.facts = Facts({})  # until the log is read
 
     def find(self, place: Place, name: str, what: object) -> None:
@@ -126,7 +144,7 @@ class Repository:
             len({disk["chainId"] for disk in body["disks"]}) == len(body["disks"]) > 0,
             "a chain twice, or none",
         )
-        need(json.loads(body["vmDescription"])["schema"] == 1, "a description of another schema")
+        check_description(json.loads(body["vmDescription"]))
         origin = body.get("origin", "missing")
         need(
             origin is None or fits(fields("repositoryId vm runId:id sha256:digest"), origin),

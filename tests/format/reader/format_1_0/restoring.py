@@ -19,12 +19,19 @@ def zeros(size: int) -> bytes:
 
 
 class Restore:
-    """[33] One disk, shard by shard; what is lost is a hole of zero bytes."""
+    """[33] One disk, shard by shard; what is lost is a hole of zero bytes.
+
+    Of packs that are offline the copies are read that were made by hand: for the point's run.
+    """
 
     def __init__(
-        self, chain: Chain, manifest: Manifest, healing: dict[bytes, tuple[str, int, Record]]
+        self,
+        chain: Chain,
+        manifest: Manifest,
+        healing: dict[bytes, tuple[str, int, Record]],
+        run: str,
     ) -> None:
-        self.chain, self.manifest, self.healing = chain, manifest, healing
+        self.chain, self.manifest, self.healing, self.run = chain, manifest, healing, run
         self.key = chain.hash_key(manifest)
         self.disk, self.block, self.shard = (
             manifest.body[name] for name in ("diskBytes", "blockBytes", "shardBytes")
@@ -92,5 +99,6 @@ class Restore:
 
     def decode(self, record: Record, name: str, offset: int, base: bytes | None) -> bytes:
         need(record.length <= record.block_bytes + 16, "a record past its bound")
-        sealed = self.chain.data.read_range(name, offset, record.length)
+        place = self.chain.data
+        sealed = place.read_range(place.readable(name, self.run), offset, record.length)
         return record.decode(record.open(self.chain.ring, self.chain.id, sealed), self.key, base)

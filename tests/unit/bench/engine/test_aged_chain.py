@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from tools.bench.engine.aged import CHANGED_BLOCKS, Content, age, expire_all_but_newest
+from tools.bench.engine.aged import BLOCK, CHANGED_BLOCKS, Content, age, expire_all_but_newest
 from tools.bench.engine.repository import Repository
 from tools.bench.engine.restore_requests import requests_of_a_restore
 from vmbackup_core.repository.control.chains.holds import Holder
@@ -37,7 +37,7 @@ def test_points_are_increments_of_one_chain_and_the_newest_is_the_disk(tmp_path:
 
     assert len(points) == 4
     assert {each.point.disks[0].chain_id for each in points} == {newest.disks[0].chain_id}
-    assert newest.disks[0].read_bytes == CHANGED_BLOCKS * 256 * 1024
+    assert newest.disks[0].read_bytes == CHANGED_BLOCKS * BLOCK
     assert sink.content == content.content
 
 

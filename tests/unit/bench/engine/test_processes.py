@@ -32,6 +32,12 @@ def test_a_small_process_is_small_whoever_starts_it() -> None:
     assert len(ours) == 200_000_000
 
 
+def test_python_finds_bytecode_as_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    script = "import sys; sys.exit(sys.dont_write_bytecode or sys.pycache_prefix is None)"
+    assert measured([sys.executable, "-c", script]).cpu_s > 0
+
+
 def test_a_program_that_fails_is_told_with_its_last_words() -> None:
     with pytest.raises(RuntimeError, match=r"ended with 3:\nnot today"):
         measured(["sh", "-c", "echo not today; exit 3"])

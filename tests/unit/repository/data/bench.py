@@ -70,6 +70,7 @@ class Disk(DiskSource):
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.bytes_read = 0
+        self.reads: list[tuple[int, int]] = []
 
     @override
     def read_into(self, offset: int, buffer: memoryview) -> None:
@@ -77,6 +78,7 @@ class Disk(DiskSource):
             raise AssertionError("read behind the disk's end")
         buffer[:] = self.content[offset : offset + len(buffer)]
         self.bytes_read += len(buffer)
+        self.reads.append((offset, len(buffer)))
 
 
 class Target(DiskSink):
@@ -165,14 +167,14 @@ class Bench:
         content: bytes,
         extents: Iterable[Extent] | None = None,
         *,
-        predecessor: bytes | None = None,
+        predecessor: bytes | Disk | None = None,
         store: DataStore | None = None,
         keys: ChainKeys | None = None,
     ) -> Written:
         disk = DiskToRead(
             Disk(content),
             [Extent(0, len(content))] if extents is None else list(extents),
-            None if predecessor is None else Disk(predecessor),
+            Disk(predecessor) if isinstance(predecessor, bytes) else predecessor,
         )
         keys = keys or self.writer_keys(grant.run_id, [each.epoch for each in grant.left])
         done = write_disk(

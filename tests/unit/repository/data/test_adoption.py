@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
@@ -20,9 +21,10 @@ from tests.unit.repository.data.bench import (
 from tests.unit.repository.data.samples import BLOCK, SHARD
 from vmbackup_core.repository.data.adoption import AT_ONCE, Adoption
 from vmbackup_core.repository.data.disk_writer import packs_at_once
-from vmbackup_core.repository.data.grants import LeftSession, Parameters
+from vmbackup_core.repository.data.grants import BadObject, LeftSession, Parameters
 from vmbackup_core.repository.data.known_places import KnownPlaces
 from vmbackup_core.repository.data.pack_reader import read_footer
+from vmbackup_core.repository.data.restore import Holes
 from vmbackup_core.repository.primitives.identities import WritingSession
 from vmbackup_core.stores.port import Buffer, ObjectUnreadable
 
@@ -224,17 +226,63 @@ def test_damaged_packs_and_numbers_that_are_not_there_are_passed_over() -> None:
     assert bench.restore(written)[0] == AFTER
 
 
-def test_packs_that_hold_deltas_are_not_adopted() -> None:
-    """Their bases are of the manifest that was the newest then."""
-    bench, first = begun()
-    after = CONTENT[:-3] + b"new"
-    grant = bench.grant(2, len(after), newest=first, base=first, deltas=True)
-    bench.write(grant, after, changes(CONTENT, after), predecessor=CONTENT)
+#: CONTENT with some bytes of each block changed.
+EDITED = CONTENT[: 5 * SHARD] + b"".join(
+    CONTENT[at : at + 9] + b"new" + CONTENT[at + 12 : at + BLOCK]
+    for at in range(5 * SHARD, len(CONTENT), BLOCK)
+)
+
+
+def deltas_left(content: bytes) -> tuple[Bench, Written]:
+    """Return a chain in whose slot 2 an attempt has left deltas of every block after *content*."""
+    bench = Bench()
+    first = bench.write(bench.grant(1, len(content)), content)
+    grant = bench.grant(2, len(EDITED), newest=first, base=first, deltas=True)
+    lost = bench.write(grant, EDITED, changes(content, EDITED), predecessor=content)
+    assert lost.done.statistics.delta_blocks == SHARD // BLOCK
+    return bench, first
+
+
+def after_deltas(bench: Bench, first: Written, bad: Sequence[BadObject] = ()) -> Written:
     left = bench.left(2)
-    grant = bench.grant(2, len(after), newest=first, base=first, left=left)
-    written = bench.write(grant, after, changes(CONTENT, after))
+    grant = bench.grant(2, len(EDITED), newest=first, base=first, left=left, deltas=True, bad=bad)
+    changed = changes(first.content, EDITED)
+    return bench.write(grant, EDITED, changed, predecessor=first.content)
+
+
+def test_deltas_that_were_left_are_adopted_with_their_bases() -> None:
+    bench, first = deltas_left(CONTENT)
+    written = after_deltas(bench, first)
+    assert written.done.statistics.new_blocks == 0
+    (line,) = bench.index(written).manifest.lines
+    view = bench.index(written).shard(line)
+    assert len(view.entries.bases) == SHARD // BLOCK
+    assert {row.holder.slot for row in view.rows} == {1, 2}
+    assert bench.restore(written) == (EDITED, Holes())
+
+
+def test_a_delta_that_was_left_is_passed_over_where_its_base_is_bad() -> None:
+    """It would be lost with its base; the others of its pack are adopted all the same."""
+    bench, first = deltas_left(CONTENT)
+    (pack,) = bench.store.names("p", 1)
+    footer, _ = read_footer(bench.store, bench.reader_keys(), pack_of(pack))
+    second = footer.records.offsets()[1]
+    bad = [BadObject("pack", pack_of(pack).packed().hex(), (second,))]
+    written = after_deltas(bench, first, bad)
     assert written.done.statistics.new_blocks == 1
-    assert bench.restore(written)[0] == after
+    assert written.done.statistics.delta_blocks == 0
+    assert bench.restore(written) == (EDITED, Holes())
+
+
+def test_a_delta_that_was_left_is_passed_over_where_its_base_is_in_no_newest_manifest() -> None:
+    """Only what the newest manifest names is kept for whoever refers to it (S30)."""
+    bench, _ = deltas_left(CONTENT)
+    left, other = bench.left(2), noise(3, 6 * SHARD)
+    first = bench.write(bench.grant(1, len(other)), other)
+    written = after_deltas(bench, first)
+    assert written.done.statistics.new_blocks == SHARD // BLOCK
+    assert not {each.session for each in left} & set(bench.manifest(written).said.sessions)
+    assert bench.restore(written) == (EDITED, Holes())
 
 
 def test_packs_of_an_earlier_epoch_are_adopted() -> None:

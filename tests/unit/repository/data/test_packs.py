@@ -20,7 +20,6 @@ from vmbackup_core.repository.data.pack_reader import footer_of, joined, read_fo
 from vmbackup_core.repository.data.pack_writer import NewRecord, PackWriter
 from vmbackup_core.repository.data.ports import DataTarget
 from vmbackup_core.repository.data.records import (
-    BaseBlock,
     RecordKind,
     encode_block,
     new_compressor,
@@ -31,7 +30,7 @@ from vmbackup_core.repository.data.said import MIB
 from vmbackup_core.repository.data.writing_ids import WritingIds
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.failures import NewerFormat, NotUnderstood
-from vmbackup_core.repository.primitives.frames import DELTA, PLAIN, ZSTD
+from vmbackup_core.repository.primitives.frames import PLAIN, ZSTD
 from vmbackup_core.repository.primitives.identities import PackId, WritingSession
 from vmbackup_core.repository.primitives.names import pack_name
 from vmbackup_core.stores.port import AlreadyStored, Buffer
@@ -233,49 +232,6 @@ def test_a_record_of_an_unknown_codec_is_not_understood() -> None:
     kind = RecordKind(3, BLOCK, bytes(16))
     with pytest.raises(NotUnderstood):
         open_record("pack", cipher, 0, kind, seal_record(cipher, 0, kind, b"from the future"))
-
-
-def test_a_delta_needs_its_base_and_its_bases_hash() -> None:
-    cipher, block = AESGCM(bytes(32)), noise(1, BLOCK)
-    base = BaseBlock(block[:-3] + b"old", b"B" * 16)
-    codec, encoded = encode_block(block, new_compressor(LEVEL), base)
-    assert codec == DELTA
-    kind = RecordKind(DELTA, BLOCK, b"H" * 16, b"B" * 16)
-    stored = seal_record(cipher, 5, kind, encoded)
-    assert open_record("pack", cipher, 5, kind, stored, base.content) == block
-    for wrong in (
-        RecordKind(DELTA, BLOCK, b"H" * 16, b"C" * 16),
-        RecordKind(DELTA, BLOCK, b"H" * 16),
-    ):
-        with pytest.raises(CorruptRepository):
-            open_record("pack", cipher, 5, wrong, stored, base.content)
-    with pytest.raises(CorruptRepository, match="base is not there"):
-        open_record("pack", cipher, 5, kind, stored)
-
-
-def test_a_delta_that_is_not_shorter_is_not_made() -> None:
-    base = BaseBlock(noise(1, BLOCK), b"B" * 16)
-    assert encode_block(noise(2, BLOCK), new_compressor(LEVEL), base)[0] == PLAIN
-
-
-@pytest.mark.parametrize(
-    ("changed", "codec"), [(BLOCK // 2, DELTA), (BLOCK * 7 // 8, PLAIN), (BLOCK, PLAIN)]
-)
-def test_a_delta_is_made_where_it_is_a_quarter_shorter(changed: int, codec: int) -> None:
-    before = noise(1, BLOCK)
-    block = noise(2, changed) + before[changed:]
-    made, encoded = encode_block(block, new_compressor(LEVEL), BaseBlock(before, b"B" * 16))
-    assert made == codec
-    assert (len(encoded) < BLOCK * 3 // 4) == (codec == DELTA)
-
-
-def test_a_block_of_a_text_is_stored_whole_where_a_delta_takes_nearly_as_much() -> None:
-    text = b"".join(b"%07d" % number for number in range(BLOCK // 7))
-    before = text[: BLOCK // 2] + noise(1, BLOCK // 2)
-    block = text[: BLOCK // 2] + noise(2, BLOCK // 2)
-    base = BaseBlock(before, b"B" * 16)
-    whole = new_compressor(LEVEL).compress(block)
-    assert encode_block(block, new_compressor(LEVEL), base) == (ZSTD, whole)
 
 
 def test_a_pack_is_no_larger_than_the_chain_allows() -> None:

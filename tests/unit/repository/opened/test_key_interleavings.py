@@ -101,7 +101,7 @@ def epochs_logged(bench: WholeBench) -> list[int]:
     """Return the epochs that the log has as the newest, one after the other."""
     control = bench.opened().log.control
     found = [
-        control.open("LOGO", control.fetch("LOGO", each.name), LogObject)
+        control.open("LOGO", control.get("LOGO", each.name), LogObject)
         for each in control.store.list(LOG)
     ]
     entries = [each for said in reversed(found) for each in said.entries]

@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
-from tests.unit.repository.opened.archiving_bench import ArchivingBench
-from tests.unit.repository.opened.whole_bench import some_disks
-from tests.worlds.memory_archive_tier import TAKES, ArchivedStore, MemoryArchiveTier
-from tests.worlds.turned_clock import TurnedClock
+import pytest
+from typing_extensions import override
+
+from tests.unit.repository.data.bench import Target, silent
+from tests.unit.repository.opened.tiered_bench import DISKS, Tiered
+from tests.worlds.memory_archive_tier import ArchivedStore, MemoryArchiveTier
 from vmbackup_core.errors import CorruptRepository
-from vmbackup_core.repository.control.points.points import RecoveryPoint
-from vmbackup_core.repository.opened_restore import Archived, Restores
+from vmbackup_core.repository.control.restore.lone_manifests import open_lone, restore_lone
+from vmbackup_core.repository.control.restore.rehydrating import remove_copies
+from vmbackup_core.repository.control.retention.prune_plan import PrunePlan
+from vmbackup_core.repository.opened_restore import Archived
 from vmbackup_core.repository.primitives.names import commit_name, copy_name, prefix_of_copies
 from vmbackup_core.repository.primitives.parsed_names import is_pack, parse_data
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.archive_tier import Priority
-from vmbackup_core.stores.memory import MemoryStore
-
-DISKS = some_disks(2)
-
-
-class Tiered:
-    """An archived point whose packs were all put into the Archive tier; *other* is online."""
-
-    def __init__(self) -> None:
-        self.clock = TurnedClock()
-        self.store = ArchivedStore(self.clock)
-        self.tier = MemoryArchiveTier(self.store)
-        self.bench = ArchivingBench()
-        self.bench.target.places = Places(self.store, MemoryStore())
-        self.point = self.bench.archived(self.bench.begun(DISKS))
-        self.packs = [each.name for each in self.store.list("") if is_pack(each.name)]
-        self.other = self.bench.target.back_up(7, DISKS)
-        self.archive()
-
-    @property
-    def restores(self) -> Restores:
-        return Restores(self.bench.target.opened().work)
-
-    def archive(self) -> None:
-        for name in self.packs:
-            self.store.archive(name)
-
-    def bring_back(self, priority: Priority = "Standard") -> None:
-        self.restores.bring_back(self.tier, self.point, self.point.run_id, priority)
-
-    def wait(self, priority: Priority = "Standard") -> None:
-        self.clock.turn(TAKES[priority].total_seconds())
-
-    def counted(self) -> tuple[int, int, int]:
-        """Return how many packs are archived, how many copies are back and how many on the way."""
-        found = self.restores.look_at_archived(self.point, self.point.run_id)
-        return found.packs, found.back, found.under_way
-
-    def restored(self, point: RecoveryPoint) -> list[str]:
-        return self.bench.target.restored(point)
-
-    def copies(self) -> list[str]:
-        return [each.name for each in self.store.list(prefix_of_copies(self.point.run_id))]
 
 
 @pytest.fixture
@@ -140,14 +101,139 @@ def test_copies_are_no_foreign_names_and_no_longer_than_names_may_be(tiered: Tie
     assert not any(is_pack(name) for name in tiered.copies())
     said = tiered.bench.target.opened().check(read_data=False)
     assert [each.what for each in said.findings if each.what == "foreign"] == []
+    size_bytes = sum(each.size_bytes for each in tiered.store.list("a/"))
+    assert (said.copies, said.copied_bytes) == (len(tiered.packs), size_bytes)
 
 
-def test_without_its_commit_nothing_says_what_a_point_needs(tiered: Tiered) -> None:
+def lose_a_commit(tiered: Tiered) -> None:
     disk = tiered.point.disks[0]
     tiered.bench.target.places.control.delete(commit_name(disk.chain_id, disk.slot))
 
-    with pytest.raises(CorruptRepository, match="nothing says which packs it needs"):
+
+def replace_a_commit(tiered: Tiered) -> None:
+    """Have another disk's commit lie there: it opens nowhere but under its own name."""
+    control, (one, other) = tiered.bench.target.places.control, tiered.point.disks
+    lose_a_commit(tiered)
+    stored = control.get(commit_name(other.chain_id, other.slot))
+    control.put_new(commit_name(one.chain_id, one.slot), stored)
+
+
+def lose_lists(tiered: Tiered) -> None:
+    control = tiered.bench.target.places.control
+    parts = [each.name for each in control.list("c/") if "/x/" in each.name]
+    assert len(parts) > 1
+    for name in parts:
+        control.delete(name)
+
+
+@pytest.mark.parametrize("lose", [lose_a_commit, replace_a_commit, lose_lists])
+def test_without_commit_or_list_the_tables_say_what_a_point_needs(
+    tiered: Tiered, lose: Callable[[Tiered], None]
+) -> None:
+    lose(tiered)
+
+    tiered.bring_back("High")
+    tiered.wait("High")
+
+    assert tiered.counted() == (len(tiered.packs), len(tiered.packs), 0)
+    assert tiered.restored(tiered.point) == []
+
+
+def test_without_its_manifest_nothing_says_what_a_point_needs(tiered: Tiered) -> None:
+    lose_a_commit(tiered)
+    tiered.store.delete(tiered.point.disks[0].manifest_name)
+
+    with pytest.raises(CorruptRepository):
         tiered.restores.look_at_archived(tiered.point, tiered.point.run_id)
+
+
+def test_what_lies_under_a_copys_name_and_is_none_gives_way_to_the_copy(tiered: Tiered) -> None:
+    """A worker that may create objects knows the run of what it wrote itself."""
+    planted = copy_name(tiered.point.run_id, tiered.packs[0])
+    tiered.store.put_new(planted, b"not the pack")
+
+    assert tiered.counted() == (len(tiered.packs), 0, 0)
+    tiered.bring_back("High")
+    tiered.wait("High")
+
+    assert tiered.counted() == (len(tiered.packs), len(tiered.packs), 0)
+    assert tiered.restored(tiered.point) == []
+
+
+def test_prune_deletes_no_copies(tiered: Tiered) -> None:
+    """P, Y."""
+    tiered.bring_back("High")
+    copies = tiered.copies()
+
+    upkeep = tiered.bench.target.opened().upkeep
+    for plan in upkeep.plan_prune():
+        assert isinstance(plan, PrunePlan)
+        upkeep.prune(plan, lambda: None)
+
+    assert tiered.copies() == copies
+
+
+class CopiesGo(ArchivedStore):
+    """The same store, whose copies somebody removes after so many reads of them."""
+
+    def __init__(self, tiered: Tiered, reads: int) -> None:
+        self.__dict__.update(tiered.store.__dict__)
+        self._tiered, self._reads = tiered, reads
+
+    @override
+    def get(self, name: str, *, most: int | None = None) -> bytes:
+        if name.startswith(prefix_of_copies(self._tiered.point.run_id)):
+            if self._reads == 0:
+                remove_copies(self._tiered.store, self._tiered.point.run_id)
+            self._reads -= 1
+        return super().get(name, most=most)
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+def test_copies_that_go_while_they_are_read_make_no_wrong_byte(tiered: Tiered, reads: int) -> None:
+    """T, Y."""
+    tiered.bring_back("High")
+    tiered.wait("High")
+    control = tiered.bench.target.places.control
+    tiered.bench.target.places = Places(CopiesGo(tiered, reads), control)
+
+    with pytest.raises(CorruptRepository, match="BlobArchived"):
+        tiered.restored(tiered.point)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_copies_that_another_removes_meanwhile_are_made_again(tiered: Tiered, after: int) -> None:
+    """Y, Y: both by hand, of one point."""
+
+    class Removes(MemoryArchiveTier):
+        @override
+        def bring_back(self, name: str, copy: str, priority: Priority) -> None:
+            if len(self.asked) == after:
+                tiered.restores.remove_copies(tiered.point.run_id)
+            super().bring_back(name, copy, priority)
+
+    other = Removes(tiered.store)
+    for tier in (tiered.tier, other, tiered.tier):
+        tiered.restores.bring_back(tier, tiered.point, tiered.point.run_id, "High")
+    tiered.wait("High")
+
+    assert tiered.counted() == (len(tiered.packs), len(tiered.packs), 0)
+    assert tiered.restored(tiered.point) == []
+
+
+def test_a_manifest_without_its_point_is_restored_from_the_copies_too(tiered: Tiered) -> None:
+    tiered.bring_back("High")
+    tiered.wait("High")
+    disk = tiered.point.disks[0]
+    work = tiered.bench.target.opened().work
+    sink = Target(disk.size_bytes)
+
+    manifest = open_lone(work.keys.ring, tiered.store, disk.manifest_name)
+    holes = restore_lone(
+        work.keys.ring, tiered.store, manifest, sink, threads=1, progress=silent, on_hole=None
+    )
+
+    assert (holes.extents, bytes(sink.content)) == ([], DISKS[disk.name])
 
 
 def test_no_more_is_begun_at_a_time_than_is_asked_for(tiered: Tiered) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
+from vmbackup_core.repository.primitives.failures import ObjectMalformed
 from vmbackup_core.repository.primitives.json_payloads import (
     ID,
     Digest,
@@ -22,6 +23,7 @@ from vmbackup_core.repository.primitives.json_payloads import (
     Time,
     encode,
     parsed,
+    written,
 )
 
 
@@ -44,6 +46,25 @@ WRITTEN = (
 def test_a_value_is_written_and_read_as_the_page_says() -> None:
     assert encode(THING) == WRITTEN
     assert parsed("o", WRITTEN, Thing) == THING
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"chain_id": "ab"},
+        {"sha256": "00"},
+        {"slot": -1},
+        {"slot": 2**53},
+        {"label": "a" * 1025},
+        {"label": "\u00e4" * 513},
+    ],
+    ids=["id", "digest", "negative", "large", "long", "many bytes"],
+)
+def test_what_no_reader_would_take_is_not_written(other: dict[str, Any]) -> None:
+    assert written("o", THING) == WRITTEN
+
+    with pytest.raises(ObjectMalformed, match="o is not stored"):
+        written("o", msgspec.structs.replace(THING, **other))
 
 
 @given(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tests.unit.repository.control.repository_bench import UnreadableNow
 from tests.unit.repository.primitives.damage import flipped
 from tests.unit.repository.primitives.keepers import A, B, C, begun, everything, new_places
 from vmbackup_core.errors import CorruptRepository
@@ -22,7 +24,7 @@ from vmbackup_core.repository.primitives.reading import Places, put_own, read_op
 from vmbackup_core.repository.primitives.user_key import UserKey
 from vmbackup_core.repository.primitives.wraps import make_wrap
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import AlreadyStored, NotStored, Store
+from vmbackup_core.stores.port import AlreadyStored, NotStored, ObjectUnreadable, Store
 
 WRAP_A = wrap_name(1, A.fingerprint)
 
@@ -67,6 +69,41 @@ def test_a_lost_copy_is_made_up_for_by_the_other_place_and_put_back(
     assert [(copy.store, copy.name) for copy in opened.missing] == [(store, name)]
     put_back(opened.missing)
     assert everything(places) == before
+
+
+@pytest.mark.parametrize("name", ["header", WRAP_A])
+@pytest.mark.parametrize("place", ["data", "control"])
+def test_a_copy_that_cannot_be_read_now_is_made_up_for_and_left_as_it_is(
+    name: str, place: str
+) -> None:
+    places = new_places()
+    whole = begun(places, A)
+    unreadable = replace(places, **{place: UnreadableNow(getattr(places, place), name)})
+
+    opened = open_keys(unreadable, A)
+
+    assert (opened.ring, opened.missing, opened.lost) == (whole.ring, (), frozenset())
+    assert opened.headers == whole.headers
+
+
+def test_a_header_that_cannot_be_read_now_is_not_lost_with_its_copy() -> None:
+    places = new_places()
+    whole = begun(places, A)
+    places.data.delete("header")
+
+    opened = open_keys(replace(places, control=UnreadableNow(places.control, "header")), A)
+
+    assert (opened.ring, opened.lost, opened.headers) == (whole.ring, frozenset(), {})
+    assert [copy.name for copy in opened.missing] == []
+
+
+def test_where_no_wrap_can_be_read_now_that_is_said() -> None:
+    places = new_places()
+    begun(places, A)
+    both = Places(UnreadableNow(places.data, WRAP_A), UnreadableNow(places.control, WRAP_A))
+
+    with pytest.raises(ObjectUnreadable, match=WRAP_A):
+        open_keys(both, A)
 
 
 def test_every_flipped_bit_of_a_header_or_wrap_is_made_up_for() -> None:

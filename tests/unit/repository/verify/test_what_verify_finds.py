@@ -119,8 +119,22 @@ def test_a_manifest_that_does_not_open_is_said_and_holds_nothing_up() -> None:
     assert bench.session(asking(number=2)).works == []
 
 
-def test_what_cannot_be_read_now_is_no_damage_and_is_said(bench: VerifyBench) -> None:
+def test_what_is_listed_in_the_archive_tier_is_counted_and_read_by_nobody(
+    bench: VerifyBench,
+) -> None:
     archived = UnreadableNow(bench.data, bench.packs()[1])
+    bench.places = Places(archived, bench.places.control)
+
+    done = bench.session()
+
+    assert bench.bad() == []
+    assert (done.sum("archived"), done.sum("unreadable"), done.sum("proven")) == (1, 0, 2)
+    assert done.says == ""
+
+
+def test_what_cannot_be_read_now_is_no_damage_and_is_said(bench: VerifyBench) -> None:
+    """As one that went into the Archive tier after it was listed."""
+    archived = UnreadableNow(bench.data, bench.packs()[1], listed=False)
     bench.places = Places(archived, bench.places.control)
 
     done = bench.session()

@@ -32,7 +32,7 @@ def built(name: str) -> Path:
     digest = hashlib.sha256(pinned).hexdigest()[:16]
 
     def build(folder: Path) -> None:
-        command = [str(go()), "build", "-trimpath", "-mod=readonly", "-buildvcs=false"]
+        command = [str(go(pins)), "build", "-trimpath", "-mod=readonly", "-buildvcs=false"]
         command += ["-ldflags", "-s -w", "-o", str(folder / name), _package(pins)]
         environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
         done = subprocess.run(

@@ -81,7 +81,7 @@ def all_holds(control: Control) -> Iterator[FoundHold]:
     """Yield every hold of the repository, for people."""
     for named in _holds(control, HOLDS):
         try:
-            found = control.fetch("HOLD", hold_name(named.chain, named.slot, named.holder))
+            found = control.get("HOLD", hold_name(named.chain, named.slot, named.holder))
             said = control.open("HOLD", found, Hold)
         except NotStored:  # released meanwhile
             continue

@@ -11,6 +11,7 @@ from typing_extensions import override
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
 from vmbackup_core.repository.control.chains.chain_said import ChainHeader, open_header
+from vmbackup_core.repository.control.check.archived import ArchivedPacks, archived_packs
 from vmbackup_core.repository.control.check.chains import (
     ChainSeen,
     Left,
@@ -97,6 +98,7 @@ class ChainCheck:
         self._metadata = for_prune(ring, self.chain, self._newest_epoch)
         self._lists = ListCheck(self.looking.control, self.chain, self.looking.seen)
         self._found = ChainSeen(self.chain)
+        self._archived = ArchivedPacks()
         self._lost: list[Left] = []
         self._epoch: int | None = None
         self._said: ChainHeader | None = None
@@ -104,6 +106,7 @@ class ChainCheck:
     def run(self, uses: list[Use]) -> None:
         """Look at everything of the chain."""
         self._found = look_at_chain(self.looking, self.chain, uses)
+        self._archived = archived_packs(self.looking.data, self.chain)
         self._check_header()
         self._check_manifests()
         self._check_packs()
@@ -180,7 +183,7 @@ class ChainCheck:
                 entries = None
                 if self.tally is not None:
                     data, seen = self.looking.data, self.looking.seen
-                    entries = EntryCheck(data, keys, seen, self.threads)
+                    entries = EntryCheck(data, keys, seen, self.threads, self._archived)
                 indexes = IndexCheck(self.looking.data, self.chain, self.looking.seen, entries)
             indexes.look(manifest, index)
             if left.commit is not None:
@@ -214,9 +217,8 @@ class ChainCheck:
 
     def _check_packs(self) -> None:
         state, seen, data = self.looking.state, self.looking.seen, self.looking.data
-        packs = PackCheck(
-            data, self.chain, seen, self._found.highest, watched_keys(state, self.chain)
-        )
+        watched = watched_keys(state, self.chain)
+        packs = PackCheck(data, self.chain, seen, self._found.highest, self._archived, watched)
         if self._epoch is None:
             for _ in packs.compare(self._lists):
                 pass

@@ -200,7 +200,7 @@ def _find(looking: Looking, chain: ChainId, slot: CommitSlot) -> FoundCommit | N
             at = find_commit(control, chain, slot)
         except NotUnderstood as error:
             looking.seen.say("control", name, "notUnderstood", str(error))
-            return FoundCommit(slot, control.fetch("COMM", name).sha256, None, str(error))
+            return FoundCommit(slot, control.get("COMM", name).sha256, None, str(error))
         if at is None:
             raise NotStored(name)
         if not is_as_logged(looking.state, chain, at):

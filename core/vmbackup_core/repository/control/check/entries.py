@@ -9,7 +9,9 @@ from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
+from vmbackup_core.repository.control.check.archived import ArchivedPacks
 from vmbackup_core.repository.control.check.observations import Fault, Observations
+from vmbackup_core.repository.control.check.report import What
 from vmbackup_core.repository.data.block_reader import BlockReader, Wanted
 from vmbackup_core.repository.data.entry_proof import Feet
 from vmbackup_core.repository.data.healing import NothingHealed
@@ -20,6 +22,7 @@ from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.data.window_reader import Lost, WindowReader
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
 from vmbackup_core.repository.primitives.names import pack_name
+from vmbackup_core.stores.port import UNREADABLE_NOW
 
 #: Of how many bases it is kept what was looked at: one byte for each entry.
 _BASES: Final = 512
@@ -43,20 +46,22 @@ class Block:
 class EntryCheck:
     """Compares each entry with what the pack's foot says of the record that lies there.
 
-    The records themselves are read pack by pack. Deltas, which are proven beside their bases only,
-    and records of which the foot says something else, are read here, as a restore reads them.
+    Of *archived* packs nothing is read. The records themselves are read pack by pack. Deltas, which
+    are proven beside their bases only, and records of which the foot says something else, are read
+    here, as a restore reads them.
     """
 
     store: DataSource
     keys: ChainKeys
     seen: Observations
     threads: int
+    archived: ArchivedPacks
     _feet: Feet = field(init=False)
     _read: set[Wanted] = field(default_factory=set)
     _looked: OrderedDict[_BaseKey, bytearray] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        self._feet = Feet(self.store, self.keys)
+        self._feet = Feet(self.store, self.keys, self.archived.__contains__)
 
     def look(self, said: ManifestSaid, view: ShardView[PackRow], base: StoredBase) -> None:
         """Look at every block of a shard, pack by pack; what its *base* says of each once only.
@@ -92,11 +97,12 @@ class EntryCheck:
         place = wanted.place
         name = pack_name(self.keys.chain, place.row.holder)
         if isinstance(error, CorruptRepository):
-            what = str(error).removeprefix(f"{name}: ")
-            fault = Fault(name, "data", "damaged", what, parts={place.offset})
+            found = str(error).removeprefix(f"{name}: ")
+            fault = Fault(name, "data", "damaged", found, parts={place.offset})
             fault.size_bytes = place.row.size_bytes
         else:
-            fault = Fault(name, "data", "notUnderstood", str(error), parts={place.offset})
+            what: What = "unreadable" if isinstance(error, UNREADABLE_NOW) else "notUnderstood"
+            fault = Fault(name, "data", what, str(error), parts={place.offset})
         self.seen.fault(fault)
 
 

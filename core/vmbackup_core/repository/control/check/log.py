@@ -128,7 +128,7 @@ def _check_head(log: Log, head: Head, end: int, seen: Observations) -> None:
     name = log_name(head.number)
     with seen.noting("control", name):
         try:
-            found = log.control.fetch("LOGO", name, head.sha256).sha256
+            found = log.control.get("LOGO", name, head.sha256).sha256
         except NotStored:
             found = f"missing (the newest log object is number {end})"
         if found != head.sha256:

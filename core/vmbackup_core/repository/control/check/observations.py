@@ -69,7 +69,10 @@ class Counts:
     indexes: int = 0
     packs: int = 0
     unreferenced_packs: int = 0
+    archived_packs: int = 0
     read_bytes: int = 0
+    copies: int = 0
+    copied_bytes: int = 0
 
     def add(self, other: Counts) -> None:
         """Count what *other* has."""
@@ -113,11 +116,14 @@ class Observations:
         """Tell whether the object has been found fault with."""
         return (place, name) in self.faults
 
-    def add(self, *, packs: int = 0, unreferenced: int = 0, read_bytes: int = 0) -> None:
+    def add(
+        self, *, packs: int = 0, unreferenced: int = 0, archived: int = 0, read_bytes: int = 0
+    ) -> None:
         """Count what was listed, and what threads have read."""
         with self._lock:
             self.counts.packs += packs
             self.counts.unreferenced_packs += unreferenced
+            self.counts.archived_packs += archived
             self.counts.read_bytes += read_bytes
 
     @contextmanager

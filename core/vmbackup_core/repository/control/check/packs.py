@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import ChainId
+from vmbackup_core.repository.control.check.archived import ArchivedPacks
 from vmbackup_core.repository.control.check.lists import ListCheck, joined, listed_objects
 from vmbackup_core.repository.control.check.observations import Fault, Observations
 from vmbackup_core.repository.control.check.report import What
@@ -39,6 +40,7 @@ class _Found:
 class PackCheck:
     """Looks at the packs of one chain; *highest* is the last slot that is taken.
 
+    Those of *archived* are counted, where they are as long as they were stored, and not yielded.
     *watched* are packs that were healed; those that are still needed are in *healed_needed* once
     the listing was compared.
     """
@@ -47,11 +49,12 @@ class PackCheck:
     chain: ChainId
     seen: Observations
     highest: int
+    archived: ArchivedPacks = field(default_factory=ArchivedPacks)
     watched: frozenset[Key] = frozenset()
     healed_needed: set[Key] = field(default_factory=set)
 
     def compare(self, lists: ListCheck) -> Iterator[_Found]:
-        """Compare the listing with what is needed, and yield the packs that are there."""
+        """Compare the listing with what is needed, and yield the packs that can be read."""
         listed = listed_objects(self.data, self.chain, self.seen)
         for key, size, sizes in joined(listed, lists.needed()):
             self.seen.on_look()
@@ -63,7 +66,11 @@ class PackCheck:
                 found = f"has {size} bytes, of which {wanted} were stored"
                 self._say(key, "resized", found, min(sizes), whole=key[0] != INDEX)
             elif sizes and size is not None and key[0] == PACK:
-                yield _Found(PackId(*key[1:]), size)
+                pack = PackId(*key[1:])
+                if pack in self.archived:
+                    self.seen.add(archived=1)
+                else:
+                    yield _Found(pack, size)
 
     def _count(self, key: Key, size: int | None, sizes: set[int]) -> None:
         if key in self.watched and sizes:

@@ -70,8 +70,10 @@ class Finding:
 class CheckReport:
     """How much a check looked at; it proved everything readable where there are no findings.
 
-    *healed* are objects that are not as they were written, all of whose blocks were stored again.
-    *left_out* counts the findings behind the first ten thousand.
+    Of *archived_packs*, which lie in the Archive tier, nothing was read. *healed* are objects that
+    are not as they were written, all of whose blocks were stored again. *left_out* counts the
+    findings behind the first ten thousand, *copies* what lies under the names that are kept for
+    copies of packs in the Archive tier.
     """
 
     findings: tuple[Finding, ...]
@@ -83,7 +85,10 @@ class CheckReport:
     indexes: int
     packs: int
     unreferenced_packs: int
+    archived_packs: int
     read_bytes: int
+    copies: int = 0
+    copied_bytes: int = 0
 
     @property
     def good(self) -> bool:

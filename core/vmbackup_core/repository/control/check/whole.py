@@ -24,7 +24,12 @@ from vmbackup_core.repository.control.log.log_state import LogState
 from vmbackup_core.repository.control.sealed_objects import Control
 from vmbackup_core.repository.primitives.identities import is_id
 from vmbackup_core.repository.primitives.names import CHAINS, HOLDS
-from vmbackup_core.repository.primitives.parsed_names import HoldName, parse_control, parse_data
+from vmbackup_core.repository.primitives.parsed_names import (
+    HoldName,
+    Reserved,
+    parse_control,
+    parse_data,
+)
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.repository.transfer import OnProgress, Tally
 from vmbackup_core.stores.port import NotStored, Store
@@ -107,7 +112,10 @@ class _Whole:
             indexes=counts.indexes,
             packs=counts.packs,
             unreferenced_packs=counts.unreferenced_packs,
+            archived_packs=counts.archived_packs,
             read_bytes=counts.read_bytes,
+            copies=counts.copies,
+            copied_bytes=counts.copied_bytes,
         )
 
 
@@ -119,13 +127,13 @@ def _check_holds(control: Control, seen: Observations) -> None:
             if not isinstance(parsed, HoldName):
                 continue
             with seen.noting("control", name), suppress(NotStored):  # given free meanwhile
-                hold = control.open("HOLD", control.fetch("HOLD", name), Hold)
+                hold = control.open("HOLD", control.get("HOLD", name), Hold)
                 if (hold.chain_id, hold.slot) != (parsed.chain, parsed.slot):
                     raise CorruptRepository(f"is of slot {hold.slot} of chain {hold.chain_id}")
 
 
 def _find_foreign(places: Places, seen: Observations) -> None:
-    """Name what lies in either place and is none of a repository's objects."""
+    """Name what lies in either place and is none of a repository's objects; count copies."""
     kinds: tuple[tuple[Place, Store, Callable[[str], object]], ...] = (
         ("control", places.control, parse_control),
         ("data", places.data, parse_data),
@@ -134,8 +142,12 @@ def _find_foreign(places: Places, seen: Observations) -> None:
         with seen.noting(place, "/"):
             for each in store.list(""):
                 seen.on_look()
-                if parse(each.name) is None:
+                named = parse(each.name)
+                if named is None:
                     seen.say(place, each.name, "foreign", "is no object of a repository")
+                elif isinstance(named, Reserved):
+                    seen.counts.copies += 1
+                    seen.counts.copied_bytes += each.size_bytes
 
 
 def _chains(places: Places, state: LogState, seen: Observations) -> Iterator[ChainId]:

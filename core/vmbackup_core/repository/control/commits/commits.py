@@ -116,7 +116,7 @@ def slots_taken(control: Control, chain: ChainId) -> Iterator[CommitSlot]:
 def find_commit(control: Control, chain: ChainId, slot: CommitSlot) -> FoundCommit | None:
     """Return what lies in *slot*; None where nothing does."""
     try:
-        found = control.fetch("COMM", commit_name(chain, slot))
+        found = control.get("COMM", commit_name(chain, slot))
     except NotStored:
         return None
     try:

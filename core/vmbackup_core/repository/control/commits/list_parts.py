@@ -50,7 +50,7 @@ class OpenList:
     def _opened(self, ref: ListPartRef) -> list[ListEntry]:
         name = name_in_chain(self.chain, ref.name)
         try:
-            found = self.control.fetch("PLST", name, ref.sha256)
+            found = self.control.get("PLST", name, ref.sha256)
         except NotStored as error:
             raise CorruptRepository(f"{name}: is missing") from error
         if found.sha256 != ref.sha256:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError
 from vmbackup_core.ids import RepositoryId
+from vmbackup_core.repository.primitives.names import LAST_LOG_NUMBER
+
+_WRITTEN: Final = re.compile(r"([1-9][0-9]{0,11}):([0-9a-f]{64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,14 @@ class Head:
 
     number: int
     sha256: str
+
+
+def read_head(text: str) -> Head:
+    """Return the head that a person wrote down; ValueError for what no log has an object of."""
+    found = _WRITTEN.fullmatch(text)
+    if found is None or int(found[1]) > LAST_LOG_NUMBER:
+        raise ValueError(f"{text[:100]!r} is no NUMBER:DIGEST of a log object")
+    return Head(int(found[1]), found[2])
 
 
 class Heads(Protocol):

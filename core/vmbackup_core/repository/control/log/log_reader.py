@@ -130,7 +130,7 @@ class LogReader:
 
     def _find(self, number: int) -> StoredBytes | None:
         try:
-            return self.control.fetch("LOGO", log_name(number))
+            return self.control.get("LOGO", log_name(number))
         except NotStored:
             return None
 

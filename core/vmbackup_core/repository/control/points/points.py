@@ -172,7 +172,7 @@ def open_point(control: Control, named: Point, sha256: str | None = None) -> Ope
     *sha256* is the digest that is expected: of several versions it is the one that has it.
     """
     vm, run = named
-    found = control.fetch("PONT", point_name(vm, run), sha256)
+    found = control.get("PONT", point_name(vm, run), sha256)
     point = control.open("PONT", found, RecoveryPoint)
     if point.run_id != run or point.repository_id != control.ring.repository:
         raise CorruptRepository(

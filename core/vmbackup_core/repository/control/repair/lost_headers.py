@@ -114,6 +114,6 @@ def _beginnings(control: Control) -> tuple[str | None, dict[int, Time]]:
 
 def _said(control: Control, name: str) -> LogObject | None:
     try:
-        return decode_log_object(name, control.payload("LOGO", control.fetch("LOGO", name)))
+        return decode_log_object(name, control.payload("LOGO", control.get("LOGO", name)))
     except (CorruptRepository, NotStored):
         return None

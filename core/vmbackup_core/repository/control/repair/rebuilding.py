@@ -151,7 +151,7 @@ def check_log_lost(control: Control) -> None:
     for name in control.names(LOG):
         if isinstance(parse_control(name), LogName):
             with suppress(CorruptRepository, NotStored):
-                control.payload("LOGO", control.fetch("LOGO", name))
+                control.payload("LOGO", control.get("LOGO", name))
                 raise ControlThere(name)
 
 

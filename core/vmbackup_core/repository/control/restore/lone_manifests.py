@@ -10,6 +10,7 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_core.repository.control.chains.healing_feet import healing_packs
 from vmbackup_core.repository.control.chains.manifest_versions import oldest_that_opens
 from vmbackup_core.repository.data import healing
+from vmbackup_core.repository.data.copied_packs import CopiedPacks
 from vmbackup_core.repository.data.index_reader import manifest_in
 from vmbackup_core.repository.data.manifest import Manifest
 from vmbackup_core.repository.data.restore import Holes, OnHole, restore_manifest
@@ -39,11 +40,14 @@ def restore_lone(  # noqa: PLR0913 - what, where to, how
     progress: OnProgress,
     on_hole: OnHole | None,
 ) -> Holes:
-    """Write the disk of *manifest* into *sink*; with *on_hole* damage is told there and passed."""
+    """Write the disk of *manifest* into *sink*; with *on_hole* damage is told there and passed.
+
+    Packs in the Archive tier are read from the copies that were made by hand of the run's point.
+    """
     said = manifest.said
     keys = for_reading(ring, said.chain_id, said.chain_epoch, max(ring.masters))
     return restore_manifest(
-        data,
+        CopiedPacks(data, said.run_id),
         keys,
         manifest,
         _healed(data, keys),

@@ -1,29 +1,20 @@
-"""A point's packs that lie in the Archive tier: found, copied to be read, and the copies removed.
-
-Which packs a point needs its commits' lists say, which like all else but packs are always online.
-"""
+"""A point's packs in the Archive tier: found, copied to be read, and the copies removed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.ids import RunId
-from vmbackup_core.repository.control.commits.commits import find_commit
-from vmbackup_core.repository.control.commits.list_parts import OpenList
-from vmbackup_core.repository.control.commits.pack_list import PACK
-from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
+from vmbackup_core.repository.control.chains.listed_packs import listed_packs
+from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.control.sealed_objects import Control
-from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId
 from vmbackup_core.repository.primitives.names import (
     copy_name,
-    pack_name,
     prefix_of_copies,
-    prefix_of_folder,
 )
 from vmbackup_core.stores.archive_tier import ArchiveTier, Priority
 from vmbackup_core.stores.port import DELETED_AT_ONCE, Store, StoredObject
@@ -57,13 +48,14 @@ class Archived:
 
 def look_at_archived(control: Control, data: Store, point: RecoveryPoint, run: RunId) -> Archived:
     """Return what of *point* is in the Archive tier, and how far the copies for *run* are."""
-    copies = {each.name: each.archived for each in data.list(prefix_of_copies(run))}
+    copies = {each.name: each for each in data.list(prefix_of_copies(run))}
     packs = size_bytes = back = under_way = 0
     for pack in _archived(control, data, point):
         packs, size_bytes = packs + 1, size_bytes + pack.size_bytes
-        is_archived = copies.get(copy_name(run, pack.name))
-        back += is_archived is False
-        under_way += is_archived is True
+        copy = copies.get(copy_name(run, pack.name))
+        if copy is not None and not _is_other(copy, pack):
+            back += not copy.archived
+            under_way += copy.archived
     return Archived(packs, size_bytes, back, under_way)
 
 
@@ -79,14 +71,11 @@ def bring_back(  # noqa: PLR0913 - what, whence, for whom and how
 ) -> None:
     """Have archived packs of *point* copied to where *run* can read them: *most* at a time.
 
-    Twice is once.
+    Twice is once. What lies under a copy's name and has not the pack's size was put by somebody
+    else, and goes.
     """
-    there = {each.name for each in data.list(prefix_of_copies(run))}
-    owed = (
-        pack.name
-        for pack in _archived(control, data, point)
-        if copy_name(run, pack.name) not in there
-    )
+    copies = {each.name: each for each in data.list(prefix_of_copies(run))}
+    owed = _owed(_archived(control, data, point), copies, run, data)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         missing = islice(owed, most)
         while some := [*islice(missing, _AT_ONCE)]:
@@ -95,6 +84,24 @@ def bring_back(  # noqa: PLR0913 - what, whence, for whom and how
             )
             for _ in begun:
                 pass
+
+
+def _owed(
+    archived: Iterator[StoredObject], copies: Mapping[str, StoredObject], run: RunId, data: Store
+) -> Iterator[str]:
+    """Yield the packs that have no copy; what is none of theirs goes as they are asked for."""
+    for pack in archived:
+        copy = copies.get(copy_name(run, pack.name))
+        if copy is not None and _is_other(copy, pack):
+            data.delete(copy.name)
+        elif copy is not None:
+            continue
+        yield pack.name
+
+
+def _is_other(copy: StoredObject, pack: StoredObject) -> bool:
+    """Tell whether *copy* can't be one of *pack*; what is on its way may have no size yet."""
+    return not copy.archived and copy.size_bytes != pack.size_bytes
 
 
 def remove_copies(data: Store, run: RunId) -> int:
@@ -109,35 +116,4 @@ def remove_copies(data: Store, run: RunId) -> int:
 
 def _archived(control: Control, data: Store, point: RecoveryPoint) -> Iterator[StoredObject]:
     """Yield the packs of *point* that a listing has in the Archive tier."""
-    for disk in point.disks:
-        listed = data.list(prefix_of_folder(disk.chain_id, "p"))
-        yield from _listed(_needed(control, disk), listed)
-
-
-def _needed(control: Control, disk: PointDisk) -> Iterator[str]:
-    """Yield the names of the packs that the disk's commit needs, in order of listings.
-
-    Healing packs never leave the tier that they are put into.
-    """
-    found = find_commit(control, disk.chain_id, disk.slot)
-    if found is None or found.commit is None:
-        what = "is lost" if found is None else f"is damaged: {found.damage}"
-        raise CorruptRepository(
-            f"{disk.name}: the commit in slot {disk.slot} of chain {disk.chain_id} {what}, so "
-            "nothing says which packs it needs"
-        )
-    for part in OpenList.of(control, found.commit, disk.chain_id).parts():
-        for entry in part:
-            if entry.kind == PACK and entry.session.slot != HEALING_SLOT:
-                pack = PackId(entry.session.slot, entry.session.session, entry.number)
-                yield pack_name(disk.chain_id, pack)
-
-
-def _listed(needed: Iterable[str], listed: Iterator[StoredObject]) -> Iterator[StoredObject]:
-    """Yield those of *needed* that are archived; both are in order."""
-    at = next(listed, None)
-    for name in needed:
-        while at is not None and at.name < name:
-            at = next(listed, None)
-        if at is not None and at.name == name and at.archived:
-            yield at
+    return (pack for pack in listed_packs(control, data, point) if pack.archived)

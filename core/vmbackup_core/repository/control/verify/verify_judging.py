@@ -112,6 +112,7 @@ class _Judging:
             bad=len(self._found),
             refuted=self.refuted,
             unreadable=self.unreadable,
+            archived=self.work.archived if known else 0,
             sampled=0 if self.refuted else told.sampled,
             differing=differing,
             says=tuple(self.says[:SAYS_MOST]),
@@ -146,8 +147,11 @@ class _Judging:
         return True
 
     def _look_at_listed(self, each: ListedLost) -> None:
-        found = self._looks.size(each.pack, each.size_bytes)
-        if found is not None and self._is_needed(each.pack, each.needed_by):
+        name = _name(self.work, each.pack)
+        found = self._looked(lambda: self._looks.size(each.pack, each.size_bytes), name)
+        if isinstance(found, str):
+            self.unreadable += 1
+        elif found is not None and self._is_needed(each.pack, each.needed_by):
             self._take(found)
 
     def _look_at_pack(self, each: ToldPack) -> None:

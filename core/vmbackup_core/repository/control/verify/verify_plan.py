@@ -154,6 +154,8 @@ class _Planning:
             each.kind == INDEX and each.session.slot > read.slot for each in needs.entries(found)
         )
         parts = cut(self.data, self.chain, needs.state, batch)
+        # Packs that nobody reads have no foot to compare with: check opens sections by itself.
+        sections = sections and (bool(parts.runs) or not parts.archived)
         last = None if parts.is_all or parts.last is None else parts.last.packed().hex()
         return replace(
             work,
@@ -161,6 +163,7 @@ class _Planning:
             packs=parts.runs,
             sections=sections,
             listed=parts.listed,
+            archived=parts.archived,
             says=tuple(self.says),
         )
 
@@ -195,6 +198,7 @@ class _Planning:
             up_to=ReadSoFar(newest.place[1], last),
             packs=parts.runs,
             listed=parts.listed,
+            archived=parts.archived,
             left_bytes=max(0, left - batch.read_bytes),
             says=tuple(self.says),
         )

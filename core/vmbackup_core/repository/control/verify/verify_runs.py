@@ -14,7 +14,7 @@ from vmbackup_core.repository.control.verify.verify_work import ListedLost, Pack
 from vmbackup_core.repository.primitives.identities import HEALING_SLOT, PackId
 from vmbackup_core.repository.primitives.names import prefix_of_healing, prefix_of_session
 from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
-from vmbackup_core.stores.port import Store
+from vmbackup_core.stores.port import Store, StoredObject
 
 #: Runs of one job, and packs that the listing has otherwise: more are for the next job.
 RUNS_MOST: Final = 2_000
@@ -52,34 +52,45 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a worker reads, what the listing has otherwise, and up to which pack that is."""
+    """What a worker reads, what the listing has otherwise, and up to which pack that is.
+
+    *archived* counts those that lie in the Archive tier with their sizes: nobody reads them.
+    """
 
     runs: tuple[PackRun, ...]
     listed: tuple[ListedLost, ...]
     last: PackId | None
     is_all: bool
+    archived: int = 0
 
 
 def cut(data: Store, chain: ChainId, state: LogState, batch: Batch) -> Cut:
     """Return the runs of *batch*: without packs that are bad as a whole, or listed otherwise.
 
-    It ends early where the listing lacks too many of them.
+    Nor has it those that lie in the Archive tier. It ends early where the listing lacks too many of
+    them.
     """
-    sizes = _listed_sizes(data, chain, batch.packs)
+    there = _listed(data, chain, batch.packs)
+    archived = 0
     wanted: list[NeededPack] = []
     listed: list[ListedLost] = []
     last: PackId | None = None
     for each in batch.packs:
         if len(listed) >= LISTED_MOST:
-            return Cut(tuple(_runs(wanted)), tuple(listed), last, is_all=False)
+            runs = tuple(_runs(wanted))
+            return Cut(runs, tuple(listed), last, is_all=False, archived=archived)
         last = each.pack
         if _is_bad(state, chain, each.pack):
             continue
-        if sizes.get(each.pack) == each.size_bytes:
-            wanted.append(each)
-        else:
+        found = there.get(each.pack)
+        if found is None or found.size_bytes != each.size_bytes:
             listed.append(ListedLost(each.pack, each.size_bytes, each.needed_by))
-    return Cut(tuple(_runs(wanted)), tuple(listed), last, is_all=not batch.is_full)
+        elif found.archived:
+            archived += 1
+        else:
+            wanted.append(each)
+    runs = tuple(_runs(wanted))
+    return Cut(runs, tuple(listed), last, is_all=not batch.is_full, archived=archived)
 
 
 def _is_bad(state: LogState, chain: ChainId, pack: PackId) -> bool:
@@ -87,9 +98,9 @@ def _is_bad(state: LogState, chain: ChainId, pack: PackId) -> bool:
     return known is not None and known.parts is None
 
 
-def _listed_sizes(data: Store, chain: ChainId, packs: list[NeededPack]) -> dict[PackId, int]:
-    """Return the listed sizes of *packs*: no more of a session is listed than up to its last."""
-    sizes: dict[PackId, int] = {}
+def _listed(data: Store, chain: ChainId, packs: list[NeededPack]) -> dict[PackId, StoredObject]:
+    """Return *packs* as they are listed: no more of a session is listed than up to its last."""
+    found: dict[PackId, StoredObject] = {}
     for _, group in groupby(packs, key=lambda each: (each.pack.slot, each.pack.session)):
         wanted = {each.pack for each in group}
         first, last = min(wanted), max(wanted)
@@ -104,8 +115,8 @@ def _listed_sizes(data: Store, chain: ChainId, packs: list[NeededPack]) -> dict[
             if named.pack.number > last.number:
                 break
             if named.pack in wanted:
-                sizes[named.pack] = each.size_bytes
-    return sizes
+                found[named.pack] = each
+    return found
 
 
 def _follows(before: NeededPack, each: NeededPack) -> bool:

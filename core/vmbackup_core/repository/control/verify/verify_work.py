@@ -118,10 +118,11 @@ class VerifyWork:
     """One job's work on one chain: the same where it is planned again by the same cursor.
 
     *at* is the manifest of *place*, which is held; None where that does not open, and nothing is
-    read. Where *sections* is so, those of its sections
-    and tables that are new in slots above `so_far.slot` are opened, and each of their entries is
-    compared with the foot of its pack. *listed* nobody is asked about. *up_to* is how far the chain
-    is read once all of it was looked at. *left_bytes* are for the rota's later jobs.
+    read. Where *sections* is so, those of its sections and tables that are new in slots above
+    `so_far.slot` are opened, and each of their entries is compared with the foot of its pack.
+    *listed* nobody is asked about, and of *archived* packs, which lie in the Archive tier as long
+    as they were stored, nothing is read. *up_to* is how far the chain is read once all of it was
+    looked at. *left_bytes* are for the rota's later jobs.
     """
 
     stage: Stage
@@ -134,6 +135,7 @@ class VerifyWork:
     sections: bool = False
     sample: SampleOf | None = None
     listed: tuple[ListedLost, ...] = ()
+    archived: int = 0
     left_bytes: int = 0
     says: tuple[str, ...] = ()
 
@@ -166,8 +168,9 @@ class Judged:
     *proven* packs were read back whole, *bad* packs and index objects are bad as far as the
     operator itself saw, *refuted* were called bad and are not: then nothing else that the worker
     said is believed, and another worker should be asked. *unreadable* cannot be read now.
-    *differing* blocks of the *sampled* ones are not what the snapshot has: the chain's next backup
-    is to read everything. *says* has a line for people on each of the first of them.
+    *archived* packs lie in the Archive tier and were not read. *differing* blocks of the *sampled*
+    ones are not what the snapshot has: the chain's next backup is to read everything. *says* has a
+    line for people on each of the first of them.
     """
 
     cursor: str
@@ -176,6 +179,7 @@ class Judged:
     bad: int = 0
     refuted: int = 0
     unreadable: int = 0
+    archived: int = 0
     sampled: int = 0
     differing: int = 0
     says: tuple[str, ...] = ()

@@ -316,7 +316,7 @@ def test_a_listing_that_breaks_off_says_of_no_object_that_it_is_missing(folder: 
 def test_a_commit_of_a_kind_to_come_is_not_understood() -> None:
     whole = with_a_pointless_commit()
     control, name = whole.control, commit_name(chain_of(1), CommitSlot(5))
-    payload = control.payload("COMM", control.fetch("COMM", name))
+    payload = control.payload("COMM", control.get("COMM", name))
     whole.store.delete(name)
     control.put(control.seal_bytes("COMM", name, payload.replace(b'"backup"', b'"later"'), 1))
 

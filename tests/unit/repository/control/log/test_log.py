@@ -18,9 +18,16 @@ from tests.unit.repository.control.log_bench import (
 from vmbackup_core.ids import CommitSlot
 from vmbackup_core.repository.control.log.heads import HistoryRolledBack
 from vmbackup_core.repository.control.log.log import Log, ReadOnly
-from vmbackup_core.repository.control.log.log_entries import Claimed, LogObject
+from vmbackup_core.repository.control.log.log_entries import (
+    Claimed,
+    Entry,
+    Key,
+    LogObject,
+    NewEpoch,
+)
 from vmbackup_core.repository.control.log.log_state import LogState
-from vmbackup_core.repository.primitives.failures import NewerFormat
+from vmbackup_core.repository.primitives.failures import NewerFormat, ObjectMalformed
+from vmbackup_core.repository.primitives.identities import Fingerprint
 from vmbackup_core.repository.primitives.names import LOG, STATES, log_name
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Buffer
@@ -224,7 +231,7 @@ def test_who_loses_a_number_with_a_state_leaves_parts_that_nobody_names() -> Non
     assert bench.log().read().findings == ()
     assert bench.log().read().state == from_number_one(bench)
     control = bench.control()
-    said = control.open("LOGO", control.fetch("LOGO", log_name(2)), LogObject)
+    said = control.open("LOGO", control.get("LOGO", log_name(2)), LogObject)
     assert said.state is not None
     assert {ref.name for ref in said.state} < set(names)
 
@@ -323,10 +330,28 @@ class TestOwner:
         assert bench.log().read().state.owner == "c"
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Claimed(appliance="a" * 1025, from_=APPLIANCE),
+        Key(action="added", fingerprint=Fingerprint("0" * 32), label="\u00e4" * 513),
+        NewEpoch(epoch=2, master_id="0" * 32, ended=(0,)),
+    ],
+    ids=["claimed", "key", "epoch"],
+)
+def test_an_entry_that_no_reader_would_take_is_not_appended(entry: Entry) -> None:
+    bench = LogBench().begun()
+
+    with pytest.raises(ObjectMalformed):
+        bench.log().append(lambda _state: (entry,))
+
+    assert bench.log().read().number == 1
+
+
 def test_a_log_object_that_says_another_number_is_damaged() -> None:
     bench = LogBench().begun()
     control = bench.control()
-    value = control.open("LOGO", control.fetch("LOGO", log_name(1)), LogObject)
+    value = control.open("LOGO", control.get("LOGO", log_name(1)), LogObject)
     control.put(control.seal("LOGO", log_name(2), value, 1))
 
     assert [each.number for each in bench.log().read().findings] == [2]

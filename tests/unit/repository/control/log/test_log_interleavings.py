@@ -66,7 +66,7 @@ def recorded_in(bench: RepositoryBench) -> list[Recorded]:
     """Return all `recorded` entries that there are in the log, whether they count or not."""
     control = bench.control()
     found = (
-        control.open("LOGO", control.fetch("LOGO", each.name), LogObject)
+        control.open("LOGO", control.get("LOGO", each.name), LogObject)
         for each in bench.store.list(LOG)
     )
     return [entry for said in found for entry in said.entries if isinstance(entry, Recorded)]
