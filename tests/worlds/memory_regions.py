@@ -20,13 +20,13 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import (
     ArmId,
-    EnvironmentNames,
     arm_id,
     environment_names,
     name_of,
     subscription_of,
 )
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.services.shared_reads import group, group_of
 from vmbackup_operator.sessions import ports, region_ports, seen
 
 
@@ -111,13 +111,16 @@ class MemoryDiskAccesses(region_ports.DiskAccesses):
 
     @override
     async def of_region(self, region: seen.Region) -> Sequence[seen.DiskAccessSeen]:
-        names = _names(region)
+        names = environment_names(APPLIANCE, region.subscription_id, region.region)
+        where = group(region.subscription_id, names.resource_group)
+        ours = [
+            access
+            for access in map(ArmId, self.azure.disk_accesses)
+            if group_of(access) == where and names.is_disk_access(name_of(access))
+        ]
         return [
-            seen.DiskAccessSeen(
-                recased(access), ready=self.azure.disk_accesses[folded(access)] > LOOKS
-            )
-            for number in range(30)
-            if folded(access := _disk_access(names, number)) in self.azure.disk_accesses
+            seen.DiskAccessSeen(recased(access), ready=self.azure.disk_accesses[access] > LOOKS)
+            for access in sorted(ours, key=name_of)
         ]
 
     @override
@@ -135,12 +138,3 @@ class MemoryDiskAccesses(region_ports.DiskAccesses):
             return seen.DiskAccessSeen(access, ready=True)
         waiting = Waiting(2, f"{name_of(access)} is not there yet")
         return seen.DiskAccessSeen(access, ready=False, waiting=waiting)
-
-
-def _names(region: seen.Region) -> EnvironmentNames:
-    return environment_names(APPLIANCE, region.subscription_id, region.region)
-
-
-def _disk_access(names: EnvironmentNames, number: int) -> ArmId:
-    group, name = names.resource_group, names.disk_access(number)
-    return arm_id(SUBSCRIPTION, group, "Microsoft.Compute/diskAccesses", name)
