@@ -63,7 +63,9 @@ class AzureDisks(Disks):
         wanted: Body = {"access": "Write", "durationInSeconds": duration_s}
         what = f"opening disk {name_of(disk_id)} for its upload"
         return await self._operations.advance(
-            key, lambda: grant_access(self._resources, "disk", disk_id, what, wanted)
+            key,
+            lambda: grant_access(self._resources, "disk", disk_id, what, wanted),
+            lasts_s=duration_s,
         )
 
     @override
