@@ -206,8 +206,8 @@ def a_stage(folder: Path) -> Iterator[Stage]:
             },
             changes={"workers": {"timeoutSeconds": WORKER_TIMEOUT_S}, **elsewhere.CHANGES},
         )
-        # On a machine that is short of time it may lose its Lease, and end.
-        with restarted(installation.operator):
+        # It is killed again and again; and short of time it may lose its Lease, and end.
+        with installation.operator.loaded(), restarted(installation.operator):
             plane.administrator.apply(EXAMPLES / "repository.yaml")
             put_off_upkeep(plane)
             yield Stage(folder, ready, azure, plane, installation, disks)

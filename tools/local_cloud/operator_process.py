@@ -15,7 +15,8 @@ from typing import Any
 import urllib3
 
 from tools.local_cloud import seed
-from tools.local_cloud.processes import Program, start_program
+from tools.local_cloud.loading import Loaded
+from tools.local_cloud.processes import Program, program_environment, start_program
 
 #: How long a start may take: imports, six CRDs looked at, the first lists. Seconds, on a machine
 #: that does nothing else.
@@ -58,10 +59,10 @@ class OperatorProcess:
         self, settings: Path, kubeconfig: Path, ready: Mapping[str, Any], log: Path
     ) -> None:
         self._settings, self._kubeconfig, self._ready = settings, kubeconfig, ready
+        self._loaded: Loaded | None = None
         # Started again it is the same one, as a container that its pod starts again.
         instance = f"{log.stem}-{uuid.uuid4().hex[:8]}"
-        self._arguments = [sys.executable, "-m", "vmbackup_operator", "--config", str(settings)]
-        self._arguments += ["--instance", instance]
+        self._arguments = ["--config", str(settings), "--instance", instance]
         self._environment = clean_environment() | azure_environment(ready)
         self._environment["KUBECONFIG"] = str(kubeconfig)
         self._log = log
@@ -71,7 +72,25 @@ class OperatorProcess:
 
     def beside(self, log: Path) -> OperatorProcess:
         """Return another operator of the same appliance, which is not started yet."""
-        return OperatorProcess(self._settings, self._kubeconfig, self._ready, log)
+        other = OperatorProcess(self._settings, self._kubeconfig, self._ready, log)
+        other._loaded = self._loaded
+        return other
+
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        """Load it once: in this context each start is a run of that, in place of a program's.
+
+        So is each start of those beside it. Libraries look at the environment while they are
+        loaded, so it is the operator's own.
+        """
+        log = self._log.with_suffix(".loading")
+        environment, modules = self._environment, ["vmbackup_operator.process"]
+        self._loaded = Loaded("vmbackup_operator.__main__:main", log, environment, modules)
+        try:
+            yield
+        finally:
+            self._loaded.unload()
+            self._loaded = None
 
     @property
     def pid(self) -> int:
@@ -116,14 +135,23 @@ class OperatorProcess:
     def _start(self) -> None:
         port_file = self._log.with_suffix(".health")
         port_file.unlink(missing_ok=True)
-        arguments = [*self._arguments, "--health-port-file", str(port_file)]
-        self._program = start_program(arguments, self._log, self._environment)
+        self._program = self._begun([*self._arguments, "--health-port-file", str(port_file)])
         deadline = time.monotonic() + START_S
         while not self._is_ready(port_file):
             if self._program.has_ended or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"the operator did not get ready: see {self._log}")
             time.sleep(0.1)
+
+    def _begun(self, arguments: list[str]) -> Program:
+        if self._loaded is None:
+            command = [sys.executable, "-m", "vmbackup_operator", *arguments]
+            return start_program(command, self._log, self._environment)
+        environment = program_environment(self._log, self._environment)
+        with self._log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+            streams = (nothing.fileno(), output.fileno(), output.fileno())
+            run = self._loaded.begin(arguments, streams, environment, self._log.parent)
+        return Program("vmbackup_operator", self._log, run)
 
     def kill(self) -> None:
         """End it by SIGKILL: it gets to do nothing more."""
