@@ -55,6 +55,7 @@ class Runs:
 
     def serve(self) -> Callable[[], None] | None:
         """Fork for each message; return None at the end, and in a run what it has to do first."""
+        loaded = os.getpid()
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._channel, selectors.EVENT_READ)
             while True:
@@ -67,7 +68,7 @@ class Runs:
                     if not descriptors:
                         return None
                     if (pid := os.fork()) == 0:
-                        return lambda: become(json.loads(message), descriptors)
+                        return lambda: become(json.loads(message), descriptors, loaded)
                     for each in descriptors[:-1]:
                         os.close(each)
                     ending = os.pidfd_open(pid)
@@ -96,9 +97,11 @@ class Runs:
             os.close(to)
 
 
-def become(asked: dict[str, Any], descriptors: list[int]) -> None:
-    """Be the run that was *asked* for; the kernel ends it when the loaded program ends."""
+def become(asked: dict[str, Any], descriptors: list[int], loaded: int) -> None:
+    """Be the run that was *asked* for; the kernel ends it when the process *loaded* ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != loaded:
+        os.kill(os.getpid(), signal.SIGKILL)  # it has ended before the kernel was told
     for number, each in enumerate(descriptors[:-1]):
         os.dup2(each, number)
     os.closerange(DESCRIPTORS - 1, os.sysconf("SC_OPEN_MAX"))
