@@ -347,3 +347,6 @@ async def test_a_vm_whose_own_disks_cannot_be_put_back_is_not_started_and_nothin
     }
     assert (world.loose.power(VM), world.loose.copies) == ("running", {})
     assert world.undo_records.stored == {}
+    for condition in ("DisksPutBack", "VirtualMachineStarted", "RemainsRemoved"):
+        assert world.condition(condition, RESTORE).status == "True"
+    assert world.restored(RESTORE).outcome == "Cancelled"
