@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from typing_extensions import override
 
-from tests.unit.worker.data_place import DataPlace
+from tests.unit.worker.data_place import DataPlace, Expired
 from tests.unit.worker.restoring_scenes import BLOCK, URL, Attached, Scene, uploading
 from vmbackup_core.errors import CorruptRepository, PermanentError
 from vmbackup_core.ids import ChainId
 from vmbackup_core.protocol import RepositoryAccess
 from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
-from vmbackup_core.stores.port import CredentialsRefused
 from vmbackup_worker.access import Stopped
 
 
@@ -107,33 +104,14 @@ def test_keys_of_another_chain_end_the_job(scene: Scene) -> None:
     assert scene.is_untouched
 
 
-class Expired(DataPlace):
-    """What a SAS that has expired reaches: nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refused = threading.Event()
-
-    @override
-    def get(self, name: str, *, most: int) -> bytes:
-        self.refused.set()
-        raise CredentialsRefused("status 403", reason="AuthenticationFailed")
-
-
 def test_the_repositorys_sas_is_renewed(scene: Scene) -> None:
     expired, job = Expired(), scene.job()
     fresh = RepositoryAccess("http://127.0.0.1:1/data?sig=fresh")
     places: dict[str, DataPlace] = {URL: expired, fresh.container_url: scene.place}
     work = scene.work(job, 30, lambda access: places[access.container_url])
+    renewed = msgspec.structs.replace(job, repository=fresh)
 
-    def renew() -> None:
-        assert expired.refused.wait(60)
-        work.renew(msgspec.structs.replace(job, repository=fresh))
-
-    renewer = threading.Thread(target=renew)
-    renewer.start()
-    work.run()
-    renewer.join(60)
+    expired.run_renewed(work.run, lambda: work.renew(renewed))
 
     assert scene.is_right
 
