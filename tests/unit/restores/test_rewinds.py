@@ -347,3 +347,19 @@ async def test_a_vm_whose_own_disks_cannot_be_put_back_is_not_started_and_nothin
     }
     assert (world.loose.power(VM), world.loose.copies) == ("running", {})
     assert world.undo_records.stored == {}
+
+
+async def test_a_swap_counts_once_azure_has_ended_it() -> None:
+    world = await rewinding_world()
+    await asked_for_the_word(world)
+    say_the_word(world)
+    wanted = {each.disk: each.disk_id for each in rewound(world).disks}
+    looks = 0
+    while disks_of_vm(world) != wanted or world.azure.under_way(f"swap {folded(VM)}"):
+        await world.look_again(RESTORE)
+        world.start()  # it knows only what it finds
+        looks += disks_of_vm(world) == wanted
+        if world.azure.under_way(f"swap {folded(VM)}"):
+            assert world.restored(RESTORE).restored is not None
+            assert not world.restored(RESTORE).achieved
+    assert looks > 1

@@ -73,7 +73,7 @@ async def _begin(ground: Ground, session: RestoreSession) -> Taken:
 async def _plan(
     ground: Ground, session: RestoreSession, point: PointOfSet, machine: MachineNow
 ) -> Taken:
-    if machine.power == "changing":
+    if machine.power == "changing" or not machine.settled:
         message = f"{machine.name} is being started or stopped, or Azure is at it"
         return Taken(session.status, Waiting(_LOOK_AGAIN_S, message))
     found = await find_retained(ground, session, point, _INSTEAD)
