@@ -61,6 +61,10 @@ class MemoryRegions(region_ports.Regions):
     async def exports_refused(self, region: str) -> str:
         return self.azure.exports_refused
 
+    @override
+    async def worker_size(self, region: str) -> str:
+        return self.azure.worker_size
+
 
 def ready_region(azure: Azure, region: str, subscription_id: str = SUBSCRIPTION) -> seen.Region:
     """Return the region as it is once it is ready."""
@@ -81,7 +85,7 @@ def ready_region(azure: Azure, region: str, subscription_id: str = SUBSCRIPTION)
         endpoint_subnet_id=ArmId(f"{network}/subnets/endpoints"),
         blob_zone_id=ArmId(f"{network}/zone"),
         account=account(region),
-        worker_size="Standard_D4s_v5",
+        worker_size=azure.worker_size,
         worker_image="a:b:c:d",
         max_workers=azure.max_workers,
         private=azure.private,

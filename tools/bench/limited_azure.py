@@ -274,3 +274,7 @@ class LimitedRegions(region_ports.Regions):
     @override
     async def exports_refused(self, region: str) -> str:
         return await self._double.exports_refused(region)
+
+    @override
+    async def worker_size(self, region: str) -> str:
+        return await self._double.worker_size(region)
