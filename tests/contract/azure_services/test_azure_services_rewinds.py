@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -135,7 +136,7 @@ class TestAzureRewoundMachines(RewoundMachineFacts):
         await place.stop()
         data = await place.place("1")
         await place.swap(data)
-        acts = {
+        acts: dict[str, Callable[[], Awaitable[bool]]] = {
             "deallocated": lambda: place.machines.deallocate(place.machine),
             "running": lambda: place.machines.start(place.machine),
         }
