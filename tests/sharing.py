@@ -43,6 +43,7 @@ GROUPS = (
     ),
     (
         "tests/scenario/test_archive_sessions.py",
+        "tests/scenario/test_gitops_by_flux.py",
         "tests/scenario/test_objects_recreated.py",
         "tests/scenario/test_new_chains.py",
         "tests/scenario/test_operator_ended.py",

@@ -7,6 +7,7 @@ No test builds any: that takes minutes of a processor, and gigabytes beside them
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,9 @@ _STAGES = (
     "pod/fast/pod-complete.yaml",
     "pod/fast/pod-delete.yaml",
 )
+
+#: The folder of the definitions of a controller's kinds.
+FLUX_KINDS = "crds"
 
 
 def _program(
@@ -56,6 +60,19 @@ def _write_stages(folder: Path) -> None:
     (folder / KWOK_STAGES).write_text("---\n".join(each))
 
 
+def _controller(name: str) -> ClientProgram:
+    """Return the controller of Flux's called *name*, with the kinds that it brings beside it."""
+    module, path = ROOT / "tools" / "flux" / name, f"github.com/fluxcd/{name}"
+
+    def copy_kinds(folder: Path) -> None:
+        kinds = module_folder(module, path) / "config" / "crd" / "bases"
+        (folder / FLUX_KINDS).mkdir()
+        for definition in kinds.glob("*.yaml"):
+            shutil.copyfile(definition, folder / FLUX_KINDS / definition.name)
+
+    return _program(name, module, path, "make flux", add=copy_kinds)
+
+
 HELM = _program("helm", ROOT / "tools" / "helm", "helm.sh/helm/v4/cmd/helm", "make helm")
 KWOK = _program("kwok", _KWOK, "sigs.k8s.io/kwok/cmd/kwok", "make kwok", add=_write_stages)
 SCHEDULER = _program(
@@ -67,8 +84,11 @@ PROMTOOL = _program(
     "github.com/prometheus/prometheus/cmd/promtool",
     "make promtool",
 )
+SOURCE_CONTROLLER = _controller("source-controller")
+KUSTOMIZE_CONTROLLER = _controller("kustomize-controller")
 
-PROGRAMS = {each.name: each for each in (HELM, KWOK, SCHEDULER, PROMTOOL)}
+_ALL = (HELM, KWOK, SCHEDULER, PROMTOOL, SOURCE_CONTROLLER, KUSTOMIZE_CONTROLLER)
+PROGRAMS = {each.name: each for each in _ALL}
 
 
 def main() -> None:
