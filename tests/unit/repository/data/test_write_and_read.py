@@ -18,10 +18,11 @@ from tests.unit.repository.data.bench import (
     noise,
     pack_of,
 )
-from tests.unit.repository.data.samples import BLOCK, SEEDS, SHARD
+from tests.unit.repository.data.samples import BLOCK, SEEDS, SHARD, seeded
 from vmbackup_core.extents import Extent
 from vmbackup_core.repository.data.grants import BadObject, BaseUnreadable, Parameters
 from vmbackup_core.repository.data.pack_reader import read_footer
+from vmbackup_core.repository.data.records import DELTA_LEVEL, TAG_BYTES, new_compressor
 from vmbackup_core.repository.transfer import UNIT_BYTES
 
 LARGE_BLOCK = 256 * 1024
@@ -236,6 +237,26 @@ def test_of_a_predecessor_blocks_that_follow_each_other_are_read_at_once() -> No
     assert before.reads == [(4 * BLOCK, 2 * BLOCK)]
     assert third.done.statistics.delta_blocks == 2
     assert bench.restore(third)[0] == after
+
+
+@pytest.mark.parametrize("deltas", [False, True])
+def test_what_is_stored_whole_beside_deltas_is_compressed_at_their_level(*, deltas: bool) -> None:
+    bench = Bench()
+    content = noise(1, SHARD)
+    first = bench.write(bench.grant(1, SHARD), content)
+    words = seeded(2).choices([b"disk ", b"block ", b"pack ", b"shard "], k=BLOCK)
+    after = b"".join(words)[:BLOCK] + content[BLOCK:]
+    grant = bench.grant(2, SHARD, newest=first, base=first, deltas=deltas)
+    second = bench.write(grant, after, [Extent(0, BLOCK)], predecessor=content)
+    assert second.done.statistics.delta_blocks == 0
+    (pack,) = bench.store.names("p", 2)
+    footer, _ = read_footer(bench.store, bench.reader_keys(), pack_of(pack))
+    lengths = [
+        len(new_compressor(level).compress(after[:BLOCK])) + TAG_BYTES
+        for level in (grant.level, DELTA_LEVEL)
+    ]
+    assert lengths[0] > lengths[1]
+    assert [*footer.records.lengths] == [lengths[deltas]]
 
 
 def test_no_delta_is_made_after_a_predecessor_that_shows_other_bytes() -> None:
