@@ -115,6 +115,39 @@ def test_an_interrupt_ends_it_with_one_line(
     assert not (tmp_path / "to").exists()
 
 
+#: Becomes the program whose other thread gets the signals, as far as the kernel is concerned: what
+#: the main thread waits for goes on, as where a signal comes just before it begins to wait.
+HEARD_BY_ANOTHER_THREAD = """
+import signal, sys, threading
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+from vmbackup_operator.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_a_wait_that_began_just_behind_it(
+    line: CommandLine, tmp_path: Path, number: signal.Signals
+) -> None:
+    header = line.repository / "control" / "header"
+    header.unlink()
+    os.mkfifo(header)
+    program = [sys.executable, "-c", HEARD_BY_ANOTHER_THREAD]
+
+    check = command(line, "check", tmp_path)
+    with start(check, program=program) as running, header.open("wb"):
+        until(lambda: waits_for(running, header))
+        running.send_signal(number)
+        try:
+            _, err = running.communicate(timeout=30)
+        finally:
+            running.kill()
+
+    assert (running.returncode, err) == (128 + number, "vmbackup: interrupted\n")
+
+
 #: Becomes the program, and interrupts it as soon as it looks for the module that is named first.
 INTERRUPTED_AT_AN_IMPORT = """
 import os, signal, sys
@@ -173,6 +206,13 @@ def test_a_second_interrupt_does_not_wait_for_a_store_that_hangs(
     assert ended == 130
     assert err == "vmbackup: interrupted\n"
     assert list(to.iterdir()) == []
+
+
+def waits_for(running: subprocess.Popen[str], file: Path) -> bool:
+    """Whether the program has opened the file, and its main thread sleeps."""
+    process = Path("/proc") / str(running.pid)
+    has_it = any(each.exists() and each.samefile(file) for each in (process / "fd").iterdir())
+    return has_it and (process / "stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def until(holds: object) -> None:

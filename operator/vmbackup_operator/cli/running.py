@@ -35,6 +35,7 @@ from vmbackup_operator.cli.commands import (
 )
 from vmbackup_operator.cli.complaints import COULD_NOT, complaint, complaint_of, exit_code_of
 from vmbackup_operator.cli.printing import Console, standard_console
+from vmbackup_operator.cli.waking import woken_by_signals
 
 #: Shows where a fault of vmbackup's own lies, for whoever reports it.
 TRACEBACK = "VMBACKUP_TRACEBACK"
@@ -195,7 +196,8 @@ def _stopped_by_signals() -> Iterator[None]:
     for number in before:
         signal.signal(number, _stop)
     try:
-        yield
+        with woken_by_signals():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -64,6 +65,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 def start(
     arguments: list[str],
     *,
+    program: Sequence[str] = (VMBACKUP,),
     stdout: int = subprocess.PIPE,
     environment: dict[str, str] | None = None,
 ) -> subprocess.Popen[str]:
@@ -72,7 +74,7 @@ def start(
     Whoever runs tests in the background has signals ignored, and what is started inherits that.
     """
     return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-c", AS_A_TERMINAL, VMBACKUP, *arguments],
+        [sys.executable, "-c", AS_A_TERMINAL, *program, *arguments],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
