@@ -82,10 +82,17 @@ class Allocator:
         if key in self._begun:
             return None
         others = [each for each in self._backups_in(namespace) if each.key != key]
-        own = _age(session)
-        before = [each for each in others if self._is_begun(each) or _is_ahead(each, own)]
-        if len(before) < most:
+        begun = sum(self._is_begun(each) for each in others)
+        waiting = sorted(filter(self._is_held_back, others), key=_age)
+        ahead = [each for each in waiting if _age(each) < _age(session)]
+        # Whoever looks may be the only one who knows that others may begin.
+        for other in ahead[: max(0, most - begun)]:
+            self._wake(other.key)
+        if begun + len(ahead) < most:
             self._begun.add(key)
+            if begun + len(ahead) + 1 < most:
+                # Several may have ended at once, and only the first one waiting was woken.
+                self.wake_in_namespace(namespace)
             return None
         message = f"namespace {namespace} may have {most} backups under way, and has"
         return Waiting(TURN_AGAIN_S, message, NAMESPACE_BUSY)
@@ -120,14 +127,15 @@ class Allocator:
             | (going_for_others & {each.id for each in existing})
         )
         ahead = self._ahead(session, region, holders)
+        # Whoever finds that it is not its turn may be the only one who knows that there is room.
+        for other in ahead[: len(free) + max(0, room)]:
+            self._wake(other)
         if len(ahead) >= len(free) + max(0, room):
             message = f"all workers of {region.region} are busy ({region.max_workers} at most)"
             message += "".join(
                 f"; {each.id} is left alone: {each.doubt}" for each in _doubtful(usable)
             )
             return Waiting(TURN_AGAIN_S, message, WORKER_BUSY)
-        for other in ahead:
-            self._wake(other)
         # One that runs starts nothing; of the others one as good as the next.
         free.sort(key=lambda worker: (worker.state != "running", worker.id))
         mine = [worker for worker in free if not self._is_barred(worker, session)]
@@ -210,7 +218,7 @@ class Allocator:
 
     def wake_in_namespace(self, namespace: str) -> None:
         """Have the backup looked at that waits for another one of the namespace the longest."""
-        waiting = (each for each in self._backups_in(namespace) if _is_held_back(each))
+        waiting = filter(self._is_held_back, self._backups_in(namespace))
         first = min(waiting, key=_age, default=None)
         if first is not None:
             self._wake(first.key)
@@ -281,6 +289,9 @@ class Allocator:
     def _is_begun(self, session: BackupSession) -> bool:
         return session.key in self._begun or is_true(session.status.conditions, "Accepted")
 
+    def _is_held_back(self, session: BackupSession) -> bool:
+        return session.key not in self._begun and _waits_with(session, NAMESPACE_BUSY, "Accepted")
+
     def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:
         holders = {
             session.status.worker.id: session.key
@@ -335,15 +346,6 @@ def _taking_snapshots(sessions: Iterator[Session]) -> Iterator[BackupSession]:
         for each in sessions
         if isinstance(each, BackupSession) and each.spec.type in TAKES_SNAPSHOTS
     )
-
-
-def _is_ahead(session: BackupSession, age: tuple[str, str]) -> bool:
-    """Tell whether the session is held back too, and has been for longer."""
-    return _is_held_back(session) and _age(session) < age
-
-
-def _is_held_back(session: BackupSession) -> bool:
-    return _waits_with(session, NAMESPACE_BUSY, "Accepted")
 
 
 def _waits_with(session: Session, reason: str, condition: str = "WorkerReady") -> bool:
