@@ -32,7 +32,7 @@ def woken_by_signals() -> Iterator[None]:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     waking = threading.Thread(target=_wake, args=(reading, threading.get_ident()), daemon=True)
-    handler = signal.signal(_WAKES, _do_nothing)
+    handler = signal.signal(_WAKES, _be_woken)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     waking.start()
     try:
@@ -61,5 +61,5 @@ def _wake(signals: int, sleeper: int) -> None:
             times = _TIMES
 
 
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+def _be_woken(_number: int, _frame: FrameType | None) -> None:
     """Handle it: a signal without a handler ends no wait."""
