@@ -8,38 +8,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.local_cloud.client_programs import ClientProgram
 from tools.local_cloud.kubernetes_programs import PINS, link_flags
 from tools.local_cloud.toolchains import ROOT, build_go, cache_folder, module_folder
 
-_HELM = ROOT / "tools" / "helm"
 _KWOK = ROOT / "tools" / "kwok"
-_PROMTOOL = ROOT / "tools" / "promtool"
-
-
-def _build_helm(folder: Path) -> None:
-    build_go(_HELM, "helm.sh/helm/v4/cmd/helm", folder / "helm")
-
-
-HELM = ClientProgram(
-    "helm", (_HELM / "go.mod", _HELM / "go.sum"), "helm", _build_helm, command="make helm"
-)
-
-
-def _build_promtool(folder: Path) -> None:
-    build_go(_PROMTOOL, "github.com/prometheus/prometheus/cmd/promtool", folder / "promtool")
-
-
-PROMTOOL = ClientProgram(
-    "promtool",
-    (_PROMTOOL / "go.mod", _PROMTOOL / "go.sum"),
-    "promtool",
-    _build_promtool,
-    command="make promtool",
-)
-
 
 #: kwok's own stages, in one file: a node becomes ready and stays so, a pod runs, ends and goes.
 KWOK_STAGES = "stages.yaml"
@@ -52,29 +28,44 @@ _STAGES = (
 )
 
 
-def _build_kwok(folder: Path) -> None:
-    build_go(_KWOK, "sigs.k8s.io/kwok/cmd/kwok", folder / "kwok")
+def _program(
+    name: str,
+    module: Path,
+    package: str,
+    command: str,
+    *,
+    flags: Callable[[], str] = lambda: "-s -w",
+    add: Callable[[Path], None] = lambda _: None,
+) -> ClientProgram:
+    """Return the program that *module*, a folder, pins and *package* is the source of.
+
+    *command* is what has it built, *flags* what Go's linker is told; *add* puts beside the program
+    what it needs.
+    """
+
+    def build(folder: Path) -> None:
+        build_go(module, package, folder / name, flags())
+        add(folder)
+
+    return ClientProgram(name, (module / "go.mod", module / "go.sum"), name, build, command)
+
+
+def _write_stages(folder: Path) -> None:
     stages = module_folder(_KWOK, "sigs.k8s.io/kwok") / "kustomize" / "stage"
     each = [(stages / name).read_text() for name in _STAGES]
     (folder / KWOK_STAGES).write_text("---\n".join(each))
 
 
-KWOK = ClientProgram(
-    "kwok", (_KWOK / "go.mod", _KWOK / "go.sum"), "kwok", _build_kwok, command="make kwok"
+HELM = _program("helm", ROOT / "tools" / "helm", "helm.sh/helm/v4/cmd/helm", "make helm")
+KWOK = _program("kwok", _KWOK, "sigs.k8s.io/kwok/cmd/kwok", "make kwok", add=_write_stages)
+SCHEDULER = _program(
+    "kube-scheduler", PINS, "k8s.io/kubernetes/cmd/kube-scheduler", "make kwok", flags=link_flags
 )
-
-
-def _build_scheduler(folder: Path) -> None:
-    program = folder / "kube-scheduler"
-    build_go(PINS, "k8s.io/kubernetes/cmd/kube-scheduler", program, link_flags())
-
-
-SCHEDULER = ClientProgram(
-    "kube-scheduler",
-    (PINS / "go.mod", PINS / "go.sum"),
-    "kube-scheduler",
-    _build_scheduler,
-    command="make kwok",
+PROMTOOL = _program(
+    "promtool",
+    ROOT / "tools" / "promtool",
+    "github.com/prometheus/prometheus/cmd/promtool",
+    "make promtool",
 )
 
 PROGRAMS = {each.name: each for each in (HELM, KWOK, SCHEDULER, PROMTOOL)}
