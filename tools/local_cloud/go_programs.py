@@ -68,7 +68,15 @@ PROMTOOL = _program(
     "make promtool",
 )
 
-PROGRAMS = {each.name: each for each in (HELM, KWOK, SCHEDULER, PROMTOOL)}
+KUBELET = _program(
+    "kubelet",
+    ROOT / "tools" / "kubelet",
+    "k8s.io/kubernetes/cmd/kubelet",
+    "make kubelet",
+    flags=link_flags,
+)
+
+PROGRAMS = {each.name: each for each in (HELM, KWOK, SCHEDULER, PROMTOOL, KUBELET)}
 
 
 def main() -> None:
