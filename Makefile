@@ -7,7 +7,7 @@ SETUP := $(VENV)/.set-up
 # Tests start many processes: each would compile our own modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cloud clients helm kwok promtool check test unit soak demo bench bench-plots bundle chart image reference format clean
+.PHONY: help setup cloud clients helm kwok kubelet promtool flux check test unit soak demo bench bench-plots bundle chart image reference format clean
 help:
 	@echo "make demo    back a VM up and restore it, on a local Kubernetes and a simulated Azure"
 	@echo "make test    every test"
@@ -15,7 +15,9 @@ help:
 	@echo "make clients Azure CLI, azcopy and a Go program, once, for the tests that use them"
 	@echo "make helm    helm, once, from source, for the demo and the tests of the chart"
 	@echo "make kwok    kwok and kube-scheduler, once, from source, for the tests of the chart on nodes"
+	@echo "make kubelet kubelet, containerd and runc, once, for the tests of the chart on a real node"
 	@echo "make promtool  Prometheus' promtool, once, from source, for the tests of the alerts"
+	@echo "make flux    two of Flux's controllers, once, from source, for the test of examples/gitops"
 	@echo "make unit    the fast tests only, and a sample of what is random or exhaustive"
 	@echo "make soak    random and long tests, kills; SEED=N repeats a case, CASES=N asks for more"
 	@echo "make check   style, types, layers"
@@ -51,8 +53,15 @@ helm: $(SETUP)
 kwok: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.go_programs kwok kube-scheduler
 
+kubelet: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.go_programs kubelet kube-scheduler
+	@$(BIN)/python -m tools.kubelet
+
 promtool: $(SETUP)
 	@$(BIN)/python -m tools.local_cloud.go_programs promtool
+
+flux: $(SETUP)
+	@$(BIN)/python -m tools.local_cloud.go_programs source-controller kustomize-controller
 
 check: $(SETUP)
 	$(BIN)/ruff check .

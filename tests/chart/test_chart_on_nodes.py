@@ -14,7 +14,7 @@ import pytest
 from tests.chart.charted import FORMER_TEAM, HOME, OTHER_TEAM, TEAM
 from tests.chart.release import Release
 from tests.contract.clients.programs import built
-from tools.local_cloud.control_plane import WORKLOADS, ControlPlane, control_plane
+from tools.local_cloud.control_plane import NODES, WORKLOADS, ControlPlane, control_plane
 from tools.local_cloud.fake_nodes import fake_nodes
 from tools.local_cloud.go_programs import HELM, KWOK, SCHEDULER
 from tools.local_cloud.helm import Helm
@@ -22,8 +22,6 @@ from tools.local_cloud.kubernetes_user import KubectlRefused
 
 pytestmark = pytest.mark.control_plane
 
-#: Takes the taints from nodes that are ready.
-NODES = ("node-lifecycle-controller",)
 ZONES = {"node-1": "westeurope-1", "node-2": "westeurope-2"}
 WHERE = f"--namespace={HOME}"
 OPERATORS = "app.kubernetes.io/name=vmbackup,app.kubernetes.io/component!=test"

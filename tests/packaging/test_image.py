@@ -16,9 +16,10 @@ import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
+from tests.packaging.built_image import IMAGE, built_layout
 from tests.packaging.image_tree import ImageTree, unpack
 from tools.image import parts
-from tools.image.build import LAYOUT, MACHINES, MADE_FROM, inputs, own_architecture
+from tools.image.build import MACHINES, own_architecture
 from tools.image.debian import LOCK, locked
 from tools.image.layers import layer_of
 from tools.image.layout import manifests, read_blob
@@ -26,7 +27,6 @@ from tools.image.wheels import needed
 from tools.local_cloud.toolchains import ROOT
 from vmbackup_core.protocol import read_bundle
 
-IMAGE = ROOT / "build" / "image"
 LARGEST_BYTES = 130_000_000
 SETTINGS = ROOT / "charts" / "vmbackup" / "settings.yaml"
 
@@ -35,11 +35,7 @@ architectures = pytest.mark.parametrize("architecture", sorted(MACHINES))
 
 @pytest.fixture(scope="module")
 def layout() -> Path:
-    if not (IMAGE / MADE_FROM).is_file():
-        pytest.skip("the image is not built: `make image` builds it")
-    if (IMAGE / MADE_FROM).read_text() != inputs():
-        pytest.skip("the image was built from other files than lie here: `make image` builds it")
-    return IMAGE / LAYOUT
+    return built_layout()
 
 
 @pytest.fixture(scope="module")

@@ -67,16 +67,16 @@ def test_a_group_names_files_that_there_are(start: str) -> None:
 @pytest.mark.parametrize(
     ("folder", "fixture", "most"),
     [
-        ("tests/scenario", "stage", 3),
+        ("tests/scenario", "stage", 4),
         ("tests/cluster", "served", 1),
         ("tests/cluster", "installed", 1),
         ("tests/cluster", "namespace", 1),
         ("tests/cluster", "connection", 1),
         ("tests/contract", "running_azurite", 1),
-        ("tests/contract/azure_services", "cloud", 1),
+        ("tests/contract/azure_services", "cloud", 2),
         ("tests/contract/clients", "cloud", 1),
         ("tests/contract/simulator_storage", "cloud", 1),
-        ("tests/scenario/worker", "cloud", 1),
+        ("tests/scenario/worker", "cloud", 2),
     ],
 )
 def test_what_takes_long_is_started_seldom(folder: str, fixture: str, most: int) -> None:
@@ -122,6 +122,53 @@ def test_one_process_begins_at_the_end(tmp_path: Path) -> None:
     one, other = run(tmp_path, [f"tests/unit/test_{number}.py" for number in range(5)])
 
     assert (one[0], other[0]) == ("test_0", "test_4")
+
+
+def test_groups_are_begun_in_the_order_of_the_list_before_what_is_in_none(tmp_path: Path) -> None:
+    later, first = (group[0] for group in GROUPS[1::-1])
+    (ran,) = run(tmp_path, ["tests/a/test_alone.py", later, first], processes=1)
+
+    assert ran == [Path(path).stem for path in ("test_alone", later, first)]
+
+
+#: Waits for something that another process does: each of its tests leaves a file.
+WAITING = """
+import os, time
+from pathlib import Path
+RAN = Path(os.environ["RAN"])
+def left(name):
+    (RAN.parent / name).touch()
+def wait(name):
+    until = time.monotonic() + 60
+    while not (RAN.parent / name).exists():
+        assert time.monotonic() < until, f"{name} did not come"
+        time.sleep(0.02)
+"""
+#: The one in the middle is for whoever has nothing else to do while `test_a` waits for it.
+WHILE_ONE_WAITS = {
+    "test_a.py": """
+def test_one(): pass
+def test_two():
+    left("waits")
+    wait("between")
+def test_three(): pass
+""",
+    "test_b.py": """
+def test_one(): left("between")
+""",
+    "test_c.py": """
+def test_one(): wait("waits")
+def test_two(): pass
+def test_three(): pass
+""",
+}
+
+
+def test_a_process_takes_no_group_while_it_is_still_at_another(tmp_path: Path) -> None:
+    for name, text in WHILE_ONE_WAITS.items():
+        (tmp_path / name).write_text(WAITING + text)
+
+    run(tmp_path, [])  # fails where who waits has taken what it waits for
 
 
 @pytest.fixture

@@ -77,6 +77,8 @@ WITHOUT: Mapping[str, str] = {
     "vmbackup_worker.agent.Events": _PART,
     "vmbackup_worker.heart.Mouth": _PART,
     "vmbackup_worker.jobs.disks_at_once.OfDisk": "the shape of a value: nothing is asked by it",
+    "vmbackup_worker.jobs.restore_targets.Target": _PART,
+    "vmbackup_worker.jobs.restore_targets.Targets": _PART,
     "vmbackup_worker.running.Work": _PART,
 }
 

@@ -72,7 +72,7 @@ OTHERS_TERMS = {
         "simulator/azure_simulator/storage tests tools",
         "Node.js; a node of Python's syntax trees",
     ),
-    r"(\w+_)?nodes?|NODES": (
+    r"(\w+_)?nodes?|Node|NODES": (
         "tests/chart tests/unit/nodeagent tools",
         "a machine of a Kubernetes cluster, real or played",
     ),

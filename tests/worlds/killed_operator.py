@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from tests.worlds.memory_world import Killed, World
 from vmbackup_operator.model.metadata import ObjectKey
@@ -35,6 +35,13 @@ async def run_killed(
 
 async def run_through_kills(world: World, key: ObjectKey, at: int) -> tuple[int, str]:
     """Run the session, killing at the write number *at*; return how many there were, and where."""
+    return await go_through_kills(world, lambda: world.run(key), at)
+
+
+async def go_through_kills(
+    world: World, go: Callable[[], Awaitable[object]], at: int
+) -> tuple[int, str]:
+    """Do what *go* does, anew after the kill, as `run_through_kills` does."""
     count, where = 0, ""
 
     def meet(what: str) -> None:
@@ -47,7 +54,7 @@ async def run_through_kills(world: World, key: ObjectKey, at: int) -> tuple[int,
     world.meets(meet)
     while True:
         try:
-            await world.run(key)
+            await go()
         except Killed:
             world.start()
         else:

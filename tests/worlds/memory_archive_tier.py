@@ -34,6 +34,8 @@ class ArchivedStore(MemoryStore):
         self.speed = 1.0
         #: The objects of which copies were asked for, each time that one was.
         self.copied: list[str] = []
+        #: The prefixes that were listed, each time that one was.
+        self.listed: list[str] = []
 
     def archive(self, name: str) -> None:
         """Put the object called *name* into the tier."""
@@ -67,6 +69,7 @@ class ArchivedStore(MemoryStore):
 
     @override
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[StoredObject]:
+        self.listed.append(prefix)
         for each in super().list(prefix, limit=limit):
             archived = each.name in self._archived or self._is_under_way(each.name)
             yield StoredObject(each.name, each.size_bytes, archived=archived)

@@ -94,6 +94,7 @@ class Azure:
     order: list[str] = field(default_factory=list)
     meets: Callable[[str], None] = lambda _what: None
     max_workers: int = 1
+    worker_size: str = "Standard_D4s_v5"
     private: bool = True
     #: Why data of other subscriptions is not exported, as the administrator has it.
     exports_refused: str = "RegionEnvironment says crossSubscriptionExport: Refuse"

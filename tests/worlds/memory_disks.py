@@ -147,7 +147,7 @@ class MemoryDisks(Disks):
     def _check(self, found: MadeDisk, disk_id: ArmId, run_id: RunId) -> None:
         self.ownership.check_ours(disk_id, found.tags)
         if tag_value(found.tags, RUN_TAG) != run_id:
-            raise PermanentError(f"disk {disk_id} was made by another run", reason="NotOurs")
+            raise PermanentError(f"{disk_id} was made by another run", reason="NotOurs")
 
     def _look(self, disk_id: ArmId) -> MadeDisk | None:
         """Return the disk as it is now; each look brings what is under way nearer its end."""

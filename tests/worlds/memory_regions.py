@@ -20,13 +20,13 @@ from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.naming import (
     ArmId,
-    EnvironmentNames,
     arm_id,
     environment_names,
     name_of,
     subscription_of,
 )
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.services.shared_reads import group, group_of
 from vmbackup_operator.sessions import ports, region_ports, seen
 
 
@@ -61,6 +61,10 @@ class MemoryRegions(region_ports.Regions):
     async def exports_refused(self, region: str) -> str:
         return self.azure.exports_refused
 
+    @override
+    async def worker_size(self, region: str) -> str:
+        return self.azure.worker_size
+
 
 def ready_region(azure: Azure, region: str, subscription_id: str = SUBSCRIPTION) -> seen.Region:
     """Return the region as it is once it is ready."""
@@ -81,7 +85,7 @@ def ready_region(azure: Azure, region: str, subscription_id: str = SUBSCRIPTION)
         endpoint_subnet_id=ArmId(f"{network}/subnets/endpoints"),
         blob_zone_id=ArmId(f"{network}/zone"),
         account=account(region),
-        worker_size="Standard_D4s_v5",
+        worker_size=azure.worker_size,
         worker_image="a:b:c:d",
         max_workers=azure.max_workers,
         private=azure.private,
@@ -111,13 +115,16 @@ class MemoryDiskAccesses(region_ports.DiskAccesses):
 
     @override
     async def of_region(self, region: seen.Region) -> Sequence[seen.DiskAccessSeen]:
-        names = _names(region)
+        names = environment_names(APPLIANCE, region.subscription_id, region.region)
+        where = group(region.subscription_id, names.resource_group)
+        ours = [
+            access
+            for access in map(ArmId, self.azure.disk_accesses)
+            if group_of(access) == where and names.is_disk_access(name_of(access))
+        ]
         return [
-            seen.DiskAccessSeen(
-                recased(access), ready=self.azure.disk_accesses[folded(access)] > LOOKS
-            )
-            for number in range(30)
-            if folded(access := _disk_access(names, number)) in self.azure.disk_accesses
+            seen.DiskAccessSeen(recased(access), ready=self.azure.disk_accesses[access] > LOOKS)
+            for access in sorted(ours, key=name_of)
         ]
 
     @override
@@ -135,12 +142,3 @@ class MemoryDiskAccesses(region_ports.DiskAccesses):
             return seen.DiskAccessSeen(access, ready=True)
         waiting = Waiting(2, f"{name_of(access)} is not there yet")
         return seen.DiskAccessSeen(access, ready=False, waiting=waiting)
-
-
-def _names(region: seen.Region) -> EnvironmentNames:
-    return environment_names(APPLIANCE, region.subscription_id, region.region)
-
-
-def _disk_access(names: EnvironmentNames, number: int) -> ArmId:
-    group, name = names.resource_group, names.disk_access(number)
-    return arm_id(SUBSCRIPTION, group, "Microsoft.Compute/diskAccesses", name)

@@ -108,13 +108,14 @@ class MemoryRewoundMachines(RewoundMachines):
         seen = self._look(vm_id)
         if seen is None:
             return None
-        at_it = any(self.azure.under_way(f"{verb} {folded(vm_id)}") for verb in _POWERS)
+        changing = any(self.azure.under_way(f"{verb} {folded(vm_id)}") for verb in _POWERS)
         return MachineNow(
             id=recased(seen.id),
             name=seen.name,
             region=seen.region,
-            power="changing" if at_it else self.loose.power(vm_id),
+            power="changing" if changing else self.loose.power(vm_id),
             disks=tuple(self._attached(seen, each) for each in seen.disks),
+            settled=not self._is_busy(vm_id),
         )
 
     @override
@@ -128,8 +129,7 @@ class MemoryRewoundMachines(RewoundMachines):
     @override
     async def swap(self, vm_id: ArmId, places: Sequence[DiskPlace]) -> bool:
         seen, at = self._existing(vm_id), f"swap {folded(vm_id)}"
-        if self.azure.under_way(at):
-            self.azure.ended(at)
+        if self._is_busy(vm_id):
             return False
         held = {place.position: _held(seen, place) for place in places}
         owed = [place for place in places if not same_id(held[place.position], place.disk_id)]
@@ -158,12 +158,16 @@ class MemoryRewoundMachines(RewoundMachines):
     def _carry(self, vm_id: ArmId, verb: str) -> bool:
         self._existing(vm_id)
         key = f"{verb} {folded(vm_id)}"
-        if self.loose.power(vm_id) == _POWERS[verb] and not self.azure.under_way(key):
-            return True
-        if self.azure.under_way(key):
+        if self._is_busy(vm_id):
             return False
+        if self.loose.power(vm_id) == _POWERS[verb]:
+            return True
         self.azure.write(f"{verb} {vm_id}", lambda: self.azure.begin(key))
         return False
+
+    def _is_busy(self, vm_id: ArmId) -> bool:
+        verbs = (*_POWERS, "swap")
+        return any(self.azure.under_way(f"{verb} {folded(vm_id)}") for verb in verbs)
 
     def _look(self, vm_id: ArmId) -> VirtualMachineSeen | None:
         """Return the VM as it is now; each look brings what is under way nearer its end."""
@@ -171,6 +175,9 @@ class MemoryRewoundMachines(RewoundMachines):
             key = f"{verb} {folded(vm_id)}"
             if self.azure.under_way(key) and self.azure.ended(key):
                 self.loose.powers[folded(vm_id)] = power
+        swapping = f"swap {folded(vm_id)}"
+        if self.azure.under_way(swapping):
+            self.azure.ended(swapping)
         return self.azure.machines.get(folded(vm_id))
 
     def _existing(self, vm_id: ArmId) -> VirtualMachineSeen:

@@ -28,9 +28,9 @@ RESTORED_GROUP = ArmId(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored")
 SIZES = {
     each.name.lower(): each
     for each in (
-        SizeSeen("Standard_D4s_v5", "standardDSv5Family", 4),
-        SizeSeen("Standard_D8s_v5", "standardDSv5Family", 8),
-        SizeSeen("Standard_F2s_v2", "standardFSv2Family", 2),
+        SizeSeen("Standard_D4s_v5", "standardDSv5Family", 4, 8),
+        SizeSeen("Standard_D8s_v5", "standardDSv5Family", 8, 16),
+        SizeSeen("Standard_F2s_v2", "standardFSv2Family", 2, 4),
     )
 }
 

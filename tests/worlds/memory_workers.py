@@ -11,7 +11,8 @@ from tests.worlds.memory_azure import APPLIANCE, Azure, Refused, recased
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.arm_tags import has_tags
-from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId, resource_group_of
+from vmbackup_operator.naming import APPLIANCE_TAG, WORKER_TAG, ArmId
+from vmbackup_operator.services.shared_reads import group, group_of
 from vmbackup_operator.sessions import ports, seen
 from vmbackup_operator.sessions.keys import KeyRing
 
@@ -66,7 +67,9 @@ class MemoryWorkers(ports.Workers):
     async def of_group(
         self, subscription_id: str, resource_group: str
     ) -> Sequence[seen.WorkerSeen]:
-        looked = [look_at(self.azure, ArmId(key)) for key in list(self.azure.workers)]
+        where = group(subscription_id, resource_group)
+        there = [each for each in map(ArmId, self.azure.workers) if group_of(each) == where]
+        looked = [look_at(self.azure, each) for each in there]
         found = [
             replace(
                 self._shown(worker),
@@ -74,9 +77,7 @@ class MemoryWorkers(ports.Workers):
                 outdated=self._is_outdated(worker.vm_id),
             )
             for worker in looked
-            if worker is not None
-            and folded(resource_group_of(worker.vm_id)) == folded(resource_group)
-            and self._may_be_ours(worker.vm_id)
+            if worker is not None and self._may_be_ours(worker.vm_id)
         ]
         return sorted(found, key=lambda worker: worker.id)
 

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -131,7 +132,14 @@ def machine() -> Figures:
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "load": [round(each, 1) for each in os.getloadavg()],
+        "commit": _commit(),
     }
+
+
+def _commit() -> str:
+    """Return what of the project was measured; nothing where it is no checkout."""
+    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(asked, check=False, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ from vmbackup_core.retention.rules import Retention
 from vmbackup_core.stores.archive_tier import ArchiveTier, Priority
 from vmbackup_core.stores.memory import MemoryStore
 from vmbackup_core.stores.port import Buffer
-from vmbackup_operator.services.archiving import PACKS_MOST
+from vmbackup_operator.services.opened_repositories import PACKS_A_TURN
 from vmbackup_operator.services.repositories import StoredPoints
 from vmbackup_worker.jobs.archive import Archive
 from vmbackup_worker.meter import Meter
@@ -201,7 +201,7 @@ def requests_of(size: int) -> dict[str, int]:
     committed = target.opened.commit_disk(asked, told.manifest, told.manifest_sha256)
     target.opened.record(_archived(work, target.opened, committed))
     named, tier = _named(by_worker, target), CountingTier()
-    Archives(target.opened.work).put_away(tier, _VM, _ARCHIVE, most=PACKS_MOST)
+    Archives(target.opened.work).put_away(tier, _VM, _ARCHIVE, most=PACKS_A_TURN)
     return {**named, "packs_put_away": tier.put.total()}
 
 

@@ -92,9 +92,11 @@ class Surroundings:
             await self.manager.send("GET", resource_id, "operation")
         self.reads.forget(where, ArmId(resource_id))
 
-    async def advance(self, key: str, begin: Callable[[], Awaitable[T]]) -> T | None:
+    async def advance(
+        self, key: str, begin: Callable[[], Awaitable[T]], lasts_s: float | None = None
+    ) -> T | None:
         """Have *begin* run in the background, as the product's operations do."""
-        return await self.operations.advance(key, begin)
+        return await self.operations.advance(key, begin, lasts_s)
 
 
 class LimitedMachines(ports.VirtualMachines):
@@ -172,7 +174,7 @@ class LimitedSnapshots(ports.Snapshots):
             await self._around.write("POST", snapshot_id, "snapshots/beginGetAccess", polls=2)
             return await self._around.until(lambda: self._double.grant(snapshot_id, duration_s))
 
-        return await self._around.advance(f"grant {folded(snapshot_id)}", begin)
+        return await self._around.advance(f"grant {folded(snapshot_id)}", begin, duration_s)
 
     @override
     async def revoke(self, snapshot_id: ArmId) -> bool:
@@ -274,3 +276,7 @@ class LimitedRegions(region_ports.Regions):
     @override
     async def exports_refused(self, region: str) -> str:
         return await self._double.exports_refused(region)
+
+    @override
+    async def worker_size(self, region: str) -> str:
+        return await self._double.worker_size(region)

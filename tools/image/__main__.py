@@ -10,13 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-from tools.image.apt import NotToBeHad
+from tools.image.apt import NOT_TO_BE_HAD, NotToBeHad
 from tools.image.build import LAYOUT, MADE_FROM, build, inputs
 from tools.image.layout import index_digest
 from tools.local_cloud.toolchains import ROOT
 
 OUT = ROOT / "build" / "image"
-NOT_TO_BE_HAD = 69  # EX_UNAVAILABLE of sysexits.h
 
 
 def main() -> None:

@@ -40,6 +40,10 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 _URI_LINE = re.compile(r"^'[^']+' (\S+)_(\S+)_\S+\.deb \d+", re.MULTILINE)
 
 
+#: How a program ends that was told `NotToBeHad`: EX_UNAVAILABLE of sysexits.h.
+NOT_TO_BE_HAD = 69
+
+
 class NotToBeHad(LookupError):
     """What is locked can't be fetched: no apt, no sources of the release, or a version has gone."""
 

@@ -37,9 +37,9 @@ def locked(text: str) -> list[Package]:
     return [Package(*line) for line in lines]
 
 
-def packages(architecture: str) -> dict[Package, Path]:
-    """Return the files of the locked packages for *architecture*, fetched where missing."""
-    pins = [pin for pin in locked(LOCK.read_text()) if pin.architecture == architecture]
+def packages(architecture: str, lock: Path = LOCK) -> dict[Package, Path]:
+    """Return the files of *lock*'s packages for *architecture*, fetched where missing."""
+    pins = [pin for pin in locked(lock.read_text()) if pin.architecture == architecture]
     named = "".join(f"{pin.name} {pin.sha256}\n" for pin in pins)
     digest = hashlib.sha256(f"{architecture}\n{named}".encode()).hexdigest()[:16]
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.local_cloud.processes import start_program
+from tools.local_cloud.processes import Process, start_program
 from tools.local_cloud.toolchains import ROOT, cache_folder, made_once, node, npm, run_quietly
 
 START_DEADLINE_S = 60.0
@@ -30,7 +30,7 @@ class Azurite:
     blob_port: int
     queue_port: int
     accounts: Mapping[str, str] = field(repr=False)
-    process: subprocess.Popen[bytes] = field(repr=False)
+    process: Process = field(repr=False)
     secure: bool = False
 
     def blob_url(self, account: str) -> str:
@@ -110,7 +110,7 @@ def stop(running: Azurite) -> None:
         running.process.wait()
 
 
-def _ports(process: subprocess.Popen[bytes], log: Path) -> dict[str, int]:
+def _ports(process: Process, log: Path) -> dict[str, int]:
     """Wait until the log names both ports."""
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:

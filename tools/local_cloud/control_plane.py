@@ -57,6 +57,9 @@ WORKLOADS = (
     "disruption-controller",
 )
 
+#: What takes the taints from nodes that are ready.
+NODES = ("node-lifecycle-controller",)
+
 #: The address that pods have the API server at: the first of the Services'.
 SERVICE_ADDRESS = "10.0.0.1"
 

@@ -7,39 +7,16 @@ No test builds any: that takes minutes of a processor, and gigabytes beside them
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.local_cloud.client_programs import ClientProgram
 from tools.local_cloud.kubernetes_programs import PINS, link_flags
 from tools.local_cloud.toolchains import ROOT, build_go, cache_folder, module_folder
 
-_HELM = ROOT / "tools" / "helm"
 _KWOK = ROOT / "tools" / "kwok"
-_PROMTOOL = ROOT / "tools" / "promtool"
-
-
-def _build_helm(folder: Path) -> None:
-    build_go(_HELM, "helm.sh/helm/v4/cmd/helm", folder / "helm")
-
-
-HELM = ClientProgram(
-    "helm", (_HELM / "go.mod", _HELM / "go.sum"), "helm", _build_helm, command="make helm"
-)
-
-
-def _build_promtool(folder: Path) -> None:
-    build_go(_PROMTOOL, "github.com/prometheus/prometheus/cmd/promtool", folder / "promtool")
-
-
-PROMTOOL = ClientProgram(
-    "promtool",
-    (_PROMTOOL / "go.mod", _PROMTOOL / "go.sum"),
-    "promtool",
-    _build_promtool,
-    command="make promtool",
-)
-
 
 #: kwok's own stages, in one file: a node becomes ready and stays so, a pod runs, ends and goes.
 KWOK_STAGES = "stages.yaml"
@@ -51,33 +28,74 @@ _STAGES = (
     "pod/fast/pod-delete.yaml",
 )
 
+#: The folder of the definitions of a controller's kinds.
+FLUX_KINDS = "crds"
 
-def _build_kwok(folder: Path) -> None:
-    build_go(_KWOK, "sigs.k8s.io/kwok/cmd/kwok", folder / "kwok")
+
+def _program(
+    name: str,
+    module: Path,
+    package: str,
+    command: str,
+    *,
+    flags: Callable[[], str] = lambda: "-s -w",
+    add: Callable[[Path], None] = lambda _: None,
+) -> ClientProgram:
+    """Return the program that *module*, a folder, pins and *package* is the source of.
+
+    *command* is what has it built, *flags* what Go's linker is told; *add* puts beside the program
+    what it needs.
+    """
+
+    def build(folder: Path) -> None:
+        build_go(module, package, folder / name, flags())
+        add(folder)
+
+    return ClientProgram(name, (module / "go.mod", module / "go.sum"), name, build, command)
+
+
+def _write_stages(folder: Path) -> None:
     stages = module_folder(_KWOK, "sigs.k8s.io/kwok") / "kustomize" / "stage"
     each = [(stages / name).read_text() for name in _STAGES]
     (folder / KWOK_STAGES).write_text("---\n".join(each))
 
 
-KWOK = ClientProgram(
-    "kwok", (_KWOK / "go.mod", _KWOK / "go.sum"), "kwok", _build_kwok, command="make kwok"
+def _controller(name: str) -> ClientProgram:
+    """Return the controller of Flux's called *name*, with the kinds that it brings beside it."""
+    module, path = ROOT / "tools" / "flux" / name, f"github.com/fluxcd/{name}"
+
+    def copy_kinds(folder: Path) -> None:
+        kinds = module_folder(module, path) / "config" / "crd" / "bases"
+        (folder / FLUX_KINDS).mkdir()
+        for definition in kinds.glob("*.yaml"):
+            shutil.copyfile(definition, folder / FLUX_KINDS / definition.name)
+
+    return _program(name, module, path, "make flux", add=copy_kinds)
+
+
+HELM = _program("helm", ROOT / "tools" / "helm", "helm.sh/helm/v4/cmd/helm", "make helm")
+KWOK = _program("kwok", _KWOK, "sigs.k8s.io/kwok/cmd/kwok", "make kwok", add=_write_stages)
+SCHEDULER = _program(
+    "kube-scheduler", PINS, "k8s.io/kubernetes/cmd/kube-scheduler", "make kwok", flags=link_flags
+)
+PROMTOOL = _program(
+    "promtool",
+    ROOT / "tools" / "promtool",
+    "github.com/prometheus/prometheus/cmd/promtool",
+    "make promtool",
+)
+SOURCE_CONTROLLER = _controller("source-controller")
+KUSTOMIZE_CONTROLLER = _controller("kustomize-controller")
+KUBELET = _program(
+    "kubelet",
+    ROOT / "tools" / "kubelet",
+    "k8s.io/kubernetes/cmd/kubelet",
+    "make kubelet",
+    flags=link_flags,
 )
 
-
-def _build_scheduler(folder: Path) -> None:
-    program = folder / "kube-scheduler"
-    build_go(PINS, "k8s.io/kubernetes/cmd/kube-scheduler", program, link_flags())
-
-
-SCHEDULER = ClientProgram(
-    "kube-scheduler",
-    (PINS / "go.mod", PINS / "go.sum"),
-    "kube-scheduler",
-    _build_scheduler,
-    command="make kwok",
-)
-
-PROGRAMS = {each.name: each for each in (HELM, KWOK, SCHEDULER, PROMTOOL)}
+_ALL = (HELM, KWOK, SCHEDULER, PROMTOOL, KUBELET, SOURCE_CONTROLLER, KUSTOMIZE_CONTROLLER)
+PROGRAMS = {each.name: each for each in _ALL}
 
 
 def main() -> None:

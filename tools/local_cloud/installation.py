@@ -84,18 +84,20 @@ def put_off_upkeep(plane: ControlPlane) -> None:
     So what is counted of a session does not hang on the hour at which that is done; the annotation
     ``vmbackup.dev/upkeep`` asks for upkeep at any time.
     """
-    wanted = {
-        "schedule": f"0 {(datetime.now(UTC).hour + 12) % 24} * * *",
-        "verifyNewWithinDays": 1,
-    }
     plane.administrator.kubectl(
         "patch",
         "backuprepository",
         example("repository.yaml")["metadata"]["name"],
         f"--namespace={USER_NAMESPACE}",
         "--type=merge",
-        f"--patch={json.dumps({'spec': {'upkeep': wanted}})}",
+        f"--patch={json.dumps({'spec': {'upkeep': upkeep_put_off()}})}",
     )
+
+
+def upkeep_put_off() -> dict[str, Any]:
+    """Return the upkeep of a repository that is due half a day from now."""
+    hour = (datetime.now(UTC).hour + 12) % 24
+    return {"schedule": f"0 {hour} * * *", "verifyNewWithinDays": 1}
 
 
 def give_rights(plane: ControlPlane) -> None:

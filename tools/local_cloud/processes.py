@@ -9,8 +9,27 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 STOP_DEADLINE_S = 20.0
+
+
+class Process(Protocol):
+    """What is asked of a process, however it was begun: as of `subprocess.Popen`."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code once it has ended."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +38,7 @@ class Program:
 
     name: str
     log: Path
-    process: subprocess.Popen[bytes] = field(repr=False)
+    process: Process = field(repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -65,19 +84,24 @@ def start_program(
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise FileNotFoundError("setpriv is not installed: it comes with util-linux")
-    bare = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(log.parent)}
     words = [str(word) for word in command]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [setpriv, "--pdeathsig", "KILL", "--", *words],
             cwd=log.parent,
-            env={**bare, **(environment or {}), "TMPDIR": str(log.parent)},
+            env=program_environment(log, environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=descriptors,
         )
     return Program(Path(words[0]).name, log, process)
+
+
+def program_environment(log: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a program with that *log* has in its environment beside *environment*."""
+    bare = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(log.parent)}
+    return {**bare, **environment, "TMPDIR": str(log.parent)}
 
 
 def free_port() -> int:

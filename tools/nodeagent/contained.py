@@ -19,14 +19,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from azure_simulator.machines.guest import mounts
+from azure_simulator.machines.guest.devices import DEVICES, make_devices
 
-_DEVICES = ("full", "null", "random", "urandom", "zero")
-_DEVICE_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-}
 #: What is in memory is mount points and links, and what programs share.
 _SKELETON_SIZE, _SHARED_MEMORY_SIZE = "16m", "64m"
 _CLONE_NEWNS, _CLONE_NEWPID = 0x00020000, 0x20000000
@@ -108,8 +102,8 @@ def _enter(plan: Plan) -> None:
     # Outer folders first, since those in them are mounted over what they show.
     for bind in sorted(plan.binds, key=lambda each: each.path.count("/")):
         _show(root, bind, [each.path for each in plan.binds])
-    _make_devices(root / "dev")
-    mounts.mount_proc(_folder(root / "proc"))
+    make_devices(root / "dev", DEVICES, shared_memory=_SHARED_MEMORY_SIZE)
+    mounts.mount_proc(mounts.made(root / "proc"))
     mounts.make_read_only(root)
     mounts.change_root(root)
 
@@ -119,14 +113,14 @@ def _show(root: Path, bind: Bind, paths: Sequence[str]) -> None:
     source, at = Path(bind.source), root / bind.path.lstrip("/")
     if bind.path == bind.source and source.is_symlink():
         if not at.is_symlink():  # it may be in a folder that is seen already
-            _folder(at.parent)
+            mounts.made(at.parent)
             at.symlink_to(source.readlink())
         return
     inside = [path for path in paths if path.startswith(f"{bind.path}/")]
     if all((source / Path(path).relative_to(bind.path)).exists() for path in inside):
         _mount(bind, source, at)
         return
-    _folder(at)
+    mounts.made(at)
     for entry in source.iterdir():
         part = Bind(f"{bind.path}/{entry.name}", str(entry), bind.writable)
         if part.path not in paths:
@@ -135,27 +129,11 @@ def _show(root: Path, bind: Bind, paths: Sequence[str]) -> None:
 
 def _mount(bind: Bind, source: Path, at: Path) -> None:
     if source.is_dir():
-        _folder(at)
+        mounts.made(at)
     elif not at.exists():
-        _folder(at.parent)
+        mounts.made(at.parent)
         at.touch()
     (mounts.bind if bind.writable else mounts.bind_read_only)(source, at)
-
-
-def _make_devices(folder: Path) -> None:
-    _folder(folder)
-    for name in _DEVICES:
-        (folder / name).touch()
-        mounts.bind(Path("/dev", name), folder / name)
-    for name, target in _DEVICE_LINKS.items():
-        (folder / name).symlink_to(target)
-    mounts.mount_tmpfs(_folder(folder / "shm"), size=_SHARED_MEMORY_SIZE)
-
-
-def _folder(path: Path) -> Path:
-    """Return *path*, made where missing."""
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 if __name__ == "__main__":

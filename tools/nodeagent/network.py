@@ -18,15 +18,16 @@ _MOST_BYTES = 4096
 class Network:
     """The network of one pod, which lasts until it is closed."""
 
-    def __init__(self, channel: socket.socket, program: Program) -> None:
-        self._channel, self._program = channel, program
+    def __init__(self, channel: socket.socket, program: Program, *, has_users: bool = True) -> None:
+        self._channel, self._program, self._has_users = channel, program, has_users
         self._turn = threading.Lock()
 
     @property
     def joined_by(self) -> list[str]:
         """What a command begins with that is to run in it, as root of its users' namespace."""
+        users = ["--user", "--preserve-credentials"] if self._has_users else []
         target = str(self._program.process.pid)
-        return ["nsenter", "--user", "--net", "--preserve-credentials", "--target", target, "--"]
+        return ["nsenter", *users, "--net", "--target", target, "--"]
 
     def listen(self, address: str, port: int) -> socket.socket:
         """Return a socket that listens in there; raise ConnectionError where it cannot."""
@@ -54,10 +55,14 @@ class Network:
         return socket.socket(fileno=descriptors[0])
 
 
-def open_network(folder: Path) -> Network:
-    """Open a network; it ends with the calling thread. Its holder's complaints go to *folder*."""
+def open_network(folder: Path, *, of_root: bool = False) -> Network:
+    """Open a network; it ends with the calling thread. Its holder's complaints go to *folder*.
+
+    One *of_root* has no users of its own: for root alone, who mounts and makes interfaces in there.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    words = ["unshare", "--user", "--map-root-user", "--net", "--", sys.executable]
+    users = [] if of_root else ["--user", "--map-root-user"]
+    words = ["unshare", *users, "--net", "--", sys.executable]
     words += ["-m", "tools.nodeagent.sandbox", str(theirs.fileno())]
     log = folder / "network.log"
     environment = {"PYTHONPATH": str(ROOT)}
@@ -67,4 +72,4 @@ def open_network(folder: Path) -> Network:
         ours.close()
         program.stop()
         raise RuntimeError(f"no network for a pod: {os.linesep}{program.last_words()}")
-    return Network(ours, program)
+    return Network(ours, program, has_users=not of_root)

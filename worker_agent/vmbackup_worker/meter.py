@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vmbackup_core.ids import JobId
+from vmbackup_core.repository.transfer import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +51,16 @@ class Meter:
             self._to_read[disk] = self._read.get(disk, 0) + more
             return self._to_read[disk]
 
-    def begin(self, disk: str) -> None:
-        """Say that *disk* is being read."""
+    @contextmanager
+    def during(self, disk: str) -> Iterator[None]:
+        """Say that *disk* is being read, as long as the block lasts."""
         with self._lock:
             self._current.append(disk)
-
-    def end(self, disk: str) -> None:
-        """Say that *disk* is no longer being read."""
-        with self._lock:
-            self._current.remove(disk)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._current.remove(disk)
 
     def count_read(self, disk: str, read: int) -> None:
         """Add *read* bytes that came from the export of *disk*."""
@@ -77,3 +81,20 @@ class Meter:
                 sum(self._stored.values()),
                 self._current[0] if self._current else None,
             )
+
+
+class Totals:
+    """Tells a meter of one disk what progress says in totals."""
+
+    def __init__(self, meter: Meter, disk: str) -> None:
+        self._meter, self._disk, self._read = meter, disk, 0
+
+    def count_read(self, progress: Progress) -> None:
+        """Count what was read since the last word."""
+        self._meter.count_read(self._disk, progress.done_bytes - self._read)
+        self._read = progress.done_bytes
+
+    def count_both(self, progress: Progress) -> None:
+        """Count what was read, and say what is stored."""
+        self.count_read(progress)
+        self._meter.set_stored(self._disk, progress.stored_bytes)

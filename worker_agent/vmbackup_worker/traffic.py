@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vmbackup_worker.access import Stopped
 
-#: Azure refuses what is above 500 of one page blob; with a burst it is 480 in a second at most.
+#: Azure refuses what is above 500 of one page blob: never are there more in any one second.
+MOST_IN_A_SECOND = 480
+
+#: So many go on evenly, however long it takes.
 REQUESTS_PER_S = 400
 
-#: Requests that were not made for so long may be made at once.
-_BURST_S = 0.2
+#: Requests that were not made for so long may be made at once: most increments ask for fewer in
+#: all than a second may have, and wait for nothing.
+_BURST_S = 0.6
 
 #: What a refusal leaves: half, as is usual, would be much of the few that an export bears.
 _CUT = 0.7
@@ -34,16 +39,21 @@ class Pace:
         self._not_before = float("-inf")
         self._cut_at = float("-inf")
         self._paid_until = float("-inf")
+        self._begun = deque[float](maxlen=MOST_IN_A_SECOND)
         #: How many requests at once.
         self.limit = float(most)
 
     def wait_s(self, now: float) -> float:
         """Return for how long nothing may be asked for."""
-        return max(0.0, self._not_before - now, self._paid_until - _BURST_S - now)
+        soonest = max(self._not_before, self._paid_until - _BURST_S)
+        if len(self._begun) == MOST_IN_A_SECOND:
+            soonest = max(soonest, self._begun[0] + 1)
+        return max(0.0, soonest - now)
 
     def begin(self, now: float) -> None:
         """Count a request that begins."""
         self._paid_until = max(self._paid_until, now) + 1 / REQUESTS_PER_S
+        self._begun.append(now)
 
     def answered(self) -> None:
         """Learn that a request was answered."""

@@ -38,8 +38,13 @@ class Archives:
     def put_away(self, tier: ArchiveTier, vm_id: str, run: RunId, *, most: int) -> PutAway | None:
         """Put packs of the point that *run* made of the VM into *tier*, no more than *most*.
 
-        Return how far that is, None where no such point counts; twice is once.
+        Return how far that is; twice is once. None where no such point counts: packs without one
+        are garbage, and deleting these from the tier would cost.
         """
-        with self._work.of_owner() as log:
-            data = self._work.places.data
-            return putting_away.put_away(log, data, tier, vm_id, run, most=most)
+        state = self._work.reading().state
+        log, data = self._work.log, self._work.places.data
+        log.check_owner(state)
+        point = putting_away.find_counted(log.control, state, vm_id, run)
+        if point is None:
+            return None
+        return putting_away.put_away(log.control, data, tier, point, most=most)

@@ -54,15 +54,15 @@ class Restores:
         run: RunId,
         priority: Priority,
         most: int | None = None,
-    ) -> None:
+    ) -> Archived:
         """Have what of *point* is in the tier copied to where *run* can read it, in hours.
 
-        Twice is once, and no more than *most* copies are begun. They stay until `remove_copies`:
-        nothing else deletes them.
+        Return how far that is. Twice is once, and no more than *most* copies are begun. They stay
+        until `remove_copies`: nothing else deletes them.
         """
         with self._work.of_anybody() as log:
             data = self._work.places.data
-            rehydrating.bring_back(
+            return rehydrating.bring_back(
                 log.control, data, tier, point, run, priority=priority, most=most
             )
 

@@ -3,7 +3,8 @@
 A retention that keeps more counts at once. One that keeps less waits for a delay, so that a slip
 of the hand, or a thief who may edit a policy, deletes nothing before somebody can have noticed.
 What it waits for is written on the points themselves: where a policy is deleted and made again, or
-the cluster is gone, nothing of it is forgotten.
+the cluster is gone, nothing of it is forgotten. What no point was made with, since nothing was
+backed up while a policy said so, the policy remembers.
 """
 
 from __future__ import annotations
@@ -20,12 +21,29 @@ from vmbackup_core.retention.rules import Retention, covers, longest
 HELD_MOST: Final = 8
 
 
+#: What a policy said before that is not remembered: no shorter one waits for longer.
+LONGEST_DELAY: Final = timedelta(days=365)
+
+
 @dataclass(frozen=True, slots=True)
 class LiveRule:
-    """What a policy says, and since when it says so."""
+    """What a policy says, since when it says so, and what it said *before*, each until when."""
 
     retention: Retention
     since: datetime
+    before: tuple[InForce, ...] = ()
+
+    def replaced_by(self, retention: Retention, now: datetime) -> LiveRule:
+        """Return what the policy says that says *retention* from *now* on."""
+        ended = [InForce(self.retention, now), *self.before]
+        lately = [each for each in ended if _end(each) + LONGEST_DELAY > now]
+        _, *before = _without_covered([InForce(retention), *lately])
+        return LiveRule(retention, now, _at_most(before, HELD_MOST))
+
+    def waiting(self, delay: timedelta, now: datetime) -> list[InForce]:
+        """Return what the policy said before, each until *delay* behind its end."""
+        # A change that lies ahead of now was written by a clock that went wrong.
+        return [InForce(each.retention, min(_end(each), now) + delay) for each in self.before]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +60,16 @@ def rules_in_force(
     """Return the retentions that count for a group whose newest point has *stamp*.
 
     Without a live policy these are the stamp's. What a policy says counts at once; the stamp's
-    counts beside it until the policy has said so for *delay*, where it keeps anything more.
+    counts beside it until the policy has said so for *delay*, where it keeps anything more, and so
+    does what the policy said before, for *delay* from when it said something else.
     """
-    held = [each for each in stamp.held if _counts(each, now)]
     if live is None:
-        return _without_covered([InForce(stamp.retention), *held])
-    waits = InForce(stamp.retention, live.since + delay)
-    if _counts(waits, now):
-        held = [waits, *held]
-    return _without_covered([InForce(live.retention), *held])
+        first, waiting = InForce(stamp.retention), list(stamp.held)
+    else:
+        waits = InForce(stamp.retention, live.since + delay)
+        first = InForce(live.retention)
+        waiting = [waits, *live.waiting(delay, now), *stamp.held]
+    return _without_covered([first, *(each for each in waiting if _counts(each, now))])
 
 
 def next_stamp(

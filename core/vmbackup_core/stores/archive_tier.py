@@ -13,6 +13,9 @@ Priority = Literal["Standard", "High"]
 #: The reasons for which a store cannot give what is in the tier, or on its way out of it.
 OFFLINE: Final = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 
+#: How many objects are asked about side by side: each is a request of some ten milliseconds.
+AT_ONCE: Final = 16
+
 
 class ArchiveTier(Protocol):
     """The tier of one store."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from vmbackup_core.errors import PermanentError, TransientError
+from vmbackup_core.stores.kept_reads import KeptReads
 from vmbackup_core.stores.port import (
     AlreadyStored,
     Buffer,
@@ -68,6 +69,7 @@ class DirectoryStore(Store):
         self, root: Path, put_if_absent: PutIfAbsent = "link", *, names_are_random: bool = False
     ) -> None:
         self._root = root
+        self._reads = KeptReads()
         cuts = put_if_absent == "exclusive" and names_are_random
         self._give_name = by_plain_rename if cuts else WAYS[put_if_absent]
 
@@ -106,10 +108,9 @@ class DirectoryStore(Store):
         with (
             _reading(f"reading {name} in {self._root}"),
             _missing_named(name),
-            path.open("rb") as file,
+            path.open("rb", buffering=0) as file,
         ):
-            file.seek(offset)
-            return file.read(length)
+            return self._reads.read(file.fileno(), offset, length)
 
     @override
     def get_end(self, name: str, length: int, *, size: int | None = None) -> tuple[bytes, int]:

@@ -9,31 +9,25 @@ from vmbackup_operator.model.backup_repository import BackupRepository
 from vmbackup_operator.model.backup_session import BackupSession
 from vmbackup_operator.model.session_findings import position_of
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.findings import run_of, source_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer
+from vmbackup_operator.sessions.steps.kept_works import kept_work
 from vmbackup_operator.sessions.steps.repository import same_source
 
 
 async def work_of(ground: Ground, session: BackupSession) -> RestoreWork | Answer:
-    """Return the point as it is read, held for the session; what is to be waited for else.
+    """Return the point as it is read, held for the session; what is to be waited for else."""
 
-    It is kept in memory while it is worked on, and looked for anew by each attempt.
-    """
-    run, attempt = run_of(session), session.status.attempt
-    kept = ground.restore_works.get(run)
-    if kept is not None and kept[0] == attempt:
-        return kept[1]
-    repository = await same_source(ground, session)
-    if not isinstance(repository, BackupRepository):
-        return repository
-    vm_id = ArmId(session.spec.virtual_machine_id)
-    point = source_of(session).run_id
-    work = await ground.points_to_restore.plan(repository, vm_id, point, run, "archive")
-    if not isinstance(work, Waiting):
-        ground.restore_works[run] = (attempt, work)
-    return work
+    async def plan() -> RestoreWork | Answer:
+        repository = await same_source(ground, session)
+        if not isinstance(repository, BackupRepository):
+            return repository
+        vm_id, point = ArmId(session.spec.virtual_machine_id), source_of(session).run_id
+        run = run_of(session)
+        return await ground.points_to_restore.plan(repository, vm_id, point, run, "archive")
+
+    return await kept_work(ground, session, plan)
 
 
 def disks_asked(session: BackupSession, work: RestoreWork) -> dict[str, DiskAsked]:

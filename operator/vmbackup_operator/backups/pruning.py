@@ -40,13 +40,27 @@ async def prune_snapshots(ground: Ground, session: BackupSession) -> Taken:
     if not gone:
         return Taken(session.status, Waiting(ground.pacing.look_again_s, "snapshots are deleted"))
     kept = [each for each in sets if each.fault is None and each not in surplus]
-    if not await seal_anew(ground, [snapshot for each in kept for snapshot in each.snapshots]):
+    return await end_pruning(ground, session, sets, kept, len(own) - len(surplus))
+
+
+async def end_pruning(
+    ground: Ground,
+    session: BackupSession,
+    sets: Sequence[SetSeen],
+    stay: Sequence[SetSeen],
+    kept: int,
+) -> Taken:
+    """Have those of *sets* that *stay* sealed by the newest key, and tell of what is altered.
+
+    *kept* is how many of them people are told of.
+    """
+    if not await seal_anew(ground, [snapshot for each in stay for snapshot in each.snapshots]):
         message = "snapshots are sealed by the newest key"
         return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
     for each in sets:
         if each.fault is not None:
             await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
-    return Taken(session.status, Done(f"kept: {counted(len(own) - len(surplus), 'snapshot set')}"))
+    return Taken(session.status, Done(f"kept: {counted(kept, 'snapshot set')}"))
 
 
 async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:

@@ -220,16 +220,7 @@ def _parser() -> _Parser:
         metavar=f"list|check|restore|rehydrate|key|holds|claim|{'|'.join(VERBS)}",
     )
     _add_list(_add_verb(verbs, "list", "list the recovery points"))
-    check = _add_verb(verbs, "check", "prove recovery points readable")
-    check.add_argument(
-        "--read-data", action="store_true", help="read every stored byte, not the structure alone"
-    )
-    check.add_argument(
-        "--expect-head",
-        type=argument_values.head,
-        metavar="NUMBER:DIGEST",
-        help="find that the log does not have this object, which was written down before",
-    )
+    _add_check(_add_verb(verbs, "check", "prove recovery points readable"))
     _add_restore(_add_verb(verbs, "restore", "write disks to files or block devices"))
     rehydrate = _add_verb(verbs, "rehydrate", "bring packs back from Azure's Archive tier")
     add_rehydrate(rehydrate, _point)
@@ -238,15 +229,7 @@ def _parser() -> _Parser:
     holds.add_argument(
         "--remove", metavar="HOLDER", help="remove the holds of one who will not come back"
     )
-    claim = _add_verb(verbs, "claim", "have another appliance own the repository")
-    claim.add_argument(
-        "--appliance",
-        required=True,
-        type=argument_values.appliance,
-        metavar="ID",
-        help="who is to own it",
-    )
-    claim.add_argument("--from", dest="owner", metavar="ID", help="who owns it now, and stops")
+    _add_claim(_add_verb(verbs, "claim", "have another appliance own the repository"))
     add_mending(lambda name, about: _add_verb(verbs, name, about))
     _add_adopt(
         subjects.add_parser(
@@ -254,6 +237,29 @@ def _parser() -> _Parser:
         )
     )
     return parser
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--read-data", action="store_true", help="read every stored byte, not the structure alone"
+    )
+    parser.add_argument(
+        "--expect-head",
+        type=argument_values.head,
+        metavar="NUMBER:DIGEST",
+        help="find that the log does not have this object, which was written down before",
+    )
+
+
+def _add_claim(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--appliance",
+        required=True,
+        type=argument_values.appliance,
+        metavar="ID",
+        help="who is to own it",
+    )
+    parser.add_argument("--from", dest="owner", metavar="ID", help="who owns it now, and stops")
 
 
 def _add_adopt(parser: argparse.ArgumentParser) -> None:

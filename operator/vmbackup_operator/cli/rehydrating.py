@@ -26,8 +26,7 @@ def rehydrate(asked: Rehydrate, console: Console) -> int:
         found = restores.look_at_archived(point, point.run_id)
         if found.missing:
             tier = archive_tier_at(asked.where, console)
-            restores.bring_back(tier, point, point.run_id, asked.priority)
-            found = restores.look_at_archived(point, point.run_id)
+            found = restores.bring_back(tier, point, point.run_id, asked.priority)
         _write(found, point, asked, console)
     return complaints.GOOD if is_sure else complaints.DAMAGE
 

@@ -7,10 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from vmbackup_core.repository.primitives.outer import FORMAT, REVISION
 
 
+def product() -> str:
+    """Return the product's version."""
+    try:
+        return version("vmbackup")
+    except PackageNotFoundError:  # run from its source, with nothing installed
+        return "unreleased"
+
+
 def versions() -> str:
     """Return both in one line."""
-    try:
-        product = version("vmbackup")
-    except PackageNotFoundError:  # run from its source, with nothing installed
-        product = "unreleased"
-    return f"vmbackup {product}, repository format {FORMAT}.{REVISION}"
+    return f"vmbackup {product()}, repository format {FORMAT}.{REVISION}"

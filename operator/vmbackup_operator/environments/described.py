@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmbackup_operator.environments.bodies import Body, text_at
 from vmbackup_operator.environments.environment import Environment
 from vmbackup_operator.environments.plan import BLOB_ZONE, Plan
-from vmbackup_operator.model.region_environment import RegionEnvironment
+from vmbackup_operator.model.region_environment import RegionEnvironment, RegionEnvironmentSpec
 from vmbackup_operator.naming import name_of
 from vmbackup_operator.settings import Settings
 
@@ -35,9 +35,14 @@ def described(
         storage_account_id=place.account_id,
         blob_url=urls["blob"],
         queue_url=urls["queue"],
-        worker_size=spec.worker.vm_size or defaults.worker_vm_size,
+        worker_size=size_of_workers(settings, spec),
         worker_image=spec.worker.image or defaults.worker_image,
         max_workers=spec.worker.max_count or 1,
         private=spec.private_network,
         tags={**plan.extra_tags},
     )
+
+
+def size_of_workers(settings: Settings, spec: RegionEnvironmentSpec) -> str:
+    """Return the VM size of the workers of an environment that is described so."""
+    return spec.worker.vm_size or settings.region_environments.worker_vm_size

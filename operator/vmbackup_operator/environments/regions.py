@@ -12,7 +12,7 @@ from vmbackup_core.errors import PermanentError, TransientError, VmbackupError
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.environments import disk_accesses
 from vmbackup_operator.environments.bodies import Body, text_at
-from vmbackup_operator.environments.described import described
+from vmbackup_operator.environments.described import described, size_of_workers
 from vmbackup_operator.environments.discovery import Discovery
 from vmbackup_operator.environments.environment import Report
 from vmbackup_operator.environments.objects import from_settings, speaking_for
@@ -180,15 +180,23 @@ class Environments:
         What is said is how the region is described, or will be where it is not yet. Nothing is
         written, and nothing is asked of Azure.
         """
-        own = self._settings.appliance.subscription_id
-        found = speaking_for(await self._objects.list(), own, folded(region))
-        environment = found or from_settings(self._settings, own, region)
+        environment = await self._speaking(region)
         spec, named = environment.spec, f"RegionEnvironment {environment.metadata.name}"
         if spec.cross_subscription_export != "DiskAccess":
             return f"{named} says crossSubscriptionExport: {spec.cross_subscription_export}"
         if not spec.private_network:
             return f"{named} has no private network for crossSubscriptionExport: DiskAccess"
         return ""
+
+    async def worker_size(self, region: str) -> str:
+        """Return the size of the appliance's workers in the region, as it is described."""
+        return size_of_workers(self._settings, (await self._speaking(region)).spec)
+
+    async def _speaking(self, region: str) -> RegionEnvironment:
+        """Return how the appliance's environment is described there, or will be."""
+        own = self._settings.appliance.subscription_id
+        found = speaking_for(await self._objects.list(), own, folded(region))
+        return found or from_settings(self._settings, own, region)
 
     async def ensure_home_object(self) -> RegionEnvironment:
         """Return the home region's object, written where there is none."""

@@ -46,6 +46,34 @@ app = typer.Typer(
 policy = typer.Typer(help="What policies do.", rich_markup_mode=None)
 app.add_typer(policy, name="policy")
 
+
+def _say_version(context: typer.Context, asked: bool) -> None:  # noqa: FBT001 - typer's own call
+    """Print which version this is, and which kinds it knows, and end."""
+    if not asked or context.resilient_parsing:
+        return
+    from vmbackup_operator.cli.versions import product  # noqa: PLC0415
+    from vmbackup_operator.model.metadata import API_VERSION  # noqa: PLC0415
+
+    context.obj.write(f"vmbackup {product()}, kinds of {API_VERSION}\n")
+    raise typer.Exit
+
+
+@app.callback()
+def _of_all_commands(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_say_version,
+            help="Print the plugin's version and that of the kinds it knows.",
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before any command."""
+
+
 Policy = Annotated[str, typer.Argument(metavar="POLICY", autocompletion=complete_policy)]
 SessionName = Annotated[
     str,

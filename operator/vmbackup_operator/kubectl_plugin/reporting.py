@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from vmbackup_core.errors import VmbackupError
+from vmbackup_operator.cli.versions import product
 from vmbackup_operator.kubectl_plugin.cluster_access import Cluster
 from vmbackup_operator.kubectl_plugin.complaints import reason_of
 from vmbackup_operator.kubectl_plugin.support_bundle import Bundle
@@ -43,7 +43,7 @@ async def gather(cluster: Cluster, operator_namespace: str, now: datetime) -> Bu
 
 
 async def _add_about(cluster: Cluster, bundle: Bundle, now: datetime) -> None:
-    about: dict[str, object] = {"made": now.isoformat(), "vmbackup": version("vmbackup")}
+    about: dict[str, object] = {"made": now.isoformat(), "vmbackup": product()}
     about["namespace"] = cluster.place.listed or "all"
     server = await _answer(cluster, bundle, "/version", "the API server's version")
     if server is not None:

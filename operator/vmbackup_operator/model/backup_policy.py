@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from vmbackup_core.retention import rules as retentions
+from vmbackup_core.retention.in_force import LiveRule
+from vmbackup_core.retention.keeping import InForce
 from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.exclusions import DiskScope, TagWanted
 from vmbackup_operator.model.metadata import Metadata
@@ -169,24 +172,63 @@ class Rule(msgspec.Struct, frozen=True, rename="camel"):
     since: datetime
 
 
+class ReplacedRetention(msgspec.Struct, frozen=True, rename="camel"):
+    """A retention that the policy said *until* a moment, and whose days it counted."""
+
+    rule: Retention
+    until: datetime
+    time_zone: str = retentions.UTC_NAME
+
+    @staticmethod
+    def of(replaced: InForce) -> ReplacedRetention:
+        """Return what a status says of a retention that was said until a moment."""
+        if replaced.until is None:
+            raise AssertionError("what was replaced has an end")
+        return ReplacedRetention(
+            Retention.said_by(replaced.retention), replaced.until, replaced.retention.time_zone
+        )
+
+    @property
+    def in_force(self) -> InForce:
+        """What was said, and until when."""
+        return InForce(self.rule.rule_in(self.time_zone), self.until)
+
+
 class StandingRetention(msgspec.Struct, frozen=True, rename="camel"):
-    """The retention that the policy says and whose days it counts, and since when it says so."""
+    """The retention that the policy says and whose days it counts, and since when it says so.
+
+    *before* is what it said before: what keeps less waits for that, too.
+    """
 
     rule: Retention
     since: datetime
     time_zone: str = retentions.UTC_NAME
+    before: tuple[ReplacedRetention, ...] = ()
+
+    @staticmethod
+    def of(live: LiveRule) -> StandingRetention:
+        """Return what a status says of what the policy says."""
+        rule = Retention.said_by(live.retention)
+        before = tuple(map(ReplacedRetention.of, live.before))
+        return StandingRetention(rule, live.since, live.retention.time_zone, before)
 
     @property
     def said(self) -> retentions.Retention:
         """What points are judged by."""
         return self.rule.rule_in(self.time_zone)
 
+    @property
+    def live(self) -> LiveRule:
+        """What repositories judge points by, beside what is written on them."""
+        before = tuple(each.in_force for each in self.before)
+        return LiveRule(self.said, self.since, before)
+
 
 class StandingArchive(msgspec.Struct, frozen=True, rename="camel"):
     """Which points are archived where, and since when; no session that ended before that counts.
 
     *retention* is what the policy says of them, in the days of *time_zone*, since
-    *retention_since*.
+    *retention_since*, and *retention_before* what it said before.
     """
 
     repository_ref: ObjectReference
@@ -195,11 +237,23 @@ class StandingArchive(msgspec.Struct, frozen=True, rename="camel"):
     retention: Retention
     retention_since: datetime
     time_zone: str = retentions.UTC_NAME
+    retention_before: tuple[ReplacedRetention, ...] = ()
 
     @property
-    def said(self) -> retentions.Retention:
-        """What copies of points are judged by."""
-        return self.retention.rule_in(self.time_zone)
+    def standing(self) -> StandingRetention:
+        """What copies of points are judged by, since when, and by what before."""
+        since, before = self.retention_since, self.retention_before
+        return StandingRetention(self.retention, since, self.time_zone, before)
+
+    def with_standing(self, standing: StandingRetention) -> StandingArchive:
+        """Return the same with what copies are judged by."""
+        return replace(
+            self,
+            retention=standing.rule,
+            retention_since=standing.since,
+            time_zone=standing.time_zone,
+            retention_before=standing.before,
+        )
 
 
 class Occasion(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -34,6 +34,20 @@ class Retention(msgspec.Struct, frozen=True, rename="camel"):
             time_zone=time_zone,
         )
 
+    @staticmethod
+    def said_by(rule: Rule) -> Retention:
+        """Return what a policy says whose points are judged by *rule*, in the days of its zone."""
+        return Retention(
+            last=rule.last,
+            hourly=rule.hourly,
+            daily=rule.daily,
+            weekly=rule.weekly,
+            monthly=rule.monthly,
+            yearly=rule.yearly,
+            within_days=rule.within_days,
+            min_successful=rule.min_successful,
+        )
+
 
 class SessionRetention(Retention, frozen=True, rename="camel"):
     """The same where no schedule says in which time zone a day is a day."""

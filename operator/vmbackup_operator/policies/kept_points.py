@@ -15,7 +15,8 @@ from vmbackup_core.repository.control.retention.expire_plan import Group
 from vmbackup_core.retention.ends import Slots, kept_until, no_slots
 from vmbackup_core.retention.in_force import LiveRule, Stamp, rules_in_force
 from vmbackup_core.retention.keeping import Why, keep
-from vmbackup_operator.model.backup_policy import BackupPolicy
+from vmbackup_core.retention.rules import Retention
+from vmbackup_operator.model.backup_policy import BackupPolicy, StandingRetention
 from vmbackup_operator.model.conditions import MAX_MESSAGE, cut
 from vmbackup_operator.model.recovery_point import Kept
 from vmbackup_operator.policies.keeping import slots_of
@@ -62,9 +63,7 @@ def keeper_of_backups(policy: BackupPolicy, now: datetime) -> Keeper:
 
     A retention that its status does not have yet was edited just now.
     """
-    said, standing = policy.spec.rule, policy.status.retention
-    since = standing.since if standing and standing.said == said else now
-    return Keeper(LiveRule(said, since), slots_of(policy))
+    return Keeper(_live(policy.spec.rule, policy.status.retention, now), slots_of(policy))
 
 
 def keeper_of_archives(policy: BackupPolicy, now: datetime) -> Keeper | None:
@@ -75,9 +74,16 @@ def keeper_of_archives(policy: BackupPolicy, now: datetime) -> Keeper | None:
     said, standing = policy.spec.archive_rule, policy.status.archive
     if policy.spec.archive is None or said is None:
         return None
-    since = standing.retention_since if standing and standing.said == said else now
     slots = slots_of(policy) if policy.spec.archive.points == "All" else no_slots
-    return Keeper(LiveRule(said, since), slots)
+    return Keeper(_live(said, None if standing is None else standing.standing, now), slots)
+
+
+def _live(said: Retention, standing: StandingRetention | None, now: datetime) -> LiveRule:
+    """Return what a policy says of which *standing* is what its status has of it."""
+    if standing is None:
+        return LiveRule(said, now)
+    live = standing.live
+    return live if live.retention == said else live.replaced_by(said, now)
 
 
 def kept_points(points: Iterable[PointFacts], keepers: Keepers) -> dict[RunId, Kept]:

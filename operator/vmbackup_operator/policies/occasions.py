@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from vmbackup_core.retention.in_force import LiveRule
+from vmbackup_core.retention.rules import Retention
 from vmbackup_operator.model.backup_policy import (
     BackupPolicy,
     BackupPolicyStatus,
@@ -93,12 +95,19 @@ def with_retention(
     policy: BackupPolicy, status: BackupPolicyStatus, now: datetime
 ) -> BackupPolicyStatus:
     """Return *status* with the retention that the policy says, and since when it says so."""
-    standing, spec = status.retention, policy.spec
-    if standing is not None and standing.said == spec.rule:
-        return status
-    since = now.replace(microsecond=0)
-    made = StandingRetention(spec.retention, since, spec.rule.time_zone)
-    return replace(status, retention=made)
+    return replace(status, retention=_standing(status.retention, policy.spec.rule, now))
+
+
+def _standing(
+    before: StandingRetention | None, said: Retention, now: datetime
+) -> StandingRetention:
+    """Return what stands of a policy that says so, and of which *before* stood."""
+    moment = now.replace(microsecond=0)
+    if before is None:
+        return StandingRetention.of(LiveRule(said, moment))
+    if before.said == said:
+        return before
+    return StandingRetention.of(before.live.replaced_by(said, moment))
 
 
 def with_archive(
@@ -106,20 +115,18 @@ def with_archive(
 ) -> BackupPolicyStatus:
     """Return *status* with what the policy says of archives, and since when it says each of it."""
     said, standing, moment = policy.spec.archive, status.archive, now.replace(microsecond=0)
-    if said is None:
+    rule = policy.spec.archive_rule
+    if said is None or rule is None:
         return replace(status, archive=None)
-    zone = policy.spec.rule.time_zone
     if standing is None:
+        zone = rule.time_zone
         standing = StandingArchive(
             said.repository_ref, said.points, moment, said.retention, moment, zone
         )
     if (standing.repository_ref, standing.points) != (said.repository_ref, said.points):
         where, points = said.repository_ref, said.points
         standing = replace(standing, repository_ref=where, points=points, since=moment)
-    if standing.said != policy.spec.archive_rule:
-        standing = replace(
-            standing, retention=said.retention, retention_since=moment, time_zone=zone
-        )
+    standing = standing.with_standing(_standing(standing.standing, rule, now))
     return replace(status, archive=standing)
 
 

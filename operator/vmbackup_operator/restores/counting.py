@@ -46,6 +46,7 @@ async def find_counted(ground: Ground, session: RestoreSession) -> PointOfSet | 
             for each in point.disks
         ),
         description=point.description,
+        created_at=point.created_at,
     )
 
 

@@ -8,31 +8,28 @@ from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.restore_session import RestoredDisk, RestoreSession
 from vmbackup_operator.model.session_findings import position_of
 from vmbackup_operator.naming import ArmId
-from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.restores.digests import check_accepted
 from vmbackup_operator.restores.planning.plan import plan_restore, read_description
 from vmbackup_operator.restores.planning.planned import Planned
 from vmbackup_operator.sessions.findings import restored_of, run_of
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.step import Answer
+from vmbackup_operator.sessions.steps.kept_works import kept_work
 from vmbackup_operator.sessions.steps.repository import same_repository
 
 
 async def work_of(ground: Ground, session: RestoreSession) -> RestoreWork | Answer:
     """Return what restores the session's point, held for it; what is to be waited for else."""
-    run, attempt = run_of(session), session.status.attempt
-    kept = ground.restore_works.get(run)
-    if kept is not None and kept[0] == attempt:
-        return kept[1]
-    repository = await same_repository(ground, session)
-    if not isinstance(repository, BackupRepository):
-        return repository
-    point = restored_of(session).recovery_point
-    vm_id = ArmId(point.virtual_machine_id)
-    work = await ground.points_to_restore.plan(repository, vm_id, point.run_id, run)
-    if not isinstance(work, Waiting):
-        ground.restore_works[run] = (attempt, work)
-    return work
+
+    async def plan() -> RestoreWork | Answer:
+        repository = await same_repository(ground, session)
+        if not isinstance(repository, BackupRepository):
+            return repository
+        point = restored_of(session).recovery_point
+        vm_id, run = ArmId(point.virtual_machine_id), run_of(session)
+        return await ground.points_to_restore.plan(repository, vm_id, point.run_id, run)
+
+    return await kept_work(ground, session, plan)
 
 
 def plan_of(session: RestoreSession, work: RestoreWork) -> Planned:

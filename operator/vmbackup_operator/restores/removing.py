@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from vmbackup_core.errors import PermanentError
+from vmbackup_core.ids import RunId
 from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.display import counted
 from vmbackup_operator.model.restore_session import Restored, RestoreSession
@@ -18,27 +19,40 @@ from vmbackup_operator.sessions.step import Taken
 
 _LOOK_AGAIN_S = 2.0
 
+#: Has Azure delete a disk that the run made; True once it is gone.
+Delete = Callable[[ArmId, RunId], Awaitable[bool]]
+
 
 async def remove_remains(ground: Ground, session: RestoreSession) -> Taken:
     """Delete what the session made, where it did not succeed and as far as it proves ours."""
+    is_recorded = is_true(session.status.conditions, "AccessRevoked")
+    return await remove_made(ground, session, ground.disks.delete, keeps=is_recorded)
+
+
+async def remove_made(
+    ground: Ground, session: RestoreSession, delete: Delete, *, keeps: bool
+) -> Taken:
+    """Delete the VM and the disks, each as *delete* does; with *keeps* what is left is recorded."""
     status = session.status
     if status.run_id is not None:
         ground.restore_works.pop(status.run_id, None)
+        ground.copied_points.pop(status.run_id, None)
     restored = status.restored
     if status.achieved:
         return Taken(status, Done("what was restored stays"))
     if restored is None or not restored.disks:
         return Taken(status, Done("nothing was made"))
-    if is_true(status.conditions, "AccessRevoked"):
+    if keeps:
         # A crash may have fallen between the record that it stays and the status that says so.
         await ground.undo_records.keep(record_of(session))
-    removed = await remove_parts(
-        ground, session, restored, lambda each: _is_gone(ground, session, each)
+    run = run_of(session)
+    removed = await _remove_parts(
+        ground, session, restored, lambda each: _unless_not_ours(delete(each, run))
     )
     return Taken(status, removed)
 
 
-async def remove_parts(
+async def _remove_parts(
     ground: Ground,
     session: RestoreSession,
     restored: Restored,
@@ -77,8 +91,3 @@ async def _unless_not_ours(deletion: Awaitable[bool]) -> bool:
         if error.reason != "NotOurs":
             raise
         return True
-
-
-async def _is_gone(ground: Ground, session: RestoreSession, disk_id: ArmId) -> bool:
-    """Delete the disk; what somebody else made under the name is none of ours to miss."""
-    return await _unless_not_ours(ground.disks.delete(disk_id, run_of(session)))

@@ -14,11 +14,8 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import Secrets
-from vmbackup_operator.services.opened_repositories import OpenedRepositories
+from vmbackup_operator.services.opened_repositories import PACKS_A_TURN, OpenedRepositories
 from vmbackup_operator.sessions.archive_ports import ArchiveChains
-
-#: How many packs one look puts away: meanwhile nobody else is at the repository.
-PACKS_MOST = 512
 
 
 class StoredArchiveChains(ArchiveChains):
@@ -45,7 +42,7 @@ class StoredArchiveChains(ArchiveChains):
         tier = self._opened.tier(repository)
 
         def work(opened: OpenedRepository) -> PutAway | None:
-            return Archives(opened.work).put_away(tier, vm_id, run_id, most=PACKS_MOST)
+            return Archives(opened.work).put_away(tier, vm_id, run_id, most=PACKS_A_TURN)
 
         key = await find_key(self._secrets, repository)
         return await self._opened.use(repository, key, ("put away", run_id), work)

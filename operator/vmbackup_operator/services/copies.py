@@ -15,8 +15,7 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.made_by_runs import (
-    check_made_by,
-    is_being_deleted,
+    MadeByRuns,
     marked,
     standing_of,
 )
@@ -37,6 +36,7 @@ class AzureCopies(Copies):
         self._resources = resources
         self._operations = operations
         self._ownership = ownership
+        self._made = MadeByRuns(resources, operations, ownership)
 
     @override
     async def find(self, copy_id: ArmId) -> CopyMade | None:
@@ -55,26 +55,13 @@ class AzureCopies(Copies):
 
     @override
     async def delete(self, copy_id: ArmId, run_id: RunId) -> bool:
-        key = f"delete {folded(copy_id)}"
-        if not self._operations.under_way(key):
-            body = await self._resources.find(_kind(copy_id), copy_id)
-            if body is None or not self._is_of(body, copy_id, run_id):
-                return True
-            if is_being_deleted(body):
-                return False
-        await self._operations.advance(
-            key, lambda: self._resources.begin_delete(_kind(copy_id), copy_id)
-        )
-        return False
-
-    def _is_of(self, body: Body, copy_id: ArmId, run_id: RunId) -> bool:
+        delete = self._resources.begin_delete
         try:
-            check_made_by(run_id, body, self._ownership, copy_id, copy_id)
+            return await self._made.delete(_kind(copy_id), copy_id, run_id, delete)
         except PermanentError as error:
             if error.reason != "NotOurs":
                 raise
-            return False
-        return True
+            return True
 
 
 def copy_made(body: Body, ownership: Ownership) -> CopyMade:

@@ -17,8 +17,8 @@ from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
 from vmbackup_operator.services.export_access import end_access, export_rules, grant_access
 from vmbackup_operator.services.made_by_runs import (
+    MadeByRuns,
     check_made_by,
-    is_being_deleted,
     marked,
     standing_of,
 )
@@ -40,6 +40,7 @@ class AzureDisks(Disks):
         self._resources = resources
         self._operations = operations
         self._ownership = ownership
+        self._made = MadeByRuns(resources, operations, ownership)
 
     @override
     async def find(self, disk_id: ArmId) -> DiskMade | None:
@@ -63,7 +64,9 @@ class AzureDisks(Disks):
         wanted: Body = {"access": "Write", "durationInSeconds": duration_s}
         what = f"opening disk {name_of(disk_id)} for its upload"
         return await self._operations.advance(
-            key, lambda: grant_access(self._resources, "disk", disk_id, what, wanted)
+            key,
+            lambda: grant_access(self._resources, "disk", disk_id, what, wanted),
+            lasts_s=duration_s,
         )
 
     @override
@@ -101,27 +104,15 @@ class AzureDisks(Disks):
 
     @override
     async def delete(self, disk_id: ArmId, run_id: RunId) -> bool:
-        key = _key("delete", disk_id)
-        if not self._operations.under_way(key):
-            body = await self._resources.find("Disk", disk_id)
-            if body is None:
-                return True
-            self._check(body, disk_id, run_id)
-            if is_being_deleted(body):
-                return False
-        await self._operations.advance(key, lambda: self._resources.begin_delete("Disk", disk_id))
-        return False
+        return await self._made.delete("Disk", disk_id, run_id, self._resources.begin_delete)
 
     async def _own(self, disk_id: ArmId, run_id: RunId) -> Body:
         """Return the disk; raise PermanentError where it is not there, or is not the run's."""
         body = await self._resources.find("Disk", disk_id)
         if body is None:
             raise PermanentError(f"disk {disk_id} does not exist", reason="DiskNotFound")
-        self._check(body, disk_id, run_id)
+        check_made_by(run_id, body, self._ownership, disk_id)
         return body
-
-    def _check(self, body: Body, disk_id: ArmId, run_id: RunId) -> None:
-        check_made_by(run_id, body, self._ownership, disk_id, f"disk {disk_id}")
 
 
 def disk_made(body: Body, ownership: Ownership) -> DiskMade:

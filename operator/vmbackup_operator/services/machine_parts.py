@@ -15,8 +15,8 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources
 from vmbackup_operator.services.made_by_runs import (
+    MadeByRuns,
     check_made_by,
-    is_being_deleted,
     marked,
     standing_of,
 )
@@ -39,6 +39,7 @@ class AzureMachineParts(MachineParts):
         self._resources = resources
         self._operations = operations
         self._ownership = ownership
+        self._made = MadeByRuns(resources, operations, ownership)
 
     @override
     async def find(self, part_id: ArmId) -> PartMade | None:
@@ -51,24 +52,14 @@ class AzureMachineParts(MachineParts):
         if not self._operations.under_way(key):
             found = await self._resources.find(_kind(wanted.id), wanted.id)
             if found is not None:
-                self._check(found, wanted.id, wanted.run_id)
+                check_made_by(wanted.run_id, found, self._ownership, wanted.id)
                 made = part_made(found, self._ownership)
                 return made if made.ready or made.failure is not None else None
         return await self._operations.advance(key, lambda: self._make(wanted))
 
     @override
     async def delete(self, part_id: ArmId, run_id: RunId) -> bool:
-        key = f"delete {folded(part_id)}"
-        if not self._operations.under_way(key):
-            body = await self._resources.find(_kind(part_id), part_id)
-            if body is None:
-                return True
-            self._check(body, part_id, run_id)
-            if is_being_deleted(body):
-                return False
-        kind = _kind(part_id)
-        await self._operations.advance(key, lambda: self._resources.delete(kind, part_id))
-        return False
+        return await self._made.delete(_kind(part_id), part_id, run_id, self._resources.delete)
 
     async def _make(self, wanted: PartToMake) -> PartMade:
         body = marked(dict(wanted.body), self._ownership, wanted.id, wanted.run_id)
@@ -79,9 +70,6 @@ class AzureMachineParts(MachineParts):
             message = f"{wanted.id} was made, and is not there"
             raise PermanentError(message, reason="NotFound")
         return made
-
-    def _check(self, body: Body, part_id: ArmId, run_id: RunId) -> None:
-        check_made_by(run_id, body, self._ownership, part_id, part_id)
 
 
 def part_made(body: Body, ownership: Ownership) -> PartMade:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from vmbackup_core.errors import PermanentError
@@ -11,6 +12,12 @@ from vmbackup_operator.arm_tags import joined_tags, tag_value
 from vmbackup_operator.environments.bodies import Body, body_at, text_at
 from vmbackup_operator.naming import APPLIANCE_TAG, RUN_TAG, ArmId
 from vmbackup_operator.ownership import Ownership
+from vmbackup_operator.services.arm_resources import ArmResources
+from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.resource_kinds import ResourceKind
+
+#: Has Azure delete a resource of a kind.
+Delete = Callable[[ResourceKind, ArmId], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +45,12 @@ def marked(body: Body, ownership: Ownership, resource_id: ArmId, run_id: RunId) 
     return {**body, "tags": {**joined_tags(texts, own)}}
 
 
-def check_made_by(
-    run_id: RunId, body: Body, ownership: Ownership, resource_id: ArmId, what: str
-) -> None:
-    """Raise PermanentError where the resource, *what*, does not prove to be made by the run."""
+def check_made_by(run_id: RunId, body: Body, ownership: Ownership, resource_id: ArmId) -> None:
+    """Raise PermanentError where the resource does not prove to be made by the run."""
     tags = body_at(body, "tags")
     ownership.check_ours(resource_id, tags)
     if tag_value(tags, RUN_TAG) != run_id:
-        raise PermanentError(f"{what} was made by another run", reason="NotOurs")
+        raise PermanentError(f"{resource_id} was made by another run", reason="NotOurs")
 
 
 def is_being_deleted(body: Body) -> bool:
@@ -65,3 +70,30 @@ def standing_of(body: Body, ownership: Ownership) -> Standing:
         failure=f"Azure ended it as {state}" if state in {"failed", "canceled"} else None,
         doubt=doubt,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MadeByRuns:
+    """Deletes what runs made, each once it proves to be of the run that asks."""
+
+    resources: ArmResources
+    operations: Operations
+    ownership: Ownership
+
+    async def delete(
+        self, kind: ResourceKind, resource_id: ArmId, run_id: RunId, delete: Delete
+    ) -> bool:
+        """Return True once the resource is gone, False while Azure deletes it.
+
+        Raise PermanentError where it does not prove to be made by the run.
+        """
+        key = f"delete {folded(resource_id)}"
+        if not self.operations.under_way(key):
+            body = await self.resources.find(kind, resource_id)
+            if body is None:
+                return True
+            check_made_by(run_id, body, self.ownership, resource_id)
+            if is_being_deleted(body):
+                return False
+        await self.operations.advance(key, lambda: delete(kind, resource_id))
+        return False

@@ -39,6 +39,10 @@ KEPT_S = 600.0
 #: The same for what may have taken hours.
 KEPT_LONG_S = 86_400.0
 
+#: How many packs are put into the Archive tier, or begun to be copied out of it, in one turn: a TiB
+#: of them, for some seconds. Each turn lists the point's packs anew.
+PACKS_A_TURN = 8_192
+
 T = TypeVar("T")
 Work = Callable[[OpenedRepository], T]
 #: Ends by an exception of its own where nobody waits for the work any more.

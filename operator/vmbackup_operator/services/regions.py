@@ -48,6 +48,10 @@ class AzureRegions(Regions):
     async def exports_refused(self, region: str) -> str:
         return await self._environments.exports_refused(region)
 
+    @override
+    async def worker_size(self, region: str) -> str:
+        return await self._environments.worker_size(region)
+
 
 class AzureWays(Ways):
     """The appliance's ways to repositories' accounts: endpoints of the home environment."""

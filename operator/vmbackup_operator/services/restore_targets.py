@@ -89,4 +89,7 @@ def _size(sku: ResourceSku) -> SizeSeen | None:
         return None
     said = {each.name: each.value for each in sku.capabilities or ()}
     cores = said.get("vCPUsAvailable") or said.get("vCPUs") or "0"
-    return SizeSeen(sku.name or "", sku.family or "", int(cores))
+    disks = said.get("MaxDataDiskCount")
+    return SizeSeen(
+        sku.name or "", sku.family or "", int(cores), None if disks is None else int(disks)
+    )

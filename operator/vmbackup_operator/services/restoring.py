@@ -15,11 +15,8 @@ from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.repositories.keys import find_key
 from vmbackup_operator.repositories.ports import Secrets
-from vmbackup_operator.services.opened_repositories import OpenedRepositories
+from vmbackup_operator.services.opened_repositories import PACKS_A_TURN, OpenedRepositories
 from vmbackup_operator.sessions.restore_ports import PointsToRestore
-
-#: How many copies one look begins: meanwhile nobody else is at the repository.
-COPIES_MOST = 512
 
 
 class StoredPointsToRestore(PointsToRestore):
@@ -66,12 +63,7 @@ class StoredPointsToRestore(PointsToRestore):
         tier = self._opened.tier(repository)
 
         def of_opened(opened: OpenedRepository) -> Archived:
-            restores = Restores(opened.work)
-            found = restores.look_at_archived(point, holder)
-            if not found.missing:
-                return found
-            restores.bring_back(tier, point, holder, priority, COPIES_MOST)
-            return restores.look_at_archived(point, holder)
+            return Restores(opened.work).bring_back(tier, point, holder, priority, PACKS_A_TURN)
 
         key = await find_key(self._secrets, repository)
         what = ("bring back", holder)

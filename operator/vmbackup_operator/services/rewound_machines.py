@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from azure.mgmt.compute.aio.operations import VirtualMachinesOperations
@@ -15,6 +15,7 @@ from vmbackup_operator.environments.bodies import Body, bodies_at, body_at, text
 from vmbackup_operator.model.session_findings import position_of
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
+from vmbackup_operator.services.machine_states import is_settled, power_of
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import Address, address
 from vmbackup_operator.services.storage_changes import next_change
@@ -23,17 +24,8 @@ from vmbackup_operator.sessions.rewind_ports import (
     AttachedDisk,
     DiskPlace,
     MachineNow,
-    MachinePower,
     RewoundMachines,
 )
-
-_POWER: Final = "powerstate/"
-#: Azure's power states that last; the others are on their way to one of them.
-_STANDING: Final[Mapping[str, MachinePower]] = {
-    "running": "running",
-    "stopped": "stopped",
-    "deallocated": "deallocated",
-}
 
 
 class AzureRewoundMachines(RewoundMachines):
@@ -55,6 +47,7 @@ class AzureRewoundMachines(RewoundMachines):
             name=text_at(body, "name"),
             region=folded(text_at(body, "location").replace(" ", "")),
             power=power_of(body),
+            settled=is_settled(body),
             disks=tuple(
                 _attached(position, entry, disk)
                 for (position, entry), disk in zip(entries, disks, strict=True)
@@ -64,8 +57,10 @@ class AzureRewoundMachines(RewoundMachines):
     @override
     async def deallocate(self, vm_id: ArmId) -> bool:
         key, at = f"deallocate {folded(vm_id)}", address(vm_id)
-        if not self._operations.under_way(key) and await self._power(vm_id) == "deallocated":
-            return True
+        if not self._operations.under_way(key):
+            body = await self._existing(vm_id)
+            if not is_settled(body) or power_of(body) == "deallocated":
+                return is_settled(body)
 
         async def begin() -> bool:
             call = self._machines(at).begin_deallocate(
@@ -79,8 +74,10 @@ class AzureRewoundMachines(RewoundMachines):
     @override
     async def start(self, vm_id: ArmId) -> bool:
         key, at = f"start {folded(vm_id)}", address(vm_id)
-        if not self._operations.under_way(key) and await self._power(vm_id) == "running":
-            return True
+        if not self._operations.under_way(key):
+            body = await self._existing(vm_id)
+            if not is_settled(body) or power_of(body) == "running":
+                return is_settled(body)
 
         async def begin() -> bool:
             call = self._machines(at).begin_start(
@@ -98,6 +95,9 @@ class AzureRewoundMachines(RewoundMachines):
             # Not out of what was read a while ago, and only where it is so still: a disk that
             # somebody has attached since would be missing from the list that is sent.
             fresh = await self._fresh(vm_id)
+            if not is_settled(fresh):
+                # Of an operator that has died, or of the VM's owner: it may fail yet.
+                return False
             change, etag = next_change(body_at(fresh, *_PROFILE), places), text_at(fresh, "etag")
             if change is None:
                 return True
@@ -114,13 +114,13 @@ class AzureRewoundMachines(RewoundMachines):
         await self._operations.advance(key, begin)
         return False
 
-    async def _power(self, vm_id: ArmId) -> MachinePower:
-        """Return the VM's power; raise PermanentError where there is no VM."""
+    async def _existing(self, vm_id: ArmId) -> Body:
+        """Return the VM with its instance view; raise PermanentError where there is no VM."""
         body = await self._resources.find("MachineView", vm_id)
         if body is None:
             message = f"there is no virtual machine {vm_id}"
             raise PermanentError(message, reason="VirtualMachineNotFound")
-        return power_of(body)
+        return body
 
     def _machines(self, at: Address) -> VirtualMachinesOperations:
         return self._resources.clients.compute(at.subscription_id).virtual_machines
@@ -143,14 +143,6 @@ class AzureRewoundMachines(RewoundMachines):
 
 
 _PROFILE: Final = ("properties", "storageProfile")
-
-
-def power_of(body: Body) -> MachinePower:
-    """Return the power of the VM whose *body* has its instance view."""
-    statuses = bodies_at(body, "properties", "instanceView", "statuses")
-    codes = [folded(text_at(each, "code")) for each in statuses]
-    said = next((each for each in codes if each.startswith(_POWER)), "")
-    return _STANDING.get(said.removeprefix(_POWER), "changing")
 
 
 def _entries(body: Body) -> list[tuple[str, Body]]:

@@ -137,6 +137,7 @@ class AzureSnapshots(Snapshots):
         return await self._operations.advance(
             _key("grant", snapshot_id),
             lambda: grant_access(self._resources, "snapshot", snapshot_id, what, wanted),
+            lasts_s=duration_s,
         )
 
     @override

@@ -16,6 +16,7 @@ from vmbackup_operator.environments.bodies import Body, bodies_at, body_at, text
 from vmbackup_operator.naming import WORKER_TAG, ArmId, name_of
 from vmbackup_operator.ownership import Ownership
 from vmbackup_operator.services.arm_resources import ArmResources, encoded
+from vmbackup_operator.services.machine_states import is_settled
 from vmbackup_operator.services.operations import Operations
 from vmbackup_operator.services.resource_kinds import address
 from vmbackup_operator.services.unchanged import unless
@@ -42,7 +43,7 @@ class AzureWorkerDisks(WorkerDisks):
         self._ownership.check_ours(vm_id, body_at(machine, "tags"))
         wanted = {lun: folded(disk) for lun, disk in disks.items()}
         held = {_lun(each): _disk(each) for each in bodies_at(machine, *_DISKS)}
-        if _is_busy(machine) or self._is_under_way(vm_id):
+        if not is_settled(machine) or self._is_under_way(vm_id):
             await self._change(vm_id, machine, [])
             return False
         if held == wanted:
@@ -88,7 +89,7 @@ class AzureWorkerDisks(WorkerDisks):
 
         One of ours is gone on with; one that an operator began which has died is waited for.
         """
-        if _is_busy(machine) and not self._is_under_way(vm_id):
+        if not is_settled(machine) and not self._is_under_way(vm_id):
             return
         at, etag = address(vm_id), text_at(machine, "etag")
         machines = self._resources.clients.compute(at.subscription_id).virtual_machines
@@ -134,11 +135,6 @@ class AzureWorkerDisks(WorkerDisks):
 
 def _key(vm_id: ArmId) -> str:
     return f"disks of {folded(vm_id)}"
-
-
-def _is_busy(machine: Body) -> bool:
-    """Tell whether Azure is at the VM: what its body says then is what is to be, and not yet."""
-    return folded(text_at(machine, "properties", "provisioningState")) == "updating"
 
 
 def _entry(lun: int, disk: ArmId) -> Body:

@@ -15,14 +15,14 @@ from itertools import takewhile
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import TAKES_SNAPSHOTS, BackupSession
-from vmbackup_operator.model.conditions import find_condition, is_true
+from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.deadlines import NAMESPACE_BUSY, VM_BUSY, WORKER_BUSY
-from vmbackup_operator.sessions.findings import region_of, zone_wanted
+from vmbackup_operator.sessions.findings import region_of, waits_with, zone_wanted
 from vmbackup_operator.sessions.seen import Region, SnapshotSeen, WorkerSeen
 from vmbackup_operator.sessions.sharing import (
     EXPORTS_PER_DISK_ACCESS,
@@ -200,8 +200,9 @@ class Allocator:
 
     def next_in(self, region: str) -> ObjectKey | None:
         """Return the session whose turn it is for a worker of the region, or None."""
-        waiting = [each for each in self._waiting(region) if each.key not in self._workers]
-        order = turns(waiting, Counter(self._namespaces(self._holders(None))))
+        order = turns(
+            self._waiting(region).values(), Counter(self._namespaces(self._holders(None)))
+        )
         return next((each.key for each in order), None)
 
     def wake_next(self, region: str) -> None:
@@ -290,14 +291,10 @@ class Allocator:
         return session.key in self._begun or is_true(session.status.conditions, "Accepted")
 
     def _is_held_back(self, session: BackupSession) -> bool:
-        return session.key not in self._begun and _waits_with(session, NAMESPACE_BUSY, "Accepted")
+        return session.key not in self._begun and waits_with(session, NAMESPACE_BUSY, "Accepted")
 
     def _holders(self, other_than: ObjectKey | None) -> dict[WorkerId, ObjectKey]:
-        holders = {
-            session.status.worker.id: session.key
-            for session in self._book.served()
-            if session.status.worker is not None
-        }
+        holders = self._book.holders()
         holders.update({worker: key for key, worker in self._workers.items()})
         return {worker: key for worker, key in holders.items() if key != other_than}
 
@@ -313,22 +310,17 @@ class Allocator:
         self, session: Session, region: Region, holders: Mapping[WorkerId, ObjectKey]
     ) -> list[ObjectKey]:
         """Return who waits for a worker of the region and comes before *session*."""
-        waiting: list[Session] = [
-            other
-            for other in self._waiting(region.region)
-            if other.key != session.key and other.key not in self._workers
-        ]
-        order = turns([*waiting, session], Counter(self._namespaces(holders)))
-        keys = (other.key for other in order)
-        return list(takewhile(lambda key: key != session.key, keys))
+        waiting = self._waiting(region.region)
+        waiting.pop(session.key, None)
+        order = turns([*waiting.values(), session], Counter(self._namespaces(holders)))
+        return [other.key for other in takewhile(lambda other: other is not session, order)]
 
-    def _waiting(self, region: str) -> list[Session]:
-        return [
-            session
-            for session in self._book.without_worker(region)
-            if not is_true(session.status.conditions, "FailureTarget")
-            and _waits_with(session, WORKER_BUSY)
-        ]
+    def _waiting(self, region: str) -> dict[ObjectKey, Session]:
+        """Return who waits for a worker of the region, but for those that have just got one."""
+        waiting = self._book.waiting_for_worker(region)
+        for key in self._workers:
+            waiting.pop(key, None)
+        return waiting
 
     @staticmethod
     def _namespaces(holders: Mapping[WorkerId, ObjectKey]) -> list[str]:
@@ -346,11 +338,6 @@ def _taking_snapshots(sessions: Iterator[Session]) -> Iterator[BackupSession]:
         for each in sessions
         if isinstance(each, BackupSession) and each.spec.type in TAKES_SNAPSHOTS
     )
-
-
-def _waits_with(session: Session, reason: str, condition: str = "WorkerReady") -> bool:
-    said = find_condition(session.status.conditions, condition)
-    return said is not None and said.status != "True" and said.reason == reason
 
 
 def _age(session: Session) -> tuple[str, str]:

@@ -9,39 +9,47 @@ be thousands.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 from vmbackup_core.ids import WorkerId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.conditions import is_true
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.session import Session
+from vmbackup_operator.sessions.deadlines import WORKER_BUSY
 from vmbackup_operator.sessions.ended import EndedSessions
-from vmbackup_operator.sessions.findings import earlier_snapshots, region_of, ways_of
+from vmbackup_operator.sessions.findings import earlier_snapshots, region_of, waits_with, ways_of
 from vmbackup_operator.sessions.workers_past import WorkersPast
 
+Word = TypeVar("Word", bound=Hashable)
 
-class _Index:
+
+class _Index(Generic[Word]):
     """Keys by one thing that their sessions have, or have not."""
 
     def __init__(self) -> None:
-        self._keys: dict[Hashable, set[ObjectKey]] = {}
+        self._keys: dict[Word, set[ObjectKey]] = {}
 
-    def add(self, word: Hashable, key: ObjectKey) -> None:
+    def add(self, word: Word | None, key: ObjectKey) -> None:
         if word is not None:
             self._keys.setdefault(word, set()).add(key)
 
-    def discard(self, word: Hashable, key: ObjectKey) -> None:
+    def discard(self, word: Word | None, key: ObjectKey) -> None:
         if word is None or word not in self._keys:
             return
         self._keys[word].discard(key)
         if not self._keys[word]:
             del self._keys[word]
 
-    def of(self, word: Hashable) -> Sequence[ObjectKey]:
+    def has(self, word: Word) -> bool:
+        return word in self._keys
+
+    def of(self, word: Word) -> Sequence[ObjectKey]:
         return tuple(self._keys.get(word, ()))
 
-    def all(self) -> Sequence[ObjectKey]:
-        return tuple(key for keys in self._keys.values() for key in keys)
+    def pairs(self) -> Iterator[tuple[Word, ObjectKey]]:
+        return ((word, key) for word, keys in self._keys.items() for key in keys)
 
 
 class SessionBook:
@@ -49,14 +57,14 @@ class SessionBook:
 
     def __init__(self) -> None:
         self._sessions: dict[ObjectKey, Session] = {}
-        self._by_vm = _Index()
-        self._by_namespace = _Index()
-        self._by_run = _Index()
-        self._by_worker = _Index()
-        #: Those without a worker, by the region whose workers they may use.
-        self._by_region = _Index()
-        self._exporting = _Index()
-        self._by_snapshot = _Index()
+        self._by_vm = _Index[str]()
+        self._by_namespace = _Index[str]()
+        self._by_run = _Index[str]()
+        self._by_worker = _Index[WorkerId]()
+        #: Those that wait until a worker is free, by the region whose workers they may use.
+        self._waiting = _Index[str]()
+        self._exporting = _Index[bool]()
+        self._by_snapshot = _Index[str]()
         #: What workers wrote, for sessions that have ended too.
         self.past = WorkersPast()
         #: What is told of sessions that have ended.
@@ -111,7 +119,7 @@ class SessionBook:
 
     def names(self, snapshot_id: str) -> bool:
         """Tell whether an unfinished session takes, exports or goes on from the snapshot."""
-        return bool(self._by_snapshot.of(folded(snapshot_id)))
+        return self._by_snapshot.has(folded(snapshot_id))
 
     def naming(self, snapshot_id: str) -> Iterator[Session]:
         """Return the unfinished sessions that take, export or go on from the snapshot."""
@@ -119,27 +127,27 @@ class SessionBook:
 
     def goes_on(self, run_id: str) -> bool:
         """Tell whether a session of the run is unfinished."""
-        return any(True for _ in self.of_run(run_id))
+        return self._by_run.has(run_id)
 
     def has_run(self, run_id: str) -> bool:
         """Tell whether a session of the run is unfinished; may be asked from any thread."""
-        return bool(self._by_run.of(run_id))
+        return self._by_run.has(run_id)
 
     def served_by(self, worker: WorkerId) -> Iterator[Session]:
         """Return the unfinished sessions that *worker* serves: one, or none."""
         return self._found(self._by_worker.of(worker))
 
-    def served(self) -> Iterator[Session]:
-        """Return the unfinished sessions that have a worker."""
-        return self._found(self._by_worker.all())
+    def holders(self) -> dict[WorkerId, ObjectKey]:
+        """Return each worker that an unfinished session has, with that session."""
+        return dict(self._by_worker.pairs())
 
-    def without_worker(self, region: str) -> Iterator[Session]:
-        """Return the unfinished sessions that may use workers of the region and have none."""
-        return self._found(self._by_region.of(region))
+    def waiting_for_worker(self, region: str) -> dict[ObjectKey, Session]:
+        """Return the unfinished sessions that wait until a worker of the region is free."""
+        return {key: self._sessions[key] for key in self._waiting.of(region)}
 
     def exporting(self) -> Iterator[Session]:
         """Return the unfinished sessions that were allotted exports."""
-        return self._found(self._exporting.all())
+        return self._found([key for _, key in self._exporting.pairs()])
 
     def _found(self, keys: Sequence[ObjectKey]) -> Iterator[Session]:
         return (self._sessions[key] for key in keys)
@@ -168,7 +176,7 @@ class SessionBook:
             if (index, word) not in there:
                 index.discard(word, session.key)
 
-    def _words(self, session: Session) -> list[tuple[_Index, Hashable]]:
+    def _words(self, session: Session) -> list[tuple[_Index[Any], Hashable]]:
         """Return by what the session is found, and in which index."""
         status = session.status
         return [
@@ -176,7 +184,7 @@ class SessionBook:
             (self._by_namespace, session.metadata.namespace),
             (self._by_run, status.run_id),
             (self._by_worker, _worker_of(session)),
-            (self._by_region, _region_without_worker(session)),
+            (self._waiting, _region_waited_in(session)),
             (self._exporting, any(True for _ in ways_of(session)) or None),
             *((self._by_snapshot, snapshot_id) for snapshot_id in _snapshots_of(session)),
         ]
@@ -200,8 +208,10 @@ def _snapshots_of(session: Session) -> set[str]:
     return {folded(snapshot_id) for snapshot_id in named}
 
 
-def _region_without_worker(session: Session) -> str | None:
-    return region_of(session) if session.status.worker is None else None
+def _region_waited_in(session: Session) -> str | None:
+    if session.status.worker is not None or is_true(session.status.conditions, "FailureTarget"):
+        return None
+    return region_of(session) if waits_with(session, WORKER_BUSY, "WorkerReady") else None
 
 
 def _is_newer(session: Session, known: Session) -> bool:

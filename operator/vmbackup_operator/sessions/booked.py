@@ -137,8 +137,8 @@ class SessionsOfAllKinds(Sessions):
             return None if self._restores is None else await self._restores.find(key.at)
         return await self._backups.find(key)
 
+    @override
     async def write_status(self, session: Session) -> Session:
-        """Replace the status and return what is stored; raise Conflict where it was stale."""
         match session:
             case RestoreSession() if self._restores is not None:
                 return await self._restores.write_status(session)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from vmbackup_core.ids import JobId, RunId
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
+from vmbackup_operator.model.conditions import find_condition
 from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import Restored, RestoreSession
 from vmbackup_operator.model.rewound import Rewound
@@ -237,3 +238,9 @@ def region_of(session: Session) -> str | None:
     resolved = session.status.resolved
     environment = None if resolved is None else resolved.environment
     return None if environment is None else environment.region
+
+
+def waits_with(session: Session, reason: str, condition: str) -> bool:
+    """Tell whether the session waits in the step of *condition*, and gives *reason* for it."""
+    said = find_condition(session.status.conditions, condition)
+    return said is not None and said.status != "True" and said.reason == reason

@@ -333,6 +333,9 @@ class Sessions(Protocol):
     async def find(self, key: ObjectKey) -> Session | None:
         """Return the session as stored, or None."""
 
+    async def write_status(self, session: Session) -> Session:
+        """Replace the status and return what is stored; raise Conflict where it was stale."""
+
 
 class Repositories(Protocol):
     """BackupRepository objects."""

@@ -38,6 +38,9 @@ class Regions(Protocol):
         Empty where it may. It is the administrator's word: nothing is made, nor asked of Azure.
         """
 
+    async def worker_size(self, region: str) -> str:
+        """Return the VM size of the appliance's workers there, by the administrator's word too."""
+
 
 class DiskAccesses(Protocol):
     """Disk access resources: the private way to a snapshot's data, five exports at once on each."""

@@ -31,13 +31,17 @@ class AttachedDisk:
 
 @dataclass(frozen=True, slots=True)
 class MachineNow:
-    """A VM, its power and its disks, as they are now."""
+    """A VM, its power and its disks, as they are now.
+
+    Not *settled*: Azure is at it, for whomever, and it may come to something else than this says.
+    """
 
     id: ArmId
     name: str
     region: str
     power: MachinePower
     disks: tuple[AttachedDisk, ...]
+    settled: bool = True
 
     def disk_at(self, position: str) -> AttachedDisk | None:
         """Return the disk at *position*, or None where there is none."""
@@ -57,7 +61,10 @@ class DiskPlace:
 
 
 class RewoundMachines(Protocol):
-    """VMs of users whose disks are swapped; nothing else of them is changed."""
+    """VMs of users whose disks are swapped; nothing else of them is changed.
+
+    What is asked for is so once Azure has ended what it was at, whoever began that.
+    """
 
     async def find(self, vm_id: ArmId) -> MachineNow | None:
         """Return the VM with all its managed disks, or None where there is none.

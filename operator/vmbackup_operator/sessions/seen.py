@@ -159,7 +159,8 @@ class DiskOfSet:
 class PointOfSet:
     """A recovery point as far as its snapshot set holds it.
 
-    *description* is what Azure said of the VM; empty where that is not known.
+    *description* is what Azure said of the VM; empty where that is not known. *created_at* is the
+    latest of its snapshots' times; None of a set that stands alone, whose snapshots say it.
     """
 
     run_id: RunId
@@ -167,6 +168,7 @@ class PointOfSet:
     virtual_machine_region: str
     disks: tuple[DiskOfSet, ...]
     description: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,10 @@ class SeenRegions:
         """Say why data of other subscriptions may not be exported there, empty where it may."""
         return await self._regions.exports_refused(region)
 
+    async def worker_size(self, region: str) -> str:
+        """Return the VM size of the workers there, whether the region is ready or not."""
+        return await self._regions.worker_size(region)
+
     async def ensure_home(self, repository_accounts: Collection[ArmId]) -> Region | Waiting:
         """Look at the home region, where the queues are."""
         return await self.ensure(self._appliance.region, repository_accounts)

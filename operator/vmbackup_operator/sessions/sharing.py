@@ -10,7 +10,6 @@ from heapq import heapify, heappop, heapreplace
 
 from vmbackup_operator.arm_ids import folded
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.metadata import ObjectKey
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session import AnySession, Session
 from vmbackup_operator.naming import ArmId
@@ -41,15 +40,14 @@ def turns(waiting: Iterable[AnySession], held: Mapping[str, int]) -> Iterator[An
     """
     left, counts = list(waiting), Counter(held)
     while left:
-        yielding = _yielding(left)
-        going = [each for each in left if each.key not in yielding]
+        going, yielding = _parted(left)
         yield from _in_turns(going, counts)
         counts.update(each.metadata.namespace for each in going)
-        left = [each for each in left if each.key in yielding]
+        left = yielding
 
 
-def _yielding(sessions: Sequence[AnySession]) -> set[ObjectKey]:
-    """Return those of *sessions* that let others of them go first."""
+def _parted(sessions: Sequence[AnySession]) -> tuple[list[AnySession], list[AnySession]]:
+    """Return those of *sessions* that go, and those that let others of them go first."""
     newest: dict[int, datetime] = {}
     for each in sessions:
         began = each.status.start_time
@@ -57,7 +55,11 @@ def _yielding(sessions: Sequence[AnySession]) -> set[ObjectKey]:
             # What those of the rank yield to: the newest of all that come before it.
             if began is not None and began >= newest.get(rank, began):
                 newest[rank] = began
-    return {each.key for each in sessions if _yields_to(each, newest.get(_rank(each)))}
+    going: list[AnySession] = []
+    yielding: list[AnySession] = []
+    for each in sessions:
+        (yielding if _yields_to(each, newest.get(_rank(each))) else going).append(each)
+    return going, yielding
 
 
 def _yields_to(session: Session, newest: datetime | None) -> bool:

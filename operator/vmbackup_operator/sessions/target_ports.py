@@ -40,11 +40,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class SizeSeen:
-    """A VM size that a subscription may have in a region, and which quota its cores count on."""
+    """A VM size that a subscription may have in a region, and which quota its cores count on.
+
+    A VM of it takes as many *data_disks* at once; None where Azure does not say.
+    """
 
     name: str
     family: str
     cores: int
+    data_disks: int | None = None
 
 
 class RestoreTargets(Protocol):

@@ -32,8 +32,14 @@ from vmbackup_operator.sessions.step import Answer, Skipped, Step, Table, Taken,
 
 #: The condition that says, before Failed does, that the session will fail; as in a Job.
 FAILURE_TARGET = "FailureTarget"
-#: The reason of a last step that was given up; the sweeper finds what it left.
+#: The reason of a last step that was given up; what it left stays written down, and is tried on.
 GAVE_UP = "GaveUp"
+
+
+def was_given_up(status: SessionStatus, condition: str) -> bool:
+    """Tell whether the last step of *condition* was tried for long enough."""
+    said = find_condition(status.conditions, condition)
+    return said is not None and said.reason == GAVE_UP
 
 
 def next_step(steps: Table[AnySession], status: SessionStatus) -> Step[AnySession] | None:
@@ -41,8 +47,7 @@ def next_step(steps: Table[AnySession], status: SessionStatus) -> Step[AnySessio
     # What exists already was adopted, or lies behind these steps.
     skips = is_true(status.conditions, FAILURE_TARGET) or bool(status.achieved)
     for step in steps:
-        said = find_condition(status.conditions, step.condition)
-        if said is not None and (said.status == "True" or said.reason == GAVE_UP):
+        if is_true(status.conditions, step.condition) or was_given_up(status, step.condition):
             continue
         if step.even_after_failure or not skips:
             return step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 
 from tests.contract.azure_services.cloud import (
     APPLIANCE,
+    FRESH_S,
     RING,
     Adapters,
     Cloud,
     as_administrator,
     until,
+    writes,
 )
 from tests.contract.azure_services.test_azure_services_disks import STRANGERS
 from tests.contract.azure_services.test_azure_services_snapshots import make_disk
@@ -80,6 +83,16 @@ def attach(cloud: Cloud, machine: ArmId, lun: int, disk: ArmId) -> None:
     cloud.azure.arm(machine, COMPUTE, body)
 
 
+def be_at_it(cloud: Cloud, machine: ArmId, power: str) -> str:
+    """Have Azure say of the VM, as it is, that an operation is under way; return the fault."""
+    body = cloud.azure.read(machine, COMPUTE)
+    statuses = [{"code": "ProvisioningState/updating"}, {"code": f"PowerState/{power}"}]
+    body["properties"] |= {"provisioningState": "Updating", "instanceView": {"statuses": statuses}}
+    match = {"service": "arm", "method": "GET", "path": f"/{name_of(machine)}$"}
+    fault = {"match": match, "status": 200, "body": body, "times": 1000}
+    return str(cloud.azure.call("POST", "/faults", fault)["id"])
+
+
 class TestAzureRewoundMachines(RewoundMachineFacts):
     @pytest.fixture
     async def place(self, cloud: Cloud, ours: Adapters) -> SwapPlace:
@@ -115,6 +128,34 @@ class TestAzureRewoundMachines(RewoundMachineFacts):
         await place.swap(data)
         assert same_id(await place.held("1") or "", data.disk_id)
         assert same_id(await place.held("7") or "", newcomer)
+
+    async def test_nothing_is_so_while_an_operation_of_a_dead_operator_runs(
+        self, cloud: Cloud, place: SwapPlace
+    ) -> None:
+        """The body has what is to be: disks that may not come, a power that is about to change."""
+        await place.stop()
+        data = await place.place("1")
+        await place.swap(data)
+        acts: dict[str, Callable[[], Awaitable[bool]]] = {
+            "deallocated": lambda: place.machines.deallocate(place.machine),
+            "running": lambda: place.machines.start(place.machine),
+        }
+        for power, act in acts.items():
+            at_it = await asyncio.to_thread(be_at_it, cloud, place.machine, power)
+            await asyncio.sleep(1.5 * FRESH_S)
+            since = await asyncio.to_thread(cloud.azure.last_entry)
+
+            seen = await place.now()
+            assert (seen.power, seen.settled) == (power, False)
+            assert await place.machines.swap(place.machine, [data]) is False
+            assert await act() is False
+
+            assert writes(await asyncio.to_thread(cloud.azure.journal, since)) == []
+            await asyncio.to_thread(cloud.azure.call, "DELETE", f"/faults/{at_it}")
+        await asyncio.sleep(1.5 * FRESH_S)
+        assert (await place.now()).settled
+        assert await place.machines.swap(place.machine, [data]) is True
+        assert await place.machines.deallocate(place.machine) is True
 
 
 class TestAzureCopies(CopyFacts):

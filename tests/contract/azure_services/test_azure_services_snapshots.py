@@ -19,6 +19,8 @@ from tests.contract.ports.snapshot_facts import DiskAccessFacts, SnapshotFacts, 
 from tools.local_cloud import seed
 from tools.local_cloud.administrator import SUBSCRIPTION
 from vmbackup_operator.naming import ArmId, arm_id
+from vmbackup_operator.services.operations import Operations
+from vmbackup_operator.services.snapshots import AzureSnapshots, SnapshotOwner
 from vmbackup_operator.sessions.seen import SecretUrl
 
 
@@ -130,6 +132,31 @@ async def test_an_end_of_access_that_nobody_saw_is_not_the_end_of_the_next_acces
     await until(lambda: ours.snapshots.revoke(wanted.id))
 
     assert await _is_closed(ours, wanted.id)
+
+
+async def test_access_that_was_granted_waits_for_whoever_asked_for_it(
+    cloud: Cloud, ours: Adapters, place: SnapshotPlace
+) -> None:
+    wanted = place.wanted()
+    await place.tie(wanted)
+    # What does not last is dropped at its end where nobody stands by to take it.
+    operations = Operations(patience_s=0, good_for_s=0)
+    snapshots = AzureSnapshots(ours.resources, operations, SnapshotOwner(APPLIANCE, RING))
+    before = cloud.azure.last_entry()
+    assert await snapshots.grant(wanted.id, 3600) is None
+    await until(_no_grant_is_under_way)
+
+    url = await snapshots.grant(wanted.id, 3600)
+    await operations.close()
+
+    assert url is not None
+    assert place.opens(url)
+    asked = [entry["path"] for entry in cloud.azure.journal(before) if entry["method"] == "POST"]
+    assert sum("beginGetAccess" in path for path in asked) == 1
+
+
+async def _no_grant_is_under_way() -> bool:
+    return not any(task.get_name().startswith("grant ") for task in asyncio.all_tasks())
 
 
 def _is_asked_to_end(cloud: Cloud, since: int) -> bool:

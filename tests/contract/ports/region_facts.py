@@ -74,6 +74,13 @@ class RegionFacts(Suite):
     ) -> None:
         assert "crossSubscriptionExport: Refuse" in await place.regions.exports_refused(place.name)
 
+    async def test_the_size_of_its_workers_is_known_before_it_is_ready(
+        self, place: RegionPlace
+    ) -> None:
+        before = await place.regions.worker_size(place.name)
+
+        assert before == (await place.ready("", place.account)).worker_size
+
 
 class BundleFacts(Suite):
     """Gets *place*."""

@@ -84,6 +84,8 @@ class RestoreTargetFacts(Suite):
         names = {usage.name.lower() for usage in usages}
         assert {"cores", "virtualmachines", size.family.lower()} <= names
         assert size.cores > 0
+        assert size.data_disks is not None
+        assert size.data_disks > 0
         assert all(0 <= usage.used <= usage.limit and usage.words for usage in usages)
 
     async def test_a_size_that_nobody_sells_is_none(self, place: TargetPlace) -> None:

@@ -191,6 +191,31 @@ async def test_what_was_given_up_is_put_away_once_the_right_is_there() -> None:
     assert world.undo_records.stored == {}
 
 
+async def test_what_was_put_away_late_is_said_as_what_was_put_away_at_once() -> None:
+    world = await tiering_world()
+    archives(world).meets_tiering = refusing(PermanentError("status 403", reason=NO_RIGHT))
+    await world.run(ARCHIVING)
+    given_up = world.status(ARCHIVING).archive
+    assert given_up is not None
+    assert (given_up.tiered, given_up.charged_until) == (0, None)
+    ended, verified = world.status(ARCHIVING).completion_time, given_up.verified_bytes
+
+    archives(world).meets_tiering = lambda _what: None
+    await undo_what_is_left(world)
+
+    said, archive = world.condition("PacksTiered", ARCHIVING), world.status(ARCHIVING).archive
+    assert (said.status, said.reason) == ("True", "Succeeded")
+    assert said.message.endswith("in the Archive tier")
+    assert archive is not None
+    assert archive.packs == archive.tiered == len(archived_packs(world))
+    assert archive.charged_until is not None
+    left = archive.charged_until - world.clock.now()
+    assert timedelta(days=179) < left <= timedelta(days=180)
+    assert archive.verified_bytes == verified
+    status = world.status(ARCHIVING)
+    assert (status.outcome, status.completion_time) == ("Succeeded", ended)
+
+
 async def test_one_that_goes_after_its_point_counts_has_its_packs_put_away() -> None:
     world = await tiering_world()
     await world.run_until("RecoveryPointStored", ARCHIVING)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def test_every_command_has_a_help_text(
     assert said.err == ""
 
 
+def test_it_says_which_version_it_is_without_any_cluster(tmp_path: Path) -> None:
+    said = shell('"$0" --version', tmp_path)
+
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == f"vmbackup {version('vmbackup')}, kinds of vmbackup.dev/v1alpha1\n"
+
+
 def test_a_reader_that_goes_away_and_one_that_is_full(tmp_path: Path) -> None:
     gone = shell('{ "$0" --help; echo "$?" >&2; } | true', tmp_path)
     full = shell('"$0" --help >/dev/full', tmp_path)
@@ -101,7 +109,7 @@ def test_a_reader_that_goes_away_and_one_that_is_full(tmp_path: Path) -> None:
     assert len(full.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", ["--help", "completion bash"])
+@pytest.mark.parametrize("arguments", ["--help", "--version", "completion bash"])
 def test_nothing_that_takes_long_is_loaded_before_it_is_needed(
     arguments: str, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from vmbackup_core.ids import RunId
 from vmbackup_operator.model.backup_policy import (
     ArchivedPoints,
     ArchiveWanted,
+    ReplacedRetention,
     SessionHistory,
     StandingArchive,
 )
@@ -254,7 +255,12 @@ def test_since_when_is_kept_apart_for_what_is_archived_and_for_how_long() -> Non
 
     other = policy(VM, archive=wanted(retention=Retention(last=1)))
     changed = with_archive(other, status, first + hour).archive
-    assert changed == replace(standing, retention=Retention(last=1), retention_since=first + hour)
+    assert changed == replace(
+        standing,
+        retention=Retention(last=1),
+        retention_since=first + hour,
+        retention_before=(ReplacedRetention(KEPT, first + hour),),
+    )
 
     weekly = policy(VM, archive=wanted("Weekly"))
     changed = with_archive(weekly, status, first + hour).archive

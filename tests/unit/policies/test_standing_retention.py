@@ -8,7 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.worlds.memory_policies import PolicyWorld
-from vmbackup_operator.model.backup_policy import Schedule, StandingRetention
+from vmbackup_operator.model.backup_policy import (
+    ReplacedRetention,
+    Schedule,
+    StandingRetention,
+)
 from vmbackup_operator.model.retention import Retention
 
 
@@ -32,7 +36,9 @@ async def test_another_one_stands_from_its_own_first_sight(idle: PolicyWorld) ->
     idle.edit(retention=Retention(last=2))
     await idle.look()
 
-    assert standing(idle) == StandingRetention(Retention(last=2), before + timedelta(hours=1))
+    moment = before + timedelta(hours=1)
+    replaced = (ReplacedRetention(Retention(), moment),)
+    assert standing(idle) == StandingRetention(Retention(last=2), moment, before=replaced)
 
 
 async def test_one_that_comes_back_stands_anew(idle: PolicyWorld) -> None:

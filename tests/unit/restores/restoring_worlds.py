@@ -46,6 +46,17 @@ def cancelled(session: RestoreSession) -> RestoreSession:
     return replace(session, spec=replace(session.spec, cancel=True))
 
 
+def cancel(world: World) -> None:
+    """Cancel the world's restore, as its user does."""
+    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+
+
+def take_away(world: World) -> None:
+    """Have the restore go without its finalizer: nothing of it is left but records."""
+    del world.restores.stored[RESTORE.at]
+    world.restores.gone(RESTORE.at)
+
+
 async def cancelled_when(world: World, condition: str, is_so: Callable[[World], bool]) -> World:
     """Return *world* with its restore cancelled as soon as something is so, behind *condition*."""
     await world.run_until(condition, RESTORE)
@@ -54,7 +65,7 @@ async def cancelled_when(world: World, condition: str, is_so: Callable[[World], 
             break
         await world.look_again(RESTORE)
     assert is_so(world)
-    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+    cancel(world)
     return world
 
 

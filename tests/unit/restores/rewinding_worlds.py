@@ -10,9 +10,10 @@ from tests.unit.restores.restoring_worlds import RESTORE, backed_up_world, resto
 from tests.worlds.memory_azure import AWAY, SUBSCRIPTION
 from tests.worlds.memory_rewinds import Attachment
 from tests.worlds.memory_world import World
-from tests.worlds.samples import VM
+from tests.worlds.samples import VM, session_of
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.model.metadata import SWAP_ANNOTATION
+from vmbackup_operator.model.backup_session import BackupSessionStatus
+from vmbackup_operator.model.metadata import SWAP_ANNOTATION, ObjectKey
 from vmbackup_operator.model.restore_session import RestoreTarget
 from vmbackup_operator.model.rewound import Rewound
 from vmbackup_operator.model.session_findings import position_of
@@ -64,3 +65,39 @@ def disks_of_vm(world: World) -> dict[str, str]:
     """Return the id of each disk that the VM has, by its position."""
     disks = world.azure.machines[folded(VM)].disks
     return {position_of(each.lun): each.id for each in disks}
+
+
+async def next_backup(world: World) -> BackupSessionStatus:
+    """Back the VM up once more, and return how that stands."""
+    again = ObjectKey("team", "nightly-2")
+    world.sessions.put(session_of(again))
+    await world.run(again)
+    return world.status(again)
+
+
+def check_rewound(world: World, where: str = "") -> None:
+    """Hold the world against what a rewind is to come to, whatever happened on the way."""
+    status, disks = world.restored(RESTORE), rewound(world).disks
+    assert (status.outcome, status.attempt) == ("Succeeded", 1), (where, status.message)
+    assert disks_of_vm(world) == {each.disk: each.disk_id for each in disks}, where
+    assert all(folded(each.replaced_disk_id) in world.loose.disks for each in disks), where
+    assert len(world.loose.copies) == 2 * len(disks), where
+    _check_vm(world, where)
+
+
+def check_put_back(world: World, where: str = "") -> None:
+    """Hold the world against what is to be left of a rewind that was cancelled: the VM as it was.
+
+    Its own disks are those that the rewind has agreed to replace.
+    """
+    own = {each.disk: folded(each.replaced_disk_id) for each in rewound(world).disks}
+    assert world.restored(RESTORE).outcome == "Cancelled", where
+    assert {at: folded(each) for at, each in disks_of_vm(world).items()} == own, where
+    assert world.loose.copies == {}, where
+    _check_vm(world, where)
+
+
+def _check_vm(world: World, where: str) -> None:
+    assert world.loose.attachment(VM, "0") == ATTACHED, where
+    assert world.loose.power(VM) == "running", where
+    assert world.undo_records.stored == {}, where

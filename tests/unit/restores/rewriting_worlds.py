@@ -32,6 +32,12 @@ async def run_written(world: World) -> None:
     await world.run(RESTORE)
 
 
+def on_workers(world: World) -> list[str]:
+    """Return the disks that a worker has."""
+    disks = [*world.loose.on_workers]
+    return [each for each in disks if world.loose.worker_of(world.azure, each) is not None]
+
+
 def are_as_backed_up(world: World) -> bool:
     """Tell whether each new disk holds, byte for byte, what its snapshot held when it was read."""
     (point,) = world.points.points.values()

@@ -7,7 +7,7 @@ import pytest
 from tests.sampling import some_of
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
-    cancelled,
+    cancel,
     holders,
     is_as_backed_up,
     made_disks,
@@ -47,8 +47,7 @@ async def test_killed_anywhere_on_the_way_to_its_end_a_cancelled_restore_leaves_
     async def cancelled_world() -> World:
         world = await restoring_world()
         await world.run_until("AccessGranted", RESTORE)
-        stored = world.restores.stored[RESTORE.at]
-        world.restores.put(cancelled(stored))
+        cancel(world)
         return world
 
     moments, _ = await run_through_kills(await cancelled_world(), RESTORE, 0)

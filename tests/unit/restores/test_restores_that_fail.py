@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
-    cancelled,
+    cancel,
     holders,
     is_as_backed_up,
     made_disks,
@@ -37,7 +37,7 @@ def assert_nothing_is_left(world: World) -> None:
 async def test_cancelled_on_its_way_it_leaves_nothing(condition: str) -> None:
     world = await restoring_world()
     await world.run_until(condition, RESTORE)
-    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+    cancel(world)
     await world.run(RESTORE)
 
     assert world.restored(RESTORE).outcome == "Cancelled"

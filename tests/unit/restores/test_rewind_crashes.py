@@ -5,41 +5,24 @@ from __future__ import annotations
 import pytest
 
 from tests.sampling import some_of
-from tests.unit.restores.restoring_worlds import RESTORE, cancelled, undo_what_is_left
+from tests.unit.restores.restoring_worlds import RESTORE, cancel, undo_what_is_left
 from tests.unit.restores.rewinding_worlds import (
-    ATTACHED,
     asked_for_the_word,
+    check_put_back,
+    check_rewound,
     disks_of_vm,
     rewinding_world,
     rewound,
     say_the_word,
 )
-from tests.worlds.killed_operator import run_killed_every, run_through_kills
-from tests.worlds.memory_world import Killed, World
+from tests.worlds.killed_operator import go_through_kills, run_killed_every, run_through_kills
+from tests.worlds.memory_world import World
 from tests.worlds.samples import VM
-from vmbackup_operator.arm_ids import folded
 
 
 async def until_the_word(world: World, at: int) -> tuple[int, str]:
     """Run until the session asks for its word, killing at the write number *at*."""
-    count, where = 0, ""
-
-    def meet(what: str) -> None:
-        nonlocal count, where
-        count += 1
-        if count == at:
-            where = what
-            raise Killed
-
-    world.meets(meet)
-    while True:
-        try:
-            await asked_for_the_word(world)
-        except Killed:
-            world.start()
-        else:
-            world.meets(lambda _what: None)
-            return count, where
+    return await go_through_kills(world, lambda: asked_for_the_word(world), at)
 
 
 async def confirmed_world() -> World:
@@ -49,19 +32,9 @@ async def confirmed_world() -> World:
     return world
 
 
-def check_rewound(world: World, where: str) -> None:
-    status = world.restored(RESTORE)
-    assert status.outcome == "Succeeded", (where, status.message)
-    assert status.attempt == 1, where
-    assert disks_of_vm(world) == {each.disk: each.disk_id for each in rewound(world).disks}, where
-    assert world.loose.attachment(VM, "0") == ATTACHED, where
-    assert world.loose.power(VM) == "running", where
-    assert len(world.loose.copies) == 4, where
-    assert all(folded(each.replaced_disk_id) in world.loose.disks
-               for each in rewound(world).disks), where  # fmt: skip
-    assert world.undo_records.stored == {}, where
-    twice = [what for what, count in world.azure.asked.items() if count > 1]
-    assert twice == [], where
+def check_made_once(world: World, where: str) -> None:
+    check_rewound(world, where)
+    assert [what for what, count in world.azure.asked.items() if count > 1] == [], where
 
 
 async def test_killed_anywhere_before_the_word_the_rewind_makes_everything_once() -> None:
@@ -75,7 +48,7 @@ async def test_killed_anywhere_before_the_word_the_rewind_makes_everything_once(
         await world.run(RESTORE)
         await undo_what_is_left(world)
 
-        check_rewound(world, where)
+        check_made_once(world, where)
 
 
 async def test_killed_anywhere_behind_the_word_the_vm_ends_with_all_of_its_new_disks() -> None:
@@ -87,7 +60,7 @@ async def test_killed_anywhere_behind_the_word_the_vm_ends_with_all_of_its_new_d
         _, where = await run_through_kills(world, RESTORE, at)
         await undo_what_is_left(world)
 
-        check_rewound(world, where)
+        check_made_once(world, where)
 
 
 @pytest.mark.parametrize("when", ["before the swap", "in the middle of it"])
@@ -98,13 +71,9 @@ async def test_killed_anywhere_while_it_is_undone_the_vm_ends_with_its_own_disks
         world = await confirmed_world()
         while when != "before the swap" and "0" in disks_of_vm(world):
             await world.look_again(RESTORE)
-        stored = world.restores.stored[RESTORE.at]
-        world.restores.put(cancelled(stored))
+        cancel(world)
         return world
 
-    before = {each.disk: folded(each.replaced_disk_id) for each in rewound(
-        await cancelled_world()
-    ).disks}  # fmt: skip
     moments, _ = await run_through_kills(await cancelled_world(), RESTORE, 0)
     assert moments > 15
 
@@ -113,12 +82,7 @@ async def test_killed_anywhere_while_it_is_undone_the_vm_ends_with_its_own_disks
         _, where = await run_through_kills(world, RESTORE, at)
         await undo_what_is_left(world)
 
-        assert world.restored(RESTORE).outcome == "Cancelled", where
-        assert {k: folded(v) for k, v in disks_of_vm(world).items()} == before, where
-        assert world.loose.attachment(VM, "0") == ATTACHED, where
-        assert world.loose.copies == {}, where
-        assert world.loose.power(VM) == "running", where
-        assert world.undo_records.stored == {}, where
+        check_put_back(world, where)
 
 
 @pytest.mark.parametrize("every", [5, 9])

@@ -9,15 +9,18 @@ from msgspec.structs import replace
 
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
-    cancelled,
+    cancel,
     restore,
+    take_away,
     undo_what_is_left,
 )
 from tests.unit.restores.rewinding_worlds import (
     ATTACHED,
     WHERE,
     asked_for_the_word,
+    check_put_back,
     disks_of_vm,
+    next_backup,
     rewinding_world,
     rewound,
     run_confirmed,
@@ -120,11 +123,9 @@ async def test_the_next_backup_of_the_new_disks_is_a_full_of_a_new_chain() -> No
     world = await rewinding_world()
     chains = {each.chain_id for each in world.status().disks}
     await run_confirmed(world)
-    again = ObjectKey("team", "nightly-2")
-    world.sessions.put(session_of(again))
-    await world.run(again)
 
-    status = world.status(again)
+    status = await next_backup(world)
+
     assert status.outcome == "Succeeded", status.message
     assert {each.reason for each in status.full_reads} == {"DiskReplaced"}
     assert not chains & {each.chain_id for each in status.disks}
@@ -174,8 +175,7 @@ async def cancelled_at(condition: str) -> World:
         await asked_for_the_word(world)
         say_the_word(world)
     await world.run_until(condition, RESTORE)
-    stored = world.restores.stored[RESTORE.at]
-    world.restores.put(cancelled(stored))
+    cancel(world)
     return world
 
 
@@ -184,37 +184,24 @@ async def cancelled_at(condition: str) -> World:
 )
 async def test_a_rewind_that_is_cancelled_leaves_the_vm_as_it_was(condition: str) -> None:
     world = await cancelled_at(condition)
-    before = disks_of_vm(world)
     await world.run(RESTORE)
 
-    assert world.restored(RESTORE).outcome == "Cancelled"
-    assert world.loose.copies == {}
-    assert disks_of_vm(world) == before
-    assert world.loose.power(VM) == "running"
-    assert world.undo_records.stored == {}
+    check_put_back(world)
 
 
 async def test_a_rewind_cancelled_between_detaching_and_attaching_gets_its_own_disks_back() -> None:
     world = await rewinding_world()
-    before = disks_of_vm(world)
     await asked_for_the_word(world)
     say_the_word(world)
     for _ in range(40):
         await world.look_again(RESTORE)
         if "0" not in disks_of_vm(world):
             break
-    stored = world.restores.stored[RESTORE.at]
-    world.restores.put(cancelled(stored))
+    cancel(world)
     assert set(disks_of_vm(world)) == {"os"}
     await world.run(RESTORE)
 
-    assert world.restored(RESTORE).outcome == "Cancelled"
-    assert {k: folded(v) for k, v in disks_of_vm(world).items()} == {
-        k: folded(v) for k, v in before.items()
-    }
-    assert world.loose.attachment(VM, "0") == ATTACHED
-    assert world.loose.copies == {}
-    assert world.loose.power(VM) == "running"
+    check_put_back(world)
 
 
 async def test_a_cancel_behind_the_swap_comes_too_late() -> None:
@@ -256,8 +243,7 @@ async def test_of_a_session_without_its_finalizer_the_vm_is_put_right() -> None:
     world = await rewinding_world()
     before = disks_of_vm(world)
     await asked_for_the_word(world)
-    del world.restores.stored[RESTORE.at]
-    world.restores.gone(RESTORE.at)
+    take_away(world)
     await undo_what_is_left(world)
 
     assert world.loose.copies == {}
@@ -270,8 +256,7 @@ async def test_a_session_made_again_goes_on_where_the_first_one_was() -> None:
     world = await rewinding_world()
     await asked_for_the_word(world)
     agreed = rewound(world)
-    del world.restores.stored[RESTORE.at]
-    world.restores.gone(RESTORE.at)
+    take_away(world)
     made = restore(world, mode="Rewind", target=WHERE)
     metadata = replace(made.metadata, uid="11111111-2222-4333-8444-555555555555")
     world.restores.put(replace(made, metadata=metadata))
@@ -323,7 +308,6 @@ async def test_a_vm_that_was_rewound_can_be_rewound_again() -> None:
 
 async def test_a_vm_whose_own_disks_cannot_be_put_back_is_not_started_and_nothing_deleted() -> None:
     world = await rewinding_world()
-    before = disks_of_vm(world)
     await asked_for_the_word(world)
     say_the_word(world)
     while "0" in disks_of_vm(world):
@@ -331,7 +315,7 @@ async def test_a_vm_whose_own_disks_cannot_be_put_back_is_not_started_and_nothin
     machine = world.azure.machines[folded(VM)]
     somebodys = seen(machine.disks[0], id=ArmId(f"{machine.disks[0].id}-other"), lun=0)
     world.azure.machines[folded(VM)] = seen(machine, disks=(*machine.disks, somebodys))
-    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+    cancel(world)
     await world.run(RESTORE, limit=1000)
 
     assert world.restored(RESTORE).outcome == "Cancelled"
@@ -342,8 +326,23 @@ async def test_a_vm_whose_own_disks_cannot_be_put_back_is_not_started_and_nothin
 
     world.azure.machines[folded(VM)] = machine
     await undo_what_is_left(world)
-    assert {k: folded(v) for k, v in disks_of_vm(world).items()} == {
-        k: folded(v) for k, v in before.items()
-    }
-    assert (world.loose.power(VM), world.loose.copies) == ("running", {})
-    assert world.undo_records.stored == {}
+    check_put_back(world)
+    for condition in ("DisksPutBack", "VirtualMachineStarted", "RemainsRemoved"):
+        assert world.condition(condition, RESTORE).status == "True"
+    assert world.restored(RESTORE).outcome == "Cancelled"
+
+
+async def test_a_swap_counts_once_azure_has_ended_it() -> None:
+    world = await rewinding_world()
+    await asked_for_the_word(world)
+    say_the_word(world)
+    wanted = {each.disk: each.disk_id for each in rewound(world).disks}
+    looks = 0
+    while disks_of_vm(world) != wanted or world.azure.under_way(f"swap {folded(VM)}"):
+        await world.look_again(RESTORE)
+        world.start()  # it knows only what it finds
+        looks += disks_of_vm(world) == wanted
+        if world.azure.under_way(f"swap {folded(VM)}"):
+            assert world.restored(RESTORE).restored is not None
+            assert not world.restored(RESTORE).achieved
+    assert looks > 1

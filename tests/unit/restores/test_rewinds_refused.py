@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace as seen
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from tests.unit.restores.rewinding_worlds import (
     rewound,
     run_confirmed,
 )
+from tests.unit.restores.rewriting_worlds import rewriting_world, run_written
 from tests.worlds.memory_azure import HOME, SUBSCRIPTION
 from tests.worlds.memory_rewinds import Copy
 from tests.worlds.memory_world import World
@@ -176,3 +178,33 @@ async def test_room_for_as_many_disks_as_are_made_is_enough() -> None:
     await run_confirmed(world)
 
     assert world.restored(RESTORE).outcome == "Succeeded"
+
+
+async def world_of_small_workers(**spec: Any) -> World:
+    """Return a world whose workers take four disks, and whose VM's set of five is gone."""
+    world = await rewriting_world(5, **spec)
+    world.azure.worker_size = "Standard_F2s_v2"
+    return world
+
+
+async def test_more_disks_than_a_worker_takes_at_once() -> None:
+    message = await refused(await world_of_small_workers(), "TooManyDisks")
+
+    assert "writes 5 disks" in message
+    assert "Standard_F2s_v2, the size of workers in" in message
+    assert "takes 4 at once" in message
+
+
+async def test_as_many_as_a_worker_takes_are_written() -> None:
+    world = await world_of_small_workers(disks=("os", "0", "1", "2"))
+    await run_written(world)
+
+    assert world.restored(RESTORE).outcome == "Succeeded", world.restored(RESTORE).message
+
+
+async def test_disks_that_azure_makes_alone_are_no_workers_to_take() -> None:
+    world = await rewinding_world(5)
+    world.azure.worker_size = "Standard_F2s_v2"
+    await run_confirmed(world)
+
+    assert world.restored(RESTORE).outcome == "Succeeded", world.restored(RESTORE).message

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from tests.sampling import some_of
-from tests.unit.restores.restoring_worlds import (
-    RESTORE,
-    cancelled,
-    holders,
-    undo_what_is_left,
+from tests.unit.restores.restoring_worlds import RESTORE, cancel, holders, undo_what_is_left
+from tests.unit.restores.rewinding_worlds import check_put_back, check_rewound, say_the_word
+from tests.unit.restores.rewriting_worlds import (
+    are_as_backed_up,
+    on_workers,
+    rewriting_world,
+    written,
 )
-from tests.unit.restores.rewinding_worlds import ATTACHED, disks_of_vm, rewound, say_the_word
-from tests.unit.restores.rewriting_worlds import are_as_backed_up, rewriting_world, written
-from tests.worlds.killed_operator import run_through_kills
-from tests.worlds.memory_world import Killed, World
-from tests.worlds.samples import VM
-from vmbackup_operator.arm_ids import folded
+from tests.worlds.killed_operator import go_through_kills, run_through_kills
+from tests.worlds.memory_world import World
 
 
 async def until_the_word(world: World, at: int) -> tuple[int, str]:
@@ -23,30 +21,8 @@ async def until_the_word(world: World, at: int) -> tuple[int, str]:
     Writes are counted from where the disks are made: what comes before is what other rewinds, and
     other sessions with a worker, do.
     """
-    count, where = 0, ""
     await world.run_until("DisksCreated", RESTORE)
-
-    def meet(what: str) -> None:
-        nonlocal count, where
-        count += 1
-        if count == at:
-            where = what
-            raise Killed
-
-    world.meets(meet)
-    while True:
-        try:
-            await written(world)
-        except Killed:
-            world.start()
-        else:
-            world.meets(lambda _what: None)
-            return count, where
-
-
-def on_workers(world: World) -> list[str]:
-    disks = [*world.loose.on_workers]
-    return [each for each in disks if world.loose.worker_of(world.azure, each) is not None]
+    return await go_through_kills(world, lambda: written(world), at)
 
 
 async def test_killed_anywhere_before_the_word_everything_is_made_and_written_once() -> None:
@@ -62,15 +38,8 @@ async def test_killed_anywhere_before_the_word_everything_is_made_and_written_on
         await world.run(RESTORE)
         await undo_what_is_left(world)
 
-        status = world.restored(RESTORE)
-        assert (status.outcome, status.attempt) == ("Succeeded", 1), (where, status.message)
-        held = {each.disk: each.disk_id for each in rewound(world).disks}
-        assert disks_of_vm(world) == held, where
+        check_rewound(world, where)
         assert are_as_backed_up(world), where
-        assert world.loose.attachment(VM, "0") == ATTACHED, where
-        assert world.loose.power(VM) == "running", where
-        assert len(world.loose.copies) == 4, where
-        assert world.undo_records.stored == {}, where
         changes = [each for each in world.azure.order if "disks of" in each]
         assert [each.split(" ")[0] for each in changes] == ["attach", "detach"], where
 
@@ -79,12 +48,10 @@ async def test_killed_anywhere_while_it_is_undone_nothing_is_attached_or_left() 
     async def cancelled_world() -> World:
         world = await rewriting_world()
         await world.run_until("DisksAttached", RESTORE)
-        world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+        cancel(world)
         return world
 
-    first = await cancelled_world()
-    before = {each.disk: folded(each.replaced_disk_id) for each in rewound(first).disks}
-    moments, _ = await run_through_kills(first, RESTORE, 0)
+    moments, _ = await run_through_kills(await cancelled_world(), RESTORE, 0)
     assert moments > 20
 
     for at in some_of(range(1, moments + 1)):
@@ -92,9 +59,5 @@ async def test_killed_anywhere_while_it_is_undone_nothing_is_attached_or_left() 
         _, where = await run_through_kills(world, RESTORE, at)
         await undo_what_is_left(world)
 
-        assert world.restored(RESTORE).outcome == "Cancelled", where
-        assert {k: folded(v) for k, v in disks_of_vm(world).items()} == before, where
-        assert (on_workers(world), world.loose.copies) == ([], {}), where
-        assert holders(world) == [], where
-        assert world.loose.power(VM) == "running", where
-        assert world.undo_records.stored == {}, where
+        check_put_back(world, where)
+        assert (on_workers(world), holders(world)) == ([], []), where

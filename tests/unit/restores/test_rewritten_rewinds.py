@@ -7,36 +7,32 @@ from msgspec.structs import replace
 
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
-    cancelled,
+    cancel,
     holders,
+    take_away,
     undo_what_is_left,
 )
 from tests.unit.restores.rewinding_worlds import (
     ATTACHED,
     asked_for_the_word,
+    check_put_back,
     disks_of_vm,
+    next_backup,
     rewinding_world,
     rewound,
     say_the_word,
 )
 from tests.unit.restores.rewriting_worlds import (
     are_as_backed_up,
+    on_workers,
     rewriting_world,
     run_written,
     written,
 )
-from tests.worlds.memory_world import World
-from tests.worlds.samples import VM, session_of
+from tests.worlds.samples import VM
 from vmbackup_core.ids import JobId
 from vmbackup_core.protocol import Failed, Reason
 from vmbackup_operator.arm_ids import folded
-from vmbackup_operator.model.metadata import ObjectKey
-
-
-def on_workers(world: World) -> list[str]:
-    """Return the disks that a worker has."""
-    disks = [*world.loose.on_workers]
-    return [each for each in disks if world.loose.worker_of(world.azure, each) is not None]
 
 
 async def test_disks_of_today_become_those_of_the_point_and_take_the_vms_place() -> None:
@@ -110,11 +106,9 @@ async def test_the_next_backup_is_a_full_of_a_new_chain() -> None:
     world = await rewriting_world()
     chains = {each.chain_id for each in world.status().disks}
     await run_written(world)
-    again = ObjectKey("team", "nightly-2")
-    world.sessions.put(session_of(again))
-    await world.run(again)
 
-    status = world.status(again)
+    status = await next_backup(world)
+
     assert status.outcome == "Succeeded", status.message
     assert {each.reason for each in status.full_reads} == {"DiskReplaced"}
     assert not chains & {each.chain_id for each in status.disks}
@@ -132,18 +126,14 @@ async def test_a_point_whose_set_is_retained_is_written_by_nobody() -> None:
 @pytest.mark.parametrize("condition", ["WorkerReady", "DisksCreated", "DisksAttached"])
 async def test_cancelled_it_leaves_nothing_attached_made_or_held(condition: str) -> None:
     world = await rewriting_world()
-    before = disks_of_vm(world)
     await world.run_until(condition, RESTORE)
-    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+    cancel(world)
     await world.run(RESTORE)
     await undo_what_is_left(world)
 
-    assert world.restored(RESTORE).outcome == "Cancelled"
-    assert disks_of_vm(world) == before
-    assert world.loose.power(VM) == "running"
-    assert (on_workers(world), world.loose.copies, holders(world)) == ([], {}, [])
+    check_put_back(world)
+    assert (on_workers(world), holders(world)) == ([], [])
     assert {each.state for each in world.azure.workers.values()} <= {"deallocated"}
-    assert world.undo_records.stored == {}
 
 
 async def test_a_session_that_is_taken_away_leaves_nothing_attached_made_or_held() -> None:
@@ -151,8 +141,7 @@ async def test_a_session_that_is_taken_away_leaves_nothing_attached_made_or_held
     before = disks_of_vm(world)
     await world.run_until("DisksAttached", RESTORE)
     assert len(on_workers(world)) == 2
-    del world.restores.stored[RESTORE.at]
-    world.restores.gone(RESTORE.at)
+    take_away(world)
     await undo_what_is_left(world)
 
     assert disks_of_vm(world) == before

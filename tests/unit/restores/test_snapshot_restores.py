@@ -12,7 +12,7 @@ from tests.unit.restores.harmed_sets import HARMS
 from tests.unit.restores.restoring_worlds import (
     RESTORE,
     TARGET,
-    cancelled,
+    cancel,
     holders,
     restore,
     undo_what_is_left,
@@ -223,7 +223,7 @@ async def test_of_a_session_that_is_cancelled_nothing_is_left() -> None:
     world = await copying_world()
     await world.run_until("DisksCreated", RESTORE)
     assert len(world.loose.copies) == 2
-    world.restores.put(cancelled(world.restores.stored[RESTORE.at]))
+    cancel(world)
     await world.run(RESTORE)
 
     assert world.restored(RESTORE).outcome == "Cancelled"

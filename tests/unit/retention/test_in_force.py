@@ -52,6 +52,69 @@ def test_a_shorter_retention_waits_behind_the_stamp(
     assert of(*rules_in_force(said, Stamp(MORE), WEEK, NOON)) == rules
 
 
+AGES = Retention(1, 0, 0, 0, 0, within_days=365)
+FEWER = Retention(1, 0, 0, 0, 0, within_days=30)
+
+
+def test_what_a_policy_said_that_no_point_was_made_with_counts_until_its_delay_is_over() -> None:
+    """It kept more for a while in which nothing was backed up, and was then put back."""
+    first = LiveRule(FEWER, NOON)
+    raised = first.replaced_by(AGES, NOON + 10 * DAY)
+    cut = raised.replaced_by(FEWER, NOON + 100 * DAY)
+
+    before = rules_in_force(cut, Stamp(FEWER), WEEK, NOON + 106 * DAY)
+    after = rules_in_force(cut, Stamp(FEWER), WEEK, NOON + 107 * DAY)
+
+    assert of(*before) == [(FEWER, None), (AGES, NOON + 107 * DAY)]
+    assert of(*after) == [(FEWER, None)]
+
+
+def test_reduced_twice_in_a_row_each_waits_for_its_own_end() -> None:
+    live = LiveRule(MORE, NOON)
+    for day, rule in ((1, OTHER), (3, FEWER)):
+        live = live.replaced_by(rule, NOON + day * DAY)
+
+    found = rules_in_force(live, Stamp(MORE), WEEK, NOON + 4 * DAY)
+
+    # The newest point's counts from the last change on.
+    assert sorted(of(*found)[1:], key=str) == sorted(
+        [(OTHER, NOON + 10 * DAY), (MORE, NOON + 10 * DAY)], key=str
+    )
+
+
+def test_raised_again_within_the_delay_nothing_waits() -> None:
+    live = LiveRule(MORE, NOON).replaced_by(LESS, NOON + DAY).replaced_by(MORE, NOON + 2 * DAY)
+
+    assert live.before == ()
+    assert of(*rules_in_force(live, Stamp(MORE), WEEK, NOON + 3 * DAY)) == [(MORE, None)]
+
+
+def test_of_what_a_policy_said_a_year_ago_nothing_is_kept() -> None:
+    live = LiveRule(MORE, NOON).replaced_by(LESS, NOON)
+
+    assert live.replaced_by(FEWER, NOON + 364 * DAY).before[-1] == InForce(MORE, NOON)
+    assert InForce(MORE, NOON) not in live.replaced_by(FEWER, NOON + 366 * DAY).before
+
+
+def test_a_change_that_lies_ahead_of_now_counts_as_one_of_now() -> None:
+    live = LiveRule(MORE, NOON).replaced_by(LESS, NOON + 400 * DAY)
+
+    assert of(*rules_in_force(live, Stamp(LESS), WEEK, NOON)) == [
+        (LESS, None),
+        (MORE, NOON + WEEK),
+    ]
+
+
+def test_of_many_changes_of_a_policy_none_is_forgotten() -> None:
+    live = LiveRule(MORE, NOON)
+    for number in range(30):
+        rule = Retention(1, number % 3, 30 - number, 0, 0)
+        live = live.replaced_by(rule, NOON + timedelta(hours=number))
+
+    assert len(live.before) == HELD_MOST
+    assert any(covers(each.retention, MORE) for each in live.before)
+
+
 def test_what_a_stamp_waits_for_counts_until_its_end_without_any_policy() -> None:
     stamp = next_stamp(LESS, Stamp(MORE), WEEK, NOON)
 
@@ -120,6 +183,37 @@ def test_whoever_edits_or_deletes_a_policy_lets_go_of_nothing_that_a_week_ago_wa
         lately = [rule for at, rule in made if at > now - delay]
         wanted = {place for rule in lately for place in keep(points, [InForce(rule)], now)}
         if len({rule.time_zone for _, rule in made}) == 1 or len(stamp.held) < HELD_MOST:
+            assert wanted <= keeps.keys()
+        points = [points[place] for place in keeps]
+        now += timedelta(hours=hours)
+
+
+@given(
+    st.lists(st.tuples(retentions, st.booleans(), st.integers(1, 60)), min_size=1, max_size=20),
+    st.integers(0, 10),
+)
+def test_whoever_edits_a_policy_lets_go_of_nothing_that_it_said_to_keep_a_week_ago(
+    nights: list[tuple[Retention, bool, int]], delay_days: int
+) -> None:
+    """Whether a point was made while the policy said so, or none was.
+
+    Each night has the policy's retention, whether it was backed up, and the hours until the next.
+    """
+    delay, now = timedelta(days=delay_days), NOON
+    live, stamp = LiveRule(nights[0][0], NOON), next_stamp(nights[0][0], None, delay, NOON)
+    points, said_until = [NOON], dict[Retention, datetime]()
+    for said, backed_up, hours in nights:
+        if said != live.retention:
+            said_until[live.retention] = now
+            live = live.replaced_by(said, now)
+        if backed_up:
+            stamp = next_stamp(said, stamp, delay, now)
+            points.append(now)
+        keeps = keep(points, rules_in_force(live, stamp, delay, now), now)
+
+        lately = [said, *(rule for rule, until in said_until.items() if until > now - delay)]
+        wanted = {place for rule in lately for place in keep(points, [InForce(rule)], now)}
+        if len({rule.time_zone for rule, _, _ in nights}) == 1 or len(live.before) < HELD_MOST:
             assert wanted <= keeps.keys()
         points = [points[place] for place in keeps]
         now += timedelta(hours=hours)

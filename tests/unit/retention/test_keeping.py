@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -97,6 +98,84 @@ def test_the_hour_that_comes_twice_is_two_hours() -> None:
     rule = Retention(1, 0, 0, 0, 0, hourly=2, time_zone="Europe/Berlin")
 
     assert kept(points, rule) == set(points)
+
+
+def test_points_of_one_moment_are_points_each_and_of_a_period_one_of_them_is_kept() -> None:
+    twins = [NOON, NOON, NOON - timedelta(days=1)]
+
+    by_number = keep(twins, [InForce(Retention(2, 0, 0, 0, 0))], NOON)
+    by_day = keep(twins, [InForce(Retention(1, 2, 0, 0, 0))], NOON)
+
+    assert set(by_number) == {0, 1}
+    # The same one each time that it is asked: what is let go is no matter of luck.
+    assert set(by_day) == {1, 2}
+
+
+def test_points_ahead_of_now_are_the_newest_and_take_no_older_ones_age() -> None:
+    ahead = NOON + timedelta(days=400)
+    points = [ahead, *nightly(5)]
+
+    found = keep(points, [InForce(Retention(1, 0, 0, 0, 0, within_days=2))], NOON)
+
+    assert set(found) == {0, 1, 2}
+    assert list(map(str, found[0])) == ["last 1", "withinDays 2", "minSuccessful 1"]
+
+
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_where_all_newer_ones_are_damaged_the_last_good_ones_stay(wanted: int) -> None:
+    points = nightly(20)
+    rule = Retention(1, 0, 0, 0, 0, min_successful=wanted)
+
+    found = keep(points, [InForce(rule)], NOON, lambda place: place < 15)
+
+    assert set(found) == {0, *range(15, 15 + wanted)}
+
+
+def test_where_none_is_whole_those_that_other_lines_keep_are_all() -> None:
+    rule = Retention(2, 0, 0, 0, 0, min_successful=5)
+
+    assert set(keep(nightly(20), [InForce(rule)], NOON, lambda _place: True)) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("zone", "before", "after"),
+    [
+        pytest.param("America/Sao_Paulo", "2017-10-15T02:59", "2017-10-15T03:00", id="skipped"),
+        pytest.param("Asia/Beirut", "2026-03-28T21:59", "2026-03-28T22:00", id="skipped elsewhere"),
+        pytest.param("Pacific/Apia", "2011-12-30T09:59", "2011-12-30T10:00", id="a whole day"),
+    ],
+)
+def test_a_day_ends_where_its_midnight_is_skipped(zone: str, before: str, after: str) -> None:
+    points = [datetime.fromisoformat(f"{each}+00:00") for each in (before, after)]
+    rule = Retention(1, 2, 0, 0, 0, time_zone=zone)
+
+    assert kept(points, rule) == set(points)
+    assert kept(points, Retention(1, 2, 0, 0, 0)) == {points[1]}
+
+
+def test_an_hour_that_is_skipped_is_none() -> None:
+    """At 01:00 UTC on 29 March 2026 Berlin puts its clocks on from 02:00 to 03:00."""
+    first = datetime.fromisoformat("2026-03-29T00:30+00:00")
+    points = [first + timedelta(hours=number) for number in range(-1, 2)]
+
+    assert kept(points, Retention(1, 0, 0, 0, 0, hourly=2, time_zone="Europe/Berlin")) == {
+        first,
+        first + timedelta(hours=1),
+    }
+
+
+def test_a_day_whose_midnight_comes_twice_is_one_day() -> None:
+    """At 03:00 UTC on 18 February 2018 São Paulo puts its clocks back from midnight to 23:00."""
+    change = datetime.fromisoformat("2018-02-18T02:00+00:00")
+    points = [change + timedelta(minutes=minutes) for minutes in (-30, 30, 90)]
+    rule = Retention(1, 5, 0, 0, 0, time_zone="America/Sao_Paulo")
+
+    assert [f"{each.astimezone(ZoneInfo(rule.time_zone)):%d %H:%M}" for each in points] == [
+        "17 23:30",
+        "17 23:30",
+        "18 00:30",
+    ]
+    assert kept(points, rule) == set(points[1:])
 
 
 def test_a_zone_that_is_not_known_here_is_read_as_utc() -> None:

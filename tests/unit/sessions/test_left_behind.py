@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace as seen
 
 import pytest
+from msgspec.structs import replace
 
-from tests.worlds.memory_world import World
+from tests.worlds.memory_world import Killed, World
 from tests.worlds.samples import KEY, session_of
 from vmbackup_core.errors import TransientError
+from vmbackup_operator.arm_ids import folded
+from vmbackup_operator.model.conditions import Statement, with_condition
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Waiting
+from vmbackup_operator.sessions.findings import worker_of
 from vmbackup_operator.sessions.left_behind import LeftBehind
 from vmbackup_operator.wiring.tables import UNDO
 
@@ -118,6 +123,106 @@ async def test_what_was_given_up_is_undone_once_azure_lets_it(
     await look_until_settled(world)
 
     assert (world.azure.sas, world.azure.snapshots) == ({}, {})
+
+
+async def give_up_access(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the session end as Complete though nobody could end its access."""
+    await world.run_until("RecoveryPointStored")
+
+    async def refused(_snapshot: ArmId) -> bool:
+        raise TransientError("ending access: 503")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.ground.snapshots, "revoke", refused)
+        while world.status().outcome is None:
+            with contextlib.suppress(TransientError):
+                await world.look()
+            world.clock.turn(60)
+    await world.run()
+    assert world.status().outcome == "Succeeded"
+    assert world.condition("AccessRevoked").reason == "GaveUp"
+    assert world.azure.sas
+
+
+async def test_what_was_given_up_is_said_to_be_done_once_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await give_up_access(world, monkeypatch)
+    before = world.status()
+
+    await look_until_settled(world)
+
+    said = world.condition("AccessRevoked")
+    assert (said.status, said.reason) == ("True", "Succeeded")
+    assert said.message == "access to 3 snapshots is ended"
+    assert (world.status().exports, world.azure.sas) == ((), {})
+    others = {each for each in world.status().conditions if each.type != "AccessRevoked"}
+    assert others == {each for each in before.conditions if each.type != "AccessRevoked"}
+    assert (world.status().outcome, world.status().completion_time) == (
+        "Succeeded",
+        before.completion_time,
+    )
+    assert world.undo_records.stored == {}
+
+
+async def test_killed_before_it_is_said_it_is_said_by_the_next_operator(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await give_up_access(world, monkeypatch)
+
+    def kill(what: str) -> None:
+        if "status" in what:
+            raise Killed
+
+    world.meets(kill)
+    with pytest.raises(Killed):
+        await look_until_settled(world)
+    assert world.condition("AccessRevoked").reason == "GaveUp"
+    world.meets(lambda _what: None)
+    world.start()
+
+    await look_until_settled(world)
+
+    assert world.condition("AccessRevoked").status == "True"
+    assert world.undo_records.stored == {}
+
+
+async def test_another_object_of_the_name_says_nothing_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await give_up_access(world, monkeypatch)
+    ended = world.sessions.stored[KEY]
+    take_away(world)
+    world.sessions.put(replace(ended, metadata=replace(ended.metadata, uid="another")))
+
+    await look_until_settled(world)
+
+    assert world.azure.sas == {}
+    assert world.condition("AccessRevoked").reason == "GaveUp"
+    assert world.undo_records.stored == {}
+
+
+async def test_an_object_that_somebody_spoilt_keeps_no_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is undone follows from the record; the object only says that it is."""
+    await give_up_access(world, monkeypatch)
+    ended, (worker,) = world.sessions.stored[KEY], world.azure.workers.values()
+    somebodys = seen(worker, vm_id=ArmId(f"{worker.vm_id}-of-somebody"))
+    world.azure.workers[folded(somebodys.vm_id)] = somebodys  # without a tag that proves it ours
+    names = replace(worker_of(ended), vm_id=somebodys.vm_id, abandoned=True)
+    said = Statement("WorkerReleased", "False", "GaveUp")
+    now = world.clock.now()
+    conditions = with_condition(ended.status.conditions, said, now=now, generation=1)
+    status = replace(ended.status, worker=names, conditions=conditions)
+    world.sessions.put(replace(ended, status=status))
+
+    await look_until_settled(world)
+
+    assert world.condition("AccessRevoked").status == "True"
+    assert world.condition("WorkerReleased").reason == "GaveUp"
+    assert world.azure.workers[folded(somebodys.vm_id)] == somebodys
+    assert world.undo_records.stored == {}
 
 
 async def test_one_record_that_cannot_be_undone_keeps_no_other_waiting(

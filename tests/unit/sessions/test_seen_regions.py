@@ -49,6 +49,10 @@ class Answers(Regions):
     async def exports_refused(self, region: str) -> str:
         return ""
 
+    @override
+    async def worker_size(self, region: str) -> str:
+        return ""
+
 
 @pytest.fixture
 async def remembered(world: World) -> tuple[SeenRegions, Answers, TurnedClock]:

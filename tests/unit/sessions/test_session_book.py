@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from msgspec.structs import replace
 
 from tests.worlds.samples import KEY, VM, session_of
 from vmbackup_core.ids import RunId, WorkerId
 from vmbackup_operator.model.backup_session import BackupSession, BackupSessionStatus
+from vmbackup_operator.model.conditions import Condition
 from vmbackup_operator.model.session import Outcome
 from vmbackup_operator.model.session_findings import (
     Export,
@@ -16,6 +19,8 @@ from vmbackup_operator.model.session_findings import (
     SnapshotMember,
 )
 from vmbackup_operator.sessions.book import SessionBook
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def at(
@@ -99,19 +104,22 @@ def test_who_competes_is_found_without_a_look_at_all_sessions() -> None:
     book = SessionBook()
     environment = ResolvedEnvironment("s", "northeurope", "group", "/a", "/w", "/e")
     waiting = BackupSessionStatus(
-        run_id=RunId("r-1"), resolved=Resolved(environment=environment), exports=(Export("/s"),)
+        run_id=RunId("r-1"),
+        resolved=Resolved(environment=environment),
+        exports=(Export("/s"),),
+        conditions=(Condition("WorkerReady", "False", "WorkerBusy", "", NOW),),
     )
     book.note(with_status("1", waiting))
-    without = list(book.without_worker("northeurope"))
+    without = book.waiting_for_worker("northeurope")
     exporting, of_run = list(book.exporting()), list(book.of_run("r-1"))
     worker = SessionWorker(WorkerId("w-1"), "/w")
 
     book.note(with_status("2", replace(waiting, worker=worker, exports=())))
 
-    assert [each.metadata.key for each in (*without, *exporting, *of_run)] == [KEY, KEY, KEY]
-    assert [each.metadata.key for each in book.served()] == [KEY]
-    assert list(book.without_worker("northeurope")) == list(book.exporting()) == []
-    assert list(book.without_worker("elsewhere")) == list(book.of_run("r-2")) == []
+    assert [each.metadata.key for each in (*without.values(), *exporting, *of_run)] == [KEY] * 3
+    assert book.holders() == {WorkerId("w-1"): KEY}
+    assert [*book.waiting_for_worker("northeurope"), *book.exporting()] == []
+    assert [*book.waiting_for_worker("elsewhere"), *book.of_run("r-2")] == []
 
 
 def with_status(version: str, status: BackupSessionStatus) -> BackupSession:

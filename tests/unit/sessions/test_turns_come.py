@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -222,15 +221,12 @@ class NamespacesBackups(RuleBasedStateMachine):
         self.booked.seen(self.sessions[noted.key])
 
 
-LIMITS = settings(max_examples=150, stateful_step_count=30, deadline=None)
-
-
 def test_nobody_waits_for_a_worker_while_there_is_one() -> None:
-    run_state_machine_as_test(RegionsWorkers, settings=LIMITS)
+    run_state_machine_as_test(RegionsWorkers)
 
 
 def test_nobody_waits_for_its_namespace_while_it_may_have_more() -> None:
-    run_state_machine_as_test(NamespacesBackups, settings=LIMITS)
+    run_state_machine_as_test(NamespacesBackups)
 
 
 def test_who_is_not_next_has_those_woken_who_are() -> None:

@@ -84,6 +84,8 @@ async def test_a_retention_that_was_edited_just_now_stands_since_now(world: Upke
 
     rule = asked_of(world.jobs, "Expire").rules["team", "nightly"]
     assert (rule.retention.last, rule.since) == (1, world.clock.now())
+    ((before, until),) = [(each.retention.last, each.until) for each in rule.before]
+    assert (before, until) == (7, world.clock.now())
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from tests.worlds.memory_policies import policy
 from tests.worlds.memory_upkeep import UpkeepWorld
 from tests.worlds.samples import VM
 from tests.worlds.upkept_repository import POLICY, UpkeptRepository
-from vmbackup_operator.model.backup_policy import StandingRetention
 from vmbackup_operator.model.metadata import UPKEEP_ANNOTATION, ObjectKey
 from vmbackup_operator.model.retention import Retention, SessionRetention
 from vmbackup_operator.model.session_findings import Resolved
+from vmbackup_operator.policies.occasions import with_retention
 from vmbackup_operator.sessions.undo_record import UndoRecord
 from vmbackup_operator.upkeep.ports import UpkeepJobs
 
@@ -39,14 +39,14 @@ class Nights(UpkeepWorld):
         self.upkept.restart()
         return self.upkept.jobs
 
-    def keep(self, last: int) -> None:
+    def keep(self, last: int, within_days: int = 0) -> None:
         """Have the policy keep so many points, and the operator see that now."""
         stored = self.policies.stored[POLICY]
-        retention = Retention(last=last)
+        retention = Retention(last=last, within_days=within_days)
         self.policies.put(replace(stored, spec=replace(stored.spec, retention=retention)))
-        standing = StandingRetention(retention, self.clock.now())
         stored = self.policies.stored[POLICY]
-        self.policies.store(replace(stored, status=replace(stored.status, retention=standing)))
+        status = with_retention(stored, stored.status, self.clock.now())
+        self.policies.store(replace(stored, status=status))
 
     def manifests(self) -> int:
         names = self.upkept.points.containers.container("backups").list("c/")
@@ -93,6 +93,27 @@ async def test_a_retention_that_keeps_less_waits_for_its_days(nights: Nights) ->
 
     nights.keep(1)
     await nights.pass_time(3 * 24 * 3600)
+    assert nights.counted == 3
+    await nights.pass_time(2 * 24 * 3600)
+    assert nights.counted == 1
+
+
+async def test_a_longer_retention_with_which_nothing_was_backed_up_is_waited_for_too(
+    nights: Nights,
+) -> None:
+    """A VM that is backed up no more: its history was to stay for a year, until somebody slips."""
+    nights.upkept.stamp = SessionRetention(last=1, within_days=10)
+    nights.keep(1, within_days=10)
+    await nights.settle()
+    for _ in range(3):
+        await nights.night()
+    nights.keep(1, within_days=365)
+    await nights.pass_time(20 * 24 * 3600)
+    assert nights.counted == 3
+
+    nights.keep(1, within_days=10)
+    nights.start()
+    await nights.pass_time(6 * 24 * 3600)
     assert nights.counted == 3
     await nights.pass_time(2 * 24 * 3600)
     assert nights.counted == 1

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from typing import NoReturn, TypeVar
 
 from typing_extensions import override
 
 from vmbackup_core.repository.data.ports import DataStore
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import Buffer
+from vmbackup_core.stores.port import Buffer, CredentialsRefused
+
+T = TypeVar("T")
 
 
 class DataPlace(DataStore):
@@ -36,3 +40,36 @@ class DataPlace(DataStore):
     def sizes(self) -> Mapping[str, int]:
         """Return the objects that are there."""
         return {each.name: each.size_bytes for each in self.behind.list("")}
+
+
+class Expired(DataPlace):
+    """What a SAS that has expired reaches: nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refused = threading.Event()
+
+    @override
+    def put_new(self, name: str, data: Buffer) -> None:
+        self._refuse()
+
+    @override
+    def get(self, name: str, *, most: int) -> bytes:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        self._refused.set()
+        raise CredentialsRefused("status 403", reason="AuthenticationFailed")
+
+    def run_renewed(self, run: Callable[[], T], renew: Callable[[], None]) -> T:
+        """Return what *run* comes to, with *renew* called once it was refused something here."""
+
+        def renew_then() -> None:
+            assert self._refused.wait(60)
+            renew()
+
+        renewer = threading.Thread(target=renew_then)
+        renewer.start()
+        result = run()
+        renewer.join(60)
+        return result

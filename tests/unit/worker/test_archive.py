@@ -13,7 +13,7 @@ from tests.unit.repository.data.bench import Disk, noise, silent
 from tests.unit.repository.opened.archiving_bench import RUN, SOURCE, TARGET, ArchivingBench
 from tests.unit.repository.opened.whole_bench import WholeBench
 from tests.unit.repository.stores_that_fail import Killed
-from tests.unit.worker.data_place import DataPlace
+from tests.unit.worker.data_place import DataPlace, Expired
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
 from vmbackup_core.ids import ChainId
@@ -31,7 +31,7 @@ from vmbackup_core.repository.data.footer import ARCHIVE, read_pack_start
 from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_core.repository.primitives.parsed_names import PackName, parse_data
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import Buffer, CredentialsRefused
+from vmbackup_core.stores.port import Buffer
 from vmbackup_worker.access import AccessRefused
 from vmbackup_worker.jobs.archive import Archive
 from vmbackup_worker.meter import Meter
@@ -302,24 +302,6 @@ def test_keys_of_another_chain_end_the_job(case: Case, side: str) -> None:
     assert case.target.puts == []
 
 
-class Expired(DataPlace):
-    """What a SAS that has expired reaches: nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refused = threading.Event()
-
-    @override
-    def get(self, name: str, *, most: int) -> bytes:
-        self.refused.set()
-        raise CredentialsRefused("status 403", reason="AuthenticationFailed")
-
-    @override
-    def put_new(self, name: str, data: Buffer) -> None:
-        self.refused.set()
-        raise CredentialsRefused("status 403", reason="AuthenticationFailed")
-
-
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_the_sas_of_both_repositories_is_renewed_under_the_job(case: Case, side: str) -> None:
     expired = Expired()
@@ -331,15 +313,9 @@ def test_the_sas_of_both_repositories_is_renewed_under_the_job(case: Case, side:
     running = Archive(
         job, case.meter, case.stop, renewal_s=30, open_store=lambda access: places[access]
     )
+    renewed = msgspec.structs.replace(job, **{side: fresh})
 
-    def renew() -> None:
-        assert expired.refused.wait(60)
-        running.renew(msgspec.structs.replace(job, **{side: fresh}))
-
-    renewer = threading.Thread(target=renew)
-    renewer.start()
-    result = running.run()
-    renewer.join(60)
+    result = expired.run_renewed(running.run, lambda: running.renew(renewed))
 
     assert case.bench.target.restored(case.bench.recorded(work, result.disks)) == []
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from typing_extensions import override
 
-from tests.unit.worker.data_place import DataPlace
+from tests.unit.worker.data_place import DataPlace, Expired
 from tests.unit.worker.export_host import ExportHost, export_host
 from tests.unit.worker.one_disk import Case, job_of, reason_of
 from tests.worlds.hand_made_grants import HandMadeChain, committed
@@ -19,7 +18,6 @@ from vmbackup_core.ids import RunId
 from vmbackup_core.protocol import DiskDone, RepositoryAccess
 from vmbackup_core.repository.data.grants import ManifestAt
 from vmbackup_core.repository.data.said import MIB
-from vmbackup_core.stores.port import Buffer, CredentialsRefused
 from vmbackup_worker.access import Stopped
 from vmbackup_worker.jobs.backup import Backup
 from vmbackup_worker.meter import Reading
@@ -110,19 +108,6 @@ def test_renewed_credentials_bring_no_other_grant(case: Case) -> None:
     assert case.chain.restored(case.place, done) == case.host.disk
 
 
-class Expired(DataPlace):
-    """What a SAS that has expired reaches: nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refused = threading.Event()
-
-    @override
-    def put_new(self, name: str, data: Buffer) -> None:
-        self.refused.set()
-        raise CredentialsRefused("status 403", reason="AuthenticationFailed")
-
-
 def test_a_sas_of_the_repository_that_expired_under_the_job_is_taken_from_a_newer_message(
     case: Case,
 ) -> None:
@@ -137,15 +122,9 @@ def test_a_sas_of_the_repository_that_expired_under_the_job_is_taken_from_a_newe
         renewal_s=30,
         open_store=lambda access: places[access.container_url],
     )
+    renewed = msgspec.structs.replace(asked, repository=fresh)
 
-    def renew() -> None:
-        assert expired.refused.wait(60)
-        work.renew(msgspec.structs.replace(asked, repository=fresh))
-
-    renewer = threading.Thread(target=renew)
-    renewer.start()
-    (done,) = work.run().disks
-    renewer.join(60)
+    (done,) = expired.run_renewed(work.run, lambda: work.renew(renewed)).disks
 
     assert case.chain.restored(case.place, done) == case.host.disk
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -57,20 +58,40 @@ def test_nothing_is_asked_for_before_the_time_that_a_refusal_named() -> None:
     assert [pace.wait_s(now) for now in (10, 13, 17)] == [7, 4, 0]
 
 
-@given(st.lists(st.floats(0, 0.5), min_size=1, max_size=10))
+@given(st.lists(st.floats(0, 1.5), min_size=1, max_size=10))
 def test_an_export_is_never_asked_more_often_than_it_takes(pauses: list[float]) -> None:
-    pace, now, begun = Pace(64), 0.0, list[float]()
-    for number in range(2_000):
-        now += pauses[number // 200 % len(pauses)] if number % 200 == 0 else 0.0
-        now += pace.wait_s(now)
-        pace.begin(now)
-        begun.append(now)
-    most = 500  # a page blob's limit
+    begun = begun_by(Pace(64), pauses, count=3_000)
     first = 0
     for number, at in enumerate(begun):
-        while begun[first] < at - 1:
+        while begun[first] < at - 0.999:
             first += 1
-        assert number - first <= most
+        assert number - first < 480  # of the 500 that a page blob bears
+
+
+def test_what_an_increment_asks_for_at_first_waits_for_nothing() -> None:
+    pace, busy_s = Pace(64), 1 / 800  # what two processors make of what was read
+    for number in range(450):
+        assert pace.wait_s(10 + number * busy_s) == 0
+        pace.begin(10 + number * busy_s)
+
+
+def test_what_takes_long_is_asked_evenly() -> None:
+    begun = begun_by(Pace(64), [0.0], count=4_000)
+    late = begun[1_000:]
+    assert max(after - before for before, after in pairwise(late)) < 0.01
+    assert 390 < (len(late) - 1) / (late[-1] - late[0]) < 410
+
+
+def begun_by(pace: Pace, pauses: list[float], count: int) -> list[float]:
+    """Return when *count* requests begin, each as soon as it may; every 200th after a pause."""
+    now, begun = 0.0, list[float]()
+    for number in range(count):
+        now += pauses[number // 200 % len(pauses)] if number % 200 == 0 else 0.0
+        while wait_s := pace.wait_s(now):
+            now += wait_s
+        pace.begin(now)
+        begun.append(now)
+    return begun
 
 
 def entered(lane: Lane, held: ExitStack) -> None:

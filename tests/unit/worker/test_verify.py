@@ -19,7 +19,7 @@ from tests.unit.repository.verify.verify_bench import (
     job_of,
     verify_run,
 )
-from tests.unit.worker.data_place import DataPlace
+from tests.unit.worker.data_place import DataPlace, Expired
 from tests.unit.worker.export_host import export_host
 from vmbackup_core.errors import CorruptRepository, PermanentError
 from vmbackup_core.ids import ChainId
@@ -27,7 +27,6 @@ from vmbackup_core.protocol import PackRange, RepositoryAccess, SectionsToOpen, 
 from vmbackup_core.repository.control.verify.verify_work import VerifyAsked, VerifyWork
 from vmbackup_core.repository.data.verify_told import OFFSETS_MOST
 from vmbackup_core.stores.memory import MemoryStore
-from vmbackup_core.stores.port import CredentialsRefused
 from vmbackup_worker.access import AccessRefused, Stopped
 from vmbackup_worker.jobs.verify import Verify
 from vmbackup_worker.jobs.verify_findings import SECTIONS_MOST
@@ -87,19 +86,6 @@ def test_a_job_that_is_told_to_stop_ends_at_its_next_request(case: Case) -> None
         work.run()
 
 
-class Expired(DataPlace):
-    """What a SAS that has expired reaches: nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refused = threading.Event()
-
-    @override
-    def get(self, name: str, *, most: int) -> bytes:
-        self.refused.set()
-        raise CredentialsRefused("status 403", reason="AuthenticationFailed")
-
-
 def test_a_sas_that_expired_under_the_job_is_taken_from_a_newer_message(case: Case) -> None:
     expired, asked = Expired(), case.job()
     fresh = RepositoryAccess("http://127.0.0.1:1/data?sig=fresh")
@@ -111,15 +97,9 @@ def test_a_sas_that_expired_under_the_job_is_taken_from_a_newer_message(case: Ca
         renewal_s=30,
         open_store=lambda access: places[access.container_url],
     )
+    renewed = msgspec.structs.replace(asked, repository=fresh, packs=[])
 
-    def renew() -> None:
-        assert expired.refused.wait(60)
-        work.renew(msgspec.structs.replace(asked, repository=fresh, packs=[]))
-
-    renewer = threading.Thread(target=renew)
-    renewer.start()
-    result = work.run()
-    renewer.join(60)
+    result = expired.run_renewed(work.run, lambda: work.renew(renewed))
 
     assert (result.packs, result.lost) == (3, [])
 

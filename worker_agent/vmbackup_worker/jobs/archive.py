@@ -29,11 +29,11 @@ from vmbackup_core.repository.data.named_disk import NamedDisk, Patient
 from vmbackup_core.repository.data.restore import restore_manifest
 from vmbackup_core.repository.data.stored_disk import StoredDisk
 from vmbackup_core.repository.primitives.chain_keys import ChainKeys
-from vmbackup_core.repository.transfer import DiskSink, Progress
+from vmbackup_core.repository.transfer import DiskSink
 from vmbackup_core.stores.port import Buffer
 from vmbackup_worker.jobs.disks_at_once import DisksAtOnce
 from vmbackup_worker.jobs.given_keys import keys_of
-from vmbackup_worker.meter import Meter
+from vmbackup_worker.meter import Meter, Totals
 from vmbackup_worker.renewable_store import JobContainer, OpenStore, container_store
 from vmbackup_worker.running import Work
 from vmbackup_worker.settings import Rhythm
@@ -64,21 +64,6 @@ class _ReadBack(DiskSink):
     def write_at(self, offset: int, data: Buffer) -> None:
         with self._lock:
             self.read_bytes += len(data)
-
-
-class _Count:
-    """Tells a meter what progress says in totals."""
-
-    def __init__(self, meter: Meter, disk_id: str) -> None:
-        self._meter, self._disk_id, self._read = meter, disk_id, 0
-
-    def told(self, progress: Progress) -> None:
-        self._meter.count_read(self._disk_id, progress.done_bytes - self._read)
-        self._read = progress.done_bytes
-
-    def written(self, progress: Progress) -> None:
-        self.told(progress)
-        self._meter.set_stored(self._disk_id, progress.stored_bytes)
 
 
 class Archive(Work):
@@ -130,12 +115,9 @@ class Archive(Work):
 
     def _archive(self, prepared: _Prepared) -> DiskArchived:
         disk_id, began = prepared.disk_id, time.monotonic()
-        self._meter.begin(disk_id)
-        try:
+        with self._meter.during(disk_id):
             written = self._write(prepared)
             verified = self._read_back(prepared, written)
-        finally:
-            self._meter.end(disk_id)
         return DiskArchived(
             disk_id=disk_id,
             manifest=written.manifest,
@@ -152,7 +134,7 @@ class Archive(Work):
             prepared.disk.grant,
             DiskToRead(prepared.source, prepared.used),
             threads=self._disks.threads_each,
-            progress=_Count(self._meter, prepared.disk_id).written,
+            progress=Totals(self._meter, prepared.disk_id).count_both,
         )
 
     def _read_back(self, prepared: _Prepared, written: WrittenDisk) -> int:
@@ -166,7 +148,7 @@ class Archive(Work):
             NothingHealed(),
             sink,
             threads=self._disks.threads_each,
-            progress=_Count(self._meter, prepared.disk_id).told,
+            progress=Totals(self._meter, prepared.disk_id).count_read,
         )
         return sink.read_bytes
 

@@ -134,14 +134,11 @@ class Backup(Work):
 
     def _back_up(self, prepared: _Prepared) -> DiskDone:
         disk_id, began = prepared.disk_id, time.monotonic()
-        self._meter.begin(disk_id)
-        try:
+        with self._meter.during(disk_id):
             written = self._write(prepared)
             if prepared.plan.is_incremental and written.changed_outside:
                 prepared = prepared.whole(written.changed_outside)
                 written = self._write(prepared)
-        finally:
-            self._meter.end(disk_id)
         plan = prepared.plan
         return DiskDone(
             disk_id=disk_id,

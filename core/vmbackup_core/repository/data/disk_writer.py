@@ -21,6 +21,7 @@ from vmbackup_core.repository.data.manifest_before import ManifestBefore, same_s
 from vmbackup_core.repository.data.manifest_lines import LineMade, lines_of
 from vmbackup_core.repository.data.pack_writer import OwnPack, PackWriter
 from vmbackup_core.repository.data.ports import DataStore
+from vmbackup_core.repository.data.records import DELTA_LEVEL
 from vmbackup_core.repository.data.said import ManifestSaid, Statistics
 from vmbackup_core.repository.data.shard_content import Reading, ShardContent, Tools, by_shard
 from vmbackup_core.repository.data.shard_view import (
@@ -124,18 +125,21 @@ class DiskWriter:
             on_stored=lambda stored: self._tally.add(stored=stored),
         )
         self._indexes = IndexWriter(store, keys, self._ids, flush=packs.flush, level=grant.level)
+        predecessor = disk.predecessor if grant.deltas else None
+        # Who has deltas made would rather wait than store more: of blocks without one, too.
+        level = grant.level if predecessor is None else max(grant.level, DELTA_LEVEL)
         self._reading = Reading(
             disk.source,
-            disk.predecessor if grant.deltas else None,
+            predecessor,
             grant.disk_bytes,
             grant.parameters,
             keys,
             packs,
             self._tally,
             threads,
-            grant.level,
+            level,
         )
-        self._tools = Tools(grant.level, grant.parameters.block_bytes)
+        self._tools = Tools(level, grant.parameters.block_bytes)
         self._adoption = Adoption(store, keys, grant.slot, grant.run_id, grant.left)
         self._counts = _Counts()
 

@@ -31,6 +31,9 @@ TAG_BYTES = 16
 #: the next change of the block is stored whole.
 _DELTA_SHARE: Final = 0.75
 
+#: Below, a delta finds next to nothing of its base.
+DELTA_LEVEL: Final = LEVEL
+
 #: A disk is written in sectors. Where fewer of a block than one in so many are as before, a delta
 #: is not a quarter shorter, and making it takes twice the time of the block itself.
 SECTOR_BYTES: Final = 512
@@ -81,13 +84,13 @@ def encode_block(
 ) -> tuple[int, Buffer]:
     """Return codec and encoded block: whichever is shorter, a delta where it is much shorter.
 
-    Below level 3 a delta finds next to nothing of its base, so none is made there. A block that is
-    like its base takes about as much as that: beside a delta that is much shorter than the base it
-    is not compressed whole, only to be thrown away.
+    A delta is made at `DELTA_LEVEL` at least. A block that is like its base takes about as much as
+    that: beside a delta that is much shorter than the base it is not compressed whole, only to be
+    thrown away.
     """
     delta = None
     if base is not None and _is_alike(block, base.content):
-        delta = compress_after(base.content, block, max(level, LEVEL))
+        delta = compress_after(base.content, block, max(level, DELTA_LEVEL))
         if len(delta) <= base.encoded_bytes * _DELTA_SHARE:
             return DELTA, delta
     frame = compressor.compress(block)

@@ -9,12 +9,12 @@ from typing import Final
 
 from vmbackup_core.errors import CorruptRepository
 from vmbackup_core.extents import Extent
-from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.data.block_reader import BaseRecord, BlockReader, Place, Wanted
 from vmbackup_core.repository.data.reading_order import Read
 from vmbackup_core.repository.data.restore_windows import Window, windows_of_some
 from vmbackup_core.repository.data.said import ManifestSaid
 from vmbackup_core.repository.data.shard_view import ShardView
+from vmbackup_core.repository.data.shared_pieces import SharedPieces
 from vmbackup_core.repository.data.tables import PackRow
 from vmbackup_core.repository.primitives.failures import NotUnderstood
 from vmbackup_core.stores.port import ObjectUnreadable
@@ -76,21 +76,22 @@ class _Reading:
 
     def run(self, spent: int) -> None:
         first, then = self._window.reads(spent)
-        work_through(first, self._keep_or_give, self._by.threads)
-        work_through(then, self._give_all, self._by.threads)
+        SharedPieces(self._keep_deltas, self._give).work_through(first, self._by.threads)
+        SharedPieces(self._bring, self._give).work_through(then, self._by.threads)
 
-    def _give_all(self, read: Read) -> None:
-        self._give(read.marks, self._brought(read))
+    def _bring(self, read: Read) -> tuple[_Brought, Sequence[int]]:
+        return self._brought(read), read.marks
 
-    def _keep_or_give(self, read: Read) -> None:
+    def _keep_deltas(self, read: Read) -> tuple[_Brought, Sequence[int]]:
+        """Keep what was brought of deltas, which wait for their bases; leave the rest."""
         brought, window = self._brought(read), self._window
         own = [mark for mark in read.marks if not window.is_delta(mark)]
         for mark in set(read.marks).difference(own) if brought.is_readable else ():
             wanted = window.wanted(mark, self._by.extent(window, mark).length)
             self._deltas.keep(mark, brought.part(wanted.place))
-        self._give(own, brought)
+        return brought, own
 
-    def _give(self, marks: Sequence[int], brought: _Brought) -> None:
+    def _give(self, brought: _Brought, marks: Sequence[int]) -> None:
         """Give the blocks of records that were *brought*, or whose bases were."""
         known: tuple[Wanted, bytes] | None = None
         for mark in marks:

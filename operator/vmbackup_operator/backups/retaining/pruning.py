@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from vmbackup_operator.backups.identity import counted_for
-from vmbackup_operator.backups.pruning import delete_snapshots
-from vmbackup_operator.backups.resealing import seal_anew
+from vmbackup_operator.backups.pruning import delete_snapshots, end_pruning
 from vmbackup_operator.backups.retaining.judging import counted_together, sets_beside
 from vmbackup_operator.backups.retaining.keeping_sets import Counted, keep_and_let_go
 from vmbackup_operator.backups.retaining.objects import key_of, taken_at
 from vmbackup_operator.backups.undo import record_of
 from vmbackup_operator.model.backup_session import BackupSession
-from vmbackup_operator.model.display import counted
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.sessions.findings import machine_of, run_of, snapshot_ids
@@ -32,13 +30,7 @@ async def prune_sets(ground: Ground, session: BackupSession) -> Taken:
     kept = await keep_and_let_go(ground, together, own, session.status.run_id)
     if kept is None:
         return _deleting(ground, session)
-    if not await seal_anew(ground, [snapshot for each in kept for snapshot in each.snapshots]):
-        message = "snapshots are sealed by the newest key"
-        return Taken(session.status, Waiting(ground.pacing.look_again_s, message))
-    for each in sets:
-        if each.fault is not None:
-            await ground.events.tell(session, "Warning", "SnapshotSetAltered", each.fault)
-    return Taken(session.status, Done(f"kept: {counted(len(kept), 'snapshot set')}"))
+    return await end_pruning(ground, session, sets, kept, len(kept))
 
 
 async def _drop_own_set(ground: Ground, session: BackupSession) -> Taken:

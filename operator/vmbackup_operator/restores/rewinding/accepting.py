@@ -20,6 +20,7 @@ from vmbackup_operator.restores.earlier import earlier_record
 from vmbackup_operator.restores.planned import work_of
 from vmbackup_operator.restores.quotas import quotas_of_disk, short_quota
 from vmbackup_operator.restores.retained import find_retained, members_of
+from vmbackup_operator.restores.rewinding.nearing import find_nearer
 from vmbackup_operator.restores.rewinding.planning import (
     ids_used,
     made_ids,
@@ -73,27 +74,32 @@ async def _begin(ground: Ground, session: RestoreSession) -> Taken:
 async def _plan(
     ground: Ground, session: RestoreSession, point: PointOfSet, machine: MachineNow
 ) -> Taken:
-    if machine.power == "changing":
+    if machine.power == "changing" or not machine.settled:
         message = f"{machine.name} is being started or stopped, or Azure is at it"
         return Taken(session.status, Waiting(_LOOK_AGAIN_S, message))
     found = await find_retained(ground, session, point, _INSTEAD)
     if isinstance(found, Failed) and not _may_be_written(session):
         return Taken(session.status, found)
-    retained = None if isinstance(found, Failed) else found
-    rewound = plan_rewind(machine, point, retained, session.spec, run_of(session))
+    rewritten = isinstance(found, Failed)
+    sources = await find_nearer(ground, point, machine) if isinstance(found, Failed) else found
+    run = run_of(session)
+    rewound = plan_rewind(machine, point, sources, session.spec, run, rewritten=rewritten)
     refused = (
         _refused_ids(ground, session, rewound)
+        or await _too_many_disks(ground, machine, rewound)
         or await _taken_name(ground, rewound)
         or await _short_quota(ground, machine, rewound)
     )
     if refused is not None:
         return Taken(session.status, refused)
-    if retained is None:
-        restored = replace(restored_of(session), disks=written_disks(rewound))
-        return await _claim(ground, session, rewound, replace(session.status, restored=restored))
-    named = {each.disk: retained[each.disk] for each in rewound.disks}
+    # While they are named nobody deletes them.
+    named = {each.disk: sources[each.disk] for each in rewound.disks if each.is_of_retained}
     resolved = replace(resolved_of(session), retained=members_of(named))
-    return await _claim(ground, session, rewound, replace(session.status, resolved=resolved))
+    status = replace(session.status, resolved=resolved)
+    if rewritten:
+        restored = replace(restored_of(session), disks=written_disks(rewound))
+        status = replace(status, restored=restored)
+    return await _claim(ground, session, rewound, status)
 
 
 def _may_be_written(session: RestoreSession) -> bool:
@@ -197,6 +203,24 @@ async def _taken_name(ground: Ground, rewound: Rewound) -> Failed | None:
         "or delete it"
     )
     return Failed("NameTaken", message)
+
+
+async def _too_many_disks(ground: Ground, machine: MachineNow, rewound: Rewound) -> Failed | None:
+    """Return that a worker cannot have all of the disks at once that it is to write."""
+    if not rewound.rewritten:
+        return None
+    name = await ground.regions.worker_size(machine.region)
+    appliance = ground.settings.appliance.subscription_id
+    size = await ground.targets.find_size(appliance, machine.region, name)
+    wanted = len(rewound.disks)
+    if size is None or size.data_disks is None or wanted <= size.data_disks:
+        return None  # of a size that is not to be had there, the launch tells
+    message = (
+        f"a worker writes {counted(wanted, 'disk')}, and {name}, the size of workers in "
+        f"{machine.region}, takes {size.data_disks} at once: name fewer in spec.disks, or have "
+        "worker.vmSize of the RegionEnvironment be a larger one"
+    )
+    return Failed("TooManyDisks", message)
 
 
 async def _short_quota(ground: Ground, machine: MachineNow, rewound: Rewound) -> Failed | None:

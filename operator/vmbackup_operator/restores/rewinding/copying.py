@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from msgspec.structs import replace
+
 from vmbackup_core.errors import PermanentError
 from vmbackup_operator.arm_ids import same_id
 from vmbackup_operator.model.display import counted
@@ -15,6 +17,7 @@ from vmbackup_operator.reconciling.outcome import Done, Waiting
 from vmbackup_operator.restores.copies import make_copy
 from vmbackup_operator.restores.rewinding.bodies import disk_body, snapshot_body
 from vmbackup_operator.restores.rewinding.confirming import ask_for_word
+from vmbackup_operator.restores.rewinding.nearing import still_there
 from vmbackup_operator.restores.rewinding.stopping import LOOK_AGAIN_S, refuse_started
 from vmbackup_operator.sessions.findings import rewound_of, run_of
 from vmbackup_operator.sessions.ground import Ground
@@ -43,7 +46,8 @@ async def keep_today(ground: Ground, session: RestoreSession) -> Taken:
 
 async def create_disks(ground: Ground, session: RestoreSession) -> Taken:
     """Have each disk made of its snapshot; where that is all, say what has them swapped."""
-    run, rewound = run_of(session), rewound_of(session)
+    run, rewound = run_of(session), await still_there(ground, rewound_of(session))
+    session = replace(session, status=replace(session.status, rewound=rewound))
     machine = await ground.rewound_machines.find(ArmId(rewound.virtual_machine_id))
     made = await asyncio.gather(
         *(

@@ -27,15 +27,17 @@ GIB = 1 << 30
 def plan_rewind(
     machine: MachineNow,
     point: PointOfSet,
-    retained: Mapping[str, SnapshotSeen] | None,
+    sources: Mapping[str, SnapshotSeen],
     spec: RestoreSessionSpec,
     run: RunId,
+    *,
+    rewritten: bool,
 ) -> Rewound:
     """Return what is made so that the VM's disks are those of the *point*.
 
-    *retained* has the snapshot of each position that the point was stored of; None where there are
-    none, and the new disks are made of today's snapshots, to be rewritten. PermanentError, with a
-    reason, where the spec, the VM and the point contradict each other.
+    *sources* has the snapshot of each position that the point was stored of. Where a disk is to be
+    *rewritten* it is made of one that is near to the point, and where there is none of today's.
+    PermanentError, with a reason, where the spec, the VM and the point contradict each other.
     """
     _check_target(machine, spec.target)
     pairs = [(disk, _attached(machine, disk)) for disk in _chosen(point.disks, spec.disks)]
@@ -47,11 +49,11 @@ def plan_rewind(
         virtual_machine_id=machine.id,
         was_running=machine.power == "running",
         disks=tuple(
-            _rewound(disk, attached, _source(retained, disk), spec.target, names)
+            _rewound(disk, attached, sources.get(position_of(disk.lun)), spec.target, names)
             for (disk, attached), *names in zip(pairs, disks, snapshots, strict=True)
         ),
-        rewritten=retained is None,
-        zone=_zone(attached for _, attached in pairs) if retained is None else "",
+        rewritten=rewritten,
+        zone=_zone(attached for _, attached in pairs) if rewritten else "",
     )
 
 
@@ -121,10 +123,6 @@ def _attached(machine: MachineNow, disk: DiskOfSet) -> AttachedDisk:
     return found
 
 
-def _source(retained: Mapping[str, SnapshotSeen] | None, disk: DiskOfSet) -> ArmId | None:
-    return None if retained is None else retained[position_of(disk.lun)].id
-
-
 def _zone(disks: Iterable[AttachedDisk]) -> str:
     """Return the zone that the disks are in, which is their VM's; empty where they are in none."""
     named = (each.body.get("zones") or () for each in disks)
@@ -134,7 +132,7 @@ def _zone(disks: Iterable[AttachedDisk]) -> str:
 def _rewound(
     disk: DiskOfSet,
     attached: AttachedDisk,
-    source: ArmId | None,
+    source: SnapshotSeen | None,
     target: RestoreTarget,
     names: Sequence[str],
 ) -> RewoundDisk:
@@ -145,17 +143,18 @@ def _rewound(
         replaced_disk_id=attached.id,
         disk_id=id_in(target, "Microsoft.Compute/disks", disk_name),
         snapshot_id=snapshot,
-        source_snapshot_id=source or snapshot,
-        size_gib=max(_size_gib(dict(attached.body)), -(-disk.size_bytes // GIB)),
+        source_snapshot_id=snapshot if source is None else source.id,
+        size_gib=size_gib(disk, attached),
         caching=attached.caching,
         delete_option=attached.delete_option,
         write_accelerator=attached.write_accelerator,
     )
 
 
-def _size_gib(body: Body) -> int:
-    size = value_at(body, "properties", "diskSizeGB")
-    return size if isinstance(size, int) else 0
+def size_gib(disk: DiskOfSet, attached: AttachedDisk) -> int:
+    """Return the size of the new disk: today's, or the point's where that is larger."""
+    today = value_at(dict(attached.body), "properties", "diskSizeGB")
+    return max(today if isinstance(today, int) else 0, -(-disk.size_bytes // GIB))
 
 
 def next_backup_of(rewound: Rewound) -> str:

@@ -9,32 +9,25 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vmbackup_core.errors import LostAttempt
-from vmbackup_core.protocol import RepositoryAccess, RestoreJob
-from vmbackup_core.repository.opened_restore import RestoreWork
 from vmbackup_operator.model.display import amount, counted
 from vmbackup_operator.model.restore_session import RestoreSession
 from vmbackup_operator.model.session import Session
-from vmbackup_operator.model.session_findings import JobFailure, SessionWorker, position_of
+from vmbackup_operator.model.session_findings import JobFailure, SessionWorker
 from vmbackup_operator.naming import ArmId
 from vmbackup_operator.reconciling.outcome import Done, Waiting
-from vmbackup_operator.restores.planned import is_written, work_of
+from vmbackup_operator.restores.giving import Target, give_restore_job
+from vmbackup_operator.restores.planned import is_written
 from vmbackup_operator.restores.rewinding.stopping import LOOK_AGAIN_S, refuse_started
-from vmbackup_operator.restores.writing import to_restore
 from vmbackup_operator.sessions.findings import (
-    repository_of,
-    restore_job,
     restored_of,
     rewound_of,
-    run_of,
     worker_of,
 )
 from vmbackup_operator.sessions.ground import Ground
 from vmbackup_operator.sessions.results import owes_result
 from vmbackup_operator.sessions.step import Taken, TryAgain
 from vmbackup_operator.sessions.steps.jobs import (
-    container_url,
     follow_worker,
-    give_job,
     judge_failure,
 )
 from vmbackup_operator.sessions.steps.releasing import release_worker
@@ -73,7 +66,9 @@ async def rewrite_disks(ground: Ground, session: RestoreSession) -> Taken:
         return Taken(status, refused)
     try:
         worker = await follow_worker(ground, session, _doing(session), _judge)
-        return worker if isinstance(worker, Taken) else await _give_job(ground, session)
+        if isinstance(worker, Taken):
+            return worker
+        return await give_restore_job(ground, session, _at_luns, _doing(session))
     except LostAttempt as error:
         return Taken(status, _on_another(error))
 
@@ -95,30 +90,9 @@ async def release_writer(ground: Ground, session: RestoreSession) -> Taken:
     return Taken(replace(taken.status, worker=None), taken.answer)
 
 
-async def _give_job(ground: Ground, session: RestoreSession) -> Taken:
-    home = await ground.regions.recall_home()
-    if isinstance(home, Waiting):
-        return Taken(session.status, home)
-    work = await work_of(ground, session)
-    if not isinstance(work, RestoreWork):
-        return Taken(session.status, work)
-    until = ground.repository_access_until()
-    job = await _job(ground, session, work)
-    return await give_job(ground, session, home, job, until, _doing(session))
-
-
-async def _job(ground: Ground, session: RestoreSession, work: RestoreWork) -> RestoreJob:
-    container = await container_url(ground, repository_of(session), "read_named")
-    by_position = {position_of(each.disk.lun): each for each in work.disks}
-    return RestoreJob(
-        job_id=restore_job(session),
-        run_id=run_of(session),
-        disks=[
-            to_restore(disk, by_position[disk.disk], lun=lun)
-            for lun, disk in enumerate(restored_of(session).disks)
-        ],
-        repository=RepositoryAccess(container_url=container),
-    )
+async def _at_luns(_ground: Ground, session: RestoreSession) -> list[Target]:
+    """Return the LUNs that the disks were attached at, in their order."""
+    return [Target(lun=lun) for lun, _ in enumerate(restored_of(session).disks)]
 
 
 def _judge(ground: Ground, session: Session, worker: SessionWorker, failure: JobFailure) -> Taken:

@@ -50,8 +50,10 @@ async def start_machine(ground: Ground, session: RestoreSession) -> Taken:
     machine = await ground.rewound_machines.find(vm_id)
     if machine is None:
         return Taken(session.status, Done("there is no such VM any more"))
-    if machine.power != "running" and not has_all(
-        machine, rewound, new=bool(session.status.achieved)
+    if (
+        machine.settled
+        and machine.power != "running"
+        and not has_all(machine, rewound, new=bool(session.status.achieved))
     ):
         message = "the VM has neither all of its own disks nor all of the new ones: not started"
         return Taken(session.status, Waiting(LOOK_AGAIN_S, message, "DisksNotInPlace"))
@@ -61,9 +63,9 @@ async def start_machine(ground: Ground, session: RestoreSession) -> Taken:
 
 
 def has_all(machine: MachineNow, rewound: Rewound, *, new: bool) -> bool:
-    """Tell whether each disk of the rewind is the *new* one, or each the VM's own."""
+    """Tell whether each disk of the rewind is the *new* one, or each the VM's own, for good."""
     held = {each.position: each.id for each in machine.disks}
-    return all(
+    return machine.settled and all(
         same_id(held.get(each.disk, ArmId("")), each.disk_id if new else each.replaced_disk_id)
         for each in rewound.disks
     )

@@ -30,7 +30,7 @@ async def swap_disks(ground: Ground, session: RestoreSession) -> Taken:
         return Taken(session.status, Failed("VirtualMachineNotFound", message))
     if has_all(machine, rewound, new=True):
         return await _conclude(ground, session, rewound, machine)
-    if machine.power != "deallocated":
+    if machine.power != "deallocated" and machine.settled:
         message = f"{machine.name} was started while its disks were to be swapped"
         return Taken(session.status, Failed("VirtualMachineStarted", message))
     if await ground.rewound_machines.swap(vm_id, list(places(rewound))):
@@ -68,6 +68,8 @@ async def put_back(ground: Ground, session: RestoreSession) -> Taken:
     machine = await ground.rewound_machines.find(vm_id)
     if machine is None or has_all(machine, rewound, new=False):
         return Taken(session.status, Done("the VM has its own disks"))
+    if not machine.settled:
+        return Taken(session.status, Waiting(LOOK_AGAIN_S, "Azure is at the VM"))
     # A crash may have fallen between the record that the new ones stay and the status that says so.
     await ground.undo_records.keep(record_of(session))
     # Somebody may have started it in between, and a VM that runs keeps its OS disk.

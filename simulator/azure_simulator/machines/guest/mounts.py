@@ -131,3 +131,9 @@ def _check(result: int, what: str, where: Path) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}", str(where))
+
+
+def made(folder: Path) -> Path:
+    """Return *folder*, made where missing: something is mounted on it, or into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

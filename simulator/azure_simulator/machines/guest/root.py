@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from azure_simulator.machines.guest import mounts
+from azure_simulator.machines.guest.devices import DEVICES, make_devices
 from azure_simulator.machines.guest.plan import Plan
 
 #: Where the VM's own things are; all else of the root can't be written to.
@@ -19,13 +20,6 @@ _MACHINE = ".machine"
 SOURCES = f"/{_MACHINE}/python"
 
 _SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-_DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
-_DEVICE_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-}
 
 #: The host's programs that would not be the VM's: its Pythons and its service manager.
 _NOT_OURS = re.compile(r"(python|pip|idle|pydoc|2to3|systemctl|journalctl)[-0-9.]*(-config)?")
@@ -42,42 +36,42 @@ def enter(plan: Plan) -> None:
     mounts.mount_tmpfs(root, size=_LINKS_SIZE)
     _system(root, Path(plan.sources))
     for name in OWN_FOLDERS:
-        mounts.bind(Path(plan.tree) / name, _folder(root / name))
+        mounts.bind(Path(plan.tree) / name, mounts.made(root / name))
     if plan.python_prefix not in ("/", "/usr"):
         prefix = Path(plan.python_prefix)
-        mounts.bind_read_only(prefix, _folder(root / prefix.relative_to("/")))
+        mounts.bind_read_only(prefix, mounts.made(root / prefix.relative_to("/")))
     _programs(root, Path(plan.python))
-    _devices(_folder(root / "dev"))
-    mounts.bind(Path(plan.tree) / DISKS, _folder(root / DISKS))
-    proc = _folder(root / "proc")
+    make_devices(root / "dev", (*DEVICES, "tty"), shared_memory=_SHARED_MEMORY_SIZE)
+    mounts.bind(Path(plan.tree) / DISKS, mounts.made(root / DISKS))
+    proc = mounts.made(root / "proc")
     mounts.mount_proc(proc)
     for kernels_own in (proc / "sys", proc / "sysrq-trigger"):
         if kernels_own.exists():
             mounts.bind_read_only(kernels_own, kernels_own)
-    _folder(root / "sys")
+    mounts.made(root / "sys")
     for read_only in (root / "usr/bin", root / "usr/local", root):
         mounts.make_read_only(read_only)
     mounts.change_root(root)
 
 
 def _system(root: Path, sources: Path) -> None:
-    mounts.bind_read_only(Path("/usr"), _folder(root / "usr"))
+    mounts.bind_read_only(Path("/usr"), mounts.made(root / "usr"))
     for name in _SYSTEM_FOLDERS:
         path = Path("/", name)
         if path.is_symlink():
             (root / name).symlink_to(path.readlink())
         elif path.is_dir():
-            mounts.bind_read_only(path, _folder(root / name))
+            mounts.bind_read_only(path, mounts.made(root / name))
     # What an administrator of the host installed by hand is no part of Ubuntu.
     mounts.mount_tmpfs(root / "usr/local", size=_LINKS_SIZE)
-    _folder(root / "usr/local/bin")
+    mounts.made(root / "usr/local/bin")
     guest = root / SOURCES[1:] / "azure_simulator/machines/guest"
-    mounts.bind_read_only(sources, _folder(guest))
+    mounts.bind_read_only(sources, mounts.made(guest))
 
 
 def _programs(root: Path, python: Path) -> None:
     """Fill ``/usr/bin``: links to the host's programs, the image's Python, our ``systemctl``."""
-    host_programs = _folder(root / _MACHINE / "bin")
+    host_programs = mounts.made(root / _MACHINE / "bin")
     mounts.bind_read_only(Path("/usr/bin"), host_programs)
     names = [each.name for each in host_programs.iterdir() if not _NOT_OURS.fullmatch(each.name)]
     folder = root / "usr/bin"
@@ -105,19 +99,3 @@ def _write_systemctl(path: Path) -> None:
         encoding="utf-8",
     )
     path.chmod(0o755)
-
-
-def _devices(folder: Path) -> None:
-    for name in _DEVICES:
-        if Path("/dev", name).is_char_device():
-            (folder / name).touch()
-            mounts.bind(Path("/dev", name), folder / name)
-    for name, target in _DEVICE_LINKS.items():
-        (folder / name).symlink_to(target)
-    mounts.mount_tmpfs(_folder(folder / "shm"), size=_SHARED_MEMORY_SIZE)
-
-
-def _folder(path: Path) -> Path:
-    """Return *path*, made where missing."""
-    path.mkdir(parents=True, exist_ok=True)
-    return path

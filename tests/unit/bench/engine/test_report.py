@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tools.bench.__main__ import machine
 from tools.bench.engine.ratios import TARGETS
 from tools.bench.engine.report import tables
 from tools.bench.engine.report.charts import Chart, charts_of, number
@@ -28,6 +29,15 @@ CHARTS = charts_of(measured("engine.json"))
 
 def test_the_pages_figures_are_those_that_are_kept() -> None:
     assert with_block(PAGE, FIGURES, figures_block(measured("engine.json"))) == PAGE
+
+
+def test_the_page_says_which_commit_was_measured() -> None:
+    figures = {**measured("engine.json"), "machine": {**machine(), "commit": "abc1234"}}
+    assert "Commit `abc1234`, Python" in figures_block(figures)
+
+
+def test_what_a_checkout_is_measured_at_is_its_commit() -> None:
+    assert re.fullmatch(r"[0-9a-f]{7,}|", machine()["commit"])
 
 
 def test_the_pages_profiles_are_those_that_are_kept() -> None:

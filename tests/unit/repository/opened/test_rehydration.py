@@ -237,6 +237,22 @@ def test_a_manifest_without_its_point_is_restored_from_the_copies_too(tiered: Ti
 
 
 def test_no_more_is_begun_at_a_time_than_is_asked_for(tiered: Tiered) -> None:
-    for begun in range(1, len(tiered.packs) + 1):
-        tiered.restores.bring_back(tiered.tier, tiered.point, tiered.point.run_id, "High", most=1)
+    packs = len(tiered.packs)
+    for begun in range(1, packs + 1):
+        found = tiered.bring_back("High", most=1)
+
         assert len(tiered.copies()) == begun
+        assert (found.packs, found.under_way, found.missing) == (packs, begun, packs - begun)
+
+
+@pytest.mark.parametrize("most", [0, 1, 100])
+def test_a_turn_lists_packs_and_copies_once_however_many_it_begins(
+    tiered: Tiered, most: int
+) -> None:
+    restores = tiered.restores
+    tiered.store.listed.clear()
+
+    restores.bring_back(tiered.tier, tiered.point, tiered.point.run_id, "High", most)
+
+    copies = prefix_of_copies(tiered.point.run_id)
+    assert tiered.store.listed == [copies, *tiered.chains]

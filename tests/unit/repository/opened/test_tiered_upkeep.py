@@ -93,6 +93,20 @@ def test_put_away_again_nothing_is_asked_for(online: Tiered) -> None:
     assert put_away(online, most=0) == first
 
 
+@pytest.mark.parametrize("most", [1, 100])
+def test_a_turn_lists_packs_and_log_once_however_many_it_puts_away(
+    online: Tiered, most: int
+) -> None:
+    archives = Archives(online.bench.target.opened().work)
+    online.store.listed.clear()
+    online.control.listed.clear()
+
+    archives.put_away(online.tier, VM_ID, online.point.run_id, most=most)
+
+    assert online.store.listed == online.chains
+    assert online.control.listed == ["l/"]
+
+
 def test_of_a_run_without_a_point_nothing_is_put_away(online: Tiered) -> None:
     assert put_away(online, run=NOBODY) is None
 

@@ -24,6 +24,16 @@ def test_a_run_whose_commit_is_let_go_right_behind_it_commits_anew() -> None:
     assert play("R, X", 10_290_276_687) == []
 
 
+def test_a_run_whose_point_was_put_and_whose_commits_are_let_go_records_behind_a_sync() -> None:
+    """Its attempt ends between point and log, expire comes, and the next one is refused (seed)."""
+    assert play("R, X", 57_404_573_346_152) == []
+
+
+def test_a_commit_counts_though_the_next_is_recorded_between_two_looks_at_it() -> None:
+    """Another run commits and records behind the listing of this one's commits, by this seed."""
+    assert play("R, P2", 176_567_348_094_813) == []
+
+
 @pytest.mark.parametrize(("pair", "seed"), [("P, K", 1214), ("RP, K", 2998)])
 def test_a_point_is_recorded_by_keys_that_were_opened_before_an_epoch_began(
     pair: str, seed: int

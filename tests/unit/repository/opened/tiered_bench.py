@@ -7,12 +7,11 @@ from tests.unit.repository.opened.whole_bench import some_disks
 from tests.worlds.memory_archive_tier import TAKES, ArchivedStore, MemoryArchiveTier
 from tests.worlds.turned_clock import TurnedClock
 from vmbackup_core.repository.control.points.points import RecoveryPoint
-from vmbackup_core.repository.opened_restore import Restores
-from vmbackup_core.repository.primitives.names import prefix_of_copies
+from vmbackup_core.repository.opened_restore import Archived, Restores
+from vmbackup_core.repository.primitives.names import prefix_of_copies, prefix_of_folder
 from vmbackup_core.repository.primitives.parsed_names import is_pack
 from vmbackup_core.repository.primitives.reading import Places
 from vmbackup_core.stores.archive_tier import Priority
-from vmbackup_core.stores.memory import MemoryStore
 
 DISKS = some_disks(2)
 
@@ -25,10 +24,10 @@ class Tiered:
 
     def __init__(self, *, online: bool = False) -> None:
         self.clock = TurnedClock()
-        self.store = ArchivedStore(self.clock)
+        self.store, self.control = ArchivedStore(self.clock), ArchivedStore(self.clock)
         self.tier = MemoryArchiveTier(self.store)
         self.bench = ArchivingBench()
-        self.bench.target.places = Places(self.store, MemoryStore())
+        self.bench.target.places = Places(self.store, self.control)
         self.point = self.bench.archived(self.bench.begun(DISKS))
         self.packs = [each.name for each in self.store.list("") if is_pack(each.name)]
         self.other = self.bench.target.back_up(7, DISKS)
@@ -39,12 +38,17 @@ class Tiered:
     def restores(self) -> Restores:
         return Restores(self.bench.target.opened().work)
 
+    @property
+    def chains(self) -> list[str]:
+        """The prefixes under which packs of the archived point are listed."""
+        return [prefix_of_folder(disk.chain_id, "p") for disk in self.point.disks]
+
     def archive(self) -> None:
         for name in self.packs:
             self.store.archive(name)
 
-    def bring_back(self, priority: Priority = "Standard") -> None:
-        self.restores.bring_back(self.tier, self.point, self.point.run_id, priority)
+    def bring_back(self, priority: Priority = "Standard", most: int | None = None) -> Archived:
+        return self.restores.bring_back(self.tier, self.point, self.point.run_id, priority, most)
 
     def wait(self, priority: Priority = "Standard") -> None:
         self.clock.turn(TAKES[priority].total_seconds())

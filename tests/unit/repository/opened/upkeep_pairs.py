@@ -25,7 +25,10 @@ from vmbackup_core.ids import ChainId, RunId
 from vmbackup_core.repository.control.log.log import Log
 from vmbackup_core.repository.control.log.log_entries import Expiring, ExpiringDisk
 from vmbackup_core.repository.control.points.points import PointDisk, RecoveryPoint
-from vmbackup_core.repository.control.points.recording import RecoveryPointExpired
+from vmbackup_core.repository.control.points.recording import (
+    RecoveryPointDiffers,
+    RecoveryPointExpired,
+)
 from vmbackup_core.repository.control.repair.repairing import Elsewhere, heal, plan_repair
 from vmbackup_core.repository.control.restore.restoring import PointGone
 from vmbackup_core.repository.control.retention.expire_plan import entry_of
@@ -114,6 +117,10 @@ class Scene:
         try:
             repository.record(point)
         except RecoveryPointExpired as error:  # what was committed before has been let go
+            raise LostAttempt(str(error), reason=error.reason) from error
+        except RecoveryPointDiffers as error:  # and its point put, which the catalog's sync deletes
+            for vm in repository.upkeep.vms():
+                repository.upkeep.sync_vm(vm)
             raise LostAttempt(str(error), reason=error.reason) from error
         return point
 

@@ -49,8 +49,9 @@ def _figures(figures: Figures) -> Iterator[str]:
 def _machine(figures: Figures) -> str:
     machine, image = figures["machine"], figures["image"]
     load = ", ".join(f"{each:g}" for each in machine["load"])
+    of = f"Commit `{machine['commit']}`, " if machine.get("commit") else ""
     return (
-        f"Python {machine['python']} on {machine['cores']} processors, load {load} before it;\n"
+        f"{of}Python {machine['python']} on {machine['cores']} processors, load {load} before it;\n"
         f"{figures['rounds']} rounds; the disk of {image['size_mb']:,.0f} MB holds"
         f" {image['content_mb']:,.0f} MB, of which {image['changed_mb']:g} MB change."
     )

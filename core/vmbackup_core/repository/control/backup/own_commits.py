@@ -72,6 +72,10 @@ class OwnCommits:
         state = self.log.read().state
         if not is_as_logged(state, self.chain, found):
             return False
+        if above is None and state.highest_slot(self.chain) > found.slot:
+            # Another run may have committed and recorded since the listing: only what is missing
+            # in a later one as well is lost.
+            above = self._next_above(found.slot)
         if above is None:
             return state.highest_slot(self.chain) <= found.slot
         is_recorded = state.commit_digest((self.chain, found.slot)) == found.sha256

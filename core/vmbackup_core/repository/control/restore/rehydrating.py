@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final
+from typing import NamedTuple
 
 from vmbackup_core.ids import RunId
 from vmbackup_core.repository.control.chains.listed_packs import listed_packs
 from vmbackup_core.repository.control.points.points import RecoveryPoint
 from vmbackup_core.repository.control.sealed_objects import Control
+from vmbackup_core.repository.crew import work_through
 from vmbackup_core.repository.primitives.names import (
     copy_name,
     prefix_of_copies,
 )
-from vmbackup_core.stores.archive_tier import ArchiveTier, Priority
+from vmbackup_core.stores.archive_tier import AT_ONCE, ArchiveTier, Priority
 from vmbackup_core.stores.port import DELETED_AT_ONCE, Store, StoredObject
-
-#: How many copies are asked for at once.
-_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +44,7 @@ class Archived:
 
 def look_at_archived(control: Control, data: Store, point: RecoveryPoint, run: RunId) -> Archived:
     """Return what of *point* is in the Archive tier, and how far the copies for *run* are."""
-    copies = {each.name: each for each in data.list(prefix_of_copies(run))}
-    packs = size_bytes = back = under_way = 0
-    for pack in _archived(control, data, point):
-        packs, size_bytes = packs + 1, size_bytes + pack.size_bytes
-        copy = copies.get(copy_name(run, pack.name))
-        if copy is not None and not _is_other(copy, pack):
-            back += not copy.archived
-            under_way += copy.archived
-    return Archived(packs, size_bytes, back, under_way)
+    return _look(control, data, point, run, most=0)[0]
 
 
 def bring_back(  # noqa: PLR0913 - what, whence, for whom and how
@@ -68,35 +56,49 @@ def bring_back(  # noqa: PLR0913 - what, whence, for whom and how
     *,
     priority: Priority,
     most: int | None = None,
-) -> None:
-    """Have archived packs of *point* copied to where *run* can read them: *most* at a time.
+) -> Archived:
+    """Have archived packs of *point* copied to where *run* can read them; return how far that is.
 
-    Twice is once. What lies under a copy's name and has not the pack's size was put by somebody
-    else, and goes.
+    *most* are begun, then it is for the caller to go on. Twice is once. What lies under a copy's
+    name and has not the pack's size was put by somebody else, and goes.
     """
+
+    def begin(missing: _Missing) -> None:
+        copy = copy_name(run, missing.pack)
+        if missing.is_taken:
+            data.delete(copy)
+        tier.bring_back(missing.pack, copy, priority)
+
+    found, missing = _look(control, data, point, run, most=most)
+    work_through(missing, begin, AT_ONCE)
+    return replace(found, under_way=found.under_way + len(missing))
+
+
+class _Missing(NamedTuple):
+    """A pack without a copy, and whether something else has the copy's name."""
+
+    pack: str
+    is_taken: bool
+
+
+def _look(
+    control: Control, data: Store, point: RecoveryPoint, run: RunId, *, most: int | None
+) -> tuple[Archived, list[_Missing]]:
+    """Return how far the copies for *run* are, and *most* of the packs that have none."""
     copies = {each.name: each for each in data.list(prefix_of_copies(run))}
-    owed = _owed(_archived(control, data, point), copies, run, data)
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        missing = islice(owed, most)
-        while some := [*islice(missing, _AT_ONCE)]:
-            begun = threads.map(
-                lambda name: tier.bring_back(name, copy_name(run, name), priority), some
-            )
-            for _ in begun:
-                pass
-
-
-def _owed(
-    archived: Iterator[StoredObject], copies: Mapping[str, StoredObject], run: RunId, data: Store
-) -> Iterator[str]:
-    """Yield the packs that have no copy; what is none of theirs goes as they are asked for."""
-    for pack in archived:
-        copy = copies.get(copy_name(run, pack.name))
-        if copy is not None and _is_other(copy, pack):
-            data.delete(copy.name)
-        elif copy is not None:
+    packs = size_bytes = back = under_way = 0
+    missing: list[_Missing] = []
+    for pack in listed_packs(control, data, point):
+        if not pack.archived:
             continue
-        yield pack.name
+        packs, size_bytes = packs + 1, size_bytes + pack.size_bytes
+        copy = copies.get(copy_name(run, pack.name))
+        if copy is not None and not _is_other(copy, pack):
+            back += not copy.archived
+            under_way += copy.archived
+        elif most is None or len(missing) < most:
+            missing.append(_Missing(pack.name, is_taken=copy is not None))
+    return Archived(packs, size_bytes, back, under_way), missing
 
 
 def _is_other(copy: StoredObject, pack: StoredObject) -> bool:
@@ -112,8 +114,3 @@ def remove_copies(data: Store, run: RunId) -> int:
         data.delete_all(some)
         removed += len(some)
     return removed
-
-
-def _archived(control: Control, data: Store, point: RecoveryPoint) -> Iterator[StoredObject]:
-    """Yield the packs of *point* that a listing has in the Archive tier."""
-    return (pack for pack in listed_packs(control, data, point) if pack.archived)
