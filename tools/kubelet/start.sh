@@ -23,7 +23,8 @@ for image in "$folder"/images/*.tar; do
   ctr --namespace k8s.io images import "$image"
 done
 # Beside containerd, so that this shell, which all others end with, takes in who has lost its parent.
+# The kubelet keeps its own folder, /var/lib/kubelet: the names of sockets in there have 108 bytes.
 "$kubelet" --config "$folder/kubelet.yaml" --kubeconfig "$folder/kubeconfig" \
-  --hostname-override "$name" --node-ip 10.0.0.1 --root-dir "$folder/made/kubelet" \
+  --hostname-override "$name" --node-ip 10.0.0.1 \
   --cert-dir "$folder/made/certificates" >"$folder/kubelet.log" 2>&1 &
 wait $!
