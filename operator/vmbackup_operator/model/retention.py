@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import asdict
 
 from vmbackup_core.retention.rules import UTC_NAME
 from vmbackup_core.retention.rules import Retention as Rule
@@ -62,14 +63,4 @@ class SessionRetention(Retention, frozen=True, rename="camel"):
     @staticmethod
     def of(rule: Rule) -> SessionRetention:
         """Return what a session says that has *rule* stamped on its recovery point."""
-        return SessionRetention(
-            last=rule.last,
-            hourly=rule.hourly,
-            daily=rule.daily,
-            weekly=rule.weekly,
-            monthly=rule.monthly,
-            yearly=rule.yearly,
-            within_days=rule.within_days,
-            min_successful=rule.min_successful,
-            time_zone=rule.time_zone,
-        )
+        return SessionRetention(**asdict(Retention.said_by(rule)), time_zone=rule.time_zone)
