@@ -11,6 +11,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from msgspec.structs import replace
+from typing_extensions import override
 
 from tests.unit.sessions.sharing_scene import OWN, allocator, region, session
 from tests.worlds.turned_clock import TurnedClock
@@ -24,7 +25,7 @@ from vmbackup_operator.reconciling.outcome import Waiting
 from vmbackup_operator.sessions.allocator import Allocator, Displaced
 from vmbackup_operator.sessions.book import SessionBook
 from vmbackup_operator.sessions.booked import BookedSessions
-from vmbackup_operator.sessions.seen import WorkerSeen, WorkerState
+from vmbackup_operator.sessions.seen import Region, WorkerSeen, WorkerState
 
 
 def run_of(key: ObjectKey) -> RunId:
@@ -44,22 +45,59 @@ class NothingStored:
         raise NotImplementedError
 
 
-class RegionsWorkers(RuleBasedStateMachine):
-    """Sessions of every rank begin, end and are given up; workers stay idle, stop and go."""
+class WaitingSessions(RuleBasedStateMachine):
+    """Sessions that an allocator shares something out to, and whom it has had woken."""
 
     @initialize(most=st.integers(1, 3))
     def begin_empty(self, most: int) -> None:
-        self.region = region(most)
+        self.most = most
         self.woken: dict[ObjectKey, None] = {}
-        #: Who looks again by itself, soon: it waits for the worker that it displaces to have gone.
-        self.looking: set[ObjectKey] = set()
-        self.workers: dict[WorkerId, WorkerState] = {}
         self.sessions: dict[ObjectKey, BackupSession] = {}
         self.number = self.version = 0
         book = SessionBook()
         self.allocator = Allocator(book, lambda key: self.woken.update({key: None}))
         stored = NothingStored()
         self.booked = BookedSessions(BackupSession, stored, book, self.allocator, lambda: None)
+
+    @precondition(lambda self: self.woken)
+    @rule()
+    def who_was_woken_looks(self) -> None:
+        self.look(next(iter(self.woken)))
+
+    def look(self, key: ObjectKey) -> None:
+        raise NotImplementedError
+
+    def nothing_happens_for_a_while(self) -> None:
+        raise NotImplementedError
+
+    @override
+    def teardown(self) -> None:
+        self.nothing_happens_for_a_while()
+
+    def note(self, noted: BackupSession) -> None:
+        self.version += 1
+        metadata = replace(noted.metadata, resource_version=str(self.version))
+        self.sessions[noted.key] = replace(noted, metadata=metadata)
+        self.booked.seen(self.sessions[noted.key])
+
+    def end(self, ended: BackupSession) -> None:
+        self.woken.pop(ended.key, None)
+        self.note(replace(ended, status=replace(ended.status, outcome="Succeeded")))
+        del self.sessions[ended.key]
+
+
+class RegionsWorkers(WaitingSessions):
+    """Sessions of every rank begin, end and are given up; workers stay idle, stop and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Who looks again by itself, soon: it waits for the worker that it displaces to have gone.
+        self.looking: set[ObjectKey] = set()
+        self.workers: dict[WorkerId, WorkerState] = {}
+
+    @property
+    def region(self) -> Region:
+        return region(self.most)
 
     @rule(
         kind=st.sampled_from(["Backup", "Verify"]),
@@ -73,11 +111,6 @@ class RegionsWorkers(RuleBasedStateMachine):
         status = replace(begun.status, run_id=run_of(begun.key))
         self.note(replace(begun, spec=spec, status=status))
         self.look(begun.key)
-
-    @precondition(lambda self: self.woken)
-    @rule()
-    def who_was_woken_looks(self) -> None:
-        self.look(next(iter(self.woken)))
 
     @precondition(lambda self: self.looking)
     @rule()
@@ -96,12 +129,11 @@ class RegionsWorkers(RuleBasedStateMachine):
         ended = self.sessions[data.draw(st.sampled_from(sorted(self.sessions)))]
         if ended.status.worker is not None and stops:
             self.workers[ended.status.worker.id] = "deallocated"
-        self.woken.pop(ended.key, None)
         self.looking.discard(ended.key)
-        self.note(replace(ended, status=replace(ended.status, outcome="Succeeded")))
-        del self.sessions[ended.key]
+        self.end(ended)
 
     @rule()
+    @override
     def nothing_happens_for_a_while(self) -> None:
         """All that is under way comes to its end; nobody is left who could have a worker."""
         for _ in range(10 * (len(self.sessions) + len(self.workers) + 1)):
@@ -117,6 +149,7 @@ class RegionsWorkers(RuleBasedStateMachine):
         waiting = [each.key for each in self.sessions.values() if each.status.worker is None]
         assert not waiting or len(holding) == self.region.max_workers, waiting
 
+    @override
     def look(self, key: ObjectKey) -> None:
         self.woken.pop(key, None)
         self.looking.discard(key)
@@ -147,26 +180,9 @@ class RegionsWorkers(RuleBasedStateMachine):
             staying = [each for each in self.workers.values() if each != "deleting"]
             assert len(staying) <= self.region.max_workers
 
-    def note(self, noted: BackupSession) -> None:
-        self.version += 1
-        metadata = replace(noted.metadata, resource_version=str(self.version))
-        self.sessions[noted.key] = replace(noted, metadata=metadata)
-        self.booked.seen(self.sessions[noted.key])
 
-
-class NamespacesBackups(RuleBasedStateMachine):
+class NamespacesBackups(WaitingSessions):
     """Backups begin and end in a namespace that may have so many under way."""
-
-    @initialize(most=st.integers(1, 3))
-    def begin_empty(self, most: int) -> None:
-        self.most = most
-        self.woken: dict[ObjectKey, None] = {}
-        self.sessions: dict[ObjectKey, BackupSession] = {}
-        self.number = self.version = 0
-        book = SessionBook()
-        self.allocator = Allocator(book, lambda key: self.woken.update({key: None}))
-        stored = NothingStored()
-        self.booked = BookedSessions(BackupSession, stored, book, self.allocator, lambda: None)
 
     @rule()
     def a_session_begins(self) -> None:
@@ -176,20 +192,14 @@ class NamespacesBackups(RuleBasedStateMachine):
         self.note(replace(begun, spec=spec))
         self.look(begun.key)
 
-    @precondition(lambda self: self.woken)
-    @rule()
-    def who_was_woken_looks(self) -> None:
-        self.look(next(iter(self.woken)))
-
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def a_session_ends(self, data: st.DataObject) -> None:
         ended = self.sessions[data.draw(st.sampled_from(sorted(self.sessions)))]
-        self.woken.pop(ended.key, None)
-        self.note(replace(ended, status=replace(ended.status, outcome="Succeeded")))
-        del self.sessions[ended.key]
+        self.end(ended)
 
     @rule()
+    @override
     def nothing_happens_for_a_while(self) -> None:
         for _ in range(10 * (len(self.sessions) + 1)):
             if self.woken:
@@ -201,6 +211,7 @@ class NamespacesBackups(RuleBasedStateMachine):
         accepted = ((each, each.status.conditions) for each in self.sessions.values())
         return [each for each, conditions in accepted if is_true(conditions, "Accepted")]
 
+    @override
     def look(self, key: ObjectKey) -> None:
         self.woken.pop(key, None)
         looked = self.sessions.get(key)
@@ -213,12 +224,6 @@ class NamespacesBackups(RuleBasedStateMachine):
             said = Condition("Accepted", "False", str(turn.reason), turn.message, now)
         self.note(replace(looked, status=replace(looked.status, conditions=(said,))))
         assert len(self.under_way()) <= self.most
-
-    def note(self, noted: BackupSession) -> None:
-        self.version += 1
-        metadata = replace(noted.metadata, resource_version=str(self.version))
-        self.sessions[noted.key] = replace(noted, metadata=metadata)
-        self.booked.seen(self.sessions[noted.key])
 
 
 def test_nobody_waits_for_a_worker_while_there_is_one() -> None:
@@ -240,3 +245,17 @@ def test_who_is_not_next_has_those_woken_who_are() -> None:
     assert isinstance(said, Waiting)
     assert woken == [backup.key]
     assert allots.choose_worker([], backup, region(), WorkerId("backup-1")) == "backup-1"
+
+
+def test_two_that_end_at_once_have_two_begin() -> None:
+    """Each end wakes who has waited the longest, which is the same one both times."""
+    machine = NamespacesBackups()
+    machine.begin_empty(most=2)
+    for _ in range(4):
+        machine.a_session_begins()
+    for ended in machine.under_way():
+        machine.end(ended)
+
+    machine.nothing_happens_for_a_while()
+
+    assert [each.metadata.name for each in machine.under_way()] == ["s3", "s4"]
