@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from tests.chart.charted import HOME, TEAM, Document
 from tests.chart.release import Release
+from tests.chart.running_release import RunningRelease, is_ready
 from tests.contract.clients.programs import built
 from tests.packaging.built_image import built_layout
 from tools.image.build import own_architecture
@@ -30,7 +29,6 @@ from tools.local_cloud.control_plane import (
     NODES,
     SERVICE_ADDRESS,
     WORKLOADS,
-    ControlPlane,
     control_plane,
 )
 from tools.local_cloud.go_programs import HELM, KUBELET, SCHEDULER
@@ -39,7 +37,6 @@ from tools.local_cloud.helm import Helm
 pytestmark = pytest.mark.control_plane
 
 REPOSITORY, TAG = "registry.example.com/vmbackup", "on-a-real-node"
-LEASE = "vmbackup-operator-contoso-backup"
 LIMIT_S = 150
 CHANGES: Document = {
     "image": {"tag": TAG},
@@ -54,26 +51,12 @@ CHANGES: Document = {
 #: Modes of seccomp, as /proc says them.
 FILTERED = "2"
 
-Found = TypeVar("Found")
-
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(RunningRelease):
     """The release, and the node that runs its pods."""
 
-    plane: ControlPlane
     node: Node
-    release: Release
-
-    def pods(self) -> list[Document]:
-        """Return the operator's pods that are not on their way out."""
-        chosen = "app.kubernetes.io/component=operator"
-        found = self.plane.administrator.get("pods", "-n", HOME, "-l", chosen)["items"]
-        return [each for each in found if "deletionTimestamp" not in each["metadata"]]
-
-    def leader(self) -> str:
-        """Return the name of the pod that leads."""
-        return str(self.release.get("lease", LEASE)["spec"].get("holderIdentity", ""))
 
     def operators(self) -> dict[str, int]:
         """Return the operator's processes on this machine, by the names of their pods."""
@@ -84,20 +67,6 @@ class Installed:
                 if word.startswith(b"--instance="):
                     found[word.removeprefix(b"--instance=").decode()] = pid
         return found
-
-
-def eventually(look: Callable[[], Found], good: Callable[[Found], bool]) -> Found:
-    """Return what *look* sees once that is *good*."""
-    deadline = time.monotonic() + LIMIT_S
-    while not good(found := look()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.3)
-    return found
-
-
-def is_ready(pod: Document) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def said_of(pid: int) -> dict[str, str]:
@@ -128,7 +97,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         with real_node(plane, name, {f"{REPOSITORY}:{TAG}": layout}, folder) as node:
             release = Release(Helm(built(HELM), user))
             release.install(CHANGES, "--wait", f"--timeout={LIMIT_S}s")
-            yield Installed(plane, node, release)
+            yield Installed(plane, release, LIMIT_S, node)
     assert traces() - before == set()
 
 
@@ -160,14 +129,14 @@ def test_a_container_that_is_killed_is_started_again_and_leads_on(installed: Ins
     name = installed.leader()
 
     os.kill(installed.operators()[name], signal.SIGKILL)
-    again = eventually(
+    again = installed.eventually(
         lambda: installed.release.get("pod", name),
         lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1 and is_ready(pod),
     )
 
     (container,) = again["status"]["containerStatuses"]
     assert container["lastState"]["terminated"]["exitCode"] == 128 + signal.SIGKILL
-    assert eventually(installed.leader, bool) in {
+    assert installed.eventually(installed.leader, bool) in {
         pod["metadata"]["name"] for pod in installed.pods()
     }
 
@@ -177,9 +146,11 @@ def test_a_pod_that_is_deleted_ends_as_it_is_asked_to_and_another_leads(
 ) -> None:
     name = installed.leader()
     installed.plane.administrator.kubectl("delete", "pod", name, "-n", HOME, "--wait=false")
-    other = eventually(installed.leader, lambda leads: leads not in {"", name})
-    eventually(lambda: installed.release.is_there("pod", name), lambda there: not there)
-    pods = eventually(installed.pods, lambda found: [is_ready(pod) for pod in found] == [True] * 2)
+    other = installed.eventually(installed.leader, lambda leads: leads not in {"", name})
+    installed.eventually(lambda: installed.release.is_there("pod", name), lambda there: not there)
+    pods = installed.eventually(
+        installed.pods, lambda found: [is_ready(pod) for pod in found] == [True] * 2
+    )
 
     names = {pod["metadata"]["name"] for pod in pods}
     assert other in names
@@ -190,5 +161,5 @@ def test_a_pod_that_is_deleted_ends_as_it_is_asked_to_and_another_leads(
 def test_what_is_uninstalled_runs_no_more(installed: Installed) -> None:
     installed.release.helm("uninstall", "vmbackup", f"--namespace={HOME}", "--wait")
 
-    assert eventually(installed.node.processes, lambda running: not running) == []
+    assert installed.eventually(installed.node.processes, lambda running: not running) == []
     assert installed.pods() == []

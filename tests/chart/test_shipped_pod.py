@@ -6,17 +6,18 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from tests.chart.charted import HOME, RELEASE, TEAM, Document, one, rendered
 from tests.chart.release import Release
+from tests.chart.running_release import RunningRelease, is_ready
 from tests.contract.clients.programs import built
-from tools.local_cloud.control_plane import WORKLOADS, ControlPlane, control_plane
+from tools.local_cloud.control_plane import WORKLOADS, control_plane
 from tools.local_cloud.go_programs import HELM
 from tools.local_cloud.helm import Helm
 from tools.nodeagent.agent import NODES, Agent, running
@@ -41,7 +42,6 @@ CHANGES: Document = {
     ],
     "logging": {"format": "JSON"},
 }
-LEASE = "vmbackup-operator-contoso-backup"
 LIMIT_S = 240
 #: Looks around in its container, and says what it sees in one line.
 LOOK = """
@@ -74,44 +74,16 @@ print(json.dumps({
 }), flush=True)
 """
 
-Found = TypeVar("Found")
-
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class Shipped(RunningRelease):
     """An installed release, and the agent that runs its pods."""
 
-    plane: ControlPlane
     agent: Agent
-    release: Release
-
-    def pods(self) -> list[Document]:
-        """Return the operator's pods that are not on their way out."""
-        chosen = "app.kubernetes.io/component=operator"
-        found = self.plane.administrator.get("pods", "-n", HOME, "-l", chosen)["items"]
-        return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
     def pod(self, name: str) -> Document:
         found: Document = self.release.get("pod", name)
         return found
-
-    def leader(self) -> str:
-        """Return the name of the pod that leads."""
-        return str(self.release.get("lease", LEASE)["spec"].get("holderIdentity", ""))
-
-
-def eventually(look: Callable[[], Found], good: Callable[[Found], bool]) -> Found:
-    """Return what *look* sees once that is *good*."""
-    deadline = time.monotonic() + LIMIT_S
-    while not good(found := look()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.3)
-    return found
-
-
-def is_ready(pod: Document) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def phase(pod: Document) -> str:
@@ -141,7 +113,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipped]:
         with running(agent):
             release = Release(Helm(program, user))
             release.install(CHANGES, "--wait", f"--timeout={LIMIT_S}s")
-            yield Shipped(plane, agent, release)
+            yield Shipped(plane, release, LIMIT_S, agent)
 
 
 def manifest(shipped: Shipped, name: str, *words: str, **more: Any) -> Document:
@@ -184,11 +156,11 @@ def test_a_container_has_its_user_files_token_and_words_and_a_root_that_stays_as
     here = {"name": "HERE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     container = {"volumeMounts": mounts, "env": [here]}
     user.create(manifest(shipped, "look", LOOK, "$(HERE)", container=container, volumes=volumes))
-    waiting = eventually(
+    waiting = shipped.eventually(
         lambda: shipped.pod("look"), lambda pod: "containerStatuses" in pod["status"]
     )
     user.kubectl("create", "configmap", "late", "-n", HOME, "--from-literal=a=b")
-    ended = eventually(
+    ended = shipped.eventually(
         lambda: shipped.pod("look"), lambda pod: phase(pod) in {"Succeeded", "Failed"}
     )
     log = shipped.agent.runner("look").log.read_text()
@@ -241,14 +213,16 @@ def test_a_container_that_is_killed_is_started_again_and_leads_on(shipped: Shipp
     assert pid is not None
 
     os.kill(pid, signal.SIGKILL)
-    again = eventually(
+    again = shipped.eventually(
         lambda: shipped.pod(name),
         lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1 and is_ready(pod),
     )
 
     (container,) = again["status"]["containerStatuses"]
     assert container["lastState"]["terminated"]["exitCode"] == 128 + signal.SIGKILL
-    assert eventually(shipped.leader, bool) in {pod["metadata"]["name"] for pod in shipped.pods()}
+    assert shipped.eventually(shipped.leader, bool) in {
+        pod["metadata"]["name"] for pod in shipped.pods()
+    }
 
 
 def test_a_container_that_does_not_live_is_ended_and_started_again(shipped: Shipped) -> None:
@@ -266,7 +240,7 @@ def test_a_container_that_does_not_live_is_ended_and_started_again(shipped: Ship
     )
     shipped.plane.administrator.create(pod)
 
-    again = eventually(
+    again = shipped.eventually(
         lambda: shipped.pod("mute"),
         lambda found: found["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) >= 1,
     )
@@ -281,7 +255,7 @@ def test_a_pod_with_a_field_that_is_not_known_is_refused_by_the_fields_name(
 ) -> None:
     shipped.plane.administrator.create(manifest(shipped, "odd", "pass", hostname="odd"))
 
-    refused = eventually(lambda: shipped.pod("odd"), lambda pod: "message" in pod["status"])
+    refused = shipped.eventually(lambda: shipped.pod("odd"), lambda pod: "message" in pod["status"])
 
     assert phase(refused) == "Pending"
     assert refused["status"]["message"] == "pod odd: spec.hostname: not known"
@@ -293,9 +267,9 @@ def test_a_pod_that_is_deleted_ends_as_it_is_asked_to_and_another_leads(shipped:
     log = shipped.agent.runner(name).log
 
     shipped.plane.administrator.kubectl("delete", "pod", name, "-n", HOME, "--wait=false")
-    other = eventually(shipped.leader, lambda leads: leads not in {"", name})
-    eventually(lambda: shipped.release.is_there("pod", name), lambda there: not there)
-    pods = eventually(
+    other = shipped.eventually(shipped.leader, lambda leads: leads not in {"", name})
+    shipped.eventually(lambda: shipped.release.is_there("pod", name), lambda there: not there)
+    pods = shipped.eventually(
         shipped.pods, lambda found: [is_ready(each) for each in found] == [True, True]
     )
 
